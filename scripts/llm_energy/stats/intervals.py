@@ -1,0 +1,146 @@
+"""Intervals for what is repeated over cycles: pure functions over plain numbers.
+
+The cycle is the unit of replication, never the request, the token or the sample. Two estimands
+are kept apart: the mean, with Student's t interval, and the geometric mean, with the t interval of
+the logarithms carried back. With one value there is a value and no interval.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from scipy import stats
+
+CONFIDENCE = 0.95
+"""Two-sided confidence of every interval unless a caller says otherwise."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided confidence interval, in the unit of the values it was made from."""
+
+    low: float
+    high: float
+    confidence: float = CONFIDENCE
+
+    @property
+    def half_width(self) -> float:
+        return (self.high - self.low) / 2
+
+
+def t_quantile(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:
+    """Two-sided quantile of Student's t; infinitely many degrees of freedom give the normal's."""
+    return float(stats.t.ppf((1 + confidence) / 2, degrees_of_freedom))
+
+
+def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+    """Student's t interval for the mean; None below two values.
+
+    mean ± t(n − 1) · s / √n. Student (1908), Biometrika 6:1; NIST/SEMATECH e-Handbook 1.3.5.2.
+    """
+    if len(values) < 2:
+        return None
+    centre = fmean(values)
+    half_width = t_quantile(len(values) - 1, confidence) * stdev(values) / math.sqrt(len(values))
+    return Interval(centre - half_width, centre + half_width, confidence)
+
+
+def geometric_mean(values: Sequence[float]) -> float | None:
+    """exp(mean of logarithms); None where a value is not positive or there is none."""
+    if not values or min(values) <= 0:
+        return None
+    return math.exp(fmean(math.log(value) for value in values))
+
+
+def log_t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+    """Interval for the geometric mean (for log-normal values: the median), never for the mean.
+
+    The t interval of the logarithms, carried back by exp. None below two values or where one is
+    not positive. Limpert, Stahel and Abbt (2001), BioScience 51:341.
+    """
+    if len(values) < 2 or min(values) <= 0:
+        return None
+    logarithms = t_interval([math.log(value) for value in values], confidence)
+    assert logarithms is not None
+    return Interval(math.exp(logarithms.low), math.exp(logarithms.high), confidence)
+
+
+def cycles_needed(
+    values: Sequence[float], relative_half_width: float, confidence: float = CONFIDENCE
+) -> int | None:
+    """Smallest n whose expected t interval is no wider than ± `relative_half_width` of the mean.
+
+    Iterated: n ≥ (t(n − 1) · s / d)², with s from the pilot `values` and d the half width asked
+    for. It takes s as known, so it is optimistic. None below two values or for a mean of 0.
+    Montgomery, Design and Analysis of Experiments, section 2.4.
+    """
+    spread = _spread_over_half_width(values, relative_half_width)
+    if spread is None:
+        return None
+    if spread == 0:
+        return 2
+    # The normal quantile bounds t from below, so the search starts at most a few steps too low.
+    n = max(2, math.ceil((t_quantile(math.inf, confidence) * spread) ** 2))
+    while n < (t_quantile(n - 1, confidence) * spread) ** 2:
+        n += 1
+    return n
+
+
+def cycles_needed_stein(
+    values: Sequence[float], relative_half_width: float, confidence: float = CONFIDENCE
+) -> int | None:
+    """n of Stein's two stages: guarantees the half width whatever the true spread is.
+
+    n = max(n₀, ⌈(t(n₀ − 1) · s / d)²⌉), with n₀ and s of the pilot `values`. None below two values
+    or for a mean of 0. Stein (1945), Annals of Mathematical Statistics 16:243.
+    """
+    spread = _spread_over_half_width(values, relative_half_width)
+    if spread is None:
+        return None
+    pilot = len(values)
+    return max(pilot, math.ceil((t_quantile(pilot - 1, confidence) * spread) ** 2))
+
+
+def _spread_over_half_width(values: Sequence[float], relative_half_width: float) -> float | None:
+    if relative_half_width <= 0:
+        raise ValueError(f"relative_half_width must be positive, not {relative_half_width}")
+    if len(values) < 2 or fmean(values) == 0:
+        return None
+    return stdev(values) / (relative_half_width * abs(fmean(values)))
+
+
+@dataclass(frozen=True)
+class TotalUncertainty:
+    """Repeatability and sensor gain together."""
+
+    standard_uncertainty: float
+    """u_c, in the unit of the mean."""
+    degrees_of_freedom: float
+    interval: Interval
+
+
+def total_uncertainty(
+    *,
+    mean: float,
+    standard_deviation: float,
+    n: int,
+    gain_limit: float,
+    confidence: float = CONFIDENCE,
+) -> TotalUncertainty | None:
+    """Combine the spread over n cycles with a sensor gain that is known within ± `gain_limit`.
+
+    u_c = √(s²/n + g²·m²) with g = a/√3 (rectangular). The gain is common to all cycles: it is no
+    part of s and is not divided by √n. Welch-Satterthwaite gives the degrees of freedom, the gain
+    having infinitely many. None below two cycles. GUM (JCGM 100:2008), 4.3.7, 5.1.2 and G.4.1.
+    """
+    if n < 2:
+        return None
+    repeatability = standard_deviation / math.sqrt(n)
+    gain = gain_limit / math.sqrt(3) * abs(mean)
+    combined = math.hypot(repeatability, gain)
+    degrees = math.inf if repeatability == 0 else (n - 1) * (combined / repeatability) ** 4
+    half_width = t_quantile(degrees, confidence) * combined
+    return TotalUncertainty(
+        combined, degrees, Interval(mean - half_width, mean + half_width, confidence)
+    )

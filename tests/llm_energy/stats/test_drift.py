@@ -1,0 +1,58 @@
+"""Drift over run positions: a common slope beneath the levels of the experiments."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy import stats
+
+from llm_energy.stats.drift import drift_over_positions
+
+
+def test_levels_of_experiments_are_no_drift():
+    drift = drift_over_positions(
+        [("slow", 0, 10.0), ("fast", 1, 99.0), ("fast", 2, 99.0), ("slow", 3, 10.0)]
+    )
+    assert drift.change == pytest.approx(0, abs=1e-12)
+    assert (drift.observations, drift.experiments) == (4, 2)
+
+
+def test_a_planted_drift_is_found_whatever_the_order_of_experiments():
+    planted = math.log(1.05) / 11
+    names = ["a", "b", "c", "b", "a", "c", "c", "a", "b", "a", "c", "b"]
+    level = {"a": 10.0, "b": 20.0, "c": 40.0}
+    drift = drift_over_positions(
+        (name, position, level[name] * math.exp(planted * position))
+        for position, name in enumerate(names)
+    )
+    assert drift.change == pytest.approx(0.05)
+    assert drift.interval.low == pytest.approx(0.05)
+
+
+def test_one_measurement_of_each_experiment_is_not_testable():
+    assert drift_over_positions([("a", 0, 1.0), ("b", 1, 2.0), ("c", 2, 3.0)]) is None
+
+
+@given(st.lists(st.floats(0.5, 2.0), min_size=3, max_size=20))
+def test_of_one_experiment_it_is_scipys_linear_regression(values):
+    assume(max(values) - min(values) > 1e-6)  # scipy gives nan for a line without scatter
+    reference = stats.linregress(range(len(values)), [math.log(v) for v in values])
+    drift = drift_over_positions(("only", i, v) for i, v in enumerate(values))
+    span = len(values) - 1
+    half_width = stats.t.ppf(0.975, len(values) - 2) * reference.stderr
+    assert math.log1p(drift.change) == pytest.approx(reference.slope * span, abs=1e-9)
+    assert math.log1p(drift.interval.high) == pytest.approx(
+        (reference.slope + half_width) * span, abs=1e-6
+    )
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.5, 2.0)), min_size=6, max_size=24))
+def test_it_is_least_squares_with_one_level_per_experiment(runs):
+    drift = drift_over_positions((name, i, value) for i, (name, value) in enumerate(runs))
+    assume(drift is not None)
+    names = sorted({name for name, _ in runs})
+    design = np.array([[float(n == name) for n in names] + [i] for i, (name, _) in enumerate(runs)])
+    fitted = np.linalg.lstsq(design, np.log([value for _, value in runs]), rcond=None)[0]
+    assert math.log1p(drift.change) == pytest.approx(fitted[-1] * (len(runs) - 1), abs=1e-7)

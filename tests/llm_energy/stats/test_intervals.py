@@ -1,0 +1,117 @@
+"""What the intervals over cycles promise: known answers, references of scipy, and edges."""
+
+import math
+from statistics import stdev
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy import stats
+
+from llm_energy.stats.intervals import (
+    cycles_needed,
+    cycles_needed_stein,
+    geometric_mean,
+    log_t_interval,
+    t_interval,
+    t_quantile,
+    total_uncertainty,
+)
+
+A = [0.50, 0.52, 0.49, 0.51, 0.53]
+positive_values = st.lists(st.floats(1e-3, 1e6), min_size=2, max_size=30)
+confidences = st.sampled_from([0.5, 0.9, 0.95, 0.99])
+
+
+class TestKnownAnswers:
+    def test_t_interval_of_a(self):
+        interval = t_interval(A)
+        assert (interval.low + interval.high) / 2 == pytest.approx(0.51)
+        assert interval.half_width == pytest.approx(0.019632, abs=5e-7)
+        assert interval.half_width / 0.51 == pytest.approx(0.0385, abs=5e-5)
+
+    def test_geometric_mean_of_a_with_its_log_t_interval(self):
+        interval = log_t_interval(A)
+        assert geometric_mean(A) == pytest.approx(0.50980, abs=5e-6)
+        assert (interval.low, interval.high) == pytest.approx((0.49054, 0.52982), abs=5e-6)
+
+    def test_cycles_for_two_percent_by_iterated_t_and_by_steins_two_stages(self):
+        assert cycles_needed(A, 0.02) == 12
+        assert cycles_needed_stein(A, 0.02) == 19
+
+    def test_gain_joins_repeatability_once_and_is_not_divided_by_the_cycles(self):
+        total = total_uncertainty(mean=0.5, standard_deviation=0.005, n=5, gain_limit=0.05)
+        assert total.standard_uncertainty == pytest.approx(0.0146059, abs=5e-8)
+        assert total.degrees_of_freedom == pytest.approx(7282, abs=0.5)
+        assert total.interval.half_width == pytest.approx(0.028632, abs=5e-7)
+
+
+class TestAgreementWithScipy:
+    @given(positive_values, confidences)
+    def test_t_interval(self, values, confidence):
+        assume(stdev(values) > 1e-9 * max(values))  # scipy gives nan for a scale of 0
+        expected = stats.t.interval(
+            confidence,
+            len(values) - 1,
+            loc=math.fsum(values) / len(values),
+            scale=stdev(values) / math.sqrt(len(values)),
+        )
+        interval = t_interval(values, confidence)
+        assert (interval.low, interval.high) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+    @given(positive_values)
+    def test_geometric_mean(self, values):
+        assert geometric_mean(values) == pytest.approx(float(stats.gmean(values)), rel=1e-9)
+
+
+class TestEdges:
+    @pytest.mark.parametrize("interval", [t_interval, log_t_interval])
+    def test_one_value_gives_no_interval(self, interval):
+        assert interval([0.5]) is None
+
+    def test_equal_values_give_an_interval_of_no_width(self):
+        assert t_interval([2.0, 2.0, 2.0]).half_width == 0
+        assert cycles_needed([2.0, 2.0, 2.0], 0.02) == 2
+
+    def test_logarithms_of_values_that_are_not_positive_do_not_exist(self):
+        assert geometric_mean([-1.0, 2.0]) is None
+        assert log_t_interval([0.0, 2.0]) is None
+
+    def test_a_half_width_of_nothing_cannot_be_asked_for(self):
+        with pytest.raises(ValueError, match="must be positive"):
+            cycles_needed(A, 0.0)
+
+    def test_one_cycle_has_no_total_uncertainty(self):
+        assert total_uncertainty(mean=0.5, standard_deviation=0.0, n=1, gain_limit=0.05) is None
+
+    def test_cycles_without_spread_leave_the_gain_alone(self):
+        total = total_uncertainty(mean=-2.0, standard_deviation=0.0, n=3, gain_limit=0.05)
+        assert total.degrees_of_freedom == math.inf
+        assert total.standard_uncertainty == pytest.approx(0.1 / math.sqrt(3))
+
+
+class TestProperties:
+    @given(positive_values)
+    def test_both_intervals_hold_their_own_estimate(self, values):
+        t, log_t = t_interval(values), log_t_interval(values)
+        assert t.low <= math.fsum(values) / len(values) * (1 + 1e-12)
+        assert log_t.low <= geometric_mean(values) * (1 + 1e-12)
+        assert geometric_mean(values) <= log_t.high * (1 + 1e-12)
+
+    @given(st.lists(st.floats(1.0, 2.0), min_size=2, max_size=8), st.floats(0.01, 0.2))
+    def test_cycles_needed_is_the_smallest_number_that_is_enough(self, values, target):
+        n = cycles_needed(values, target)
+        allowed = target * math.fsum(values) / len(values)
+
+        def half_width(count):
+            return t_quantile(count - 1) * stdev(values) / math.sqrt(count)
+
+        assert half_width(n) <= allowed * (1 + 1e-9)
+        assert n == 2 or half_width(n - 1) > allowed * (1 - 1e-9)
+
+    @given(st.floats(0.1, 10), st.floats(0.001, 1), st.integers(2, 20), st.floats(0.001, 0.2))
+    def test_total_uncertainty_is_never_below_either_part(self, mean, deviation, n, gain):
+        total = total_uncertainty(mean=mean, standard_deviation=deviation, n=n, gain_limit=gain)
+        assert total.standard_uncertainty >= deviation / math.sqrt(n)
+        assert total.standard_uncertainty >= gain / math.sqrt(3) * mean
+        assert total.degrees_of_freedom >= n - 1
