@@ -1,0 +1,33 @@
+# make run      set up and run the default campaign (again: only what is missing)
+# make test     set up and run the tests
+# make check    lint, format and types
+# make setup    only set up
+
+SNAKEMAKE = .venv/bin/snakemake --cores 1 --profile workflow-profile
+
+.PHONY: setup setup-tests run test check lock
+
+setup:
+	@envs/workflow/setup.sh
+
+setup-tests:
+	@envs/workflow/setup.sh --tests
+
+run: setup
+	@$(SNAKEMAKE)
+
+test: setup-tests
+	.venv/bin/pytest
+
+check: setup-tests
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/snakefmt --check Snakefile rules
+	.venv/bin/snakemake --lint
+
+# Pin again what the *.in files allow (needs uv).
+lock:
+	cd envs/workflow && for name in requirements development; do \
+	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    $$name.in -o $$name.lock; done

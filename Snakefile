@@ -1,0 +1,37 @@
+"""Measure the energy and efficiency of LLM inference: from a campaign file to a report.
+
+    snakemake --cores 1 --profile workflow-profile [--configfile config/campaigns/NAME.yaml]
+
+A campaign is one configuration file. Everything it produces lies under results/{campaign}/.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.25")
+
+
+include: "rules/common.smk"
+include: "rules/environments.smk"
+include: "rules/inputs.smk"
+include: "rules/measure.smk"
+include: "rules/aggregate.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        MEASUREMENTS,
+        f"{RESULTS}/report.html",
+
+
+onstart:
+    start_run()
+
+
+onsuccess:
+    finish_run(complete=True)
+
+
+onerror:
+    finish_run(complete=False)

@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Make or refresh the workflow's virtual environment from its lock files.
+#   envs/workflow/setup.sh           what a campaign needs
+#   envs/workflow/setup.sh --tests   what the tests and checks need too
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+missing() {
+  echo "setup: $1; on Debian or Ubuntu: sudo apt-get install -y $2" >&2
+  exit 1
+}
+
+python=""
+for candidate in ${PYTHON:-} python3 python3.14 python3.13 python3.12 python3.11; do
+  if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    python=$candidate
+    break
+  fi
+done
+[ -n "$python" ] || missing "Python 3.11 or newer is needed (or name one: PYTHON=/path/to/python3 make setup)" "python3"
+"$python" -c 'import venv, ensurepip' 2>/dev/null || missing "Python's venv module is missing" "python3-venv"
+ldconfig=$(command -v ldconfig || echo /sbin/ldconfig)
+"$ldconfig" -p | grep -q 'libgomp\.so\.1' || missing "the OpenMP library that inference engines use is missing" "libgomp1"
+
+locks=(envs/workflow/requirements.lock)
+stamp=.venv/.requirements
+if [ "${1:-}" = --tests ]; then
+  locks+=(envs/workflow/development.lock)
+  stamp=.venv/.development
+fi
+wanted=$("$python" --version; cat "${locks[@]}")
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
+  exit 0
+fi
+
+echo "setup: installing the pinned packages of ${locks[*]} into .venv" >&2
+[ -x .venv/bin/python ] && .venv/bin/python -c 'import pip' 2>/dev/null || "$python" -m venv --clear .venv
+arguments=()
+for lock in "${locks[@]}"; do arguments+=(-r "$lock"); done
+.venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes "${arguments[@]}"
+printf '%s' "$wanted" >"$stamp"

@@ -1,0 +1,66 @@
+"""The campaign, and the few helpers that the rules share."""
+
+import sys
+from pathlib import Path
+
+SCRIPTS = Path(workflow.basedir) / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from llm_energy.campaign import CampaignError, load_campaign
+from llm_energy.lifecycle import Lifecycle, LifecycleError
+
+# A campaign is one file: the default one is not merged under another that is given.
+if not workflow.overwrite_configfiles:
+
+    configfile: str(Path(workflow.basedir) / "config" / "config.yaml")
+
+
+CONFIG_FILES = [
+    Path(f) for f in workflow.overwrite_configfiles or workflow.configfiles
+]
+
+try:
+    CAMPAIGN = load_campaign(
+        config,
+        files=CONFIG_FILES,
+        root=Path(workflow.basedir),
+        lock=Path(workflow.basedir) / "config" / "models.lock.yaml",
+    )
+except CampaignError as error:
+    sys.exit("\n".join(error.messages))
+
+RESULTS = f"results/{CAMPAIGN.name}"
+CELLS = {f"{RESULTS}/{cell.result_path}": cell for cell in CAMPAIGN.cells}
+MEASUREMENTS = list(CELLS)
+LIFECYCLE = Lifecycle(CAMPAIGN, results=Path(RESULTS), scripts=SCRIPTS)
+
+BEFORE_MEASURING = 10**6
+"""Priority of what measurements wait for: above the rank of every measurement."""
+
+
+wildcard_constraints:
+    experiment=r"[A-Za-z0-9._=-]+",
+    spec=r"[0-9a-f]{12}",
+    cycle=r"\d+",
+
+
+def start_run():
+    """Open the run, if this invocation measures."""
+    if workflow.touch:
+        return
+    needed = [
+        CELLS[str(job.output[0])]
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name == "measure"
+    ]
+    try:
+        LIFECYCLE.start(needed, remeasure=config.get("remeasure", False))
+    except LifecycleError as error:
+        raise WorkflowError(str(error))
+
+
+def finish_run(complete):
+    """Stop what this run started and say where the report is."""
+    LIFECYCLE.stop()
+    if not workflow.touch:
+        LIFECYCLE.conclude(complete=complete)
