@@ -8,10 +8,13 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+from typing import TypeVar
 
 from scipy import stats
 
 from .intervals import CONFIDENCE, Interval, geometric_mean, log_t_interval
+
+Block = TypeVar("Block", bound=Hashable)
 
 MINIMUM_PAIRS = 3
 """Under three pairs no interval is given: with one degree of freedom t is 12.7, and the
@@ -32,8 +35,8 @@ class PairedRatio:
 
 
 def paired_ratio(
-    reference: Mapping[Hashable, float],
-    other: Mapping[Hashable, float],
+    reference: Mapping[Block, float],
+    other: Mapping[Block, float],
     confidence: float = CONFIDENCE,
 ) -> PairedRatio | None:
     """Compare positive values, each under its block, such as (cycle, session).

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_energy.stats.summary import summarise
+from llm_energy.stats.cycles import summarise
 
 A = [0.50, 0.52, 0.49, 0.51, 0.53]
 

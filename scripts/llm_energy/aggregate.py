@@ -1,0 +1,210 @@
+"""From the result files of a campaign to its summary: everything that figures and report read."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from llm_energy.flags import MEANINGS
+from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
+from llm_energy.results import Result, ResultError, read_result, sha256_of
+from llm_energy.stats.comparisons import paired_ratio
+from llm_energy.stats.drift import drift_over_positions
+from llm_energy.stats.experiments import experiments_table
+from llm_energy.summary import (
+    Comparison,
+    Design,
+    Event,
+    Facts,
+    Failure,
+    FlagUse,
+    Gap,
+    RunDrift,
+    Summary,
+    WarmupTrace,
+)
+from llm_energy.tables import measurements_table
+
+SAME_BLOCK = ("cycle", "session_id", "device_model", "power_limit_watts")
+SAME_TERMS = ("load_mode", "energy_scope")
+"""Two measurements form a pair if they share their block, and may be compared if they share the
+terms under which they were measured."""
+
+
+def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) -> Summary:
+    """Read every planned result that is there, and account for those that are not.
+
+    Args:
+        campaign_folder: `results/{campaign}`.
+        planned: every planned result, as its path relative to `campaign_folder`, in planned order.
+    """
+    results: list[Result] = []
+    missing, unusable = [], []
+    for path in planned:
+        if not (campaign_folder / path).exists():
+            missing.append(Gap(path=path, reason="not measured"))
+            continue
+        try:
+            results.append(_read_checked(campaign_folder, path))
+        except ResultError as error:
+            unusable.append(Gap(path=path, reason=str(error)))
+    measurements = measurements_table(results)
+    facts = Facts(
+        design=design,
+        planned=len(planned),
+        completed=sum(result.status == "completed" for result in results),
+        out_of_memory=sum(result.status == "out_of_memory" for result in results),
+        missing=missing,
+        unusable=unusable,
+        side_file_gaps=list(_side_file_gaps(campaign_folder, results)),
+        failures=_failures(campaign_folder),
+        events=_events(campaign_folder),
+        flags=_flag_uses(results),
+        warmups=_warmups(results),
+        drift=_drift(results),
+        comparisons=list(_comparisons(measurements, design.reference)),
+    )
+    return Summary(facts, measurements, experiments_table(measurements))
+
+
+def _read_checked(campaign_folder: Path, path: str) -> Result:
+    """A result that is valid and is the one that its path says.
+
+    Raises:
+        ResultError: it is not.
+    """
+    result = read_result(campaign_folder / path)
+    _, experiment, spec_hash, cycle = PurePosixPath(path).with_suffix("").parts
+    claims = {
+        "experiment": (result.experiment, experiment),
+        "spec hash": (result.spec_hash, spec_hash),
+        "cycle": (f"cycle-{result.cycle:02d}", cycle),
+        "hash of its spec": (sha256_of(result.spec)[: len(spec_hash)], spec_hash),
+    }
+    for name, (found, expected) in claims.items():
+        if found != expected:
+            raise ResultError(f"its {name} is {found}, its path says {expected}")
+    return result
+
+
+def _side_file_gaps(campaign_folder: Path, results: Iterable[Result]) -> Iterator[Gap]:
+    for result in results:
+        for file in result.side_files.values():
+            path = campaign_folder / file.path
+            if not path.exists():
+                yield Gap(path=file.path, reason="absent")
+            elif hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
+                yield Gap(path=file.path, reason="changed since it was measured")
+
+
+def _failures(campaign_folder: Path) -> list[Failure]:
+    found = []
+    for path in sorted(campaign_folder.glob("failures/*/*/cycle-*.attempt-*.json")):
+        record = json.loads(path.read_text())
+        cycle, attempt = path.stem.split(".")
+        found.append(
+            Failure(
+                path=path.relative_to(campaign_folder).as_posix(),
+                experiment=path.parts[-3],
+                cycle=int(cycle.removeprefix("cycle-")),
+                attempt=int(attempt.removeprefix("attempt-")),
+                reason=record["reason"],
+                message=record["message"],
+            )
+        )
+    return found
+
+
+def _events(campaign_folder: Path) -> list[Event]:
+    found = []
+    for path in sorted(campaign_folder.glob("runs/*.json")):
+        record = json.loads(path.read_text())
+        for event in record["events"]:
+            rest = {key: event[key] for key in sorted(event) if key not in ("time", "kind")}
+            detail = ", ".join(f"{key} {value}" for key, value in rest.items())
+            found.append(
+                Event(
+                    run_id=record["run_id"], time=event["time"], kind=event["kind"], detail=detail
+                )
+            )
+    return found
+
+
+def _flag_uses(results: Iterable[Result]) -> list[FlagUse]:
+    flags = [flag for result in results for flag in result.flags]
+    counts = Counter(flag.code for flag in flags)
+    return [
+        FlagUse(
+            code=code,
+            meaning=MEANINGS.get(code, ""),
+            measurements=counts[code],
+            example=next(flag.message for flag in flags if flag.code == code),
+        )
+        for code in sorted(counts)
+    ]
+
+
+def _warmups(results: Iterable[Result]) -> list[WarmupTrace]:
+    return [
+        WarmupTrace(
+            experiment=r.experiment,
+            cycle=r.cycle,
+            capped=r.warmup.capped,
+            throughput_relative=[
+                value / r.output_tokens_per_second
+                for value in r.warmup.throughput_tokens_per_second
+            ],
+        )
+        for r in sorted(results, key=lambda result: result.position)
+        if r.warmup and r.output_tokens_per_second
+    ]
+
+
+def _drift(results: Iterable[Result]) -> RunDrift | None:
+    """Over the order in which it really happened, which a resumed campaign did not plan."""
+    ran = sorted((r for r in results if r.output_tokens_per_second), key=lambda r: r.started)
+    drift = drift_over_positions(
+        (f"{r.experiment} {r.environment.device_model}", rank, r.output_tokens_per_second or 0)
+        for rank, r in enumerate(ran)
+    )
+    if drift is None:
+        return None
+    return RunDrift(
+        change=drift.change,
+        low=drift.interval.low,
+        high=drift.interval.high,
+        observations=drift.observations,
+    )
+
+
+def _comparisons(measurements: pd.DataFrame, reference: str | None) -> Iterator[Comparison]:
+    """Every experiment over the reference, where they were measured under the same terms."""
+    for metric in (THROUGHPUT.column, JOULES_PER_OUTPUT_TOKEN.column):
+        measured = measurements.dropna(subset=[metric])
+        base = measured[measured["experiment"] == reference]
+        for name, other in measured.groupby("experiment", sort=False):
+            if name == reference or _terms(base) != _terms(other):
+                continue
+            ratio = paired_ratio(_by_block(base, metric), _by_block(other, metric))
+            if ratio is not None:
+                yield Comparison(
+                    experiment=str(name),
+                    metric=metric,
+                    pairs=ratio.pairs,
+                    ratio=ratio.ratio,
+                    low=ratio.interval.low if ratio.interval else None,
+                    high=ratio.interval.high if ratio.interval else None,
+                )
+
+
+def _terms(measured: pd.DataFrame) -> set[tuple[str, ...]]:
+    return set(measured[list(SAME_TERMS)].fillna("").itertuples(index=False, name=None))
+
+
+def _by_block(measured: pd.DataFrame, metric: str) -> dict[tuple[str, ...], float]:
+    blocks = measured[list(SAME_BLOCK)].astype("string").fillna("")
+    keys = blocks.itertuples(index=False, name=None)
+    return dict(zip(keys, measured[metric].astype(float), strict=True))

@@ -1,0 +1,69 @@
+"""The metrics that are summarised over cycles: column, unit, and how people read them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["speed", "latency", "energy"]
+
+
+@dataclass(frozen=True)
+class Metric:
+    column: str
+    """In the table of measurements, where the value is in `unit`."""
+    title: str
+    kind: Kind
+    unit: str
+    higher_is_better: bool
+    shown_unit: str = ""
+    """For people; `unit` where empty."""
+    shown_factor: float = 1.0
+    """Shown value = value × factor."""
+    carries_gain: bool = False
+    """Scales with the gain of the power sensor, so that total uncertainty includes it."""
+
+    @property
+    def display_unit(self) -> str:
+        return self.shown_unit or self.unit
+
+
+def _latency(column: str, title: str) -> Metric:
+    return Metric(column, title, "latency", "s", False, shown_unit="ms", shown_factor=1e3)
+
+
+def _energy(column: str, title: str, unit: str, *, higher_is_better: bool = False) -> Metric:
+    return Metric(column, title, "energy", unit, higher_is_better, carries_gain=True)
+
+
+THROUGHPUT = Metric("output_tokens_per_second", "Throughput", "speed", "tokens/s", True)
+REQUEST_RATE = Metric("requests_per_second", "Request rate", "speed", "requests/s", True)
+TTFT = _latency("time_to_first_token_p50_s", "Time to first token, median")
+TTFT_P95 = _latency("time_to_first_token_p95_s", "Time to first token, 95th percentile")
+ITL = _latency("inter_token_latency_p50_s", "Inter-token latency, median")
+ITL_P95 = _latency("inter_token_latency_p95_s", "Inter-token latency, 95th percentile")
+END_TO_END = _latency("end_to_end_p50_s", "End-to-end latency, median")
+END_TO_END_P95 = _latency("end_to_end_p95_s", "End-to-end latency, 95th percentile")
+JOULES_PER_OUTPUT_TOKEN = _energy("joules_per_output_token", "Energy per output token", "J/token")
+JOULES_PER_TOKEN = _energy("joules_per_token", "Energy per token, input and output", "J/token")
+JOULES_PER_REQUEST = _energy("joules_per_request", "Energy per request", "J/request")
+TOKENS_PER_JOULE = _energy(
+    "output_tokens_per_joule", "Output tokens per joule", "tokens/J", higher_is_better=True
+)
+MEAN_POWER = _energy("mean_power_watts", "Mean power", "W")
+NET_ENERGY = _energy("energy_above_loaded_idle_joules", "Energy above loaded idle", "J")
+
+METRICS = (
+    THROUGHPUT,
+    REQUEST_RATE,
+    TTFT,
+    TTFT_P95,
+    ITL,
+    ITL_P95,
+    END_TO_END,
+    END_TO_END_P95,
+    JOULES_PER_OUTPUT_TOKEN,
+    JOULES_PER_TOKEN,
+    JOULES_PER_REQUEST,
+    TOKENS_PER_JOULE,
+    MEAN_POWER,
+    NET_ENERGY,
+)

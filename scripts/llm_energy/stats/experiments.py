@@ -1,0 +1,93 @@
+"""The table of experiments: one row per group and metric, summarised over cycles."""
+
+from statistics import fmean
+from typing import Any
+
+import pandas as pd
+
+from llm_energy.metrics import METRICS, Metric
+from llm_energy.stats.cycles import CycleSummary, summarise
+from llm_energy.stats.intervals import Interval, TotalUncertainty, total_uncertainty
+
+GROUP = ("experiment", "spec_hash", "device_model", "power_limit_watts")
+"""What is never averaged across."""
+
+_TEXTS = ("experiment", "spec_hash", "device_model", "metric", "unit")
+_INTEGERS = ("n", "cycles_needed", "cycles_needed_stein")
+_STATISTICS = (
+    "mean",
+    "standard_deviation",
+    "coefficient_of_variation",
+    "median",
+    "minimum",
+    "maximum",
+    "t_low",
+    "t_high",
+    "relative_half_width",
+    "geometric_mean",
+    "log_t_low",
+    "log_t_high",
+    "total_standard_uncertainty",
+    "total_degrees_of_freedom",
+    "total_low",
+    "total_high",
+)
+COLUMNS = (*GROUP, "metric", "unit", "n", *_STATISTICS, "cycles_needed", "cycles_needed_stein")
+
+
+def experiments_table(measurements: pd.DataFrame) -> pd.DataFrame:
+    """One row per experiment group and metric that has at least one value.
+
+    Intervals have 95 % confidence: `t_*` is for the mean, `log_t_*` for the geometric mean, and
+    `total_*` for the mean with the gain of the power sensor, where the metric depends on it.
+
+    Args:
+        measurements: as `llm_energy.tables.measurements_table` makes it.
+    """
+    rows = [
+        dict(zip(GROUP, key, strict=True)) | _row(group, metric)
+        for key, group in measurements.groupby(list(GROUP), dropna=False, sort=False)
+        for metric in METRICS
+        if group[metric.column].notna().any()
+    ]
+    types = (
+        dict.fromkeys(COLUMNS, "Float64")
+        | dict.fromkeys(_TEXTS, "string")
+        | dict.fromkeys(_INTEGERS, "Int64")
+    )
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)
+
+
+def _row(group: pd.DataFrame, metric: Metric) -> dict[str, Any]:
+    summary = summarise([float(value) for value in group[metric.column].dropna()])
+    gains = [float(gain) for gain in group["gain_limit_relative"].dropna()]
+    total = _total(summary, gains) if metric.carries_gain else None
+    simple = ("n", *_STATISTICS[:6], "relative_half_width", "geometric_mean")
+    return {
+        "metric": metric.column,
+        "unit": metric.unit,
+        **{name: getattr(summary, name) for name in simple},
+        **_ends("t", summary.t_interval),
+        **_ends("log_t", summary.log_t_interval),
+        "total_standard_uncertainty": total.standard_uncertainty if total else None,
+        "total_degrees_of_freedom": total.degrees_of_freedom if total else None,
+        **_ends("total", total.interval if total else None),
+        "cycles_needed": summary.cycles_needed,
+        "cycles_needed_stein": summary.cycles_needed_stein,
+    }
+
+
+def _total(summary: CycleSummary, gains: list[float]) -> TotalUncertainty | None:
+    if not gains or summary.standard_deviation is None:
+        return None
+    return total_uncertainty(
+        mean=summary.mean,
+        standard_deviation=summary.standard_deviation,
+        n=summary.n,
+        gain_limit=fmean(gains),
+    )
+
+
+def _ends(prefix: str, interval: Interval | None) -> dict[str, float | None]:
+    low, high = (interval.low, interval.high) if interval else (None, None)
+    return {f"{prefix}_low": low, f"{prefix}_high": high}

@@ -1,0 +1,134 @@
+"""The summary of a campaign, as it is kept between jobs: two tables, and facts beside them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from llm_energy.results import Model, write_atomically
+
+
+class Design(Model):
+    """How the campaign was planned: what no single result can know."""
+
+    campaign: str
+    cycles: int
+    order: str
+    seed: int
+    isolation: str
+    reference: str | None
+
+
+class Gap(Model):
+    """Something that was planned or recorded and is not there, or cannot be used."""
+
+    path: str
+    """Relative to the campaign's results folder."""
+    reason: str
+
+
+class Failure(Model):
+    """One failed attempt; `path` is its record, relative to the campaign's results folder."""
+
+    path: str
+    experiment: str
+    cycle: int
+    attempt: int
+    reason: str
+    message: str
+
+
+class FlagUse(Model):
+    code: str
+    meaning: str
+    measurements: int
+    example: str
+
+
+class WarmupTrace(Model):
+    experiment: str
+    cycle: int
+    capped: bool
+    throughput_relative: list[float]
+    """Of each warm-up wave, over the throughput of the window that followed."""
+
+
+class RunDrift(Model):
+    """Common drift of throughput from first to last measurement, with its 95 % interval."""
+
+    change: float
+    """Relative: 0.01 is 1 % more at the end."""
+    low: float
+    high: float
+    observations: int
+
+
+class Comparison(Model):
+    """The ratio of one experiment to the reference, paired by cycle within a session and device."""
+
+    experiment: str
+    metric: str
+    pairs: int
+    ratio: float
+    low: float | None
+    """95 % interval, not adjusted for other comparisons; None under three pairs."""
+    high: float | None
+
+
+class Event(Model):
+    """A recovery or another event that a run recorded."""
+
+    run_id: str
+    time: str
+    kind: str
+    detail: str
+
+
+class Facts(Model):
+    """What the tables do not hold."""
+
+    design: Design
+    planned: int
+    completed: int
+    out_of_memory: int
+    missing: list[Gap]
+    unusable: list[Gap]
+    side_file_gaps: list[Gap]
+    failures: list[Failure]
+    events: list[Event]
+    flags: list[FlagUse]
+    warmups: list[WarmupTrace]
+    drift: RunDrift | None
+    """None where it is not testable: no experiment was measured often enough."""
+    comparisons: list[Comparison]
+    """With the reference of the design, if it names one."""
+
+    @property
+    def complete(self) -> bool:
+        return not self.missing and not self.unusable
+
+
+@dataclass(frozen=True)
+class Summary:
+    facts: Facts
+    measurements: pd.DataFrame
+    experiments: pd.DataFrame
+
+
+def write_summary(folder: Path, summary: Summary) -> None:
+    """Write the tables (CSV for people, Parquet for programs) and `summary.json` to `folder`."""
+    for name in ("measurements", "experiments"):
+        table: pd.DataFrame = getattr(summary, name)
+        write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
+        write_atomically(folder / f"{name}.parquet", table.to_parquet(index=False))
+    facts = summary.facts.model_dump_json(indent=1)
+    write_atomically(folder / "summary.json", f"{facts}\n".encode())
+
+
+def read_summary(folder: Path) -> Summary:
+    """What `write_summary` wrote."""
+    return Summary(
+        Facts.model_validate_json((folder / "summary.json").read_bytes()),
+        pd.read_parquet(folder / "measurements.parquet"),
+        pd.read_parquet(folder / "experiments.parquet"),
+    )

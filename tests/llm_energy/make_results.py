@@ -1,0 +1,332 @@
+"""Synthetic results for tests of what comes after measuring. No number in here was measured.
+
+The values follow a made-up law (throughput grows with batch size, drifts a little, scatters by
+1 %), so that tables, figures and the page have something realistic to show. Host, device and
+model say `synthetic`, and energies are marked as simulated.
+"""
+
+import hashlib
+import math
+import random
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from llm_energy.results import (
+    SCHEMA_VERSION,
+    DeviceEnergy,
+    Distribution,
+    Drift,
+    Energy,
+    Environment,
+    Flag,
+    Latency,
+    Phase,
+    ProcessState,
+    PromptSet,
+    Result,
+    SampleOutput,
+    Settings,
+    SideFile,
+    Tokens,
+    Warmup,
+    Window,
+    sha256_of,
+    write_atomically,
+    write_result,
+)
+from llm_energy.summary import Design
+
+SETTINGS = {
+    "backend": "llamacpp",
+    "model": "synthetic-135m",
+    "prompts": "everyday",
+    "batch_size": 1,
+    "output_tokens": 16,
+    "context_tokens": 512,
+    "dtype": "auto",
+    "load_mode": "waves",
+    "sampling": {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "seed": 0},
+    "engine_options": {"threads": 1},
+}
+MEASUREMENT = {
+    "minimum_duration_s": 3.0,
+    "baseline_s": 2.0,
+    "warmup_cap_s": 5.0,
+    "first_wave_deadline_s": 900.0,
+    "load_deadline_s": 900.0,
+    "tail_s": 1.0,
+    "sampling_hz": 10.0,
+}
+EXPERIMENTS: dict[str, dict[str, Any]] = {
+    f"batch-by-length_batch{batch}_out{length}": {"batch_size": batch, "output_tokens": length}
+    for batch in (1, 4)
+    for length in (16, 48)
+}
+REFERENCE = "batch-by-length_batch1_out16"
+NO_METER = Energy(
+    energy_joules=None,
+    reason="no_meter",
+    method=None,
+    scope=None,
+    mean_power_watts=None,
+    loaded_idle_power_watts=None,
+    loaded_idle_standard_error_watts=None,
+    energy_above_loaded_idle_joules=None,
+    standard_uncertainty_joules=None,
+    uncertainty_budget_joules={},
+    joules_per_output_token=None,
+    joules_per_token=None,
+    joules_per_request=None,
+    output_tokens_per_joule=None,
+    load_energy_joules=None,
+    warmup_energy_joules=None,
+    devices=[],
+    simulated=False,
+)
+
+
+def design(**changes: Any) -> Design:
+    plain: dict[str, Any] = {
+        "campaign": "synthetic",
+        "cycles": 3,
+        "order": "randomised_blocks",
+        "seed": 2026,
+        "isolation": "cycle",
+        "reference": REFERENCE,
+    }
+    return Design(**(plain | changes))
+
+
+def make_result(
+    experiment: str = REFERENCE,
+    *,
+    cycle: int = 1,
+    position: int = 0,
+    settings: Mapping[str, Any] = {},
+    metered: bool = False,
+    out_of_memory: bool = False,
+    capped: bool = False,
+    device_model: str = "Synthetic CPU",
+    power_limit_watts: float | None = None,
+    **changes: Any,
+) -> Result:
+    """One result; `changes` replaces whole fields of it."""
+    resolved = SETTINGS | dict(settings)
+    spec = {"protocol": 1, "settings": resolved, "measurement": MEASUREMENT, "model": "synthetic"}
+    chance = random.Random(f"{experiment} {cycle}")
+    batch, length = resolved["batch_size"], resolved["output_tokens"]
+    throughput = 40 * batch**0.6 * (1 - 2 / length) * chance.gauss(1 - 0.0005 * position, 0.01)
+    duration = math.ceil(3.2 * throughput / (batch * length)) * batch * length / throughput
+    tokens = round(duration * throughput)
+    start = 1_000.0 + 12.0 * position
+    began = datetime(2026, 11, 24, 9, 0, tzinfo=UTC) + timedelta(seconds=12 * position)
+    energy = _energy(tokens, duration, batch, length, chance) if metered else NO_METER
+    fields: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "protocol_version": 1,
+        "status": "completed",
+        "campaign": "synthetic",
+        "experiment": experiment,
+        "cycle": cycle,
+        "position": position,
+        "started": began.isoformat(),
+        "finished": (began + timedelta(seconds=11)).isoformat(),
+        "attempt": 1,
+        "spec_hash": sha256_of(spec)[:12],
+        "spec": spec,
+        "settings": Settings(declared=dict(settings), resolved=resolved, observed={"threads": 1}),
+        "prompts": PromptSet(name="everyday", sha256="0" * 64, count=4, mean_input_tokens=41.5),
+        "load_mode": "waves",
+        "phases": _phases(start, duration),
+        "environment": _environment(device_model, power_limit_watts),
+        "process": ProcessState(
+            engine_reused=position % 4 != 0,
+            engine_age_s=30.0,
+            engine_jobs=position % 4,
+            supervisor_age_s=start,
+            supervisor_jobs=position,
+        ),
+        "window": _window(start, duration, began, tokens // (batch * length)),
+        "tokens": Tokens(input=40 * tokens // length, output=tokens, requests=tokens // length),
+        "output_tokens_per_second": throughput,
+        "requests_per_second": throughput / length,
+        "latency": _latency(batch, length, throughput),
+        "warmup": _warmup(throughput, capped, chance),
+        "drift": Drift(throughput_relative=chance.gauss(0, 0.005), power_relative=None),
+        "energy": energy,
+        "flags": [Flag(code="warmup_capped", message="5 waves, bound reached: none")] * capped,
+        "sample_outputs": [SampleOutput(prompt_index=0, output_ids=[1, 2, 3])],
+        "side_files": {},
+        "message": None,
+    }
+    if out_of_memory:
+        unmeasured = ("window", "tokens", "latency", "warmup", "drift", "process")
+        unmeasured += ("output_tokens_per_second", "requests_per_second")
+        fields |= dict.fromkeys(unmeasured) | {"status": "out_of_memory", "sample_outputs": []}
+        fields |= {"message": "failed to allocate 9 GiB", "energy": NO_METER, "flags": []}
+    return Result(**(fields | changes))
+
+
+def path_of(result: Result) -> str:
+    """Where a result lies, relative to its campaign's folder."""
+    return f"measurements/{result.experiment}/{result.spec_hash}/cycle-{result.cycle:02d}.json"
+
+
+def make_campaign(
+    folder: Path,
+    *,
+    experiments: Mapping[str, Mapping[str, Any]] = EXPERIMENTS,
+    cycles: int = 3,
+    missing: Collection[tuple[str, int]] = (),
+    out_of_memory: Collection[str] = (),
+    capped: Collection[tuple[str, int]] = (),
+    **common: Any,
+) -> list[str]:
+    """Write a campaign of randomised blocks into `folder`; returns every planned path in order.
+
+    Args:
+        missing, capped: (experiment, cycle) pairs.
+        common: goes to every `make_result`.
+    """
+    planned, chance = [], random.Random(2026)
+    for cycle in range(1, cycles + 1):
+        for name in chance.sample(list(experiments), len(experiments)):
+            result = make_result(
+                name,
+                cycle=cycle,
+                position=len(planned),
+                settings=experiments[name],
+                out_of_memory=name in out_of_memory,
+                capped=(name, cycle) in capped,
+                **common,
+            )
+            planned.append(path_of(result))
+            if (name, cycle) not in missing:
+                write_result(folder / planned[-1], result)
+    return planned
+
+
+def with_side_file(folder: Path, result: Result, content: bytes = b"synthetic") -> Result:
+    """The result with a file of requests beside it."""
+    path = f"requests/{result.experiment}/{result.spec_hash}/cycle-{result.cycle:02d}.parquet"
+    write_atomically(folder / path, content)
+    file = SideFile(path=path, sha256=hashlib.sha256(content).hexdigest())
+    return result.model_copy(update={"side_files": {"requests": file}})
+
+
+def _window(start: float, duration: float, began: datetime, waves: int) -> Window:
+    opened = began + timedelta(seconds=6)
+    return Window(
+        start_monotonic_s=start + 6,
+        end_monotonic_s=start + 6 + duration,
+        start_wall=opened.isoformat(),
+        end_wall=(opened + timedelta(seconds=duration)).isoformat(),
+        duration_s=duration,
+        waves=waves,
+        passes=max(1, waves // 4),
+    )
+
+
+def _phases(start: float, duration: float) -> list[Phase]:
+    edges = [start, start + 1, start + 3, start + 6, start + 6 + duration, start + 7 + duration]
+    names = ("load", "idle", "warmup", "window", "tail")
+    return [
+        Phase(name=name, start_monotonic_s=a, end_monotonic_s=b)
+        for name, a, b in zip(names, edges[:-1], edges[1:], strict=True)
+    ]
+
+
+def _latency(batch: int, length: int, throughput: float) -> Latency:
+    gap = batch / throughput
+    return Latency(
+        time_to_first_token_s=_distribution(gap * 4, 12),
+        inter_token_latency_s=_distribution(gap, 12 * length) if length > 1 else None,
+        end_to_end_s=_distribution(gap * (length + 4), 12),
+    )
+
+
+def _distribution(centre: float, count: int) -> Distribution:
+    factors: Sequence[float] = (1.02, 0.9, 1.0, 1.1, 1.2, 1.4, 1.5)
+    mean, low, p50, p90, p95, p99, high = (centre * factor for factor in factors)
+    return Distribution(
+        count=count, mean=mean, minimum=low, p50=p50, p90=p90, p95=p95, p99=p99, maximum=high
+    )
+
+
+def _warmup(throughput: float, capped: bool, chance: random.Random) -> Warmup:
+    rise = (0.55, 0.82, 0.97, 1.0, 1.01, 0.99, 1.0)[: 5 if capped else 7]
+    return Warmup(
+        steady=not capped,
+        capped=capped,
+        verdict="not_steady" if capped else "steady",
+        waves=len(rise),
+        duration_s=3.0,
+        first_wave_s=0.9,
+        throughput_tokens_per_second=[throughput * r * chance.gauss(1, 0.01) for r in rise],
+        coefficient_of_variation=0.012,
+        trend_interval=(-0.012, 0.009),
+        bound=None if capped else 0.015,
+    )
+
+
+def _energy(tokens: int, duration: float, batch: int, length: int, chance: random.Random) -> Energy:
+    power = 60.0 + 15.0 * math.log2(2 * batch) + chance.gauss(0, 0.5)
+    joules, idle = power * duration, 52.0
+    gain = 0.05 / math.sqrt(3) * joules
+    prompt_tokens = 40 * tokens // length
+    return Energy(
+        energy_joules=joules,
+        reason=None,
+        method="counter",
+        scope="gpu_board",
+        mean_power_watts=power,
+        loaded_idle_power_watts=idle,
+        loaded_idle_standard_error_watts=0.2,
+        energy_above_loaded_idle_joules=joules - idle * duration,
+        standard_uncertainty_joules=gain,
+        uncertainty_budget_joules={"gain": gain},
+        joules_per_output_token=joules / tokens,
+        joules_per_token=joules / (tokens + prompt_tokens),
+        joules_per_request=joules / (tokens // length),
+        output_tokens_per_joule=tokens / joules,
+        load_energy_joules=300.0,
+        warmup_energy_joules=200.0,
+        devices=[
+            DeviceEnergy(
+                device="GPU-synthetic",
+                scope="gpu_board",
+                energy_joules=joules,
+                reason=None,
+                counter_joules=joules,
+                integrated_instant_joules=joules * 1.01,
+                integrated_average_joules=None,
+            )
+        ],
+        simulated=True,
+    )
+
+
+def _environment(device_model: str, power_limit_watts: float | None) -> Environment:
+    return Environment(
+        session_id="synthetic-session",
+        run_id="synthetic-run",
+        host="synthetic-host",
+        cpu_model="Synthetic CPU",
+        kernel="6.1.0-synthetic",
+        device_model=device_model,
+        device_uuids=[],
+        power_limit_watts=power_limit_watts,
+        driver=None,
+        runtime="process",
+        environment_hash="1" * 64,
+        image_digest=None,
+        python_version="3.11.7",
+        engine_version="0.0-synthetic",
+        packages_sha256="2" * 64,
+        model_sha256="3" * 64,
+        code_digest="4" * 64,
+        git_commit="5" * 40,
+        git_dirty=False,
+    )
