@@ -1,0 +1,103 @@
+"""Throughput against each setting that varies, all other settings equal."""
+
+from collections.abc import Sequence
+from itertools import cycle
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from llm_energy.metrics import THROUGHPUT
+from llm_energy.report.estimates import Estimate, estimates
+from llm_energy.report.style import MARKERS, SERIES, Drawing, canvas, grid_only
+from llm_energy.summary import Summary
+from llm_energy.tables import SETTING, varying_settings
+
+MOST_LINES = 12
+"""Beyond it a legend is no longer read: the figure then shows the first lines and says so."""
+
+LOGARITHMIC_FROM = 4
+"""Axes whose largest value is at least that many times the smallest get a logarithmic scale."""
+
+Point = tuple[Any, Estimate]
+
+
+def throughput_by_setting(summary: Summary) -> list[Drawing]:
+    """One drawing for each setting along which at least two experiments are otherwise equal."""
+    varying = varying_settings(summary.measurements)
+    found = []
+    for setting in varying:
+        lines = _lines(summary, setting, [name for name in varying if name != setting])
+        if lines:
+            found.append(_draw(setting, lines, varying[setting]))
+    return found
+
+
+def _lines(summary: Summary, setting: str, others: Sequence[str]) -> dict[str, list[Point]]:
+    """Label of the other settings -> points along `setting`, where there are at least two."""
+    first = summary.measurements.drop_duplicates("experiment").set_index("experiment")
+    lines: dict[str, list[Point]] = {}
+    for estimate in estimates(summary, THROUGHPUT):
+        row = first.loc[estimate.experiment]
+        if pd.isna(row[SETTING + setting]):
+            continue
+        held = [_told(name, row[SETTING + name]) for name in others]
+        # What else the label names (a device, a power limit) is held equal as well.
+        held += estimate.label.split(", ")[1:]
+        key = ", ".join(part for part in held if part) or "all settings equal"
+        lines.setdefault(key, []).append((row[SETTING + setting], estimate))
+    return {
+        key: sorted(points, key=lambda point: point[0])
+        for key, points in sorted(lines.items())
+        if len({value for value, _ in points}) > 1
+    }
+
+
+def _draw(setting: str, lines: dict[str, list[Point]], values: Sequence[Any]) -> Drawing:
+    shown = list(lines.items())[:MOST_LINES]
+    figure, axes = canvas(3.1)
+    numeric = all(isinstance(value, int | float) for value in values)
+    place = (lambda value: value) if numeric else list(values).index
+    for (label, points), colour, marker in zip(shown, cycle(SERIES), cycle(MARKERS), strict=False):
+        x = [place(value) for value, _ in points]
+        axes.plot(x, [e.mean for _, e in points], color=colour, lw=1, alpha=0.55)
+        for position, (_, e) in zip(x, points, strict=True):
+            if e.low is not None and e.high is not None:
+                axes.plot([position] * 2, [e.low, e.high], color=colour, lw=1.6)
+        axes.plot(x, [e.mean for _, e in points], marker, color=colour, ms=5, label=label)
+    _scale(axes, values, numeric=numeric)
+    axes.set_xlabel(setting.replace("_", " "))
+    axes.set_ylabel(f"{THROUGHPUT.title} ({THROUGHPUT.display_unit})")
+    axes.set_xmargin(0.08)
+    axes.set_ylim(bottom=0)
+    grid_only(axes, "y")
+    if len(shown) > 1:
+        figure.legend(loc="outside lower center", ncols=1 if len(shown[0][0]) > 40 else 2)
+    n = sorted({e.n for _, points in shown for _, e in points})
+    left_out = f" {len(lines) - len(shown)} more lines are left out." * (len(lines) > len(shown))
+    return Drawing(
+        f"throughput-by-{setting.replace('.', '-').replace('_', '-')}",
+        f"Throughput against {setting.replace('_', ' ')}",
+        f"Mean throughput over cycles against {setting.replace('_', ' ')}, with 95 % t intervals "
+        f"(n = {' or '.join(map(str, n))} cycles for each point). Along a line all other settings "
+        f"are equal.{left_out}",
+        figure,
+    )
+
+
+def _scale(axes: Axes, values: Sequence[Any], *, numeric: bool) -> None:
+    if not numeric:
+        axes.set_xticks(range(len(values)), [str(value) for value in values])
+        axes.set_xlim(-0.5, len(values) - 0.5)
+        return
+    if values[0] > 0 and values[-1] / values[0] >= LOGARITHMIC_FROM:
+        axes.set_xscale("log", base=2)
+    axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.minorticks_off()
+
+
+def _told(setting: str, value: Any) -> str:
+    if pd.isna(value):
+        return ""
+    name = setting.rpartition(".")[2].replace("_", " ")
+    return f"{name} {value:g}" if isinstance(value, int | float) else f"{name} {value}"

@@ -1,0 +1,117 @@
+"""What figures, tables and headline have in common: the experiments ranked by one metric."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from llm_energy.metrics import Metric
+from llm_energy.stats.experiments import GROUP
+from llm_energy.summary import Summary
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One metric of one experiment group, in the metric's display unit."""
+
+    metric: Metric
+    experiment: str
+    label: str
+    terms: str
+    """Load mode, and for energies scope and device: estimates of other terms are not ranked with
+    this one."""
+    n: int
+    mean: float
+    low: float | None
+    """95 % t interval of the mean; None for n = 1."""
+    high: float | None
+    values: tuple[float, ...]
+    """One for each cycle."""
+
+    @property
+    def half_width(self) -> float | None:
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+    def overlaps(self, other: "Estimate") -> bool:
+        """Whether the two intervals have a value in common; unknown intervals always might."""
+        if self.low is None or self.high is None or other.low is None or other.high is None:
+            return True
+        return self.low <= other.high and other.low <= self.high
+
+
+def estimates(summary: Summary, metric: Metric) -> list[Estimate]:
+    """Every group with a value of `metric`, best first within its terms."""
+    table = summary.experiments[summary.experiments["metric"] == metric.column]
+    groups = dict(iter(summary.measurements.groupby(list(GROUP), dropna=False)))
+    by_key = {_text_key(key): group for key, group in groups.items()}
+    device_named = summary.measurements["device_model"].nunique() > 1
+    limit_named = summary.measurements["power_limit_watts"].nunique(dropna=False) > 1
+    found = []
+    for row in table.to_dict("records"):
+        group = by_key[_text_key(row[name] for name in GROUP)]
+        label = [short_name(row["experiment"], summary)]
+        label += [row["device_model"]] if device_named else []
+        label += [_limit(row["power_limit_watts"])] if limit_named else []
+        factor = metric.shown_factor
+        found.append(
+            Estimate(
+                metric=metric,
+                experiment=row["experiment"],
+                label=", ".join(label),
+                terms=_terms(group, metric),
+                n=int(row["n"]),
+                mean=row["mean"] * factor,
+                low=None if pd.isna(row["t_low"]) else row["t_low"] * factor,
+                high=None if pd.isna(row["t_high"]) else row["t_high"] * factor,
+                values=tuple(float(v) * factor for v in group[metric.column].dropna()),
+            )
+        )
+    sign = -1 if metric.higher_is_better else 1
+    return sorted(found, key=lambda estimate: (estimate.terms, sign * estimate.mean))
+
+
+def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
+    """(label, why) of every planned experiment without a value of `metric`."""
+    valued = {e.experiment for e in estimates(summary, metric)}
+    measured = summary.measurements.groupby("experiment", sort=False)
+    why = {planned_experiment(gap.path): "not measured" for gap in summary.facts.missing}
+    why |= {planned_experiment(gap.path): "result unusable" for gap in summary.facts.unusable}
+    for name, group in measured:
+        reasons = group["energy_reason"].dropna().unique()
+        if (group["status"] == "out_of_memory").all():
+            why[str(name)] = "out of memory"
+        elif metric.kind == "energy" and len(reasons):
+            why[str(name)] = f"no energy: {', '.join(reasons)}"
+        else:
+            why[str(name)] = "no value"
+    return [(short_name(n, summary), text) for n, text in why.items() if n not in valued]
+
+
+def short_name(experiment: str, summary: Summary) -> str:
+    """The name without the group that all experiments of the campaign share."""
+    names = [*summary.measurements["experiment"].unique()]
+    names += [planned_experiment(gap.path) for gap in summary.facts.missing]
+    groups = {name.partition("_")[0] for name in names}
+    _, _, point = experiment.partition("_")
+    return point.replace("_", " ") if point and len(groups) == 1 else experiment
+
+
+def planned_experiment(path: str) -> str:
+    """`measurements/{experiment}/…` -> experiment."""
+    return PurePosixPath(path).parts[1]
+
+
+def _terms(group: pd.DataFrame, metric: Metric) -> str:
+    names = ["load_mode", "energy_scope"] if metric.kind == "energy" else ["load_mode"]
+    return ", ".join(str(value) for name in names for value in group[name].dropna().unique())
+
+
+def _text_key(key: Iterable[Any]) -> tuple[str, ...]:
+    """Missing values differ from themselves and by table: keys are compared as text."""
+    return tuple("" if pd.isna(value) else str(value) for value in key)
+
+
+def _limit(watts: float) -> str:
+    return "no power limit" if pd.isna(watts) else f"{watts:g} W"

@@ -1,0 +1,128 @@
+"""One look for all figures: colours, type, and how a figure becomes a file or part of a page."""
+
+import io
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+WIDTH_INCHES = 6.6
+"""All figures are equally wide, so that type has one size on the page and in print."""
+
+INK, MUTED, GRID, PAPER = "#22252a", "#646b75", "#e0e2e5", "#ffffff"
+SERIES = ("#1b62a5", "#b8460e", "#1c7c58", "#8a45a6", "#8a6a00", "#56606d")
+"""Told apart with the common colour-vision deficiencies, and at least 4.5:1 on white; markers
+differ as well. Darker and lighter surfaces are served by `themed`."""
+
+MARKERS = ("o", "s", "D", "^", "v")
+"""One fewer than colours, so that a colour and a marker meet again only after 30 series."""
+
+THEME = {INK: "ink", MUTED: "muted", GRID: "line", PAPER: "paper"} | {
+    colour: f"series-{number}" for number, colour in enumerate(SERIES, start=1)
+}
+"""Colour -> CSS variable of the page (`--figure-…`), which has a light and a dark value."""
+
+_RC: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib: the same look everywhere
+    "font.size": 8.5,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8.5,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.linewidth": 0.7,
+    "axes.facecolor": "none",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.unicode_minus": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.7,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "xtick.major.size": 3,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.facecolor": PAPER,
+    "figure.constrained_layout.w_pad": 0.07,
+    "figure.constrained_layout.h_pad": 0.07,
+    "svg.fonttype": "none",  # text stays text: selectable, searchable, in the page's own type
+    "savefig.dpi": 200,
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A finished figure: files and what stands beside it."""
+
+    name: str
+    """Of its files, without suffix."""
+    title: str
+    caption: str
+    svg: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure before it is rendered."""
+
+    name: str
+    title: str
+    caption: str
+    canvas: Canvas
+
+
+def styled() -> Any:
+    """Context in which figures are drawn and rendered."""
+    return mpl.rc_context(_RC)
+
+
+def canvas(height_inches: float, rows: int = 1, columns: int = 1, **options: Any) -> Any:
+    """(canvas, axes) of the common width; `axes` as `Figure.subplots` gives it."""
+    figure = Canvas(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+    return figure, figure.subplots(rows, columns, **options)
+
+
+def grid_only(axes: Axes, axis: str) -> None:
+    """Keep the grid lines that belong to values of `axis` (`x` or `y`)."""
+    axes.grid(visible=False, axis="y" if axis == "x" else "x")
+
+
+def render(drawing: Drawing) -> Figure:
+    """SVG and PNG of a drawing; equal drawings give equal bytes."""
+    svg, png = io.StringIO(), io.BytesIO()
+    with mpl.rc_context({"svg.hashsalt": drawing.name}):
+        drawing.canvas.savefig(svg, format="svg", metadata={"Date": None, "Title": drawing.title})
+    drawing.canvas.savefig(png, format="png", metadata={"Title": drawing.title})
+    return Figure(drawing.name, drawing.title, drawing.caption, svg.getvalue(), png.getvalue())
+
+
+def themed(svg: str, name: str) -> str:
+    """An SVG file's content as part of a page, which then rules its colours and its type.
+
+    Identifiers get `name` as a prefix, because those of several figures share the page.
+    """
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r"'DejaVu Sans'", "var(--sans)", svg)
+    for colour, variable in THEME.items():
+        svg = svg.replace(colour, f"var(--figure-{variable})")
+    return svg

@@ -1,0 +1,108 @@
+"""What happened over time: the order of the run, and how each warm-up became steady."""
+
+import math
+from collections import defaultdict
+
+import numpy as np
+
+from llm_energy.report.estimates import short_name
+from llm_energy.report.numbers import fixed, percent
+from llm_energy.report.style import INK, MARKERS, MUTED, SERIES, Drawing, canvas, grid_only
+from llm_energy.summary import Summary, WarmupTrace
+
+MOST_PANELS = 24
+"""Experiments whose warm-up is drawn: those with the least steady ones come first."""
+
+
+def order(summary: Summary) -> Drawing | None:
+    """Throughput over the order of the run, relative to its experiment's mean."""
+    ran = summary.measurements.dropna(subset=["output_tokens_per_second"]).sort_values("started")
+    groups = ran.groupby(["experiment", "device_model"])["output_tokens_per_second"]
+    counts = groups.transform("size")
+    if ran.empty or counts.max() < 2:
+        return None
+    rank = np.arange(1, len(ran) + 1)
+    deviation = 100 * (ran["output_tokens_per_second"] / groups.transform("mean") - 1)
+    figure, axes = canvas(2.7)
+    axes.axhline(0, color=MUTED, lw=0.8)
+    cycles = ran["cycle"].to_numpy(dtype=int)
+    for cycle in sorted(set(cycles)):
+        inside = (cycles == cycle) & (counts > 1).to_numpy(dtype=bool)
+        axes.plot(
+            rank[inside],
+            deviation.to_numpy(dtype=float)[inside],
+            MARKERS[(cycle - 1) % len(MARKERS)],
+            color=SERIES[(cycle - 1) % len(SERIES)],
+            ms=4.5,
+            label=f"cycle {cycle}",
+        )
+    drift, told = summary.facts.drift, "Drift is not testable with these measurements."
+    if drift is not None:
+        line = np.log1p(drift.change) * (rank - rank.mean()) / max(1, len(ran) - 1)
+        axes.plot(rank, 100 * np.expm1(line), color=INK, lw=1.2, ls=(0, (4, 3)))
+        told = (
+            f"Dashed: the common drift, {percent(drift.change)} from the first to the last "
+            f"measurement (95 % interval {fixed(100 * drift.low, 1)} to {percent(drift.high)}, "
+            f"n = {drift.observations} measurements)."
+        )
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("measurement, in the order in which they ran")
+    axes.set_ylabel("throughput against its\nexperiment’s mean (%)")
+    grid_only(axes, "y")
+    if len(set(cycles)) <= 2 * len(SERIES):
+        figure.legend(loc="outside lower center", ncols=6)
+    return Drawing(
+        "order",
+        "Throughput over the order of the run",
+        "Each measurement’s throughput against the mean of its experiment, in the order in which "
+        f"they ran. {told}",
+        figure,
+    )
+
+
+def warmup(summary: Summary) -> Drawing | None:
+    """Throughput of each warm-up wave against that of the window which followed."""
+    by_experiment: dict[str, list[WarmupTrace]] = defaultdict(list)
+    for trace in summary.facts.warmups:
+        by_experiment[trace.experiment].append(trace)
+    if not by_experiment:
+        return None
+    ranked = sorted(by_experiment, key=lambda name: -sum(t.capped for t in by_experiment[name]))
+    names = ranked[:MOST_PANELS]
+    columns = min(3, len(names))
+    rows = math.ceil(len(names) / columns)
+    figure, panels = canvas(
+        0.7 + 1.35 * rows, rows, columns, sharex=True, sharey=True, squeeze=False
+    )
+    for panel in panels.flat[len(names) :]:
+        panel.set_visible(False)
+    for panel, name in zip(panels.flat, names, strict=False):
+        panel.axhline(100, color=MUTED, lw=0.8)
+        for trace in by_experiment[name]:
+            waves = range(1, len(trace.throughput_relative) + 1)
+            panel.plot(
+                waves,
+                [100 * value for value in trace.throughput_relative],
+                color=SERIES[1] if trace.capped else SERIES[0],
+                ls="--" if trace.capped else "-",
+                lw=1.1,
+                marker="o",
+                ms=2.2,
+            )
+        panel.set_title(short_name(name, summary), fontsize=8, fontweight="normal")
+        panel.set_ylim(bottom=0)
+        panel.xaxis.get_major_locator().set_params(integer=True)
+        grid_only(panel, "y")
+    figure.supxlabel("warm-up wave", fontsize=8.5)
+    figure.supylabel("throughput (% of the window)", fontsize=8.5)
+    capped = sum(trace.capped for traces in by_experiment.values() for trace in traces)
+    left_out = len(by_experiment) - len(names)
+    return Drawing(
+        "warm-up",
+        "Warm-up",
+        "Throughput of each warm-up wave, in percent of the throughput of the window that "
+        "followed; one line for each cycle. Solid: steady before the window opened. Dashed: "
+        f"stopped at the time limit ({capped} of {len(summary.facts.warmups)})."
+        + (f" {left_out} experiments with steadier warm-ups are left out." if left_out else ""),
+        figure,
+    )
