@@ -92,7 +92,7 @@ def _one_metric(
     axes.set_xlim(left=0)
     axes.set_xlabel(f"{metric.title} ({metric.display_unit})")
     figure.legend(_handles(), _HANDLE_LABELS, loc="outside lower center", ncols=3)
-    return Drawing(name, title, f"{metric.title} by experiment. {READING} {note}".strip(), figure)
+    return Drawing(name, title, f"{READING} {note}".strip(), figure)
 
 
 def _rows(

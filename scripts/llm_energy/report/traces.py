@@ -88,6 +88,7 @@ def warmup(summary: Summary) -> Drawing | None:
                 lw=1.1,
                 marker="o",
                 ms=2.2,
+                zorder=3 if trace.capped else 2,
             )
         panel.set_title(short_name(name, summary), fontsize=8, fontweight="normal")
         panel.set_ylim(bottom=0)

@@ -1,0 +1,138 @@
+"""The answer first: the best experiment by each headline metric, and how sure that is."""
+
+from dataclasses import dataclass
+from itertools import groupby
+
+from llm_energy.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
+from llm_energy.report.estimates import Estimate, estimates, short_name
+from llm_energy.report.numbers import interval, number, plural
+from llm_energy.summary import Comparison, Summary
+
+BEST = {
+    JOULES_PER_OUTPUT_TOKEN: "Least energy per output token",
+    THROUGHPUT: "Highest throughput",
+    TTFT: "Shortest time to first token",
+    ITL: "Shortest inter-token latency",
+}
+"""Headline metrics in order, with what the best experiment of each is called. Energy leads where
+it was measured."""
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    title: str
+    value: str
+    unit: str
+    certainty: str
+    """Interval and n."""
+    experiment: str
+    label: str
+    """Short name of the experiment."""
+    remark: str
+    """Against the runner-up or the reference; may be empty."""
+
+
+def key_figures(summary: Summary) -> list[KeyFigure]:
+    """One for each headline metric that was measured; experiments of other terms stay apart."""
+    found = []
+    for metric, title in BEST.items():
+        ranked = estimates(summary, metric)
+        terms = {e.terms for e in ranked}
+        for term, group in groupby(ranked, key=lambda e: e.terms):
+            rivals = list(group)
+            name = title if len(rivals) > 1 else metric.title
+            found.append(
+                _key_figure(summary, rivals, name if len(terms) == 1 else f"{name} ({term})")
+            )
+    return found
+
+
+def _key_figure(summary: Summary, ranked: list[Estimate], title: str) -> KeyFigure:
+    best = ranked[0]
+    return KeyFigure(
+        title=title,
+        value=number(best.mean, best.half_width),
+        unit=best.metric.display_unit,
+        certainty=certainty(best),
+        experiment=best.experiment,
+        label=best.label,
+        remark="; ".join(filter(None, (_runner_up(ranked), _ratio(summary, best)))),
+    )
+
+
+def certainty(estimate: Estimate) -> str:
+    """`95 % interval 62.8 to 65.8, n = 3`."""
+    n = f"n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{estimate.n}"
+    if estimate.low is None or estimate.high is None:
+        return f"{n}, no interval"
+    return f"95 % interval {interval(estimate.low, estimate.high)}, {n}"
+
+
+def ratio_text(comparison: Comparison) -> tuple[str, str]:
+    """(`2.52`, `2.47 to 2.57, 3 pairs`)."""
+    pairs = plural(comparison.pairs, "pair")
+    if comparison.low is None or comparison.high is None:
+        return number(comparison.ratio), f"{pairs}, no interval"
+    ends = interval(comparison.low, comparison.high)
+    return number(comparison.ratio, (comparison.high - comparison.low) / 2), f"{ends}, {pairs}"
+
+
+def energy_notice(summary: Summary) -> str | None:
+    """What a reader must know about the energies of this campaign, said once."""
+    measured = summary.measurements[summary.measurements["status"] == "completed"]
+    if measured["energy_joules"].notna().any():
+        if measured["energy_simulated"].any():
+            return (
+                "Energies come from a simulated sensor. They exercise the workflow, say nothing "
+                "about any device and must never be quoted."
+            )
+        return None
+    reasons = sorted(measured["energy_reason"].dropna().unique())
+    if reasons == ["no_meter"]:
+        return (
+            "No energy was measured: this machine has no energy meter that can be read. Speed and "
+            "latency were measured all the same, and lead this page."
+        )
+    if reasons:
+        return f"No energy was measured (reasons: {', '.join(reasons)}). Speed and latency lead."
+    return None
+
+
+_PLAIN = str.maketrans(
+    {"\N{NO-BREAK SPACE}": " ", "\N{NARROW NO-BREAK SPACE}": " ", "\N{MINUS SIGN}": "-"}
+)
+"""Terminals and logs get plain signs."""
+
+
+def console(summary: Summary) -> str:
+    """A few lines for the terminal at the end of a run."""
+    facts = summary.facts
+    done = facts.completed + facts.out_of_memory
+    lines = [f"{facts.design.campaign}: {done} of {facts.planned} measurements"]
+    lines[0] += f", {facts.out_of_memory} of them out of memory" if facts.out_of_memory else ""
+    width = max((len(figure.title) for figure in key_figures(summary)), default=0)
+    lines += [
+        f"  {f.title:{width}}  {f.value} {f.unit}  {f.experiment}  ({f.certainty})"
+        for f in key_figures(summary)
+    ]
+    notice = energy_notice(summary)
+    lines += [f"  {notice}"] if notice else []
+    return "\n".join(lines).translate(_PLAIN) + "\n"
+
+
+def _runner_up(ranked: list[Estimate]) -> str:
+    if len(ranked) < 2 or not ranked[0].overlaps(ranked[1]):
+        return ""
+    if ranked[0].low is None or ranked[1].low is None:
+        return f"not told apart from {ranked[1].label}: no intervals with one cycle"
+    return f"not told apart from {ranked[1].label}: their intervals overlap"
+
+
+def _ratio(summary: Summary, best: Estimate) -> str:
+    reference = summary.facts.design.reference
+    for comparison in summary.facts.comparisons:
+        if (comparison.experiment, comparison.metric) == (best.experiment, best.metric.column):
+            assert reference is not None
+            value, certainty = ratio_text(comparison)
+            return f"{value} times {short_name(reference, summary)} ({certainty})"
+    return ""

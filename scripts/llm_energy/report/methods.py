@@ -1,0 +1,182 @@
+"""The methods section: what was really done, in sentences made from the results."""
+
+import pandas as pd
+
+from llm_energy.report.numbers import fixed, number, plural
+from llm_energy.summary import Design, Summary
+
+ORDERS = {
+    "randomised_blocks": "in randomised complete blocks: every cycle runs each experiment once, "
+    "experiments that share an engine process next to each other, otherwise in an order drawn "
+    "with seed {seed}",
+    "sequential": "in the order of the configuration",
+}
+ISOLATIONS = {
+    "cycle": "Each cycle used a fresh engine process for each backend and engine setting.",
+    "measurement": "Each measurement used a fresh engine process.",
+    "campaign": "Engine processes were kept as long as possible, so that intervals hold within "
+    "one engine process only.",
+}
+LOADS = {
+    "waves": "As many requests as the batch size were submitted together, and the next such wave "
+    "when all of them had ended; the gaps between waves are part of the window.",
+    "closed": "The number of requests in flight was kept constant (continuous batching); tokens "
+    "were counted by time stamp.",
+}
+
+
+def methods(summary: Summary) -> list[tuple[str, str]]:
+    """(heading, paragraph) pairs; a paragraph says nothing that was not measured or recorded."""
+    done = summary.measurements[summary.measurements["status"] == "completed"]
+    if done.empty:
+        return [("Design", _design(summary))]
+    return [
+        ("Design", _design(summary)),
+        ("Processes", _processes(summary.facts.design, done)),
+        ("Load", _load(done)),
+        ("Warm-up", _warmup(done)),
+        ("Window", _window(done)),
+        ("Speed and latency", _speed()),
+        ("Energy", _energy(done)),
+        ("Statistics", _statistics(summary)),
+    ]
+
+
+def _design(summary: Summary) -> str:
+    facts = summary.facts
+    design = facts.design
+    count = facts.planned // design.cycles if design.cycles else 0
+    order = ORDERS.get(design.order, f"in the order `{design.order}`").format(seed=design.seed)
+    done = facts.completed + facts.out_of_memory
+    text = (
+        f"{plural(count, 'experiment')} × {plural(design.cycles, 'cycle')} = "
+        f"{plural(facts.planned, 'measurement')}, of which {done} were made, {order}."
+    )
+    if facts.out_of_memory:
+        text += f" {facts.out_of_memory} ended out of memory, which is recorded as an outcome."
+    return text
+
+
+def _processes(design: Design, done: pd.DataFrame) -> str:
+    reused = int(done["engine_reused"].fillna(False).sum())
+    sessions, runs = done["session_id"].nunique(), done["run_id"].nunique()
+    return (
+        f"{ISOLATIONS.get(design.isolation, f'Isolation was `{design.isolation}`.')} "
+        f"{reused} of {len(done)} measurements ran in a process that had served an earlier one. "
+        f"The measurements come from {plural(runs, 'run')} in {plural(sessions, 'session')}."
+    )
+
+
+def _load(done: pd.DataFrame) -> str:
+    sentences = [LOADS.get(mode, f"Load mode `{mode}`.") for mode in done["load_mode"].unique()]
+    if "setting.prompts" in done:
+        sets = done.drop_duplicates("prompts_sha256")
+        for _, row in sets.iterrows():
+            sentences.append(
+                f"Prompt set “{row['setting.prompts']}”: "
+                f"{plural(int(row['prompts_count']), 'prompt')} of "
+                f"{fixed(row['prompts_mean_input_tokens'], 1)} tokens on average (SHA-256 "
+                f"{row['prompts_sha256'][:12]}…)."
+            )
+    asked = done.get("setting.output_tokens")
+    if asked is not None and (done["output_tokens"] == done["requests"] * asked).all():
+        sentences.append("Every request generated exactly the output length of its experiment.")
+    return " ".join(sentences)
+
+
+def _warmup(done: pd.DataFrame) -> str:
+    capped = int(done["warmup_capped"].fillna(False).sum())
+    steady = int(done["warmup_steady"].fillna(False).sum())
+    cap = _asked(done, "warmup_cap_s")
+    limit = f"its time limit of {cap}" if cap else "its time limit"
+    return (
+        "Before each window the waves of that window ran until their throughput was steady: its "
+        "coefficient of variation under a threshold, and a 90 % interval of its trend inside an "
+        f"equivalence bound. {steady} of {len(done)} were steady; {capped} of {len(done)} met "
+        f"{limit} first, and are flagged. Warm-up took {_range(done['warmup_duration_s'], 's')} and "
+        f"{_range(done['warmup_waves'])} waves, the first wave "
+        f"{_range(done['warmup_first_wave_s'], 's')}."
+    )
+
+
+def _window(done: pd.DataFrame) -> str:
+    least, idle, tail = (
+        _asked(done, name) for name in ("minimum_duration_s", "baseline_s", "tail_s")
+    )
+    text = (
+        "The window opened at the first submission after the last warm-up wave, without a pause, "
+        "and closed at the last counted token; in waves it holds whole passes over the prompt set. "
+    )
+    text += f"At least {least} was asked for; windows " if least else "Windows "
+    text += f"lasted {_range(done['window_duration_s'], 's')} "
+    if done["window_waves"].notna().any():
+        text += f"({_range(done['window_waves'])} waves, {_range(done['window_passes'])} passes) "
+    text += f"and hold {_range(done['output_tokens'])} output tokens."
+    text += f" The engine idled with its model loaded for {idle} before warm-up." if idle else ""
+    text += f" After the window the same load ran on, uncounted, for {tail}." if tail else ""
+    return text
+
+
+def _speed() -> str:
+    return (
+        "Throughput is output tokens of the window over its duration, for every engine alike. "
+        "Time to first token runs from submission to the first token of a request, inter-token "
+        "latency between successive tokens of a request, end-to-end latency to its last token, as "
+        "the engine’s process saw them. Padding is no token."
+    )
+
+
+def _energy(done: pd.DataFrame) -> str:
+    metered = done[done["energy_joules"].notna()]
+    if metered.empty:
+        reasons = ", ".join(sorted(done["energy_reason"].dropna().unique()))
+        return f"No energy was measured (reason code: {reasons or 'none given'})."
+    method, scope = (
+        ", ".join(sorted(metered[name].dropna().unique()))
+        for name in ("energy_method", "energy_scope")
+    )
+    text = (
+        f"Energy is gross energy of the window, scope {scope}, method {method}; "
+        f"{len(metered)} of {len(done)} measurements have one."
+    )
+    if metered["gain_limit_relative"].notna().any():
+        gain = number(100 * float(metered["gain_limit_relative"].mean()))
+        text += (
+            f" The gain of the sensor is taken as known within ±{gain} % (rectangular); it is "
+            "common to all cycles, so that it widens total intervals and not repeatability."
+        )
+    return text
+
+
+def _statistics(summary: Summary) -> str:
+    counts = summary.experiments["n"]
+    text = (
+        "The cycle is the unit of replication, never the request or the token. Intervals are 95 % "
+        "Student t intervals of the mean over cycles; the tables in files also give the geometric "
+        f"mean with its log-t interval. n is {_range(counts)}; one cycle gives a value and no "
+        "interval. Nothing was dropped."
+    )
+    if summary.facts.comparisons:
+        text += (
+            f" Ratios to {summary.facts.design.reference} are geometric means of ratios paired "
+            "within cycle, session and device, with log-t intervals that are not adjusted for "
+            "multiple comparisons; under three pairs there is no interval."
+        )
+    return text
+
+
+def _range(values: pd.Series, unit: str = "") -> str:
+    """`3.1 to 4.2 s`, or one value where all are the same."""
+    present = values.dropna()
+    if present.empty:
+        return "an unknown number of"
+    ends = [float(present.min()), float(present.max())]
+    whole = all(end.is_integer() for end in ends) and not unit
+    texts = list(dict.fromkeys(fixed(end, 0) if whole else number(end) for end in ends))
+    return " to ".join(texts) + (f" {unit}" if unit else "")
+
+
+def _asked(done: pd.DataFrame, name: str) -> str | None:
+    """A duration of the measuring protocol, if all experiments recorded it."""
+    values = done.get(f"measurement.{name}", pd.Series(dtype="Float64")).dropna().unique()
+    return " or ".join(f"{value:g} s" for value in sorted(values)) or None

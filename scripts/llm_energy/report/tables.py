@@ -1,0 +1,181 @@
+"""The tables of the page: texts for people, and values to sort by."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from llm_energy.metrics import END_TO_END, ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
+from llm_energy.report.estimates import Estimate, estimates, short_name, without_value
+from llm_energy.report.headline import ratio_text
+from llm_energy.report.numbers import fixed, interval, number, percent
+from llm_energy.summary import Comparison, Summary
+from llm_energy.tables import SETTING, varying_settings
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    detail: str = ""
+    """A second, smaller line."""
+    sort: float | str | None = None
+
+
+@dataclass(frozen=True)
+class Column:
+    title: str
+    unit: str = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+
+
+NAME = Column("Experiment", numeric=False)
+
+
+def results_table(summary: Summary) -> Table:
+    """One row per experiment group: mean, interval and n of the headline metrics."""
+    shown = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, ITL, END_TO_END)
+    by_metric = {metric: estimates(summary, metric) for metric in shown}
+    metrics = [metric for metric in shown if by_metric[metric]]
+    lead = metrics[0] if metrics else THROUGHPUT
+    found = {metric: {e.label: e for e in by_metric[metric]} for metric in metrics}
+    labels = list(dict.fromkeys(e.label for metric in metrics for e in by_metric[metric]))
+    experiments = {e.label: e.experiment for metric in metrics for e in by_metric[metric]}
+    ratios = {c.experiment: c for c in summary.facts.comparisons if c.metric == lead.column}
+    columns = [NAME, Column("n"), *(_column(metric) for metric in metrics)]
+    if ratios:
+        reference = short_name(summary.facts.design.reference or "", summary)
+        columns.append(Column(f"{lead.title} against {reference}", "ratio"))
+    rows = []
+    for label in labels:
+        row = [Cell(label, sort=label)]
+        row += [_counts([found[metric][label].n for metric in metrics if label in found[metric]])]
+        row += [_estimate(found[metric].get(label)) for metric in metrics]
+        row += [_ratio(ratios.get(experiments[label]))] if ratios else []
+        rows.append(row)
+    for label, why in without_value(summary, THROUGHPUT):
+        rows.append([Cell(label, why, label)] + [Cell(NOTHING)] * (len(columns) - 1))
+    return Table(columns, rows)
+
+
+def settings_table(summary: Summary) -> Table | None:
+    """What differs between the experiments; None where nothing does."""
+    varying = list(varying_settings(summary.measurements))
+    if not varying:
+        return None
+    first = summary.measurements.drop_duplicates("experiment")
+    rows = [
+        [Cell(short_name(row["experiment"], summary), sort=row["experiment"])]
+        + [_setting(row[SETTING + name]) for name in varying]
+        for _, row in first.iterrows()
+    ]
+    return Table([NAME, *(Column(name.replace("_", " ")) for name in varying)], rows)
+
+
+def common_settings(summary: Summary) -> list[tuple[str, str]]:
+    """(setting, value) of what all experiments share."""
+    found = []
+    for name in summary.measurements.columns:
+        values = summary.measurements[name].dropna().unique()
+        if name.startswith(SETTING) and len(values) == 1:
+            found.append((name.removeprefix(SETTING), str(values[0])))
+    return found
+
+
+def measurements_table(summary: Summary) -> Table:
+    """Every measurement, in the order in which they ran."""
+    table = summary.measurements.sort_values("started")
+    metered = table["energy_joules"].notna().any()
+    energy = [Column("Energy", "J"), Column("Per output token", "J")] if metered else []
+    columns = [
+        Column("Run order"),
+        NAME,
+        Column("Cycle"),
+        *energy,
+        Column("Throughput", "tokens/s"),
+        Column("TTFT p50", "ms"),
+        Column("TTFT p95", "ms"),
+        Column("ITL p50", "ms"),
+        Column("ITL p95", "ms"),
+        Column("Window", "s"),
+        Column("Output tokens"),
+        Column("Drift in window"),
+        Column("Warm-up", numeric=False),
+        Column("Flags", numeric=False),
+    ]
+    rows = []
+    for rank, row in enumerate(table.to_dict("records"), start=1):
+        cells = [_plain(rank), Cell(short_name(row["experiment"], summary), sort=row["experiment"])]
+        cells += [_plain(row["cycle"])]
+        if metered:
+            cells += [_energy(row), _number(row["joules_per_output_token"])]
+        cells += [_number(row["output_tokens_per_second"])]
+        for latency in ("time_to_first_token", "inter_token_latency"):
+            cells += [_number(row[f"{latency}_{p}_s"], 1e3) for p in ("p50", "p95")]
+        cells += [_number(row["window_duration_s"]), _plain(row["output_tokens"])]
+        drift = row["throughput_drift_relative"]
+        cells += [Cell(NOTHING) if pd.isna(drift) else Cell(percent(drift), sort=drift)]
+        cells += [_text(row["warmup_verdict"]), _text(row["flags"].replace(";", ", "))]
+        if row["status"] == "out_of_memory":
+            cells[-1] = Cell("out of memory", row["message"] or "")
+        rows.append(cells)
+    return Table(columns, rows)
+
+
+def _column(metric: Metric) -> Column:
+    return Column(metric.title, metric.display_unit)
+
+
+def _estimate(estimate: Estimate | None) -> Cell:
+    if estimate is None:
+        return Cell(NOTHING)
+    detail = "no interval"
+    if estimate.low is not None and estimate.high is not None:
+        detail = interval(estimate.low, estimate.high)
+    return Cell(number(estimate.mean, estimate.half_width), detail, estimate.mean)
+
+
+def _counts(n: Sequence[int]) -> Cell:
+    """One number of cycles, or the range where metrics differ in it."""
+    return Cell(" to ".join(str(count) for count in sorted({min(n), max(n)})), sort=min(n))
+
+
+def _ratio(comparison: Comparison | None) -> Cell:
+    if comparison is None:
+        return Cell(NOTHING)
+    value, certainty = ratio_text(comparison)
+    return Cell(f"{value} ×", certainty, comparison.ratio)
+
+
+def _setting(value: Any) -> Cell:
+    if pd.isna(value):
+        return Cell(NOTHING)
+    return Cell(str(value), sort=value if isinstance(value, int | float) else str(value))
+
+
+def _energy(row: dict[Any, Any]) -> Cell:
+    if pd.isna(row["energy_joules"]):
+        return Cell(NOTHING, str(row["energy_reason"]))
+    return _number(row["energy_joules"])
+
+
+def _number(value: object, factor: float = 1.0) -> Cell:
+    if not isinstance(value, int | float) or pd.isna(value):
+        return Cell(NOTHING)
+    return Cell(number(value * factor), sort=value)
+
+
+def _plain(value: object) -> Cell:
+    return Cell(fixed(value, 0), sort=value) if isinstance(value, int | float) else Cell(NOTHING)
+
+
+def _text(value: object) -> Cell:
+    return Cell(value, sort=value) if isinstance(value, str) and value else Cell(NOTHING)
