@@ -9,9 +9,12 @@ from llm_energy.results import Model, write_atomically
 
 
 class Design(Model):
-    """How the campaign was planned: what no single result can know."""
+    """How the campaign was planned: what no single result can know.
 
-    campaign: str
+    `Design.model_validate(campaign, from_attributes=True)` takes it from a `Campaign`.
+    """
+
+    name: str
     cycles: int
     order: str
     seed: int

@@ -89,7 +89,7 @@ NO_METER = Energy(
 
 def design(**changes: Any) -> Design:
     plain: dict[str, Any] = {
-        "campaign": "synthetic",
+        "name": "synthetic",
         "cycles": 3,
         "order": "randomised_blocks",
         "seed": 2026,

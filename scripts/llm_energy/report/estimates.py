@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -90,12 +91,13 @@ def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
 
 
 def short_name(experiment: str, summary: Summary) -> str:
-    """The name without the group that all experiments of the campaign share."""
-    names = [*summary.measurements["experiment"].unique()]
-    names += [planned_experiment(gap.path) for gap in summary.facts.missing]
-    groups = {name.partition("_")[0] for name in names}
-    _, _, point = experiment.partition("_")
-    return point.replace("_", " ") if point and len(groups) == 1 else experiment
+    """The name without the parts that all experiments of the campaign begin with."""
+    facts = summary.facts
+    names = {*summary.measurements["experiment"]}
+    names |= {planned_experiment(gap.path) for gap in [*facts.missing, *facts.unusable]}
+    columns = zip(*(name.split("_") for name in names), strict=False)
+    shared = sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, columns))
+    return " ".join(experiment.split("_")[shared:]) or experiment if shared else experiment
 
 
 def planned_experiment(path: str) -> str:

@@ -108,7 +108,7 @@ def console(summary: Summary) -> str:
     """A few lines for the terminal at the end of a run."""
     facts = summary.facts
     done = facts.completed + facts.out_of_memory
-    lines = [f"{facts.design.campaign}: {done} of {facts.planned} measurements"]
+    lines = [f"{facts.design.name}: {done} of {facts.planned} measurements"]
     lines[0] += f", {facts.out_of_memory} of them out of memory" if facts.out_of_memory else ""
     width = max((len(figure.title) for figure in key_figures(summary)), default=0)
     lines += [

@@ -93,9 +93,9 @@ def _warmup(done: pd.DataFrame) -> str:
         "Before each window the waves of that window ran until their throughput was steady: its "
         "coefficient of variation under a threshold, and a 90 % interval of its trend inside an "
         f"equivalence bound. {steady} of {len(done)} were steady; {capped} of {len(done)} met "
-        f"{limit} first, and are flagged. Warm-up took {_range(done['warmup_duration_s'], 's')} and "
-        f"{_range(done['warmup_waves'])} waves, the first wave "
-        f"{_range(done['warmup_first_wave_s'], 's')}."
+        f"{limit} first, and are flagged. Warm-up took "
+        f"{_range(done['warmup_duration_s'], 's')} and {_range(done['warmup_waves'])} waves, the "
+        f"first wave {_range(done['warmup_first_wave_s'], 's')}."
     )
 
 

@@ -1,0 +1,40 @@
+"""From all measurements of the campaign to its tables: one job, never one for each experiment."""
+
+import hashlib
+
+SUMMARY = f"{RESULTS}/summary"
+
+
+rule aggregate:
+    input:
+        MEASUREMENTS,
+    output:
+        measurements=report(
+            f"{SUMMARY}/measurements.csv",
+            caption="captions/measurements.rst",
+            category="Tables",
+            labels={"table": "measurements", "format": "CSV"},
+        ),
+        measurements_parquet=f"{SUMMARY}/measurements.parquet",
+        experiments=report(
+            f"{SUMMARY}/experiments.csv",
+            caption="captions/experiments.rst",
+            category="Tables",
+            labels={"table": "experiments", "format": "CSV"},
+        ),
+        experiments_parquet=f"{SUMMARY}/experiments.parquet",
+        facts=f"{SUMMARY}/summary.json",
+        headline=f"{SUMMARY}/headline.txt",
+    log:
+        f"logs/{CAMPAIGN.name}/aggregate.log",
+    conda:
+        "../envs/workflow/environment.yaml"
+    params:
+        design={
+            name: getattr(CAMPAIGN, name)
+            for name in ("name", "cycles", "order", "seed", "isolation", "reference")
+        },
+        # The `input` trigger is off: the list itself says when an experiment or cycle came or went.
+        measurements=hashlib.sha256("\n".join(MEASUREMENTS).encode()).hexdigest(),
+    script:
+        "../scripts/aggregate.py"

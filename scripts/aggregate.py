@@ -1,0 +1,21 @@
+"""Rule script: the campaign's result files -> summary/."""
+
+from pathlib import Path
+
+from llm_energy.scripting import rule_script
+
+with rule_script(snakemake):
+    from llm_energy.aggregate import aggregate
+    from llm_energy.report.headline import console
+    from llm_energy.results import write_atomically
+    from llm_energy.summary import Design, write_summary
+
+    folder = Path(snakemake.output.facts).parent
+    campaign = folder.parent
+    summary = aggregate(
+        campaign,
+        planned=[Path(path).relative_to(campaign).as_posix() for path in snakemake.input],
+        design=Design(**snakemake.params.design),
+    )
+    write_summary(folder, summary)
+    write_atomically(Path(snakemake.output.headline), console(summary).encode())
