@@ -1,0 +1,91 @@
+"""The answer first: the best experiment by each metric, and how sure that is."""
+
+import make_results
+import pytest
+
+from llm_energy.aggregate import aggregate
+from llm_energy.report.headline import console, energy_notice, key_figures
+from llm_energy.results import write_result
+
+
+def titles(summary):
+    return [figure.title for figure in key_figures(summary)]
+
+
+def test_without_a_meter_speed_leads(summary_of):
+    assert titles(summary_of()) == [
+        "Highest throughput",
+        "Shortest time to first token",
+        "Shortest inter-token latency",
+    ]
+
+
+def test_with_a_meter_energy_leads(summary_of):
+    assert titles(summary_of(metered=True))[0] == "Least energy per output token"
+
+
+def test_the_best_experiment_is_named_with_interval_n_and_ratio(summary_of):
+    best = key_figures(summary_of())[0]
+    assert best.experiment == "batch-by-length_batch4_out48"
+    assert best.unit == "tokens/s"
+    assert "95 % interval" in best.certainty
+    assert best.certainty.endswith("3")
+    assert "times batch1 out16" in best.remark
+    assert "3 pairs" in best.remark
+
+
+def test_one_cycle_claims_no_interval(summary_of):
+    best = key_figures(summary_of(cycles=1))[0]
+    assert "no interval" in best.certainty
+    assert "not told apart" in best.remark
+
+
+def test_overlapping_intervals_are_not_a_winner(summary_of):
+    twins = {f"twin_{name}": {"engine_options": {"name": name}} for name in ("a", "b")}
+    best = key_figures(summary_of(experiments=twins, reference=None))[0]
+    assert "not told apart from" in best.remark
+
+
+def test_a_single_experiment_is_the_best_of_nothing(summary_of):
+    assert titles(summary_of(experiments={"only": {}}))[0] == "Throughput"
+
+
+def test_load_modes_are_ranked_apart(tmp_path):
+    planned = []
+    for position, mode in enumerate(("waves", "closed")):
+        result = make_results.make_result(mode, position=position, load_mode=mode)
+        planned.append(make_results.path_of(result))
+        write_result(tmp_path / planned[-1], result)
+    summary = aggregate(tmp_path, planned=planned, design=make_results.design(reference=None))
+    assert titles(summary)[:2] == ["Throughput (closed)", "Throughput (waves)"]
+
+
+class TestEnergyNotice:
+    def test_no_meter_is_said_plainly(self, summary_of):
+        assert "no energy meter" in energy_notice(summary_of())
+
+    def test_a_simulated_sensor_must_not_be_quoted(self, summary_of):
+        assert "never be quoted" in energy_notice(summary_of(metered=True))
+
+    def test_another_reason_is_given_by_its_code(self, summary_of):
+        energy = make_results.NO_METER.model_copy(update={"reason": "counter_reset"})
+        assert "counter_reset" in energy_notice(summary_of(energy=energy))
+
+    def test_a_real_sensor_needs_no_notice(self, summary_of):
+        energy = make_results.make_result(metered=True).energy
+        assert energy_notice(summary_of(energy=energy.model_copy(update={"simulated": False}))) is (
+            None
+        )
+
+
+@pytest.mark.parametrize("cycles", [1, 3])
+def test_the_console_gets_plain_text(summary_of, cycles):
+    text = console(summary_of(cycles=cycles, metered=True))
+    assert text.startswith(f"synthetic: {4 * cycles} of {4 * cycles} measurements\n")
+    assert text.isascii()
+    assert text.endswith("\n")
+
+
+def test_the_console_says_that_nothing_was_measured(summary_of):
+    every = [(name, 1) for name in make_results.EXPERIMENTS]
+    assert console(summary_of(cycles=1, missing=every)) == "synthetic: 0 of 4 measurements\n"

@@ -1,0 +1,67 @@
+"""The methods section is made from what was done."""
+
+import make_results
+
+from llm_energy.aggregate import aggregate
+from llm_energy.report.environment import environment
+from llm_energy.report.methods import methods
+from llm_energy.results import write_result
+
+
+def text_of(summary):
+    return dict(methods(summary))
+
+
+def test_design_gives_numbers_order_and_seed(summary_of):
+    design = text_of(summary_of())["Design"]
+    assert design.startswith("4 experiments × 3 cycles = 12 measurements, of which 12 were made")
+    assert "seed 2026" in design
+
+
+def test_durations_are_those_asked_for_and_those_seen(summary_of):
+    summary = summary_of()
+    window = text_of(summary)["Window"]
+    assert "At least 3 s was asked for" in window
+    assert "idled with its model loaded for 2 s" in window
+    assert "ran on, uncounted, for 1 s" in window
+
+
+def test_capped_warm_ups_are_counted(summary_of):
+    text = text_of(summary_of(capped=[(make_results.REFERENCE, 1)]))["Warm-up"]
+    assert "11 of 12 were steady; 1 of 12 met its time limit of 5 s first" in text
+
+
+def test_exact_output_lengths_are_claimed_only_where_they_hold(tmp_path, summary_of):
+    claim = "exactly the output length"
+    assert claim in text_of(summary_of())["Load"]
+    result = make_results.make_result()
+    short = result.tokens.model_copy(update={"output": result.tokens.output - 1})
+    path = make_results.path_of(result)
+    write_result(tmp_path / path, result.model_copy(update={"tokens": short}))
+    summary = aggregate(tmp_path, planned=[path], design=make_results.design(cycles=1))
+    assert claim not in text_of(summary)["Load"]
+
+
+def test_energy_names_method_scope_and_gain_or_the_reason(summary_of):
+    assert "no_meter" in text_of(summary_of())["Energy"]
+    energy = text_of(summary_of(metered=True))["Energy"]
+    assert "scope gpu_board, method counter" in energy
+    assert "within ±5.00 %" in energy
+
+
+def test_nothing_measured_leaves_the_design_alone(summary_of):
+    every = [(name, 1) for name in make_results.EXPERIMENTS]
+    assert list(text_of(summary_of(cycles=1, missing=every))) == ["Design"]
+
+
+def test_where_measurements_differ_the_environment_says_how_many_share_each_value(tmp_path):
+    planned = []
+    for cycle, version in ((1, "1.0"), (2, "1.0"), (3, "2.0")):
+        result = make_results.make_result(cycle=cycle, position=cycle)
+        changed = result.environment.model_copy(update={"engine_version": version})
+        planned.append(make_results.path_of(result))
+        write_result(tmp_path / planned[-1], result.model_copy(update={"environment": changed}))
+    summary = aggregate(tmp_path, planned=planned, design=make_results.design())
+    lines = {line.name: line.values for line in dict(environment(summary))["Backend llamacpp"]}
+    assert lines["Engine version"] == ["1.0 (2 measurements)", "2.0 (1 measurement)"]
+    assert lines["Runtime"] == ["process"]

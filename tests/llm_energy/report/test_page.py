@@ -1,0 +1,122 @@
+"""The report is one page that needs nothing beside itself and says what is missing."""
+
+import re
+from html.parser import HTMLParser
+
+import make_results
+import pytest
+
+from llm_energy.aggregate import aggregate
+from llm_energy.report.page import write_report
+from llm_energy.results import write_result
+
+VOID = {"meta", "input", "br", "link", "img"}
+
+
+class Checker(HTMLParser):
+    """Collects identifiers, anchors and addresses, and sees that every element is closed."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.identifiers, self.addresses = [], [], []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.open += [] if tag in VOID else [tag]
+        given = dict(attributes)
+        self.identifiers += [given["id"]] if "id" in given else []
+        self.addresses += [given[name] for name in ("href", "src", "xlink:href") if name in given]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+
+@pytest.fixture
+def page_of(tmp_path):
+    """Writes the report of a synthetic campaign and returns its text."""
+
+    def make(*, partial=False, **options):
+        planned = make_results.make_campaign(tmp_path, **options)
+        design = make_results.design(cycles=options.get("cycles", 3))
+        path = write_report(tmp_path, planned=planned, design=design, partial=partial)
+        assert path.name == ("report-partial.html" if partial else "report.html")
+        return path.read_text()
+
+    return make
+
+
+class TestSelfContained:
+    def test_it_needs_no_network_and_no_other_file(self, page_of):
+        page = page_of(metered=True)
+        checker = Checker(page)
+        outside = [a for a in checker.addresses if not a.startswith(("#", "data:"))]
+        assert outside == []
+        assert not re.search(r"@import|url\((?!#)", page)
+
+    def test_it_is_well_formed_and_its_anchors_exist(self, page_of):
+        checker = Checker(page_of(metered=True))
+        assert checker.open == []
+        assert len(checker.identifiers) == len(set(checker.identifiers))
+        targets = {a.removeprefix("#") for a in checker.addresses if a.startswith("#")}
+        assert targets <= set(checker.identifiers)
+
+    def test_equal_results_give_equal_pages(self, page_of):
+        assert page_of() == page_of()
+
+    def test_names_cannot_become_markup(self, page_of):
+        page = page_of(experiments={"only": {"dtype": "<script>alert(1)</script>"}})
+        assert "<script>alert" not in page
+
+
+class TestContent:
+    def test_no_meter_is_said_once(self, page_of):
+        assert page_of().count("no energy meter") == 1
+
+    def test_every_result_has_unit_n_and_interval(self, page_of):
+        page = page_of()
+        assert "Mean over n cycles and its 95 % t interval" in page
+        assert re.search(r'<span class="title">Throughput</span> <span class="unit">tokens/s', page)
+
+    def test_flags_are_explained(self, page_of):
+        page = page_of(capped=[(make_results.REFERENCE, 1)])
+        assert "warmup_capped" in page
+        assert "1 of 12 measurements" in page
+        assert "reached its time limit before the steady state was shown" in page
+
+    def test_side_file_gaps_are_shown(self, tmp_path):
+        result = make_results.with_side_file(tmp_path, make_results.make_result())
+        path = make_results.path_of(result)
+        write_result(tmp_path / path, result)
+        (tmp_path / result.side_files["requests"].path).unlink()
+        report = write_report(tmp_path, planned=[path], design=make_results.design(), partial=False)
+        assert result.side_files["requests"].path in report.read_text()
+
+
+class TestPartial:
+    def test_it_lists_what_is_missing(self, page_of):
+        page = page_of(partial=True, missing=[(make_results.REFERENCE, 2)])
+        assert "This report is incomplete" in page
+        assert "1 of 12 measurements are missing" in page
+        assert f"measurements/{make_results.REFERENCE}/" in page
+
+    def test_a_campaign_without_any_result_still_has_a_page(self, page_of):
+        every = [(name, 1) for name in make_results.EXPERIMENTS]
+        page = page_of(partial=True, cycles=1, missing=every)
+        assert "Nothing has been measured yet" in page
+        assert Checker(page).open == []
+
+    def test_the_complete_report_replaces_it(self, page_of, tmp_path):
+        page_of(partial=True, missing=[(make_results.REFERENCE, 2)])
+        assert "incomplete" not in page_of()
+        assert not (tmp_path / "report-partial.html").exists()
+
+    def test_it_leaves_the_summary_of_the_workflow_alone(self, tmp_path):
+        planned = make_results.make_campaign(tmp_path, missing=[(make_results.REFERENCE, 2)])
+        write_report(tmp_path, planned=planned, design=make_results.design(), partial=True)
+        assert not (tmp_path / "summary").exists()
+        assert not aggregate(tmp_path, planned=planned, design=make_results.design()).facts.complete

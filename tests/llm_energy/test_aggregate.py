@@ -1,0 +1,181 @@
+"""Aggregation reads every planned result, and accounts for each that it cannot use."""
+
+import json
+
+import make_results
+import pytest
+
+from llm_energy.aggregate import aggregate
+from llm_energy.results import write_atomically, write_result
+from llm_energy.summary import Design, read_summary, write_summary
+
+EXPERIMENT = make_results.REFERENCE
+
+
+class TestAccounting:
+    def test_a_complete_campaign(self, summary_of):
+        facts = summary_of().facts
+        assert (facts.planned, facts.completed, facts.out_of_memory) == (12, 12, 0)
+        assert facts.complete
+
+    def test_missing_and_out_of_memory_cells_are_counted(self, summary_of):
+        facts = summary_of(
+            missing=[(EXPERIMENT, 2)], out_of_memory=["batch-by-length_batch4_out48"]
+        ).facts
+        assert (facts.planned, facts.completed, facts.out_of_memory) == (12, 8, 3)
+        assert [gap.reason for gap in facts.missing] == ["not measured"]
+        assert facts.missing[0].path.endswith("cycle-02.json")
+        assert not facts.complete
+
+    def test_nothing_measured_yet_is_no_error(self, summary_of):
+        every = [(name, cycle) for name in make_results.EXPERIMENTS for cycle in (1, 2, 3)]
+        summary = summary_of(missing=every)
+        assert (summary.facts.completed, len(summary.facts.missing)) == (0, 12)
+        assert len(summary.measurements) == len(summary.experiments) == 0
+
+    def test_results_that_are_not_planned_are_left_out(self, tmp_path):
+        planned = make_results.make_campaign(tmp_path)
+        summary = aggregate(tmp_path, planned=planned[:4], design=make_results.design())
+        assert len(summary.measurements) == 4
+
+
+class TestChecks:
+    @pytest.fixture
+    def only(self, tmp_path):
+        """Aggregates a campaign of one result, written under the path given."""
+
+        def make(result, path):
+            write_result(tmp_path / path, result)
+            return aggregate(tmp_path, planned=[path], design=make_results.design()).facts
+
+        return make
+
+    def test_a_result_under_another_experiments_path_is_not_used(self, only):
+        result = make_results.make_result()
+        facts = only(result, make_results.path_of(result).replace(EXPERIMENT, "other"))
+        assert (facts.completed, len(facts.unusable)) == (0, 1)
+        assert "its path says other" in facts.unusable[0].reason
+
+    def test_a_result_whose_spec_was_edited_is_not_used(self, only):
+        result = make_results.make_result()
+        edited = result.model_copy(update={"spec": {**result.spec, "model": "another"}})
+        facts = only(edited, make_results.path_of(result))
+        assert "its hash of its spec is" in facts.unusable[0].reason
+
+    def test_a_file_that_is_no_result_is_not_used(self, tmp_path):
+        path = "measurements/e/0123456789ab/cycle-01.json"
+        write_atomically(tmp_path / path, b'{"schema_version": 1}')
+        facts = aggregate(tmp_path, planned=[path], design=make_results.design()).facts
+        assert "not a result" in facts.unusable[0].reason
+
+    def test_side_files_that_are_absent_or_changed_are_gaps(self, only, tmp_path):
+        result = make_results.with_side_file(tmp_path, make_results.make_result())
+        path = make_results.path_of(result)
+        side_file = tmp_path / result.side_files["requests"].path
+        assert only(result, path).side_file_gaps == []
+        side_file.write_bytes(b"other")
+        assert [gap.reason for gap in only(result, path).side_file_gaps] == [
+            "changed since it was measured"
+        ]
+        side_file.unlink()
+        facts = only(result, path)
+        assert [gap.reason for gap in facts.side_file_gaps] == ["absent"]
+        assert facts.completed == 1  # a gap does not void the numbers
+
+
+class TestFacts:
+    def test_failed_attempts_are_kept_though_a_later_one_succeeded(self, tmp_path):
+        planned = make_results.make_campaign(tmp_path)
+        record = tmp_path / planned[0].replace("measurements", "failures")
+        write_atomically(
+            record.with_name("cycle-01.attempt-2.json"),
+            json.dumps({"reason": "backend_lost", "message": "it went away"}).encode(),
+        )
+        facts = aggregate(tmp_path, planned=planned, design=make_results.design()).facts
+        (failure,) = facts.failures
+        assert (failure.cycle, failure.attempt, failure.reason) == (1, 2, "backend_lost")
+        assert failure.experiment in planned[0]
+
+    def test_events_of_runs_are_listed(self, tmp_path):
+        planned = make_results.make_campaign(tmp_path)
+        event = {"time": "2026-11-24T09:00:00Z", "kind": "restarted", "backend": "llamacpp"}
+        record = {"run_id": "r", "events": [event]}
+        write_atomically(tmp_path / "runs/r.json", json.dumps(record).encode())
+        (found,) = aggregate(tmp_path, planned=planned, design=make_results.design()).facts.events
+        assert (found.kind, found.detail) == ("restarted", "backend llamacpp")
+
+    def test_flags_are_counted_with_their_meaning(self, summary_of):
+        (use,) = summary_of(capped=[(EXPERIMENT, 1), (EXPERIMENT, 3)]).facts.flags
+        assert (use.code, use.measurements) == ("warmup_capped", 2)
+        assert use.meaning
+
+    def test_warm_up_is_told_relative_to_the_window(self, summary_of):
+        traces = summary_of().facts.warmups
+        assert len(traces) == 12
+        assert all(trace.throughput_relative[-1] == pytest.approx(1, abs=0.1) for trace in traces)
+
+    def test_drift_needs_repetitions(self, summary_of):
+        assert summary_of(cycles=1).facts.drift is None
+        drift = summary_of(cycles=3).facts.drift
+        assert drift.low < drift.change < drift.high
+
+
+class TestComparisons:
+    def test_every_other_experiment_is_compared_with_the_reference(self, summary_of):
+        comparisons = summary_of().facts.comparisons
+        assert {c.experiment for c in comparisons} == set(make_results.EXPERIMENTS) - {EXPERIMENT}
+        assert {(c.metric, c.pairs) for c in comparisons} == {("output_tokens_per_second", 3)}
+        assert all(c.low < c.ratio < c.high for c in comparisons)
+
+    def test_energies_are_compared_where_they_were_measured(self, summary_of):
+        metrics = {c.metric for c in summary_of(metered=True).facts.comparisons}
+        assert metrics == {"output_tokens_per_second", "joules_per_output_token"}
+
+    def test_without_a_reference_nothing_is_compared(self, summary_of):
+        assert summary_of(reference=None).facts.comparisons == []
+
+    def test_a_missing_cell_takes_its_pair_with_it(self, summary_of):
+        comparisons = summary_of(missing=[(EXPERIMENT, 2)]).facts.comparisons
+        assert {(c.pairs, c.low) for c in comparisons} == {(2, None)}
+
+    def test_sides_of_different_sessions_form_no_pair(self, tmp_path):
+        sides = []
+        for name, session in ((EXPERIMENT, "monday"), ("other", "tuesday")):
+            result = make_results.make_result(name, settings={"output_tokens": len(name)})
+            environment = result.environment.model_copy(update={"session_id": session})
+            sides.append(result.model_copy(update={"environment": environment}))
+        planned = [make_results.path_of(side) for side in sides]
+        for path, side in zip(planned, sides, strict=True):
+            write_result(tmp_path / path, side)
+        summary = aggregate(tmp_path, planned=planned, design=make_results.design())
+        assert summary.facts.comparisons == []
+
+    def test_load_modes_are_never_compared_with_each_other(self, tmp_path):
+        planned = []
+        for position, (name, mode) in enumerate(((EXPERIMENT, "waves"), ("other", "closed"))):
+            result = make_results.make_result(name, position=position, load_mode=mode)
+            planned.append(make_results.path_of(result))
+            write_result(tmp_path / planned[-1], result)
+        summary = aggregate(tmp_path, planned=planned, design=make_results.design())
+        assert summary.facts.comparisons == []
+
+
+class TestFiles:
+    def test_what_is_written_is_read_again(self, summary_of, tmp_path):
+        summary = summary_of(metered=True)
+        write_summary(tmp_path / "summary", summary)
+        again = read_summary(tmp_path / "summary")
+        assert again.facts == summary.facts
+        assert again.measurements.equals(summary.measurements)
+        assert again.experiments.equals(summary.experiments)
+
+    def test_equal_results_give_equal_files(self, summary_of, tmp_path):
+        for folder in ("first", "second"):
+            write_summary(tmp_path / folder, summary_of())
+        for name in ("measurements.csv", "measurements.parquet", "experiments.csv", "summary.json"):
+            first, second = (tmp_path / folder / name for folder in ("first", "second"))
+            assert first.read_bytes() == second.read_bytes(), name
+
+    def test_a_design_is_taken_from_anything_with_its_attributes(self):
+        design = make_results.design()
+        assert Design.model_validate(design, from_attributes=True) == design

@@ -1,0 +1,74 @@
+"""The table of measurements: one row each, units in names, empty where nothing was measured."""
+
+import math
+
+import make_results
+import pandas as pd
+import pytest
+
+from llm_energy.tables import COLUMNS, measurements_table, varying_settings
+
+
+def test_every_fixed_column_finds_its_value_in_a_full_result():
+    result = make_results.make_result(metered=True, power_limit_watts=400.0)
+    row = measurements_table([result]).iloc[0]
+    unknown = {"energy_reason", "power_drift_relative", "driver", "image_digest", "message"}
+    assert {column.name for column in COLUMNS if pd.isna(row[column.name])} == unknown
+    assert row["output_tokens_per_second"] == result.output_tokens_per_second
+    assert row["time_to_first_token_p95_s"] == result.latency.time_to_first_token_s.p95
+
+
+def test_what_was_not_measured_is_empty_and_never_zero():
+    row = measurements_table([make_results.make_result(out_of_memory=True)]).iloc[0]
+    for column in ("output_tokens_per_second", "window_duration_s", "energy_joules", "requests"):
+        assert pd.isna(row[column])
+    assert row["status"] == "out_of_memory"
+    assert row["energy_reason"] == "no_meter"
+
+
+def test_rows_are_in_planned_order():
+    results = [make_results.make_result(cycle=c, position=p) for c, p in ((3, 9), (1, 0), (2, 4))]
+    assert measurements_table(results)["position"].tolist() == [0, 4, 9]
+
+
+def test_settings_become_columns_even_where_backends_know_different_ones():
+    threads = make_results.make_result("a", settings={"engine_options": {"threads": 2}})
+    compiled = make_results.make_result("b", settings={"engine_options": {"compile": True}})
+    table = measurements_table([threads, compiled]).set_index("experiment")
+    assert table.loc["a", "setting.engine_options.threads"] == 2
+    assert pd.isna(table.loc["b", "setting.engine_options.threads"])
+    assert table.loc["b", "setting.engine_options.compile"]
+
+
+def test_a_setting_of_mixed_types_is_kept_as_text():
+    results = [
+        make_results.make_result(str(value), settings={"engine_options": {"threads": value}})
+        for value in (2, "all")
+    ]
+    column = measurements_table(results)["setting.engine_options.threads"]
+    assert sorted(column) == ["2", "all"]
+
+
+def test_flags_and_devices_are_joined():
+    result = make_results.make_result(capped=True)
+    assert measurements_table([result])["flags"].tolist() == ["warmup_capped"]
+
+
+def test_the_limit_of_the_sensors_gain_is_recovered_from_its_standard_uncertainty():
+    table = measurements_table([make_results.make_result(metered=True)])
+    assert math.isclose(table["gain_limit_relative"][0], 0.05)
+    assert measurements_table([make_results.make_result()])["gain_limit_relative"].isna().all()
+
+
+def test_varying_settings_are_those_with_more_than_one_value():
+    results = [
+        make_results.make_result(str(batch), settings={"batch_size": batch}) for batch in (4, 1, 2)
+    ]
+    assert varying_settings(measurements_table(results)) == {"batch_size": [1, 2, 4]}
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_no_results_still_make_a_table(tmp_path, form):
+    table = measurements_table([])
+    assert len(table) == 0
+    getattr(table, f"to_{form}")(tmp_path / form)
