@@ -1,0 +1,157 @@
+"""The `process` runtime: a supervisor as a local process in the backend's virtual environment.
+
+It runs in a session of its own, so that Ctrl-C in the terminal does not reach it, with its output
+in files. It ends when it is stopped, or by itself when its lease is not renewed.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llm_energy.backends.runtime import BackendError, BackendRecord, Transport
+from llm_energy.processes import ProcessId, wait_until_gone
+
+SCRIPTS = Path(__file__).parents[2]
+START_S = 30.0
+"""Deadline for a supervisor to listen: it imports the standard library only."""
+
+
+def worker_environment() -> dict[str, str]:
+    """Environment of everything that runs in a backend: our worker code, offline, no secrets."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "LLM_ENERGY_", "PIP_"))}
+    return kept | {
+        "PYTHONPATH": str(SCRIPTS),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+
+
+def last_lines(path: Path, count: int = 10) -> str:
+    """The last lines of a log file, for a message; empty if there is none."""
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-count:])
+    except OSError:
+        return ""
+
+
+class ProcessRuntime:
+    name = "process"
+
+    def start(
+        self, backend: str, *, environment: Mapping[str, Any], environment_id: str, run_folder: Path
+    ) -> BackendRecord:
+        from llm_energy.runs import Run
+
+        run = Run(run_folder)
+        socket = Path(run.facts["sockets"]) / f"{backend}.sock"
+        log = run_folder / f"{backend}.supervisor.log"
+        command = [environment["python"], "-m", "worker.supervisor", "--socket", str(socket)]
+        command += ["--lease", str(run.lease), "--log", str(run_folder)]
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=run_folder,
+                env=worker_environment(),
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_S
+        while not socket.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                process.wait()
+                message = f"the supervisor of backend `{backend}` did not start; log: {log}"
+                raise BackendError("backend_start_failed", message, log=last_lines(log))
+            time.sleep(0.005)
+        identity = ProcessId.of(process.pid)
+        if identity is None:
+            raise BackendError("backend_start_failed", f"`{backend}` ended at once; log: {log}")
+        handle = {"process": identity.to_json(), "socket": str(socket), "python": command[0]}
+        return BackendRecord(backend, self.name, environment_id, handle)
+
+    def connect(self, record: BackendRecord) -> Transport:
+        command = [record.handle["python"], "-m", "worker.client", record.handle["socket"]]
+        return ClientTransport(record.name, command)
+
+    def alive(self, record: BackendRecord) -> bool:
+        return self._process(record).alive()
+
+    def stop(self, record: BackendRecord) -> None:
+        process = self._process(record)
+        # Its SIGTERM handler kills the engine's process group before it ends. If it does not
+        # listen, the engine still ends with it: it has a parent-death signal.
+        process.end(patience_s=5.0)
+        wait_until_gone(process, timeout_s=5.0)
+        Path(record.handle["socket"]).unlink(missing_ok=True)
+
+    def model_path(self, path: Path) -> str:
+        return str(path)
+
+    @staticmethod
+    def _process(record: BackendRecord) -> ProcessId:
+        return ProcessId.from_json(record.handle["process"])
+
+
+class ClientTransport:
+    """The worker's client as a child process: the same lines over stdio as in a container."""
+
+    def __init__(self, backend: str, command: list[str]) -> None:
+        self._backend = backend
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=worker_environment(),
+            start_new_session=True,
+        )
+        self._buffer = bytearray()
+
+    def send(self, line: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + b"\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._lost() from error
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        assert self._process.stdout is not None
+        deadline = time.monotonic() + timeout_s
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            searched = len(self._buffer)
+            wait_s = max(0.0, deadline - time.monotonic())
+            if not select.select([self._process.stdout], [], [], wait_s)[0]:
+                return None
+            chunk = os.read(self._process.stdout.fileno(), 1 << 16)
+            if not chunk:
+                raise self._lost()
+            self._buffer += chunk
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.close()
+        except OSError:
+            pass  # it has ended already
+        try:
+            self._process.wait(timeout=2.0)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._process.stdout.close()
+
+    def _lost(self) -> BackendError:
+        return BackendError("backend_lost", f"the connection to backend `{self._backend}` was lost")

@@ -1,0 +1,154 @@
+"""The backends of a run: started when first needed, found again, ended with the run.
+
+Whoever starts a backend, the run owns it. Only what carries a run's id is ever touched, and a
+dead run's backends are reaped only when its owner is proven dead.
+"""
+
+import contextlib
+import json
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from llm_energy import locks
+from llm_energy.backends.dispatch import Session
+from llm_energy.backends.process import SCRIPTS, worker_environment
+from llm_energy.backends.runtime import BackendError, BackendRecord, runtime_named
+from llm_energy.processes import ProcessId
+from llm_energy.runs import Run
+
+
+def ensure_backend(run: Run, backend: str, *, runtime: str, environment_id: str) -> BackendRecord:
+    """The living backend of this run; started if it is not there, replaced if it is dead.
+
+    Raises:
+        BackendError: it cannot be started.
+    """
+    with locks.waiting(run.folder / "backends" / f"{backend}.lock"):
+        ensure_watchdog(run)
+        known = run.read(f"backends/{backend}")
+        if known is not None:
+            record = BackendRecord.from_json(known)
+            same = record.environment_id == environment_id and record.runtime == runtime
+            if same and runtime_named(record.runtime).alive(record):
+                return record
+            runtime_named(record.runtime).stop(record)
+            run.add_event("backend_replaced", backend=backend)
+        record = runtime_named(runtime).start(
+            backend,
+            environment=read_environment(environment_id),
+            environment_id=environment_id,
+            run_folder=run.folder,
+        )
+        run.write(f"backends/{backend}", record.to_json())
+        return record
+
+
+def read_environment(environment_id: str) -> dict[str, Any]:
+    """The readiness marker of an environment.
+
+    Raises:
+        BackendError: it is not there, with the remedy.
+    """
+    marker = environment_marker(environment_id)
+    try:
+        content: dict[str, Any] = json.loads(marker.read_text())
+    except FileNotFoundError as error:
+        message = f"{marker}: the environment is not ready; start the same command again"
+        raise BackendError("environment_missing", message) from error
+    return content
+
+
+def environment_marker(environment_id: str) -> Path:
+    return Path(".cache/environments") / environment_id / "ready.json"
+
+
+def connect(record: BackendRecord) -> Session:
+    """Open a session with a backend."""
+    return Session(runtime_named(record.runtime).connect(record))
+
+
+def unload_others(run: Run, backend: str) -> None:
+    """Make `backend` the only one that may hold an engine process, and verify that it is.
+
+    At most one engine is resident: another one would share the device's memory and raise its
+    idle power.
+
+    Raises:
+        BackendError: `engine_resident`, another backend's engine could not be unloaded.
+    """
+    for name, known in run.backends().items():
+        record = BackendRecord.from_json(known)
+        if name == backend or not runtime_named(record.runtime).alive(record):
+            continue
+        with connect(record) as session:
+            if session.peer["engine"] is None:
+                continue
+            session.request("unload", deadline_s=30.0)
+        with connect(record) as session:
+            if session.peer["engine"] is not None:
+                raise BackendError("engine_resident", f"the engine of `{name}` did not unload")
+
+
+def stop_backends(run: Run) -> None:
+    """End every backend of the run; one that resists does not keep the others alive."""
+    for known in run.backends().values():
+        record = BackendRecord.from_json(known)
+        with contextlib.suppress(BackendError, OSError):
+            runtime_named(record.runtime).stop(record)
+
+
+def ensure_watchdog(run: Run) -> None:
+    """Start the run's watchdog unless it lives."""
+    known = run.read("watchdog")
+    if known is not None and ProcessId.from_json(known).alive():
+        return
+    run.renew_lease()
+    with (run.folder / "watchdog.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "llm_energy.backends.watchdog", str(run.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=run.folder,
+            env=worker_environment() | {"PYTHONPATH": str(SCRIPTS)},
+            start_new_session=True,
+        )
+    identity = ProcessId.of(process.pid)
+    if identity is None:
+        raise BackendError("watchdog_failed", f"the watchdog did not start; log: {log.name}")
+    run.write("watchdog", identity.to_json())
+
+
+def end_run(run: Run) -> None:
+    """Stop everything that the run started and forget it; may be called any number of times."""
+    if not (run.folder / "run.json").exists():
+        return
+    known = run.read("watchdog")
+    if known is not None and known != ProcessId.current().to_json():
+        ProcessId.from_json(known).end(patience_s=2.0)
+    stop_backends(run)
+    with contextlib.suppress(OSError):  # a full disk must not keep anything alive
+        run.publish()
+    run.remove()
+
+
+def reap_dead_runs() -> list[str]:
+    """End what runs left behind whose owner is proven dead; returns their ids."""
+    reaped = []
+    for run in Run.all():
+        try:
+            # Through a shared file system other hosts' runs are seen too: not ours to judge.
+            dead = run.facts["host"] == platform.node() and not run.owner.alive()
+        except (KeyError, ValueError):
+            continue  # not a record of ours: touch nothing
+        if dead:
+            end_run(run)
+            reaped.append(run.run_id)
+    for folder in Path(".cache/runs").glob("*/"):
+        if not any(folder.iterdir()):
+            shutil.rmtree(folder, ignore_errors=True)
+    return reaped

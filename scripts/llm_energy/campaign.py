@@ -1,0 +1,182 @@
+"""A campaign: from its configuration to its experiments and their schedule.
+
+Nothing here measures, downloads, prints or writes: a campaign is planned on any machine.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_energy.config.catalogue import Catalogue
+from llm_energy.config.checks import check_measurement, check_values
+from llm_energy.config.expand import expand
+from llm_energy.config.experiment import Cell, Experiment
+from llm_energy.config.identity import PROTOCOL_VERSION
+from llm_energy.config.inputs import ModelConfig, Prompts
+from llm_energy.config.lines import SourceLines
+from llm_energy.config.lock import LockError, read_lock
+from llm_energy.config.model import BackendConfig, CampaignConfig, Measurement
+from llm_energy.config.order import engine_key, schedule
+from llm_energy.config.problems import CampaignError, Problems, dotted, unknown
+from llm_energy.config.resolve import Resolver
+from llm_energy.config.structure import read_structure
+
+__all__ = [
+    "PROTOCOL_VERSION",
+    "Campaign",
+    "CampaignError",
+    "Cell",
+    "Experiment",
+    "engine_key",
+    "load_campaign",
+    "result_path",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Campaign:
+    """What is measured, how often and in which order."""
+
+    name: str
+    seed: int
+    cycles: int
+    order: str
+    isolation: str
+    reference: str | None
+    """Name of the experiment that the others are compared with."""
+    backends: Mapping[str, BackendConfig]
+    models: Mapping[str, ModelConfig]
+    prompts: Mapping[str, Prompts]
+    measurement: Measurement
+    experiments: tuple[Experiment, ...]
+    """In declared order."""
+    cells: tuple[Cell, ...]
+    """In planned order."""
+    unpinned: tuple[str, ...]
+    """One line for each identity that has to be pinned before anything is measured."""
+
+    def experiment(self, name: str) -> Experiment:
+        """The experiment of this name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for experiment in self.experiments:
+            if experiment.name == name:
+                return experiment
+        raise KeyError(name)
+
+
+def result_path(cell: Cell) -> str:
+    """Where a cell's result lies, relative to the campaign's results folder."""
+    return cell.result_path
+
+
+def load_campaign(
+    config: Mapping[str, Any],
+    *,
+    files: Sequence[Path],
+    root: Path,
+    lock: Path | None,
+    allow_unpinned: bool = False,
+) -> Campaign:
+    """Check a configuration and make the campaign it describes.
+
+    Args:
+        config: the configuration in force: the files merged, with what `--config` gave.
+        files: the files it was read from, later ones winning; for messages.
+        root: the checkout, with envs/ and config/prompts/.
+        lock: the lock file, which need not exist.
+        allow_unpinned: leave identities without a pin to the caller (`Campaign.unpinned`); the
+            hashes of such experiments mean nothing.
+
+    Raises:
+        CampaignError: with one message for every mistake there is.
+    """
+    lines = SourceLines(files)
+    if any(mistake.unreadable for mistake in lines.mistakes):
+        raise CampaignError([str(mistake) for mistake in lines.mistakes])
+    problems, unpinned = Problems(), Problems()
+    model = read_structure(config, problems)
+    experiments = _experiments(model, config, root, lock, problems, unpinned)
+
+    def located(found: Problems) -> list[str]:
+        places = [(lines.place(problem.path, config), problem) for problem in found]
+        places.sort(key=lambda pair: pair[0])
+        return [f"{place}: {dotted(p.path)}: {p.message}" for place, p in places]
+
+    messages = [str(mistake) for mistake in lines.mistakes] + located(problems)
+    if not allow_unpinned:
+        messages += located(unpinned)
+    if messages:
+        raise CampaignError(messages)
+    return Campaign(
+        name=model.campaign,
+        seed=model.seed,
+        cycles=model.cycles,
+        order=model.order,
+        isolation=model.isolation,
+        reference=model.reference,
+        backends=model.backends,
+        models=model.models,
+        prompts=model.prompts,
+        measurement=model.measurement,
+        experiments=experiments,
+        cells=schedule(
+            experiments,
+            cycles=model.cycles,
+            seed=model.seed,
+            randomised=model.order == "randomised_blocks",
+        ),
+        unpinned=tuple(located(unpinned)),
+    )
+
+
+def _experiments(
+    model: CampaignConfig,
+    raw: Mapping[str, Any],
+    root: Path,
+    lock: Path | None,
+    problems: Problems,
+    unpinned: Problems,
+) -> tuple[Experiment, ...]:
+    """All experiments of the groups without a mistake, after all checks."""
+    broken = {problem.path[:2] for problem in problems}
+    try:
+        pins = read_lock(lock)
+    except LockError as error:
+        raise CampaignError([str(error)]) from error
+    catalogue = Catalogue(model, root=root, lock=pins, problems=problems, unpinned=unpinned)
+    names = {section: _names(raw, section) for section in ("backends", "models", "prompts")}
+    check_measurement(model, problems)
+    check_values(model, names, catalogue.tables, problems)
+    complete = not any(path[0] == "defaults" for path in broken)
+    resolver = Resolver(model, catalogue, complete=complete, problems=problems)
+    found: dict[str, Experiment] = {}
+    specs: dict[str, str] = {}
+    for group, declared in model.experiments.items():
+        if ("experiments", group) in broken:
+            continue
+        for point in expand(group, declared, problems):
+            experiment = resolver.experiment(group, point)
+            if experiment is None:
+                continue
+            path = ("experiments", group)
+            twin = specs.setdefault(experiment.spec_hash, point.name)
+            if point.name in found:
+                problems.add(path, f"a second experiment is named {point.name}; rename its group")
+            elif twin != point.name:
+                message = f"{point.name} is the same as {twin}; leave one out, with `exclude`"
+                problems.add(path, message)
+            found.setdefault(point.name, experiment)
+    whole = not any(problem.path[0] in ("experiments", "defaults") for problem in problems)
+    if model.reference is not None and model.reference not in found and whole:
+        problems.add(("reference",), unknown("experiment", model.reference, found))
+    return tuple(found.values())
+
+
+def _names(raw: Mapping[str, Any], section: str) -> set[str]:
+    """The names that a section declares, those with a mistake included."""
+    entries = raw.get(section)
+    return {str(name) for name in entries} if isinstance(entries, Mapping) else set()

@@ -1,0 +1,86 @@
+"""What a schema cannot say of the values that settings may have: names, options, types."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from llm_energy.config.engines import EngineTable, check_option
+from llm_energy.config.expand import values_of
+from llm_energy.config.model import CampaignConfig, Group
+from llm_energy.config.problems import KeyPath, Problems, unknown
+from llm_energy.config.settings import DeclaredSettings, flatten, nest
+from llm_energy.config.structure import message_of
+
+MINIMUM_GPU_DURATION_S = 10.0
+"""Below it the edges of the window cost more than 1 % at the update periods of GPU sensors."""
+
+Value = tuple[KeyPath, str, Any]
+"""Where a value stands, the dotted setting it is for, and the value."""
+
+
+def declared_values(config: CampaignConfig) -> Iterator[Value]:
+    """Every value that the campaign gives to a setting, wherever it stands."""
+    yield from _of_block(("defaults",), config.defaults)
+    for name, group in config.experiments.items():
+        yield from _of_group(("experiments", name), group)
+
+
+def _of_block(path: KeyPath, block: DeclaredSettings) -> Iterator[Value]:
+    for key, value in flatten(block.declared()):
+        yield (*path, *key.split(".")), key, value
+
+
+def _of_group(path: KeyPath, group: Group) -> Iterator[Value]:
+    yield from _of_block((*path, "settings"), group.settings)
+    axes: list[tuple[KeyPath, Mapping[str, Any]]] = [((*path, "axes"), group.axes)]
+    axes += [((*path, "linked", i), block) for i, block in enumerate(group.linked)]
+    for where, block in axes:
+        for key, values in block.items():
+            for index, value in enumerate(values_of(values)):
+                tail = (key, index) if isinstance(values, list) else (key,)
+                yield (*where, *tail), key, value
+    for section in ("exclude", "include"):
+        for index, point in enumerate(getattr(group, section)):
+            for key, value in point.items():
+                yield (*path, section, index, key), key, value
+
+
+def check_values(
+    config: CampaignConfig,
+    names: Mapping[str, set[str]],
+    tables: Mapping[str, EngineTable],
+    problems: Problems,
+) -> None:
+    """Check every declared value alone.
+
+    Args:
+        names: the names that `backends`, `models` and `prompts` declare.
+        tables: the engine tables of the backends that could be read.
+    """
+    sections = {"backend": "backends", "model": "models", "prompts": "prompts"}
+    for path, key, value in declared_values(config):
+        if key.startswith("engine."):
+            _, backend, option = key.split(".")
+            if backend not in names["backends"]:
+                problems.add(path, unknown("backend", backend, names["backends"]))
+            elif backend in tables:
+                check_option(tables[backend], backend, option, value, path, problems)
+            continue
+        try:
+            DeclaredSettings.model_validate(nest({key: value}))
+        except ValidationError as error:
+            problems.add(path, message_of(error.errors()[0]))
+            continue
+        if key in sections and value not in names[sections[key]]:
+            problems.add(path, unknown(f"{key} `{value}`", value, names[sections[key]]))
+
+
+def check_measurement(config: CampaignConfig, problems: Problems) -> None:
+    """The limits of the durations that depend on the device."""
+    measurement = config.measurement
+    if measurement.device == "gpu" and measurement.minimum_duration_s < MINIMUM_GPU_DURATION_S:
+        problems.add(
+            ("measurement", "minimum_duration_s"),
+            f"must be at least {MINIMUM_GPU_DURATION_S:g} on a GPU",
+        )

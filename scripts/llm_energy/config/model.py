@@ -1,0 +1,171 @@
+"""A campaign file as a whole: what may be written where, with types, units and defaults."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from llm_energy.config.inputs import DeclaredPrompts, ModelConfig
+from llm_energy.config.settings import SETTING_KEY, DeclaredSettings
+from llm_energy.config.types import (
+    Count,
+    Hertz,
+    Identifier,
+    Model,
+    Name,
+    Natural,
+    Scalar,
+    Seconds,
+    Sha256,
+    Text,
+)
+
+GPU_DEFAULTS = {"minimum_duration_s": 30.0, "baseline_s": 30.0, "warmup_cap_s": 180.0}
+"""Where a GPU needs more than a CPU: its sensors average over 1 s and its temperature settles."""
+
+
+class Interpreter(Model):
+    """An environment of yours that holds the engine already."""
+
+    python: Text
+    """Path of its Python interpreter. It is no part of the environment's identity."""
+    packages_sha256: Sha256 | None = None
+    """Checksum of its installed packages; without it the `lock` target pins it."""
+
+
+def _kind_of_environment(value: Any) -> str:
+    return "<Interpreter>" if isinstance(value, dict | Interpreter) else "<managed>"
+
+
+class BackendConfig(Model):
+    """How a backend runs."""
+
+    runtime: Literal["process"] = "process"
+    """`process`: a process of this machine in an environment of its own."""
+    environment: Annotated[
+        Annotated[Literal["managed"], Tag("<managed>")]
+        | Annotated[Interpreter, Tag("<Interpreter>")],
+        Discriminator(_kind_of_environment),
+    ] = "managed"
+    """`managed`: made from envs/{backend}; or an interpreter of yours, `{python: PATH}`."""
+
+
+class Measurement(Model):
+    """Durations and rates of every measurement of the campaign."""
+
+    device: Literal["cpu", "gpu"] = "cpu"
+    """What does the work; it chooses the defaults of the durations."""
+    minimum_duration_s: Annotated[Seconds, Field(gt=0)] = 3.0
+    """Least length of the measured window. GPU: 30, and no less than 10."""
+    baseline_s: Seconds = 2.0
+    """How long the loaded engine stays idle before its warm-up. GPU: 30."""
+    warmup_cap_s: Seconds = 5.0
+    """Longest warm-up, counted from the end of its first wave. GPU: 180."""
+    tail_s: Seconds = 1.0
+    """How long the load runs on after the window, so that its end lies inside steady load."""
+    sampling_hz: Hertz = 10.0
+    """How often power and energy counter are read."""
+    load_deadline_s: Annotated[Seconds, Field(gt=0)] = 900.0
+    """Loading the engine fails after this time."""
+    first_wave_deadline_s: Annotated[Seconds, Field(gt=0)] = 900.0
+    """The first wave, in which an engine may compile, fails after this time."""
+    measure_deadline_s: Annotated[Seconds, Field(gt=0)] = 3600.0
+    """Warm-up, window and tail together fail after this time."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_device(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("device") == "gpu":
+            return {**GPU_DEFAULTS, **given}
+        return given
+
+
+DEADLINES = ("load_deadline_s", "first_wave_deadline_s", "measure_deadline_s")
+"""Keys of `Measurement` that do not change what is measured."""
+
+
+class StepRange(Model):
+    """`from`, `from + step`, ... up to `to`."""
+
+    from_: Annotated[float, Field(alias="from")]
+    """First value."""
+    to: float
+    """Last value, reached or not."""
+    step: Annotated[float, Field(gt=0)]
+    """Distance of two values."""
+
+
+class FactorRange(Model):
+    """`from`, `from * factor`, ... up to `to`."""
+
+    from_: Annotated[float, Field(alias="from", gt=0)]
+    """First value."""
+    to: float
+    """Last value, reached or not."""
+    factor: Annotated[float, Field(gt=1)]
+    """Ratio of two values."""
+
+
+def _kind_of_values(value: Any) -> str:
+    if isinstance(value, dict | Model):
+        factor = "factor" in value if isinstance(value, dict) else isinstance(value, FactorRange)
+        return "<FactorRange>" if factor else "<StepRange>"
+    return "<list>"
+
+
+SettingKey = Annotated[str, Field(pattern=SETTING_KEY)]
+AxisValues = Annotated[
+    Annotated[Annotated[list[Scalar], Field(min_length=1)], Tag("<list>")]
+    | Annotated[StepRange, Tag("<StepRange>")]
+    | Annotated[FactorRange, Tag("<FactorRange>")],
+    Discriminator(_kind_of_values),
+]
+Axes = dict[SettingKey, AxisValues]
+Point = Annotated[dict[SettingKey, Scalar], Field(min_length=1)]
+
+
+class Group(Model):
+    """A named group of experiments: one, or every combination of its axes."""
+
+    settings: DeclaredSettings = Field(default_factory=DeclaredSettings)
+    """Settings of all its experiments; they win over `defaults`."""
+    axes: Axes = Field(default_factory=dict)
+    """Settings that vary, each with a list of values or a range: every combination is measured."""
+    linked: list[Annotated[Axes, Field(min_length=1)]] = Field(default_factory=list)
+    """Settings that vary together: each block is one axis, its lists run side by side."""
+    exclude: list[Point] = Field(default_factory=list)
+    """Combinations that are left out: all that agree with the values given."""
+    include: list[Point] = Field(default_factory=list)
+    """Combinations that are added: a value for each axis, and for other settings as you like."""
+
+
+class CampaignConfig(Model):
+    """One campaign: what is compared, and how it is measured."""
+
+    campaign: Name
+    """Name of the campaign: its results lie under results/{campaign}."""
+    seed: Natural = 0
+    """Natural of the order of the measurements."""
+    cycles: Count = 3
+    """How often every experiment is measured."""
+    order: Literal["randomised_blocks", "sequential"] = "randomised_blocks"
+    """`randomised_blocks`: each cycle in a random order of its own; `sequential`: as declared."""
+    isolation: Literal["cycle", "measurement", "campaign"] = "cycle"
+    """How long measurements with equal engine settings share an engine process."""
+    reference: Text | None = None
+    """Experiment that the others are compared with."""
+    backends: Annotated[dict[Identifier, BackendConfig], Field(min_length=1)]
+    """Inference engines in use, by name."""
+    models: Annotated[dict[Name, ModelConfig], Field(min_length=1)]
+    """Models in use, by a name of your choice."""
+    prompts: Annotated[dict[Name, DeclaredPrompts], Field(min_length=1)]
+    """Prompt sets in use, by a name of your choice."""
+    measurement: Measurement = Field(default_factory=Measurement)
+    """Durations and rates of every measurement."""
+    defaults: DeclaredSettings = Field(default_factory=DeclaredSettings)
+    """Settings that every experiment starts from."""
+    experiments: Annotated[dict[Name, Group], Field(min_length=1)]
+    """Groups of experiments, by a name of your choice."""
+    remeasure: Literal[True, False, "invalid"] = False
+    """For `--config`: measure again what is asked for (`true`), or what is `invalid`."""
+    new_device: bool = False
+    """For `--config`: allow to add to a campaign that was measured on another device model."""

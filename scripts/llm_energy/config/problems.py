@@ -1,0 +1,70 @@
+"""Mistakes in a campaign: collected, then told all at once, one line each."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+KeyPath = tuple[str | int, ...]
+"""Keys and list indices from the top of the configuration."""
+
+
+class CampaignError(ValueError):
+    """A campaign that cannot be used.
+
+    `messages` holds one line for each mistake: `FILE:LINE: key.path: what is wrong; remedy`.
+    """
+
+    def __init__(self, messages: Sequence[str]) -> None:
+        super().__init__("\n".join(messages))
+        self.messages = list(messages)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: the key it stands at, and what is wrong with it, with a remedy."""
+
+    path: KeyPath
+    message: str
+
+
+class Problems:
+    """Collects mistakes; the same one is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Problem, None] = {}
+
+    def add(self, path: KeyPath, message: str) -> None:
+        self._found.setdefault(Problem(path, message))
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+def dotted(path: KeyPath) -> str:
+    """("axes", "sampling.seed", 0) -> `axes.sampling.seed[0]`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def nearest(word: object, known: Iterable[str]) -> str | None:
+    """The known word most like `word`, if one is like it at all."""
+    near = get_close_matches(str(word), list(known), n=1, cutoff=0.6)
+    return near[0] if near else None
+
+
+def unknown(kind: str, word: str, known: Iterable[str]) -> str:
+    """`unknown KIND`, with the nearest known word, or all of them where none is near."""
+    choices = sorted(known)
+    near = nearest(word, choices)
+    if near:
+        return f"unknown {kind}; did you mean {near}?"
+    return f"unknown {kind}; known: {listed(choices)}" if choices else f"unknown {kind}"
+
+
+def listed(words: Iterable[object]) -> str:
+    return ", ".join(str(word) for word in words)

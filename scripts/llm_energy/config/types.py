@@ -1,0 +1,86 @@
+"""The building blocks of the configuration's models: strict, closed, with units.
+
+A model accepts exactly what its JSON schema accepts: no strings for numbers, no unknown keys.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+NAME = r"^[a-z0-9][a-z0-9._-]*$"
+IDENTIFIER = r"^[a-z][a-z0-9_]*$"
+SHA256 = r"^[0-9a-f]{64}$"
+
+PATTERNS_IN_WORDS = {
+    NAME: "may hold a-z, 0-9, `.`, `_` and `-`, and begins with a letter or a digit",
+    IDENTIFIER: "may hold a-z, 0-9 and `_`, and begins with a letter",
+    SHA256: "must be a sha256: 64 hexadecimal digits in lower case",
+}
+
+
+class Model(BaseModel):
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+
+def canonical_number(value: Any) -> Any:
+    """8.0 -> 8: a whole number has one form, whatever its notation. Others pass unchanged."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
+
+
+def canonical(value: Any) -> Any:
+    """`value` with every number in it in its one form (see `canonical_number`)."""
+    if isinstance(value, dict):
+        return {key: canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    return canonical_number(value)
+
+
+def exact(value: float) -> Decimal:
+    """The decimal number as it was written: 0.1 is one tenth."""
+    return Decimal(str(value))
+
+
+def unit(text: str) -> Any:
+    """A field's unit, kept in the JSON schema for the reference table."""
+    return Field(json_schema_extra={"unit": text})
+
+
+# The validator stands after the bounds: else pydantic leaves them out of the JSON schema.
+Whole = Annotated[int, BeforeValidator(canonical_number)]
+Natural = Annotated[int, Field(ge=0, lt=2**63), BeforeValidator(canonical_number)]
+Count = Annotated[int, Field(ge=1, lt=2**31), BeforeValidator(canonical_number)]
+Tokens = Annotated[Count, unit("tokens")]
+Seconds = Annotated[float, Field(ge=0), unit("s")]
+Hertz = Annotated[float, Field(gt=0, le=1000), unit("Hz")]
+Name = Annotated[str, Field(pattern=NAME, max_length=100)]
+Identifier = Annotated[str, Field(pattern=IDENTIFIER, max_length=100)]
+Text = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern=SHA256)]
+
+
+def _kind_of_scalar(value: Any) -> str | None:
+    kinds = {bool: "<bool>", int: "<number>", float: "<number>", str: "<str>"}
+    return kinds.get(type(value))
+
+
+Scalar = Annotated[
+    Annotated[bool, Tag("<bool>")]
+    | Annotated[Whole | float, Tag("<number>")]
+    | Annotated[str, Tag("<str>")],
+    Discriminator(
+        _kind_of_scalar,
+        custom_error_type="kind",
+        custom_error_message="must be one number or text, or true or false",
+    ),
+]
+"""A single value. Tags stand in angle brackets: no key of a file can be taken for one."""

@@ -1,0 +1,13 @@
+"""Mistakes in what is made ready before a measurement; each message is one line with its remedy."""
+
+
+class InputError(Exception):
+    """An environment, model or prompt set that cannot be made ready."""
+
+
+class ModelError(InputError):
+    """A model that cannot be had, or whose files are not those that were declared."""
+
+
+class PromptError(InputError):
+    """A prompt set that cannot be read, or that no engine could take."""

@@ -1,0 +1,54 @@
+"""Files by their content: checksums, and the marker that says a cached input is complete."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from llm_energy.results import write_atomically
+
+FileFacts = dict[str, Any]
+"""`{"sha256", "size", "mtime_ns"}` of one file; size in bytes."""
+
+
+def file_sha256(path: Path) -> str:
+    """Hex sha256 of a file's content, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def facts_of(folder: Path, names: Iterable[str]) -> dict[str, FileFacts]:
+    """Checksum, size and time of change of each named file below `folder`, sorted by name."""
+    facts = {}
+    for name in sorted(names):
+        status = (folder / name).stat()
+        facts[name] = {
+            "sha256": file_sha256(folder / name),
+            "size": status.st_size,
+            "mtime_ns": status.st_mtime_ns,
+        }
+    return facts
+
+
+def files_sha256(checksums: Mapping[str, str]) -> str:
+    """One checksum for several files: sha256 of the sorted `sha256  name` lines."""
+    lines = sorted(f"{sha256}  {name}\n" for name, sha256 in checksums.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def files_below(folder: Path) -> list[str]:
+    """The files of a folder, relative and sorted; hidden files and folders do not count."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return sorted(str(p) for p in paths if not any(part.startswith(".") for part in p.parts))
+
+
+def read_marker(path: Path) -> dict[str, Any]:
+    """Content of a readiness marker."""
+    content: dict[str, Any] = json.loads(path.read_text())
+    return content
+
+
+def write_marker(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a readiness marker: it is there only when all that it names is."""
+    write_atomically(path, json.dumps(content, indent=1).encode() + b"\n")

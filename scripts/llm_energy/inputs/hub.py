@@ -1,0 +1,207 @@
+"""Models from the Hugging Face hub, or from a mirror that HF_ENDPOINT names.
+
+The token (HF_TOKEN, or the one that `hf auth login` keeps) is used by huggingface_hub alone. Its
+messages go through `without_secrets`, and its exceptions are never chained to ours, so that no
+traceback in a log can show a token, the password of a mirror, or a signed address.
+"""
+
+import glob
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_energy.inputs.errors import ModelError
+from llm_energy.inputs.files import FileFacts, facts_of
+from llm_energy.inputs.weights import files_needed
+
+LICENCES = "https://huggingface.co"
+"""Where a person accepts the licence of a gated model, whatever mirror the files come from."""
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """One file as the hub lists it at a commit."""
+
+    size: int
+    """In bytes."""
+    blob_id: str
+    """Git's name of the content: sha1 over a header and the content; of the pointer for LFS."""
+    sha256: str | None
+    """Of files that the hub keeps as LFS objects."""
+
+    def matches(self, path: Path, facts: FileFacts) -> bool:
+        """Whether a file on disk is this one."""
+        if facts["size"] != self.size:
+            return False
+        if self.sha256 is not None:
+            return bool(facts["sha256"] == self.sha256)
+        header = f"blob {self.size}\0".encode()
+        return hashlib.sha1(header + path.read_bytes()).hexdigest() == self.blob_id
+
+
+def download(
+    repository: str, commit: str, *, patterns: Sequence[str] | None, folder: Path
+) -> dict[str, FileFacts]:
+    """Have the needed files of a repository at a commit in `folder`; a partial download goes on.
+
+    Files that are there already need no network, and every file is checked against the hub's own
+    list.
+
+    Raises:
+        ModelError: gated, unknown, unreachable, no room, or a file that differs.
+    """
+    from huggingface_hub import snapshot_download
+
+    what = f"hub:{repository}"
+    with told_plainly(repository, commit):
+        listing = read_listing(repository, commit, folder=folder)
+        wanted = files_needed(list(listing), patterns=patterns, what=what)
+        check_room(folder, sum(listing[name].size for name in wanted), what=what)
+        snapshot_download(
+            repository,
+            revision=commit,
+            allow_patterns=[glob.escape(name) for name in wanted],
+            local_dir=folder,
+            endpoint=endpoint(),
+        )
+    facts = facts_of(folder, wanted)
+    for name in wanted:
+        if not listing[name].matches(folder / name, facts[name]):
+            (folder / name).unlink()
+            raise ModelError(
+                f"{what}: {name} arrived damaged or was changed on disk, and was removed; start "
+                "the same command again to fetch it anew"
+            )
+    return facts
+
+
+def resolve(repository: str, revision: str | None) -> tuple[str, dict[str, HubFile]]:
+    """The full commit of a branch or tag (None: the default branch), and its files.
+
+    Raises:
+        ModelError: gated, unknown or unreachable.
+    """
+    from huggingface_hub import HfApi
+
+    with told_plainly(repository, revision):
+        commit = HfApi(endpoint=endpoint()).model_info(repository, revision=revision).sha
+        assert commit is not None
+        return commit, read_listing(repository, commit, folder=None)
+
+
+def check_access(repository: str, commit: str) -> None:
+    """Whether this user may fetch a model, found out before anything large is fetched.
+
+    A gated model's description is open to all; only its files are not, so one is asked for.
+
+    Raises:
+        ModelError: with the address where the licence is accepted.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+
+    with told_plainly(repository, commit):
+        listing = read_listing(repository, commit, folder=None)
+        name = "config.json" if "config.json" in listing else min(listing)
+        url = hf_hub_url(repository, name, revision=commit, endpoint=endpoint())
+        get_hf_file_metadata(url, endpoint=endpoint())
+
+
+def read_listing(repository: str, commit: str, *, folder: Path | None) -> dict[str, HubFile]:
+    """Every file of a repository at a commit; from an earlier download into `folder` if it can."""
+    from huggingface_hub import HfApi, get_cached_repo_tree
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+
+    files: Any = None
+    if folder is not None:
+        try:
+            files = get_cached_repo_tree(repository, revision=commit, local_dir=folder)
+        except CachedRepoTreeNotFoundError:
+            pass
+    if files is None:
+        api = HfApi(endpoint=endpoint())
+        files = api.list_repo_tree(repository, revision=commit, recursive=True)
+    return {
+        file.path: HubFile(file.size, file.blob_id, file.lfs.sha256 if file.lfs else None)
+        for file in files
+        if hasattr(file, "blob_id")  # folders are listed too
+    }
+
+
+def endpoint() -> str | None:
+    """The hub's address; read when it is needed, as huggingface_hub reads it when imported."""
+    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+
+
+def check_room(folder: Path, size: int, *, what: str) -> None:
+    """Whether a download of `size` bytes fits, counting what is there already.
+
+    Raises:
+        ModelError: it does not.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    present = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    free = shutil.disk_usage(folder).free
+    if size - present > free:
+        raise ModelError(
+            f"{what} needs {(size - present) / 1e9:.1f} GB more, but the disk of "
+            f"{folder.absolute()} has {free / 1e9:.1f} GB left; make room"
+        )
+
+
+@contextmanager
+def told_plainly(repository: str, revision: str | None) -> Iterator[None]:
+    """Turn what huggingface_hub raises into one line without secrets."""
+    from huggingface_hub import errors
+
+    try:
+        yield
+        return
+    except ModelError:
+        raise
+    except Exception as error:
+        message = _message(repository, revision, error, errors)
+    raise ModelError(message)  # outside the handler: no traceback leads back to the original
+
+
+def _message(repository: str, revision: str | None, error: Exception, errors: Any) -> str:
+    what = f"hub:{repository}"
+    root = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
+    if isinstance(root, errors.GatedRepoError):
+        return (
+            f"{what} is gated: accept its licence at {LICENCES}/{repository} and set HF_TOKEN to "
+            "a token of that account"
+        )
+    if isinstance(root, errors.RevisionNotFoundError):
+        return f"{what} has no revision {revision}; correct `revision`"
+    if isinstance(root, errors.RepositoryNotFoundError):
+        return (
+            f"{what} does not exist or is private: check the name, and for a private model set "
+            "HF_TOKEN"
+        )
+    if isinstance(root, errors.OfflineModeIsEnabled):
+        return f"{what} is not complete here and HF_HUB_OFFLINE is set; unset it to fetch it"
+    response = getattr(root, "response", None)
+    if response is not None:
+        told = f"the hub answered with status {response.status_code}"
+    else:
+        told = f"the hub cannot be reached ({without_secrets(f'{type(root).__name__}: {root}')})"
+    place = without_secrets(endpoint() or LICENCES)
+    return f"{what}: {told}; check the network and HF_ENDPOINT ({place}), then start again"
+
+
+def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> str:
+    """One line of text without the token, passwords in addresses, or signatures of addresses."""
+    environment = os.environ if environment is None else environment
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        if environment.get(name):
+            text = text.replace(environment[name], "***")
+    text = re.sub(r"hf_[A-Za-z0-9]{10,}", "***", text)
+    text = re.sub(r"(?<=://)[^/@\s]+@", "***@", text)
+    text = re.sub(r"(https?://[^\s?'\"]+)\?[^\s'\"]+", r"\1?***", text)
+    return " ".join(text.split())

@@ -1,0 +1,69 @@
+"""Which files of a repository or folder an engine needs, by the format of the weights."""
+
+import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from llm_energy.inputs.errors import ModelError
+
+CONFIGURATION = ("*.json", "*.model", "*.jinja", "*.txt", "*.tiktoken")
+"""What stands beside weights in the Transformers format: configuration, tokenizer, template."""
+
+SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
+"""End of the name of one part of a GGUF model in several files."""
+
+
+def files_needed(names: Sequence[str], *, patterns: Sequence[str] | None, what: str) -> list[str]:
+    """The files to fetch of all that a repository has, sorted.
+
+    Without `patterns`: the top folder's configuration and tokenizer, and its weights as
+    safetensors, once: where `model*.safetensors` stands beside the same weights in another
+    layout, only that; never pickled duplicates (`*.bin`, `*.pth`), which run code when read.
+
+    Args:
+        patterns: of the file names wanted, as the campaign declares them; `*` crosses folders.
+        what: the repository, for messages.
+
+    Raises:
+        ModelError: nothing matches, or there are no weights that are safe to read.
+    """
+    if patterns is not None:
+        chosen = sorted({name for name in names for p in patterns if fnmatchcase(name, p)})
+        if not chosen:
+            raise ModelError(f"{what} has no file like {', '.join(patterns)}; correct `files`")
+        return chosen
+    top = [name for name in names if "/" not in name and not name.startswith(".")]
+    weights = [name for name in top if name.endswith(".safetensors")]
+    weights = [name for name in weights if name.startswith("model")] or weights
+    if not weights:
+        raise ModelError(
+            f"{what} has no safetensors weights; name the files to fetch with `files`, such as "
+            "[model.gguf]"
+        )
+    described = [n for n in top if any(fnmatchcase(n, p) for p in CONFIGURATION)]
+    return sorted({*weights, *described})
+
+
+def main_file(names: Sequence[str], *, what: str) -> str:
+    """The GGUF file to load of those fetched: the only one, or the first of a split model.
+
+    Raises:
+        ModelError: there are several models, or none.
+    """
+    models = sorted(name for name in names if name.endswith(".gguf"))
+    stems = {SHARD.sub("", name) for name in models}
+    if len(stems) != 1:
+        found = ", ".join(models) if models else "none"
+        raise ModelError(f"{what}: exactly one GGUF model is needed, found: {found}; name it")
+    return models[0]
+
+
+def check_folder(folder: Path, names: Sequence[str], *, what: str) -> None:
+    """Whether a folder is a model in the Transformers format.
+
+    Raises:
+        ModelError: it has no config.json.
+    """
+    if "config.json" not in names:
+        raise ModelError(f"{what}: {folder} has no config.json; it is no model folder")

@@ -1,0 +1,169 @@
+"""What happens around the jobs of a run: the work of onstart, onsuccess, onerror and atexit.
+
+`start` does, in this order: nothing if no measurement is needed; refuse to overwrite; register
+the clean-up; lock the campaign; reap what dead runs left; enter the run; start the watchdog and
+those needed backends whose environment is ready (the first job that needs another one starts it).
+"""
+
+import atexit
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from llm_energy import locks
+from llm_energy.backends.registry import (
+    end_run,
+    ensure_backend,
+    ensure_watchdog,
+    environment_marker,
+    reap_dead_runs,
+)
+from llm_energy.backends.runtime import BackendError
+from llm_energy.campaign import Campaign, Cell
+from llm_energy.config.order import engine_key
+from llm_energy.config.plan import expected_duration_s
+from llm_energy.results import ResultError, read_result
+from llm_energy.runs import RUN_VARIABLE, Run
+
+
+class LifecycleError(Exception):
+    """A run that must not start; the message is one line with its remedy."""
+
+
+class Lifecycle:
+    """The state of one Snakemake invocation between its onstart and its end."""
+
+    def __init__(self, campaign: Campaign, *, results: Path, scripts: Path) -> None:
+        self.campaign = campaign
+        self.results = results
+        self.scripts = scripts
+        self.run: Run | None = None
+        self._lock: IO[str] | None = None
+
+    def start(self, needed: Sequence[Cell], *, remeasure: bool | str) -> None:
+        """Open a run for the measurements `needed`; nothing happens where there are none.
+
+        Raises:
+            LifecycleError: results would be overwritten, the campaign is running already, or a
+                backend does not start.
+        """
+        if not needed:
+            return
+        existing = [cell for cell in needed if self._path(cell).exists()]
+        if existing and remeasure is not True:
+            raise LifecycleError(
+                f"{len(existing)} of the measurements asked for have a result already "
+                f"(the first is {self._path(existing[0])}); to measure them again and keep the "
+                "old results under superseded/, add: --config remeasure=true"
+            )
+        atexit.register(self.stop)
+        # A closed terminal must end the run as TERM does: the current measurement is kept.
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        self._take_lock()
+        self._set_aside(existing)
+        for run_id in reap_dead_runs():
+            print(f"Cleaned up after the run {run_id}, which had died.", file=sys.stderr)
+        self.run = self._enter(needed)
+        os.environ[RUN_VARIABLE] = str(self.run.folder)
+        try:
+            ensure_watchdog(self.run)
+            self._start_ready_backends(needed)
+        except BackendError as error:
+            raise LifecycleError(f"{error}\n{error.log}".strip()) from error
+
+    def stop(self) -> None:
+        """End the run and all that it started; idempotent."""
+        run, self.run = self.run, None
+        os.environ.pop(RUN_VARIABLE, None)
+        if run is not None:
+            end_run(run)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _path(self, cell: Cell) -> Path:
+        return self.results / cell.result_path
+
+    def _take_lock(self) -> None:
+        path = Path(".cache/locks") / f"campaign-{self.campaign.name}.lock"
+        self._lock = locks.hold(path)
+        if self._lock is None:
+            raise LifecycleError(
+                f"campaign `{self.campaign.name}` is being measured by process "
+                f"{locks.holder(path)}; wait for it, or look at it with the target `status`"
+            )
+
+    def _set_aside(self, cells: Iterable[Cell]) -> None:
+        """Move results that are to be measured again, with their side files."""
+        target = self.results / "superseded" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        for cell in cells:
+            paths = [cell.result_path]
+            try:
+                result = read_result(self._path(cell))
+                paths += [file.path for file in result.side_files.values()]
+            except ResultError:
+                pass  # whatever it is, it is kept
+            for path in paths:
+                if (self.results / path).exists():
+                    (target / path).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.move(self.results / path, target / path)
+
+    def _enter(self, needed: Sequence[Cell]) -> Run:
+        """Write down what this run does, so that its jobs need no configuration of their own."""
+        campaign = self.campaign
+        run = Run.create(campaign=campaign.name, results=self.results, scripts=self.scripts)
+        ordered = sorted(needed, key=lambda cell: cell.position)
+        experiments = {cell.experiment.name: cell.experiment for cell in ordered}
+        durations: dict[str, float] = {}
+        for name, experiment in experiments.items():
+            durations[name], _ = expected_duration_s(experiment, campaign, self.results)
+            run.write(f"experiments/{name}", self._job_of(name))
+        run.write(
+            "plan",
+            [
+                {
+                    "experiment": cell.experiment.name,
+                    "cycle": cell.cycle,
+                    "position": cell.position,
+                    "result": cell.result_path,
+                    "expected_s": durations[cell.experiment.name],
+                }
+                for cell in ordered
+            ],
+        )
+        return run
+
+    def _job_of(self, name: str) -> dict[str, Any]:
+        campaign, experiment = self.campaign, self.campaign.experiment(name)
+        settings = experiment.settings
+        return {
+            "campaign": campaign.name,
+            "experiment": name,
+            "isolation": campaign.isolation,
+            "runtime": campaign.backends[settings.backend].runtime,
+            "settings": settings.model_dump(mode="json"),
+            "declared": experiment.declared,
+            "measurement": campaign.measurement.model_dump(mode="json"),
+            "spec": experiment.spec,
+            "spec_hash": experiment.spec_hash,
+            "engine_key": engine_key(experiment),
+            "environment_id": experiment.environment_id,
+            "model_id": experiment.model_id,
+            "prompts_id": experiment.prompts_id,
+        }
+
+    def _start_ready_backends(self, needed: Iterable[Cell]) -> None:
+        assert self.run is not None
+        ready = {
+            (cell.experiment.settings.backend, cell.experiment.environment_id)
+            for cell in needed
+            if environment_marker(cell.experiment.environment_id).exists()
+        }
+        for backend, environment_id in sorted(ready):
+            runtime = self.campaign.backends[backend].runtime
+            ensure_backend(self.run, backend, runtime=runtime, environment_id=environment_id)

@@ -1,0 +1,114 @@
+"""What a power meter is: devices, and one reading of one device at one moment.
+
+A meter never computes: readings are what the sensor said, and energy is worked out of the whole
+series after the window (see `energy.py`).
+"""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+Scope = Literal["gpu_board", "module", "cpu_package", "dram", "platform", "wall"]
+"""What a sensor's energy covers. Energies of different scopes are never compared or ranked;
+`platform` (RAPL's psys) holds packages and memory and is never added to them."""
+
+Quantity = Literal[
+    "energy_counter_joules", "instant_power_watts", "average_power_watts", "usage_power_watts"
+]
+QUANTITIES: tuple[Quantity, ...] = (
+    "energy_counter_joules",
+    "instant_power_watts",
+    "average_power_watts",
+    "usage_power_watts",
+)
+"""The counter, power now, the mean over the last second, and what NVML's older call for power
+says, which is one of the two by architecture."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """One thing that is metered."""
+
+    id: str
+    """GPU UUID, or RAPL domain such as `package-0` and `package-0/dram`."""
+    model: str
+    scope: Scope
+    simulated: bool = False
+    """True where the sensor is a simulator: its numbers must never be quoted."""
+    refusal: str | None = None
+    """Reason code where the energy of this device must not be used whatever it reads."""
+    counter_range_joules: float | None = None
+    """The counter starts again at 0 after this value; None where it never wraps."""
+    power_limit_watts: float | None = None
+    """The enforced limit, None where there is none or it is not known."""
+    facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
+    """For the record of the environment: driver, persistence, ECC, clocks and the like."""
+
+
+@dataclass(frozen=True)
+class State:
+    """What changes slowly, read at 1 Hz; None where the device does not say."""
+
+    temperature_celsius: float | None = None
+    sm_clock_mhz: float | None = None
+    memory_clock_mhz: float | None = None
+    utilisation_percent: float | None = None
+    memory_used_bytes: int | None = None
+    throttle_reasons: int | None = None
+    """NVML's bit mask (nvmlClocksThrottleReason*)."""
+    performance_state: int | None = None
+    """0 (fastest) to 15."""
+    process_ids: tuple[int, ...] | None = None
+    """Host ids of the processes that compute on the device."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One pass over the sensors of one device, stamped at its own midpoint."""
+
+    device: str
+    monotonic_s: float
+    """CLOCK_MONOTONIC, which a host and its containers share."""
+    wall_s: float
+    """Seconds since 1970, UTC, at the same moment."""
+    read_s: float
+    """How long the pass took: the sensors were read within ± half of it."""
+    energy_counter_joules: float | None = None
+    """As the sensor says it, wraps included."""
+    instant_power_watts: float | None = None
+    average_power_watts: float | None = None
+    usage_power_watts: float | None = None
+    state: State | None = None
+    """None between the slow readings."""
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+    """Quantity -> reason code, for those that are None."""
+
+
+class Meter(Protocol):
+    """A source of readings for one or more devices."""
+
+    @property
+    def devices(self) -> tuple[Device, ...]: ...
+
+    def read(self, device: Device, *, slow: bool) -> Reading:
+        """Read one device now; `slow` asks for its state too.
+
+        A sensor that fails is no exception: its quantity is None, with the reason beside it.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Stopwatch:
+    """Times one pass over a device's sensors."""
+
+    def __init__(self) -> None:
+        self._start_s = time.monotonic()
+
+    def stop(self) -> tuple[float, float, float]:
+        """Midpoint on CLOCK_MONOTONIC, the same moment in wall time, duration: all in s."""
+        end_s, wall_s = time.monotonic(), time.time()
+        duration_s = end_s - self._start_s
+        return end_s - duration_s / 2, wall_s - duration_s / 2, duration_s

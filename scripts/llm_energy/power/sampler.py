@@ -1,0 +1,101 @@
+"""Reads every device at a fixed rate, in a thread of the measuring process."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from llm_energy.power.meter import QUANTITIES, Device, Meter, Reading, Stopwatch
+from llm_energy.power.series import Series
+
+LOG = logging.getLogger(__name__)
+
+MINIMUM_RATE_HZ, MAXIMUM_RATE_HZ = 1.0, 100.0
+SLOW_PERIOD_S = 1.0
+"""Temperature, clocks and the like change slowly, and reading them costs more than power does."""
+
+
+class Sampler:
+    """Collects readings from `start` to `stop`, or inside a `with` block.
+
+    The first and the last reading are taken in `start` and `stop` themselves, so that whatever
+    happens between lies between two samples. Deadlines are absolute: a late reading does not
+    shift those after it, and deadlines missed altogether are left out, never made up in a burst.
+    """
+
+    def __init__(self, meters: Sequence[Meter], *, rate_hz: float) -> None:
+        if not MINIMUM_RATE_HZ <= rate_hz <= MAXIMUM_RATE_HZ:
+            raise ValueError(
+                f"sampling rate {rate_hz:g} Hz is outside {MINIMUM_RATE_HZ:g} to "
+                f"{MAXIMUM_RATE_HZ:g} Hz"
+            )
+        self._sources = [(meter, device) for meter in meters for device in meter.devices]
+        self._rate_hz = rate_hz
+        self._readings: list[Reading] = []
+        self._slow_due_s = 0.0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="power-sampler", daemon=True)
+
+    def start(self) -> None:
+        if self._sources:
+            self._read_all()
+            self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and take the last reading; a second call does nothing."""
+        if self._thread.is_alive():
+            self._stopping.set()
+            self._thread.join()
+            self._slow_due_s = 0.0
+            self._read_all()
+
+    def series(self) -> Series:
+        """All readings so far; may be called while sampling goes on."""
+        devices = tuple(device for _, device in self._sources)
+        return Series(devices=devices, readings=tuple(self._readings), rate_hz=self._rate_hz)
+
+    def __enter__(self) -> "Sampler":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        period_s = 1.0 / self._rate_hz
+        deadline_s = time.monotonic() + period_s
+        while not self._stopping.wait(max(0.0, deadline_s - time.monotonic())):
+            self._read_all()
+            missed = (time.monotonic() - deadline_s) // period_s
+            deadline_s += period_s * (1 + max(0, missed))
+
+    def _read_all(self) -> None:
+        now_s = time.monotonic()
+        slow = now_s >= self._slow_due_s
+        if slow:
+            self._slow_due_s = now_s + SLOW_PERIOD_S
+        for meter, device in self._sources:
+            self._readings.append(_read(meter, device, slow=slow))
+
+
+def _read(meter: Meter, device: Device, *, slow: bool) -> Reading:
+    """One reading; a meter that breaks costs this reading only, never the measurement."""
+    watch = Stopwatch()
+    try:
+        return meter.read(device, slow=slow)
+    except Exception:
+        LOG.exception("reading %s failed", device.id)
+        monotonic_s, wall_s, read_s = watch.stop()
+        return Reading(
+            device=device.id,
+            monotonic_s=monotonic_s,
+            wall_s=wall_s,
+            read_s=read_s,
+            unavailable=dict.fromkeys(QUANTITIES, "read_failed"),
+        )

@@ -1,0 +1,74 @@
+"""Where a run stands: the one line for each finished measurement, and the time that remains."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from llm_energy.results import Result
+from llm_energy.runs import Run
+
+
+def note_duration(run: Run, *, experiment: str, duration_s: float) -> None:
+    """Remember what a measurement of this run took, for the estimate of the next ones."""
+    with (run.folder / "durations.jsonl").open("a") as file:
+        file.write(json.dumps([experiment, duration_s]) + "\n")
+
+
+def remaining_s(
+    plan: list[dict[str, Any]], *, results: Path, taken: list[tuple[str, float]]
+) -> float:
+    """Estimated time for what is left of `plan`, in s.
+
+    The plan's own expectation for each experiment, replaced by the mean of what this run saw of
+    that experiment, and scaled by seen over expected for experiments it has not seen yet.
+    """
+    expected = {entry["experiment"]: entry["expected_s"] for entry in plan}
+    seen: dict[str, list[float]] = {}
+    for experiment, duration_s in taken:
+        seen.setdefault(experiment, []).append(duration_s)
+    planned = sum(expected[name] * len(values) for name, values in seen.items() if name in expected)
+    scale = sum(map(sum, seen.values())) / planned if planned else 1.0
+    left = [e["experiment"] for e in plan if not (results / e["result"]).exists()]
+    return sum(
+        sum(seen[name]) / len(seen[name]) if name in seen else expected[name] * scale
+        for name in left
+    )
+
+
+def human_duration(seconds: float) -> str:
+    """Seconds as people say them: `42 s`, `7 min`, `3 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def describe(result: Result) -> str:
+    """The headline numbers of one result, each with its unit."""
+    if result.status == "out_of_memory":
+        return "out of memory (recorded)"
+    parts = [f"{result.output_tokens_per_second:.1f} tokens/s"]
+    first = result.latency.time_to_first_token_s if result.latency else None
+    if first is not None:
+        parts.append(f"first token {first.p50 * 1000:.0f} ms")
+    joules = result.energy.joules_per_output_token
+    if joules is not None:
+        simulated = " (simulated)" if result.energy.simulated else ""
+        parts.append(f"{joules:.4g} J/token{simulated}")
+    else:
+        parts.append(f"no energy ({result.energy.reason})")
+    parts += [flag.code for flag in result.flags]
+    return ", ".join(parts)
+
+
+def line(run: Run, result: Result, *, results: Path) -> str:
+    """`[ 5/12] experiment cycle 2: 88.1 tokens/s, …; 42 s left`."""
+    plan = run.read("plan")
+    record = run.folder / "durations.jsonl"
+    taken = [json.loads(text) for text in record.read_text().splitlines()]
+    done = sum((results / entry["result"]).exists() for entry in plan)
+    left = human_duration(remaining_s(plan, results=results, taken=taken))
+    width = len(str(len(plan)))
+    name = f"{result.experiment} cycle {result.cycle}"
+    end = f"{left} left" if done < len(plan) else "measuring is done"
+    return f"[{done:{width}}/{len(plan)}] {name}: {describe(result)}; {end}"

@@ -1,0 +1,45 @@
+"""The requests of a measurement as a side file: one row each, token times as a list."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from llm_energy.results import SideFile, write_atomically
+
+
+def write_requests(
+    root: Path, path: str, requests: Sequence[Mapping[str, Any]], *, input_lengths: Sequence[int]
+) -> SideFile:
+    """Write `requests` (as the worker reports them) to `root`/`path` in Parquet.
+
+    Columns: prompt_index, wave (null in load mode `closed`), input_tokens, submitted_monotonic_s,
+    token_times_monotonic_s (one for each output token). pyarrow is loaded here, at the first call.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    seconds = {b"unit": b"s, CLOCK_MONOTONIC"}
+    schema = pa.schema(
+        [
+            pa.field("prompt_index", pa.int32()),
+            pa.field("wave", pa.int32()),
+            pa.field("input_tokens", pa.int32(), metadata={b"unit": b"tokens"}),
+            pa.field("submitted_monotonic_s", pa.float64(), metadata=seconds),
+            pa.field("token_times_monotonic_s", pa.list_(pa.float64()), metadata=seconds),
+        ]
+    )
+    columns = [
+        [request["prompt"] for request in requests],
+        [request["wave"] for request in requests],
+        [input_lengths[request["prompt"]] for request in requests],
+        [request["submitted"] for request in requests],
+        [request["token_times"] for request in requests],
+    ]
+    arrays = [pa.array(c, type=f.type) for c, f in zip(columns, schema, strict=True)]
+    table = pa.Table.from_arrays(arrays, schema=schema)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    content = sink.getvalue().to_pybytes()
+    write_atomically(root / path, content)
+    return SideFile(path=path, sha256=hashlib.sha256(content).hexdigest())
