@@ -18,7 +18,7 @@ from llm_energy.config.lines import SourceLines
 from llm_energy.config.lock import LockError, read_lock
 from llm_energy.config.model import BackendConfig, CampaignConfig, Measurement
 from llm_energy.config.order import engine_key, schedule
-from llm_energy.config.problems import CampaignError, Problems, dotted, unknown
+from llm_energy.config.problems import CampaignError, Problems, unknown
 from llm_energy.config.resolve import Resolver
 from llm_energy.config.structure import read_structure
 
@@ -101,16 +101,11 @@ def load_campaign(
     model = read_structure(config, problems)
     experiments = _experiments(model, config, root, lock, problems, unpinned)
 
-    def located(found: Problems) -> list[str]:
-        places = [(lines.place(problem.path, config), problem) for problem in found]
-        places.sort(key=lambda pair: pair[0])
-        return [f"{place}: {dotted(p.path)}: {p.message}" for place, p in places]
-
-    messages = [str(mistake) for mistake in lines.mistakes] + located(problems)
-    if not allow_unpinned:
-        messages += located(unpinned)
-    if messages:
-        raise CampaignError(messages)
+    mistakes = lines.mistakes + lines.locate(problems, config)
+    to_pin = lines.locate(unpinned, config)
+    if mistakes or (to_pin and not allow_unpinned):
+        everything = mistakes if allow_unpinned else mistakes + to_pin
+        raise CampaignError([str(mistake) for mistake in sorted(everything)])
     return Campaign(
         name=model.campaign,
         seed=model.seed,
@@ -129,7 +124,7 @@ def load_campaign(
             seed=model.seed,
             randomised=model.order == "randomised_blocks",
         ),
-        unpinned=tuple(located(unpinned)),
+        unpinned=tuple(str(mistake) for mistake in to_pin),
     )
 
 

@@ -1,6 +1,6 @@
 """Where in the campaign's files a key stands, so that a message can name file and line."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from llm_energy.config.problems import KeyPath
+from llm_energy.config.problems import KeyPath, Problem, dotted
 
 COMMAND_LINE = "--config"
 """Named as the place of a key that no file gives."""
@@ -30,13 +30,13 @@ class Place:
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Mistake:
-    """What is wrong with a file as YAML."""
+    """One mistake at its place; sorts by file and line."""
 
     place: Place
     message: str
-    unreadable: bool
+    unreadable: bool = False
     """Whether nothing can be said of the rest of the file."""
 
     def __str__(self) -> str:
@@ -73,6 +73,13 @@ class SourceLines:
 
     def _add(self, file: str, line: int, message: str, *, unreadable: bool = False) -> None:
         self.mistakes.append(Mistake(Place(file, line), message, unreadable))
+
+    def locate(self, problems: Iterable[Problem], config: Mapping[str, Any]) -> list[Mistake]:
+        """The problems at the lines of their keys."""
+        return [
+            Mistake(self.place(problem.path, config), f"{dotted(problem.path)}: {problem.message}")
+            for problem in problems
+        ]
 
     def place(self, path: KeyPath, config: Mapping[str, Any]) -> Place:
         """The line of a key, or of the nearest key around it that a file gives.

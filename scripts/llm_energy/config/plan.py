@@ -1,0 +1,157 @@
+"""The plan of a campaign: its experiments, their order in every cycle, and how long it takes."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, Literal
+
+from llm_energy.campaign import Campaign
+from llm_energy.config.experiment import Experiment
+from llm_energy.config.settings import flatten
+from llm_energy.progress import human_duration
+
+DurationSource = Literal["results", "phases"]
+"""`results`: the median of earlier results of the same spec; `phases`: see `phases_s`."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment of the plan."""
+
+    experiment: str
+    settings: Mapping[str, Any]
+    """The settings that differ between experiments of the campaign."""
+    spec_hash: str
+    ranks: Sequence[int]
+    """Its place in each cycle, from 1."""
+    measured: int
+    """Cycles that have a result."""
+    expected_s: float
+    """Expected time of one measurement."""
+    source: DurationSource
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A campaign as it will be measured."""
+
+    campaign: str
+    cycles: int
+    order: str
+    rows: Sequence[Row]
+    remaining_s: float
+    """Expected time of all measurements without a result."""
+
+
+def make_plan(campaign: Campaign, results: Path) -> Plan:
+    """The plan of a campaign whose results lie under `results` (`results/{campaign}`)."""
+    varying = varying_settings(campaign.experiments)
+    ranks: dict[str, list[int]] = {experiment.name: [] for experiment in campaign.experiments}
+    for cell in campaign.cells:
+        ranks[cell.experiment.name].append(cell.position % len(campaign.experiments) + 1)
+    measured = dict.fromkeys(ranks, 0)
+    for cell in campaign.cells:
+        measured[cell.experiment.name] += (results / cell.result_path).exists()
+    rows = []
+    for experiment in campaign.experiments:
+        expected_s, source = expected_duration_s(experiment, campaign, results)
+        rows.append(
+            Row(
+                experiment=experiment.name,
+                settings=varying[experiment.name],
+                spec_hash=experiment.spec_hash,
+                ranks=ranks[experiment.name],
+                measured=measured[experiment.name],
+                expected_s=expected_s,
+                source=source,
+            )
+        )
+    return Plan(
+        campaign=campaign.name,
+        cycles=campaign.cycles,
+        order=campaign.order,
+        rows=rows,
+        remaining_s=sum(row.expected_s * (campaign.cycles - row.measured) for row in rows),
+    )
+
+
+def varying_settings(experiments: Sequence[Experiment]) -> dict[str, dict[str, Any]]:
+    """By experiment, the settings in which the experiments differ; an option may be absent."""
+    flat = {e.name: dict(flatten(e.settings.model_dump())) for e in experiments}
+    keys = list(dict.fromkeys(key for settings in flat.values() for key in settings))
+    varying = [
+        key for key in keys if len({repr(settings.get(key)) for settings in flat.values()}) > 1
+    ]
+    return {
+        name: {key: settings[key] for key in varying if key in settings}
+        for name, settings in flat.items()
+    }
+
+
+def expected_duration_s(
+    experiment: Experiment, campaign: Campaign, results: Path
+) -> tuple[float, DurationSource]:
+    """What one measurement of an experiment takes, in s, and how that is known.
+
+    The median over the earlier results of the same spec; where there is none, `phases_s`.
+    """
+    folder = results / "measurements" / experiment.name / experiment.spec_hash
+    seen = [taken for path in sorted(folder.glob("cycle-*.json")) if (taken := _taken_s(path))]
+    return (median(seen), "results") if seen else (phases_s(campaign), "phases")
+
+
+def phases_s(campaign: Campaign) -> float:
+    """Baseline, capped warm-up, least window and tail, in s: without loading and the first wave,
+    which nobody knows before they ran."""
+    timing = campaign.measurement
+    return timing.baseline_s + timing.warmup_cap_s + timing.minimum_duration_s + timing.tail_s
+
+
+def _taken_s(path: Path) -> float | None:
+    """Time from start to finish of a result; None where the file does not say."""
+    try:
+        result = json.loads(path.read_bytes())
+        begun, ended = (datetime.fromisoformat(result[key]) for key in ("started", "finished"))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return (ended - begun).total_seconds()
+
+
+def as_json(plan: Plan) -> str:
+    return json.dumps(asdict(plan), indent=1)
+
+
+def as_text(plan: Plan) -> str:
+    """The plan as an aligned table, with what it says in words above."""
+    total = len(plan.rows) * plan.cycles
+    done = sum(row.measured for row in plan.rows)
+    known = sum(row.source == "results" for row in plan.rows)
+    head = [
+        f"Campaign {plan.campaign}: {len(plan.rows)} experiments × {plan.cycles} cycles = "
+        f"{total} measurements, {done} of them measured, order {plan.order}",
+        f"Expected time for the rest: {human_duration(plan.remaining_s)} "
+        f"({known} of {len(plan.rows)} experiments from earlier results, the others from the "
+        "least length of their phases, without loading)",
+        "",
+    ]
+    keys = list(dict.fromkeys(key for row in plan.rows for key in row.settings))
+    header = ["experiment", *keys, "spec", "expected", "from", "done", "place in each cycle"]
+    lines = [header]
+    for row in plan.rows:
+        lines.append(
+            [
+                row.experiment,
+                *(str(row.settings.get(key, "-")) for key in keys),
+                row.spec_hash,
+                human_duration(row.expected_s),
+                row.source,
+                f"{row.measured}/{plan.cycles}",
+                " ".join(str(rank) for rank in row.ranks),
+            ]
+        )
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    return "\n".join(head + table) + "\n"
