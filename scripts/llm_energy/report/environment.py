@@ -32,6 +32,7 @@ _LINES_OF_CODE = (
     ("Measuring code (SHA-256)", "code_digest"),
     ("Measuring protocol", "protocol_version"),
 )
+_YES_NO = {"True": "yes", "False": "no"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,8 @@ def _by_setting(
 def _lines(table: pd.DataFrame, lines: Sequence[tuple[str, str]]) -> list[Line]:
     found = []
     for name, column in lines:
-        counts = table[column].dropna().astype("string").value_counts(sort=False)
+        told = table[column].dropna().astype("string").replace(_YES_NO)
+        counts = told.value_counts(sort=False)
         values = [str(value) for value in counts.index]
         if len(values) > 1:
             values = [f"{value} ({plural(int(counts[value]), 'measurement')})" for value in values]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from llm_energy.metrics import END_TO_END, ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
 from llm_energy.report.estimates import Estimate, estimates, short_name, without_value
@@ -72,21 +73,29 @@ def settings_table(summary: Summary) -> Table | None:
     if not varying:
         return None
     first = summary.measurements.drop_duplicates("experiment")
+    first = first.sort_values([SETTING + name for name in varying])
     rows = [
         [Cell(short_name(row["experiment"], summary), sort=row["experiment"])]
         + [_setting(row[SETTING + name]) for name in varying]
         for _, row in first.iterrows()
     ]
-    return Table([NAME, *(Column(name.replace("_", " ")) for name in varying)], rows)
+    columns = [
+        Column(name.replace("_", " "), numeric=is_numeric_dtype(first[SETTING + name]))
+        for name in varying
+    ]
+    return Table([NAME, *columns], rows)
 
 
 def common_settings(summary: Summary) -> list[tuple[str, str]]:
-    """(setting, value) of what all experiments share."""
+    """(setting, value) of what all experiments share that have the setting at all."""
+    table = summary.measurements
     found = []
-    for name in summary.measurements.columns:
-        values = summary.measurements[name].dropna().unique()
-        if name.startswith(SETTING) and len(values) == 1:
-            found.append((name.removeprefix(SETTING), str(values[0])))
+    for name in table.columns:
+        given = table[table[name].notna()]
+        if name.startswith(SETTING) and given[name].nunique() == 1:
+            backends = ", ".join(sorted(given[f"{SETTING}backend"].unique()))
+            only = "" if len(given) == len(table) else f" ({backends})"
+            found.append((name.removeprefix(SETTING), f"{given[name].iloc[0]}{only}"))
     return found
 
 

@@ -67,7 +67,9 @@ def warmup(summary: Summary) -> Drawing | None:
         by_experiment[trace.experiment].append(trace)
     if not by_experiment:
         return None
-    ranked = sorted(by_experiment, key=lambda name: -sum(t.capped for t in by_experiment[name]))
+    ranked = sorted(
+        by_experiment, key=lambda name: (-sum(t.capped for t in by_experiment[name]), name)
+    )
     names = ranked[:MOST_PANELS]
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)

@@ -1,0 +1,74 @@
+"""The tables of the page."""
+
+import make_results
+
+from llm_energy.report.tables import (
+    common_settings,
+    measurements_table,
+    results_table,
+    settings_table,
+)
+
+
+def titles(table):
+    return [column.title for column in table.columns]
+
+
+def texts(row):
+    return [cell.text for cell in row]
+
+
+def test_results_are_ranked_with_n_and_interval(summary_of):
+    table = results_table(summary_of())
+    assert table.rows[0][0].text == "batch4 out48"
+    assert titles(table)[:3] == ["Experiment", "n", "Throughput"]
+    assert {row[1].text for row in table.rows} == {"3"}
+    assert all(" to " in row[2].detail for row in table.rows)
+
+
+def test_the_reference_has_no_ratio_to_itself(summary_of):
+    table = results_table(summary_of())
+    ratios = {row[0].text: row[-1] for row in table.rows}
+    assert ratios["batch1 out16"].text == "–"
+    assert ratios["batch4 out48"].detail.endswith("3 pairs")
+
+
+def test_without_a_meter_no_column_speaks_of_energy(summary_of):
+    assert not [t for t in titles(results_table(summary_of())) if "nergy" in t]
+    assert "Energy" not in titles(measurements_table(summary_of()))
+    assert "Energy per output token" in titles(results_table(summary_of(metered=True)))
+
+
+def test_experiments_without_a_value_stay_in_the_table(summary_of):
+    table = results_table(summary_of(out_of_memory=["batch-by-length_batch4_out48"]))
+    assert (table.rows[-1][0].text, table.rows[-1][0].detail) == ("batch4 out48", "out of memory")
+    assert set(texts(table.rows[-1][1:])) == {"–"}
+
+
+def test_settings_are_split_into_what_differs_and_what_is_shared(summary_of):
+    summary = summary_of()
+    assert titles(settings_table(summary)) == ["Experiment", "batch size", "output tokens"]
+    shared = dict(common_settings(summary))
+    assert shared["backend"] == "llamacpp"
+    assert "batch_size" not in shared
+
+
+def test_an_option_of_one_engine_names_its_backend(summary_of):
+    experiments = {
+        "pair_a": {"backend": "llamacpp", "engine_options": {"threads": 1}},
+        "pair_b": {"backend": "pytorch", "engine_options": {"compile": False}},
+    }
+    shared = dict(common_settings(summary_of(experiments=experiments, reference=None)))
+    assert shared["engine_options.threads"] == "1 (llamacpp)"
+    assert shared["engine_options.compile"] == "False (pytorch)"
+
+
+def test_one_experiment_differs_in_nothing(summary_of):
+    assert settings_table(summary_of(experiments={"only": {}})) is None
+
+
+def test_every_measurement_has_a_row_out_of_memory_ones_too(summary_of):
+    table = measurements_table(summary_of(out_of_memory=[make_results.REFERENCE]))
+    assert [row[0].text for row in table.rows] == [str(rank) for rank in range(1, 13)]
+    flags = [row[-1].text for row in table.rows]
+    assert flags.count("out of memory") == 3
