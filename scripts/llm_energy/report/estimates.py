@@ -45,14 +45,16 @@ class Estimate:
 def estimates(summary: Summary, metric: Metric) -> list[Estimate]:
     """Every group with a value of `metric`, best first within its terms."""
     table = summary.experiments[summary.experiments["metric"] == metric.column]
-    groups = dict(iter(summary.measurements.groupby(list(GROUP), dropna=False)))
+    needed = summary.measurements[[*GROUP, "load_mode", "energy_scope", metric.column]]
+    groups = dict(iter(needed.groupby(list(GROUP), dropna=False)))
     by_key = {_text_key(key): group for key, group in groups.items()}
+    names = short_names(summary)
     device_named = summary.measurements["device_model"].nunique() > 1
     limit_named = summary.measurements["power_limit_watts"].nunique(dropna=False) > 1
     found = []
     for row in table.to_dict("records"):
         group = by_key[_text_key(row[name] for name in GROUP)]
-        label = [short_name(row["experiment"], summary)]
+        label = [names[row["experiment"]]]
         label += [row["device_model"]] if device_named else []
         label += [_limit(row["power_limit_watts"])] if limit_named else []
         factor = metric.shown_factor
@@ -76,10 +78,10 @@ def estimates(summary: Summary, metric: Metric) -> list[Estimate]:
 def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
     """(label, why) of every planned experiment without a value of `metric`."""
     valued = {e.experiment for e in estimates(summary, metric)}
-    measured = summary.measurements.groupby("experiment", sort=False)
+    measured = summary.measurements[["experiment", "status", "energy_reason"]]
     why = {planned_experiment(gap.path): "not measured" for gap in summary.facts.missing}
     why |= {planned_experiment(gap.path): "result unusable" for gap in summary.facts.unusable}
-    for name, group in measured:
+    for name, group in measured.groupby("experiment", sort=False):
         reasons = group["energy_reason"].dropna().unique()
         if (group["status"] == "out_of_memory").all():
             why[str(name)] = "out of memory"
@@ -87,17 +89,20 @@ def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
             why[str(name)] = f"no energy: {', '.join(reasons)}"
         else:
             why[str(name)] = "no value"
-    return [(short_name(n, summary), text) for n, text in why.items() if n not in valued]
+    names = short_names(summary)
+    return [(names[name], text) for name, text in why.items() if name not in valued]
 
 
-def short_name(experiment: str, summary: Summary) -> str:
-    """The name without the parts that all experiments of the campaign begin with."""
+def short_names(summary: Summary) -> dict[str, str]:
+    """Each planned experiment's name without the parts with which all of them begin."""
     facts = summary.facts
     names = {*summary.measurements["experiment"]}
     names |= {planned_experiment(gap.path) for gap in [*facts.missing, *facts.unusable]}
     columns = zip(*(name.split("_") for name in names), strict=False)
     shared = sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, columns))
-    return " ".join(experiment.split("_")[shared:]) or experiment if shared else experiment
+    if not shared:
+        return {name: name for name in names}
+    return {name: " ".join(name.split("_")[shared:]) or name for name in names}
 
 
 def planned_experiment(path: str) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from llm_energy.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
-from llm_energy.report.estimates import Estimate, estimates, short_name
+from llm_energy.report.estimates import Estimate, estimates, short_names
 from llm_energy.report.numbers import interval, number, plural
 from llm_energy.summary import Comparison, Summary
 
@@ -134,5 +134,5 @@ def _ratio(summary: Summary, best: Estimate) -> str:
         if (comparison.experiment, comparison.metric) == (best.experiment, best.metric.column):
             assert reference is not None
             value, certainty = ratio_text(comparison)
-            return f"{value} times {short_name(reference, summary)} ({certainty})"
+            return f"{value} times {short_names(summary)[reference]} ({certainty})"
     return ""

@@ -8,7 +8,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from llm_energy.metrics import END_TO_END, ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
-from llm_energy.report.estimates import Estimate, estimates, short_name, without_value
+from llm_energy.report.estimates import Estimate, estimates, short_names, without_value
 from llm_energy.report.headline import ratio_text
 from llm_energy.report.numbers import fixed, interval, number, percent
 from llm_energy.summary import Comparison, Summary
@@ -53,7 +53,7 @@ def results_table(summary: Summary) -> Table:
     ratios = {c.experiment: c for c in summary.facts.comparisons if c.metric == lead.column}
     columns = [NAME, Column("n"), *(_column(metric) for metric in metrics)]
     if ratios:
-        reference = short_name(summary.facts.design.reference or "", summary)
+        reference = short_names(summary)[summary.facts.design.reference or ""]
         columns.append(Column(f"{lead.title} against {reference}", "ratio"))
     rows = []
     for label in labels:
@@ -74,8 +74,9 @@ def settings_table(summary: Summary) -> Table | None:
         return None
     first = summary.measurements.drop_duplicates("experiment")
     first = first.sort_values([SETTING + name for name in varying])
+    names = short_names(summary)
     rows = [
-        [Cell(short_name(row["experiment"], summary), sort=row["experiment"])]
+        [Cell(names[row["experiment"]], sort=row["experiment"])]
         + [_setting(row[SETTING + name]) for name in varying]
         for _, row in first.iterrows()
     ]
@@ -120,10 +121,11 @@ def measurements_table(summary: Summary) -> Table:
         Column("Warm-up", numeric=False),
         Column("Flags", numeric=False),
     ]
+    names = short_names(summary)
     rows = []
     for rank, row in enumerate(table.to_dict("records"), start=1):
-        cells = [_plain(rank), Cell(short_name(row["experiment"], summary), sort=row["experiment"])]
-        cells += [_plain(row["cycle"])]
+        name = Cell(names[row["experiment"]], sort=row["experiment"])
+        cells = [_plain(rank), name, _plain(row["cycle"])]
         if metered:
             cells += [_energy(row), _number(row["joules_per_output_token"])]
         cells += [_number(row["output_tokens_per_second"])]

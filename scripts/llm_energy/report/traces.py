@@ -5,7 +5,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from llm_energy.report.estimates import short_name
+from llm_energy.report.estimates import short_names
 from llm_energy.report.numbers import fixed, percent
 from llm_energy.report.style import INK, MARKERS, MUTED, SERIES, Drawing, canvas, grid_only
 from llm_energy.summary import Summary, WarmupTrace
@@ -71,6 +71,7 @@ def warmup(summary: Summary) -> Drawing | None:
         by_experiment, key=lambda name: (-sum(t.capped for t in by_experiment[name]), name)
     )
     names = ranked[:MOST_PANELS]
+    short = short_names(summary)
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
     figure, panels = canvas(
@@ -92,7 +93,7 @@ def warmup(summary: Summary) -> Drawing | None:
                 ms=2.2,
                 zorder=3 if trace.capped else 2,
             )
-        panel.set_title(short_name(name, summary), fontsize=8, fontweight="normal")
+        panel.set_title(short[name], fontsize=8, fontweight="normal")
         panel.set_ylim(bottom=0)
         panel.xaxis.get_major_locator().set_params(integer=True)
         grid_only(panel, "y")
