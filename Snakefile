@@ -11,6 +11,7 @@ min_version("9.25")
 
 
 include: "rules/common.smk"
+include: "rules/plan.smk"
 include: "rules/environments.smk"
 include: "rules/inputs.smk"
 include: "rules/measure.smk"

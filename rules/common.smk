@@ -6,6 +6,7 @@ from pathlib import Path
 SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from llm_energy import conclusion
 from llm_energy.campaign import CampaignError, load_campaign
 from llm_energy.lifecycle import Lifecycle, LifecycleError
 
@@ -16,15 +17,16 @@ if not workflow.overwrite_configfiles:
 
 
 CONFIG_FILES = [
-    Path(f) for f in workflow.overwrite_configfiles or workflow.configfiles
+    Path(path) for path in workflow.overwrite_configfiles or workflow.configfiles
 ]
+LOCK_FILE = Path(workflow.basedir) / "config" / "models.lock.yaml"
 
 try:
     CAMPAIGN = load_campaign(
         config,
         files=CONFIG_FILES,
         root=Path(workflow.basedir),
-        lock=Path(workflow.basedir) / "config" / "models.lock.yaml",
+        lock=LOCK_FILE,
     )
 except CampaignError as error:
     sys.exit("\n".join(error.messages))
@@ -60,7 +62,14 @@ def start_run():
 
 
 def finish_run(complete):
-    """Stop what this run started and say where the report is."""
+    """Stop what this run started, and say how it ended."""
+    measured = LIFECYCLE.run is not None
     LIFECYCLE.stop()
-    if not workflow.touch:
-        LIFECYCLE.conclude(complete=complete)
+    if workflow.touch:
+        return
+    if complete:
+        lines = conclusion.success(Path(RESULTS)) if measured else []
+    else:
+        lines = conclusion.failure(CAMPAIGN, Path(RESULTS))
+    for line in lines:
+        print(line, file=sys.stderr)

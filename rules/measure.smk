@@ -30,13 +30,13 @@ rule measure:
         f"{RESULTS}/measurements/{{experiment}}/{{spec}}/cycle-{{cycle}}.json",
     log:
         f"logs/{CAMPAIGN.name}/measure/{{experiment}}/{{spec}}/cycle-{{cycle}}.log",
-    params:
-        spec="{spec}",
     priority: rank
+    conda:
+        "../envs/workflow/environment.yaml"
     threads: workflow.cores
     resources:
         gpu=1,
-    conda:
-        "../envs/workflow/environment.yaml"
+    params:
+        spec="{spec}",
     script:
         "../scripts/measure.py"

@@ -1,35 +1,190 @@
 """From what was observed to the result of a measurement."""
 
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from llm_energy import flags, window
+from llm_energy.inputs.environment import packages_sha256
 from llm_energy.measurement import Job, Observation
 from llm_energy.power.energy import account_energy
+from llm_energy.power.parquet import write_series
+from llm_energy.requests import write_requests
 from llm_energy.results import (
     SCHEMA_VERSION,
+    Environment,
+    ProcessState,
+    PromptSet,
     Result,
+    SampleOutput,
+    Settings,
+    SideFile,
+    Window,
 )
 from llm_energy.runs import Run, utc_now
 
 
+WINDOW_FIELDS = (
+    "window",
+    "tokens",
+    "output_tokens_per_second",
+    "requests_per_second",
+    "latency",
+    "warmup",
+    "drift",
+)
+"""Fields of a result that are None where there was no window."""
+
+
 def assemble(job: Job, seen: Observation, run: Run, results: Path) -> Result:
     """The result of one measurement; its side files are written, the result itself is not."""
-    measured, facts = seen.measured, run.facts
-    energy = account_energy(...)
+    numbers = numbers_of(job, seen) if seen.measured else numbers_without_window(seen)
     return Result(
-        schema_version=SCHEMA_VERSION,
-        protocol_version=job.facts["spec"]["protocol"],
-        status="completed" if measured else "out_of_memory",
-        message=seen.out_of_memory,
-        campaign=facts["campaign"],
-        experiment=job.experiment,
-        cycle=job.cycle,
-        position=job.position,
-        attempt=job.attempt,
-        started=seen.started,
+        **identity_of(job, seen, run.facts),
+        **numbers,
+        side_files=write_side_files(job, seen, results),
         finished=utc_now(),
     )
+
+
+def identity_of(job: Job, seen: Observation, run: Mapping[str, Any]) -> dict[str, Any]:
+    """What was measured, where and with what: the fields that every outcome has."""
+    loaded = seen.loaded or {}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "protocol_version": job.facts["spec"]["protocol"],
+        "campaign": run["campaign"],
+        "experiment": job.experiment,
+        "cycle": job.cycle,
+        "position": job.position,
+        "attempt": job.attempt,
+        "started": seen.started,
+        "spec_hash": job.facts["spec_hash"],
+        "spec": job.facts["spec"],
+        "settings": Settings(
+            declared=job.facts["declared"],
+            resolved=dict(job.settings),
+            observed=loaded.get("observed", {}),
+        ),
+        "prompts": PromptSet(
+            name=job.settings["prompts"],
+            sha256=seen.prompts["sha256"],
+            count=seen.prompts["count"],
+            mean_input_tokens=seen.prompts["input_tokens"]["mean"],
+        ),
+        "load_mode": job.settings["load_mode"],
+        "phases": seen.phases,
+        "environment": environment(job, seen, run),
+        "process": process_state(seen.peer, loaded) if loaded else None,
+    }
+
+
+def environment(job: Job, seen: Observation, run: Mapping[str, Any]) -> Environment:
+    """The machine, the engine and the code of a measurement."""
+    host, marker = run["host_facts"], seen.environment
+    return Environment(
+        session_id=run["session_id"],
+        run_id=run["run_id"],
+        host=host["host"],
+        cpu_model=host["cpu_model"],
+        kernel=host["kernel"],
+        device_model=host["cpu_model"],
+        device_uuids=[],
+        power_limit_watts=None,
+        driver=None,
+        runtime=job.facts["runtime"],
+        environment_hash=marker["environment_hash"],
+        image_digest=None,
+        python_version=marker["python_version"],
+        engine_version=marker["engine_version"],
+        packages_sha256=packages_sha256(marker["packages"]),
+        model_sha256=seen.model.sha256,
+        code_digest=run["code_digest"],
+        git_commit=host["git_commit"],
+        git_dirty=host["git_dirty"],
+    )
+
+
+def process_state(peer: Mapping[str, Any], loaded: Mapping[str, Any]) -> ProcessState:
+    """Ages and job counts of supervisor and engine process before this measurement."""
+    return ProcessState(
+        engine_reused=loaded["reused"],
+        engine_age_s=loaded["engine_age_s"],
+        engine_jobs=loaded["engine_jobs"],
+        supervisor_age_s=peer["age_s"],
+        supervisor_jobs=peer["jobs"],
+    )
+
+
+def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
+    """What the window gave."""
+    assert seen.measured is not None
+    requests: Sequence[Mapping[str, Any]] = seen.measured["requests"]
+    edges = seen.measured["window"]
+    start, end = edges["start"], edges["end"]
+    tokens = window.tokens(requests, input_lengths=seen.input_lengths, start=start, end=end)
+    drift = window.drift(requests, start=start, end=end, passes=edges["passes"])
+    warmup = window.warmup(seen.measured["warmup"])
+    account = account_energy(seen.series, seen.phases, tokens)
+    duration_s = end - start
+    return {
+        "status": "completed",
+        "window": Window(
+            start_monotonic_s=start,
+            end_monotonic_s=end,
+            start_wall=wall_time(start),
+            end_wall=wall_time(end),
+            duration_s=duration_s,
+            waves=edges["waves"],
+            passes=edges["passes"],
+        ),
+        "tokens": tokens,
+        "output_tokens_per_second": tokens.output / duration_s,
+        "requests_per_second": tokens.requests / duration_s,
+        "latency": window.latency(requests, start=start, end=end),
+        "warmup": warmup,
+        "drift": drift.model_copy(update={"power_relative": account.power_drift_relative}),
+        "energy": account.energy,
+        "flags": flags.of_measurement(
+            warmup=warmup,
+            drift=drift,
+            duration_s=duration_s,
+            minimum_duration_s=job.timing["minimum_duration_s"],
+        )
+        + account.flags,
+        "sample_outputs": [SampleOutput(**sample) for sample in seen.measured["sample_outputs"]],
+    }
+
+
+def numbers_without_window(seen: Observation) -> dict[str, Any]:
+    """The fields of a measurement that ran out of memory: nothing was measured."""
+    account = account_energy(seen.series, seen.phases, None)
+    return {
+        **dict.fromkeys(WINDOW_FIELDS),
+        "status": "out_of_memory",
+        "message": seen.out_of_memory,
+        "energy": account.energy,
+        "flags": account.flags,
+        "sample_outputs": [],
+    }
+
+
+def write_side_files(job: Job, seen: Observation, results: Path) -> dict[str, SideFile]:
+    """Write requests and power series beside the results: what is there of them."""
+    path = job.result_path.removeprefix("measurements/").removesuffix(".json") + ".parquet"
+    files = {}
+    if seen.measured is not None:
+        files["requests"] = write_requests(
+            results,
+            f"requests/{path}",
+            seen.measured["requests"],
+            input_lengths=seen.input_lengths,
+        )
+    if seen.series is not None and seen.series.devices:
+        files["series"] = write_series(results, f"series/{path}", seen.series)
+    return files
 
 
 def wall_time(monotonic_s: float) -> str:

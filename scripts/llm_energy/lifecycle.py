@@ -25,8 +25,8 @@ from llm_energy.backends.registry import (
 )
 from llm_energy.backends.runtime import BackendError
 from llm_energy.campaign import Campaign, Cell
-from llm_energy.config.order import engine_key
 from llm_energy.config.plan import expected_duration_s
+from llm_energy.host import describe_host
 from llm_energy.results import ResultError, read_result
 from llm_energy.runs import RUN_VARIABLE, Run
 
@@ -95,7 +95,7 @@ class Lifecycle:
         if self._lock is None:
             raise LifecycleError(
                 f"campaign `{self.campaign.name}` is being measured by process "
-                f"{locks.holder(path)}; wait for it, or look at it with the target `status`"
+                f"{locks.holder(path)}; wait for it to end, or end it"
             )
 
     def _set_aside(self, cells: Iterable[Cell]) -> None:
@@ -116,7 +116,12 @@ class Lifecycle:
     def _enter(self, needed: Sequence[Cell]) -> Run:
         """Write down what this run does, so that its jobs need no configuration of their own."""
         campaign = self.campaign
-        run = Run.create(campaign=campaign.name, results=self.results, scripts=self.scripts)
+        run = Run.create(
+            campaign=campaign.name,
+            results=self.results,
+            scripts=self.scripts,
+            host_facts=describe_host(self.scripts.parent),
+        )
         ordered = sorted(needed, key=lambda cell: cell.position)
         experiments = {cell.experiment.name: cell.experiment for cell in ordered}
         durations: dict[str, float] = {}
@@ -147,11 +152,12 @@ class Lifecycle:
             "isolation": campaign.isolation,
             "runtime": campaign.backends[settings.backend].runtime,
             "settings": settings.model_dump(mode="json"),
-            "declared": experiment.declared,
+            "declared": dict(experiment.declared),
             "measurement": campaign.measurement.model_dump(mode="json"),
-            "spec": experiment.spec,
+            "spec": dict(experiment.spec),
             "spec_hash": experiment.spec_hash,
-            "engine_key": engine_key(experiment),
+            "engine_key": experiment.engine_key,
+            "slots": experiment.slots,
             "environment_id": experiment.environment_id,
             "model_id": experiment.model_id,
             "prompts_id": experiment.prompts_id,

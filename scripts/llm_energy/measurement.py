@@ -14,10 +14,12 @@ from typing import Any
 
 from llm_energy import locks
 from llm_energy.backends import registry
-from llm_energy.backends.dispatch import EngineFailure, Event, Session
+from llm_energy.backends.dispatch import EngineReportedError, Event, Session
 from llm_energy.backends.runtime import runtime_named
 from llm_energy.inputs.models import VerifiedModel, verify_model
-from llm_energy.power.sampler import Sampler, Series
+from llm_energy.power.detect import open_meters
+from llm_energy.power.sampler import Sampler
+from llm_energy.power.series import Series
 from llm_energy.results import Phase
 from llm_energy.runs import Run, utc_now
 
@@ -84,6 +86,11 @@ class Observation:
     phases: list[Phase] = field(default_factory=list)
     series: Series | None = None
 
+    @property
+    def input_lengths(self) -> list[int]:
+        """Token count of each prompt, by prompt index."""
+        return [len(ids) for ids in self.prompts["token_ids"]]
+
     def add_phase(self, name: str, start: float, end: float) -> None:
         self.phases.append(Phase(name=name, start_monotonic_s=start, end_monotonic_s=end))
 
@@ -102,24 +109,27 @@ def measure(job: Job, run: Run) -> Observation:
         model=verify_model(Path(".cache/models") / facts["model_id"] / "ready.json"),
         prompts=read_prompts(facts["prompts_id"]),
     )
+    meters = open_meters(cpu_model=run.facts["host_facts"]["cpu_model"])
+    sampler = Sampler(meters, rate_hz=job.timing["sampling_hz"])
     with locks.devices(["cpu"]):
         record = registry.ensure_backend(
             run, backend, runtime=facts["runtime"], environment_id=facts["environment_id"]
         )
         registry.unload_others(run, backend)
         model_path = runtime_named(record.runtime).model_path(seen.model.path)
-        sampler = Sampler.open(rate_hz=job.timing["sampling_hz"])
         with registry.connect(record) as session, sampler:
             seen.peer = session.peer
             try:
                 load(session, job, model_path, seen)
                 idle(job.timing["baseline_s"], seen)
                 warm_up_and_run(session, job, seen)
-            except EngineFailure as failure:
+            except EngineReportedError as failure:
                 if failure.reason != "out_of_memory":
                     raise
                 seen.out_of_memory = str(failure)  # a legitimate outcome of its configuration
-        seen.series = sampler.series()
+    seen.series = sampler.series()
+    for meter in meters:
+        meter.close()
     return seen
 
 
@@ -143,7 +153,7 @@ def load(session: Session, job: Job, model_path: str, seen: Observation) -> None
             "model_path": model_path,
             "dtype": settings["dtype"],
             "context_tokens": settings["context_tokens"],
-            "slots": settings["batch_size"],
+            "slots": job.facts["slots"],
             "options": settings["engine_options"],
             "seed": settings["sampling"]["seed"],
         },

@@ -36,12 +36,12 @@ RUN_VARIABLE = "LLM_ENERGY_RUN"
 LEASE_S = 30.0
 """How long backends outlive the last renewal: the longest that anything survives its run."""
 
-MEASURING_CODE = ("worker", "measure.py", "llm_energy/measurement.py", "llm_energy/backends")
-MEASURING_CODE += (
+MEASURING_CODE = (
+    "worker",
+    "measure.py",
+    "llm_energy/backends",
     "llm_energy/power",
-    "llm_energy/results.py",
-    "llm_energy/assemble.py",
-    "llm_energy/window.py",
+    *(f"llm_energy/{name}.py" for name in ("attempts", "assemble", "measurement", "window")),
 )
 """What decides a measured value, relative to scripts/: a run may not mix versions of it."""
 
@@ -74,7 +74,9 @@ class Run:
         return self.folder.name
 
     @classmethod
-    def create(cls, *, campaign: str, results: Path, scripts: Path) -> "Run":
+    def create(
+        cls, *, campaign: str, results: Path, scripts: Path, host_facts: dict[str, Any]
+    ) -> "Run":
         """Enter a new run, owned by this process, that adds to the folder `results`."""
         run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         run = cls(RUNS.absolute() / run_id)
@@ -90,6 +92,7 @@ class Run:
                 "campaign": campaign,
                 "results": str(results.absolute()),
                 "host": platform.node(),
+                "host_facts": host_facts,
                 "owner": ProcessId.current().to_json(),
                 "code_digest": code_digest(scripts),
                 "session_id": f"{boot_id()[:8]}-{run_id}",
@@ -158,7 +161,7 @@ class Run:
 
     def publish(self) -> None:
         """Keep what a reader of the results must know of this run beside them."""
-        kept = ("run_id", "campaign", "host", "session_id", "code_digest", "started")
+        kept = ("run_id", "campaign", "host_facts", "session_id", "code_digest", "started")
         facts = self.facts
         record = {name: facts[name] for name in kept}
         record |= {"ended": utc_now(), "events": list(self.events())}

@@ -127,8 +127,15 @@ def warmup(report: Mapping[str, Any]) -> Warmup:
     )
 
 
-def drift(requests: Sequence[RequestRecord], *, start: float, end: float) -> Drift:
-    """Drift inside the window; the power side is filled in where power was metered."""
-    return Drift(
-        throughput_relative=throughput_drift(requests, start=start, end=end), power_relative=None
-    )
+def drift(
+    requests: Sequence[RequestRecord], *, start: float, end: float, passes: int | None
+) -> Drift:
+    """Drift inside the window; the power side is filled in where power was metered.
+
+    With whole passes over the prompt set (load mode `waves`) the thirds of a window hold the same
+    work only if it has three of them or more; with fewer the change cannot be told from that of
+    the prompts, and there is none.
+    """
+    comparable = passes is None or passes >= 3
+    change = throughput_drift(requests, start=start, end=end) if comparable else None
+    return Drift(throughput_relative=change, power_relative=None)

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
-from worker.protocol import PROTOCOL
-
 from llm_energy.backends.runtime import BackendError, Transport
+from worker.protocol import PROTOCOL
 
 GRACE_S = 15.0
 """The supervisor enforces a deadline itself; only if it is silent this much longer is it lost."""
@@ -17,7 +16,7 @@ GRACE_S = 15.0
 Event = dict[str, Any]
 
 
-class EngineFailure(BackendError):
+class EngineReportedError(BackendError):
     """The supervisor answered that the request failed."""
 
 
@@ -54,7 +53,7 @@ class Session:
         """Send one request and return its final event; the others go to `on_event`.
 
         Raises:
-            EngineFailure: the supervisor reported a failure, with its reason code.
+            EngineReportedError: the supervisor reported a failure, with its reason code.
             BackendError: `backend_lost` or `backend_silent` (no answer past the deadline).
         """
         request: Mapping[str, Any] = {"op": op, "deadline_s": deadline_s, **fields}
@@ -67,7 +66,7 @@ class Session:
                 raise BackendError("backend_silent", message, phase=op)
             event: Event = json.loads(line)
             if event["event"] == "error":
-                raise EngineFailure(
+                raise EngineReportedError(
                     event["reason"],
                     event["message"],
                     phase=event.get("phase") or op,

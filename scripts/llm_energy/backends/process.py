@@ -4,6 +4,7 @@ It runs in a session of its own, so that Ctrl-C in the terminal does not reach i
 in files. It ends when it is stopped, or by itself when its lease is not renewed.
 """
 
+import contextlib
 import os
 import select
 import signal
@@ -142,10 +143,8 @@ class ClientTransport:
     def close(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        try:
+        with contextlib.suppress(OSError):  # it has ended already
             self._process.stdin.close()
-        except OSError:
-            pass  # it has ended already
         try:
             self._process.wait(timeout=2.0)
         except subprocess.TimeoutExpired:

@@ -1,0 +1,96 @@
+"""One cell of the campaign with all its attempts: what the measuring job does."""
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+from llm_energy import failures, progress
+from llm_energy.assemble import assemble
+from llm_energy.backends.process import SCRIPTS
+from llm_energy.backends.runtime import BackendError
+from llm_energy.inputs.environment import keep_package_list
+from llm_energy.inputs.errors import InputError
+from llm_energy.measurement import Job, Observation, measure
+from llm_energy.results import Result, write_result
+from llm_energy.runs import Run, code_digest, utc_now
+from llm_energy.scripting import UserError
+
+LOG = logging.getLogger(__name__)
+
+
+def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path) -> None:
+    """Measure one cell into `output`, trying again where the infrastructure failed.
+
+    Every failed attempt leaves a failure record; the result is written last, whole or not at all.
+
+    Raises:
+        UserError: it failed, with the reason and where the records lie.
+    """
+    run = Run.current()
+    if run is None:
+        raise UserError(
+            "measurements belong to a run, which the workflow's onstart opens: start the workflow "
+            "without --no-hooks"
+        )
+    facts = run.read(f"experiments/{experiment}")
+    entry = next(
+        e for e in run.read("plan") if e["experiment"] == experiment and e["cycle"] == cycle
+    )
+    results = Path(run.facts["results"])
+    first = failures.next_attempt(results, entry["result"])
+    for attempt in range(first, first + len(failures.BACKOFF_S) + 1):
+        job = Job(experiment, cycle, entry["position"], attempt, entry["result"], facts)
+        started, begun = utc_now(), time.monotonic()
+        try:
+            result = attempt_once(job, run, results)
+        except (BackendError, InputError) as error:
+            reason = error.reason if isinstance(error, BackendError) else "input_error"
+            record = write_record(job, error, reason, started=started, results=results, log=log)
+            retry = reason in failures.RETRIED and attempt - first < len(failures.BACKOFF_S)
+            if not retry:
+                raise UserError(
+                    f"{experiment} cycle {cycle} failed: {reason}: {error}; record: {record}, "
+                    f"log: {log}; the same command measures what is missing"
+                ) from error
+            LOG.warning("attempt %d failed: %s: %s", attempt, reason, error)
+            time.sleep(failures.BACKOFF_S[attempt - first])
+        else:
+            write_result(output, result)
+            progress.note_duration(run, experiment=experiment, duration_s=time.monotonic() - begun)
+            print(progress.line(run, result, results=results), file=sys.stderr)
+            return
+
+
+def attempt_once(job: Job, run: Run, results: Path) -> Result:
+    """Measure once, with the code that the run started with."""
+    if code_digest(SCRIPTS) != run.facts["code_digest"]:
+        raise BackendError(
+            "code_changed",
+            "the measuring code was changed while the campaign runs; start the same command "
+            "again to go on with the new code",
+            phase="start",
+        )
+    seen: Observation = measure(job, run)
+    keep_package_list(seen.environment, backend=job.settings["backend"], results=results)
+    return assemble(job, seen, run, results)
+
+
+def write_record(
+    job: Job, error: Exception, reason: str, *, started: str, results: Path, log: Path
+) -> Path:
+    """Keep what is known of a failed attempt."""
+    record = {
+        "experiment": job.experiment,
+        "cycle": job.cycle,
+        "spec_hash": job.facts["spec_hash"],
+        "attempt": job.attempt,
+        "reason": reason,
+        "phase": getattr(error, "phase", "inputs"),
+        "message": str(error),
+        "log_tail": getattr(error, "log", "").splitlines(),
+        "log": str(log),
+        "started": started,
+        "failed": utc_now(),
+    }
+    return failures.write_failure(results, job.result_path, job.attempt, record)
