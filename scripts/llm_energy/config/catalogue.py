@@ -1,6 +1,5 @@
 """Everything that experiments refer to by name, looked up and identified once."""
 
-import gzip
 import hashlib
 from collections.abc import Mapping
 from functools import cache
@@ -14,6 +13,7 @@ from llm_energy.config.engines import (
     read_engine,
 )
 from llm_energy.config.identity import (
+    SHIPPED,
     Declared,
     UnpinnedError,
     environment_identity,
@@ -23,10 +23,12 @@ from llm_energy.config.identity import (
     source_format,
     source_identity,
 )
-from llm_energy.config.inputs import FilePrompts, ShippedPrompts, Source, SyntheticPrompts
+from llm_energy.config.inputs import ShippedPrompts, Source, SyntheticPrompts
 from llm_energy.config.lock import Lock, source_key
 from llm_energy.config.model import CampaignConfig
 from llm_energy.config.problems import KeyPath, Problems, listed, unknown
+from llm_energy.inputs.errors import PromptError
+from llm_energy.inputs.prompt_source import read_entries
 
 
 class Catalogue:
@@ -87,9 +89,8 @@ class Catalogue:
         model, table = self.config.models.get(name), self.tables.get(backend)
         if model is None or table is None:
             return None
-        own = backend in model.sources
-        source = model.sources[backend] if own else model.source
-        path: KeyPath = ("models", name, "sources", backend) if own else ("models", name, "source")
+        where, source = model.source_for(backend)
+        path = ("models", name, *where)
         if source is None:
             self.problems.add(path, f"is missing, and {backend} has none of its own; add a source")
             return None
@@ -105,12 +106,19 @@ class Catalogue:
 
     def _tokenizer(self, name: str) -> Declared | None:
         model = self.config.models.get(name)
-        source = model.tokenizer_source() if model else None
-        if model is None or source is None:
+        if model is None:
             return None
-        tail = ("source",) if model.source else ("sources", min(model.sources))
-        pinned = self._pinned(source, ("models", name, *tail))
-        identity = {**pinned, "format": source_format(source)}
+        if model.source is None and len(model.sources) > 1:
+            message = "needs `source` beside several `sources`: its tokenizer counts for all"
+            self.problems.add(("models", name), message)
+            return None
+        where, source = model.source_for(None)
+        if source is None:
+            return None  # told where a backend misses its source
+        identity = {
+            **self._pinned(source, ("models", name, *where)),
+            "format": source_format(source),
+        }
         return Declared(name=name, config=source, identity=identity)
 
     def _pinned(self, source: Source, path: KeyPath) -> Mapping[str, Any]:
@@ -125,34 +133,27 @@ class Catalogue:
         prompts = self.config.prompts.get(name)
         if prompts is None:
             return None
-        if isinstance(prompts, SyntheticPrompts):
-            return Declared(name=name, config=prompts, identity=prompts_identity(prompts, None))
-        sha256 = getattr(prompts, "sha256", None)
-        if prompt_file(prompts, self.root) is not None:
-            found = self._read(name)
-            if found is not None and sha256 not in (None, _sha256(found)):
-                actual = _sha256(found)
-                message = f"is not that of the file; it has {actual}"
-                self.problems.add(("prompts", name, "sha256"), message)
-            if found is None and sha256 is None:
-                self._report_missing(name)
-                return None
-            sha256 = sha256 or _sha256(found or b"")
+        declared = getattr(prompts, "sha256", None)
+        file = prompt_file(prompts, self.root)
+        found = hashlib.sha256(file.read_bytes()).hexdigest() if file and file.is_file() else None
+        if found and declared not in (None, found):
+            message = f"is not that of the file, {found}; correct one of them"
+            self.problems.add(("prompts", name, "sha256"), message)
+        sha256 = declared or found
+        if sha256 is None:
+            self._report_missing(name)
+            return None
         return Declared(name=name, config=prompts, identity=prompts_identity(prompts, sha256))
-
-    def _read(self, name: str) -> bytes | None:
-        """The content of the prompt set's file on this machine, if it is there."""
-        path = prompt_file(self.config.prompts[name], self.root)
-        return path.read_bytes() if path is not None and path.is_file() else None
 
     def _report_missing(self, name: str) -> None:
         prompts = self.config.prompts[name]
         if isinstance(prompts, ShippedPrompts):
-            shipped = [path.stem for path in (self.root / "config/prompts").glob("*.jsonl")]
+            shipped = [path.stem for path in (self.root / SHIPPED).glob("*.jsonl")]
             message = unknown("shipped prompt set", prompts.shipped, shipped)
             self.problems.add(("prompts", name, "shipped"), message)
-        elif isinstance(prompts, FilePrompts):
-            message = f"{prompts.file} does not exist; paths start at the working directory"
+        else:
+            file = prompt_file(prompts, self.root)
+            message = f"{file} does not exist; paths start at the working directory"
             self.problems.add(("prompts", name, "file"), message)
 
     def _prompt_count(self, name: str) -> int | None:
@@ -160,17 +161,15 @@ class Catalogue:
         prompts = self.config.prompts[name]
         if isinstance(prompts, SyntheticPrompts):
             return prompts.synthetic.count
-        content = self._read(name)
-        if content is None:
+        file = prompt_file(prompts, self.root)
+        if file is None or not file.is_file():
             return prompts.limit
-        if Path(getattr(prompts, "file", "")).suffix == ".gz":
-            content = gzip.decompress(content)
-        available = sum(1 for line in content.splitlines() if line.strip())
+        try:
+            available = len(read_entries(file))
+        except PromptError as error:
+            self.problems.add(("prompts", name), str(error))
+            return None
         if prompts.limit is not None and prompts.limit > available:
-            path = ("prompts", name, "limit")
-            self.problems.add(path, f"asks for {prompts.limit} of {available} prompts")
+            message = f"asks for {prompts.limit} of {available} prompts; lower it"
+            self.problems.add(("prompts", name, "limit"), message)
         return prompts.limit or available
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -60,6 +60,8 @@ def check_values(
     """
     sections = {"backend": "backends", "model": "models", "prompts": "prompts"}
     for path, key, value in declared_values(config):
+        if problems.at(path):
+            continue  # the values of a range share one place
         if key.startswith("engine."):
             _, backend, option = key.split(".")
             if backend not in names["backends"]:

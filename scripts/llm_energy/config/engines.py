@@ -11,7 +11,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from llm_energy.config.problems import KeyPath, Problems, listed, unknown
+from llm_energy.config.problems import KeyPath, Problems, listed, shown, unknown
 from llm_energy.config.types import canonical_number
 
 ENGINES = Path("scripts/worker/engines")
@@ -32,9 +32,13 @@ class EngineTable:
     dtypes: tuple[str, ...]
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All options with their values: those given, else the defaults."""
+        """All options that have a value: those given, else the defaults other than None."""
         values = {name: option.default for name, option in self.options.items()} | dict(given)
-        return {name: _of_type(value, self.options[name].type) for name, value in values.items()}
+        return {
+            name: _of_type(value, self.options[name].type)
+            for name, value in values.items()
+            if value is not None
+        }
 
 
 def available_backends(root: Path) -> list[str]:
@@ -84,14 +88,14 @@ def check_option(
     option = table.options[name]
     converted = _of_type(value, option.type)
     if type(converted) is not option.type:
-        problems.add(path, f"must be {_TYPE_WORDS.get(option.type, option.type)}, not {value!r}")
+        problems.add(path, f"must be {TYPE_WORDS[option.type]}, not {shown(value)}")
     elif option.choices and converted not in option.choices:
-        problems.add(path, f"must be one of {listed(option.choices)}, not {value!r}")
+        problems.add(path, f"must be one of {listed(option.choices)}, not {shown(value)}")
     elif option.minimum is not None and converted < option.minimum:
-        problems.add(path, f"must be at least {option.minimum}, not {value!r}")
+        problems.add(path, f"must be at least {option.minimum}, not {shown(value)}")
 
 
-_TYPE_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+TYPE_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 
 def _of_type(value: Any, wanted: type) -> Any:

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from math import prod
 from typing import Any
 
 from llm_energy.config.model import Axes, FactorRange, Group, StepRange
-from llm_energy.config.problems import KeyPath, Problems, listed, unknown
+from llm_energy.config.problems import KeyPath, Problems, listed, shown, unknown
 from llm_energy.config.types import canonical_number, exact
 
 MAXIMUM_POINTS = 100_000
@@ -72,24 +72,26 @@ def label(key: str, value: Any) -> str:
     return re.sub(r"[^A-Za-z0-9.-]", "-", prefix + text)
 
 
-def values_of(values: Any) -> Iterator[Any]:
-    """The values of an axis, numbers in their one form. Ranges are exact in decimals.
+def values_of(values: Any) -> list[Any]:
+    """The values of an axis, numbers in their one form; at most one above `MAXIMUM_POINTS`.
+
+    Ranges are exact in decimals: from 0.1 by steps of 0.1 come 0.2 and 0.3.
 
     Args:
         values: a list, a `StepRange` or a `FactorRange`.
     """
-    if isinstance(values, StepRange):
-        value, last, step = exact(values.from_), exact(values.to), exact(values.step)
-        while value <= last:
-            yield canonical_number(float(value))
-            value += step
-    elif isinstance(values, FactorRange):
-        value, last, factor = exact(values.from_), exact(values.to), exact(values.factor)
-        while value <= last:
-            yield canonical_number(float(value))
-            value *= factor
-    else:
-        yield from map(canonical_number, values)
+    every = map(canonical_number, values if isinstance(values, list) else _range(values))
+    return list(islice(every, MAXIMUM_POINTS + 1))
+
+
+def _range(values: StepRange | FactorRange) -> Iterator[float]:
+    value, last = exact(values.from_), exact(values.to)
+    while value <= last:
+        yield float(value)
+        if isinstance(values, StepRange):
+            value += exact(values.step)
+        else:
+            value *= exact(values.factor)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -118,19 +120,28 @@ def _independent_axes(
 
 def _lists(axes: Axes, path: KeyPath, problems: Problems) -> dict[str, list[Any]]:
     lists = {}
-    for key, values in axes.items():
-        found: list[Any] = []
-        for value in values_of(values):
-            if any(same(value, earlier) for earlier in found):
-                problems.add((*path, key), f"has the value {value} twice; keep one")
-            found.append(value)
-            if len(found) > MAXIMUM_POINTS:
-                problems.add((*path, key), f"has over {MAXIMUM_POINTS} values; use a larger step")
-                break
-        if not found:
-            problems.add((*path, key), "is empty: `to` lies below `from`")
-        lists[key] = found
+    for key, declared in axes.items():
+        values = values_of(declared)
+        if not values:
+            problems.add((*path, key), "is empty: `to` lies below `from`; swap them")
+        elif len(values) > MAXIMUM_POINTS:
+            problems.add((*path, key), f"has over {MAXIMUM_POINTS} values; use a larger step")
+            values = []
+        elif repeated := _repeated(values):
+            problems.add((*path, key), f"has {listed(map(shown, repeated))} twice; keep one")
+        lists[key] = values
     return lists
+
+
+def _repeated(values: list[Any]) -> list[Any]:
+    seen = set[tuple[bool, Any]]()
+    repeated = []
+    for value in values:
+        typed = (isinstance(value, bool), value)  # 1 is not true
+        if typed in seen:
+            repeated.append(value)
+        seen.add(typed)
+    return repeated
 
 
 def _merged(blocks: tuple[dict[str, Any], ...]) -> dict[str, Any]:
@@ -147,6 +158,8 @@ def _without_excluded(
             problems.add((*where, key), unknown("axis of this group", key, keys))
         kept = [p for p in points if not all(same(p.get(k), v) for k, v in excluded.items())]
         if len(kept) == len(points) and not strange:
-            problems.add(where, "excludes nothing: no combination has these values")
+            problems.add(
+                where, "excludes nothing: no combination has these values; correct or remove it"
+            )
         points = kept
     return points

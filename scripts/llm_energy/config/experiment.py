@@ -46,8 +46,7 @@ class Experiment:
 
     @property
     def slots(self) -> int:
-        """Sequences the engine holds room for: its option `slots`, or else the batch size."""
-        return int(self.settings.engine_options.get("slots") or self.settings.batch_size)
+        return slots_of(self.settings)
 
     @property
     def engine_key(self) -> str:
@@ -70,6 +69,11 @@ class Experiment:
     def environment_hash(self) -> str:
         """The whole hash of the environment's identity."""
         return sha256_of(self.environment.identity)
+
+
+def slots_of(settings: Settings) -> int:
+    """Sequences the engine is loaded with room for: its option `slots`, else the batch size."""
+    return int(settings.engine_options.get("slots", settings.batch_size))
 
 
 @dataclass(frozen=True, eq=False)

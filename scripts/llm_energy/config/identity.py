@@ -13,6 +13,7 @@ from typing import Any
 from llm_energy.config.inputs import (
     FilePrompts,
     HubSource,
+    PackagePrompts,
     PackageSource,
     PathSource,
     Prompts,
@@ -36,6 +37,15 @@ CONVERSIONS = {("gguf", "hf"): 1}
 
 DEFINING_FILES = ("requirements.txt", "Dockerfile")
 """Files of envs/{backend} that say what its environment holds."""
+
+SHIPPED = Path("config/prompts")
+"""Folder of the prompt sets that come with the workflow."""
+
+SHIPPED_FIELD = "prompt"
+"""Where the text lies in each line of a shipped prompt set."""
+
+PROSE = "prose.txt"
+"""The shipped text that synthetic prompts are cut from."""
 
 LOCK_REMEDY = "pin it with `snakemake --cores 1 --profile workflow-profile lock`"
 
@@ -137,21 +147,23 @@ def substance(path: Path) -> str:
     return "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
 
 
-def prompts_identity(prompts: Prompts, sha256: str | None) -> dict[str, Any]:
-    """The recipe of a prompt set; `sha256` is that of its source file."""
+def prompts_identity(prompts: Prompts, sha256: str) -> dict[str, Any]:
+    """The recipe of a prompt set; `sha256` is that of the file its text comes from."""
     if isinstance(prompts, SyntheticPrompts):
-        return prompts.model_dump()
+        return {"sha256": sha256, **prompts.model_dump()}
     field = SHIPPED_FIELD if isinstance(prompts, ShippedPrompts) else prompts.field
     selection = {"limit", "seed", "chat_template", "max_input_tokens", "on_too_long"}
     return {"sha256": sha256, "field": field, **prompts.model_dump(include=selection)}
 
 
-SHIPPED_FIELD = "prompt"
-"""Where the text lies in each line of a shipped prompt set."""
-
-
 def prompt_file(prompts: Prompts, root: Path) -> Path | None:
-    """The prompt file on this machine; None where there is none before it is fetched."""
-    if isinstance(prompts, ShippedPrompts):
-        return root / "config" / "prompts" / f"{prompts.shipped}.jsonl"
-    return Path(prompts.file) if isinstance(prompts, FilePrompts) else None
+    """The file that a prompt set's text comes from; None where it has to be fetched first."""
+    match prompts:
+        case ShippedPrompts():
+            return root / SHIPPED / f"{prompts.shipped}.jsonl"
+        case SyntheticPrompts():
+            return root / SHIPPED / PROSE
+        case FilePrompts():
+            return Path(prompts.file)
+        case PackagePrompts():
+            return None

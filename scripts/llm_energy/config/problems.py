@@ -1,8 +1,12 @@
 """Mistakes in a campaign: collected, then told all at once, one line each."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+
+LONGEST_SHOWN = 60
+"""Characters of a wrong value that a message repeats."""
 
 KeyPath = tuple[str | int, ...]
 """Keys and list indices from the top of the configuration."""
@@ -36,6 +40,10 @@ class Problems:
     def add(self, path: KeyPath, message: str) -> None:
         self._found.setdefault(Problem(path, message))
 
+    def at(self, path: KeyPath) -> bool:
+        """Whether this very key has a mistake already."""
+        return any(problem.path == path for problem in self._found)
+
     def __iter__(self) -> Iterator[Problem]:
         return iter(self._found)
 
@@ -64,6 +72,12 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> str:
     if near:
         return f"unknown {kind}; did you mean {near}?"
     return f"unknown {kind}; known: {listed(choices)}" if choices else f"unknown {kind}"
+
+
+def shown(value: object) -> str:
+    """A value of a file as YAML and JSON write it, cut where it is long."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def listed(words: Iterable[object]) -> str:

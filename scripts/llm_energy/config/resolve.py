@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from llm_energy.config.catalogue import Catalogue
 from llm_energy.config.expand import Point
-from llm_energy.config.experiment import Experiment
+from llm_energy.config.experiment import Experiment, slots_of
 from llm_energy.config.identity import PROTOCOL_VERSION, Declared, short_hash
 from llm_energy.config.inputs import SyntheticPrompts
 from llm_energy.config.model import DEADLINES, CampaignConfig
@@ -91,7 +91,7 @@ class Resolver:
         tokenizer: Declared,
         prompts: Declared,
     ) -> dict[str, Any]:
-        """All that identifies what is measured; see DESIGN in the README of results."""
+        """All that identifies what is measured; nothing of it is known only later."""
         spec: dict[str, Any] = canonical(
             {
                 "protocol": PROTOCOL_VERSION,
@@ -121,6 +121,10 @@ class Resolver:
             known = listed(dict.fromkeys(("auto", *table.dtypes)))
             message = f"{backend} has no dtype `{settings.dtype}`; it has {known}"
             self.problems.add(self._origin(group, point, "dtype"), message)
+        if slots_of(settings) < settings.batch_size:
+            message = f"must be at least {settings.batch_size}, the batch size"
+            key = f"engine.{backend}.slots"
+            self.problems.add(self._origin(group, point, key), message)
 
     def _check_prompts(self, group: str, point: Point, settings: Settings) -> None:
         """Whole passes over the prompts need whole batches; exact lengths must fit."""
@@ -149,6 +153,6 @@ class Resolver:
                 return (*path, "linked", index, key)
         if key in point.factors:
             return (*path, "include")
-        if key in config.settings.model_fields_set:
-            return (*path, "settings", key)
-        return ("defaults", key) if key in self.defaults else path
+        if key in dict(flatten(config.settings.declared())):
+            return (*path, "settings", *key.split("."))
+        return ("defaults", *key.split(".")) if key in self.defaults else path

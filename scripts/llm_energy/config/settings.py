@@ -18,7 +18,7 @@ class Sampling(Model):
     top_k: Natural = 0
     """Number of tokens that are kept; 0 keeps all."""
     seed: Natural = 0
-    """Natural of the engine's random numbers."""
+    """Seed of the engine's random numbers."""
 
 
 class _Common(Model):

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from llm_energy.config.inputs import DeclaredPrompts, ModelConfig
 from llm_energy.config.model import BackendConfig, CampaignConfig, Group
-from llm_energy.config.problems import KeyPath, Problem, Problems, nearest, unknown
+from llm_energy.config.problems import KeyPath, Problem, Problems, nearest, shown, unknown
 from llm_energy.config.settings import DOTTED_KEYS, SETTING_KEY
 from llm_energy.config.types import PATTERNS_IN_WORDS
 
@@ -94,21 +94,21 @@ def message_of(detail: Any) -> str:
     if kind == "literal_error":
         near = nearest(given, limits["expected"].replace("'", "").replace(" or ", ", ").split(", "))
         hint = f"; did you mean {near}?" if near else ""
-        return f"must be {limits['expected']}, not {given!r}{hint}"
+        return f"must be {limits['expected']}, not {shown(given)}{hint}"
     wanted = {
         "missing": "is missing; give it a value",
-        "int_type": f"must be a whole number, not {given!r}",
-        "float_type": f"must be a number, not {given!r}",
-        "bool_type": f"must be true or false, not {given!r}",
-        "string_type": f"must be text, not {given!r}; put it in quotes",
-        "dict_type": f"must be keys with values, not {given!r}",
-        "model_type": f"must be keys with values, not {given!r}",
-        "list_type": f"must be a list, not {given!r}",
-        "greater_than_equal": f"must be at least {limits.get('ge')}, not {given!r}",
-        "greater_than": f"must be above {limits.get('gt')}, not {given!r}",
-        "less_than_equal": f"must be at most {limits.get('le')}, not {given!r}",
-        "less_than": f"must be below {limits.get('lt')}, not {given!r}",
-        "finite_number": f"must be a finite number, not {given!r}",
+        "int_type": f"must be a whole number, not {shown(given)}",
+        "float_type": f"must be a number, not {shown(given)}",
+        "bool_type": f"must be true or false, not {shown(given)}",
+        "string_type": f"must be text, not {shown(given)}; put it in quotes",
+        "dict_type": f"must be keys with values, not {shown(given)}",
+        "model_type": f"must be keys with values, not {shown(given)}",
+        "list_type": f"must be a list, not {shown(given)}",
+        "greater_than_equal": f"must be at least {limits.get('ge')}, not {shown(given)}",
+        "greater_than": f"must be above {limits.get('gt')}, not {shown(given)}",
+        "less_than_equal": f"must be at most {limits.get('le')}, not {shown(given)}",
+        "less_than": f"must be below {limits.get('lt')}, not {shown(given)}",
+        "finite_number": f"must be a finite number, not {shown(given)}",
         "too_short": "must not be empty",
         "string_too_short": "must not be empty",
         "string_too_long": f"must have at most {limits.get('max_length')} characters",

@@ -61,6 +61,7 @@ Natural = Annotated[int, Field(ge=0, lt=2**63), BeforeValidator(canonical_number
 Count = Annotated[int, Field(ge=1, lt=2**31), BeforeValidator(canonical_number)]
 Tokens = Annotated[Count, unit("tokens")]
 Seconds = Annotated[float, Field(ge=0), unit("s")]
+Duration = Annotated[float, Field(gt=0), unit("s")]
 Hertz = Annotated[float, Field(gt=0, le=1000), unit("Hz")]
 Name = Annotated[str, Field(pattern=NAME, max_length=100)]
 Identifier = Annotated[str, Field(pattern=IDENTIFIER, max_length=100)]
