@@ -92,6 +92,19 @@ class Drift(Model):
     power_relative: float | None
 
 
+class DeviceState(Model):
+    """Thermal state and clocks of one device over the window; None where it does not say."""
+
+    temperature_mean_celsius: float | None
+    temperature_max_celsius: float | None
+    sm_clock_mean_mhz: float | None
+    sm_clock_min_mhz: float | None
+    throttle_reasons: list[str]
+    """Names of all that were active at some moment, such as `software_power_cap`."""
+    performance_states: list[int]
+    """All that were seen; 0 is the fastest."""
+
+
 class DeviceEnergy(Model):
     """Energy of one metered device over the window."""
 
@@ -103,13 +116,19 @@ class DeviceEnergy(Model):
     counter_joules: float | None
     integrated_instant_joules: float | None
     integrated_average_joules: float | None
+    counted: bool = True
+    """False for devices of the host that are listed but are no part of the sum."""
+    loaded_idle_power_watts: float | None = None
+    update_period_s: float | None = None
+    """How often the slower of counter and instant power was seen to update."""
+    state: DeviceState | None = None
 
 
 class Energy(Model):
     """Energy over the window. Every None has its `reason`."""
 
     energy_joules: float | None
-    """Gross energy, primary; summed over `devices`, None if one of them is missing."""
+    """Gross energy, primary; summed over the counted `devices`, None if one is missing."""
     reason: str | None
     """Reason code where `energy_joules` is None, such as `no_meter`."""
     method: str | None
@@ -122,8 +141,16 @@ class Energy(Model):
     energy_above_loaded_idle_joules: float | None
     """Gross minus loaded idle power × duration; may be negative, never clamped."""
     standard_uncertainty_joules: float | None
+    """Of `energy_joules`."""
     uncertainty_budget_joules: dict[str, float]
-    """Standard uncertainties by contribution: `gain`, `offset`, `edges`, `baseline`."""
+    """Of `energy_joules`: standard uncertainties of `gain`, `offset` and `edges`."""
+    above_loaded_idle_uncertainty_joules: float | None = None
+    """Of `energy_above_loaded_idle_joules`."""
+    above_loaded_idle_budget_joules: dict[str, float] = {}
+    """Of `energy_above_loaded_idle_joules`: `gain` (once, of the difference), `edges` and
+    `baseline`; the sensor's offset cancels."""
+    gpu_cpu_dram_joules: float | None = None
+    """GPUs counted, CPU packages and memory together; None unless all can be read."""
     joules_per_output_token: float | None
     joules_per_token: float | None
     joules_per_request: float | None

@@ -40,6 +40,8 @@ class Device:
     """Reason code where the energy of this device must not be used whatever it reads."""
     counter_range_joules: float | None = None
     """The counter starts again at 0 after this value; None where it never wraps."""
+    counter_update_s: float | None = None
+    """How often the counter moves, where that is documented; otherwise it is found out."""
     power_limit_watts: float | None = None
     """The enforced limit, None where there is none or it is not known."""
     facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)

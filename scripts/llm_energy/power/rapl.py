@@ -13,6 +13,9 @@ from llm_energy.power.meter import Device, Reading, Scope, Stopwatch
 
 POWERCAP = Path("/sys/class/powercap")
 
+UPDATE_S = 0.001
+"""Intel SDM volume 3B, 15.10: the counters are updated about every millisecond."""
+
 _MICROJOULE = 1e-6
 
 
@@ -80,5 +83,6 @@ def _domain(folder: Path, cpu_model: str) -> _Domain | None:
         model=cpu_model,
         scope=scope,
         counter_range_joules=int((folder / "max_energy_range_uj").read_text()) * _MICROJOULE,
+        counter_update_s=UPDATE_S,
     )
     return _Domain(device, folder / "energy_uj")

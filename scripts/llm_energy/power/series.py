@@ -1,5 +1,6 @@
 """The raw series of a measurement: every reading of every device, never thinned."""
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,9 +24,28 @@ class Samples:
 
     def between(self, start_s: float, end_s: float) -> "Samples":
         """Those within [start, end]."""
-        kept = [(t, v) for t, v in zip(self.times_s, self.values, strict=True)
-                if start_s <= t <= end_s]
-        return Samples(tuple(t for t, _ in kept), tuple(v for _, v in kept))
+        first, last = bisect_left(self.times_s, start_s), bisect_right(self.times_s, end_s)
+        return Samples(self.times_s[first:last], self.values[first:last])
+
+    def around(self, start_s: float, end_s: float) -> "Samples":
+        """Those within [start, end], with the last one before and the first one after."""
+        first = max(0, bisect_right(self.times_s, start_s) - 1)
+        last = bisect_left(self.times_s, end_s) + 1
+        return Samples(self.times_s[first:last], self.values[first:last])
+
+    def at(self, time_s: float) -> float:
+        """The value at a moment between the first and the last sample, interpolated linearly."""
+        after = max(1, bisect_left(self.times_s, time_s))
+        (t0, t1), (v0, v1) = self.times_s[after - 1 : after + 1], self.values[after - 1 : after + 1]
+        return v0 + (v1 - v0) * (time_s - t0) / (t1 - t0)
+
+    def uncovered(self, start_s: float, end_s: float) -> str | None:
+        """Reason code where [start, end] does not lie between two samples."""
+        if not self.times_s:
+            return "no_samples"
+        if self.times_s[0] > start_s:
+            return "no_sample_before"
+        return "no_sample_after" if self.times_s[-1] < end_s else None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,61 @@
+"""Energy of one interval as the difference of an energy counter."""
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from llm_energy.power.integration import Amount, edge_uncertainty
+from llm_energy.power.series import Samples, sampling_period_s
+
+
+def unwrapped(counter: Samples, range_joules: float | None) -> Samples:
+    """The counter without its wraps: where it falls, it has passed `range_joules` once.
+
+    With no range a fall is a reset and stays in; `counter_energy` refuses an interval with one.
+    """
+    if range_joules is None:
+        return counter
+    values, passed = list(counter.values[:1]), 0.0
+    for earlier, later in pairwise(counter.values):
+        passed += range_joules if later < earlier else 0.0
+        values.append(later + passed)
+    return Samples(counter.times_s, tuple(values))
+
+
+def counter_energy(
+    counter: Samples, start_s: float, end_s: float, *, update_period_s: float | None
+) -> Amount:
+    """Difference of an unwrapped counter (J) over [start, end], both edges interpolated.
+
+    Gaps between samples cost nothing. Two things are not known at the edges. The counter is a
+    staircase: its last step lies up to one update period back, evenly likely, and the difference
+    of two such lags (triangular, σ = update period / √6) counts with the mean power. And where
+    the counter moves faster than it is read, power may change between two readings.
+    """
+    if reason := counter.uncovered(start_s, end_s):
+        return Amount(reason=reason)
+    seen = counter.around(start_s, end_s).values
+    if _falls(seen):
+        return Amount(reason="counter_reset")
+    joules = counter.at(end_s) - counter.at(start_s)
+    if joules == 0.0 or update_period_s is None:
+        return Amount(reason="counter_stuck")
+    edges = [update_period_s * joules / (end_s - start_s) / math.sqrt(6.0)]
+    period_s = sampling_period_s(counter.times_s)
+    if period_s is not None and update_period_s < period_s / 2:
+        powers = interval_powers(counter)
+        edges += [edge_uncertainty(powers, edge_s, period_s) for edge_s in (start_s, end_s)]
+    return Amount(joules, edge_uncertainty_joules=math.hypot(*edges))
+
+
+def interval_powers(counter: Samples) -> Samples:
+    """Mean power between successive readings of an unwrapped counter, stamped in their middle."""
+    steps = list(pairwise(zip(counter.times_s, counter.values, strict=True)))
+    return Samples(
+        tuple((t0 + t1) / 2 for (t0, _), (t1, _) in steps),
+        tuple((v1 - v0) / (t1 - t0) for (t0, v0), (t1, v1) in steps),
+    )
+
+
+def _falls(values: Sequence[float]) -> bool:
+    return any(later < earlier for earlier, later in pairwise(values))

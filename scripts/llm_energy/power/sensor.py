@@ -1,0 +1,91 @@
+"""The energy of one device over any interval of a series, from each of its sources."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from llm_energy.power.baseline import Baseline, baseline
+from llm_energy.power.counter import counter_energy, interval_powers, unwrapped
+from llm_energy.power.integration import Amount, integrate
+from llm_energy.power.meter import Device, Quantity, State
+from llm_energy.power.series import Samples, Series, update_period_s
+
+Method = Literal["counter", "integrated_instant", "integrated_average"]
+"""One source is chosen for a whole campaign, and serves windows and baselines alike."""
+
+QUANTITY: Mapping[Method, Quantity] = {
+    "counter": "energy_counter_joules",
+    "integrated_instant": "instant_power_watts",
+    "integrated_average": "average_power_watts",
+}
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One device with its part of a series."""
+
+    device: Device
+    series: Series
+
+    def energy(self, method: Method, start_s: float, end_s: float) -> Amount:
+        """Energy over [start, end] on CLOCK_MONOTONIC, or the reason why it is not known."""
+        samples, update_s = self._samples[method], self._update_s(method)
+        if method == "counter":
+            amount = counter_energy(samples, start_s, end_s, update_period_s=update_s)
+        else:
+            amount = integrate(samples, start_s, end_s, update_period_s=update_s)
+        if amount.reason and amount.reason.startswith("no_sample"):
+            # The sensor's own word says more than that something is missing.
+            said = self.series.reason(self.device, QUANTITY[method])
+            return Amount(reason=amount.reason if said == "no_samples" else said)
+        return amount
+
+    def power(self, start_s: float, end_s: float) -> Samples:
+        """Samples of power in [start, end]: instant power, or what the counter implies."""
+        instant = self._samples["integrated_instant"]
+        return (instant if instant.times_s else self._counter_power).between(start_s, end_s)
+
+    def baseline(self, method: Method, start_s: float, end_s: float) -> Baseline | None:
+        """Mean power of an idle stretch, None where its energy is not known."""
+        joules = self.energy(method, start_s, end_s).joules
+        if joules is None:
+            return None
+        return baseline(joules, end_s - start_s, self.power(start_s, end_s).values)
+
+    def drift(self, method: Method, start_s: float, end_s: float) -> float | None:
+        """Mean power of the last third of [start, end] over the first third, less 1."""
+        third = (end_s - start_s) / 3.0
+        first = self.energy(method, start_s, start_s + third).joules
+        last = self.energy(method, end_s - third, end_s).joules
+        return last / first - 1.0 if first and last is not None else None
+
+    def states(self, start_s: float, end_s: float) -> list[State]:
+        """The slow readings in [start, end]."""
+        readings = self.series.by_device.get(self.device.id, ())
+        return [r.state for r in readings if r.state and start_s <= r.monotonic_s <= end_s]
+
+    @property
+    def update_period_s(self) -> float | None:
+        """Of the slower of counter and instant power."""
+        periods = (self._update_s("counter"), self._update_s("integrated_instant"))
+        return max((period for period in periods if period is not None), default=None)
+
+    def _update_s(self, method: Method) -> float | None:
+        if method == "counter" and self.device.counter_update_s is not None:
+            return self.device.counter_update_s
+        return self._seen_update_s[method]
+
+    @cached_property
+    def _seen_update_s(self) -> dict[Method, float | None]:
+        return {method: update_period_s(samples) for method, samples in self._samples.items()}
+
+    @cached_property
+    def _samples(self) -> dict[Method, Samples]:
+        found = {m: self.series.samples(self.device, q) for m, q in QUANTITY.items()}
+        found["counter"] = unwrapped(found["counter"], self.device.counter_range_joules)
+        return found
+
+    @cached_property
+    def _counter_power(self) -> Samples:
+        return interval_powers(self._samples["counter"])
