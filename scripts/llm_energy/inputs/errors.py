@@ -1,7 +1,9 @@
 """Mistakes in what is made ready before a measurement; each message is one line with its remedy."""
 
+from llm_energy.scripting import UserError
 
-class InputError(Exception):
+
+class InputError(UserError):
     """An environment, model or prompt set that cannot be made ready."""
 
 

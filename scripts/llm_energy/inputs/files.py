@@ -8,6 +8,9 @@ from typing import Any
 
 from llm_energy.results import write_atomically
 
+FILES = "files"
+"""Folder of what was fetched, beside the marker."""
+
 FileFacts = dict[str, Any]
 """`{"sha256", "size", "mtime_ns"}` of one file; size in bytes."""
 

