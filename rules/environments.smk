@@ -1,0 +1,27 @@
+"""The environments that engines run in: one job for each backend."""
+
+from llm_energy.inputs.plan import one_of, plan_inputs
+from llm_energy.results import canonical_json
+
+INPUTS = plan_inputs(CAMPAIGN, Path(workflow.basedir))
+
+
+rule environment:
+    output:
+        ".cache/environments/{environment}/ready.json",
+    log:
+        "logs/environments/{environment}.log",
+    wildcard_constraints:
+        environment=one_of(INPUTS.environments),
+    priority: BEFORE_MEASURING
+    localrule: True
+    conda:
+        "../envs/workflow/environment.yaml"
+    params:
+        plan=lambda wildcards: canonical_json(
+            INPUTS.environments[wildcards.environment]
+        ),
+    message:
+        "Making the environment {wildcards.environment} ready"
+    script:
+        "../scripts/environment.py"

@@ -1,0 +1,25 @@
+"""Pin what the campaign leaves open: the target `lock`."""
+
+import json
+import sys
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from llm_energy.config.inputs import DeclaredSource
+from llm_energy.config.lock import LockError, read_lock
+from llm_energy.inputs.lock import updated, write_lock
+from llm_energy.scripting import rule_script
+
+with rule_script(snakemake, LockError):
+    plan = json.loads(snakemake.params.plan)
+    path = Path(snakemake.params.lock)
+    lock = updated(
+        read_lock(path),
+        sources=[TypeAdapter(DeclaredSource).validate_python(s) for s in plan["sources"]],
+        interpreters=plan["interpreters"],
+        log=Path(snakemake.log[0]),
+        tell=lambda line: print(line, file=sys.stderr),
+    )
+    write_lock(path, lock)
+    print(f"wrote {path}", file=sys.stderr)
