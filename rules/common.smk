@@ -27,6 +27,8 @@ try:
         files=CONFIG_FILES,
         root=Path(workflow.basedir),
         lock=LOCK_FILE,
+        # Targets are not known yet while rules are read, but for the command line itself.
+        allow_unpinned="lock" in sys.argv,
     )
 except CampaignError as error:
     sys.exit("\n".join(error.messages))
@@ -56,7 +58,11 @@ def start_run():
         if job.rule.name == "measure"
     ]
     try:
-        LIFECYCLE.start(needed, remeasure=config.get("remeasure", False))
+        LIFECYCLE.start(
+            needed,
+            remeasure=config.get("remeasure", False),
+            new_device=config.get("new_device", False),
+        )
     except LifecycleError as error:
         raise WorkflowError(str(error))
 

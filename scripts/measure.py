@@ -1,8 +1,11 @@
 """Rule `measure`: one cell of the campaign, attempts and failure records included."""
 
 import os
+import time
 
-from llm_energy.processes import die_with_parent
+BEGUN_S = time.monotonic()
+
+from llm_energy.processes import die_with_parent  # noqa: E402
 
 die_with_parent(os.getppid())
 
@@ -17,4 +20,5 @@ with rule_script(snakemake):
         experiment=snakemake.wildcards.experiment,
         cycle=int(snakemake.wildcards.cycle),
         log=Path(snakemake.log[0]),
+        begun_s=BEGUN_S,
     )

@@ -12,17 +12,20 @@ from llm_energy.backends.runtime import BackendError
 from llm_energy.inputs.environment import keep_package_list
 from llm_energy.inputs.errors import InputError
 from llm_energy.measurement import Job, Observation, measure
-from llm_energy.results import Result, write_result
+from llm_energy.results import write_result
 from llm_energy.runs import Run, code_digest, utc_now
 from llm_energy.scripting import UserError
 
 LOG = logging.getLogger(__name__)
 
 
-def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path) -> None:
+def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_s: float) -> None:
     """Measure one cell into `output`, trying again where the infrastructure failed.
 
     Every failed attempt leaves a failure record; the result is written last, whole or not at all.
+
+    Args:
+        begun_s: CLOCK_MONOTONIC when the job's script began, for the account of its overhead.
 
     Raises:
         UserError: it failed, with the reason and where the records lie.
@@ -41,9 +44,12 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path) -> Non
     first = failures.next_attempt(results, entry["result"])
     for attempt in range(first, first + len(failures.BACKOFF_S) + 1):
         job = Job(experiment, cycle, entry["position"], attempt, entry["result"], facts)
-        started, begun = utc_now(), time.monotonic()
+        started, times_s = utc_now(), [begun_s, time.monotonic()]
         try:
-            result = attempt_once(job, run, results)
+            seen = observe(job, run)
+            times_s.append(time.monotonic())
+            keep_package_list(seen.environment, backend=job.settings["backend"], results=results)
+            result = assemble(job, seen, run, results)
         except (BackendError, InputError) as error:
             reason = error.reason if isinstance(error, BackendError) else "input_error"
             record = write_record(job, error, reason, started=started, results=results, log=log)
@@ -62,7 +68,7 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path) -> Non
             return
 
 
-def attempt_once(job: Job, run: Run, results: Path) -> Result:
+def observe(job: Job, run: Run) -> Observation:
     """Measure once, with the code that the run started with."""
     if code_digest(SCRIPTS) != run.facts["code_digest"]:
         raise BackendError(
@@ -71,9 +77,7 @@ def attempt_once(job: Job, run: Run, results: Path) -> Result:
             "again to go on with the new code",
             phase="start",
         )
-    seen: Observation = measure(job, run)
-    keep_package_list(seen.environment, backend=job.settings["backend"], results=results)
-    return assemble(job, seen, run, results)
+    return measure(job, run)
 
 
 def write_record(

@@ -26,7 +26,7 @@ from llm_energy.backends.registry import (
 from llm_energy.backends.runtime import BackendError
 from llm_energy.campaign import Campaign, Cell
 from llm_energy.config.plan import expected_duration_s
-from llm_energy.host import describe_host
+from llm_energy.host import cpu_model, describe_host
 from llm_energy.results import ResultError, read_result
 from llm_energy.runs import RUN_VARIABLE, Run
 
@@ -45,12 +45,18 @@ class Lifecycle:
         self.run: Run | None = None
         self._lock: IO[str] | None = None
 
-    def start(self, needed: Sequence[Cell], *, remeasure: bool | str) -> None:
+    def start(
+        self, needed: Sequence[Cell], *, remeasure: bool | str, new_device: bool = False
+    ) -> None:
         """Open a run for the measurements `needed`; nothing happens where there are none.
 
+        Args:
+            remeasure: True lets results be measured again that are there; they are kept aside.
+            new_device: True lets a campaign grow on another device model than it began on.
+
         Raises:
-            LifecycleError: results would be overwritten, the campaign is running already, or a
-                backend does not start.
+            LifecycleError: results would be overwritten, the campaign was measured on another
+                device or is running already, or a backend does not start.
         """
         if not needed:
             return
@@ -61,6 +67,8 @@ class Lifecycle:
                 f"(the first is {self._path(existing[0])}); to measure them again and keep the "
                 "old results under superseded/, add: --config remeasure=true"
             )
+        if not new_device:
+            self._refuse_another_device()
         atexit.register(self.stop)
         # A closed terminal must end the run as TERM does: the current measurement is kept.
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
@@ -88,6 +96,21 @@ class Lifecycle:
 
     def _path(self, cell: Cell) -> Path:
         return self.results / cell.result_path
+
+    def _refuse_another_device(self) -> None:
+        """Results of one campaign belong together: another device model is another campaign."""
+        here = cpu_model()
+        for cell in self.campaign.cells:
+            try:
+                there = read_result(self._path(cell)).environment.device_model
+            except ResultError:
+                continue  # not measured yet, or unusable: aggregation reports it
+            if there != here:
+                raise LifecycleError(
+                    f"campaign `{self.campaign.name}` was measured on `{there}`, this is `{here}`; "
+                    "name another campaign, or add to it knowingly: --config new_device=true"
+                )
+            return
 
     def _take_lock(self) -> None:
         path = Path(".cache/locks") / f"campaign-{self.campaign.name}.lock"

@@ -1,0 +1,85 @@
+"""What a measurement costs beyond itself: wall time outside windows, warm-ups and model loads.
+
+    .venv/bin/python benchmarks/overhead.py [--measurements 20]
+
+Runs a campaign of short measurements on the engine that sleeps, through the real command in a
+temporary copy of the tree, and prints where the time between measurements goes. `snakemake` is
+Snakemake's own start of a job (its scheduling, a Python process, its preamble); all the rest is
+ours. The baseline is deliberate waiting and is counted with the measurement, not as overhead.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import sys
+import tempfile
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from tests.integration.workflow import CAMPAIGN, Tree  # noqa: E402
+
+from llm_energy.results import read_result  # noqa: E402
+
+TIMES = re.compile(r"times_s (\[.*\])")
+MEASURING = ("load", "idle", "warmup", "window", "tail")
+TARGET_S = 0.5
+
+
+def account(times: list[float], measuring_s: float) -> dict[str, float]:
+    """Seconds of our own by part, from a job's log and its result's phases."""
+    begun, imported, measured, written = times
+    return {
+        "imports": imported - begun,
+        "dispatch (backend, sessions, sampler)": measured - imported - measuring_s,
+        "writing (result and side files)": written - measured,
+    }
+
+
+def read_jobs(tree: Tree) -> list[tuple[list[float], dict[str, float]]]:
+    """(times, account) of each measurement, in the order in which they ran."""
+    jobs = []
+    for path in tree.results():
+        log = tree.folder / "logs/nap/measure" / path.relative_to(path.parents[2])
+        found = TIMES.search(log.with_suffix(".log").read_text())
+        assert found is not None, f"no times in {log}"
+        times = json.loads(found[1])
+        phases = [p for p in read_result(path).phases if p.name in MEASURING]
+        measuring_s = sum(p.end_monotonic_s - p.start_monotonic_s for p in phases)
+        jobs.append((times, account(times, measuring_s)))
+    return sorted(jobs)
+
+
+def table(jobs: list[tuple[list[float], dict[str, float]]]) -> Mapping[str, list[float]]:
+    """Seconds by part, one value for each measurement that another one came before."""
+    parts: dict[str, list[float]] = {"snakemake (from one job's end to the next's start)": []}
+    for (before, _), (times, ours) in pairwise(jobs):
+        parts["snakemake (from one job's end to the next's start)"].append(times[0] - before[-1])
+        for name, seconds in ours.items():
+            parts.setdefault(name, []).append(seconds)
+        parts.setdefault("ours in sum", []).append(sum(ours.values()))
+    return parts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--measurements", type=int, default=20, help="how many (default 20)")
+    count = parser.parse_args().measurements
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Tree.create(Path(folder) / "tree", CAMPAIGN | {"cycles": (count + 1) // 2})
+        tree.run(check=True)
+        parts = table(read_jobs(tree))
+    print(f"{'s per measurement':52}{'median':>8}{'min':>8}{'max':>8}")
+    for name, values in parts.items():
+        median = statistics.median(values)
+        print(f"{name:52}{median:8.3f}{min(values):8.3f}{max(values):8.3f}")
+    ours = statistics.median(parts["ours in sum"])
+    print(f"ours / target of {TARGET_S} s: {ours / TARGET_S:.2f}")
+
+
+if __name__ == "__main__":
+    main()

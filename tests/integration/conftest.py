@@ -1,0 +1,31 @@
+"""Trees to work in: one measured once for the whole session, and copies of it for each test."""
+
+import subprocess
+
+import pytest
+
+from tests.integration.workflow import Tree
+
+
+@pytest.fixture(scope="session")
+def measured_template(tmp_path_factory):
+    """A tree whose campaign was measured to its end: never changed, only copied."""
+    tree = Tree.create(tmp_path_factory.mktemp("template") / "tree")
+    done = tree.run()
+    assert done.returncode == 0, done.stdout
+    assert len(tree.results()) == 4
+    return tree
+
+
+@pytest.fixture
+def measured(measured_template, tmp_path):
+    """A copy of the measured tree with all its time stamps, caches and metadata."""
+    target = tmp_path / "tree"
+    subprocess.run(["cp", "-a", str(measured_template.folder), str(target)], check=True)
+    return Tree(target)
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """A tree in which nothing has been measured."""
+    return Tree.create(tmp_path / "tree")

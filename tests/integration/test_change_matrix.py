@@ -1,0 +1,204 @@
+"""What a change measures again: exactly what it must, counted in started jobs.
+
+Every case starts from a campaign of two experiments × two cycles that was measured to its end.
+"""
+
+import copy
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.integration.workflow import CAMPAIGN, Tree
+
+pytestmark = pytest.mark.integration
+
+
+def changed(**changes):
+    """The campaign with top-level keys replaced."""
+    return copy.deepcopy(CAMPAIGN) | changes
+
+
+def test_the_first_run_measures_everything_in_the_planned_order(fresh):
+    assert fresh.measured() == fresh.plan()
+    assert len(fresh.results()) == 4
+    assert (fresh.folder / "results/nap/report.html").exists()
+
+
+def test_nothing_changed_means_nothing_to_do(measured):
+    done = measured.run(check=True)
+    assert "Nothing to be done" in done.stdout
+
+
+def test_a_clone_that_ships_its_results_measures_nothing(measured, tmp_path):
+    """No metadata, no cache, and the equal time stamps of an unpacked archive."""
+    clone = Tree.create(tmp_path / "clone")
+    shutil.copytree(measured.folder / "results", clone.folder / "results")
+    for path in clone.folder.rglob("*"):
+        os.utime(path, (1.7e9, 1.7e9))
+    assert clone.planned() == 0
+    assert clone.measured() == []
+    assert clone.runs() == []
+
+
+def test_lost_metadata_measures_nothing(measured):
+    shutil.rmtree(measured.folder / ".snakemake")
+    assert measured.planned() == 0
+
+
+def test_a_deleted_result_is_measured_again_and_nothing_else(measured):
+    measured.results()[0].unlink()
+    assert measured.planned() == 1
+    assert len(measured.measured()) == 1
+    assert len(measured.results()) == 4
+
+
+def test_a_value_added_to_an_axis_measures_only_the_new_experiment(measured):
+    before = {path: path.read_bytes() for path in measured.results()}
+    measured.write_campaign(changed(experiments={"nap": {"axes": {"batch_size": [1, 2, 4]}}}))
+    assert sorted(measured.measured()) == [("nap_batch4", 1), ("nap_batch4", 2)]
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_an_added_cycle_measures_only_that_cycle(measured):
+    measured.write_campaign(changed(cycles=3))
+    assert sorted(measured.measured()) == [("nap_batch1", 3), ("nap_batch2", 3)]
+
+
+def test_a_changed_experiment_is_measured_again_and_changed_back_it_counts_again(measured):
+    # one group for each experiment, so that one can change without the other
+    apart = {
+        "nap": {"axes": {"batch_size": [1, 2]}},
+        "other": {"settings": {"output_tokens": 5}},
+    }
+    measured.write_campaign(changed(experiments=apart))
+    assert sorted(measured.measured()) == [("other", 1), ("other", 2)]
+    apart["other"]["settings"]["output_tokens"] = 6
+    measured.write_campaign(changed(experiments=apart))
+    assert sorted(measured.measured()) == [("other", 1), ("other", 2)]
+    apart["other"]["settings"]["output_tokens"] = 5
+    measured.write_campaign(changed(experiments=apart))
+    assert measured.planned() == 0
+
+
+def test_a_dropped_experiment_measures_nothing_and_keeps_its_results(measured):
+    measured.write_campaign(changed(experiments={"nap": {"axes": {"batch_size": [1]}}}))
+    assert measured.measured() == []
+    assert len(measured.results()) == 4
+    report = (measured.folder / "results/nap/summary/experiments.csv").read_text()
+    assert "nap_batch1" in report
+    assert "nap_batch2" not in report
+
+
+def test_two_values_that_swap_places_are_seen(measured):
+    swapped = copy.deepcopy(CAMPAIGN)
+    swapped["defaults"]["sampling"] = {"top_k": 3, "seed": 7}
+    measured.write_campaign(swapped)
+    assert measured.planned() == 4
+    measured.run(check=True)
+    swapped["defaults"]["sampling"] = {"top_k": 7, "seed": 3}
+    measured.write_campaign(swapped)
+    assert measured.planned() == 4
+
+
+def test_the_order_of_keys_and_the_way_of_writing_numbers_mean_nothing(measured):
+    reordered = dict(reversed(list(copy.deepcopy(CAMPAIGN).items())))
+    reordered["defaults"] = dict(reversed(list(CAMPAIGN["defaults"].items())))
+    reordered["measurement"]["baseline_s"] = 0
+    measured.write_campaign(reordered)
+    assert measured.planned() == 0
+
+
+def test_touching_every_file_measures_nothing(measured):
+    for path in measured.folder.rglob("*"):
+        if "results" not in path.parts and ".cache" not in path.parts and path.is_file():
+            os.utime(path)
+    assert measured.planned() == 0
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "Snakefile",
+        "rules/measure.smk",
+        "scripts/measure.py",
+        "scripts/llm_energy/measurement.py",
+        "scripts/worker/supervisor.py",
+        "scripts/worker/engines/sleep.py",
+        "config/nap.yaml",
+        "workflow-profile/config.yaml",
+    ],
+)
+def test_a_comment_in_a_file_measures_nothing(measured, file):
+    path = measured.folder / file
+    path.write_text(path.read_text() + "\n# a comment\n")
+    assert measured.planned() == 0
+
+
+def test_a_changed_pin_measures_its_backend_again_and_no_other(tmp_path):
+    tree = Tree.create(tmp_path / "tree", two_backends())
+    tree.add_backend("doze")
+    tree.run(check=True)
+    pins = tree.folder / "envs" / "doze" / "requirements.txt"
+    pins.write_text(pins.read_text() + "# pinned anew\n")
+    assert tree.planned() == 0  # a comment pins nothing
+    pins.write_text(pins.read_text() + "--no-binary :none:\n")
+    assert {name for name, _ in tree.measured()} == {"nap_doze"}
+
+
+def two_backends():
+    return changed(
+        backends={"sleep": {}, "doze": {}},
+        experiments={"nap": {"axes": {"backend": ["sleep", "doze"]}}},
+    )
+
+
+def test_a_rebuilt_environment_measures_nothing(measured):
+    shutil.rmtree(measured.folder / ".cache")
+    assert measured.planned() == 0
+    measured.results()[0].unlink()
+    assert len(measured.measured()) == 1  # after the environment was made again
+    assert measured.planned() == 0
+
+
+def test_a_raised_protocol_version_measures_everything_again(measured):
+    path = measured.folder / "scripts/llm_energy/config/identity.py"
+    text = path.read_text()
+    assert "PROTOCOL_VERSION = 1" in text
+    path.write_text(text.replace("PROTOCOL_VERSION = 1", "PROTOCOL_VERSION = 2"))
+    assert measured.planned() == 4
+
+
+@pytest.mark.parametrize("force", [["--forceall"], ["--forcerun", "measure"]])
+def test_forcing_does_not_overwrite_results(measured, force):
+    before = {path: path.read_bytes() for path in measured.results()}
+    done = measured.run(*force)
+    assert done.returncode != 0
+    assert "4 of the measurements asked for have a result already" in done.stdout
+    assert "--config remeasure=true" in done.stdout
+    assert {path: path.read_bytes() for path in measured.results()} == before
+    assert measured.runs() == []
+
+
+def test_forcing_with_remeasure_keeps_the_old_results_aside(measured):
+    before = sorted(path.read_bytes() for path in measured.results())
+    assert len(measured.measured("--forcerun", "measure", "--config", "remeasure=true")) == 4
+    kept = sorted((measured.folder / "results/nap/superseded").rglob("cycle-*.json"))
+    assert sorted(path.read_bytes() for path in kept) == before
+    assert sorted(path.read_bytes() for path in measured.results()) != before
+
+
+def test_two_cold_backends_are_measured_in_the_planned_order(tmp_path):
+    tree = Tree.create(tmp_path / "tree", two_backends() | {"cycles": 3})
+    tree.add_backend("doze")
+    assert tree.measured() == tree.plan()
+
+
+def test_what_remains_keeps_its_order(measured):
+    plan = measured.plan()
+    folder = Path(measured.folder, "results/nap")
+    gone = [cell for cell in measured.campaign().cells if cell.position in (0, 2, 3)]
+    for cell in gone:
+        (folder / cell.result_path).unlink()
+    assert measured.measured() == [plan[0], plan[2], plan[3]]

@@ -1,0 +1,115 @@
+"""A run that is killed, ended or doubled: nothing is lost, nothing is left, the same command goes
+on."""
+
+import copy
+import os
+import signal
+
+import pytest
+
+from tests.integration.workflow import CAMPAIGN, Tree, finished, wait_for
+
+pytestmark = pytest.mark.integration
+
+GONE_S = 40.0
+"""The lease runs 30 s: the longest that anything may outlive its run."""
+
+
+def slow_campaign():
+    """Measurements of about half a second, so that a signal falls into one."""
+    campaign = copy.deepcopy(CAMPAIGN)
+    campaign["measurement"] |= {"minimum_duration_s": 0.5, "baseline_s": 0.2}
+    return campaign
+
+
+@pytest.fixture
+def running(tmp_path):
+    """A workflow that has measured one cell and is in the next."""
+    tree = Tree.create(tmp_path / "tree", slow_campaign())
+    process = tree.start()
+    wait_for(lambda: finished(tree.output()) or process.poll() is not None, why=tree.output())
+    assert process.poll() is None, tree.output()
+    yield tree, process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def watchdog_of(tree):
+    import json
+
+    return json.loads((tree.runs()[0].parent / "watchdog.json").read_text())["pid"]
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
+def test_after_a_signal_nothing_is_left_and_the_same_command_goes_on(running, name):
+    tree, process = running
+    process.send_signal(getattr(signal, name))
+    process.wait(timeout=60)
+    assert process.returncode != 0
+    wait_for(lambda: not tree.processes(), timeout_s=GONE_S, why=f"{tree.processes()} live on")
+    if name != "SIGKILL":
+        assert tree.runs() == []
+    before = {path: path.read_bytes() for path in tree.results()}
+    assert before
+    remaining = tree.measured()
+    assert len(remaining) == 4 - len(before)
+    assert {path: path.read_bytes() for path in before} == before
+    assert tree.runs() == []
+    assert tree.processes() == []
+
+
+def test_backends_end_by_themselves_when_snakemake_and_watchdog_are_killed(running):
+    tree, process = running
+    os.kill(watchdog_of(tree), signal.SIGKILL)
+    process.kill()
+    process.wait()
+    wait_for(lambda: not tree.processes(), timeout_s=GONE_S, why=f"{tree.processes()} live on")
+    assert len(tree.measured()) + len(finished(tree.output())) == 4
+
+
+def test_a_watchdog_that_was_killed_is_replaced(running):
+    tree, process = running
+    first = watchdog_of(tree)
+    os.kill(first, signal.SIGKILL)
+    assert process.wait(timeout=120) == 0, tree.output()
+    assert len(tree.results()) == 4
+    assert tree.processes() == []
+
+
+def test_a_supervisor_that_was_killed_costs_an_attempt_and_nothing_else(running):
+    import json
+
+    tree, process = running
+    record = json.loads((tree.runs()[0].parent / "backends" / "sleep.json").read_text())
+    os.kill(record["handle"]["process"]["pid"], signal.SIGKILL)
+    assert process.wait(timeout=120) == 0, tree.output()
+    assert len(tree.results()) == 4
+    assert tree.processes() == []
+
+
+def test_a_campaign_is_measured_by_one_run_at_a_time(running):
+    tree, process = running
+    second = tree.run()
+    assert second.returncode != 0
+    assert f"campaign `nap` is being measured by process {process.pid}" in second.stdout
+    assert process.wait(timeout=120) == 0, tree.output()
+    assert len(tree.results()) == 4
+
+
+def test_looking_does_not_disturb_a_run(running):
+    tree, process = running
+    assert tree.planned() > 0
+    assert "nap_batch1" in tree.run("plan", check=True).stdout
+    assert process.wait(timeout=120) == 0, tree.output()
+    assert len(tree.results()) == 4
+    assert tree.processes() == []
+
+
+def test_code_that_changes_under_a_run_stops_it(running):
+    tree, process = running
+    path = tree.folder / "scripts" / "worker" / "supervisor.py"
+    path.write_text(path.read_text() + "\n# changed under the run\n")
+    assert process.wait(timeout=120) != 0
+    assert "the measuring code was changed while the campaign runs" in tree.output()
+    assert len(tree.measured()) == 4 - len(finished(tree.output()))

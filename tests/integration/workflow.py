@@ -1,0 +1,181 @@
+"""A checkout of the workflow in a temporary folder, driven through the real command."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from llm_energy.campaign import Campaign, load_campaign
+
+ROOT = Path(__file__).parents[2]
+SNAKEMAKE = [str(Path(sys.executable).parent / "snakemake"), "--cores", "1"]
+SNAKEMAKE += ["--profile", "workflow-profile"]
+FINISHED = re.compile(r"^\[ *\d+/\d+\] (\S+) cycle (\d+): ", re.MULTILINE)
+PLANNED = re.compile(r"^measure +(\d+)$", re.MULTILINE)
+
+PILLOW = b"GGUF, or so the sleeping engine is told\n"
+PILLOW_SHA256 = hashlib.sha256(PILLOW).hexdigest()
+
+CAMPAIGN: dict[str, Any] = {
+    "campaign": "nap",
+    "seed": 1,
+    "cycles": 2,
+    "backends": {"sleep": {}},
+    "models": {"pillow": {"source": {"path": "pillow.gguf", "sha256": PILLOW_SHA256}}},
+    "prompts": {"sheep": {"file": "prompts.jsonl", "chat_template": False}},
+    "measurement": {
+        "minimum_duration_s": 0.05,
+        "baseline_s": 0.0,
+        "warmup_cap_s": 0.2,
+        "tail_s": 0.02,
+    },
+    "defaults": {"backend": "sleep", "model": "pillow", "prompts": "sheep", "output_tokens": 4},
+    "experiments": {"nap": {"axes": {"batch_size": [1, 2]}}},
+}
+"""Two experiments × two cycles on the engine that sleeps."""
+
+
+class Tree:
+    """One checkout with a campaign of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "config" / "nap.yaml"
+
+    @classmethod
+    def create(cls, folder: Path, campaign: dict[str, Any] = CAMPAIGN) -> "Tree":
+        """The product's files, and the test engine put in as any new backend would be."""
+        listed = subprocess.run(
+            ["git", "-C", str(ROOT), "ls-files", "-co", "--exclude-standard"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for name in listed.stdout.splitlines():
+            if not name.startswith("tests/") and (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        tree = cls(folder)
+        tree.add_backend("sleep")
+        (folder / "pillow.gguf").write_bytes(PILLOW)
+        prompts = ["Count some sheep.", "And some more.", "Are they all there?", "Good night."]
+        (folder / "prompts.jsonl").write_text(
+            "".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts)
+        )
+        tree.write_campaign(campaign)
+        return tree
+
+    def add_backend(self, name: str) -> None:
+        """Install the sleeping engine under a name: one file and one folder."""
+        source = ROOT / "tests" / "backends" / "sleep"
+        shutil.copy2(source / "sleep.py", self.folder / f"scripts/worker/engines/{name}.py")
+        (self.folder / "envs" / name).mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / "requirements.txt", self.folder / f"envs/{name}/requirements.txt")
+
+    def write_campaign(self, campaign: dict[str, Any]) -> None:
+        self.config.write_text(yaml.safe_dump(campaign, sort_keys=False))
+
+    def command(self, *arguments: str) -> list[str]:
+        return [*SNAKEMAKE, *arguments, "--configfile", "config/nap.yaml"]
+
+    def run(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run the workflow to its end; stdout and stderr are one text."""
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+        )
+        if check:
+            assert done.returncode == 0, done.stdout
+        return done
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start the workflow in a session of its own, its output in `output.log`."""
+        with (self.folder / "output.log").open("wb") as output:
+            return subprocess.Popen(
+                self.command(*arguments),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )
+
+    def output(self) -> str:
+        return (self.folder / "output.log").read_text(errors="replace")
+
+    def campaign(self) -> Campaign:
+        """What the tree's campaign file says now."""
+        return load_campaign(
+            yaml.safe_load(self.config.read_text()),
+            files=[self.config],
+            root=self.folder,
+            lock=self.folder / "config" / "models.lock.yaml",
+        )
+
+    def plan(self) -> list[tuple[str, int]]:
+        """(experiment, cycle) of all measurements in their planned order."""
+        return [(cell.experiment.name, cell.cycle) for cell in self.campaign().cells]
+
+    def planned(self, *arguments: str) -> int:
+        """How many measurements a dry run would start."""
+        text = self.run("--dry-run", *arguments, check=True).stdout
+        found = PLANNED.search(text)
+        return int(found[1]) if found else 0
+
+    def measured(self, *arguments: str) -> list[tuple[str, int]]:
+        """Run the workflow; the (experiment, cycle) that were measured, in their order."""
+        return finished(self.run(*arguments, check=True).stdout)
+
+    def results(self, campaign: str = "nap") -> list[Path]:
+        return sorted((self.folder / "results" / campaign / "measurements").rglob("*.json"))
+
+    def processes(self) -> list[int]:
+        """Every living process that has to do with this tree: named in its command line or
+        working in it, this test's own excepted."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            if int(entry.name) == os.getpid():
+                continue
+            try:
+                words = (entry / "cmdline").read_bytes().decode(errors="replace")
+                cwd = str((entry / "cwd").readlink())
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if state not in "ZX" and (
+                str(self.folder) in words or cwd.startswith(str(self.folder))
+            ):
+                found.append(int(entry.name))
+        return found
+
+    def runs(self) -> list[Path]:
+        """Folders of runs that are entered: none after a clean end."""
+        return sorted((self.folder / ".cache" / "runs").glob("*/run.json"))
+
+
+def finished(output: str) -> list[tuple[str, int]]:
+    """The measurements that a run's output reports as finished."""
+    return [(name, int(cycle)) for name, cycle in FINISHED.findall(output)]
+
+
+def wait_for(what: Any, *, timeout_s: float = 60.0, why: str = "") -> None:
+    """Wait until `what()` is true."""
+    deadline = time.monotonic() + timeout_s
+    while not what():
+        assert time.monotonic() < deadline, f"waited {timeout_s} s in vain: {why}"
+        time.sleep(0.05)

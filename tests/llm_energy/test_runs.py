@@ -1,0 +1,70 @@
+"""A run's record: everything it owns can be found by whoever cleans up."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from llm_energy.runs import LEASE_S, RUN_VARIABLE, Run, code_digest
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    folder = tmp_path / "scripts"
+    for name in ("worker/supervisor.py", "llm_energy/backends/x.py", "llm_energy/power/y.py"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"# {name}\n")
+    (folder / "measure.py").write_text("")
+    for name in ("attempts", "assemble", "measurement", "window"):
+        (folder / f"llm_energy/{name}.py").write_text("")
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path, scripts, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = Run.create(campaign="nap", results=Path("results/nap"), scripts=scripts, host_facts={})
+    yield run
+    if run.read("run"):
+        run.remove()
+
+
+def test_a_new_run_is_owned_by_this_process_and_found_again(run):
+    assert run.owner.alive()
+    assert [other.run_id for other in Run.all()] == [run.run_id]
+
+
+def test_its_lease_is_in_the_future_on_the_monotonic_clock(run):
+    expiry = float(run.lease.read_text())
+    assert 0 < expiry - time.monotonic() <= LEASE_S
+
+
+def test_jobs_find_their_run_in_the_environment(run, monkeypatch):
+    assert Run.current() is None
+    monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
+    assert Run.current() == run
+
+
+def test_its_record_stays_with_the_results(run):
+    run.add_event("backend_replaced", backend="sleep")
+    run.publish()
+    kept = json.loads(Path(f"results/nap/runs/{run.run_id}.json").read_text())
+    assert kept["campaign"] == "nap"
+    assert [event["kind"] for event in kept["events"]] == ["backend_replaced"]
+
+
+def test_nothing_is_left_of_a_removed_run(run):
+    sockets = Path(run.facts["sockets"])
+    assert sockets.is_dir()
+    run.remove()
+    assert not sockets.exists()
+    assert Run.all() == []
+
+
+def test_the_code_digest_goes_by_content_not_by_time(scripts):
+    before = code_digest(scripts)
+    (scripts / "worker/supervisor.py").touch()
+    assert code_digest(scripts) == before
+    (scripts / "worker/supervisor.py").write_text("# changed\n")
+    assert code_digest(scripts) != before
