@@ -12,6 +12,9 @@ MEAN_POWER_LIMIT = 1.05
 BASELINE_DEVIATIONS = 3.0
 """Standard deviations of idle samples by which a mean may lie below the idle mean."""
 
+RESOLUTION = 0.01
+"""A sensor that shows no scatter does not resolve it: 1 % is then the least that counts."""
+
 SENSOR_PERIOD_S = 0.1
 """A100 and H100 look at 25 of every 100 ms (Yang, Adamek and Armour, SC 2024)."""
 
@@ -38,7 +41,9 @@ def impossible_mean(
 ) -> str | None:
     """Reason code where the window's mean power cannot be true."""
     if baseline is not None:
-        margin = BASELINE_DEVIATIONS * baseline.deviation_watts
+        margin = max(
+            BASELINE_DEVIATIONS * baseline.deviation_watts, RESOLUTION * baseline.power_watts
+        )
         if mean_watts < baseline.power_watts - margin:
             return "mean_power_below_idle"
     if power_limit_watts is not None and mean_watts > MEAN_POWER_LIMIT * power_limit_watts:

@@ -114,4 +114,5 @@ def _reading(row: dict[str, Any]) -> Reading:
     state = {name: row.pop(name) for name in _STATE}
     if state["process_ids"] is not None:
         state["process_ids"] = tuple(state["process_ids"])
-    return Reading(**row, state=State(**state) if row.pop("has_state") else None)
+    has_state = row.pop("has_state")
+    return Reading(**row, state=State(**state) if has_state else None)

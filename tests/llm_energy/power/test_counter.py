@@ -1,0 +1,111 @@
+"""Energy as the difference of a counter: known answers, wraps, and when it is refused."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_power import samples
+
+from llm_energy.power.counter import counter_energy, interval_powers, unwrapped
+from llm_energy.power.series import Samples
+
+RAPL_RANGE = 262143.328850
+
+
+def test_a_counter_of_6000_j_in_10_s():
+    counter = Samples((0.0, 10.0), (5_000_000 / 1e3, 11_000_000 / 1e3))
+    amount = counter_energy(counter, 0.0, 10.0, update_period_s=0.1)
+    assert amount.joules == 6000.0
+    assert interval_powers(counter) == Samples((5.0,), (600.0,))
+
+
+def test_edges_between_readings_are_interpolated():
+    counter = samples(lambda t: 600.0 * t, start=0.0, end=12.0, rate=10.0)
+    amount = counter_energy(counter, 0.33, 10.33, update_period_s=0.1)
+    assert amount.joules == pytest.approx(6000.0, rel=1e-12)
+
+
+def test_a_rapl_counter_wraps_by_its_range():
+    counter = unwrapped(Samples((0.0, 1.0), (262143.0, 0.5)), RAPL_RANGE)
+    amount = counter_energy(counter, 0.0, 1.0, update_period_s=0.001)
+    assert amount.joules == pytest.approx(0.82885, abs=1e-6)
+
+
+@given(
+    steps=st.lists(st.floats(0.0, 99.0), min_size=2, max_size=50),
+    start=st.floats(0.0, 99.0),
+)
+def test_unwrapping_gives_back_what_was_counted(steps, start):
+    true, raw, total = [], [], start
+    for step in steps:
+        true.append(total)
+        raw.append(total % 100.0)
+        total += step
+    times = tuple(float(i) for i in range(len(raw)))
+    found = unwrapped(Samples(times, tuple(raw)), 100.0)
+    differences = [value - found.values[0] for value in found.values]
+    assert differences == pytest.approx([value - true[0] for value in true], abs=1e-6)
+
+
+def test_a_counter_that_goes_backwards_was_reset():
+    counter = Samples((0.0, 1.0, 2.0, 3.0), (5.0, 6.0, 0.5, 1.5))
+    assert counter_energy(counter, 0.5, 2.5, update_period_s=0.1).reason == "counter_reset"
+
+
+def test_a_reset_before_the_interval_does_not_matter():
+    counter = Samples((0.0, 1.0, 2.0, 3.0), (5.0, 0.0, 1.0, 2.0))
+    assert counter_energy(counter, 1.5, 2.5, update_period_s=0.1).joules == 1.0
+
+
+def test_a_counter_that_does_not_move_is_not_0_joules():
+    counter = Samples((0.0, 1.0, 2.0), (5.0, 5.0, 5.0))
+    amount = counter_energy(counter, 0.5, 1.5, update_period_s=0.1)
+    assert (amount.joules, amount.reason) == (None, "counter_stuck")
+
+
+def test_a_counter_whose_update_period_nobody_could_see_is_refused():
+    counter = Samples((0.0, 1.0, 2.0), (5.0, 5.0, 9.0))
+    assert counter_energy(counter, 0.5, 1.5, update_period_s=None).reason == "counter_stuck"
+
+
+@pytest.mark.parametrize(
+    ("span", "reason"),
+    [((-1.0, 2.0), "no_sample_before"), ((1.0, 4.0), "no_sample_after")],
+)
+def test_the_counter_outside_of_its_readings_is_never_guessed(span, reason):
+    counter = samples(lambda t: 100.0 * t, start=0.0, end=3.0, rate=10.0)
+    assert counter_energy(counter, *span, update_period_s=0.1).reason == reason
+
+
+def test_gaps_cost_a_counter_nothing():
+    counter = Samples((0.0, 0.1, 9.9, 10.0), (0.0, 60.0, 5940.0, 6000.0))
+    amount = counter_energy(counter, 0.05, 9.95, update_period_s=0.1)
+    assert amount.joules == pytest.approx(5940.0)
+    assert amount.gap_bound == 0.0
+
+
+def test_the_edges_of_a_staircase_are_uncertain_by_its_update_period():
+    counter = samples(lambda t: 600.0 * t, start=0.0, end=12.0, rate=10.0)
+    amount = counter_energy(counter, 1.0, 11.0, update_period_s=0.1)
+    assert amount.edge_uncertainty_joules == pytest.approx(0.1 * 600.0 / math.sqrt(6.0))
+
+
+@given(update=st.floats(0.05, 0.4), start=st.floats(1.0, 2.0), duration=st.floats(3.0, 30.0))
+def test_a_staircase_is_never_wrong_by_more_than_one_step(update, start, duration):
+    counter = samples(
+        lambda t: 600.0 * update * math.floor(t / update), start=0.0, end=35.0, rate=100.0
+    )
+    amount = counter_energy(counter, start, start + duration, update_period_s=update)
+    assert amount.joules == pytest.approx(600.0 * duration, abs=600.0 * (update + 0.011))
+
+
+def test_a_fast_counter_is_uncertain_by_changes_of_power_between_readings():
+    def joules(t):
+        return 100.0 * t if t < 5.0 else 500.0 + 600.0 * (t - 5.0)
+
+    counter = samples(joules, start=0.0, end=12.0, rate=10.0)
+    steady = counter_energy(counter, 6.0, 11.0, update_period_s=0.001)
+    stepping = counter_energy(counter, 5.0, 11.0, update_period_s=0.001)
+    assert steady.edge_uncertainty_joules < 1.0
+    assert stepping.edge_uncertainty_joules == pytest.approx(0.1 * 500 / math.sqrt(12.0), rel=0.01)
