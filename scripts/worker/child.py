@@ -1,0 +1,148 @@
+"""One engine process, as its supervisor holds it."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from worker import protocol
+from worker.kernel import oom_kills
+from worker.workload import EngineConfig
+
+TAIL_LINES = 20
+TAIL_BYTES = 16 * 1024
+LOG_LIMIT_BYTES = 64 * 1024 * 1024
+"""An engine that floods its output must not fill the disk: beyond this its log starts anew."""
+
+CLOSE_S = 5.0
+"""How long an engine may take to release what outlives it, before it is killed."""
+
+
+class EngineChild:
+    """A running engine process with its channel, its log and what it has served."""
+
+    def __init__(
+        self,
+        key: str,
+        config: EngineConfig,
+        process: asyncio.subprocess.Process,
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        log: Path,
+    ) -> None:
+        self.key = key
+        self.config = config
+        self.log = log
+        self.jobs = 0
+        self.started = time.monotonic()
+        self.facts: dict[str, Any] = {}
+        """`engine_version` and `observed`, known once it is loaded."""
+        self._process = process
+        self._reader, self._writer = streams
+        self._killed = False
+        self._oom_kills = oom_kills()
+        self._reaper = asyncio.create_task(self._reap())
+
+    @classmethod
+    async def start(cls, key: str, config: EngineConfig, log: Path) -> "EngineChild":
+        """Start the process; nothing is loaded yet."""
+        ours, theirs = socket.socketpair()
+        with theirs, log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "worker.engine_process"),
+                *(str(theirs.fileno()), str(os.getpid())),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        streams = await asyncio.open_connection(sock=ours, limit=protocol.MAX_LINE_BYTES)
+        return cls(key, config, process, streams, log)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        return self._process.returncode is None
+
+    @property
+    def age_s(self) -> float:
+        return time.monotonic() - self.started
+
+    async def send(self, line: bytes) -> None:
+        with contextlib.suppress(ConnectionError):  # the next `receive` says that it is dead
+            self._writer.write(line)
+            await self._writer.drain()
+
+    async def receive(self, timeout_s: float) -> bytes:
+        """The next line; empty once the process is dead and all that it said has been read.
+
+        Raises:
+            asyncio.TimeoutError: it said nothing in time.
+        """
+        try:
+            return await asyncio.wait_for(self._reader.readline(), max(0.0, timeout_s))
+        except (ConnectionError, ValueError):  # broken, or a line beyond the limit
+            await self.kill()
+            return b""
+
+    async def close(self) -> None:
+        """Let the engine release what outlives it, then end its whole process group."""
+        if self.alive:
+            await self.send(protocol.encode({"op": "unload"}))
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._reaper), CLOSE_S)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """SIGKILL to the whole process group; returns when the process is gone."""
+        if self.alive:
+            self._killed = True
+            self._kill_group()
+        await self._reaper
+        self._writer.close()
+
+    def cause_of_death(self) -> tuple[str, str]:
+        """Reason code and message for a process that ended without being asked to."""
+        code = self._process.returncode
+        if code is None or code >= 0:
+            return protocol.ENGINE_DIED, f"the engine process ended with exit code {code}"
+        if -code == signal.SIGKILL and not self._killed and self._kernel_may_have_killed():
+            message = "the engine process was killed for want of memory"
+            return protocol.OUT_OF_MEMORY, message
+        return protocol.ENGINE_DIED, f"the engine process was ended by {signal.Signals(-code).name}"
+
+    def _kernel_may_have_killed(self) -> bool:
+        before, now = self._oom_kills, oom_kills()
+        return before is None or now is None or now > before
+
+    def log_tail(self) -> tuple[str, ...]:
+        """The last lines that the engine and its libraries printed."""
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))
+                text = file.read().decode(errors="replace")
+        except OSError:
+            return ()
+        return tuple(text.splitlines()[-TAIL_LINES:])
+
+    def bound_log(self) -> None:
+        """Start the log anew where it has become too long."""
+        with contextlib.suppress(OSError):
+            if self.log.stat().st_size > LOG_LIMIT_BYTES:
+                os.truncate(self.log, 0)
+
+    async def _reap(self) -> None:
+        await self._process.wait()
+        self._kill_group()  # its children and its guard, which hold the channel open
+
+    def _kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)

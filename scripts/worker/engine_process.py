@@ -1,0 +1,149 @@
+"""The engine process: holds one engine and does what its supervisor sends over a private channel.
+
+    python -m worker.engine_process CHANNEL_FD SUPERVISOR_PID
+
+Started in a session of its own, with stdout and stderr in a log file: libraries may print what
+they like, events go over the channel only. When the supervisor is gone, whatever killed it, the
+whole process group ends: the kernel kills this process, the guard kills what it left behind.
+"""
+
+import ctypes
+import os
+import queue
+import select
+import signal
+import socket
+import sys
+import threading
+import time
+import traceback
+from dataclasses import replace
+
+from worker import protocol
+from worker.engines.base import Engine, EngineError, find_engine, resolve_options
+from worker.harness import RequestError, measure
+from worker.protocol import Event, Load, Measure, Request, Steady, Unload
+from worker.workload import EngineConfig, Workload
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal this process gets when its parent dies."""
+
+
+def end_with(supervisor_pid: int, channel: socket.socket) -> None:
+    """Have this process group end when the supervisor does.
+
+    The guard is a process, not a thread: native code of an engine may hold the interpreter's lock
+    for ever. It is made before any thread, and lives as long as the group.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != supervisor_pid:
+        os._exit(1)
+    if os.fork() == 0:
+        hang_up = select.poll()
+        hang_up.register(channel, 0)  # reports only that the other end is closed
+        hang_up.poll()
+        os.killpg(0, signal.SIGKILL)
+
+
+class Channel:
+    """Requests in, events out; events may come from any thread."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._host_steady = threading.Event()
+        threading.Thread(target=self._read, name="requests", daemon=True).start()
+
+    def _read(self) -> None:
+        for line in self._connection.makefile("rb"):
+            request = protocol.parse_request(line)
+            if isinstance(request, Steady):
+                (self._host_steady.set if request.value else self._host_steady.clear)()
+            else:
+                self._requests.put(request)
+
+    def next_request(self) -> Request:
+        return self._requests.get()
+
+    def emit(self, event: Event) -> None:
+        with self._lock:
+            self._connection.sendall(protocol.encode(event))
+
+    def host_steady(self) -> bool:
+        """The host's last verdict in this measurement."""
+        return self._host_steady.is_set()
+
+    def forget_host_verdict(self) -> None:
+        self._host_steady.clear()
+
+
+class EngineProcess:
+    """Answers requests one after the other, each with a final event."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._engine: Engine | None = None
+        self._config: EngineConfig | None = None
+
+    def serve(self) -> None:
+        """Until the supervisor asks to unload."""
+        while not isinstance(request := self._channel.next_request(), Unload):
+            self._channel.emit(self._answer(request))
+        if self._engine is not None:
+            self._engine.close()
+
+    def _answer(self, request: Request) -> Event:
+        try:
+            if isinstance(request, Load):
+                return self._load(request.engine)
+            if isinstance(request, Measure):
+                return self._measure(request.workload)
+            raise RequestError(protocol.BAD_REQUEST, f"not for an engine: {request}")
+        except RequestError as fault:
+            return protocol.error_event(fault.reason, str(fault))
+        except EngineError as error:
+            return protocol.error_event(protocol.ENGINE_ERROR, str(error))
+        except BaseException as error:  # an engine may raise anything; it must be told, not lost
+            traceback.print_exc()
+            no_memory = self._engine is not None and self._engine.is_out_of_memory(error)
+            reason = protocol.OUT_OF_MEMORY if no_memory else protocol.ENGINE_ERROR
+            return protocol.error_event(reason, f"{type(error).__name__}: {error}")
+
+    def _load(self, config: EngineConfig) -> Event:
+        self._engine = find_engine(config.backend)()
+        options = resolve_options(self._engine.OPTIONS, config.options)
+        self._config = replace(config, options=options)
+        if config.dtype not in self._engine.DTYPES:
+            raise EngineError(f"dtype: must be one of {', '.join(self._engine.DTYPES)}")
+        observed = self._engine.load(self._config)
+        return {
+            "event": "loaded",
+            "final": True,
+            "t": time.monotonic(),
+            "engine_version": self._engine.version(),
+            "observed": observed,
+        }
+
+    def _measure(self, workload: Workload) -> Event:
+        assert self._engine is not None
+        assert self._config is not None
+        self._channel.forget_host_verdict()
+        return measure(
+            self._engine,
+            self._config,
+            workload,
+            emit=self._channel.emit,
+            host_steady=self._channel.host_steady,
+        )
+
+
+def main(channel_fd: int, supervisor_pid: int) -> None:
+    os.set_inheritable(channel_fd, False)
+    connection = socket.socket(fileno=channel_fd)
+    end_with(supervisor_pid, connection)
+    EngineProcess(Channel(connection)).serve()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,132 @@
+"""What an engine adapter is. One module here is one backend: it exposes its class as `ENGINE`.
+
+The host reads the class attributes to check a campaign, so the top level of an adapter module
+imports the standard library and this module only; the engine itself is imported in methods.
+"""
+
+import importlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from worker.workload import EngineConfig, Sampling
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting of one engine: what the host checks, documents and hands over."""
+
+    type: type
+    default: Any
+    doc: str
+    choices: tuple[Any, ...] = ()
+    minimum: float | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """One sequence to generate: exactly `output_tokens` tokens, an end-of-text token or not."""
+
+    id: int
+    prompt: tuple[int, ...]
+    """Token ids."""
+    output_tokens: int
+    sampling: Sampling
+
+
+OnTokens = Callable[[Request, Sequence[int]], object]
+"""Called by the adapter, from any thread, at the moment in which new output tokens of a request
+are there, with their ids. The callee stamps the time."""
+
+
+class EngineError(Exception):
+    """The engine refused or failed, with its own words."""
+
+
+class Engine(ABC):
+    """One engine in its process. Made without arguments; at most one `load` in its life."""
+
+    OPTIONS: ClassVar[Mapping[str, Option]] = {}
+    MODEL_FORMATS: ClassVar[tuple[str, ...]]
+    """Of `gguf` (one file) and `hf` (a Transformers folder), the preferred one first."""
+    LOAD_MODES: ClassVar[frozenset[str]]
+    """Of `waves` and `closed`."""
+    DTYPES: ClassVar[tuple[str, ...]]
+    """Values of the setting `dtype`; `auto` is what the model's files hold."""
+
+    @abstractmethod
+    def load(self, config: EngineConfig) -> dict[str, Any]:
+        """Load the model; returns the settings observed from the live engine.
+
+        `config.options` holds every option. Prefix and prompt caching must be off.
+        """
+
+    @abstractmethod
+    def version(self) -> str:
+        """The engine's own version; works without `load`."""
+
+    @abstractmethod
+    def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
+        """Submit `requests` together; returns when all of them are complete."""
+
+    def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
+        """Keep `slots` requests in flight: whenever one completes, submit what `take` gives.
+
+        `take` may be called from any thread; None means no more. Returns when the last request is
+        complete. Only for engines with `closed` in LOAD_MODES.
+        """
+        raise NotImplementedError
+
+    @abstractmethod
+    def tokenize(
+        self, model_path: str, texts: Sequence[str], *, chat_template: bool
+    ) -> list[list[int]]:
+        """Token ids of each text; works without `load`.
+
+        Args:
+            chat_template: wrap each text as the user's turn in the model's own chat template,
+                ready for the assistant's turn; otherwise the plain text, with the special tokens
+                that the model's tokenizer adds to it.
+        """
+
+    def close(self) -> None:  # noqa: B027 - an engine may have nothing to release
+        """Release what outlives a killed process (shared memory, files)."""
+
+    @staticmethod
+    def is_out_of_memory(error: BaseException) -> bool:
+        """Whether `error`, raised by `load` or `wave`, says that memory ran out."""
+        return isinstance(error, MemoryError)
+
+
+def find_engine(backend: str) -> type[Engine]:
+    """The adapter class of a backend.
+
+    Raises:
+        EngineError: there is no such adapter.
+    """
+    name = f"worker.engines.{backend}"
+    if backend != "base" and re.fullmatch(r"[a-z][a-z0-9_]*", backend):
+        try:
+            engine: type[Engine] = importlib.import_module(name).ENGINE
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+        else:
+            return engine
+    raise EngineError(f"there is no backend {backend!r}")
+
+
+def resolve_options(options: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options with their values: those given, else the defaults.
+
+    Raises:
+        EngineError: an option is unknown or has a value of the wrong type.
+    """
+    for name, value in given.items():
+        if name not in options:
+            raise EngineError(f"option {name}: unknown")
+        if type(value) is not options[name].type:
+            raise EngineError(f"option {name}: must be {options[name].type.__name__}")
+    return {name: option.default for name, option in options.items()} | dict(given)

@@ -1,0 +1,61 @@
+"""Strict reading of JSON objects into dataclasses: every fault is named with its place.
+
+Host and worker run the same version of this code, so an unknown key is a fault, not a newer peer.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+Record = TypeVar("Record")
+
+_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+
+
+class RecordError(ValueError):
+    """A JSON value that is not what was asked for; the message starts with its place."""
+
+
+def read_record(cls: type[Record], value: Any, where: str) -> Record:
+    """Make the dataclass `cls` of the JSON object `value`.
+
+    Fields may be str, int, float (finite), bool, dict, tuples of one of these, and dataclasses;
+    a field without a default must be there.
+
+    Raises:
+        RecordError: a key is unknown or missing, or a value has the wrong type.
+    """
+    if not isinstance(value, Mapping):
+        raise RecordError(f"{where}: must be an object")
+    types = get_type_hints(cls)
+    known = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
+    for name in value:
+        if name not in known:
+            raise RecordError(f"{where}.{name}: unknown key")
+    for name, field in known.items():
+        needed = field.default is MISSING and field.default_factory is MISSING
+        if needed and name not in value:
+            raise RecordError(f"{where}.{name}: missing")
+    return cls(**{n: _read(types[n], v, f"{where}.{n}") for n, v in value.items()})
+
+
+def _read(wanted: Any, value: Any, where: str) -> Any:
+    if is_dataclass(wanted):
+        return read_record(wanted, value, where)  # type: ignore[arg-type]
+    if get_origin(wanted) is tuple:
+        if not isinstance(value, list):
+            raise RecordError(f"{where}: must be a list")
+        item = get_args(wanted)[0]
+        if item is int and all(type(element) is int for element in value):
+            return tuple(value)  # prompts hold millions of token ids
+        return tuple(_read(item, element, f"{where}[{i}]") for i, element in enumerate(value))
+    if get_origin(wanted) is dict:
+        if not isinstance(value, dict):
+            raise RecordError(f"{where}: must be an object")
+        return value
+    if wanted is float and type(value) is int and abs(value) <= 2**53:
+        value = float(value)
+    if type(value) is not wanted or (wanted is float and not math.isfinite(value)):
+        raise RecordError(f"{where}: must be {_NAMES[wanted]}, not {value!r:.40}")
+    return value

@@ -1,0 +1,87 @@
+"""Whether a warm-up has reached a steady state: an equivalence test on the trend of its waves.
+
+A small coefficient of variation alone is blind to slow drift, and a trend that is 'not
+significant' may only be noisy. So a trend must be shown to be small: the 90 % interval of the
+relative change over the tested waves must lie inside ±bound (two one-sided tests at 5 %;
+Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657-680).
+
+The bound follows the noise: a trendless series of this noise keeps within twice the interval's
+half width nine times in ten, so that is the bound, but never under `bound` (a change that does not
+matter) and never over `maximum_bound` (one that does).
+
+Waves of one pass over the prompts differ by their prompts, not by the engine's state. Each wave is
+therefore compared only with the waves at the same place of other passes (the trend and the
+variation are those within places, as in an analysis of covariance).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker.quantiles import t_quantile
+from worker.workload import WarmupRules
+
+STEADY, NOT_STEADY, TOO_FEW_WAVES = "steady", "not_steady", "too_few_waves"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the test said; numbers are relative to the mean, None where there were too few waves."""
+
+    verdict: str
+    coefficient_of_variation: float | None = None
+    trend_interval: tuple[float, float] | None = None
+    """90 % interval of slope × span."""
+    bound: float | None = None
+
+    @property
+    def steady(self) -> bool:
+        return self.verdict == STEADY
+
+
+def judge(throughput: Sequence[float], *, waves_per_pass: int, rules: WarmupRules) -> Verdict:
+    """Test the later half of the waves after the first one (which may have compiled).
+
+    Args:
+        throughput: output tokens per second of each wave, in order.
+        waves_per_pass: after so many waves the same prompts come again.
+    """
+    needed = max(rules.minimum_waves, waves_per_pass + 2)
+    after_first = len(throughput) - 1
+    if after_first < needed:
+        return Verdict(TOO_FEW_WAVES)
+    tested = throughput[-min(after_first, max(needed, 2 * waves_per_pass, after_first // 2)) :]
+    variation, trend, standard_error, degrees = _within_places(tested, waves_per_pass)
+    half_width = t_quantile(0.95, degrees) * standard_error
+    interval = (trend - half_width, trend + half_width)
+    bound = min(max(rules.bound, 2.0 * half_width), rules.maximum_bound)
+    inside = -bound <= interval[0] and interval[1] <= bound
+    steady = inside and variation <= rules.cv_threshold
+    return Verdict(STEADY if steady else NOT_STEADY, variation, interval, bound)
+
+
+def _within_places(values: Sequence[float], places: int) -> tuple[float, float, float, int]:
+    """Least squares of relative values on the order of waves, within places of the pass.
+
+    Args:
+        values: at least `places` + 2 of them.
+
+    Returns:
+        Coefficient of variation about the places' means, slope × span, its standard error, and
+        the degrees of freedom of the residuals.
+    """
+    order: list[float] = []
+    change: list[float] = []
+    for place in range(places):
+        group = range(place, len(values), places)
+        middle = math.fsum(group) / len(group)
+        level = math.fsum(values[i] for i in group) / len(group)
+        order += [i - middle for i in group]
+        change += [values[i] / level - 1.0 for i in group]
+    spread = math.fsum(x * x for x in order)
+    slope = math.fsum(x * y for x, y in zip(order, change, strict=True)) / spread
+    residual = math.fsum((y - slope * x) ** 2 for x, y in zip(order, change, strict=True))
+    degrees = len(values) - places - 1
+    span = len(values) - 1
+    variation = math.sqrt(math.fsum(y * y for y in change) / (degrees + 1))
+    return variation, slope * span, math.sqrt(residual / degrees / spread) * span, degrees

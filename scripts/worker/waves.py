@@ -1,0 +1,78 @@
+"""Load mode `waves`: batch_size requests are submitted together, and all are awaited."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from worker.engines.base import Engine
+from worker.protocol import Event
+from worker.recording import Recorder, RequestRecord, sample_outputs
+from worker.warmup import Warmup
+from worker.workload import Workload
+
+
+class Waves:
+    """Runs the waves of one workload, each from its prompts' place in the pass."""
+
+    def __init__(self, engine: Engine, workload: Workload) -> None:
+        self._engine = engine
+        self._size = workload.batch_size
+        self._recorder = Recorder(workload)
+
+    def run(self, number: int) -> list[RequestRecord]:
+        """Run wave `number`, counted from 0 over passes."""
+        first = len(self._recorder.records)
+        places = range(number * self._size, (number + 1) * self._size)
+        requests = [self._recorder.submit(place, wave=number) for place in places]
+        self._engine.wave(requests, self._recorder.on_tokens)
+        records = self._recorder.records[first:]
+        self._recorder.check_complete(records)
+        return records
+
+
+def measure_waves(
+    engine: Engine, workload: Workload, warmup: Warmup, emit: Callable[[Event], None]
+) -> dict[str, Any]:
+    """Warm-up, a window of whole passes over the prompts, and a tail of the same waves."""
+    waves = Waves(engine, workload)
+    emit({"event": "phase", "name": "warmup", "t": time.monotonic()})
+    while True:
+        records = waves.run(warmup.waves)
+        tokens = workload.output_tokens * len(records)
+        if warmup.add(records[0].submitted, last_token(records), tokens):
+            break
+
+    waves_per_pass = len(workload.prompts) // workload.batch_size
+    passes = max(
+        math.ceil(workload.minimum_duration_s / warmup.pass_time_s()),
+        math.ceil(workload.minimum_waves / waves_per_pass),
+    )
+    emit({"event": "phase", "name": "window", "t": time.monotonic()})
+    window: list[RequestRecord] = []
+    for number in range(passes * waves_per_pass):
+        window += waves.run(number)
+    start, end = window[0].submitted, last_token(window)
+
+    emit({"event": "phase", "name": "tail", "t": time.monotonic()})
+    number = 0
+    while time.monotonic() < end + workload.tail_s:
+        waves.run(number)
+        number += 1
+    return {
+        "warmup": warmup.report(),
+        "window": {
+            "start": start,
+            "end": end,
+            "waves": passes * waves_per_pass,
+            "passes": passes,
+        },
+        "tail": {"start": end, "end": time.monotonic()},
+        "requests": [record.to_json(start, end) for record in window],
+        "sample_outputs": sample_outputs(window),
+    }
+
+
+def last_token(records: list[RequestRecord]) -> float:
+    """When the last token of these requests came."""
+    return max(record.token_times[-1] for record in records)

@@ -1,0 +1,89 @@
+"""What the host asks an engine for: which engine, which load, when it is warm."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """One engine as it is to be loaded."""
+
+    backend: str
+    model_path: str
+    dtype: str
+    context_tokens: int
+    """Longest sequence (prompt and output) in tokens."""
+    slots: int
+    """Most requests that are decoded together."""
+    seed: int = 0
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How output tokens are drawn; temperature 0 is greedy, top_k 0 is no limit."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class WarmupRules:
+    """When a warm-up ends; see worker/steady.py for what the thresholds mean."""
+
+    cap_s: float
+    """Longest warm-up, counted from the end of its first wave."""
+    first_wave_deadline_s: float
+    """For the first wave alone: it may compile."""
+    cv_threshold: float
+    bound: float
+    maximum_bound: float
+    minimum_waves: int = 3
+    await_host: bool = False
+    """Whether the host must also say `steady` (its verdict on power)."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One measurement's load."""
+
+    mode: str
+    """`waves` or `closed`."""
+    batch_size: int
+    """Requests of one wave, or the constant concurrency in mode `closed`."""
+    output_tokens: int
+    prompts: tuple[tuple[int, ...], ...]
+    """Token ids of each prompt."""
+    sampling: Sampling
+    minimum_duration_s: float
+    tail_s: float
+    warmup: WarmupRules
+    minimum_waves: int = 3
+
+    def fault(self, config: EngineConfig) -> str | None:
+        """Why this load cannot run on that engine; None if it can.
+
+        A context that is too short is not among it: it has a reason code of its own.
+        """
+        if self.mode not in ("waves", "closed"):
+            return f"workload.mode: must be waves or closed, not {self.mode!r}"
+        if not 1 <= self.batch_size <= config.slots:
+            return (
+                f"workload.batch_size: must be 1 to {config.slots} (slots), not {self.batch_size}"
+            )
+        if self.output_tokens < 1 or self.minimum_waves < 1 or self.warmup.minimum_waves < 1:
+            return "workload: output_tokens and minimum_waves must be at least 1"
+        if not self.prompts or not all(self.prompts):
+            return "workload.prompts: must be one or more lists of token ids, none of them empty"
+        if self.mode == "waves" and len(self.prompts) % self.batch_size:
+            return (
+                f"workload.prompts: their count ({len(self.prompts)}) must be a multiple of "
+                f"batch_size ({self.batch_size})"
+            )
+        return None
+
+    def longest_sequence(self) -> int:
+        """Tokens of the longest prompt and its output."""
+        return max(len(prompt) for prompt in self.prompts) + self.output_tokens
