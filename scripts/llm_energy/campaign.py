@@ -171,7 +171,7 @@ def _experiments(
     return tuple(found.values())
 
 
-def _names(raw: Mapping[str, Any], section: str) -> set[str]:
-    """The names that a section declares, those with a mistake included."""
+def _names(raw: Mapping[str, Any], section: str) -> set[str] | None:
+    """The names that a section declares, those with a mistake included; None without a section."""
     entries = raw.get(section)
-    return {str(name) for name in entries} if isinstance(entries, Mapping) else set()
+    return {str(name) for name in entries} if isinstance(entries, Mapping) else None

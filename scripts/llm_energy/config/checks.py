@@ -15,6 +15,9 @@ from llm_energy.config.structure import message_of
 MINIMUM_GPU_DURATION_S = 10.0
 """Below it the edges of the window cost more than 1 % at the update periods of GPU sensors."""
 
+SECTIONS = {"backend": "backends", "model": "models", "prompts": "prompts"}
+"""Setting -> section of the file that declares the names it may have."""
+
 Value = tuple[KeyPath, str, Any]
 """Where a value stands, the dotted setting it is for, and the value."""
 
@@ -48,25 +51,24 @@ def _of_group(path: KeyPath, group: Group) -> Iterator[Value]:
 
 def check_values(
     config: CampaignConfig,
-    names: Mapping[str, set[str]],
+    names: Mapping[str, set[str] | None],
     tables: Mapping[str, EngineTable],
     problems: Problems,
 ) -> None:
     """Check every declared value alone.
 
     Args:
-        names: the names that `backends`, `models` and `prompts` declare.
+        names: the names that `backends`, `models` and `prompts` declare; None where that section
+            is none.
         tables: the engine tables of the backends that could be read.
     """
-    sections = {"backend": "backends", "model": "models", "prompts": "prompts"}
     for path, key, value in declared_values(config):
         if problems.at(path):
             continue  # the values of a range share one place
         if key.startswith("engine."):
             _, backend, option = key.split(".")
-            if backend not in names["backends"]:
-                problems.add(path, unknown("backend", backend, names["backends"]))
-            elif backend in tables:
+            _check_name("backend", backend, names["backends"], path, problems)
+            if backend in tables:
                 check_option(tables[backend], backend, option, value, path, problems)
             continue
         try:
@@ -74,8 +76,19 @@ def check_values(
         except ValidationError as error:
             problems.add(path, message_of(error.errors()[0]))
             continue
-        if key in sections and value not in names[sections[key]]:
-            problems.add(path, unknown(f"{key} `{value}`", value, names[sections[key]]))
+        if key in SECTIONS:
+            _check_name(key, value, names[SECTIONS[key]], path, problems)
+    for name, model in config.models.items():
+        for backend in model.sources:
+            path = ("models", name, "sources", backend)
+            _check_name("backend", backend, names["backends"], path, problems)
+
+
+def _check_name(
+    kind: str, name: str, known: set[str] | None, path: KeyPath, problems: Problems
+) -> None:
+    if known is not None and name not in known:
+        problems.add(path, unknown(f"{kind} `{name}`", name, known))
 
 
 def check_measurement(config: CampaignConfig, problems: Problems) -> None:

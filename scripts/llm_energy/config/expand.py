@@ -1,13 +1,14 @@
 """The grammar of experiments: from a named group to its points."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice, product
 from math import prod
 from typing import Any
 
-from llm_energy.config.model import Axes, FactorRange, Group, StepRange
+from llm_energy.config.model import Axes, Group, Range
 from llm_energy.config.problems import KeyPath, Problems, listed, shown, unknown
 from llm_energy.config.types import canonical_number, exact
 
@@ -78,20 +79,20 @@ def values_of(values: Any) -> list[Any]:
     Ranges are exact in decimals: from 0.1 by steps of 0.1 come 0.2 and 0.3.
 
     Args:
-        values: a list, a `StepRange` or a `FactorRange`.
+        values: a list or a `Range`.
     """
     every = map(canonical_number, values if isinstance(values, list) else _range(values))
     return list(islice(every, MAXIMUM_POINTS + 1))
 
 
-def _range(values: StepRange | FactorRange) -> Iterator[float]:
+def _range(values: Range) -> Iterator[float]:
     value, last = exact(values.from_), exact(values.to)
     while value <= last:
         yield float(value)
-        if isinstance(values, StepRange):
+        if values.step is not None:
             value += exact(values.step)
         else:
-            value *= exact(values.factor)
+            value *= exact(values.factor or 1)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -127,21 +128,11 @@ def _lists(axes: Axes, path: KeyPath, problems: Problems) -> dict[str, list[Any]
         elif len(values) > MAXIMUM_POINTS:
             problems.add((*path, key), f"has over {MAXIMUM_POINTS} values; use a larger step")
             values = []
-        elif repeated := _repeated(values):
+        counts = Counter((isinstance(value, bool), value) for value in values)  # 1 is not true
+        if repeated := [value for (_, value), number in counts.items() if number > 1]:
             problems.add((*path, key), f"has {listed(map(shown, repeated))} twice; keep one")
-        lists[key] = values
+        lists[key] = [value for _, value in counts]
     return lists
-
-
-def _repeated(values: list[Any]) -> list[Any]:
-    seen = set[tuple[bool, Any]]()
-    repeated = []
-    for value in values:
-        typed = (isinstance(value, bool), value)  # 1 is not true
-        if typed in seen:
-            repeated.append(value)
-        seen.add(typed)
-    return repeated
 
 
 def _merged(blocks: tuple[dict[str, Any], ...]) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
 
 from llm_energy.config.inputs import DeclaredPrompts, ModelConfig
 from llm_energy.config.settings import SETTING_KEY, DeclaredSettings
@@ -83,40 +85,44 @@ DEADLINES = ("load_deadline_s", "first_wave_deadline_s", "measure_deadline_s")
 """Keys of `Measurement` that do not change what is measured."""
 
 
-class StepRange(Model):
-    """`from`, `from + step`, ... up to `to`."""
+def _exactly_one_way(schema: dict[str, Any]) -> None:
+    """What `Range._one_way` checks, in JSON schema."""
+    above_zero = {"from": {"exclusiveMinimum": 0}}
+    schema["oneOf"] = [{"required": ["step"]}, {"required": ["factor"], "properties": above_zero}]
+
+
+class Range(Model):
+    """Values `from`, `from + step`, ... or `from`, `from * factor`, ... up to `to`."""
+
+    model_config = ConfigDict(json_schema_extra=_exactly_one_way)
 
     from_: Annotated[float, Field(alias="from")]
-    """First value."""
+    """First value; above 0 with a factor."""
     to: float
     """Last value, reached or not."""
-    step: Annotated[float, Field(gt=0)]
-    """Distance of two values."""
+    step: Annotated[float, Field(gt=0)] | SkipJsonSchema[None] = None
+    """Difference of two neighbours; either this or `factor`."""
+    factor: Annotated[float, Field(gt=1)] | SkipJsonSchema[None] = None
+    """Ratio of two neighbours; either this or `step`."""
 
-
-class FactorRange(Model):
-    """`from`, `from * factor`, ... up to `to`."""
-
-    from_: Annotated[float, Field(alias="from", gt=0)]
-    """First value."""
-    to: float
-    """Last value, reached or not."""
-    factor: Annotated[float, Field(gt=1)]
-    """Ratio of two values."""
+    @model_validator(mode="after")
+    def _one_way(self) -> "Range":
+        given = self.model_fields_set & {"step", "factor"}
+        if len(given) != 1 or (self.step is None and self.factor is None):
+            raise PydanticCustomError("kind", "needs exactly one of the keys step and factor")
+        if self.factor is not None and self.from_ <= 0:
+            raise PydanticCustomError("kind", "must begin above 0 to grow by a factor")
+        return self
 
 
 def _kind_of_values(value: Any) -> str:
-    if isinstance(value, dict | Model):
-        factor = "factor" in value if isinstance(value, dict) else isinstance(value, FactorRange)
-        return "<FactorRange>" if factor else "<StepRange>"
-    return "<list>"
+    return "<Range>" if isinstance(value, dict | Range) else "<list>"
 
 
 SettingKey = Annotated[str, Field(pattern=SETTING_KEY)]
 AxisValues = Annotated[
     Annotated[Annotated[list[Scalar], Field(min_length=1)], Tag("<list>")]
-    | Annotated[StepRange, Tag("<StepRange>")]
-    | Annotated[FactorRange, Tag("<FactorRange>")],
+    | Annotated[Range, Tag("<Range>")],
     Discriminator(_kind_of_values),
 ]
 Axes = dict[SettingKey, AxisValues]

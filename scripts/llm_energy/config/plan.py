@@ -80,7 +80,7 @@ def make_plan(campaign: Campaign, results: Path) -> Plan:
 
 def varying_settings(experiments: Sequence[Experiment]) -> dict[str, dict[str, Any]]:
     """By experiment, the settings in which the experiments differ; an option may be absent."""
-    flat = {e.name: dict(flatten(e.settings.model_dump())) for e in experiments}
+    flat = {e.name: _named(e.settings.model_dump()) for e in experiments}
     keys = list(dict.fromkeys(key for settings in flat.values() for key in settings))
     varying = [
         key for key in keys if len({repr(settings.get(key)) for settings in flat.values()}) > 1
@@ -89,6 +89,11 @@ def varying_settings(experiments: Sequence[Experiment]) -> dict[str, dict[str, A
         name: {key: settings[key] for key in varying if key in settings}
         for name, settings in flat.items()
     }
+
+
+def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Flat settings, engine options by their own name."""
+    return {key.removeprefix("engine_options."): value for key, value in flatten(settings)}
 
 
 def expected_duration_s(

@@ -20,8 +20,7 @@ HEADINGS = {
     "DeclaredSettings": "`defaults` and `experiments.NAME.settings`",
     "Sampling": "`sampling`, inside settings",
     "Group": "`experiments.NAME`",
-    "StepRange": "A range with a step, as the values of an axis",
-    "FactorRange": "A range with a factor, as the values of an axis",
+    "Range": "A range, as the values of an axis",
 }
 """Model -> where it stands in the file, in the order of the reference."""
 

@@ -137,9 +137,9 @@ class Resolver:
             message = f"{count} prompts are no multiple of batch size {batch}; change one of them"
             self.problems.add(self._origin(group, point, "batch_size"), message)
         if isinstance(prompts, SyntheticPrompts):
-            length = prompts.synthetic.input_tokens + settings.output_tokens
-            if length > settings.context_tokens:
-                message = f"must be at least {length}: the tokens of prompt and output"
+            length, room = prompts.synthetic.input_tokens, settings.context_tokens
+            if length + settings.output_tokens > room:
+                message = f"context_tokens {room} cannot hold prompts of {length} and the output"
                 self.problems.add(self._origin(group, point, "context_tokens"), message)
 
     def _origin(self, group: str, point: Point, key: str) -> KeyPath:

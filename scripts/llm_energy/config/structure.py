@@ -17,6 +17,9 @@ from llm_energy.config.problems import KeyPath, Problem, Problems, nearest, show
 from llm_energy.config.settings import DOTTED_KEYS, SETTING_KEY
 from llm_energy.config.types import PATTERNS_IN_WORDS
 
+WHOLE = ("models", "prompts")
+"""Sections whose entries go as a whole: without one of its keys, an entry is another thing."""
+
 
 class Remains(CampaignConfig):
     """What is left of a campaign when its mistakes are taken out: anything may be missing."""
@@ -37,10 +40,11 @@ def read_structure(raw: Mapping[str, Any], problems: Problems) -> CampaignConfig
     for problem in _in_words(details):
         problems.add(problem.path, problem.message)
     sound = deepcopy(dict(raw))
-    # First only the keys with a mistake go, then the named entries that cannot be without them.
+    # First only the keys with a mistake go, then the entries that cannot be without them.
     for size in (None, 2, 1):
         for detail in reversed(details):  # the later items of a list first
-            _take_out(sound, without_tags(detail["loc"])[:size])
+            path = without_tags(detail["loc"])
+            _take_out(sound, path[: 2 if path[0] in WHOLE else size])
         try:
             return Remains.model_validate(sound)
         except ValidationError as error:
@@ -104,10 +108,10 @@ def message_of(detail: Any) -> str:
         "dict_type": f"must be keys with values, not {shown(given)}",
         "model_type": f"must be keys with values, not {shown(given)}",
         "list_type": f"must be a list, not {shown(given)}",
-        "greater_than_equal": f"must be at least {limits.get('ge')}, not {shown(given)}",
-        "greater_than": f"must be above {limits.get('gt')}, not {shown(given)}",
-        "less_than_equal": f"must be at most {limits.get('le')}, not {shown(given)}",
-        "less_than": f"must be below {limits.get('lt')}, not {shown(given)}",
+        "greater_than_equal": f"must be at least {limits.get('ge', 0):g}, not {shown(given)}",
+        "greater_than": f"must be above {limits.get('gt', 0):g}, not {shown(given)}",
+        "less_than_equal": f"must be at most {limits.get('le', 0):g}, not {shown(given)}",
+        "less_than": f"must be below {limits.get('lt', 0):g}, not {shown(given)}",
         "finite_number": f"must be a finite number, not {shown(given)}",
         "too_short": "must not be empty",
         "string_too_short": "must not be empty",
