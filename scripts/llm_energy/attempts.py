@@ -1,8 +1,11 @@
 """One cell of the campaign with all its attempts: what the measuring job does."""
 
+import json
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from llm_energy import failures, progress
@@ -63,9 +66,22 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
             time.sleep(failures.BACKOFF_S[attempt - first])
         else:
             write_result(output, result)
-            progress.note_duration(run, experiment=experiment, duration_s=time.monotonic() - begun)
-            print(progress.line(run, result, results=results), file=sys.stderr)
+            with unharmed():
+                times_s.append(time.monotonic())
+                LOG.info("times_s %s", json.dumps(times_s))  # begin, imports, measuring, writing
+                duration_s = times_s[-1] - begun_s
+                progress.note_duration(run, experiment=experiment, duration_s=duration_s)
+                print(progress.line(run, result, results=results), file=sys.stderr)
             return
+
+
+@contextmanager
+def unharmed() -> Iterator[None]:
+    """Inside it nothing fails the job: Snakemake deletes the result of a job that fails."""
+    try:
+        yield
+    except Exception:
+        LOG.exception("the result is written; telling of it failed")
 
 
 def observe(job: Job, run: Run) -> Observation:

@@ -1,0 +1,77 @@
+"""A user's mistake is told in one line each, before anything starts, without a traceback."""
+
+import copy
+
+import pytest
+
+from tests.integration.workflow import CAMPAIGN, Tree
+
+pytestmark = pytest.mark.integration
+
+
+def told(tree: Tree, *arguments: str) -> str:
+    """What the command says when it refuses."""
+    done = tree.run(*arguments)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    assert not (tree.folder / ".cache").exists()
+    assert not (tree.folder / "results" / "nap").exists()
+    return done.stdout
+
+
+def test_every_mistake_of_a_campaign_is_told_at_once_with_its_line(fresh):
+    campaign = copy.deepcopy(CAMPAIGN)
+    campaign["cyles"] = 2
+    campaign["experiments"]["nap"]["axes"] = {"batch_sise": [1, 2]}
+    campaign["defaults"]["engine"] = {"sleep": {"snore": 1}}
+    fresh.write_campaign(campaign)
+    text = told(fresh)
+    lines = [line for line in text.splitlines() if line.startswith("config/nap.yaml:")]
+    assert len(lines) == 3
+    assert any("cyles" in line and "cycles" in line for line in lines)
+    assert any("batch_sise" in line and "batch_size" in line for line in lines)
+    assert any("snore" in line for line in lines)
+
+
+def test_an_unpinned_model_names_the_target_that_pins_it_and_that_target_does(fresh):
+    campaign = copy.deepcopy(CAMPAIGN)
+    del campaign["models"]["pillow"]["source"]["sha256"]
+    fresh.write_campaign(campaign)
+    assert "lock" in told(fresh)
+    fresh.run("lock", check=True)
+    assert (fresh.folder / "config" / "models.lock.yaml").exists()
+    assert fresh.planned() == 4
+
+
+def test_a_missing_campaign_file_is_told(fresh):
+    fresh.config.unlink()
+    assert "config/nap.yaml" in told(fresh)
+
+
+def test_a_key_given_on_the_command_line_is_told_as_such(fresh):
+    assert "--config" in told(fresh, "--config", "cycels=3")
+
+
+def test_a_model_that_is_not_the_declared_one_stops_its_measurements(fresh):
+    (fresh.folder / "pillow.gguf").write_bytes(b"another model")
+    done = fresh.run()
+    assert done.returncode != 0
+    assert "pillow" in done.stdout
+    assert "sha256" in done.stdout
+    assert fresh.results() == []
+    assert fresh.processes() == []
+
+
+def test_a_failing_engine_is_told_with_its_record_and_the_rest_is_measured(fresh):
+    campaign = copy.deepcopy(CAMPAIGN)
+    campaign["experiments"]["broken"] = {"settings": {"engine": {"sleep": {"fault": "raise"}}}}
+    fresh.write_campaign(campaign)
+    done = fresh.run()
+    assert done.returncode != 0
+    assert "broken cycle 1" in done.stdout
+    assert "engine_error" in done.stdout
+    assert "failures/broken/" in done.stdout
+    assert len(fresh.results()) == 4
+    assert (fresh.folder / "results/nap/report-partial.html").exists()
+    assert not (fresh.folder / "results/nap/report.html").exists()
+    assert fresh.processes() == []
