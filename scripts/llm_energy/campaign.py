@@ -137,38 +137,44 @@ def _experiments(
     unpinned: Problems,
 ) -> tuple[Experiment, ...]:
     """All experiments of the groups without a mistake, after all checks."""
-    broken = {problem.path[:2] for problem in problems}
     try:
         pins = read_lock(lock)
     except LockError as error:
         raise CampaignError([str(error)]) from error
+    broken = {problem.path[:2] for problem in problems}
     catalogue = Catalogue(model, root=root, lock=pins, problems=problems, unpinned=unpinned)
     names = {section: _names(raw, section) for section in ("backends", "models", "prompts")}
     check_measurement(model, problems)
     check_values(model, names, catalogue.tables, problems)
     complete = not any(path[0] == "defaults" for path in broken)
     resolver = Resolver(model, catalogue, complete=complete, problems=problems)
-    found: dict[str, Experiment] = {}
-    specs: dict[str, str] = {}
-    for group, declared in model.experiments.items():
-        if ("experiments", group) in broken:
-            continue
-        for point in expand(group, declared, problems):
-            experiment = resolver.experiment(group, point)
-            if experiment is None:
-                continue
-            path = ("experiments", group)
-            twin = specs.setdefault(experiment.spec_hash, point.name)
-            if point.name in found:
-                problems.add(path, f"a second experiment is named {point.name}; rename its group")
-            elif twin != point.name:
-                message = f"{point.name} is the same as {twin}; leave one out, with `exclude`"
-                problems.add(path, message)
-            found.setdefault(point.name, experiment)
+    experiments = [
+        experiment
+        for group, declared in model.experiments.items()
+        if ("experiments", group) not in broken
+        for point in expand(group, declared, problems)
+        if (experiment := resolver.experiment(group, point))
+    ]
+    _check_distinct(experiments, problems)
+    known = [experiment.name for experiment in experiments]
     whole = not any(problem.path[0] in ("experiments", "defaults") for problem in problems)
-    if model.reference is not None and model.reference not in found and whole:
-        problems.add(("reference",), unknown("experiment", model.reference, found))
-    return tuple(found.values())
+    if whole and model.reference is not None and model.reference not in known:
+        problems.add(("reference",), unknown("experiment", model.reference, known))
+    return tuple(experiments)
+
+
+def _check_distinct(experiments: Sequence[Experiment], problems: Problems) -> None:
+    """Whether every experiment has a name and a spec of its own."""
+    names, specs = set[str](), dict[str, str]()
+    for experiment in experiments:
+        path, name = ("experiments", experiment.group), experiment.name
+        twin = specs.setdefault(experiment.spec_hash, name)
+        if name in names:
+            problems.add(path, f"a second experiment is named {name}; rename its group")
+        elif twin != name:
+            message = f"{name} is the same as {twin}; leave one out, with `exclude`"
+            problems.add(path, message)
+        names.add(name)
 
 
 def _names(raw: Mapping[str, Any], section: str) -> set[str] | None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from make_campaigns import BASE, COMMIT, SHA
 from pydantic import ValidationError
 
-from llm_energy.config.model import GPU_DEFAULTS, CampaignConfig, Measurement
+from llm_energy.config.model import GPU_CYCLES, GPU_DEFAULTS, CampaignConfig, Measurement
 from llm_energy.config.reference import HEADINGS
 from llm_energy.results import Result
 from llm_energy.schemas import generated, json_schema
@@ -165,6 +165,7 @@ def test_gpu_defaults_are_told_where_they_differ():
     for key, value in GPU_DEFAULTS.items():
         description = Measurement.model_fields[key].description
         assert re.search(rf"GPU: {value:g}\b", description)
+    assert f"GPU: {GPU_CYCLES}." in CampaignConfig.model_fields["cycles"].description
 
 
 def test_the_shipped_campaigns_name_their_schema_and_obey_it():

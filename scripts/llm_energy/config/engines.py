@@ -64,18 +64,18 @@ def read_engine(root: Path, backend: str) -> EngineTable:
     try:
         spec.loader.exec_module(module)
         engine = module.ENGINE
+        return EngineTable(
+            options=engine.OPTIONS,
+            model_formats=tuple(engine.MODEL_FORMATS),
+            load_modes=frozenset(engine.LOAD_MODES),
+            dtypes=tuple(engine.DTYPES),
+        )
     except Exception as error:
         raise EngineImportError(f"{type(error).__name__}: {error}") from error
     finally:
         sys.modules.pop(name)
         if before is not None:
             sys.modules[name] = before
-    return EngineTable(
-        options=engine.OPTIONS,
-        model_formats=tuple(engine.MODEL_FORMATS),
-        load_modes=frozenset(engine.LOAD_MODES),
-        dtypes=tuple(engine.DTYPES),
-    )
 
 
 def check_option(

@@ -48,6 +48,7 @@ class SourceLines:
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._trees: list[tuple[str, Node]] = []
+        self._nowhere = Place(_shown(files[-1]), 1) if files else Place(COMMAND_LINE, 0)
         self.mistakes: list[Mistake] = []
         """What is wrong with the files as YAML: syntax, and keys given twice."""
         for file in files:
@@ -86,7 +87,7 @@ class SourceLines:
 
         A key that `config` has with another value than the files was given by `--config`.
         """
-        depth, place, value = 0, Place(COMMAND_LINE, 0), None
+        depth, place, value = 0, self._nowhere, None
         for name, tree in self._trees:
             found, key, inner = _find(tree, path)
             if found >= depth:

@@ -25,6 +25,9 @@ from llm_energy.config.types import (
 GPU_DEFAULTS = {"minimum_duration_s": 30.0, "baseline_s": 30.0, "warmup_cap_s": 180.0}
 """Where a GPU needs more than a CPU: its sensors average over 1 s and its temperature settles."""
 
+GPU_CYCLES = 5
+"""On a GPU: below 5 an interval over cycles is wider than most effects that are looked for."""
+
 
 class Interpreter(Model):
     """An environment of yours that holds the engine already."""
@@ -152,7 +155,7 @@ class CampaignConfig(Model):
     seed: Natural = 0
     """Seed of the order of the measurements."""
     cycles: Count = 3
-    """How often every experiment is measured."""
+    """How often every experiment is measured. GPU: 5."""
     order: Literal["randomised_blocks", "sequential"] = "randomised_blocks"
     """`randomised_blocks`: each cycle in a random order of its own; `sequential`: as declared."""
     isolation: Literal["cycle", "measurement", "campaign"] = "cycle"
@@ -175,3 +178,10 @@ class CampaignConfig(Model):
     """For `--config`: measure again what is asked for (`true`), or what is `invalid`."""
     new_device: bool = False
     """For `--config`: allow to add to a campaign that was measured on another device model."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cycles_of_the_device(cls, given: Any) -> Any:
+        measurement = given.get("measurement") if isinstance(given, dict) else None
+        gpu = isinstance(measurement, dict) and measurement.get("device") == "gpu"
+        return {"cycles": GPU_CYCLES, **given} if gpu else given

@@ -272,6 +272,20 @@ def test_a_file_that_cannot_be_read_is_named(root):
     assert error.value.messages == ["absent.yaml:1: cannot be read: No such file or directory"]
 
 
+def test_an_empty_file_is_named_for_what_it_lacks(root):
+    with pytest.raises(CampaignError) as error:
+        load_campaign({}, files=[_file("# nothing yet\n")], root=root, lock=None)
+    assert error.value.messages[0] == "campaign.yaml:1: backends: is missing; give it a value"
+
+
+@pytest.mark.parametrize("code", ["import nothing_of_this_name", "ENGINE = 3", "ENGINE ="])
+def test_an_engine_module_that_cannot_be_read_is_one_line(own_root, code):
+    (own_root / "scripts" / "worker" / "engines" / "boxy.py").write_text(code)
+    (message,) = mistakes(own_root, BASE)
+    assert message.startswith("backends.boxy: its engine module cannot be read: ")
+    assert "\n" not in message
+
+
 def test_of_several_files_the_one_that_won_is_named(root):
     first = _file(HEAD + "experiments: {one: {}}\ncycles: 0\n", "first.yaml")
     second = _file("order: sequential\ncycles: -1\n", "second.yaml")
