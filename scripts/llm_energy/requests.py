@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from llm_energy.columns import table_of
 from llm_energy.results import SideFile, write_atomically
 
 
@@ -29,15 +30,17 @@ def write_requests(
             pa.field("token_times_monotonic_s", pa.list_(pa.float64()), metadata=seconds),
         ]
     )
-    columns = [
-        [request["prompt"] for request in requests],
-        [request["wave"] for request in requests],
-        [input_lengths[request["prompt"]] for request in requests],
-        [request["submitted"] for request in requests],
-        [request["token_times"] for request in requests],
+    rows = [
+        {
+            "prompt_index": request["prompt"],
+            "wave": request["wave"],
+            "input_tokens": input_lengths[request["prompt"]],
+            "submitted_monotonic_s": request["submitted"],
+            "token_times_monotonic_s": request["token_times"],
+        }
+        for request in requests
     ]
-    arrays = [pa.array(c, type=f.type) for c, f in zip(columns, schema, strict=True)]
-    table = pa.Table.from_arrays(arrays, schema=schema)
+    table = table_of(rows, schema)
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     content = sink.getvalue().to_pybytes()

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from llm_energy.columns import table_of
 from llm_energy.power.meter import QUANTITIES, Device, Reading, State
 from llm_energy.power.series import Series
 from llm_energy.results import SideFile, write_atomically
@@ -54,7 +55,7 @@ def write_series(
 
     schema = _schema()
     rows = [_row(reading) for reading in series.readings]
-    table = pa.Table.from_pylist(rows, schema=schema)
+    table = table_of(rows, schema)
     about = {
         "identity": dict(identity),
         "devices": [dataclasses.asdict(device) for device in series.devices],
