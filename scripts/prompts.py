@@ -23,7 +23,8 @@ with rule_script(snakemake):
             log=Path(snakemake.log[0]),
         ),
         room=Room(**plan["room"]),
-        shipped=Path(snakemake.scriptdir).parent / "config" / "prompts",
+        root=Path(snakemake.scriptdir).parent,
         target=marker.parent,
+        log=Path(snakemake.log[0]),
     )
     write_marker(marker, content)

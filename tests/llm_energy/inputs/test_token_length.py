@@ -1,0 +1,55 @@
+"""Prompts of an allowed length, in tokens."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_energy.inputs.errors import PromptError
+from llm_energy.inputs.token_length import check_length, template_end, truncated
+
+IDS = st.lists(st.integers(0, 50), max_size=40)
+
+
+@given(IDS, IDS, IDS)
+def test_the_templates_end_is_what_two_texts_end_with(
+    first: list[int], second: list[int], end: list[int]
+) -> None:
+    found = template_end([*first, 100, *end], [*second, 101, *end])
+    assert found == end
+
+
+@given(IDS, st.lists(st.integers(), max_size=5), st.integers(6, 50))
+def test_a_cut_prompt_has_the_allowed_length_and_keeps_beginning_and_end(
+    text: list[int], end: list[int], maximum: int
+) -> None:
+    ids = [*text, *end]
+    kept = truncated(ids, maximum=maximum, end=end)
+    assert len(kept) == min(len(ids), maximum)
+    assert kept[len(kept) - len(end) :] == end
+    assert kept[: len(kept) - len(end)] == text[: len(kept) - len(end)]
+
+
+@given(IDS, st.integers(1, 50))
+def test_a_prompt_that_is_short_enough_is_left_alone(ids: list[int], maximum: int) -> None:
+    if len(ids) <= maximum:
+        assert truncated(ids, maximum=maximum, end=[9] * 60) == ids
+
+
+def test_a_maximum_that_leaves_nothing_of_the_prompt_is_refused() -> None:
+    with pytest.raises(PromptError, match="max_input_tokens 3 leaves no room .* 3 tokens; raise"):
+        truncated([1, 2, 3, 4, 5], maximum=3, end=[3, 4, 5])
+
+
+def test_a_prompt_that_is_too_long_is_refused_with_its_length() -> None:
+    check_length([1, 2, 3], maximum=3, place="mine.jsonl:1")
+    with pytest.raises(PromptError) as caught:
+        check_length([1, 2, 3, 4], maximum=3, place="mine.jsonl:1")
+    assert str(caught.value) == (
+        "mine.jsonl:1: the prompt has 4 tokens, over max_input_tokens 3; raise it, or set "
+        "`on_too_long: truncate`"
+    )
+
+
+def test_a_prompt_without_a_token_is_refused() -> None:
+    with pytest.raises(PromptError, match=r"mine\.jsonl:1: .* makes no token of this prompt"):
+        check_length([], maximum=3, place="mine.jsonl:1")
