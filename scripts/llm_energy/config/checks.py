@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from llm_energy.config.engines import EngineTable, check_option
+from llm_energy.config.engines import EngineTable
 from llm_energy.config.expand import values_of
 from llm_energy.config.model import CampaignConfig, Group
 from llm_energy.config.problems import KeyPath, Problems, unknown
@@ -68,8 +68,8 @@ def check_values(
         if key.startswith("engine."):
             _, backend, option = key.split(".")
             _check_name("backend", backend, names["backends"], path, problems)
-            if backend in tables:
-                check_option(tables[backend], backend, option, value, path, problems)
+            if backend in tables and (fault := tables[backend].fault(backend, option, value)):
+                problems.add(path, fault)
             continue
         try:
             DeclaredSettings.model_validate(nest({key: value}))

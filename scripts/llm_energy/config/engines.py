@@ -11,7 +11,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
-from llm_energy.config.problems import KeyPath, Problems, listed, shown, unknown
+from llm_energy.config.problems import listed, shown, unknown
 from llm_energy.config.types import canonical_number
 
 ENGINES = Path("scripts/worker/engines")
@@ -30,6 +30,21 @@ class EngineTable:
     model_formats: tuple[str, ...]
     load_modes: frozenset[str]
     dtypes: tuple[str, ...]
+
+    def fault(self, backend: str, name: str, value: Any) -> str | None:
+        """What is wrong with an option's value; None if the engine takes it."""
+        if name not in self.options:
+            return unknown(f"option of {backend}", name, self.options)
+        option = self.options[name]
+        converted = _of_type(value, option.type)
+        if type(converted) is not option.type:
+            words = TYPE_WORDS.get(option.type, option.type.__name__)
+            return f"must be {words}, not {shown(value)}"
+        if option.choices and converted not in option.choices:
+            return f"must be one of {listed(option.choices)}, not {shown(value)}"
+        if option.minimum is not None and converted < option.minimum:
+            return f"must be at least {option.minimum:g}, not {shown(value)}"
+        return None
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All options that have a value: those given, else the defaults other than None."""
@@ -76,23 +91,6 @@ def read_engine(root: Path, backend: str) -> EngineTable:
         sys.modules.pop(name)
         if before is not None:
             sys.modules[name] = before
-
-
-def check_option(
-    table: EngineTable, backend: str, name: str, value: Any, path: KeyPath, problems: Problems
-) -> None:
-    """Whether the engine knows the option and takes the value."""
-    if name not in table.options:
-        problems.add(path, unknown(f"option of {backend}", name, table.options))
-        return
-    option = table.options[name]
-    converted = _of_type(value, option.type)
-    if type(converted) is not option.type:
-        problems.add(path, f"must be {TYPE_WORDS[option.type]}, not {shown(value)}")
-    elif option.choices and converted not in option.choices:
-        problems.add(path, f"must be one of {listed(option.choices)}, not {shown(value)}")
-    elif option.minimum is not None and converted < option.minimum:
-        problems.add(path, f"must be at least {option.minimum}, not {shown(value)}")
 
 
 TYPE_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

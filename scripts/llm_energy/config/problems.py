@@ -36,13 +36,15 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: dict[Problem, None] = {}
+        self._paths = set[KeyPath]()
 
     def add(self, path: KeyPath, message: str) -> None:
         self._found.setdefault(Problem(path, message))
+        self._paths.add(path)
 
     def at(self, path: KeyPath) -> bool:
         """Whether this very key has a mistake already."""
-        return any(problem.path == path for problem in self._found)
+        return path in self._paths
 
     def __iter__(self) -> Iterator[Problem]:
         return iter(self._found)

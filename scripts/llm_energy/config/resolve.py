@@ -1,13 +1,12 @@
 """From a point of a group to an experiment."""
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Any
 
 from pydantic import ValidationError
 
 from llm_energy.config.catalogue import Catalogue
-from llm_energy.config.expand import Point
+from llm_energy.config.expand import Point, values_of
 from llm_energy.config.experiment import Experiment, slots_of
 from llm_energy.config.identity import PROTOCOL_VERSION, Declared, short_hash
 from llm_energy.config.inputs import SyntheticPrompts
@@ -73,11 +72,13 @@ class Resolver:
             self.problems.add(("experiments", group), message)
         if missing:
             return None
-        nested = deepcopy(nest(flat))
-        given = nested.pop("engine", {}).get(nested["backend"], {})
-        table = self.catalogue.tables.get(nested["backend"])
-        known = {name: given[name] for name in given if table and name in table.options}
-        nested["engine_options"] = table.resolve(known) if table else {}
+        nested = nest(flat)
+        backend = nested["backend"]
+        given = nested.pop("engine", {}).get(backend, {})
+        table = self.catalogue.tables.get(backend)
+        if table is None or any(table.fault(backend, name, given[name]) for name in given):
+            return None  # told already
+        nested["engine_options"] = table.resolve(given)
         try:
             return Settings.model_validate(nested)
         except ValidationError:
@@ -110,9 +111,8 @@ class Resolver:
 
     def _check_engine(self, group: str, point: Point, settings: Settings) -> None:
         """Load mode and number format that the backend cannot do."""
-        table, backend = self.catalogue.tables.get(settings.backend), settings.backend
-        if table is None:
-            return
+        backend = settings.backend
+        table = self.catalogue.tables[backend]
         if settings.load_mode not in table.load_modes:
             known = listed(sorted(table.load_modes))
             message = f"{backend} has no load mode `{settings.load_mode}`; it has {known}"
@@ -143,15 +143,15 @@ class Resolver:
                 self.problems.add(self._origin(group, point, "context_tokens"), message)
 
     def _origin(self, group: str, point: Point, key: str) -> KeyPath:
-        """Where the value of a setting comes from."""
+        """Where the value that a setting has in a point comes from."""
         config = self.config.experiments[group]
         path: KeyPath = ("experiments", group)
-        if key in config.axes:
-            return (*path, "axes", key)
-        for index, block in enumerate(config.linked):
-            if key in block:
-                return (*path, "linked", index, key)
         if key in point.factors:
+            blocks = [((*path, "axes"), config.axes)]
+            blocks += [((*path, "linked", i), block) for i, block in enumerate(config.linked)]
+            for where, block in blocks:
+                if key in block and point.factors[key] in values_of(block[key]):
+                    return (*where, key)
             return (*path, "include")
         if key in dict(flatten(config.settings.declared())):
             return (*path, "settings", *key.split("."))

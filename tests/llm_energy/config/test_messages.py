@@ -1,10 +1,14 @@
 """Every mistake in a campaign is told at once: one line with file, line, key and remedy."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from altered_campaigns import altered
+from hypothesis import HealthCheck, given, settings
 from make_campaigns import BASE, SHA, changed, load_text, mistakes, with_experiments
 
 from llm_energy.campaign import CampaignError, load_campaign
@@ -33,6 +37,14 @@ def told(root, text):
     with pytest.raises(CampaignError) as error:
         load_text(root, text)
     return error.value.messages
+
+
+def told_if_any(root, text):
+    try:
+        load_text(root, text)
+    except CampaignError as error:
+        return error.messages
+    return []
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(root):
@@ -124,6 +136,7 @@ def test_a_mistake_at_the_top_of_the_file(root, line, message):
         ({"axes": {"engine.toy.thread": [1]}}, "unknown option of toy; did you mean threads?"),
         ({"axes": {"engine.toy.threads": [0]}}, "threads[0]: must be at least 1, not 0"),
         ({"axes": {"engine.toy.threads": [True]}}, "threads[0]: must be a whole number, not true"),
+        ({"axes": {"engine.toy.slots": ["x"]}}, 'slots[0]: must be a whole number, not "x"'),
         ({"axes": {"engine.toy.cache": [1]}}, "cache[0]: must be true or false, not 1"),
         ({"axes": {"engine.toy.layout": ["x"]}}, "layout[0]: must be one of rows, columns"),
         ({"settings": {"engine": {"toy": {"gain": "x"}}}}, 'toy.gain: must be a number, not "x"'),
@@ -163,6 +176,10 @@ def test_a_mistake_at_the_top_of_the_file(root, line, message):
         (
             {"axes": {"batch_size": [1]}, "include": [{"output_tokens": 16}]},
             "include[0]: needs a value for batch_size",
+        ),
+        (
+            {"axes": {"batch_size": [1]}, "include": [{"batch_size": 3}]},
+            "experiments.x.include: 8 prompts are no multiple of batch size 3; change one of them",
         ),
         (
             {"axes": {"batch_size": [1]}, "include": [{"batch_size": 1}]},
@@ -316,6 +333,17 @@ def test_a_key_that_an_anchor_brings_is_found_at_the_anchor(root):
     assert [message.split(" ")[0] for message in messages] == ["campaign.yaml:10:"] * 2
 
 
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(altered())
+def test_whatever_is_wrong_is_told_in_lines_and_never_in_a_traceback(root, config):
+    messages = told_if_any(root, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
+    assert len(set(messages)) == len(messages)
+    for message in messages:
+        assert re.fullmatch(r"campaign\.yaml:[0-9]+: \S.*: .+", message)
+
+
 def test_a_long_value_is_cut_in_the_message(root):
     (message,) = mistakes(root, BASE | {"cycles": "x" * 1000})
     assert len(message) < 200
@@ -350,6 +378,4 @@ def _file(text, name="campaign.yaml"):
 
 
 def _read(path):
-    import yaml
-
     return yaml.safe_load(path.read_text())
