@@ -53,5 +53,9 @@ def read_marker(path: Path) -> dict[str, Any]:
 
 
 def write_marker(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a readiness marker: it is there only when all that it names is."""
-    write_atomically(path, json.dumps(content, indent=1).encode() + b"\n")
+    """Write a readiness marker: it is there only when all that it names is.
+
+    One line for each entry: thousands of token ids on a line of their own would be no help.
+    """
+    lines = (f"{json.dumps(key)}: {json.dumps(value)}" for key, value in content.items())
+    write_atomically(path, ("{\n" + ",\n".join(lines) + "\n}\n").encode())

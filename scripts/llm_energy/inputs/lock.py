@@ -25,7 +25,7 @@ from llm_energy.results import write_atomically
 
 HEADER = """\
 # Identities that were looked up and hold from then on. Written by the target `lock`:
-#   snakemake --cores 1 --profile workflow-profile lock
+#   snakemake lock --cores 1 --profile workflow-profile
 # Remove an entry to have it looked up anew. Commit this file: it says what was measured.
 """
 

@@ -71,7 +71,7 @@ def test_a_worker_that_ends_without_an_answer_is_told(
     tmp_path: Path, log: Path, script: str
 ) -> None:
     python = interpreter(tmp_path, script)
-    with pytest.raises(InputError, match="describe with .* failed: exit code 3"):
+    with pytest.raises(InputError, match=r"describe with .* failed: exit code 3"):
         ask_worker(python, {"op": "describe"}, log=log)
 
 

@@ -101,6 +101,6 @@ def test_a_conversion_that_fails_leaves_nothing_that_counts(
     (tmp_path / "python").write_text(
         """#!/bin/sh\necho '{"error": "unknown architecture"}'\nexit 1"""
     )
-    with pytest.raises(InputError, match="convert with .* failed: unknown architecture"):
+    with pytest.raises(InputError, match=r"convert with .* failed: unknown architecture"):
         convert(tmp_path, model, environment)
     assert not (tmp_path / "converted" / "conversion.json").exists()

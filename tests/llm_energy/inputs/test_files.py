@@ -3,11 +3,20 @@
 import hashlib
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_energy.inputs.files import facts_of, file_sha256, files_below, files_sha256
+from llm_energy.inputs.files import (
+    facts_of,
+    file_sha256,
+    files_below,
+    files_sha256,
+    read_marker,
+    write_marker,
+)
 
 CHECKSUMS = st.dictionaries(
     st.text("abc/.-", min_size=1, max_size=8), st.binary(max_size=4).map(lambda b: b.hex())
@@ -52,3 +61,14 @@ def test_hidden_files_and_folders_do_not_count(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     assert files_below(tmp_path) == ["config.json", "sub/part.bin"]
+
+
+JSON = st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=5)
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4))
+def test_a_marker_is_read_back_as_it_was_written(content: dict[str, Any]) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "sub" / "ready.json"
+        write_marker(path, content)
+        assert read_marker(path) == content

@@ -54,7 +54,7 @@ def test_a_package_without_a_checksum_is_refused_until_it_is_locked(
 ) -> None:
     build_wheel(index, "tiny", "1.0", {"t.gguf": WEIGHTS})
     source = {"package": "tiny", "version": "1.0", "file": "t.gguf"}
-    with pytest.raises(CampaignError, match="is not pinned; .* lock"):
+    with pytest.raises(CampaignError, match=r"is not pinned; .* lock"):
         campaign_with(root, source)
     plan = to_pin(campaign_with(root, source, allow_unpinned=True))
     write_lock(root / "lock.yaml", lock(plan, log))

@@ -66,6 +66,6 @@ def test_a_file_that_the_wheel_lacks_is_refused_with_the_one_it_has(
 
 
 def test_a_version_that_does_not_exist_is_refused(tmp_path: Path, log: Path) -> None:
-    with pytest.raises(InputError, match="tiny-model==9.9: the package index has no .*9.9"):
+    with pytest.raises(InputError, match=r"tiny-model==9.9: the package index has no .*9.9"):
         fetch(tmp_path, log, version="9.9")
     assert "No matching distribution" in log.read_text()

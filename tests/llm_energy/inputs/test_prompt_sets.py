@@ -135,7 +135,7 @@ def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
         prepare(recipe, "0" * 64, tmp_path)
 
 
-def test_prompts_of_a_package(tmp_path: Path, mine: Path, index: Path) -> None:
+def test_prompts_of_a_package(tmp_path: Path, index: Path) -> None:
     question = b'{"question_id": 1, "turns": ["one two", "three"]}\n'
     build_wheel(index, "questions", "2.0", {"data/question.jsonl": question, "__init__.py": b""})
     (tmp_path / "expected").write_bytes(question)

@@ -36,7 +36,7 @@ def test_a_prompt_that_is_short_enough_is_left_alone(ids: list[int], maximum: in
 
 
 def test_a_maximum_that_leaves_nothing_of_the_prompt_is_refused() -> None:
-    with pytest.raises(PromptError, match="max_input_tokens 3 leaves no room .* 3 tokens; raise"):
+    with pytest.raises(PromptError, match=r"max_input_tokens 3 leaves no room .* 3 tokens; raise"):
         truncated([1, 2, 3, 4, 5], maximum=3, end=[3, 4, 5])
 
 
