@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from llm_energy.power.meter import Meter
+from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.rapl import POWERCAP, RaplMeter
 
 
@@ -11,5 +12,5 @@ def open_meters(*, cpu_model: str, powercap: Path = POWERCAP) -> tuple[Meter, ..
 
     A sensor that is there but may not be read is a meter: its readings carry the reason.
     """
-    rapl = RaplMeter.open(powercap, cpu_model=cpu_model)
-    return () if rapl is None else (rapl,)
+    found = (NvmlMeter.open(), RaplMeter.open(powercap, cpu_model=cpu_model))
+    return tuple(meter for meter in found if meter is not None)

@@ -36,7 +36,7 @@ def integrate(
 
     A sample is required on or outside of each edge. Gaps beyond `gap_limit_s` can hide at most
     their length × (maximum − minimum of the power seen); above `GAP_BOUND` of the integral that is
-    `sampling_gap`.
+    `sampling_gap`. No device draws nothing: 0 J is a broken sensor, `no_power`.
     """
     if reason := power.uncovered(start_s, end_s):
         return Amount(reason=reason)
@@ -47,6 +47,8 @@ def integrate(
         (later - earlier) * (a + b) / 2
         for (earlier, later), (a, b) in zip(pairwise(times), pairwise(values), strict=True)
     )
+    if joules <= 0.0:
+        return Amount(reason="no_power")
     period_s = sampling_period_s(power.times_s) or 0.0
     limit_s = gap_limit_s(period_s, update_period_s)
     missing_s = math.fsum(
@@ -54,8 +56,7 @@ def integrate(
         for earlier, later in pairwise(power.around(start_s, end_s).times_s)
         if later - earlier > limit_s
     )
-    hidden = missing_s * (max(values) - min(values))
-    bound = hidden / joules if joules > 0 else math.inf if missing_s else 0.0
+    bound = missing_s * (max(values) - min(values)) / joules
     if bound > GAP_BOUND:
         return Amount(reason="sampling_gap", gap_bound=bound)
     lag_s = max(period_s, update_period_s or 0.0)

@@ -14,8 +14,10 @@ MEANINGS = {
     "mig_enabled": "The GPU is split by MIG: its sensors see the whole board, so the energy of an "
     "instance is not known. Remedy: measure with MIG off.",
     "gpu_not_metered": "A GPU of this measurement has no power sensor that can be read.",
-    "device_ambiguous": "Several devices of one scope are there and none was named.",
     "no_window": "There is no window: the measurement ended before it.",
+    "no_load": "There is no time span of loading.",
+    "no_idle": "There is no idle time span.",
+    "no_warmup": "There is no warm-up.",
     "no_samples": "The sensor gave no value at all.",
     "no_sample_before": "No sample lies before the start of the interval.",
     "no_sample_after": "No sample lies after the end of the interval.",
@@ -23,9 +25,9 @@ MEANINGS = {
     "the limit.",
     "counter_reset": "The energy counter went backwards inside the interval.",
     "counter_stuck": "The energy counter did not move during the interval.",
+    "no_power": "The power sensor said 0 W all along, which no device draws.",
     "mean_power_below_idle": "Mean power of the window lies below the loaded idle: not possible.",
     "mean_power_above_limit": "Mean power of the window lies above the enforced limit: not "
     "possible.",
-    "too_few_samples": "Too few samples for a standard error.",
 }
 """Code -> what a reader must know, with the remedy where there is one."""

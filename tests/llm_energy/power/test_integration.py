@@ -73,6 +73,11 @@ def test_no_sample_at_all():
     assert integrate(Samples((), ()), 0.0, 1.0, update_period_s=None).reason == "no_samples"
 
 
+def test_a_sensor_that_says_0_w_is_broken_not_free():
+    power = samples(constant(0.0), start=0.0, end=3.0, rate=10.0)
+    assert integrate(power, 1.0, 2.0, update_period_s=None) == Amount(reason="no_power")
+
+
 def without(power, start_s, end_s):
     kept = [
         (t, v) for t, v in zip(power.times_s, power.values, strict=True) if not start_s < t < end_s

@@ -1,0 +1,237 @@
+/* The exported interface: each function takes the lock, looks for a fault, and answers. */
+#include "simulator.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6,
+    INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9,
+};
+enum { FIELD_ENERGY = 83, FIELD_AVERAGE = 185, FIELD_INSTANT = 186 };
+enum { TYPE_UNSIGNED = 1, TYPE_UNSIGNED_LONG_LONG = 3 };
+
+typedef Gpu *Device;
+typedef union { double d; unsigned u; unsigned long ul; unsigned long long ull; } Value;
+typedef struct {
+    uint32_t field, scope;
+    int64_t timestamp, latency_us;
+    int type, result;
+    Value value;
+} FieldValue;
+typedef struct { unsigned gpu, memory; } Utilization;
+typedef struct { unsigned long long total, free, used; } Memory;
+typedef struct { unsigned pid; unsigned long long memory; unsigned instance, compute; } ProcessInfo;
+typedef struct { unsigned version; int sensor; int celsius; } Temperature;
+
+static Scenario scenario;
+static int users;
+static double initialised_at;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static double now_s(void) { return monotonic_s() - scenario.epoch; }
+
+/* What the library as a whole would answer now. */
+static int state_at(double at) {
+    if (!users) return UNINITIALIZED;
+    if (at >= scenario.reload_from && at < scenario.reload_to) return DRIVER_NOT_LOADED;
+    if (at >= scenario.reload_to && initialised_at < scenario.reload_to) return UNINITIALIZED;
+    return SUCCESS;
+}
+
+static int fault_at(const Gpu *gpu, const char *target, double at) {
+    int state = state_at(at);
+    if (state != SUCCESS) return state;
+    for (int i = 0; i < gpu->fault_count; i++) {
+        const Fault *fault = &gpu->faults[i];
+        int meant = !strcmp(fault->target, "all") || !strcmp(fault->target, target);
+        if (meant && at >= fault->from && at < fault->to) return fault->code;
+    }
+    return SUCCESS;
+}
+
+/* A function that fills `*out` with `expression`, in which `gpu` and `at` are known. */
+#define QUERY(function, type, target, expression)                         \
+    int function(Device gpu, type *out) {                                 \
+        pthread_mutex_lock(&lock);                                        \
+        double at = now_s();                                              \
+        int result = fault_at(gpu, target, at);                           \
+        if (result == SUCCESS) {                                          \
+            read_load(gpu, scenario.epoch);                               \
+            *out = (expression);                                          \
+        }                                                                 \
+        pthread_mutex_unlock(&lock);                                      \
+        return result;                                                    \
+    }
+
+static double counted_since(double at) { return at >= scenario.reload_to ? scenario.reload_to : 0; }
+
+static unsigned long long reasons(const Gpu *gpu, double at) {
+    double watts = true_watts(gpu, at);
+    return (watts >= gpu->throttle_watts ? 0x4 : 0) | (is_busy(gpu, at) ? 0 : 0x1);
+}
+
+QUERY(nvmlDeviceGetTotalEnergyConsumption, unsigned long long, "counter",
+      counter_mj(gpu, at, counted_since(at)))
+QUERY(nvmlDeviceGetPowerUsage, unsigned, "usage",
+      (unsigned)lround(1e3 * (strcmp(gpu->usage, "instant") ? average_watts(gpu, at)
+                                                           : instant_watts(gpu, at))))
+QUERY(nvmlDeviceGetEnforcedPowerLimit, unsigned, "limit", (unsigned)(1e3 * gpu->limit_watts))
+QUERY(nvmlDeviceGetPerformanceState, unsigned, "pstate", is_busy(gpu, at) ? 0 : 8)
+QUERY(nvmlDeviceGetCurrentClocksEventReasons, unsigned long long, "reasons", reasons(gpu, at))
+QUERY(nvmlDeviceGetArchitecture, unsigned, "architecture", gpu->architecture)
+QUERY(nvmlDeviceGetPersistenceMode, unsigned, "persistence", 1)
+QUERY(nvmlDeviceGetUtilizationRates, Utilization, "utilisation",
+      ((Utilization){is_busy(gpu, at) ? 100 : 0, 0}))
+QUERY(nvmlDeviceGetMemoryInfo, Memory, "memory", ((Memory){80ull << 30, 64ull << 30, 16ull << 30}))
+
+static int pair(Device gpu, const char *target, unsigned value, unsigned *current,
+                unsigned *pending) {
+    int result = fault_at(gpu, target, now_s());
+    *current = *pending = value;
+    return result;
+}
+
+int nvmlDeviceGetMigMode(Device gpu, unsigned *current, unsigned *pending) {
+    return pair(gpu, "mig", gpu->mig, current, pending);
+}
+
+int nvmlDeviceGetEccMode(Device gpu, unsigned *current, unsigned *pending) {
+    return pair(gpu, "ecc", 1, current, pending);
+}
+
+int nvmlDeviceGetTemperatureV(Device gpu, Temperature *out) {
+    pthread_mutex_lock(&lock);
+    double at = now_s();
+    int result = fault_at(gpu, "temperature", at);
+    read_load(gpu, scenario.epoch);
+    if (result == SUCCESS) out->celsius = (int)lround(celsius(gpu, at));
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+int nvmlDeviceGetTemperature(Device gpu, int sensor, unsigned *out) {
+    Temperature temperature = {0, sensor, 0};
+    int result = nvmlDeviceGetTemperatureV(gpu, &temperature);
+    *out = (unsigned)temperature.celsius;
+    return result;
+}
+
+int nvmlDeviceGetMaxClockInfo(Device gpu, int clock, unsigned *out) {
+    *out = clock == 2 ? gpu->memory_mhz : gpu->load_mhz;
+    return fault_at(gpu, "clocks", now_s());
+}
+
+int nvmlDeviceGetClockInfo(Device gpu, int clock, unsigned *out) {
+    pthread_mutex_lock(&lock);
+    double at = now_s();
+    int result = fault_at(gpu, "clocks", at);
+    read_load(gpu, scenario.epoch);
+    *out = clock == 2 ? gpu->memory_mhz : is_busy(gpu, at) ? gpu->load_mhz : gpu->idle_mhz;
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+int nvmlDeviceGetFieldValues(Device gpu, int count, FieldValue *values) {
+    pthread_mutex_lock(&lock);
+    double at = now_s();
+    int result = fault_at(gpu, "fields", at);
+    read_load(gpu, scenario.epoch);
+    for (int i = 0; result == SUCCESS && i < count; i++) {
+        FieldValue *v = &values[i];
+        const char *target = v->field == FIELD_INSTANT ? "instant"
+            : v->field == FIELD_AVERAGE ? "average" : v->field == FIELD_ENERGY ? "counter" : NULL;
+        v->result = target ? fault_at(gpu, target, at) : NOT_SUPPORTED;
+        v->type = TYPE_UNSIGNED;
+        if (v->result != SUCCESS) continue;
+        if (v->field == FIELD_ENERGY) {
+            v->type = TYPE_UNSIGNED_LONG_LONG;
+            v->value.ull = counter_mj(gpu, at, counted_since(at));
+        } else if (v->field == FIELD_INSTANT) {
+            v->value.u = (unsigned)lround(1e3 * instant_watts(gpu, at));
+        } else {
+            v->value.u = (unsigned)lround(1e3 * average_watts(gpu, at));
+        }
+    }
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+int nvmlDeviceGetComputeRunningProcesses_v3(Device gpu, unsigned *count, ProcessInfo *out) {
+    double at = now_s();
+    int result = fault_at(gpu, "processes", at), found = 0;
+    if (result != SUCCESS) return result;
+    for (int i = 0; i < gpu->process_count; i++) {
+        if (at < gpu->processes[i].from || at >= gpu->processes[i].to) continue;
+        if (out && found < (int)*count)
+            out[found] = (ProcessInfo){gpu->processes[i].pid, 1ull << 30, -1, -1};
+        found++;
+    }
+    result = found > (int)*count ? INSUFFICIENT_SIZE : SUCCESS;
+    *count = found;
+    return result;
+}
+
+int nvmlInitWithFlags(unsigned flags) {
+    (void)flags;
+    pthread_mutex_lock(&lock);
+    int result = SUCCESS;
+    if (!users) {
+        free_scenario(&scenario);
+        if (read_scenario(getenv("NVML_SIMULATOR_SCENARIO"), &scenario)) result = DRIVER_NOT_LOADED;
+    }
+    double at = now_s();
+    if (at >= scenario.reload_from && at < scenario.reload_to) result = DRIVER_NOT_LOADED;
+    if (result == SUCCESS) {
+        users++;
+        initialised_at = at;
+    }
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+int nvmlInit_v2(void) { return nvmlInitWithFlags(0); }
+
+int nvmlShutdown(void) {
+    if (!users) return UNINITIALIZED;
+    users--;
+    return SUCCESS;
+}
+
+const char *nvmlErrorString(int result) { (void)result; return "simulated error"; }
+
+static int text(const char *from, char *to, unsigned size) {
+    return snprintf(to, size, "%s", from) < (int)size ? SUCCESS : INSUFFICIENT_SIZE;
+}
+
+int nvmlSystemGetDriverVersion(char *out, unsigned size) {
+    return users ? text(scenario.driver, out, size) : UNINITIALIZED;
+}
+
+int nvmlDeviceGetCount_v2(unsigned *out) {
+    *out = scenario.gpu_count;
+    return state_at(now_s());
+}
+
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, Device *out) {
+    if (index >= (unsigned)scenario.gpu_count) return INVALID_ARGUMENT;
+    *out = &scenario.gpus[index];
+    return fault_at(*out, "handle", now_s());
+}
+
+int nvmlDeviceGetUUID(Device gpu, char *out, unsigned size) {
+    int result = fault_at(gpu, "uuid", now_s());
+    return result == SUCCESS ? text(gpu->uuid, out, size) : result;
+}
+
+int nvmlDeviceGetName(Device gpu, char *out, unsigned size) {
+    int result = fault_at(gpu, "name", now_s());
+    return result == SUCCESS ? text(gpu->name, out, size) : result;
+}
+
+int nvmlDeviceGetCurrentClocksThrottleReasons(Device gpu, unsigned long long *out) {
+    return nvmlDeviceGetCurrentClocksEventReasons(gpu, out);
+}

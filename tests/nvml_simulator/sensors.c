@@ -1,0 +1,116 @@
+/* The truth of a scenario, and what its sensors make of it. */
+#include "simulator.h"
+
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+double monotonic_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec + now.tv_nsec * 1e-9;
+}
+
+/* The last knot at or before `at`, or -1. */
+static int knot_before(const Gpu *gpu, double at) {
+    int low = 0, high = gpu->knot_count;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (gpu->knots[middle].at <= at) low = middle + 1;
+        else high = middle;
+    }
+    return low - 1;
+}
+
+static double watts_at_knots(const Gpu *gpu, double at) {
+    int n = knot_before(gpu, at);
+    if (n < 0) return gpu->knots[0].watts;
+    if (n == gpu->knot_count - 1) return gpu->knots[n].watts;
+    Knot a = gpu->knots[n], b = gpu->knots[n + 1];
+    return a.watts + (b.watts - a.watts) * (at - a.at) / (b.at - a.at);
+}
+
+static double joules_at_knots(const Gpu *gpu, double at) {
+    int n = knot_before(gpu, at);
+    if (n < 0) return (at - gpu->knots[0].at) * gpu->knots[0].watts;
+    return gpu->area[n] + (at - gpu->knots[n].at) * (gpu->knots[n].watts + watts_at_knots(gpu, at)) / 2;
+}
+
+static double loaded_joules(const Gpu *gpu, double at) {
+    if (gpu->period == 0) return joules_at_knots(gpu, at);
+    double turns = floor(at / gpu->period);
+    return turns * joules_at_knots(gpu, gpu->period)
+        + joules_at_knots(gpu, at - turns * gpu->period);
+}
+
+static double loaded_watts(const Gpu *gpu, double at) {
+    return watts_at_knots(gpu, gpu->period == 0 ? at : at - floor(at / gpu->period) * gpu->period);
+}
+
+static double level_at(const Gpu *gpu, double at) {
+    double level = gpu->load_file[0] ? 0 : 1;
+    for (int i = 0; i < gpu->event_count && gpu->events[i].at <= at; i++)
+        level = gpu->events[i].level;
+    return level;
+}
+
+double true_watts(const Gpu *gpu, double at) {
+    double level = level_at(gpu, at);
+    return level * loaded_watts(gpu, at) + (1 - level) * gpu->idle_watts;
+}
+
+/* Joules from the epoch on, negative before it. */
+double true_joules(const Gpu *gpu, double until) {
+    double level = gpu->load_file[0] ? 0 : 1, from = fmin(0, until), total = 0;
+    for (int i = 0; i <= gpu->event_count; i++) {
+        double to = i < gpu->event_count ? fmin(gpu->events[i].at, until) : until;
+        if (to > from) {
+            total += level * (loaded_joules(gpu, to) - loaded_joules(gpu, from))
+                + (1 - level) * gpu->idle_watts * (to - from);
+            from = to;
+        }
+        if (i < gpu->event_count) level = gpu->events[i].level;
+    }
+    return total;
+}
+
+static double mean_watts(const Gpu *gpu, double from, double to) {
+    return (true_joules(gpu, to) - true_joules(gpu, from)) / (to - from);
+}
+
+double average_watts(const Gpu *gpu, double at) {
+    double update = floor(at / gpu->sensor_period) * gpu->sensor_period;
+    return mean_watts(gpu, update - 1, update);
+}
+
+double instant_watts(const Gpu *gpu, double at) {
+    if (!strcmp(gpu->sensor, "average")) return average_watts(gpu, at);
+    if (!strcmp(gpu->sensor, "ideal")) return true_watts(gpu, at);
+    /* It looks at the first `width` of each period and says so when that is over. */
+    double look = floor((at - gpu->sensor_width) / gpu->sensor_period) * gpu->sensor_period;
+    return mean_watts(gpu, look, look + gpu->sensor_width);
+}
+
+uint64_t counter_mj(const Gpu *gpu, double at, double since) {
+    double update = gpu->counter_update > 0 ? floor(at / gpu->counter_update) * gpu->counter_update
+                                            : at;
+    double joules = true_joules(gpu, update) - true_joules(gpu, since);
+    return (since > 0 ? 0 : gpu->counter_start_mj)
+        + (uint64_t)(joules > 0 ? 1e3 * gpu->counter_gain * joules : 0);
+}
+
+/* First-order towards ambient + resistance × power, in steps that are exact for steady power. */
+double celsius(Gpu *gpu, double at) {
+    const double step = 0.1;
+    while (gpu->celsius_at + step <= at) {
+        double watts = mean_watts(gpu, gpu->celsius_at, gpu->celsius_at + step);
+        double target = gpu->ambient_celsius + gpu->celsius_per_watt * watts;
+        gpu->celsius += (target - gpu->celsius) * (1 - exp(-step / gpu->thermal_s));
+        gpu->celsius_at += step;
+    }
+    return gpu->celsius;
+}
+
+int is_busy(const Gpu *gpu, double at) {
+    return true_watts(gpu, at) > 1.1 * gpu->idle_watts;
+}

@@ -1,0 +1,75 @@
+/* A stand-in for NVIDIA's management library, for machines without a GPU.
+ *
+ * It exports the binary interface of libnvidia-ml.so.1 and answers from a scenario: a text file
+ * named by the environment variable NVML_SIMULATOR_SCENARIO and read at every initialisation.
+ * `scenario.py` writes that file and knows the same truth. All times in a scenario are seconds
+ * since its epoch, a moment on CLOCK_MONOTONIC.
+ */
+#ifndef SIMULATOR_H
+#define SIMULATOR_H
+
+#include <stdint.h>
+
+enum { MAX_GPUS = 16, MAX_FAULTS = 32, MAX_PROCESSES = 16, TEXT = 96 };
+
+typedef struct { double at, watts; } Knot;
+typedef struct { double at, level; } Event;
+typedef struct { char target[16]; int code; double from, to; } Fault;
+typedef struct { unsigned pid; double from, to; } Process;
+
+typedef struct {
+    char uuid[TEXT], name[TEXT];
+    double idle_watts, limit_watts;
+
+    /* Power under load: linear between knots, again and again every `period` if that is not 0. */
+    Knot *knots;
+    double *area; /* joules from the first knot to each knot */
+    int knot_count;
+    double period;
+
+    /* How the load goes: levels from 0 (idle) to 1, written by whoever works; none is always 1. */
+    char load_file[256];
+    Event *events;
+    int event_count;
+    long load_file_size;
+
+    char sensor[TEXT]; /* ideal, window, average */
+    double sensor_period, sensor_width;
+    char usage[TEXT]; /* what nvmlDeviceGetPowerUsage says: instant or average */
+    double counter_gain, counter_update;
+    uint64_t counter_start_mj;
+
+    double ambient_celsius, celsius_per_watt, thermal_s;
+    double celsius, celsius_at;
+    unsigned idle_mhz, load_mhz, memory_mhz, mig, architecture;
+    double throttle_watts;
+
+    Fault faults[MAX_FAULTS];
+    int fault_count;
+    Process processes[MAX_PROCESSES];
+    int process_count;
+} Gpu;
+
+typedef struct {
+    char driver[TEXT];
+    double epoch, reload_from, reload_to;
+    Gpu gpus[MAX_GPUS];
+    int gpu_count;
+} Scenario;
+
+/* scenario.c: 0 when read, otherwise it has said on stderr what is wrong */
+int read_scenario(const char *path, Scenario *scenario);
+void free_scenario(Scenario *scenario);
+void read_load(Gpu *gpu, double epoch);
+
+/* sensors.c: all times in seconds since the epoch */
+double monotonic_s(void);
+double true_watts(const Gpu *gpu, double at);
+double true_joules(const Gpu *gpu, double until);
+double instant_watts(const Gpu *gpu, double at);
+double average_watts(const Gpu *gpu, double at);
+uint64_t counter_mj(const Gpu *gpu, double at, double since);
+double celsius(Gpu *gpu, double at);
+int is_busy(const Gpu *gpu, double at);
+
+#endif
