@@ -19,6 +19,11 @@ if not workflow.overwrite_configfiles:
 CONFIG_FILES = [
     Path(path) for path in workflow.overwrite_configfiles or workflow.configfiles
 ]
+# On the command line Snakemake takes only True and False for truth values; YAML has more.
+for key in ("remeasure", "new_device"):
+    if str(config.get(key)).lower() in ("true", "false"):
+        config[key] = str(config[key]).lower() == "true"
+
 LOCK_FILE = Path(workflow.basedir) / "config" / "models.lock.yaml"
 
 try:

@@ -40,3 +40,10 @@ rule measure:
         spec="{spec}",
     script:
         "../scripts/measure.py"
+
+
+rule measurements:
+    """All measurements of the campaign, without tables and report."""
+    input:
+        MEASUREMENTS,
+    localrule: True

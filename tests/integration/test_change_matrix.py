@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.workflow import CAMPAIGN, Tree
+from tests.integration.workflow import CAMPAIGN, Tree, finished
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +21,7 @@ def changed(**changes):
 
 
 def test_the_first_run_measures_everything_in_the_planned_order(fresh):
-    assert fresh.measured() == fresh.plan()
+    assert finished(fresh.run(check=True).stdout) == fresh.plan()
     assert len(fresh.results()) == 4
     assert (fresh.folder / "results/nap/report.html").exists()
 
@@ -34,11 +34,11 @@ def test_nothing_changed_means_nothing_to_do(measured):
 def test_a_clone_that_ships_its_results_measures_nothing(measured, tmp_path):
     """No metadata, no cache, and the equal time stamps of an unpacked archive."""
     clone = Tree.create(tmp_path / "clone")
-    shutil.copytree(measured.folder / "results", clone.folder / "results")
+    shutil.copytree(measured.folder / "results", clone.folder / "results", dirs_exist_ok=True)
     for path in clone.folder.rglob("*"):
         os.utime(path, (1.7e9, 1.7e9))
     assert clone.planned() == 0
-    assert clone.measured() == []
+    assert finished(clone.run(check=True).stdout) == []
     assert clone.runs() == []
 
 
@@ -84,7 +84,7 @@ def test_a_changed_experiment_is_measured_again_and_changed_back_it_counts_again
 
 def test_a_dropped_experiment_measures_nothing_and_keeps_its_results(measured):
     measured.write_campaign(changed(experiments={"nap": {"axes": {"batch_size": [1]}}}))
-    assert measured.measured() == []
+    assert finished(measured.run(check=True).stdout) == []
     assert len(measured.results()) == 4
     report = (measured.folder / "results/nap/summary/experiments.csv").read_text()
     assert "nap_batch1" in report
@@ -96,7 +96,7 @@ def test_two_values_that_swap_places_are_seen(measured):
     swapped["defaults"]["sampling"] = {"top_k": 3, "seed": 7}
     measured.write_campaign(swapped)
     assert measured.planned() == 4
-    measured.run(check=True)
+    measured.measured()
     swapped["defaults"]["sampling"] = {"top_k": 7, "seed": 3}
     measured.write_campaign(swapped)
     assert measured.planned() == 4
@@ -139,7 +139,7 @@ def test_a_comment_in_a_file_measures_nothing(measured, file):
 def test_a_changed_pin_measures_its_backend_again_and_no_other(tmp_path):
     tree = Tree.create(tmp_path / "tree", two_backends())
     tree.add_backend("doze")
-    tree.run(check=True)
+    tree.measured()
     pins = tree.folder / "envs" / "doze" / "requirements.txt"
     pins.write_text(pins.read_text() + "# pinned anew\n")
     assert tree.planned() == 0  # a comment pins nothing

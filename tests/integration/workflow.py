@@ -1,5 +1,6 @@
 """A checkout of the workflow in a temporary folder, driven through the real command."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -120,12 +121,13 @@ class Tree:
 
     def campaign(self) -> Campaign:
         """What the tree's campaign file says now."""
-        return load_campaign(
-            yaml.safe_load(self.config.read_text()),
-            files=[self.config],
-            root=self.folder,
-            lock=self.folder / "config" / "models.lock.yaml",
-        )
+        with contextlib.chdir(self.folder):
+            return load_campaign(
+                yaml.safe_load(self.config.read_text()),
+                files=[self.config],
+                root=self.folder,
+                lock=self.folder / "config" / "models.lock.yaml",
+            )
 
     def plan(self) -> list[tuple[str, int]]:
         """(experiment, cycle) of all measurements in their planned order."""
@@ -138,8 +140,8 @@ class Tree:
         return int(found[1]) if found else 0
 
     def measured(self, *arguments: str) -> list[tuple[str, int]]:
-        """Run the workflow; the (experiment, cycle) that were measured, in their order."""
-        return finished(self.run(*arguments, check=True).stdout)
+        """Measure without reporting; the (experiment, cycle) measured, in their order."""
+        return finished(self.run("measurements", *arguments, check=True).stdout)
 
     def results(self, campaign: str = "nap") -> list[Path]:
         return sorted((self.folder / "results" / campaign / "measurements").rglob("*.json"))
