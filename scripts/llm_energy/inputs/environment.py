@@ -1,6 +1,7 @@
 """Environments that engines run in: made from pinned requirements, or the user's own."""
 
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -14,6 +15,11 @@ from llm_energy.inputs.errors import InputError
 from llm_energy.inputs.oneshot import ask_worker
 from llm_energy.inputs.pip import run_pip
 from llm_energy.results import sha256_of, write_atomically
+
+LIST_PACKAGES = (
+    "import json, importlib.metadata as m; "
+    "print(json.dumps({d.metadata['Name']: d.version for d in m.distributions()}))"
+)
 
 INSTALLED = "installed"
 """File in a virtual environment that says what it was installed from; written last."""
@@ -64,7 +70,27 @@ def describe(interpreter: Path, backend: str, *, log: Path) -> dict[str, Any]:
     if not interpreter.is_file():
         raise InputError(f"{interpreter}: no such interpreter; correct backends.{backend}")
     answer = ask_worker(interpreter, {"op": "describe", "backend": backend}, log=log)
-    return {key: answer[key] for key in ("python_version", "engine_version", "packages")}
+    return {
+        "python_version": answer["python_version"],
+        "engine_version": answer["engine_version"],
+        "packages": installed_packages(interpreter),
+    }
+
+
+def installed_packages(interpreter: Path) -> dict[str, str]:
+    """Version of each package of an environment, without starting its engine (0.1 s).
+
+    Raises:
+        InputError: it is no working Python interpreter.
+    """
+    try:
+        listed = subprocess.run(
+            [str(interpreter), "-c", LIST_PACKAGES], capture_output=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputError(f"{interpreter}: not a Python interpreter that works") from error
+    packages: dict[str, str] = json.loads(listed.stdout)
+    return packages
 
 
 def install(requirements: Path, venv: Path, *, log: Path) -> Path:

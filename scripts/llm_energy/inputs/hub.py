@@ -26,6 +26,9 @@ from llm_energy.inputs.weights import files_needed
 LICENCES = "https://huggingface.co"
 """Where a person accepts the licence of a gated model, whatever mirror the files come from."""
 
+LISTING = "listing.json"
+"""What the hub lists at the commit, kept beside the files."""
+
 
 @dataclass(frozen=True)
 class HubFile:
@@ -64,7 +67,7 @@ def download(
     what = f"hub:{repository}"
     folder = target / FILES
     with told_plainly(repository, commit):
-        listing = kept_listing(repository, commit, kept=target / "listing.json")
+        listing = kept_listing(repository, commit, kept=target / LISTING)
         wanted = files_needed(list(listing), patterns=patterns, what=what)
         check_room(folder, sum(listing[name].size for name in wanted), what=what)
         snapshot_download(

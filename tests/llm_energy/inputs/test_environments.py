@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from interpreters import interpreter
 from packages import build_wheel, requirement
 
 from llm_energy.inputs.environment import (
     check_packages,
     describe,
     install,
+    installed_packages,
     keep_package_list,
     package_lines,
     packages_sha256,
@@ -115,6 +117,29 @@ def test_requirements_without_hashes_are_refused(
 def test_an_interpreter_that_is_not_there_is_told_with_its_key(tmp_path: Path, log: Path) -> None:
     with pytest.raises(InputError, match=r"bin/python: no such interpreter; correct backends\.toy"):
         describe(tmp_path / "bin" / "python", "toy", log=log)
+
+
+def test_an_environment_is_described_by_its_worker_and_its_packages(
+    tmp_path: Path, log: Path
+) -> None:
+    python = interpreter(tmp_path, packages={"engine": "1.0"})
+    assert describe(python, "toy", log=log) == {
+        "python_version": "3.11.7",
+        "engine_version": "1.0",
+        "packages": {"engine": "1.0"},
+    }
+
+
+def test_packages_are_listed_without_starting_the_engine(
+    tmp_path: Path, requirements: Requirements, log: Path
+) -> None:
+    python = install(requirements(engine="1.0", helper="2.5"), tmp_path / "venv", log=log)
+    assert installed_packages(python) == {"engine": "1.0", "helper": "2.5"}
+
+
+def test_an_interpreter_that_does_not_work_is_refused() -> None:
+    with pytest.raises(InputError, match="/bin/false: not a Python interpreter that works"):
+        installed_packages(Path("/bin/false"))
 
 
 def test_packages_that_are_not_the_pinned_ones_are_refused(tmp_path: Path) -> None:

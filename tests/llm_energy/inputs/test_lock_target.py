@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hub_server import HubServer, Repository
+from interpreters import interpreter
 from make_campaigns import BASE, SHA, load, make_checkout
 from packages import build_wheel
 from pydantic import TypeAdapter
@@ -105,10 +106,7 @@ def test_a_local_file_that_changed_is_locked_anew_and_told(tmp_path: Path, log: 
 
 
 def test_an_interpreter_is_locked_by_its_packages(root: Path, tmp_path: Path, log: Path) -> None:
-    python = tmp_path / "python"
-    described = '{"engine_version": "1", "python_version": "3", "packages": {"Engine_X": "1.0"}}'
-    python.write_text(f"#!/bin/sh\necho '{described}'\n")
-    python.chmod(0o755)
+    python = interpreter(tmp_path, packages={"Engine_X": "1.0"})
     own = {"toy": {"environment": {"python": str(python)}}, "boxy": {}}
     plan = to_pin(load(root, {**BASE, "backends": own}, allow_unpinned=True))
     write_lock(root / "lock.yaml", lock(plan, log))
