@@ -3,24 +3,26 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from llm_energy.flags import MEANINGS
+from llm_energy import flags
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
+from llm_energy.power import flags as power_flags
+from llm_energy.power import reasons
 from llm_energy.results import Result, ResultError, read_result, sha256_of
 from llm_energy.stats.comparisons import paired_ratio
 from llm_energy.stats.drift import drift_over_positions
 from llm_energy.stats.experiments import experiments_table
 from llm_energy.summary import (
+    CodeUse,
     Comparison,
     Design,
     Event,
     Facts,
     Failure,
-    FlagUse,
     Gap,
     RunDrift,
     Summary,
@@ -62,7 +64,8 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         side_file_gaps=list(_side_file_gaps(campaign_folder, results)),
         failures=_failures(campaign_folder),
         events=_events(campaign_folder),
-        flags=_flag_uses(results),
+        flags=_flags(results),
+        energy_reasons=_energy_reasons(results),
         warmups=_warmups(results),
         drift=_drift(results),
         comparisons=list(_comparisons(measurements, design.reference)),
@@ -133,18 +136,31 @@ def _events(campaign_folder: Path) -> list[Event]:
     return found
 
 
-def _flag_uses(results: Iterable[Result]) -> list[FlagUse]:
-    flags = [flag for result in results for flag in result.flags]
-    counts = Counter(flag.code for flag in flags)
+def _uses(said: Sequence[tuple[str, str]], meanings: Mapping[str, str]) -> list[CodeUse]:
+    """Count the codes in (code, detail) pairs, one for each measurement that carries one."""
+    counts, first = Counter(code for code, _ in said), dict(reversed(said))
     return [
-        FlagUse(
+        CodeUse(
             code=code,
-            meaning=MEANINGS.get(code, ""),
+            meaning=meanings.get(code, ""),
             measurements=counts[code],
-            example=next(flag.message for flag in flags if flag.code == code),
+            example=first[code],
         )
         for code in sorted(counts)
     ]
+
+
+def _flags(results: Iterable[Result]) -> list[CodeUse]:
+    """A measurement counts once for a flag, however many of its devices raised it."""
+    once = [{flag.code: flag.message for flag in reversed(r.flags)} for r in results]
+    said = [pair for flags_of_one in once for pair in flags_of_one.items()]
+    return _uses(said, flags.MEANINGS | power_flags.MEANINGS)
+
+
+def _energy_reasons(results: Iterable[Result]) -> list[CodeUse]:
+    completed = [r.energy for r in results if r.status == "completed"]
+    said = [(e.reason, "") for e in completed if e.energy_joules is None and e.reason]
+    return _uses(said, reasons.MEANINGS)
 
 
 def _warmups(results: Iterable[Result]) -> list[WarmupTrace]:

@@ -18,8 +18,9 @@ class Metric:
     """For people; `unit` where empty."""
     shown_factor: float = 1.0
     """Shown value = value × factor."""
-    carries_gain: bool = False
-    """Scales with the gain of the power sensor, so that total uncertainty includes it."""
+    sensor: Literal["gross", "net"] | None = None
+    """Whether the power sensor's gain and offset (`gross`) or its gain alone (`net`, above a
+    baseline read by the same sensor) are part of its total uncertainty."""
 
     @property
     def display_unit(self) -> str:
@@ -31,7 +32,7 @@ def _latency(column: str, title: str) -> Metric:
 
 
 def _energy(column: str, title: str, unit: str, *, higher_is_better: bool = False) -> Metric:
-    return Metric(column, title, "energy", unit, higher_is_better, carries_gain=True)
+    return Metric(column, title, "energy", unit, higher_is_better, sensor="gross")
 
 
 THROUGHPUT = Metric("output_tokens_per_second", "Throughput", "speed", "tokens/s", True)
@@ -49,7 +50,14 @@ TOKENS_PER_JOULE = _energy(
     "output_tokens_per_joule", "Output tokens per joule", "tokens/J", higher_is_better=True
 )
 MEAN_POWER = _energy("mean_power_watts", "Mean power", "W")
-NET_ENERGY = _energy("energy_above_loaded_idle_joules", "Energy above loaded idle", "J")
+NET_ENERGY = Metric(
+    "energy_above_loaded_idle_joules",
+    "Energy above loaded idle",
+    "energy",
+    "J",
+    False,
+    sensor="net",
+)
 
 METRICS = (
     THROUGHPUT,

@@ -41,11 +41,14 @@ class Failure(Model):
     message: str
 
 
-class FlagUse(Model):
+class CodeUse(Model):
+    """A flag or a reason code, and how many measurements carry it."""
+
     code: str
     meaning: str
     measurements: int
     example: str
+    """What the first of them said; may be empty."""
 
 
 class WarmupTrace(Model):
@@ -99,7 +102,9 @@ class Facts(Model):
     side_file_gaps: list[Gap]
     failures: list[Failure]
     events: list[Event]
-    flags: list[FlagUse]
+    flags: list[CodeUse]
+    energy_reasons: list[CodeUse]
+    """Why completed measurements have no energy."""
     warmups: list[WarmupTrace]
     drift: RunDrift | None
     """None where it is not testable: no experiment was measured often enough."""

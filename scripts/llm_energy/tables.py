@@ -77,6 +77,8 @@ COLUMNS = (
     Column("mean_power_watts", "energy.mean_power_watts"),
     Column("loaded_idle_power_watts", "energy.loaded_idle_power_watts"),
     Column("energy_above_loaded_idle_joules", "energy.energy_above_loaded_idle_joules"),
+    Column("above_loaded_idle_uncertainty_joules", "energy.above_loaded_idle_uncertainty_joules"),
+    Column("gpu_cpu_dram_joules", "energy.gpu_cpu_dram_joules"),
     Column("load_energy_joules", "energy.load_energy_joules"),
     Column("warmup_energy_joules", "energy.warmup_energy_joules"),
     Column("prompts_sha256", "prompts.sha256", "string"),
@@ -104,8 +106,8 @@ COLUMNS = (
     Column("message", "message", "string"),
 )
 """The fixed columns, in order. Behind them come `device_uuids` and `flags` (codes, joined by `;`),
-`gain_limit_relative`, and one column `setting.<key>` or `measurement.<key>` for each resolved
-setting and each number of the measuring protocol."""
+the limits of the power sensor, and one column `setting.<key>` or `measurement.<key>` for each
+resolved setting and each number of the measuring protocol."""
 
 SETTING = "setting."
 
@@ -119,7 +121,9 @@ def measurements_table(results: Sequence[Result]) -> pd.DataFrame:
     }
     fixed["device_uuids"] = _joined([r.environment.device_uuids for r in ordered])
     fixed["flags"] = _joined([[flag.code for flag in r.flags] for r in ordered])
-    fixed["gain_limit_relative"] = pd.Series([_gain_limit(r) for r in ordered], dtype="Float64")
+    gains, offsets = [_gain_limit(r) for r in ordered], [_offset_limit(r) for r in ordered]
+    fixed["sensor_gain_limit_relative"] = pd.Series(gains, dtype="Float64")
+    fixed["sensor_offset_limit_watts"] = pd.Series(offsets, dtype="Float64")
     free = [
         _prefixed(SETTING, r.settings.resolved)
         | _prefixed("measurement.", r.spec.get("measurement", {}))
@@ -156,6 +160,14 @@ def _gain_limit(result: Result) -> float | None:
     """The relative limit ±a of the sensor's gain, from its standard uncertainty a/√3 · energy."""
     energy, gain = result.energy.energy_joules, result.energy.uncertainty_budget_joules.get("gain")
     return gain / energy * math.sqrt(3) if energy and gain is not None else None
+
+
+def _offset_limit(result: Result) -> float | None:
+    """The limit ±b of the sensor's offset in W; its standard uncertainty is b/√3 · duration."""
+    offset = result.energy.uncertainty_budget_joules.get("offset")
+    if result.window is None or offset is None:
+        return None
+    return offset / result.window.duration_s * math.sqrt(3)
 
 
 def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

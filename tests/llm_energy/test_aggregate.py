@@ -6,7 +6,7 @@ import make_results
 import pytest
 
 from llm_energy.aggregate import aggregate
-from llm_energy.results import write_atomically, write_result
+from llm_energy.results import Flag, write_atomically, write_result
 from llm_energy.summary import Design, read_summary, write_summary
 
 EXPERIMENT = make_results.REFERENCE
@@ -108,6 +108,21 @@ class TestFacts:
         (use,) = summary_of(capped=[(EXPERIMENT, 1), (EXPERIMENT, 3)]).facts.flags
         assert (use.code, use.measurements) == ("warmup_capped", 2)
         assert use.meaning
+
+    def test_a_flag_of_two_devices_is_one_flagged_measurement(self, tmp_path):
+        flags = [Flag(code="contended", message=f"GPU-{number}: process 1") for number in (0, 1)]
+        result = make_results.make_result(flags=flags)
+        path = make_results.path_of(result)
+        write_result(tmp_path / path, result)
+        (use,) = aggregate(tmp_path, planned=[path], design=make_results.design()).facts.flags
+        assert (use.measurements, use.example) == (1, "GPU-0: process 1")
+        assert "Other processes" in use.meaning
+
+    def test_reasons_for_no_energy_are_counted_with_their_meaning(self, summary_of):
+        (reason,) = summary_of().facts.energy_reasons
+        assert (reason.code, reason.measurements) == ("no_meter", 12)
+        assert reason.meaning
+        assert summary_of(metered=True).facts.energy_reasons == []
 
     def test_warm_up_is_told_relative_to_the_window(self, summary_of):
         traces = summary_of().facts.warmups

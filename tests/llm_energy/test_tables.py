@@ -13,6 +13,7 @@ def test_every_fixed_column_finds_its_value_in_a_full_result():
     result = make_results.make_result(metered=True, power_limit_watts=400.0)
     row = measurements_table([result]).iloc[0]
     unknown = {"energy_reason", "power_drift_relative", "driver", "image_digest", "message"}
+    unknown |= {"above_loaded_idle_uncertainty_joules", "gpu_cpu_dram_joules"}
     assert {column.name for column in COLUMNS if pd.isna(row[column.name])} == unknown
     assert row["output_tokens_per_second"] == result.output_tokens_per_second
     assert row["time_to_first_token_p95_s"] == result.latency.time_to_first_token_s.p95
@@ -54,10 +55,13 @@ def test_flags_and_devices_are_joined():
     assert measurements_table([result])["flags"].tolist() == ["warmup_capped"]
 
 
-def test_the_limit_of_the_sensors_gain_is_recovered_from_its_standard_uncertainty():
+def test_the_limits_of_the_sensor_are_recovered_from_its_standard_uncertainties():
     table = measurements_table([make_results.make_result(metered=True)])
-    assert math.isclose(table["gain_limit_relative"][0], 0.05)
-    assert measurements_table([make_results.make_result()])["gain_limit_relative"].isna().all()
+    assert math.isclose(table["sensor_gain_limit_relative"][0], 0.05)
+    assert math.isclose(table["sensor_offset_limit_watts"][0], 5.0)
+    table = measurements_table([make_results.make_result()])
+    assert table["sensor_gain_limit_relative"].isna().all()
+    assert table["sensor_offset_limit_watts"].isna().all()
 
 
 def test_varying_settings_are_those_with_more_than_one_value():

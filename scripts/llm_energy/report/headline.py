@@ -87,15 +87,10 @@ def energy_notice(summary: Summary) -> str | None:
                 "about any device and must never be quoted."
             )
         return None
-    reasons = sorted(measured["energy_reason"].dropna().unique())
-    if reasons == ["no_meter"]:
-        return (
-            "No energy was measured: this machine has no energy meter that can be read. Speed and "
-            "latency were measured all the same, and lead this page."
-        )
-    if reasons:
-        return f"No energy was measured (reasons: {', '.join(reasons)}). Speed and latency lead."
-    return None
+    if measured.empty:
+        return None
+    why = [use.meaning or f"Reason code: {use.code}." for use in summary.facts.energy_reasons]
+    return " ".join(["No energy was measured; speed and latency lead.", *why])
 
 
 _PLAIN = str.maketrans(

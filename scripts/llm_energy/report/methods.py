@@ -139,11 +139,15 @@ def _energy(done: pd.DataFrame) -> str:
         f"Energy is gross energy of the window, scope {scope}, method {method}; "
         f"{len(metered)} of {len(done)} measurements have one."
     )
-    if metered["gain_limit_relative"].notna().any():
-        gain = number(100 * float(metered["gain_limit_relative"].mean()))
+    gain, offset = (
+        metered[name].mean() for name in ("sensor_gain_limit_relative", "sensor_offset_limit_watts")
+    )
+    if pd.notna(gain):
+        text += f" The sensor is taken as right within ±{100 * gain:.2g} % of what it reads"
+        text += f" and ±{offset:.2g} W" if offset > 0 else ""
         text += (
-            f" The gain of the sensor is taken as known within ±{gain} % (rectangular); it is "
-            "common to all cycles, so that it widens total intervals and not repeatability."
+            ", any value in between being as likely. That is common to all cycles: it widens total "
+            "intervals and not repeatability."
         )
     return text
 

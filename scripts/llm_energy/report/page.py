@@ -101,6 +101,7 @@ def _content(summary: Summary, figures: Sequence[Figure]) -> Mapping[str, Any]:
         "backends": sorted(table["setting.backend"].dropna().unique()) if len(table) else [],
         "key_figures": key_figures(summary),
         "energy_notice": energy_notice(summary),
+        "results_with_energy": bool(table["energy_joules"].notna().any()),
         "panels": [Panel(number, figure) for number, figure in enumerate(figures, start=1)],
         "results": results_table(summary),
         "settings": settings_table(summary),

@@ -1,13 +1,13 @@
 """The table of experiments: one row per group and metric, summarised over cycles."""
 
-from statistics import fmean
+import math
 from typing import Any
 
 import pandas as pd
 
 from llm_energy.metrics import METRICS, Metric
-from llm_energy.stats.cycles import CycleSummary, summarise
-from llm_energy.stats.intervals import Interval, TotalUncertainty, total_uncertainty
+from llm_energy.stats.cycles import summarise
+from llm_energy.stats.intervals import Interval, total_uncertainty
 
 GROUP = ("experiment", "spec_hash", "device_model", "power_limit_watts")
 """What is never averaged across."""
@@ -39,7 +39,7 @@ def experiments_table(measurements: pd.DataFrame) -> pd.DataFrame:
     """One row per experiment group and metric that has at least one value.
 
     Intervals have 95 % confidence: `t_*` is for the mean, `log_t_*` for the geometric mean, and
-    `total_*` for the mean with the gain of the power sensor, where the metric depends on it.
+    `total_*` for the mean with the limits of the power sensor, where the metric depends on it.
 
     Args:
         measurements: as `llm_energy.tables.measurements_table` makes it.
@@ -60,8 +60,15 @@ def experiments_table(measurements: pd.DataFrame) -> pd.DataFrame:
 
 def _row(group: pd.DataFrame, metric: Metric) -> dict[str, Any]:
     summary = summarise([float(value) for value in group[metric.column].dropna()])
-    gains = [float(gain) for gain in group["gain_limit_relative"].dropna()]
-    total = _total(summary, gains) if metric.carries_gain else None
+    limit = _sensor_limit(group, metric)
+    total = None
+    if limit is not None and summary.standard_deviation is not None:
+        total = total_uncertainty(
+            mean=summary.mean,
+            standard_deviation=summary.standard_deviation,
+            n=summary.n,
+            gain_limit=limit,
+        )
     simple = ("n", *_STATISTICS[:6], "relative_half_width", "geometric_mean")
     return {
         "metric": metric.column,
@@ -77,15 +84,18 @@ def _row(group: pd.DataFrame, metric: Metric) -> dict[str, Any]:
     }
 
 
-def _total(summary: CycleSummary, gains: list[float]) -> TotalUncertainty | None:
-    if not gains or summary.standard_deviation is None:
+def _sensor_limit(group: pd.DataFrame, metric: Metric) -> float | None:
+    """What the sensor may be wrong by in this metric, relative; None where that is not known.
+
+    At one power an offset acts as a gain; both are independent of each other, and common to all
+    cycles.
+    """
+    gain = group["sensor_gain_limit_relative"].mean()
+    offset = (group["sensor_offset_limit_watts"] / group["mean_power_watts"]).mean()
+    if metric.sensor is None or pd.isna(gain):
         return None
-    return total_uncertainty(
-        mean=summary.mean,
-        standard_deviation=summary.standard_deviation,
-        n=summary.n,
-        gain_limit=fmean(gains),
-    )
+    both = metric.sensor == "gross" and pd.notna(offset)
+    return math.hypot(gain, offset) if both else float(gain)
 
 
 def _ends(prefix: str, interval: Interval | None) -> dict[str, float | None]:

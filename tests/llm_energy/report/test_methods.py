@@ -42,11 +42,11 @@ def test_exact_output_lengths_are_claimed_only_where_they_hold(tmp_path, summary
     assert claim not in text_of(summary)["Load"]
 
 
-def test_energy_names_method_scope_and_gain_or_the_reason(summary_of):
+def test_energy_names_method_scope_and_limits_or_the_reason(summary_of):
     assert "no_meter" in text_of(summary_of())["Energy"]
     energy = text_of(summary_of(metered=True))["Energy"]
     assert "scope gpu_board, method counter" in energy
-    assert "within ±5.00 %" in energy
+    assert "within ±5 % of what it reads and ±5 W" in energy
 
 
 def test_nothing_measured_leaves_the_design_alone(summary_of):

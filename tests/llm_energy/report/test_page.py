@@ -75,7 +75,7 @@ class TestSelfContained:
 
 class TestContent:
     def test_no_meter_is_said_once(self, page_of):
-        assert page_of().count("no energy meter") == 1
+        assert page_of().count("No energy was measured;") == 1
 
     def test_every_result_has_unit_n_and_interval(self, page_of):
         page = page_of()

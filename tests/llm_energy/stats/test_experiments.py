@@ -1,5 +1,7 @@
 """One row per experiment group and metric; nothing is averaged across groups."""
 
+import math
+
 import make_results
 import pandas as pd
 import pytest
@@ -62,12 +64,28 @@ def test_an_experiment_that_never_fitted_has_no_row():
     assert list(table.columns) == list(COLUMNS)
 
 
-def test_only_energies_carry_the_gain_of_the_sensor():
-    results = [make_results.make_result(cycle=c, metered=True) for c in (1, 2, 3)]
-    energy, speed = row_of(results, "joules_per_output_token"), row_of(results)
-    assert energy["total_high"] - energy["total_low"] > energy["t_high"] - energy["t_low"]
-    assert energy["total_standard_uncertainty"] > 0.05 / 3**0.5 * energy["mean"]
-    assert pd.isna(speed["total_low"])
+class TestTheSensor:
+    metered = tuple(make_results.make_result(cycle=c, metered=True) for c in (1, 2, 3))
+
+    def systematic(self, metric):
+        """Relative standard uncertainty that no number of cycles reduces."""
+        row = row_of(self.metered, metric)
+        repeatability = row["standard_deviation"] / row["n"] ** 0.5
+        variance = row["total_standard_uncertainty"] ** 2 - repeatability**2
+        return variance**0.5 / abs(row["mean"])
+
+    def test_gain_and_offset_are_part_of_a_gross_energy(self):
+        power = row_of(self.metered, "mean_power_watts")["mean"]
+        expected = math.hypot(0.05, 5.0 / power) / math.sqrt(3)
+        for metric in ("joules_per_output_token", "output_tokens_per_joule", "mean_power_watts"):
+            assert self.systematic(metric) == pytest.approx(expected, rel=1e-3)
+
+    def test_above_a_baseline_the_offset_cancels(self):
+        net = self.systematic("energy_above_loaded_idle_joules")
+        assert net == pytest.approx(0.05 / math.sqrt(3))
+
+    def test_speed_knows_no_sensor(self):
+        assert pd.isna(row_of(self.metered)["total_low"])
 
 
 def test_without_a_meter_there_is_no_row_of_energy():
