@@ -40,6 +40,9 @@ OnTokens = Callable[[Request, Sequence[int]], object]
 """Called by the adapter, from any thread, at the moment in which new output tokens of a request
 are there, with their ids. The callee stamps the time."""
 
+UNKNOWN_ID = -1
+"""Stands for an output token whose id the engine does not tell; it counts as a token."""
+
 
 class EngineError(Exception):
     """The engine refused or failed, with its own words."""

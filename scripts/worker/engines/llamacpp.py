@@ -1,0 +1,268 @@
+"""llama.cpp through xllamacpp, with its own continuous batching; reads GGUF files."""
+
+import http.client
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
+
+from worker.engines.base import UNKNOWN_ID, Engine, EngineError, OnTokens, Option, Request
+from worker.workload import EngineConfig
+
+SCRATCH_CONTEXT = 256
+"""Tokens; the smallest context that llama.cpp makes, enough to ask it for token ids."""
+
+LOG_ERRORS = 1
+"""llama.cpp's verbosity: errors only."""
+
+OUT_OF_MEMORY_WORDS = ("failed to allocate", "insufficient memory", "out of memory")
+"""What ggml prints where a buffer cannot be had; its exception does not say."""
+
+
+class LlamaCpp(Engine):
+    OPTIONS: ClassVar[Mapping[str, Option]] = {
+        "threads": Option(int, 1, "CPU threads for prompts and for generation", minimum=1),
+        "batch_tokens": Option(int, 2048, "most tokens of one logical batch (n_batch)", minimum=1),
+        "micro_batch_tokens": Option(
+            int, 512, "most tokens computed at once (n_ubatch)", minimum=1
+        ),
+        "flash_attention": Option(str, "auto", "fused attention", choices=("auto", "on", "off")),
+        "kv_cache_type": Option(
+            str, "f16", "number format of keys and values", choices=("f32", "f16", "q8_0", "q4_0")
+        ),
+        "gpu_layers": Option(int, -1, "layers on the GPU, -1 for all of them", minimum=-1),
+    }
+    MODEL_FORMATS: ClassVar[tuple[str, ...]] = ("gguf",)
+    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed"})
+    DTYPES: ClassVar[tuple[str, ...]] = ("auto",)
+    """A GGUF file fixes its number format."""
+
+    def __init__(self) -> None:
+        self._server: Any = None
+        self._callers: ThreadPoolExecutor | None = None
+
+    def version(self) -> str:
+        import xllamacpp
+
+        return f"xllamacpp {xllamacpp.__version__}"
+
+    def load(self, config: EngineConfig) -> dict[str, Any]:
+        self._server = _start_server(
+            config.model_path,
+            context_tokens=config.context_tokens * config.slots,
+            slots=config.slots,
+            options=config.options,
+        )
+        self._callers = ThreadPoolExecutor(config.slots, thread_name_prefix="request")
+        observed = self._observe()
+        if observed["context_tokens"] < config.context_tokens:
+            raise EngineError(
+                f"the model has a context of {observed['context_tokens']} tokens, "
+                f"context_tokens asks for {config.context_tokens}"
+            )
+        return observed
+
+    def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
+        assert self._callers is not None
+        running = [self._callers.submit(self._generate, r, on_tokens) for r in requests]
+        for request in running:
+            request.result()
+
+    def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
+        assert self._callers is not None
+
+        def feed() -> None:
+            while request := take():
+                self._generate(request, on_tokens)
+
+        for slot in [self._callers.submit(feed) for _ in range(slots)]:
+            slot.result()
+
+    def tokenize(
+        self, model_path: str, texts: Sequence[str], *, chat_template: bool
+    ) -> list[list[int]]:
+        options = {name: option.default for name, option in self.OPTIONS.items()}
+        self._server = _start_server(
+            model_path,
+            context_tokens=SCRATCH_CONTEXT,
+            slots=1,
+            options=options | {"gpu_layers": 0},
+            warm_up=False,
+        )
+        return [self._token_ids(text, chat_template=chat_template) for text in texts]
+
+    def _token_ids(self, text: str, *, chat_template: bool) -> list[int]:
+        if chat_template:
+            messages = [{"role": "user", "content": text}]
+            text = self._ask("/apply-template", {"messages": messages})["prompt"]
+        # As llama.cpp's own server reads a prompt, and as Transformers does by default: special
+        # tokens in the text count as such, the start token is added where the model wants one.
+        wanted = {"content": text, "add_special": True, "parse_special": True}
+        ids: list[int] = self._ask("/tokenize", wanted)["tokens"]
+        return ids
+
+    def _generate(self, request: Request, on_tokens: OnTokens) -> None:
+        """Generate one request in this thread; the server batches those of all threads."""
+        answer = _Answer(request, on_tokens)
+        sampling = request.sampling
+        refused = self._server.handle_completions(
+            {
+                "prompt": list(request.prompt),
+                "max_tokens": request.output_tokens,
+                "ignore_eos": True,
+                "cache_prompt": False,
+                "stream": True,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "top_k": sampling.top_k,
+                "min_p": 0.0,  # on by default in llama.cpp, unknown to other engines
+                "seed": sampling.seed,
+                # A chunk is text, not a token: characters of several tokens come at once. This
+                # adds how many tokens there are so far, and the id of the last one.
+                "verbose": True,
+                "return_tokens": True,
+            },
+            answer.take_chunk,
+        )
+        answer.check(refused)
+
+    def _observe(self) -> dict[str, Any]:
+        import xllamacpp
+
+        properties = self._ask("/props")
+        return {
+            "slots": properties["total_slots"],
+            "context_tokens": properties["default_generation_settings"]["n_ctx"],
+            "model_file_type": properties["model_ftype"],
+            "llama_cpp_build": properties["build_info"],
+            "devices": [device["description"] for device in xllamacpp.get_device_info()],
+            "cpu_features": xllamacpp.get_system_info().strip(" |"),
+        }
+
+    def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Ask the server's own HTTP listener on the loopback interface."""
+        listener = http.client.HTTPConnection(urlsplit(self._server.listening_address).netloc)
+        try:
+            if body is None:
+                listener.request("GET", path)
+            else:
+                content = json.dumps(body).encode()
+                listener.request("POST", path, content, {"Content-Type": "application/json"})
+            answer = json.loads(listener.getresponse().read())
+        finally:
+            listener.close()
+        if "error" in answer:
+            raise EngineError(f"llama.cpp: {answer['error'].get('message', answer['error'])}")
+        return answer
+
+
+class _Answer:
+    """The chunks of one request's answer, as they come in."""
+
+    def __init__(self, request: Request, on_tokens: OnTokens) -> None:
+        self._request = request
+        self._on_tokens = on_tokens
+        self._tokens = 0
+        self._fault: str | None = None
+
+    def take_chunk(self, chunk: Any) -> None:
+        if not isinstance(chunk, dict) or "__verbose" not in chunk:
+            self._fault = f"llama.cpp: {chunk.get('error', chunk) if chunk else chunk}"
+            return
+        detail = chunk["__verbose"]
+        new = detail["tokens_predicted"] - self._tokens
+        if new > 0:
+            self._tokens += new
+            known = detail["tokens"]
+            self._on_tokens(self._request, [UNKNOWN_ID] * (new - len(known)) + known)
+        if usage := chunk.get("usage"):
+            self._check_usage(usage)
+
+    def _check_usage(self, usage: Mapping[str, Any]) -> None:
+        computed = usage["prompt_tokens"] - usage["prompt_tokens_details"]["cached_tokens"]
+        if computed != len(self._request.prompt):
+            self._fault = (
+                f"llama.cpp computed {computed} prompt tokens of {len(self._request.prompt)}"
+            )
+        if usage["completion_tokens"] != self._tokens:
+            self._fault = (
+                f"llama.cpp counts {usage['completion_tokens']} output tokens, "
+                f"its stream showed {self._tokens}"
+            )
+
+    def check(self, refused: Any) -> None:
+        """Raise EngineError where the server refused, or did other work than it was given."""
+        fault = self._fault or (f"llama.cpp: {refused}" if refused else None)
+        if fault:
+            raise EngineError(fault)
+
+
+def _start_server(
+    model_path: str,
+    *,
+    context_tokens: int,
+    slots: int,
+    options: Mapping[str, Any],
+    warm_up: bool = True,
+) -> Any:
+    """A running server.
+
+    Args:
+        context_tokens: of all slots together.
+
+    Raises:
+        MemoryError: its buffers do not fit.
+        EngineError: it did not start, with what it printed.
+    """
+    import xllamacpp
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = model_path
+    parameters.n_ctx = context_tokens
+    parameters.n_parallel = slots
+    parameters.cpuparams.n_threads = options["threads"]
+    parameters.cpuparams_batch.n_threads = options["threads"]
+    parameters.n_batch = options["batch_tokens"]
+    parameters.n_ubatch = options["micro_batch_tokens"]
+    attention = {"auto": "AUTO", "on": "ENABLED", "off": "DISABLED"}[options["flash_attention"]]
+    parameters.flash_attn_type = getattr(
+        xllamacpp.llama_flash_attn_type, f"LLAMA_FLASH_ATTN_TYPE_{attention}"
+    )
+    kv_type = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{options['kv_cache_type'].upper()}")
+    parameters.cache_type_k = parameters.cache_type_v = kv_type
+    parameters.n_gpu_layers = options["gpu_layers"]
+    parameters.fit_params = False  # else it changes context and layers to what fits
+    parameters.cache_prompt = False
+    parameters.cache_ram_mib = 0
+    parameters.warmup = warm_up
+    parameters.verbosity = LOG_ERRORS
+    printed_before = _printed_bytes()
+    try:
+        return xllamacpp.Server(parameters)
+    except RuntimeError as error:
+        printed = _printed_since(printed_before)
+        message = " ".join([str(error), *printed[:2]])
+        if any(words in line for words in OUT_OF_MEMORY_WORDS for line in printed):
+            raise MemoryError(message) from error
+        raise EngineError(message) from error
+
+
+def _printed_bytes() -> int:
+    """Length of what stderr has taken so far, 0 where it is no file."""
+    return os.fstat(2).st_size
+
+
+def _printed_since(start: int) -> list[str]:
+    """Lines on stderr since `start`; none where it is no file that can be read."""
+    try:
+        with Path("/proc/self/fd/2").open("rb") as log:
+            log.seek(start)
+            return log.read().decode(errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+ENGINE = LlamaCpp
