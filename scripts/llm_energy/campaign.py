@@ -148,16 +148,17 @@ def _experiments(
     check_values(model, names, catalogue.tables, problems)
     complete = not any(path[0] == "defaults" for path in broken)
     resolver = Resolver(model, catalogue, complete=complete, problems=problems)
-    experiments = [
-        experiment
+    points = [
+        (group, point)
         for group, declared in model.experiments.items()
         if ("experiments", group) not in broken
         for point in expand(group, declared, problems)
-        if (experiment := resolver.experiment(group, point))
     ]
+    made = (resolver.experiment(group, point) for group, point in points)
+    experiments = [experiment for experiment in made if experiment]
     _check_distinct(experiments, problems)
-    known = [experiment.name for experiment in experiments]
-    whole = not any(problem.path[0] in ("experiments", "defaults") for problem in problems)
+    known = [point.name for _, point in points]
+    whole = not any(path[0] == "experiments" for path in broken)
     if whole and model.reference is not None and model.reference not in known:
         problems.add(("reference",), unknown("experiment", model.reference, known))
     return tuple(experiments)

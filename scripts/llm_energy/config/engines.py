@@ -39,7 +39,8 @@ class EngineTable:
         converted = _of_type(value, option.type)
         if type(converted) is not option.type:
             words = TYPE_WORDS.get(option.type, option.type.__name__)
-            return f"must be {words}, not {shown(value)}"
+            quotes = "; put it in quotes" if option.type is str else ""  # YAML reads on as true
+            return f"must be {words}, not {shown(value)}{quotes}"
         if option.choices and converted not in option.choices:
             return f"must be one of {listed(option.choices)}, not {shown(value)}"
         if option.minimum is not None and converted < option.minimum:

@@ -138,6 +138,7 @@ def test_a_mistake_at_the_top_of_the_file(root, line, message):
         ({"axes": {"engine.toy.threads": [True]}}, "threads[0]: must be a whole number, not true"),
         ({"axes": {"engine.toy.slots": ["x"]}}, 'slots[0]: must be a whole number, not "x"'),
         ({"axes": {"engine.toy.cache": [1]}}, "cache[0]: must be true or false, not 1"),
+        ({"axes": {"engine.toy.layout": [True]}}, "must be text, not true; put it in quotes"),
         ({"axes": {"engine.toy.layout": ["x"]}}, "layout[0]: must be one of rows, columns"),
         ({"settings": {"engine": {"toy": {"gain": "x"}}}}, 'toy.gain: must be a number, not "x"'),
         (
@@ -261,6 +262,13 @@ def test_a_mistake_elsewhere(root, change, message):
     found = mistakes(root, changed(change))
     assert len(found) == 1, found
     assert message in found[0]
+
+
+def test_a_mistake_that_leaves_no_experiment_is_told_once(root):
+    config = changed(lambda c: c.update(reference="sweep_batch1_out16"))
+    config["backends"] = {"toi": {}}
+    config["defaults"]["backend"] = "toi"
+    assert mistakes(root, config) == ["backends.toi: unknown backend; did you mean toy?"]
 
 
 def test_a_misspelt_required_key_is_one_mistake(root):
