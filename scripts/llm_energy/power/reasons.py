@@ -23,6 +23,8 @@ MEANINGS = {
     "no_sample_after": "No sample lies after the end of the interval.",
     "sampling_gap": "Samples are missing for so long that the integral may be wrong by more than "
     "the limit.",
+    "too_few_samples": "Too few samples lie inside the window for a mean.",
+    "non_positive_sample": "The wall meter says 0 W or less inside the window.",
     "counter_reset": "The energy counter went backwards inside the interval.",
     "counter_stuck": "The energy counter did not move during the interval.",
     "no_power": "The power sensor said 0 W all along, which no device draws.",

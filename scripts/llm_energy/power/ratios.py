@@ -1,0 +1,59 @@
+"""Counter against integrated instant power, over all results of a campaign.
+
+Two sensors of one device that disagree always in the same way are that device's nature, and one
+warning; a result in which they disagree otherwise than usual is that result's flag.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from llm_energy.results import DeviceEnergy, Result
+
+STABLE_OFFSET = 0.05
+"""Distance of a device's median ratio from 1 that is worth a warning. Provisional."""
+
+SMALLEST_LIMIT = 0.01
+"""Distance from the device's median that sensors of different kinds may always have."""
+
+
+@dataclass(frozen=True)
+class DeviceRatios:
+    """Counter over instant power of one device."""
+
+    device: str
+    median_ratio: float
+    count: int
+    """Windows that have both."""
+    deviating: tuple[Result, ...]
+    """Results whose ratio leaves the median by more than their limit."""
+
+    @property
+    def warning(self) -> bool:
+        """Whether the two sensors differ by a stable offset."""
+        return abs(self.median_ratio - 1.0) > STABLE_OFFSET
+
+
+def device_ratios(results: Sequence[Result]) -> list[DeviceRatios]:
+    """What the windows of a campaign say about each device's two sensors, by device."""
+    windows: dict[str, list[tuple[Result, DeviceEnergy, float]]] = defaultdict(list)
+    for result in results:
+        for device in result.energy.devices:
+            if device.counter_joules is not None and device.integrated_instant_joules:
+                ratio = device.counter_joules / device.integrated_instant_joules
+                windows[device.device].append((result, device, ratio))
+    found = []
+    for name, seen in sorted(windows.items()):
+        usual = median(ratio for _, _, ratio in seen)
+        deviating = (r for r, device, ratio in seen if abs(ratio / usual - 1.0) > limit(r, device))
+        found.append(DeviceRatios(name, usual, len(seen), tuple(deviating)))
+    return found
+
+
+def limit(result: Result, device: DeviceEnergy) -> float:
+    """How far a window's ratio may leave the median: either sensor may be late by one update
+    period at each edge of the window."""
+    if result.window is None or device.update_period_s is None:
+        return SMALLEST_LIMIT
+    return max(SMALLEST_LIMIT, 2.0 * device.update_period_s / result.window.duration_s)
