@@ -1,7 +1,6 @@
 """The environments that engines run in: one job for each backend."""
 
-from llm_energy.inputs.plan import one_of, plan_inputs
-from llm_energy.results import canonical_json
+from llm_energy.inputs.plan import one_of, plan_inputs, plan_parameter
 
 INPUTS = plan_inputs(CAMPAIGN, Path(workflow.basedir))
 
@@ -18,9 +17,7 @@ rule environment:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        plan=lambda wildcards: canonical_json(
-            INPUTS.environments[wildcards.environment]
-        ),
+        plan=plan_parameter(INPUTS.environments, "environment"),
     message:
         "Making the environment {wildcards.environment} ready"
     script:

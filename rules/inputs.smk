@@ -1,12 +1,12 @@
-"""Models and prompts: everything else that measurements wait for, and the `lock` target."""
+"""Models and prompts: everything else that measurements wait for, and the `lock` target.
+
+Markers are ancient() to each other: what a marker says is in its path, so one that is written
+again says nothing new.
+"""
 
 from llm_energy.inputs.lock import to_pin
-
-
-# Inputs are ancient(): a marker that is written again says nothing new, its content is in its path.
-def plan_of(plans, wildcard):
-    """A job's plan as its one parameter: canonical text, since params are compared by repr."""
-    return lambda wildcards: canonical_json(plans[wildcards[wildcard]])
+from llm_energy.inputs.plan import environment_marker, model_marker
+from llm_energy.results import canonical_json
 
 
 rule model:
@@ -21,7 +21,7 @@ rule model:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        plan=plan_of(INPUTS.models, "model"),
+        plan=plan_parameter(INPUTS.models, "model"),
     message:
         "Fetching or finding the model {wildcards.model}"
     script:
@@ -31,10 +31,10 @@ rule model:
 rule convert:
     input:
         model=lambda wildcards: ancient(
-            f".cache/models/{INPUTS.conversions[wildcards.model]['model']}/ready.json"
+            model_marker(INPUTS.conversions[wildcards.model]["model"])
         ),
         environment=lambda wildcards: ancient(
-            f".cache/environments/{INPUTS.conversions[wildcards.model]['environment']}/ready.json"
+            environment_marker(INPUTS.conversions[wildcards.model]["environment"])
         ),
     output:
         ".cache/models/{model}/ready.json",
@@ -47,7 +47,7 @@ rule convert:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        plan=plan_of(INPUTS.conversions, "model"),
+        plan=plan_parameter(INPUTS.conversions, "model"),
     message:
         "Converting the model {wildcards.model}"
     script:
@@ -57,10 +57,10 @@ rule convert:
 rule prompts:
     input:
         model=lambda wildcards: ancient(
-            f".cache/models/{INPUTS.prompts[wildcards.prompts]['model']}/ready.json"
+            model_marker(INPUTS.prompts[wildcards.prompts]["model"])
         ),
         environment=lambda wildcards: ancient(
-            f".cache/environments/{INPUTS.prompts[wildcards.prompts]['environment']}/ready.json"
+            environment_marker(INPUTS.prompts[wildcards.prompts]["environment"])
         ),
     output:
         ".cache/prompts/{prompts}/prompts.json",
@@ -73,7 +73,7 @@ rule prompts:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        plan=plan_of(INPUTS.prompts, "prompts"),
+        plan=plan_parameter(INPUTS.prompts, "prompts"),
     message:
         "Fixing the token ids of the prompts {wildcards.prompts}"
     script:

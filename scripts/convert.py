@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 from llm_energy.inputs.conversion import convert_model
-from llm_energy.inputs.files import write_marker
+from llm_energy.inputs.files import alone, write_marker
 from llm_energy.scripting import rule_script
 
-with rule_script(snakemake):
-    plan = json.loads(snakemake.params.plan)
-    marker = Path(snakemake.output[0])
+plan = json.loads(snakemake.params.plan)
+marker = Path(snakemake.output[0])
+
+with rule_script(snakemake), alone(marker.parent):
     content = convert_model(
         plan["identity"],
         model=Path(snakemake.input.model),

@@ -6,13 +6,14 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from llm_energy.config.inputs import DeclaredSource
-from llm_energy.inputs.files import write_marker
+from llm_energy.inputs.files import alone, write_marker
 from llm_energy.inputs.models import prepare_model
 from llm_energy.scripting import rule_script
 
-with rule_script(snakemake):
-    plan = json.loads(snakemake.params.plan)
-    marker = Path(snakemake.output[0])
+plan = json.loads(snakemake.params.plan)
+marker = Path(snakemake.output[0])
+
+with rule_script(snakemake), alone(marker.parent):
     content = prepare_model(
         TypeAdapter(DeclaredSource).validate_python(plan["source"]),
         plan["identity"],

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llm_energy import locks
 from llm_energy.inputs.errors import InputError
 from llm_energy.inputs.oneshot import ask_worker
 from llm_energy.inputs.pip import run_pip
@@ -48,8 +47,7 @@ def prepare_environment(
     if python is not None:
         interpreter = Path(python).absolute()
     else:
-        with locks.waiting(Path(".cache/locks") / f"{target.name}.lock"):
-            interpreter = install(requirements, target / "venv", log=log)
+        interpreter = install(requirements, target / "venv", log=log)
     described = describe(interpreter, backend, log=log)
     if python is not None:
         check_packages(interpreter, described["packages"], declared=identity["packages_sha256"])

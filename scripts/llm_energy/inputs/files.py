@@ -2,10 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from llm_energy import locks
 from llm_energy.results import write_atomically
 
 FILES = "files"
@@ -44,6 +46,13 @@ def files_below(folder: Path) -> list[str]:
     """The files of a folder, relative and sorted; hidden files and folders do not count."""
     paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     return sorted(str(p) for p in paths if not any(part.startswith(".") for part in p.parts))
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Be the only process that fills a folder of the cache, whatever campaign it works for."""
+    with locks.waiting(Path(".cache/locks") / f"{folder.name}.lock"):
+        yield
 
 
 def read_marker(path: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ absolute only for a model of the user's own, which is never copied), its format,
 and time of change of every file.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -150,10 +150,10 @@ def verify_model(marker: Path) -> VerifiedModel:
     except FileNotFoundError as error:
         raise ModelError(f"{marker} is missing; start the same command again") from error
     path = marker.parent.absolute() / content["path"]  # an absolute path stays as it is
-    folder = _folder_of(path, content["files"])
+    mine = Path(content["path"]).is_absolute()
+    folder = marker.parent / FILES if not mine else path if path.is_dir() else path.parent
     changed = [name for name, facts in content["files"].items() if _differs(folder / name, facts)]
     if changed:
-        mine = Path(content["path"]).is_absolute()
         remedy = "restore it, or pin it again" if mine else f"remove {marker.parent}, start again"
         raise ModelError(f"{folder / changed[0]} is not the file that was prepared; {remedy}")
     return VerifiedModel(
@@ -162,11 +162,6 @@ def verify_model(marker: Path) -> VerifiedModel:
         sha256=files_sha256(checksums(content["files"])),
         identity=content["identity"],
     )
-
-
-def _folder_of(path: Path, names: Iterable[str]) -> Path:
-    """The folder that the marker's file names start from."""
-    return path.parent if path.suffix == ".gguf" or path.name in names else path
 
 
 def _differs(path: Path, facts: FileFacts) -> bool:

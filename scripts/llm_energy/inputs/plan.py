@@ -5,7 +5,7 @@ becomes the one parameter of a job.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from llm_energy.campaign import Campaign, Experiment
 from llm_energy.config.identity import Declared, environment_identity
 from llm_energy.config.lock import Lock
 from llm_energy.config.model import BackendConfig, Interpreter
+from llm_energy.results import canonical_json
 
 CONVERTER = "pytorch"
 """Backend whose environment converts models."""
@@ -129,6 +130,22 @@ def prompts_plan(users: list[Experiment]) -> Plan:
             "output_tokens": tight.settings.output_tokens,
         },
     }
+
+
+def plan_parameter(plans: Mapping[str, Plan], wildcard: str) -> Callable[[Any], str]:
+    """A rule's one parameter: the plan that the wildcard names, as canonical text.
+
+    Snakemake compares parameters by their repr; a text has only one.
+    """
+    return lambda wildcards: canonical_json(plans[wildcards[wildcard]])
+
+
+def environment_marker(environment_id: str) -> str:
+    return f".cache/environments/{environment_id}/ready.json"
+
+
+def model_marker(model_id: str) -> str:
+    return f".cache/models/{model_id}/ready.json"
 
 
 def one_of(names: Iterable[str]) -> str:

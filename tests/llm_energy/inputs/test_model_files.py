@@ -100,6 +100,14 @@ def test_a_gguf_file_of_the_hub_is_loaded_by_its_name(target: Path, hub_server: 
     assert verify_model(prepare(source, identity, target)).path == target / "files" / "a.gguf"
 
 
+def test_a_gguf_file_in_a_folder_of_the_hub_is_found(target: Path, hub_server: HubServer) -> None:
+    hub_server.repositories["org/tiny"] = Repository({"sub/a.gguf": WEIGHTS})
+    identity = {"hub": "org/tiny", "revision": "a" * 40, "files": ["sub/*"], "format": "gguf"}
+    source = HubSource(hub="org/tiny", files=["sub/*"])
+    model = verify_model(prepare(source, identity, target))
+    assert model.path == target / "files" / "sub" / "a.gguf"
+
+
 def test_a_local_file_with_another_content_than_declared_is_refused(
     target: Path, own_file: Path
 ) -> None:
