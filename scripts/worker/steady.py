@@ -21,6 +21,9 @@ from dataclasses import dataclass
 from worker.quantiles import t_quantile
 from worker.workload import WarmupRules
 
+LEAST_TESTED = 8
+"""Waves to test where there are so many: fewer leave the interval few degrees of freedom."""
+
 STEADY, NOT_STEADY, TOO_FEW_WAVES = "steady", "not_steady", "too_few_waves"
 
 
@@ -50,7 +53,8 @@ def judge(throughput: Sequence[float], *, waves_per_pass: int, rules: WarmupRule
     after_first = len(throughput) - 1
     if after_first < needed:
         return Verdict(TOO_FEW_WAVES)
-    tested = throughput[-min(after_first, max(needed, 2 * waves_per_pass, after_first // 2)) :]
+    count = max(needed, LEAST_TESTED, 2 * waves_per_pass, after_first // 2)
+    tested = throughput[-min(after_first, count) :]
     variation, trend, standard_error, degrees = _within_places(tested, waves_per_pass)
     half_width = t_quantile(0.95, degrees) * standard_error
     interval = (trend - half_width, trend + half_width)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -244,7 +245,8 @@ def _start_server(
         return xllamacpp.Server(parameters)
     except RuntimeError as error:
         printed = _printed_since(printed_before)
-        message = " ".join([str(error), *printed[:2]])
+        cause = "; ".join(printed[:2]) or str(error)
+        message = f"llama.cpp cannot load {model_path}: {cause}"
         if any(words in line for words in OUT_OF_MEMORY_WORDS for line in printed):
             raise MemoryError(message) from error
         raise EngineError(message) from error
@@ -256,13 +258,14 @@ def _printed_bytes() -> int:
 
 
 def _printed_since(start: int) -> list[str]:
-    """Lines on stderr since `start`; none where it is no file that can be read."""
+    """Messages on stderr since `start`, without their time; none where it is no readable file."""
     try:
         with Path("/proc/self/fd/2").open("rb") as log:
             log.seek(start)
-            return log.read().decode(errors="replace").splitlines()
+            printed = log.read().decode(errors="replace")
     except OSError:
         return []
+    return [re.sub(r"^[\d.]+ E ", "", line) for line in printed.splitlines()]
 
 
 ENGINE = LlamaCpp

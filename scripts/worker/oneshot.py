@@ -1,0 +1,98 @@
+"""One question to an engine's environment, without a supervisor: JSON on stdin, JSON on stdout.
+
+    {"op": "describe", "backend": B}                  -> {"engine_version", "python_version"}
+    {"op": "tokenize", "backend": B, "model_path": P,
+     "texts": [..], "chat_template": bool}            -> {"token_ids": [[..], ..]}
+    {"op": "convert", "source": GGUF, "target": FOLDER,
+     "dtype": D}                                      -> {"files": [name, ..]}
+
+A failure is {"error": message} and exit code 1; what engines print goes to stderr.
+"""
+
+import json
+import os
+import platform
+import sys
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from worker import protocol
+from worker.engines.base import EngineError, find_engine
+from worker.records import RecordError, read_record
+
+
+@dataclass(frozen=True)
+class Describe:
+    backend: str
+
+    def answer(self) -> dict[str, Any]:
+        engine = find_engine(self.backend)()
+        return {
+            "engine_version": engine.version(),
+            "python_version": platform.python_version(),
+        }
+
+
+@dataclass(frozen=True)
+class Tokenize:
+    backend: str
+    model_path: str
+    texts: tuple[str, ...]
+    chat_template: bool
+
+    def answer(self) -> dict[str, Any]:
+        engine = find_engine(self.backend)()
+        try:
+            ids = engine.tokenize(self.model_path, self.texts, chat_template=self.chat_template)
+        finally:
+            engine.close()
+        return {"token_ids": ids}
+
+
+@dataclass(frozen=True)
+class Convert:
+    source: str
+    target: str
+    dtype: str
+
+    def answer(self) -> dict[str, Any]:
+        from worker.convert import convert
+
+        return {"files": convert(Path(self.source), Path(self.target), dtype=self.dtype)}
+
+
+OPERATIONS: Mapping[str, type[Describe | Tokenize | Convert]] = {
+    "describe": Describe,
+    "tokenize": Tokenize,
+    "convert": Convert,
+}
+
+
+def answer(question: bytes) -> dict[str, Any]:
+    """The answer to one question, `error` among its keys where it failed."""
+    try:
+        message = protocol.decode(question)
+        op = message.pop("op", None)
+        if op not in OPERATIONS:
+            return {"error": f"op: must be one of {', '.join(OPERATIONS)}, not {op!r}"}
+        return read_record(OPERATIONS[op], message, op).answer()
+    except (EngineError, RecordError, protocol.ProtocolError) as error:
+        return {"error": str(error)}
+    except Exception as error:  # an engine may raise anything, and the host wants one line
+        traceback.print_exc()
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def main() -> int:
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)  # what libraries print must not mix with the answer
+        result = answer(sys.stdin.buffer.read())
+        answers.write(json.dumps(result) + "\n")
+    return 1 if "error" in result else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
