@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
     SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6,
@@ -42,15 +43,21 @@ static int state_at(double at) {
     return SUCCESS;
 }
 
-static int fault_at(const Gpu *gpu, const char *target, double at) {
-    int state = state_at(at);
-    if (state != SUCCESS) return state;
+static int listed_fault(const Gpu *gpu, const char *target, double at) {
     for (int i = 0; i < gpu->fault_count; i++) {
         const Fault *fault = &gpu->faults[i];
         int meant = !strcmp(fault->target, "all") || !strcmp(fault->target, target);
         if (meant && at >= fault->from && at < fault->to) return fault->code;
     }
     return SUCCESS;
+}
+
+/* What a query answers; it is asked once by each, and takes the query's time too. */
+static int fault_at(const Gpu *gpu, const char *target, double at) {
+    int state = state_at(at);
+    struct timespec rest = {(time_t)gpu->query_s, (long)(1e9 * fmod(gpu->query_s, 1))};
+    if (gpu->query_s > 0) nanosleep(&rest, NULL);
+    return state == SUCCESS ? listed_fault(gpu, target, at) : state;
 }
 
 /* A function that fills `*out` with `expression`, in which `gpu` and `at` are known. */
@@ -144,7 +151,7 @@ int nvmlDeviceGetFieldValues(Device gpu, int count, FieldValue *values) {
         FieldValue *v = &values[i];
         const char *target = v->field == FIELD_INSTANT ? "instant"
             : v->field == FIELD_AVERAGE ? "average" : v->field == FIELD_ENERGY ? "counter" : NULL;
-        v->result = target ? fault_at(gpu, target, at) : NOT_SUPPORTED;
+        v->result = target ? listed_fault(gpu, target, at) : NOT_SUPPORTED;
         v->type = TYPE_UNSIGNED;
         if (v->result != SUCCESS) continue;
         if (v->field == FIELD_ENERGY) {

@@ -58,6 +58,8 @@ class Gpu:
     celsius_per_watt: float = 0.05
     thermal_s: float = 10.0
     throttle_watts: float = math.inf
+    query_s: float = 0.0
+    """How long each query takes."""
     mig: bool = False
     faults: tuple[Fault, ...] = ()
     processes: tuple[tuple[int, float, float], ...] = ()
@@ -76,6 +78,7 @@ class Gpu:
             f"counter {self.counter_gain!r} {self.counter_update_s!r} {self.counter_start_mj}",
             f"thermal {self.ambient_celsius!r} {self.celsius_per_watt!r} {self.thermal_s!r}",
             f"throttle {self.throttle_watts!r}",
+            f"query {self.query_s!r}",
             f"mig {self.mig:d}",
             *(f"knot {at!r} {watts!r}" for at, watts in self.knots),
             *(f"fault {f.target} {f.code} {f.span[0]!r} {f.span[1]!r}" for f in self.faults),

@@ -43,6 +43,7 @@ typedef struct {
     double celsius, celsius_at;
     unsigned idle_mhz, load_mhz, memory_mhz, mig, architecture;
     double throttle_watts;
+    double query_s; /* how long each query takes */
 
     Fault faults[MAX_FAULTS];
     int fault_count;
