@@ -138,8 +138,7 @@ def as_text(plan: Plan) -> str:
         f"Campaign {plan.campaign}: {len(plan.rows)} experiments × {plan.cycles} cycles = "
         f"{total} measurements, {done} of them measured, order {plan.order}",
         f"Expected time for the rest: {human_duration(plan.remaining_s)} "
-        f"({known} of {len(plan.rows)} experiments from earlier results, the others from the "
-        "least length of their phases, without loading)",
+        f"({_how_known(known, len(plan.rows))})",
         "",
     ]
     keys = list(dict.fromkeys(key for row in plan.rows for key in row.settings))
@@ -160,3 +159,13 @@ def as_text(plan: Plan) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
     return "\n".join(head + table) + "\n"
+
+
+def _how_known(measured: int, total: int) -> str:
+    """Where the expected times of experiments come from, in words."""
+    if measured == total:
+        return "from earlier results"
+    phases = "the least length of their phases, without loading"
+    if measured == 0:
+        return f"from {phases}"
+    return f"{measured} of {total} experiments from earlier results, the others from {phases}"

@@ -74,13 +74,28 @@ def test_the_table_shows_what_varies_and_is_aligned(root, tmp_path):
     text = as_text(make_plan(load(root, groups), tmp_path))
     summary, expected, empty, header, *rows = text.splitlines()
     assert summary.startswith("Campaign trial: 3 experiments × 2 cycles = 6 measurements, 0 of")
-    assert expected.startswith("Expected time for the rest: 66 s (0 of 3 experiments from earlier")
+    assert expected.startswith("Expected time for the rest: 66 s (from the least length")
     assert empty == ""
     assert header.split()[:3] == ["experiment", "backend", "threads"]
     assert [row.split()[0] for row in rows] == ["toy_threads1", "toy_threads2", "boxy"]
     for column in ("backend", "spec", "expected", "place"):
         start = header.index(column)
         assert all(row[start - 1] == " " and row[start] != " " for row in rows)
+
+
+def test_the_text_says_where_the_expected_time_comes_from(campaign, tmp_path):
+    def source():
+        return as_text(make_plan(campaign, tmp_path)).splitlines()[1].partition("(")[2]
+
+    assert source() == "from the least length of their phases, without loading)"
+    for number, experiment in enumerate(campaign.experiments, start=1):
+        cell = cells_of(campaign, experiment)[0]
+        write_result(
+            tmp_path, cell, started="2026-01-01T00:00:00Z", finished="2026-01-01T00:00:20Z"
+        )
+        if number == 1:
+            assert source().startswith("1 of 4 experiments from earlier results, the others from")
+    assert source() == "from earlier results)"
 
 
 def test_the_plan_as_json_has_the_same_content(campaign, tmp_path):
