@@ -43,11 +43,6 @@ def test_an_unpinned_model_names_the_target_that_pins_it_and_that_target_does(fr
     assert fresh.planned() == 4
 
 
-def test_a_missing_campaign_file_is_told(fresh):
-    fresh.config.unlink()
-    assert "config/nap.yaml" in told(fresh)
-
-
 def test_a_key_given_on_the_command_line_is_told_as_such(fresh):
     assert "--config" in told(fresh, "--config", "cycels=3")
 
@@ -64,7 +59,7 @@ def test_a_model_that_is_not_the_declared_one_stops_its_measurements(fresh):
 
 def test_a_failing_engine_is_told_with_its_record_and_the_rest_is_measured(fresh):
     campaign = copy.deepcopy(CAMPAIGN)
-    campaign["experiments"]["broken"] = {"settings": {"engine": {"sleep": {"fault": "raise"}}}}
+    campaign["experiments"]["broken"] = {"settings": {"engine": {"sleep": {"wave_fault": "raise"}}}}
     fresh.write_campaign(campaign)
     done = fresh.run()
     assert done.returncode != 0
