@@ -53,6 +53,33 @@ wildcard_constraints:
     cycle=r"\d+",
 
 
+def cell_of(wildcards):
+    """The cell of the campaign that a measuring job measures."""
+    return CELLS[
+        f"{RESULTS}/measurements/{wildcards.experiment}/{wildcards.spec}/cycle-{wildcards.cycle}.json"
+    ]
+
+
+def needed_before(wildcards):
+    """What a measurement waits for: nothing once its result exists.
+
+    Then no age of anything, and no lost metadata, can make Snakemake measure again.
+    """
+    cell = cell_of(wildcards)
+    if Path(RESULTS, cell.result_path).exists():
+        return []
+    return [
+        f".cache/environments/{cell.experiment.environment_id}/ready.json",
+        f".cache/models/{cell.experiment.model_id}/ready.json",
+        f".cache/prompts/{cell.experiment.prompts_id}/prompts.json",
+    ]
+
+
+def rank(wildcards):
+    """Planned position as a priority: the earlier, the higher."""
+    return len(CELLS) - cell_of(wildcards).position
+
+
 def start_run():
     """Open the run, if this invocation measures."""
     if workflow.touch:

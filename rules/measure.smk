@@ -1,28 +1,6 @@
 """One job for each measurement: experiment × cycle."""
 
 
-def needed_before(wildcards, output=None):
-    """What a measurement waits for: nothing once its result exists.
-
-    Then no age of anything, and no lost metadata, can make Snakemake measure again.
-    """
-    path = f"{RESULTS}/measurements/{wildcards.experiment}/{wildcards.spec}/cycle-{wildcards.cycle}.json"
-    if Path(path).exists():
-        return []
-    experiment = CELLS[path].experiment
-    return [
-        f".cache/environments/{experiment.environment_id}/ready.json",
-        f".cache/models/{experiment.model_id}/ready.json",
-        f".cache/prompts/{experiment.prompts_id}/prompts.json",
-    ]
-
-
-def rank(wildcards):
-    """Planned position as a priority: the earlier, the higher."""
-    path = f"{RESULTS}/measurements/{wildcards.experiment}/{wildcards.spec}/cycle-{wildcards.cycle}.json"
-    return len(CELLS) - CELLS[path].position
-
-
 rule measure:
     input:
         needed_before,

@@ -25,7 +25,6 @@ from llm_energy.results import (
 )
 from llm_energy.runs import Run, utc_now
 
-
 WINDOW_FIELDS = (
     "window",
     "tokens",
