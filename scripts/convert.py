@@ -1,21 +1,17 @@
-"""Convert a model for engines that do not read the format it comes in."""
+"""Rule `convert`: turn a model into the format of engines that do not read its own."""
 
-import json
 from pathlib import Path
 
 from llm_energy.inputs.conversion import convert_model
-from llm_energy.inputs.files import alone, write_marker
-from llm_energy.scripting import rule_script
+from llm_energy.inputs.job import input_job
+from llm_energy.inputs.models import megabytes
 
-plan = json.loads(snakemake.params.plan)
-marker = Path(snakemake.output[0])
-
-with rule_script(snakemake), alone(marker.parent):
+with input_job(snakemake) as job:
     content = convert_model(
-        plan["identity"],
+        job.plan["identity"],
         model=Path(snakemake.input.model),
         environment=Path(snakemake.input.environment),
-        target=marker.parent,
-        log=Path(snakemake.log[0]),
+        target=job.target,
+        log=job.log,
     )
-    write_marker(marker, content)
+    job.finish(content, f"{megabytes(content):.0f} MB as {content['format']}")

@@ -1,25 +1,16 @@
-"""Make the environment of a backend ready."""
-
-import json
-from pathlib import Path
+"""Rule `environment`: make the environment of a backend ready."""
 
 from llm_energy.inputs.environment import prepare_environment
-from llm_energy.inputs.files import alone, write_marker
-from llm_energy.scripting import rule_script
+from llm_energy.inputs.job import input_job
 
-plan = json.loads(snakemake.params.plan)
-marker = Path(snakemake.output[0])
-
-with rule_script(snakemake), alone(marker.parent):
+with input_job(snakemake) as job:
+    backend = job.plan["backend"]
     content = prepare_environment(
-        plan["identity"],
-        backend=plan["backend"],
-        python=plan["python"],
-        requirements=Path(snakemake.scriptdir).parent
-        / "envs"
-        / plan["backend"]
-        / "requirements.txt",
-        target=marker.parent,
-        log=Path(snakemake.log[0]),
+        job.plan["identity"],
+        backend=backend,
+        python=job.plan["python"],
+        requirements=job.root / "envs" / backend / "requirements.txt",
+        target=job.target,
+        log=job.log,
     )
-    write_marker(marker, content)
+    job.finish(content, f"{content['engine_version']}, Python {content['python_version']}")

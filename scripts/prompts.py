@@ -1,31 +1,28 @@
-"""Fix the token ids of a prompt set."""
+"""Rule `prompts`: fix the token ids of a prompt set."""
 
-import json
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from llm_energy.config.inputs import DeclaredPrompts
-from llm_energy.inputs.files import alone, write_marker
+from llm_energy.inputs.job import input_job
 from llm_energy.inputs.prompts import Room, Tokenizer, prepare_prompts
-from llm_energy.scripting import rule_script
 
-plan = json.loads(snakemake.params.plan)
-marker = Path(snakemake.output[0])
-
-with rule_script(snakemake), alone(marker.parent):
+with input_job(snakemake) as job:
     content = prepare_prompts(
-        TypeAdapter(DeclaredPrompts).validate_python(plan["prompts"]),
-        plan["identity"],
+        TypeAdapter(DeclaredPrompts).validate_python(job.plan["prompts"]),
+        job.plan["identity"],
         tokenizer=Tokenizer(
-            backend=plan["backend"],
+            backend=job.plan["backend"],
             environment=Path(snakemake.input.environment),
             model=Path(snakemake.input.model),
-            log=Path(snakemake.log[0]),
+            log=job.log,
         ),
-        room=Room(**plan["room"]),
-        root=Path(snakemake.scriptdir).parent,
-        target=marker.parent,
-        log=Path(snakemake.log[0]),
+        room=Room(**job.plan["room"]),
+        root=job.root,
+        target=job.target,
+        log=job.log,
     )
-    write_marker(marker, content)
+    length = content["input_tokens"]
+    tokens = f"{length['minimum']} to {length['maximum']} tokens"
+    job.finish(content, f"{content['count']} prompts of {tokens}")

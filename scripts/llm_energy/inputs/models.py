@@ -136,6 +136,11 @@ def checksums(facts: Mapping[str, FileFacts]) -> dict[str, str]:
     return {name: str(fact["sha256"]) for name, fact in facts.items()}
 
 
+def megabytes(marker: Mapping[str, Any]) -> float:
+    """Size of a model's files, in 10^6 bytes."""
+    return sum(int(facts["size"]) for facts in marker["files"].values()) / 1e6
+
+
 def verify_model(marker: Path) -> VerifiedModel:
     """Check a model right before it is measured.
 

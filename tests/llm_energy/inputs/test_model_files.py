@@ -12,7 +12,7 @@ from packages import build_wheel
 from llm_energy.config.inputs import HubSource, PackageSource, PathSource, Source
 from llm_energy.inputs.errors import ModelError
 from llm_energy.inputs.files import file_sha256, files_sha256, write_marker
-from llm_energy.inputs.models import local_sha256, prepare_model, verify_model
+from llm_energy.inputs.models import local_sha256, megabytes, prepare_model, verify_model
 
 WEIGHTS = b"GGUF" + bytes(500)
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
@@ -176,3 +176,8 @@ def test_a_cache_that_was_moved_is_still_good(target: Path, index: Path, tmp_pat
 def test_a_missing_marker_is_told(target: Path) -> None:
     with pytest.raises(ModelError, match=r"ready\.json is missing; start the same command again"):
         verify_model(target / "ready.json")
+
+
+def test_the_size_of_a_model_is_that_of_all_its_files() -> None:
+    marker = {"files": {"a": {"size": 98_000_000}, "b": {"size": 500_000}}}
+    assert megabytes(marker) == 98.5
