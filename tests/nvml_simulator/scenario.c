@@ -128,7 +128,8 @@ void free_scenario(Scenario *scenario) {
     scenario->gpu_count = 0;
 }
 
-/* Lines `monotonic-second level`, only ever appended; an unfinished last line waits. */
+/* Lines `monotonic-second level`, only ever appended; an unfinished last line waits. A line
+ * replaces what earlier ones said about later times. */
 void read_load(Gpu *gpu, double epoch) {
     FILE *file = gpu->load_file[0] ? fopen(gpu->load_file, "r") : NULL;
     char line[128];
@@ -138,6 +139,8 @@ void read_load(Gpu *gpu, double epoch) {
     while (fgets(line, sizeof line, file) && strchr(line, '\n')) {
         gpu->load_file_size += strlen(line);
         if (sscanf(line, "%lf %lf", &at, &level) != 2) continue;
+        while (gpu->event_count && gpu->events[gpu->event_count - 1].at > at - epoch)
+            gpu->event_count--;
         gpu->events = realloc(gpu->events, (gpu->event_count + 1) * sizeof(Event));
         gpu->events[gpu->event_count++] = (Event){at - epoch, level};
     }

@@ -44,7 +44,8 @@ class Gpu:
     period_s: float = 0.0
     """The knots repeat after this; 0: they do not."""
     load_file: Path | None = None
-    """Lines `monotonic-second level`; without it the load is always on."""
+    """Lines `monotonic-second level`, each of which replaces what earlier ones said about later
+    times; without it the load is always on."""
     sensor: str = "ideal"
     """Of instant power: `ideal`, `window` (part of each period) or `average` (over 1 s)."""
     sensor_period_s: float = 0.1
@@ -117,8 +118,12 @@ def levels(gpu: Gpu, epoch_s: float) -> list[tuple[float, float]]:
     if gpu.load_file is None:
         return [(-math.inf, 1.0)]
     lines = gpu.load_file.read_text().split("\n")[:-1] if gpu.load_file.exists() else []
-    changes = [(float(at) - epoch_s, float(level)) for at, level in map(str.split, lines)]
-    return [(-math.inf, 0.0), *changes]
+    changes = [(-math.inf, 0.0)]
+    for at, level in map(str.split, lines):
+        moment = float(at) - epoch_s
+        changes = [change for change in changes if change[0] <= moment]
+        changes.append((moment, float(level)))
+    return changes
 
 
 def energy(gpu: Gpu, start: float, end: float, changes: Sequence[tuple[float, float]]) -> float:

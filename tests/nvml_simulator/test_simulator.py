@@ -109,6 +109,16 @@ def test_the_load_follows_a_file_that_somebody_else_writes(simulate, pynvml, tmp
     assert truth.joules(0, epoch, before) - 0.01 <= joules <= truth.joules(0, epoch, after) + 0.01
 
 
+def test_what_is_said_last_of_a_time_holds(simulate, pynvml, tmp_path):
+    load = tmp_path / "load"
+    epoch = time.monotonic() - 20.0
+    truth = simulate(Gpu(knots=made.constant(600.0), load_file=load), epoch_s=epoch)
+    for at, level in ((5.0, 1.0), (10.0, 0.0), (8.0, 1.0), (18.0, 0.0), (15.0, 0.5)):
+        made.set_load(load, level, at_s=epoch + at)
+    assert fields(pynvml, handle(pynvml))[0] == 350.0
+    assert truth.joules(0, epoch, epoch + 20.0) == pytest.approx(500.0 + 6000.0 + 1750.0)
+
+
 def test_temperature_follows_power_with_its_time_constant(simulate, pynvml):
     knots = made.steps((0.0, 100.0), (10.0, 600.0))
     simulate(Gpu(knots=knots, thermal_s=10.0), epoch_s=time.monotonic() - 20.0)

@@ -3,7 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import hypot
 from statistics import fmean, stdev
+
+from llm_energy.power.integration import Amount
 
 MINIMUM_SAMPLES = 10
 """Below this the autocorrelation cannot be seen at all."""
@@ -20,12 +23,21 @@ class Baseline:
     """Standard deviation of single samples; 0 with fewer than two."""
 
 
-def baseline(joules: float, duration_s: float, power_watts: Sequence[float]) -> Baseline:
-    """The baseline of an idle stretch: its energy from the chosen source, its scatter from the
-    power samples inside it."""
+def baseline(amount: Amount, duration_s: float, power_watts: Sequence[float]) -> Baseline | None:
+    """The baseline of an idle stretch, None where its energy is not known.
+
+    Args:
+        amount: energy of the stretch by the chosen source; what is not known at its edges adds to
+            the standard error.
+        power_watts: samples inside it, which show the scatter.
+    """
+    if amount.joules is None:
+        return None
+    scatter_watts = standard_error(power_watts)
+    edges_watts = amount.edge_uncertainty_joules / duration_s
     return Baseline(
-        power_watts=joules / duration_s,
-        standard_error_watts=standard_error(power_watts),
+        power_watts=amount.joules / duration_s,
+        standard_error_watts=None if scatter_watts is None else hypot(scatter_watts, edges_watts),
         deviation_watts=stdev(power_watts) if len(power_watts) > 1 else 0.0,
     )
 

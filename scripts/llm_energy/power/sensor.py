@@ -14,6 +14,9 @@ from llm_energy.power.series import Samples, Series, update_period_s
 Method = Literal["counter", "integrated_instant", "integrated_average"]
 """One source is chosen for a whole campaign, and serves windows and baselines alike."""
 
+AVERAGING_S = 1.0
+"""NVML's average power is that of the last second."""
+
 QUANTITY: Mapping[Method, Quantity] = {
     "counter": "energy_counter_joules",
     "integrated_instant": "instant_power_watts",
@@ -47,18 +50,17 @@ class Sensor:
         return (instant if instant.times_s else self._counter_power).between(start_s, end_s)
 
     def baseline(self, method: Method, start_s: float, end_s: float) -> Baseline | None:
-        """Mean power of an idle stretch, None where its energy is not known."""
-        joules = self.energy(method, start_s, end_s).joules
-        if joules is None:
-            return None
-        return baseline(joules, end_s - start_s, self.power(start_s, end_s).values)
+        """Mean power of an idle stretch, None where its energy is not known.
 
-    def drift(self, method: Method, start_s: float, end_s: float) -> float | None:
-        """Mean power of the last third of [start, end] over the first third, less 1."""
-        third = (end_s - start_s) / 3.0
-        first = self.energy(method, start_s, start_s + third).joules
-        last = self.energy(method, end_s - third, end_s).joules
-        return last / first - 1.0 if first and last is not None else None
+        Taken between the first and the last sample inside: to interpolate beyond them would mix
+        in the load that comes next, and what the sensor still says of the load before is left out.
+        """
+        lag_s = AVERAGING_S if method == "integrated_average" else self._update_s(method) or 0.0
+        inside = self._samples[method].between(start_s + lag_s, end_s)
+        if len(inside) < 2:
+            return None
+        span = (inside.times_s[0], inside.times_s[-1])
+        return baseline(self.energy(method, *span), span[1] - span[0], self.power(*span).values)
 
     def states(self, start_s: float, end_s: float) -> list[State]:
         """The slow readings in [start, end]."""

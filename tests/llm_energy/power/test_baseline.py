@@ -6,6 +6,7 @@ from statistics import fmean
 import pytest
 
 from llm_energy.power.baseline import baseline, standard_error
+from llm_energy.power.integration import Amount
 
 
 def autoregressive(chance, count, *, rho, deviation):
@@ -42,7 +43,16 @@ def test_constant_power_has_no_error():
 
 
 def test_too_few_samples_have_no_standard_error():
-    found = baseline(200.0, 2.0, [99.0, 101.0] * 4)
+    found = baseline(Amount(200.0), 2.0, [99.0, 101.0] * 4)
     assert found.power_watts == 100.0
     assert found.standard_error_watts is None
     assert found.deviation_watts == pytest.approx(1.069, abs=1e-3)
+
+
+def test_what_is_not_known_at_the_edges_adds_to_the_standard_error():
+    found = baseline(Amount(3000.0, edge_uncertainty_joules=9.0), 30.0, [100.0] * 300)
+    assert found.standard_error_watts == pytest.approx(0.3)
+
+
+def test_an_energy_that_is_not_known_is_no_baseline():
+    assert baseline(Amount(reason="no_sample_after"), 30.0, [100.0] * 300) is None

@@ -94,8 +94,15 @@ class TestKnownAnswers:
         )
         assert found.standard_uncertainty_joules == pytest.approx(175.784, rel=1e-5)
         assert found.above_loaded_idle_budget_joules == pytest.approx(
-            {"gain": 144.338, "edges": 24.495, "baseline": 0.0}, rel=1e-4
+            {"gain": 144.338, "edges": 24.495, "baseline": 8.3316}, rel=1e-4
         )
+
+    @pytest.mark.parametrize("method", ["counter", "integrated_instant"])
+    def test_the_load_that_follows_does_not_leak_into_the_baseline(self, method):
+        series = series_of(load_of(600.0))
+        spans = phases(idle=(4.03, 9.97), window=(14.0, 24.0))
+        found = account_energy(series, spans, TOKENS, method=method).energy
+        assert found.loaded_idle_power_watts == pytest.approx(100.0)
 
     def test_energy_above_idle_may_be_negative(self):
         # Half a watt below a baseline that scatters by several: possible, and not clamped.

@@ -1,0 +1,102 @@
+"""Energy through the whole workflow, on simulated GPUs whose true energy is known."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from llm_energy.power.parquet import read_series
+from llm_energy.results import read_result
+from tests.integration.workflow import CAMPAIGN, ROOT, Tree
+from tests.nvml_simulator.fixtures import nvml_library
+from tests.nvml_simulator.library import VARIABLE
+from tests.nvml_simulator.scenario import Gpu, Scenario, constant, with_uuid
+
+__all__ = ["nvml_library"]
+
+MEASUREMENT = {
+    "minimum_duration_s": 2.0,
+    "baseline_s": 0.8,
+    "warmup_cap_s": 1.5,
+    "tail_s": 1.0,
+    "sampling_hz": 50,
+}
+CAMPAIGN_ON_GPUS = CAMPAIGN | {
+    "measurement": MEASUREMENT,
+    "cycles": 1,
+    # Waves of 0.4 s, so that the least warm-up lasts longer than a second.
+    "defaults": CAMPAIGN["defaults"] | {"engine": {"sleep": {"token_s": 0.1, "prefill_s": 0.1}}},
+}
+POWERED = "\nfrom worker.powered import powered\n\nENGINE = powered(ENGINE)\n"
+
+LOADED = Gpu(idle_watts=100.0, knots=constant(600.0), counter_update_s=0.0)
+
+
+def run_on(gpus, folder: Path, library: Path, environment: pytest.MonkeyPatch):
+    """A measured tree whose engine drove those GPUs, and the truth about them."""
+    tree = Tree.create(folder / "tree", CAMPAIGN_ON_GPUS)
+    shutil.copy2(ROOT / "tests/nvml_simulator/powered.py", tree.folder / "scripts/worker")
+    with (tree.folder / "scripts/worker/engines/sleep.py").open("a") as adapter:
+        adapter.write(POWERED)
+    truth = Scenario(gpus)
+    environment.setenv("LD_LIBRARY_PATH", str(library.parent))
+    environment.setenv("NVML_SIMULATOR_LOAD", str(folder / "load"))
+    environment.setenv(VARIABLE, str(truth.write(folder / "scenario.txt")))
+    tree.run(check=True)
+    return tree, truth
+
+
+@pytest.fixture(scope="module")
+def measured_on_gpus(tmp_path_factory, nvml_library):
+    """Two boards, one of which NVML lists twice."""
+    folder = tmp_path_factory.mktemp("gpus")
+    gpu = with_uuid(LOADED, 1)
+    gpus = [
+        Gpu(**(vars(gpu) | {"load_file": folder / "load"})),
+        Gpu(**(vars(gpu) | {"load_file": folder / "load"})),
+    ]
+    with pytest.MonkeyPatch.context() as environment:
+        yield run_on(gpus, folder, nvml_library, environment)
+
+
+def test_the_mean_of_the_window_is_the_power_under_load(measured_on_gpus):
+    tree, truth = measured_on_gpus
+    paths = tree.results()
+    assert len(paths) == 2
+    for path in paths:
+        result = read_result(path)
+        window, energy = result.window, result.energy
+        true = truth.joules(0, window.start_monotonic_s, window.end_monotonic_s)
+        assert energy.reason is None
+        assert energy.mean_power_watts == pytest.approx(600.0, rel=0.002)
+        assert energy.energy_joules == pytest.approx(true, rel=0.002)
+        assert energy.loaded_idle_power_watts == pytest.approx(100.0, rel=0.01)
+        assert energy.joules_per_output_token == pytest.approx(
+            energy.energy_joules / result.tokens.output
+        )
+        assert (energy.scope, energy.method, energy.simulated) == ("gpu_board", "counter", True)
+        assert len(energy.devices) == 1
+
+
+def test_both_edges_of_the_window_lie_inside_the_load(measured_on_gpus):
+    tree, _ = measured_on_gpus
+    for path in tree.results():
+        result = read_result(path)
+        series = read_series(tree.folder / "results/nap" / result.side_files["series"].path)
+        (device,) = series.devices
+        power = series.samples(device, "instant_power_watts")
+        window = result.window
+        near = power.between(window.start_monotonic_s - 1.0, window.end_monotonic_s + 1.0)
+        assert min(near.values) > 300.0
+
+
+def test_the_summary_and_the_report_say_that_it_was_simulated(measured_on_gpus):
+    tree, _ = measured_on_gpus
+    results = tree.folder / "results" / "nap"
+    (table,) = results.glob("summary/measurements.csv")
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["energy_simulated"].lower() for row in rows} == {"true"}
+    assert all(float(row["joules_per_output_token"]) > 0.0 for row in rows)
+    assert "imulated" in (results / "report.html").read_text()

@@ -1,0 +1,38 @@
+"""Makes an engine drive the simulated GPUs: load while it works, idle otherwise.
+
+Tests put this file into a copy of the tree as scripts/worker/powered.py and wrap an adapter's
+class in it. The environment variable NVML_SIMULATOR_LOAD names the scenario's load file.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from worker.engines.base import Engine, OnTokens, Request
+
+HOLD_S = 0.005
+"""How long the load outlives a wave, so that the moments between waves are no idling."""
+
+
+def powered(engine: type[Engine]) -> type[Engine]:
+    class Powered(engine):  # type: ignore[misc, valid-type]
+        def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
+            say(1.0, 0.0)
+            super().wave(requests, on_tokens)
+            say(0.0, HOLD_S)
+
+        def stream(
+            self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens
+        ) -> None:
+            say(1.0, 0.0)
+            super().stream(take, slots, on_tokens)
+            say(0.0, HOLD_S)
+
+    return Powered
+
+
+def say(load: float, delay_s: float) -> None:
+    """One line of the load file: the load from so many seconds on."""
+    with Path(os.environ["NVML_SIMULATOR_LOAD"]).open("a") as file:
+        file.write(f"{time.monotonic() + delay_s!r} {load!r}\n")
