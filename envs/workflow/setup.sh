@@ -37,5 +37,5 @@ echo "setup: installing the pinned packages of ${locks[*]} into .venv" >&2
 [ -x .venv/bin/python ] && .venv/bin/python -c 'import pip' 2>/dev/null || "$python" -m venv --clear .venv
 arguments=()
 for lock in "${locks[@]}"; do arguments+=(-r "$lock"); done
-.venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes "${arguments[@]}"
+.venv/bin/python -m pip install -qq --no-compile --disable-pip-version-check --require-hashes "${arguments[@]}"
 printf '%s' "$wanted" >"$stamp"
