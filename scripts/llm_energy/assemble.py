@@ -9,7 +9,8 @@ from typing import Any
 from llm_energy import flags, window
 from llm_energy.inputs.environment import packages_sha256
 from llm_energy.measurement import Job, Observation
-from llm_energy.power.energy import account_energy
+from llm_energy.power.energy import EnergyAccount, account_energy
+from llm_energy.power.meter import Device, Scope
 from llm_energy.power.parquet import write_series
 from llm_energy.requests import write_requests
 from llm_energy.results import (
@@ -21,6 +22,7 @@ from llm_energy.results import (
     SampleOutput,
     Settings,
     SideFile,
+    Tokens,
     Window,
 )
 from llm_energy.runs import Run, utc_now
@@ -39,7 +41,7 @@ WINDOW_FIELDS = (
 
 def assemble(job: Job, seen: Observation, run: Run, results: Path) -> Result:
     """The result of one measurement; its side files are written, the result itself is not."""
-    numbers = numbers_of(job, seen) if seen.measured else numbers_without_window(seen)
+    numbers = numbers_of(job, seen) if seen.measured else numbers_without_window(job, seen)
     return Result(
         **identity_of(job, seen, run.facts),
         **numbers,
@@ -83,16 +85,17 @@ def identity_of(job: Job, seen: Observation, run: Mapping[str, Any]) -> dict[str
 def environment(job: Job, seen: Observation, run: Mapping[str, Any]) -> Environment:
     """The machine, the engine and the code of a measurement."""
     host, marker = run["host_facts"], seen.environment
+    gpus = metered_gpus(job, seen)
     return Environment(
         session_id=run["session_id"],
         run_id=run["run_id"],
         host=host["host"],
         cpu_model=host["cpu_model"],
         kernel=host["kernel"],
-        device_model=host["cpu_model"],
-        device_uuids=[],
-        power_limit_watts=None,
-        driver=None,
+        device_model=gpus[0].model if gpus else host["cpu_model"],
+        device_uuids=[gpu.id for gpu in gpus],
+        power_limit_watts=gpus[0].power_limit_watts if gpus else None,
+        driver=str(gpus[0].facts["driver"]) if gpus and gpus[0].facts.get("driver") else None,
         runtime=job.facts["runtime"],
         environment_hash=marker["environment_hash"],
         image_digest=None,
@@ -104,6 +107,19 @@ def environment(job: Job, seen: Observation, run: Mapping[str, Any]) -> Environm
         git_commit=host["git_commit"],
         git_dirty=host["git_dirty"],
     )
+
+
+def metered_gpus(job: Job, seen: Observation) -> list[Device]:
+    """The GPUs that did the work; none where the campaign says that the CPU does it."""
+    if job.timing["device"] == "cpu" or seen.series is None:
+        return []
+    return [device for device in seen.series.devices if device.scope in ("gpu_board", "module")]
+
+
+def energy_of(job: Job, seen: Observation, tokens: Tokens | None) -> EnergyAccount:
+    """The energy of what did the work: an idle GPU beside a CPU engine is not it."""
+    scope: Scope = "cpu_package" if job.timing["device"] == "cpu" else "gpu_board"
+    return account_energy(seen.series, seen.phases, tokens, scope=scope)
 
 
 def process_state(peer: Mapping[str, Any], loaded: Mapping[str, Any]) -> ProcessState:
@@ -126,7 +142,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
     tokens = window.tokens(requests, input_lengths=seen.input_lengths, start=start, end=end)
     drift = window.drift(requests, start=start, end=end, passes=edges["passes"])
     warmup = window.warmup(seen.measured["warmup"])
-    account = account_energy(seen.series, seen.phases, tokens)
+    account = energy_of(job, seen, tokens)
     duration_s = end - start
     return {
         "status": "completed",
@@ -157,9 +173,9 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
     }
 
 
-def numbers_without_window(seen: Observation) -> dict[str, Any]:
+def numbers_without_window(job: Job, seen: Observation) -> dict[str, Any]:
     """The fields of a measurement that ran out of memory: nothing was measured."""
-    account = account_energy(seen.series, seen.phases, None)
+    account = energy_of(job, seen, None)
     return {
         **dict.fromkeys(WINDOW_FIELDS),
         "status": "out_of_memory",
