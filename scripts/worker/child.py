@@ -14,7 +14,7 @@ from worker import protocol
 from worker.kernel import oom_kills
 from worker.workload import EngineConfig
 
-TAIL_LINES = 20
+TAIL_LINES = 40
 TAIL_BYTES = 16 * 1024
 LOG_LIMIT_BYTES = 64 * 1024 * 1024
 """An engine that floods its output must not fill the disk: beyond this its log starts anew."""

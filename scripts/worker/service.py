@@ -263,6 +263,7 @@ class Supervisor:
             await self._engine.kill()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._turn.acquire(), timeout=1.0)
+            self._turn.release()
 
 
 def _fail(

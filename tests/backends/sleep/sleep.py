@@ -6,6 +6,7 @@ this file into a copy of the tree as scripts/worker/engines/sleep.py; the produc
 
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +28,7 @@ class SleepEngine(Engine):
             float, 0.001, "time for each further token of a batch, in s", minimum=0.0
         ),
         "first_wave_extra_s": Option(float, 0.0, "what the first wave takes longer (it compiles)"),
+        "child": Option(bool, False, "start a child process while loading, as some engines do"),
         "load_fault": Option(str, "none", "how loading fails", choices=FAULTS),
         "wave_fault": Option(str, "none", "how generating fails", choices=FAULTS),
         "fault_after_waves": Option(int, 0, "waves that go well before `wave_fault`", minimum=0),
@@ -44,6 +46,8 @@ class SleepEngine(Engine):
         size = Path(config.model_path).stat().st_size
         self._options = config.options
         print("sleep engine: loading", config.model_path, flush=True)
+        if self._options["child"]:
+            subprocess.Popen(["sleep", "3600"])
         self._misbehave(self._options["load_fault"])
         time.sleep(self._options["load_s"])
         return {"model_bytes": size, "slots": config.slots, "context_tokens": config.context_tokens}
@@ -53,8 +57,7 @@ class SleepEngine(Engine):
 
     def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
         self._begin_wave()
-        short = self._options["wave_fault"] == "short"
-        for step in range(requests[0].output_tokens - short):
+        for step in range(requests[0].output_tokens - self._missing_tokens()):
             time.sleep(self._options["token_s" if step else "prefill_s"])
             for request in requests:
                 on_tokens(request, [output_id(request.prompt, step)])
@@ -62,7 +65,7 @@ class SleepEngine(Engine):
     def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
         def slot() -> None:
             while request := take():
-                for step in range(request.output_tokens):
+                for step in range(request.output_tokens - self._missing_tokens()):
                     time.sleep(self._options["token_s" if step else "prefill_s"])
                     on_tokens(request, [output_id(request.prompt, step)])
 
@@ -86,6 +89,9 @@ class SleepEngine(Engine):
             self._misbehave(self._options["wave_fault"])
         self._waves += 1
 
+    def _missing_tokens(self) -> int:
+        return 1 if self._options["wave_fault"] == "short" else 0
+
     def _misbehave(self, fault: str) -> None:
         once = self._options["fault_once_file"]
         if fault == "none" or (once and Path(once).exists()):
@@ -102,8 +108,8 @@ class SleepEngine(Engine):
         if fault in ("segfault", "kill"):
             os.kill(os.getpid(), signal.SIGSEGV if fault == "segfault" else signal.SIGKILL)
         if fault == "flood":
-            for number in range(200_000):
-                print(f"sleep engine: flood {number:06d}", "x" * 100)
+            for number in range(20_000):
+                print(f"sleep engine: flood {number:05d}", "x" * 100)
         if fault == "hang":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])

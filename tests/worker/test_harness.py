@@ -1,0 +1,247 @@
+"""A measurement in the engine process, on an engine that sleeps: warm-up, window and tail."""
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.backends.sleep.sleep import SleepEngine, output_id
+from tests.worker.backend import PROMPTS, workload
+
+from worker.closed import Stream
+from worker.engines.base import EngineError
+from worker.harness import RequestError, measure
+from worker.protocol import encode as line
+from worker.protocol import parse_request
+from worker.warmup import Warmup
+from worker.workload import EngineConfig, Workload
+
+Report = dict[str, Any]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> EngineConfig:
+    model = tmp_path / "model.gguf"
+    model.write_bytes(b"GGUF")
+    options = {name: option.default for name, option in SleepEngine.OPTIONS.items()}
+    return EngineConfig("sleep", str(model), "auto", context_tokens=64, slots=4, options=options)
+
+
+def run(
+    config: EngineConfig, *, host_says: tuple[bool, ...] = (), **changes: Any
+) -> tuple[Report, list[Report]]:
+    """The report and the events on the way of one measurement."""
+    engine = SleepEngine()
+    engine.load(config)
+    events: list[Report] = []
+    verdicts = iter(host_says)
+    report = measure(
+        engine,
+        config,
+        read(**changes),
+        emit=events.append,
+        host_steady=lambda: next(verdicts, True),
+    )
+    return report, events
+
+
+def read(**changes: Any) -> Workload:
+    request = {"op": "measure", "deadline_s": 1, "workload": workload(**changes)}
+    load: Workload = parse_request(line(request)).workload  # type: ignore[union-attr]
+    return load
+
+
+def with_options(config: EngineConfig, **options: Any) -> EngineConfig:
+    return replace(config, options={**config.options, **options})
+
+
+class TestWaves:
+    def test_the_phases_follow_each_other_without_a_pause(self, config: EngineConfig) -> None:
+        report, events = run(config)
+        assert [e["name"] for e in events if e["event"] == "phase"] == ["warmup", "window", "tail"]
+        warmup, window, tail = report["warmup"], report["window"], report["tail"]
+        assert warmup["start"] < warmup["end"] < window["start"] < window["end"] == tail["start"]
+        last_wave = [e for e in events if e["event"] == "wave"][-1]
+        assert last_wave["t1"] == warmup["end"]
+        assert tail["end"] - tail["start"] >= 0.05
+
+    def test_the_window_has_whole_passes_over_the_prompts(self, config: EngineConfig) -> None:
+        report, _ = run(config)
+        window = report["window"]
+        assert window["waves"] == 2 * window["passes"]
+        assert [r["prompt"] for r in report["requests"]] == [0, 1, 2, 3] * window["passes"]
+        assert [r["wave"] for r in report["requests"]] == [
+            wave for wave in range(window["waves"]) for _ in range(2)
+        ]
+
+    def test_the_window_lasts_at_least_as_asked(self, config: EngineConfig) -> None:
+        report, _ = run(config, minimum_duration_s=0.3)
+        assert report["window"]["end"] - report["window"]["start"] >= 0.3
+
+    def test_the_window_has_at_least_the_minimum_of_waves(self, config: EngineConfig) -> None:
+        report, _ = run(config, minimum_duration_s=0.0, batch_size=4)
+        assert report["window"]["waves"] == 3
+
+    def test_the_edges_are_the_first_submit_and_the_last_token(self, config: EngineConfig) -> None:
+        report, _ = run(config)
+        assert report["window"]["start"] == min(r["submitted"] for r in report["requests"])
+        assert report["window"]["end"] == max(r["token_times"][-1] for r in report["requests"])
+
+    def test_every_token_of_the_window_is_counted(self, config: EngineConfig) -> None:
+        report, _ = run(config)
+        for request in report["requests"]:
+            assert request["counted"] == len(request["token_times"]) == 5
+            times = [request["submitted"], *request["token_times"]]
+            assert all(a < b for a, b in pairwise(times))
+
+    def test_the_warm_up_runs_the_waves_of_the_window(self, config: EngineConfig) -> None:
+        report, events = run(config)
+        waves = [e for e in events if e["event"] == "wave"]
+        assert {e["tokens"] for e in waves} == {10}
+        assert len(waves) == len(report["warmup"]["throughput"])
+        assert report["warmup"]["throughput"] == [e["tokens"] / (e["t1"] - e["t0"]) for e in waves]
+
+    def test_the_output_of_the_first_prompts_is_kept(self, config: EngineConfig) -> None:
+        report, _ = run(config)
+        assert report["sample_outputs"] == [
+            {"prompt_index": i, "output_ids": [output_id(PROMPTS[i], step) for step in range(5)]}
+            for i in range(3)
+        ]
+
+    def test_no_tail_where_none_is_asked_for(self, config: EngineConfig) -> None:
+        report, _ = run(config, tail_s=0.0)
+        assert report["tail"]["start"] == report["window"]["end"]
+
+    def test_an_engine_that_stops_early_is_found_out(self, config: EngineConfig) -> None:
+        with pytest.raises(
+            EngineError, match="prompt 0: the engine produced 4 tokens instead of 5"
+        ):
+            run(with_options(config, wave_fault="short"))
+
+
+class TestWarmup:
+    def test_the_cap_counts_from_the_end_of_the_first_wave(self, config: EngineConfig) -> None:
+        compiles = with_options(config, first_wave_extra_s=0.3)
+        report, _ = run(compiles, warmup={"cap_s": 0.1, "maximum_bound": 0.0, "bound": 0.0})
+        warmup = report["warmup"]
+        assert warmup["first_wave_s"] >= 0.3
+        assert len(warmup["throughput"]) > 2
+        assert warmup["end"] - warmup["start"] >= warmup["first_wave_s"] + 0.1
+
+    def test_a_capped_warm_up_says_so(self, config: EngineConfig) -> None:
+        report, _ = run(config, warmup={"cap_s": 0.1, "maximum_bound": 0.0, "bound": 0.0})
+        assert report["warmup"]["capped"]
+        assert not report["warmup"]["steady"]
+        assert report["warmup"]["verdict"] == "not_steady"
+
+    def test_a_cap_before_the_third_wave_leaves_no_verdict(self, config: EngineConfig) -> None:
+        report, _ = run(config, warmup={"cap_s": 0.0})
+        assert report["warmup"]["verdict"] == "too_few_waves"
+        assert report["warmup"]["capped"]
+        assert report["warmup"]["cv"] is None
+        assert report["warmup"]["trend_interval"] is None
+        assert report["warmup"]["bound"] is None
+
+    def test_a_steady_warm_up_ends_before_the_cap(self, config: EngineConfig) -> None:
+        wide = {"cap_s": 60.0, "bound": 10.0, "maximum_bound": 10.0, "cv_threshold": 10.0}
+        report, _ = run(config, warmup=wide)
+        assert report["warmup"]["steady"]
+        assert not report["warmup"]["capped"]
+        assert report["warmup"]["verdict"] == "steady"
+        assert report["warmup"]["bound"] == 10.0
+
+    def test_it_waits_for_the_host_where_told_to(self, config: EngineConfig) -> None:
+        wide = {"cap_s": 60.0, "bound": 10.0, "maximum_bound": 10.0, "cv_threshold": 10.0}
+        report, _ = run(config, warmup={**wide, "await_host": True}, host_says=(False,) * 6)
+        alone, _ = run(config, warmup=wide)
+        assert len(report["warmup"]["throughput"]) > len(alone["warmup"]["throughput"])
+        assert report["warmup"]["steady"]
+
+
+class TestClosed:
+    def test_the_window_lies_inside_the_stream(self, config: EngineConfig) -> None:
+        report, events = run(config, mode="closed")
+        assert [e["name"] for e in events if e["event"] == "phase"] == ["warmup", "window", "tail"]
+        window = report["window"]
+        assert window["waves"] is None
+        assert window["passes"] is None
+        assert window["end"] - window["start"] >= 0.1
+        assert report["warmup"]["end"] < window["start"]
+        assert report["tail"]["start"] == window["end"]
+        assert report["tail"]["end"] - window["end"] >= 0.05
+
+    def test_tokens_are_counted_by_their_time(self, config: EngineConfig) -> None:
+        report, _ = run(config, mode="closed")
+        start, end = report["window"]["start"], report["window"]["end"]
+        for request in report["requests"]:
+            inside = [t for t in request["token_times"] if start <= t <= end]
+            assert request["counted"] == len(inside)
+        assert end in {t for r in report["requests"] for t in r["token_times"]}
+        assert start not in {t for r in report["requests"] for t in r["token_times"]}
+
+    def test_slots_are_fed_until_the_tail_is_over(self) -> None:
+        load = read(mode="closed", minimum_duration_s=0.0, tail_s=0.0, warmup={"cap_s": 0.0})
+        phases: list[Report] = []
+        warmup = Warmup(load.warmup, waves_per_pass=2, emit=phases.append, host_steady=bool)
+        stream = Stream(load, warmup, phases.append)
+        slots = [stream.take(), stream.take()]
+        tokens = 0
+        while None not in slots:
+            for slot, request in enumerate(slots):
+                assert request is not None
+                for _ in range(load.output_tokens):
+                    stream.on_tokens(request, [7])
+                    tokens += 1
+                slots[slot] = stream.take()
+        # One wave of warm-up, three of window, and the token that ends a tail of no length.
+        assert [e.get("name", "wave") for e in phases] == ["wave", "window", "tail"]
+        assert tokens >= (1 + 3) * 10 + 1
+        assert stream.start < stream.end < stream.tail_end
+
+    def test_no_more_requests_than_slots(self, config: EngineConfig) -> None:
+        report, _ = run(config, mode="closed", batch_size=3)
+        for request in report["requests"]:
+            moment = request["submitted"]
+            alive = [
+                r for r in report["requests"] if r["submitted"] <= moment < r["token_times"][-1]
+            ]
+            assert len(alive) <= 3
+
+    def test_requests_that_straddle_an_edge_are_reported(self, config: EngineConfig) -> None:
+        slow = with_options(config, token_s=0.01)
+        report, _ = run(slow, mode="closed", minimum_duration_s=0.5)
+        partial = [r for r in report["requests"] if r["counted"] < 5]
+        assert partial
+        assert all(len(r["token_times"]) == 5 for r in partial)
+
+    def test_an_engine_that_stops_early_is_found_out(self, config: EngineConfig) -> None:
+        with pytest.raises(EngineError, match="instead of 5"):
+            run(with_options(config, wave_fault="short"), mode="closed")
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"mode": "open"}, "workload.mode: must be waves or closed, not 'open'"),
+            ({"batch_size": 5}, r"workload.batch_size: must be 1 to 4 \(slots\), not 5"),
+            ({"batch_size": 0}, "workload.batch_size"),
+            ({"batch_size": 3}, r"count \(4\) must be a multiple of batch_size \(3\)"),
+            ({"output_tokens": 0}, "must be at least 1"),
+            ({"prompts": []}, "workload.prompts"),
+            ({"prompts": [[1], []]}, "workload.prompts"),
+        ],
+    )
+    def test_a_load_that_cannot_run(
+        self, config: EngineConfig, changes: Report, message: str
+    ) -> None:
+        with pytest.raises(RequestError, match=message) as caught:
+            run(config, **changes)
+        assert caught.value.reason == "bad_request"
+
+    def test_a_sequence_longer_than_the_context(self, config: EngineConfig) -> None:
+        with pytest.raises(RequestError, match="take 65 tokens, the context holds 64") as caught:
+            run(config, output_tokens=61)
+        assert caught.value.reason == "context_exceeded"
+        run(config, output_tokens=60, minimum_duration_s=0.0, warmup={"cap_s": 0.0}, tail_s=0.0)
