@@ -93,7 +93,7 @@ def _warmup(done: pd.DataFrame) -> str:
         "Before each window the waves of that window ran until their throughput was steady: its "
         "coefficient of variation under a threshold, and a 90 % interval of its trend inside an "
         f"equivalence bound. {steady} of {len(done)} were steady; {capped} of {len(done)} met "
-        f"{limit} first, and are flagged. Warm-up took "
+        f"{limit} (from the end of the first wave) before that, and are flagged. Warm-up took "
         f"{_range(done['warmup_duration_s'], 's')} and {_range(done['warmup_waves'])} waves, the "
         f"first wave {_range(done['warmup_first_wave_s'], 's')}."
     )

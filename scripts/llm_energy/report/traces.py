@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -94,7 +95,7 @@ def warmup(summary: Summary) -> Drawing | None:
                 zorder=3 if trace.capped else 2,
             )
         panel.set_title(short[name], fontsize=8, fontweight="normal")
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(*_span(summary.facts.warmups))
         panel.xaxis.get_major_locator().set_params(integer=True)
         grid_only(panel, "y")
     figure.supxlabel("warm-up wave", fontsize=8.5)
@@ -110,3 +111,9 @@ def warmup(summary: Summary) -> Drawing | None:
         + (f" {left_out} experiments with steadier warm-ups are left out." if left_out else ""),
         figure,
     )
+
+
+def _span(traces: Sequence[WarmupTrace]) -> tuple[float, float]:
+    """Limits of the axis in percent: what was seen, and never so little that noise looks large."""
+    seen = [100 * value for trace in traces for value in trace.throughput_relative]
+    return min(90.0, 0.95 * min(seen)), max(110.0, 1.05 * max(seen))
