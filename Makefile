@@ -17,6 +17,7 @@ run: setup
 	@$(SNAKEMAKE)
 
 test: setup-tests
+	$(SNAKEMAKE) --quiet progress rules -- inputs
 	.venv/bin/pytest
 
 check: setup-tests

@@ -93,3 +93,14 @@ rule lock:
         "Pinning the identities that the campaign leaves open"
     script:
         "../scripts/lock.py"
+
+
+rule inputs:
+    """Everything that measurements wait for, so that a machine may go offline after it."""
+    input:
+        expand(".cache/environments/{id}/ready.json", id=INPUTS.environments),
+        expand(
+            ".cache/models/{id}/ready.json", id=[*INPUTS.models, *INPUTS.conversions]
+        ),
+        expand(".cache/prompts/{id}/prompts.json", id=INPUTS.prompts),
+    localrule: True

@@ -8,7 +8,7 @@ from typing import Any
 
 from llm_energy import flags, window
 from llm_energy.inputs.environment import packages_sha256
-from llm_energy.measurement import Job, Observation
+from llm_energy.measurement import GPU_SCOPES, Job, Observation
 from llm_energy.power.energy import EnergyAccount, account_energy
 from llm_energy.power.meter import Device, Scope
 from llm_energy.power.parquet import write_series
@@ -16,6 +16,7 @@ from llm_energy.requests import write_requests
 from llm_energy.results import (
     SCHEMA_VERSION,
     Environment,
+    Latency,
     ProcessState,
     PromptSet,
     Result,
@@ -113,13 +114,22 @@ def metered_gpus(job: Job, seen: Observation) -> list[Device]:
     """The GPUs that did the work; none where the campaign says that the CPU does it."""
     if job.timing["device"] == "cpu" or seen.series is None:
         return []
-    return [device for device in seen.series.devices if device.scope in ("gpu_board", "module")]
+    return [device for device in seen.series.devices if device.scope in GPU_SCOPES]
 
 
-def energy_of(job: Job, seen: Observation, tokens: Tokens | None) -> EnergyAccount:
+def energy_of(
+    job: Job, seen: Observation, tokens: Tokens | None, latency: Latency | None
+) -> EnergyAccount:
     """The energy of what did the work: an idle GPU beside a CPU engine is not it."""
     scope: Scope = "cpu_package" if job.timing["device"] == "cpu" else "gpu_board"
-    return account_energy(seen.series, seen.phases, tokens, scope=scope)
+    gaps = latency.inter_token_latency_s if latency else None
+    return account_energy(
+        seen.series,
+        seen.phases,
+        tokens,
+        scope=scope,
+        median_step_s=gaps.p50 if gaps else None,
+    )
 
 
 def process_state(peer: Mapping[str, Any], loaded: Mapping[str, Any]) -> ProcessState:
@@ -140,9 +150,12 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
     edges = seen.measured["window"]
     start, end = edges["start"], edges["end"]
     tokens = window.tokens(requests, input_lengths=seen.input_lengths, start=start, end=end)
-    drift = window.drift(requests, start=start, end=end, passes=edges["passes"])
+    latency = window.latency(requests, start=start, end=end)
+    drift = window.drift(
+        requests, start=start, end=end, waves=edges["waves"], passes=edges["passes"]
+    )
     warmup = window.warmup(seen.measured["warmup"])
-    account = energy_of(job, seen, tokens)
+    account = energy_of(job, seen, tokens, latency)
     duration_s = end - start
     return {
         "status": "completed",
@@ -158,7 +171,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
         "tokens": tokens,
         "output_tokens_per_second": tokens.output / duration_s,
         "requests_per_second": tokens.requests / duration_s,
-        "latency": window.latency(requests, start=start, end=end),
+        "latency": latency,
         "warmup": warmup,
         "drift": drift.model_copy(update={"power_relative": account.power_drift_relative}),
         "energy": account.energy,
@@ -175,7 +188,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
 
 def numbers_without_window(job: Job, seen: Observation) -> dict[str, Any]:
     """The fields of a measurement that ran out of memory: nothing was measured."""
-    account = energy_of(job, seen, None)
+    account = energy_of(job, seen, None, None)
     return {
         **dict.fromkeys(WINDOW_FIELDS),
         "status": "out_of_memory",
@@ -198,7 +211,16 @@ def write_side_files(job: Job, seen: Observation, results: Path) -> dict[str, Si
             input_lengths=seen.input_lengths,
         )
     if seen.series is not None and seen.series.devices:
-        files["series"] = write_series(results, f"series/{path}", seen.series)
+        files["series"] = write_series(
+            results,
+            f"series/{path}",
+            seen.series,
+            identity={
+                "experiment": job.experiment,
+                "cycle": job.cycle,
+                "spec": job.facts["spec_hash"],
+            },
+        )
     return files
 
 

@@ -7,7 +7,8 @@ as an `Observation`; `assemble.py` makes the result of it.
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from llm_energy.backends.dispatch import EngineReportedError, Event, Session
 from llm_energy.backends.runtime import runtime_named
 from llm_energy.inputs.models import VerifiedModel, verify_model
 from llm_energy.power.detect import open_meters
+from llm_energy.power.meter import Meter
 from llm_energy.power.sampler import Sampler
 from llm_energy.power.series import Series
 from llm_energy.results import Phase
@@ -31,6 +33,8 @@ STEADY_BOUND = 0.01
 
 STEADY_BOUND_LIMIT = 0.03
 """The widest bound that noise may force before the warm-up counts as not steady."""
+
+GPU_SCOPES = ("gpu_board", "module")
 
 MINIMUM_WAVES = 3
 """Least waves in a warm-up and in a window."""
@@ -109,14 +113,17 @@ def measure(job: Job, run: Run) -> Observation:
         model=verify_model(Path(".cache/models") / facts["model_id"] / "ready.json"),
         prompts=read_prompts(facts["prompts_id"]),
     )
-    meters = open_meters(cpu_model=run.facts["host_facts"]["cpu_model"])
-    sampler = Sampler(meters, rate_hz=job.timing["sampling_hz"])
-    with locks.devices(["cpu"]):
+    with ExitStack() as stack:
+        meters = open_meters(cpu_model=run.facts["host_facts"]["cpu_model"])
+        for meter in meters:
+            stack.callback(meter.close)
+        stack.enter_context(locks.devices(working_devices(job, meters)))
         record = registry.ensure_backend(
             run, backend, runtime=facts["runtime"], environment_id=facts["environment_id"]
         )
         registry.unload_others(run, backend)
         model_path = runtime_named(record.runtime).model_path(seen.model.path)
+        sampler = Sampler(meters, rate_hz=job.timing["sampling_hz"])
         with registry.connect(record) as session, sampler:
             seen.peer = session.peer
             try:
@@ -127,10 +134,16 @@ def measure(job: Job, run: Run) -> Observation:
                 if failure.reason != "out_of_memory":
                     raise
                 seen.out_of_memory = str(failure)  # a legitimate outcome of its configuration
-    seen.series = sampler.series()
-    for meter in meters:
-        meter.close()
+        seen.series = sampler.series()
     return seen
+
+
+def working_devices(job: Job, meters: Sequence[Meter]) -> list[str]:
+    """What no other measurement of the host may use meanwhile: `cpu`, or the GPUs by UUID."""
+    if job.timing["device"] == "cpu":
+        return ["cpu"]
+    gpus = [d.id for meter in meters for d in meter.devices if d.scope in GPU_SCOPES]
+    return gpus or ["gpu"]
 
 
 def read_prompts(prompts_id: str) -> Mapping[str, Any]:

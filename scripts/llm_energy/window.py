@@ -17,6 +17,9 @@ RequestRecord = Mapping[str, Any]
 
 PERCENTILES = (50, 90, 95, 99)
 
+DRIFT_WAVES = 9
+"""Least waves of a window whose drift is told: three in each third. Provisional."""
+
 
 def quantile(ordered: Sequence[float], fraction: float) -> float:
     """Quantile of values in ascending order, linear between order statistics.
@@ -96,18 +99,37 @@ def tokens(
     )
 
 
-def throughput_drift(
-    requests: Sequence[RequestRecord], *, start: float, end: float
-) -> float | None:
+def rate_drift(requests: Sequence[RequestRecord], *, start: float, end: float) -> float | None:
     """Output rate of the last third of the window against its first third: relative change.
 
-    None where a third holds no token.
+    For load mode `closed`, where tokens flow evenly. None where a third holds no token.
     """
     third = (end - start) / 3.0
     times = [t for request in requests for t in request["token_times"]]
     first = sum(start <= t < start + third for t in times)
     last = sum(end - third < t <= end for t in times)
     return last / first - 1.0 if first and last else None
+
+
+def pass_drift(requests: Sequence[RequestRecord], *, waves: int, passes: int) -> float | None:
+    """Throughput of the last third of the passes against the first third: relative change.
+
+    For load mode `waves`: passes hold the same work, so the inverse of their durations is compared
+    and wave edges do not count. None below `DRIFT_WAVES` waves or three passes, where a single
+    wave would decide.
+    """
+    if waves < DRIFT_WAVES or passes < 3:
+        return None
+    first_wave = min(request["wave"] for request in requests)
+    edges: dict[int, tuple[float, float]] = {}
+    for request in requests:
+        number = (request["wave"] - first_wave) * passes // waves
+        begun, ended = edges.get(number, (math.inf, -math.inf))
+        submitted, last = request["submitted"], request["token_times"][-1]
+        edges[number] = (min(begun, submitted), max(ended, last))
+    durations = [edges[number][1] - edges[number][0] for number in range(passes)]
+    third = passes // 3
+    return sum(durations[:third]) / sum(durations[-third:]) - 1.0
 
 
 def warmup(report: Mapping[str, Any]) -> Warmup:
@@ -128,14 +150,21 @@ def warmup(report: Mapping[str, Any]) -> Warmup:
 
 
 def drift(
-    requests: Sequence[RequestRecord], *, start: float, end: float, passes: int | None
+    requests: Sequence[RequestRecord],
+    *,
+    start: float,
+    end: float,
+    waves: int | None,
+    passes: int | None,
 ) -> Drift:
     """Drift inside the window; the power side is filled in where power was metered.
 
-    With whole passes over the prompt set (load mode `waves`) the thirds of a window hold the same
-    work only if it has three of them or more; with fewer the change cannot be told from that of
-    the prompts, and there is none.
+    Args:
+        waves: of the window; None, as `passes`, in load mode `closed`.
     """
-    comparable = passes is None or passes >= 3
-    change = throughput_drift(requests, start=start, end=end) if comparable else None
+    if waves is None or passes is None:
+        change = rate_drift(requests, start=start, end=end)
+    else:
+        inside = [r for r in requests if r["submitted"] >= start and r["token_times"][-1] <= end]
+        change = pass_drift(inside, waves=waves, passes=passes)
     return Drift(throughput_relative=change, power_relative=None)

@@ -16,7 +16,8 @@ from tests.nvml_simulator.scenario import Gpu, Scenario, constant, with_uuid
 __all__ = ["nvml_library"]
 
 MEASUREMENT = {
-    "minimum_duration_s": 2.0,
+    "device": "gpu",
+    "minimum_duration_s": 10.0,
     "baseline_s": 0.8,
     "warmup_cap_s": 1.5,
     "tail_s": 1.0,

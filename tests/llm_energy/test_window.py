@@ -83,9 +83,38 @@ def test_two_neighbouring_windows_hold_what_their_union_holds(times, a, b, c):
 
 def test_a_slower_last_third_is_a_negative_drift():
     times = [0.1 * i for i in range(1, 31)] + [6.0 + 0.2 * i for i in range(1, 16)]
-    change = window.throughput_drift([request(0.0, *times)], start=0.0, end=9.0)
+    change = window.rate_drift([request(0.0, *times)], start=0.0, end=9.0)
     assert change == pytest.approx(15 / 30 - 1, abs=0.04)
 
 
 def test_an_empty_third_has_no_drift():
-    assert window.throughput_drift([request(0.0, 1.0, 2.0)], start=0.0, end=9.0) is None
+    assert window.rate_drift([request(0.0, 1.0, 2.0)], start=0.0, end=9.0) is None
+
+
+def waves_of(durations, *, first=5):
+    """One request for each wave, back to back."""
+    requests, now = [], 100.0
+    for number, duration in enumerate(durations, start=first):
+        requests.append(request(now, now + duration / 2, now + duration, wave=number))
+        now += duration
+    return requests
+
+
+def drift_of(durations, *, passes):
+    requests = waves_of(durations)
+    end = requests[-1]["token_times"][-1]
+    found = window.drift(requests, start=100.0, end=end, waves=len(durations), passes=passes)
+    return found.throughput_relative
+
+
+def test_passes_that_take_equally_long_have_no_drift_whatever_their_waves_take():
+    assert drift_of([1.0, 3.0, 2.0] * 3, passes=3) == pytest.approx(0.0)
+
+
+def test_passes_that_take_longer_at_the_end_are_a_negative_drift():
+    assert drift_of([1.0] * 6 + [1.25] * 3, passes=3) == pytest.approx(-0.2)
+
+
+@pytest.mark.parametrize(("durations", "passes"), [([1.0] * 8, 4), ([1.0] * 12, 2)])
+def test_few_waves_or_passes_tell_no_drift(durations, passes):
+    assert drift_of(durations, passes=passes) is None
