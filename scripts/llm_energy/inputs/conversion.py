@@ -53,5 +53,7 @@ def convert_model(
             },
             log=log,
         )
+        for name in files_below(folder):
+            (folder / name).chmod(0o644)  # written for the owner only; a container's user reads it
         record.write_text(json.dumps(made_from))
     return marker_of(folder, facts_of(folder, files_below(folder)), identity, target=target)

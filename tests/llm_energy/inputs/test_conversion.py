@@ -19,6 +19,7 @@ question = json.load(sys.stdin)
 target = pathlib.Path(question["target"])
 target.joinpath("config.json").write_text(question["dtype"])
 target.joinpath("model.safetensors").write_bytes(pathlib.Path(question["source"]).read_bytes())
+target.joinpath("config.json").chmod(0o600)
 with open({calls!r}, "a") as calls:
     calls.write(question["op"] + "\\n")
 print(json.dumps({{"files": []}}))
@@ -68,6 +69,14 @@ def test_the_converted_model_is_a_folder_that_can_be_verified(
     assert converted.identity == IDENTITY
     assert (converted.path / "config.json").read_text() == "bfloat16"
     assert (converted.path / "model.safetensors").read_bytes() == b"GGUF weights"
+
+
+def test_every_user_may_read_the_converted_files(
+    tmp_path: Path, model: Path, environment: Path
+) -> None:
+    converted = verify_model(convert(tmp_path, model, environment))
+    modes = {path.stat().st_mode & 0o777 for path in converted.path.iterdir()}
+    assert modes == {0o644}
 
 
 def test_a_finished_conversion_is_kept(tmp_path: Path, model: Path, environment: Path) -> None:
