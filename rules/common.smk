@@ -8,6 +8,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from llm_energy import conclusion
 from llm_energy.campaign import CampaignError, load_campaign
+from llm_energy.inputs.preflight import obstacles
 from llm_energy.lifecycle import Lifecycle, LifecycleError
 
 # A campaign is one file: the default one is not merged under another that is given.
@@ -89,6 +90,8 @@ def start_run():
         for job in workflow.dag.needrun_jobs()
         if job.rule.name == "measure"
     ]
+    if needed and (lines := obstacles(INPUTS, cache=Path(".cache"))):
+        raise WorkflowError("\n".join(lines))
     try:
         LIFECYCLE.start(
             needed,

@@ -23,8 +23,9 @@ def rule_script(snakemake: Any, *expected: type[Exception]) -> Iterator[None]:
     log = Path(snakemake.log[0]) if snakemake.log else None
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text("")  # then append, as pip and the engines do to the same file
         logging.basicConfig(
-            filename=log, filemode="w", level=logging.INFO, format="%(asctime)s %(message)s"
+            filename=log, filemode="a", level=logging.INFO, format="%(asctime)s %(message)s"
         )
     try:
         yield

@@ -47,7 +47,7 @@ SHIPPED_FIELD = "prompt"
 PROSE = "prose.txt"
 """The shipped text that synthetic prompts are cut from."""
 
-LOCK_REMEDY = "pin it with `snakemake --cores 1 --profile workflow-profile lock`"
+LOCK_REMEDY = "pin it with `snakemake lock --cores 1 --profile workflow-profile`"
 
 
 class UnpinnedError(Exception):

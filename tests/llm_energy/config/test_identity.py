@@ -300,7 +300,7 @@ def test_a_source_without_a_pin_is_an_error_until_it_is_locked(own_root, key):
         load(own_root, config)
     assert error.value.messages == [
         f"--config: models.small.source: {key} is not pinned; pin it with "
-        "`snakemake --cores 1 --profile workflow-profile lock`"
+        "`snakemake lock --cores 1 --profile workflow-profile`"
     ]
 
     pin = {"revision": COMMIT} if "hub" in source else {"sha256": SHA["e"]}
