@@ -17,7 +17,7 @@ run: setup
 	@$(SNAKEMAKE)
 
 test: setup-tests
-	$(SNAKEMAKE) --quiet progress rules -- inputs
+	$(SNAKEMAKE) inputs --configfile config/campaigns/two-engines.yaml
 	.venv/bin/pytest
 
 check: setup-tests
