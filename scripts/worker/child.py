@@ -76,10 +76,9 @@ class EngineChild:
     def age_s(self) -> float:
         return time.monotonic() - self.started
 
-    async def send(self, line: bytes) -> None:
-        with contextlib.suppress(ConnectionError):  # the next `receive` says that it is dead
-            self._writer.write(line)
-            await self._writer.drain()
+    def send(self, line: bytes) -> None:
+        """Send without waiting; whether it is alive, and in time, is for `receive` to say."""
+        self._writer.write(line)
 
     async def receive(self, timeout_s: float) -> bytes:
         """The next line; empty once the process is dead and all that it said has been read.
@@ -96,7 +95,7 @@ class EngineChild:
     async def close(self) -> None:
         """Let the engine release what outlives it, then end its whole process group."""
         if self.alive:
-            await self.send(protocol.encode({"op": "unload"}))
+            self.send(protocol.encode({"op": "unload"}))
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._reaper), CLOSE_S)
         await self.kill()

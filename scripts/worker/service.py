@@ -5,10 +5,10 @@ import contextlib
 import os
 import time
 from pathlib import Path
-from typing import NoReturn
 
 from worker import protocol
 from worker.child import EngineChild
+from worker.connection import Connection
 from worker.protocol import (
     Event,
     Hello,
@@ -20,33 +20,13 @@ from worker.protocol import (
     Stop,
     Unload,
 )
+from worker.relay import RequestFailedError, fail, relay
+from worker.workload import is_backend_name
 
 KEEPS_ENGINE = {protocol.BAD_REQUEST, protocol.CONTEXT_EXCEEDED}
 """Failures found before the engine was touched; after any other its state is unknown."""
 
-
-class RequestFailedError(Exception):
-    """A request that failed; carries its error event."""
-
-    def __init__(self, event: Event) -> None:
-        super().__init__(event["message"])
-        self.event = event
-
-
-class Connection:
-    """One client, which may be gone already."""
-
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
-        self.lost = False
-
-    async def send(self, line: bytes) -> None:
-        with contextlib.suppress(ConnectionError):  # its end is noticed where it is read
-            self._writer.write(line)
-            await self._writer.drain()
-
-    async def send_event(self, event: Event) -> None:
-        await self.send(protocol.encode(event))
+HANG_UP_STEP_S, HANG_UP_STEPS = 0.01, 100
 
 
 class Supervisor:
@@ -61,26 +41,27 @@ class Supervisor:
         """Held by the one request that uses the engine; each ends by its own deadline."""
         self._user: Connection | None = None
         """Who holds the turn."""
+        self._connections: set[Connection] = set()
         self._stopping = False
         self.stopped = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection from its first line to its end."""
-        connection = Connection(writer)
+        connection = Connection(reader, writer)
+        self._connections.add(connection)
         lines: asyncio.Queue[bytes | None] = asyncio.Queue()
         answers = asyncio.create_task(self._answer_all(connection, lines))
-        with contextlib.suppress(ConnectionError):
-            while line := await _read_line(reader):
-                if self._user is connection and self._engine and _is_steady(line):
-                    await self._engine.send(line)
-                else:
-                    lines.put_nowait(line)
-        connection.lost = True
+        while line := await connection.receive():
+            if self._user is connection and self._engine and _is_steady(line):
+                self._engine.send(line)
+            else:
+                lines.put_nowait(line)
         if self._user is connection and self._engine:
             await self._engine.kill()  # nobody is left to measure it
         lines.put_nowait(None)
         await answers
-        writer.close()
+        connection.close()
+        self._connections.discard(connection)
 
     async def _answer_all(
         self, connection: Connection, lines: "asyncio.Queue[bytes | None]"
@@ -91,19 +72,19 @@ class Supervisor:
             try:
                 await self._answer(connection, line)
             except ProtocolError as error:
-                await connection.send_event(protocol.error_event(protocol.BAD_REQUEST, str(error)))
+                connection.send_event(protocol.error_event(protocol.BAD_REQUEST, str(error)))
             except RequestFailedError as failure:
-                await connection.send_event(failure.event)
+                connection.send_event(failure.event)
 
     async def _answer(self, connection: Connection, line: bytes) -> None:
         request = protocol.parse_request(line)
         if self._stopping:
-            _fail(protocol.STOPPING, "the supervisor is stopping")
+            fail(protocol.STOPPING, "the supervisor is stopping")
         if isinstance(request, Hello):
-            await connection.send_event(self._hello(request))
+            connection.send_event(self._hello(request))
         elif isinstance(request, Stop):
             await self.stop()
-            await connection.send_event({"event": "stopping", "final": True})
+            connection.send_event({"event": "stopping", "final": True})
             self.stopped.set()
         elif not isinstance(request, Steady):  # one that is late has nobody to go to
             async with self._turn:
@@ -118,22 +99,24 @@ class Supervisor:
     async def _use_engine(self, connection: Connection, request: Request, line: bytes) -> None:
         try:
             if isinstance(request, Load):
-                await connection.send_event(await self._load(connection, request, line))
+                connection.send_event(await self._load(connection, request, line))
             elif isinstance(request, Measure):
                 await self._measure(connection, request, line)
             elif isinstance(request, Unload):
                 await self._unload()
-                await connection.send_event({"event": "unloaded", "final": True})
+                connection.send_event({"event": "unloaded", "final": True})
         except RequestFailedError as failure:
             # After a failed load there is no engine to keep.
             if isinstance(request, Load) or failure.event["reason"] not in KEEPS_ENGINE:
                 await self._drop_engine()
+            if self._stopping:
+                fail(protocol.STOPPING, "the supervisor was told to stop")
             raise
 
     def _hello(self, request: Hello) -> Event:
         if request.protocol != protocol.PROTOCOL:
             message = f"this worker speaks protocol {protocol.PROTOCOL}, not {request.protocol}"
-            _fail(protocol.PROTOCOL_MISMATCH, message)
+            fail(protocol.PROTOCOL_MISMATCH, message)
         engine = self._engine
         return {
             "event": "hello",
@@ -159,13 +142,11 @@ class Supervisor:
         reused = engine is not None and engine.alive and (engine.key, engine.config) == wanted
         if not reused:
             await self._unload()
-            log = self._logs / f"{request.engine.backend}.engine.log"
-            engine = await EngineChild.start(request.key, request.engine, log)
-            self._engine = engine
+            self._engine = engine = await self._start_engine(request)
             if connection.lost:
-                _fail(protocol.STOPPING, "the client is gone")
-            await engine.send(line)
-            loaded = await self._relay(connection, engine, request.deadline_s, phase="load")
+                fail(protocol.STOPPING, "the client is gone")
+            engine.send(line)
+            loaded = await relay(connection, engine, request.deadline_s, phase="load")
             engine.facts = protocol.decode(loaded)
         assert engine is not None
         facts = engine.facts
@@ -183,64 +164,30 @@ class Supervisor:
             "observed": facts["observed"],
         }
 
+    async def _start_engine(self, request: Load) -> EngineChild:
+        backend = request.engine.backend
+        if not is_backend_name(backend):
+            fail(protocol.BAD_REQUEST, f"load.engine.backend: {backend!r} is no name of a backend")
+        log = self._logs / f"{backend}.engine.log"
+        try:
+            return await EngineChild.start(request.key, request.engine, log)
+        except OSError as error:
+            fail(protocol.ENGINE_ERROR, f"the engine process cannot be started: {error}")
+
     async def _measure(self, connection: Connection, request: Measure, line: bytes) -> None:
         engine = self._engine
         if engine is None:
-            _fail(protocol.NO_ENGINE, "no engine is loaded")
+            fail(protocol.NO_ENGINE, "no engine is loaded")
         if connection.lost:
-            _fail(protocol.STOPPING, "the client is gone")
-        await engine.send(line)
+            fail(protocol.STOPPING, "the client is gone")
+        engine.send(line)
         engine.jobs += 1
         self._jobs += 1
         first_wave_s = request.workload.warmup.first_wave_deadline_s
-        measured = await self._relay(
+        measured = await relay(
             connection, engine, request.deadline_s, phase="measure", first_wave_s=first_wave_s
         )
-        await connection.send(measured)
-
-    async def _relay(
-        self,
-        connection: Connection,
-        engine: EngineChild,
-        deadline_s: float,
-        *,
-        phase: str,
-        first_wave_s: float | None = None,
-    ) -> bytes:
-        """Pass the engine's events on; returns its final one, which is not passed on.
-
-        Raises:
-            RequestFailedError: the engine failed, died, or missed a deadline (then it is killed).
-        """
-        deadline = time.monotonic() + deadline_s
-        limit, limit_s = deadline, deadline_s
-        while True:
-            try:
-                line = await engine.receive(limit - time.monotonic())
-            except asyncio.TimeoutError:
-                await engine.kill()
-                message = f"not done within {limit_s:g} s: the engine process was killed"
-                _fail(protocol.DEADLINE_EXCEEDED, message, phase=phase, engine=engine)
-            if not line:
-                await engine.kill()
-                if self._stopping:
-                    _fail(protocol.STOPPING, "the supervisor was told to stop", phase=phase)
-                reason, message = engine.cause_of_death()
-                _fail(reason, message, phase=phase, engine=engine)
-            event = protocol.decode(line)
-            if event["event"] == "error":
-                _fail(event["reason"], event["message"], phase=phase, engine=engine)
-            if event.get("final"):
-                return line
-            if event["event"] == "phase":
-                phase = event["name"]
-                if phase == "warmup" and first_wave_s is not None:
-                    phase = "first_wave"
-                    limit_s = min(first_wave_s, deadline - time.monotonic())
-                    limit = time.monotonic() + limit_s
-            elif event["event"] == "wave" and phase == "first_wave":
-                phase, limit, limit_s = "warmup", deadline, deadline_s
-            await connection.send(line)
+        connection.send(measured)
 
     async def _unload(self) -> None:
         if self._engine is not None:
@@ -265,21 +212,14 @@ class Supervisor:
             await asyncio.wait_for(self._turn.acquire(), timeout=1.0)
             self._turn.release()
 
-
-def _fail(
-    reason: str, message: str, *, phase: str | None = None, engine: EngineChild | None = None
-) -> NoReturn:
-    log_tail = engine.log_tail() if engine is not None else ()
-    raise RequestFailedError(protocol.error_event(reason, message, phase=phase, log_tail=log_tail))
-
-
-async def _read_line(reader: asyncio.StreamReader) -> bytes:
-    """The next line; empty at the end of the stream, also where it ends within a line."""
-    try:
-        line = await reader.readline()
-    except ValueError:  # longer than any request: what follows makes no sense either
-        return b""
-    return line if line.endswith(b"\n") else b""
+    async def hang_up(self) -> None:
+        """Close all connections, and let each come to its end."""
+        for connection in self._connections:
+            connection.close()
+        for _ in range(HANG_UP_STEPS):
+            if not self._connections:
+                return
+            await asyncio.sleep(HANG_UP_STEP_S)
 
 
 def _is_steady(line: bytes) -> bool:

@@ -50,6 +50,7 @@ async def run(socket: Path, lease_file: Path, logs: Path) -> int:
         await _wait(supervisor.stopped, LEASE_PERIOD_S)
     server.close()
     await supervisor.stop()
+    await supervisor.hang_up()
     socket.unlink(missing_ok=True)
     return code
 

@@ -1,7 +1,13 @@
 """What the host asks an engine for: which engine, which load, when it is warm."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
+
+
+def is_backend_name(name: str) -> bool:
+    """Whether `name` can be a backend's: it becomes part of a module's and of a file's name."""
+    return name != "base" and re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None
 
 
 @dataclass(frozen=True)

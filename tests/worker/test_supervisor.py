@@ -123,7 +123,6 @@ class TestLoad:
         ("change", "message"),
         [
             ({"backend": "nothing"}, "there is no backend 'nothing'"),
-            ({"backend": "../../etc"}, "there is no backend '../../etc'"),
             ({"options": {"sped": 1}}, "option sped: unknown"),
             ({"options": {"load_s": "1"}}, "option load_s: must be float"),
             ({"dtype": "int3"}, "dtype: must be one of auto, float32"),
@@ -134,6 +133,12 @@ class TestLoad:
     ) -> None:
         error = peer.load(**{**sleep_engine, **change})
         assert (error["reason"], error["message"]) == ("engine_error", message)
+
+    @pytest.mark.parametrize("name", ["../sleep", "base", "", "Sleep", "a b"])
+    def test_what_is_no_backends_name(self, peer: Peer, sleep_engine: Fields, name: str) -> None:
+        error = peer.load(**{**sleep_engine, "backend": name})
+        assert error["reason"] == "bad_request"
+        assert error["message"] == f"load.engine.backend: {name!r} is no name of a backend"
 
     def test_a_model_that_is_not_there(self, peer: Peer, sleep_engine: Fields) -> None:
         error = peer.load(**{**sleep_engine, "model_path": "/nowhere"})
@@ -427,6 +432,13 @@ class TestEnd:
         backend.process.kill()
         backend.ended()
         engine_is_gone(loaded["engine_pid"])
+
+    def test_ends_without_a_word_on_stderr(self, backend: Backend, peer: Peer) -> None:
+        peer.ask("hello", protocol=1)
+        backend.process.terminate()
+        assert backend.ended() == 0
+        assert backend.process.stderr is not None
+        assert backend.process.stderr.read() == b""
 
     def test_a_socket_that_cannot_be_made_is_one_line(
         self, short_folder: Path, scripts_with_sleep: Path

@@ -5,13 +5,12 @@ imports the standard library and this module only; the engine itself is imported
 """
 
 import importlib
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from worker.workload import EngineConfig, Sampling
+from worker.workload import EngineConfig, Sampling, is_backend_name
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def find_engine(backend: str) -> type[Engine]:
         EngineError: there is no such adapter.
     """
     name = f"worker.engines.{backend}"
-    if backend != "base" and re.fullmatch(r"[a-z][a-z0-9_]*", backend):
+    if is_backend_name(backend):
         try:
             engine: type[Engine] = importlib.import_module(name).ENGINE
         except ModuleNotFoundError as error:

@@ -1,0 +1,183 @@
+"""Hugging Face Transformers on PyTorch: static batches through `generate`; reads HF folders."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from worker.engines.base import Engine, EngineError, OnTokens, Option, Request
+from worker.workload import EngineConfig, Sampling
+
+
+class PyTorch(Engine):
+    OPTIONS: ClassVar[Mapping[str, Option]] = {
+        "device": Option(
+            str, "auto", "auto takes the first GPU if there is one", choices=("auto", "cpu", "cuda")
+        ),
+        "threads": Option(int, 1, "CPU threads (intra-op)", minimum=1),
+        "attn_implementation": Option(
+            str, "sdpa", "attention kernels", choices=("eager", "sdpa", "flash_attention_2")
+        ),
+        "cache_implementation": Option(
+            str, "dynamic", "how keys and values are kept", choices=("dynamic", "static")
+        ),
+        "use_cache": Option(bool, True, "false computes the whole sequence for each token"),
+    }
+    MODEL_FORMATS: ClassVar[tuple[str, ...]] = ("hf",)
+    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves"})
+    DTYPES: ClassVar[tuple[str, ...]] = ("auto", "float32", "bfloat16", "float16")
+
+    def __init__(self) -> None:
+        self._model: Any = None
+        self._options: Mapping[str, Any] = {}
+
+    def version(self) -> str:
+        import torch
+        import transformers
+
+        return f"transformers {transformers.__version__}, torch {torch.__version__}"
+
+    def load(self, config: EngineConfig) -> dict[str, Any]:
+        self._options = config.options
+        os.environ["OMP_NUM_THREADS"] = str(config.options["threads"])  # read at the first import
+        import torch
+        from transformers import AutoModelForCausalLM, GenerationConfig
+
+        torch.set_num_threads(config.options["threads"])
+        torch.manual_seed(config.seed)
+        device = config.options["device"]
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        model = AutoModelForCausalLM.from_pretrained(
+            config.model_path,
+            dtype=config.dtype if config.dtype == "auto" else getattr(torch, config.dtype),
+            attn_implementation=config.options["attn_implementation"],
+            local_files_only=True,
+        )
+        self._model = model.to(device).eval()
+        limit = model.config.max_position_embeddings
+        if limit < config.context_tokens:
+            raise EngineError(
+                f"the model has a context of {limit} tokens, "
+                f"context_tokens asks for {config.context_tokens}"
+            )
+        # The folder's own generation settings (penalties, sampling) would fill what we leave open.
+        model.generation_config = GenerationConfig(
+            eos_token_id=model.config.eos_token_id, pad_token_id=_padding_id(model.config)
+        )
+        return self._observe()
+
+    def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
+        import torch
+
+        tokens = requests[0].output_tokens
+        sampling = requests[0].sampling
+        ids, mask = self._left_padded([request.prompt for request in requests])
+        torch.manual_seed(sampling.seed)
+        self._model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=tokens,
+            min_new_tokens=tokens,
+            use_cache=self._options["use_cache"],
+            # Without a cache there is nothing to be implemented.
+            cache_implementation=self._options["cache_implementation"]
+            if self._options["use_cache"]
+            else None,
+            disable_compile=True,
+            streamer=_streamer(requests, on_tokens),
+            **_sampling_arguments(sampling),
+        )
+
+    def tokenize(
+        self, model_path: str, texts: Sequence[str], *, chat_template: bool
+    ) -> list[list[int]]:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(model_path, local_files_only=True)
+        if not chat_template:
+            return [list(tokenizer(text)["input_ids"]) for text in texts]
+        if not tokenizer.chat_template:
+            raise EngineError(f"{model_path}: its tokenizer has no chat template")
+        return [
+            list(
+                tokenizer.apply_chat_template(
+                    [{"role": "user", "content": text}],
+                    add_generation_prompt=True,
+                    return_dict=False,
+                )
+            )
+            for text in texts
+        ]
+
+    @staticmethod
+    def is_out_of_memory(error: BaseException) -> bool:
+        # PyTorch's own class on a GPU; on the CPU only the allocator's words tell.
+        return (
+            isinstance(error, MemoryError)
+            or type(error).__name__ == "OutOfMemoryError"
+            or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
+        )
+
+    def _left_padded(self, prompts: Sequence[Sequence[int]]) -> tuple[Any, Any]:
+        """Token ids and attention mask, [batch, longest prompt], on the model's device."""
+        import torch
+
+        longest = max(map(len, prompts))
+        padding = self._model.generation_config.pad_token_id
+        ids = [[padding] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
+        mask = [[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+        device = self._model.device
+        return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
+
+    def _observe(self) -> dict[str, Any]:
+        import torch
+
+        model = self._model
+        device = model.device.type
+        return {
+            "device": torch.cuda.get_device_name() if device == "cuda" else device,
+            "dtype": str(model.dtype).removeprefix("torch."),
+            "attn_implementation": model.config._attn_implementation,
+            "threads": torch.get_num_threads(),
+            "parameters": sum(weights.numel() for weights in model.parameters()),
+            "context_tokens": model.config.max_position_embeddings,
+        }
+
+
+def _padding_id(config: Any) -> int:
+    """Any id will do: what is padded is masked."""
+    return 0 if config.pad_token_id is None else int(config.pad_token_id)
+
+
+def _sampling_arguments(sampling: Sampling) -> dict[str, Any]:
+    if sampling.temperature == 0.0:
+        return {"do_sample": False}
+    return {
+        "do_sample": True,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+    }
+
+
+def _streamer(requests: Sequence[Request], on_tokens: OnTokens) -> Any:
+    """A streamer for whole batches: Transformers' own ones take a single sequence only."""
+    from transformers.generation.streamers import BaseStreamer
+
+    class Streamer(BaseStreamer):  # type: ignore[misc]
+        prompts_seen = False
+
+        def put(self, value: Any) -> None:
+            if not self.prompts_seen:  # the first call brings the prompts
+                self.prompts_seen = True
+                return
+            for request, token in zip(requests, value.tolist(), strict=True):
+                on_tokens(request, [token])
+
+        def end(self) -> None:
+            pass
+
+    return Streamer()
+
+
+ENGINE = PyTorch
