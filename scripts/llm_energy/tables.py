@@ -105,7 +105,8 @@ COLUMNS = (
     Column("protocol_version", "protocol_version", "Int64"),
     Column("message", "message", "string"),
 )
-"""The fixed columns, in order. Behind them come `device_uuids` and `flags` (codes, joined by `;`),
+"""The fixed columns, in order. Behind them come `device_uuids`, `weights` (format and number format
+of the model's files) and `flags` (codes, joined by `;`),
 the limits of the power sensor, and one column `setting.<key>` or `measurement.<key>` for each
 resolved setting and each number of the measuring protocol."""
 
@@ -120,6 +121,7 @@ def measurements_table(results: Sequence[Result]) -> pd.DataFrame:
         for column in COLUMNS
     }
     fixed["device_uuids"] = _joined([r.environment.device_uuids for r in ordered])
+    fixed["weights"] = pd.Series([_weights(r) for r in ordered], dtype="string")
     fixed["flags"] = _joined([[flag.code for flag in r.flags] for r in ordered])
     gains, offsets = [_gain_limit(r) for r in ordered], [_offset_limit(r) for r in ordered]
     fixed["sensor_gain_limit_relative"] = pd.Series(gains, dtype="Float64")
@@ -154,6 +156,16 @@ def _look_up(value: Any, path: str) -> Any:
 
 def _joined(lists: Sequence[Sequence[str]]) -> pd.Series:
     return pd.Series([";".join(sorted(set(each))) for each in lists], dtype="string")
+
+
+def _weights(result: Result) -> str | None:
+    """Format of the model's files and number format of its weights, as the live engine said."""
+    observed = result.settings.observed
+    told = (
+        result.spec.get("model", {}).get("format"),
+        observed.get("model_file_type") or observed.get("dtype"),
+    )
+    return " ".join(part for part in told if part) or None
 
 
 def _gain_limit(result: Result) -> float | None:

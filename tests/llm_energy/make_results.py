@@ -87,6 +87,9 @@ NO_METER = Energy(
 )
 
 
+MODEL = {"path": "synthetic", "format": "gguf"}
+
+
 def design(**changes: Any) -> Design:
     plain: dict[str, Any] = {
         "name": "synthetic",
@@ -114,7 +117,7 @@ def make_result(
 ) -> Result:
     """One result; `changes` replaces whole fields of it."""
     resolved = SETTINGS | dict(settings)
-    spec = {"protocol": 1, "settings": resolved, "measurement": MEASUREMENT, "model": "synthetic"}
+    spec = {"protocol": 1, "settings": resolved, "measurement": MEASUREMENT, "model": MODEL}
     chance = random.Random(f"{experiment} {cycle}")
     batch, length = resolved["batch_size"], resolved["output_tokens"]
     throughput = 40 * batch**0.6 / (1 + 2 / length) * chance.gauss(1 - 0.0005 * position, 0.01)

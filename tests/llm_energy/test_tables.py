@@ -76,3 +76,15 @@ def test_no_results_still_make_a_table(tmp_path, form):
     table = measurements_table([])
     assert len(table) == 0
     getattr(table, f"to_{form}")(tmp_path / form)
+
+
+def test_format_and_precision_of_the_weights_stand_in_the_table():
+    result = make_results.make_result()
+    spec = result.spec | {"model": {"format": "gguf"}}
+    settings = result.settings.model_copy(update={"observed": {"model_file_type": "Q4_1"}})
+    known = result.model_copy(update={"spec": spec, "settings": settings})
+    nothing = settings.model_copy(update={"observed": {}})
+    unknown = result.model_copy(update={"spec": {}, "settings": nothing})
+    weights = measurements_table([known, unknown])["weights"]
+    assert weights.isna().tolist() == [False, True]
+    assert weights[0] == "gguf Q4_1"

@@ -74,15 +74,18 @@ def settings_table(summary: Summary) -> Table | None:
         return None
     first = summary.measurements.drop_duplicates("experiment")
     first = first.sort_values([SETTING + name for name in varying])
+    shown = [SETTING + name for name in varying]
+    if first["weights"].nunique() > 1:
+        shown.append("weights")
     names = short_names(summary)
     rows = [
         [Cell(names[row["experiment"]], sort=row["experiment"])]
-        + [_setting(row[SETTING + name]) for name in varying]
+        + [_setting(row[name]) for name in shown]
         for _, row in first.iterrows()
     ]
     columns = [
-        Column(name.replace("_", " "), numeric=is_numeric_dtype(first[SETTING + name]))
-        for name in varying
+        Column(name.removeprefix(SETTING).replace("_", " "), numeric=is_numeric_dtype(first[name]))
+        for name in shown
     ]
     return Table([NAME, *columns], rows)
 
@@ -90,7 +93,8 @@ def settings_table(summary: Summary) -> Table | None:
 def common_settings(summary: Summary) -> list[tuple[str, str]]:
     """(setting, value) of what all experiments share that have the setting at all."""
     table = summary.measurements
-    found = []
+    weights = table["weights"].dropna().unique()
+    found = [("weights", str(weights[0]))] if len(weights) == 1 else []
     for name in table.columns:
         given = table[table[name].notna()]
         if name.startswith(SETTING) and given[name].nunique() == 1:
