@@ -23,6 +23,10 @@ CLOSE_S = 5.0
 """How long an engine may take to release what outlives it, before it is killed."""
 
 
+GONE_STEP_S, GONE_STEPS = 0.01, 500
+"""How often, and how many times, to look whether a killed process group is gone."""
+
+
 class EngineChild:
     """A running engine process with its channel, its log and what it has served."""
 
@@ -51,7 +55,8 @@ class EngineChild:
     async def start(cls, key: str, config: EngineConfig, log: Path) -> "EngineChild":
         """Start the process; nothing is loaded yet."""
         ours, theirs = socket.socketpair()
-        with theirs, log.open("wb") as output:
+        log.write_bytes(b"")
+        with theirs, log.open("ab") as output:  # appending, so that it can start anew
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "worker.engine_process"),
                 *(str(theirs.fileno()), str(os.getpid())),
@@ -101,7 +106,7 @@ class EngineChild:
         await self.kill()
 
     async def kill(self) -> None:
-        """SIGKILL to the whole process group; returns when the process is gone."""
+        """SIGKILL to the whole process group; returns when it is gone."""
         if self.alive:
             self._killed = True
             self._kill_group()
@@ -141,6 +146,14 @@ class EngineChild:
     async def _reap(self) -> None:
         await self._process.wait()
         self._kill_group()  # its children and its guard, which hold the channel open
+        for _ in range(GONE_STEPS):
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-self.pid, os.WNOHANG)  # orphans are ours to reap
+            try:
+                os.killpg(self.pid, 0)
+            except ProcessLookupError:
+                return
+            await asyncio.sleep(GONE_STEP_S)
 
     def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -88,6 +88,8 @@ class Supervisor:
             self.stopped.set()
         elif not isinstance(request, Steady):  # one that is late has nobody to go to
             async with self._turn:
+                if connection.lost:
+                    return
                 self._user = connection
                 try:
                     await self._use_engine(connection, request, line)
@@ -178,8 +180,6 @@ class Supervisor:
         engine = self._engine
         if engine is None:
             fail(protocol.NO_ENGINE, "no engine is loaded")
-        if connection.lost:
-            fail(protocol.STOPPING, "the client is gone")
         engine.send(line)
         engine.jobs += 1
         self._jobs += 1

@@ -11,6 +11,7 @@ middle of work, when it is told to end, and when its lease runs out. Exit codes:
 import argparse
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -20,6 +21,9 @@ from worker import lease, protocol
 from worker.service import Supervisor
 
 ENDED, CANNOT_START, LEASE_EXPIRED = 0, 2, 5
+PR_SET_CHILD_SUBREAPER = 36
+"""prctl(2): orphans below this process become its children."""
+
 LEASE_PERIOD_S = 1.0
 """Between two looks at the lease."""
 
@@ -67,6 +71,8 @@ def main() -> int:
     parser.add_argument("--log", type=Path, required=True, help="folder for the engine's output")
     arguments = parser.parse_args()
     os.umask(0o077)
+    # What an engine leaves behind becomes our child, also where nobody else would reap it.
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         return asyncio.run(run(arguments.socket, arguments.lease, arguments.log))

@@ -111,7 +111,16 @@ class Peer:
 class Backend:
     """A supervisor process with its socket, lease and logs."""
 
-    def __init__(self, folder: Path, *, scripts: Path, python: str, lease_s: float = 600.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        scripts: Path,
+        python: str,
+        lease_s: float = 600.0,
+        memory_bytes: int | None = None,
+    ) -> None:
+        """Start it; `memory_bytes` limits the address space of it and of its engines."""
         self.socket = folder / "s"
         self.lease = folder / "lease"
         self.logs = folder
@@ -119,6 +128,8 @@ class Backend:
         self.environment = os.environ | {"PYTHONPATH": str(scripts)}
         command = [python, "-m", "worker.supervisor", "--socket", str(self.socket)]
         command += ["--lease", str(self.lease), "--log", str(self.logs)]
+        if memory_bytes is not None:
+            command = ["prlimit", f"--as={memory_bytes}", *command]
         self.process = subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE)
         wait_until(
             lambda: self.socket.exists() or self.process.poll() is not None,

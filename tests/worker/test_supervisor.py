@@ -251,10 +251,12 @@ class TestMeasure:
     def test_a_log_that_has_become_too_long_starts_anew(
         self, backend: Backend, peer: Peer, sleep_engine: Fields
     ) -> None:
-        peer.load(**sleep_engine)
+        peer.load(**faulty(sleep_engine, wave_fault="flood"))
         log = backend.logs / "sleep.engine.log"
         os.truncate(log, LOG_LIMIT_BYTES + 1)
         wait_until(lambda: log.stat().st_size == 0, what="the log starts anew")
+        peer.measure(warmup={"cap_s": 0.0}, minimum_duration_s=0.0, tail_s=0.0)
+        assert 0 < log.stat().st_size < LOG_LIMIT_BYTES
 
     @pytest.mark.parametrize(
         ("changes", "reason"),

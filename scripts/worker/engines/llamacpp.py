@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +19,9 @@ SCRATCH_CONTEXT = 256
 
 LOG_ERRORS = 1
 """llama.cpp's verbosity: errors only."""
+
+PRINTING_S = 1.0
+"""The longest wait for its messages."""
 
 OUT_OF_MEMORY_WORDS = ("failed to allocate", "insufficient memory", "out of memory")
 """What ggml prints where a buffer cannot be had; its exception does not say."""
@@ -258,13 +262,21 @@ def _printed_bytes() -> int:
 
 
 def _printed_since(start: int) -> list[str]:
-    """Messages on stderr since `start`, without their time; none where it is no readable file."""
-    try:
-        with Path("/proc/self/fd/2").open("rb") as log:
-            log.seek(start)
-            printed = log.read().decode(errors="replace")
-    except OSError:
-        return []
+    """Messages on stderr since `start`, without their time; none where it is no readable file.
+
+    llama.cpp prints from a thread of its own: what it says of a failure may follow it.
+    """
+    printed, before = "", None
+    deadline = time.monotonic() + PRINTING_S
+    while (not printed or printed != before) and time.monotonic() < deadline:
+        time.sleep(PRINTING_S / 20)
+        before = printed
+        try:
+            with Path("/proc/self/fd/2").open("rb") as log:
+                log.seek(start)
+                printed = log.read().decode(errors="replace")
+        except OSError:  # a pipe or a terminal
+            break
     return [re.sub(r"^[\d.]+ E ", "", line) for line in printed.splitlines()]
 
 

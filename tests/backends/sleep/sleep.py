@@ -79,7 +79,7 @@ class SleepEngine(Engine):
     def tokenize(
         self, model_path: str, texts: Sequence[str], *, chat_template: bool
     ) -> list[list[int]]:
-        assert Path(model_path).exists()
+        Path(model_path).stat()  # raises where there is none
         return [list(f"<user>{t}</user>".encode() if chat_template else t.encode()) for t in texts]
 
     def _begin_wave(self) -> None:
