@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 from tests.worker.backend import Peer, ask_oneshot
-from tests.worker.engines.reference import ANSWER_IDS, GRAVITY_IDS, QUESTION, QUESTION_IDS
+from tests.worker.engines.reference import (
+    ANSWER_IDS,
+    GRAVITY_IDS,
+    QUESTION,
+    QUESTION_IDS,
+    measure,
+    outputs,
+)
 
 from worker.engines.base import UNKNOWN_ID
 
@@ -20,18 +27,6 @@ def load(peer: Peer, gguf: str, **changes: Any) -> dict[str, Any]:
     fields |= {"context_tokens": 256, "slots": 4} | changes
     loaded: dict[str, Any] = peer.load(key=repr(changes), **fields)
     return loaded
-
-
-def measure(peer: Peer, prompts: list[list[int]], **changes: Any) -> dict[str, Any]:
-    short: dict[str, Any] = {"minimum_duration_s": 0.0, "tail_s": 0.0, "warmup": {"cap_s": 0.0}}
-    short |= {"output_tokens": 7, "batch_size": len(prompts), "minimum_waves": 1}
-    measured: dict[str, Any] = peer.measure(**short | changes, prompts=prompts)
-    return measured
-
-
-def outputs(measured: dict[str, Any]) -> list[list[int]]:
-    assert measured["event"] == "measured", measured
-    return [sample["output_ids"] for sample in measured["sample_outputs"]]
 
 
 def tokenize(python: str, gguf: str, *texts: str, chat_template: bool) -> list[list[int]]:
