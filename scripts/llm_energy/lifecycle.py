@@ -1,7 +1,7 @@
 """What happens around the jobs of a run: the work of onstart, onsuccess, onerror and atexit.
 
-`start` does, in this order: nothing if no measurement is needed; refuse to overwrite; register
-the clean-up; lock the campaign; reap what dead runs left; enter the run; start the watchdog and
+`start` does, in this order: nothing if no measurement is needed; register the clean-up; lock the
+campaign; refuse to overwrite; reap what dead runs left; enter the run; start the watchdog and
 those needed backends whose environment is ready (the first job that needs another one starts it).
 """
 
@@ -60,6 +60,10 @@ class Lifecycle:
         """
         if not needed:
             return
+        if not new_device and self.campaign.measurement.device == "cpu":
+            self._refuse_another_device()
+        atexit.register(self.stop)
+        self._take_lock()  # first of all: a living run adds results while we look
         existing = [cell for cell in needed if self._path(cell).exists()]
         if existing and remeasure is not True:
             raise LifecycleError(
@@ -67,12 +71,8 @@ class Lifecycle:
                 f"(the first is {self._path(existing[0])}); to measure them again and keep the "
                 "old results under superseded/, add: --config remeasure=true"
             )
-        if not new_device:
-            self._refuse_another_device()
-        atexit.register(self.stop)
         # A closed terminal must end the run as TERM does: the current measurement is kept.
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-        self._take_lock()
         self._set_aside(existing)
         for run_id in reap_dead_runs():
             print(f"Cleaned up after the run {run_id}, which had died.", file=sys.stderr)
@@ -98,7 +98,10 @@ class Lifecycle:
         return self.results / cell.result_path
 
     def _refuse_another_device(self) -> None:
-        """Results of one campaign belong together: another device model is another campaign."""
+        """Results of one campaign belong together: another device model is another campaign.
+
+        For CPUs; aggregation keeps GPU models apart in any case.
+        """
         here = cpu_model()
         for cell in self.campaign.cells:
             try:
