@@ -4,10 +4,14 @@
 building an array from its buffers does not. See the Arrow columnar format for their layout.
 """
 
+import hashlib
 from array import array
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from llm_energy.results import SideFile, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +26,18 @@ def table_of(rows: Sequence[Mapping[str, Any]], schema: "pa.Schema") -> "pa.Tabl
 
     columns = [array_of([row.get(field.name) for row in rows], field.type) for field in schema]
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def write_table(root: Path, path: str, table: "pa.Table") -> SideFile:
+    """Write `table` to `root`/`path` in Parquet, whole or not at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    content = sink.getvalue().to_pybytes()
+    write_atomically(root / path, content)
+    return SideFile(path=path, sha256=hashlib.sha256(content).hexdigest())
 
 
 def array_of(values: Sequence[Any], type_: "pa.DataType") -> "pa.Array":

@@ -1,12 +1,11 @@
 """The requests of a measurement as a side file: one row each, token times as a list."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_energy.columns import table_of
-from llm_energy.results import SideFile, write_atomically
+from llm_energy.columns import table_of, write_table
+from llm_energy.results import SideFile
 
 
 def write_requests(
@@ -18,7 +17,6 @@ def write_requests(
     token_times_monotonic_s (one for each output token). pyarrow is loaded here, at the first call.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     seconds = {b"unit": b"s, CLOCK_MONOTONIC"}
     schema = pa.schema(
@@ -40,9 +38,4 @@ def write_requests(
         }
         for request in requests
     ]
-    table = table_of(rows, schema)
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    content = sink.getvalue().to_pybytes()
-    write_atomically(root / path, content)
-    return SideFile(path=path, sha256=hashlib.sha256(content).hexdigest())
+    return write_table(root, path, table_of(rows, schema))

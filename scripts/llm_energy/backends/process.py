@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.backends.runtime import BackendError, BackendRecord, Transport
-from llm_energy.processes import ProcessId, wait_until_gone
+from llm_energy.processes import ProcessId
+from llm_energy.runs import Run
 
 SCRIPTS = Path(__file__).parents[2]
 START_S = 30.0
@@ -46,8 +47,6 @@ class ProcessRuntime:
     def start(
         self, backend: str, *, environment: Mapping[str, Any], environment_id: str, run_folder: Path
     ) -> BackendRecord:
-        from llm_energy.runs import Run
-
         run = Run(run_folder)
         socket = Path(run.facts["sockets"]) / f"{backend}.sock"
         log = run_folder / f"{backend}.supervisor.log"
@@ -89,7 +88,6 @@ class ProcessRuntime:
         # Its SIGTERM handler kills the engine's process group before it ends. If it does not
         # listen, the engine still ends with it: it has a parent-death signal.
         process.end(patience_s=5.0)
-        wait_until_gone(process, timeout_s=5.0)
         Path(record.handle["socket"]).unlink(missing_ok=True)
 
     def model_path(self, path: Path) -> str:

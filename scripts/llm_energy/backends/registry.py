@@ -15,7 +15,7 @@ from typing import Any
 
 from llm_energy import locks
 from llm_energy.backends.dispatch import Session
-from llm_energy.backends.process import SCRIPTS, worker_environment
+from llm_energy.backends.process import worker_environment
 from llm_energy.backends.runtime import BackendError, BackendRecord, runtime_named
 from llm_energy.processes import ProcessId
 from llm_energy.runs import Run
@@ -114,7 +114,7 @@ def ensure_watchdog(run: Run) -> None:
             stdout=log,
             stderr=log,
             cwd=run.folder,
-            env=worker_environment() | {"PYTHONPATH": str(SCRIPTS)},
+            env=worker_environment(),
             start_new_session=True,
         )
     identity = ProcessId.of(process.pid)

@@ -4,17 +4,16 @@ pyarrow is loaded inside the functions, so that a job pays for it only when it w
 """
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from llm_energy.columns import table_of
+from llm_energy.columns import table_of, write_table
 from llm_energy.power.meter import QUANTITIES, Device, Reading, State
 from llm_energy.power.series import Series
-from llm_energy.results import SideFile, write_atomically
+from llm_energy.results import SideFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,9 +49,6 @@ def write_series(
     Args:
         identity: what the series belongs to (campaign, experiment, cycle), for the metadata.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     schema = _schema()
     rows = [_row(reading) for reading in series.readings]
     table = table_of(rows, schema)
@@ -62,11 +58,7 @@ def write_series(
         "rate_hz": series.rate_hz,
     }
     table = table.replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
-    sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    content = sink.getvalue().to_pybytes()
-    write_atomically(root / path, content)
-    return SideFile(path=path, sha256=hashlib.sha256(content).hexdigest())
+    return write_table(root, path, table)
 
 
 def read_series(path: Path) -> Series:
