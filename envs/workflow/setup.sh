@@ -20,7 +20,10 @@ done
 [ -n "$python" ] || missing "Python 3.11 or newer is needed (or name one: PYTHON=/path/to/python3 make setup)" "python3"
 "$python" -c 'import venv, ensurepip' 2>/dev/null || missing "Python's venv module is missing" "python3-venv"
 ldconfig=$(command -v ldconfig || echo /sbin/ldconfig)
-"$ldconfig" -p | grep -q 'libgomp\.so\.1' || missing "the OpenMP library that inference engines use is missing" "libgomp1"
+# Not `ldconfig -p | grep -q`: grep leaves at the first match, and pipefail takes ldconfig's SIGPIPE
+# for a missing library now and then.
+libraries=$("$ldconfig" -p)
+[[ $libraries == *libgomp.so.1* ]] || missing "the OpenMP library that inference engines use is missing" "libgomp1"
 
 locks=(envs/workflow/requirements.lock)
 stamp=.venv/.requirements
