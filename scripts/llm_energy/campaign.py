@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.config.catalogue import Catalogue
-from llm_energy.config.checks import check_measurement, check_values
+from llm_energy.config.checks import check_backends, check_measurement, check_values
 from llm_energy.config.expand import expand
 from llm_energy.config.experiment import Cell, Experiment
 from llm_energy.config.identity import PROTOCOL_VERSION
@@ -145,6 +145,7 @@ def _experiments(
     catalogue = Catalogue(model, root=root, lock=pins, problems=problems, unpinned=unpinned)
     names = {section: _names(raw, section) for section in ("backends", "models", "prompts")}
     check_measurement(model, problems)
+    check_backends(model, problems)
     check_values(model, names, catalogue.tables, problems)
     complete = not any(path[0] == "defaults" for path in broken)
     resolver = Resolver(model, catalogue, complete=complete, problems=problems)

@@ -79,7 +79,9 @@ class Catalogue:
         if config is None or backend not in self.tables:
             return None
         try:
-            identity = environment_identity(self.root, backend, config, self.lock)
+            identity = environment_identity(
+                self.root, backend, config, self.lock, device=self.config.measurement.device
+            )
         except UnpinnedError as error:
             self.unpinned.add(("backends", backend, "environment"), str(error))
             identity = {"unpinned": backend}

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from llm_energy.config.engines import EngineTable
 from llm_energy.config.expand import values_of
-from llm_energy.config.model import CampaignConfig, Group
+from llm_energy.config.model import CampaignConfig, Group, Image, Interpreter
 from llm_energy.config.problems import KeyPath, Problems, unknown
 from llm_energy.config.settings import DeclaredSettings, flatten, nest
 from llm_energy.config.structure import message_of
@@ -99,3 +99,23 @@ def check_measurement(config: CampaignConfig, problems: Problems) -> None:
             ("measurement", "minimum_duration_s"),
             f"must be at least {MINIMUM_GPU_DURATION_S:g} on a GPU",
         )
+
+
+def check_backends(config: CampaignConfig, problems: Problems) -> None:
+    """Which keys of a backend belong together."""
+    for name, backend in config.backends.items():
+        path = ("backends", name)
+        if backend.runtime == "process":
+            for key in ("base", "container"):
+                if key in backend.model_fields_set:
+                    problems.add((*path, key), "is for runtime docker only; leave it out")
+            if isinstance(backend.environment, Image):
+                message = "an image needs a container; set runtime: docker"
+                problems.add((*path, "environment"), message)
+        elif isinstance(backend.environment, Interpreter):
+            message = "an interpreter of this host cannot run in a container; set runtime: process"
+            problems.add((*path, "environment"), message)
+        if backend.base is not None and backend.base.endswith(":latest"):
+            problems.add((*path, "base"), "`latest` names no image for long; give a tag or digest")
+        if config.measurement.device == "cpu" and backend.container.gpus is not None:
+            problems.add((*path, "container", "gpus"), "needs `measurement: {device: gpu}`")

@@ -22,7 +22,7 @@ from llm_energy.config.inputs import (
     SyntheticPrompts,
 )
 from llm_energy.config.lock import Lock, full_commit, source_key
-from llm_energy.config.model import BackendConfig, Interpreter
+from llm_energy.config.model import BackendConfig, Image, Interpreter
 from llm_energy.config.types import canonical
 from llm_energy.results import sha256_of
 
@@ -35,8 +35,14 @@ HASH_LENGTH = 12
 CONVERSIONS = {("gguf", "hf"): 1}
 """Model formats that can be turned into others, with the version of the recipe."""
 
-DEFINING_FILES = ("requirements.txt", "Dockerfile")
-"""Files of envs/{backend} that say what its environment holds."""
+DEFINING_FILES = {
+    "process": ("requirements.txt",),
+    "docker": ("Dockerfile", "requirements.txt"),
+}
+"""Files of envs/{backend} that say what its environment holds, by runtime, the needed one first."""
+
+DEBIAN_RECIPE = Path("envs/debian/make-base.sh")
+"""What makes the base image `debian`."""
 
 SHIPPED = Path("config/prompts")
 """Folder of the prompt sets that come with the workflow."""
@@ -119,26 +125,67 @@ def model_identity(
     return None
 
 
+def environment_folder(root: Path, backend: str, device: str) -> Path:
+    """The folder that defines a backend's environment: envs/{backend}, or its gpu/ on a GPU."""
+    folder = root / "envs" / backend
+    return folder / "gpu" if device == "gpu" and (folder / "gpu").is_dir() else folder
+
+
 def environment_identity(
-    root: Path, backend: str, config: BackendConfig, lock: Lock
+    root: Path, backend: str, config: BackendConfig, lock: Lock, *, device: str
 ) -> dict[str, Any]:
-    """What defines the environment of a backend, whatever the runtime.
+    """What defines the environment of a backend: never what was built or installed from it.
 
     Raises:
         UnpinnedError: an interpreter whose packages nobody pinned, or an environment without a file
             that defines it.
     """
-    if isinstance(config.environment, Interpreter):
-        locked = lock.environments.get(backend)
-        pin = config.environment.packages_sha256 or (locked.packages_sha256 if locked else None)
-        if pin is None:
-            raise UnpinnedError(f"the packages of this interpreter are not pinned; {LOCK_REMEDY}")
-        return {"packages_sha256": pin}
-    folder = root / "envs" / backend
-    files = [folder / name for name in DEFINING_FILES if (folder / name).is_file()]
-    if not files:
-        raise UnpinnedError(f"envs/{backend} has no requirements.txt; add it, with pinned versions")
-    return {path.name: hashlib.sha256(substance(path).encode()).hexdigest() for path in files}
+    match config.environment:
+        case Interpreter():
+            locked = lock.environments.get(backend)
+            pin = config.environment.packages_sha256 or (locked.packages_sha256 if locked else None)
+            if pin is None:
+                message = f"the packages of this interpreter are not pinned; {LOCK_REMEDY}"
+                raise UnpinnedError(message)
+            return {"packages_sha256": pin}
+        case Image():
+            return {"image": config.environment.image.rpartition("@")[2]}
+    folder = environment_folder(root, backend, device)
+    wanted = DEFINING_FILES[config.runtime]
+    files = [folder / name for name in wanted if (folder / name).is_file()]
+    if wanted[0] not in [path.name for path in files]:
+        where = folder.relative_to(root)
+        raise UnpinnedError(
+            f"runtime {config.runtime} on a {device.upper()} needs {where}/{wanted[0]}, which does "
+            "not exist; choose another runtime or device, or add the file"
+        )
+    identity = {path.name: hashlib.sha256(substance(path).encode()).hexdigest() for path in files}
+    return identity | base_identity(root, config.base)
+
+
+def base_identity(root: Path, base: str | None) -> dict[str, str]:
+    """What the declared base adds: nothing where it is the one that the Dockerfile names."""
+    if base is None:
+        return {}
+    recipe = root / DEBIAN_RECIPE
+    if base == "debian":
+        return {"base": f"debian:{hashlib.sha256(substance(recipe).encode()).hexdigest()}"}
+    return {"base": base}
+
+
+def container_identity(config: BackendConfig) -> dict[str, Any]:
+    """What of a container's limits can change what is measured; empty without any.
+
+    GPUs by number: which ones of a host is no part of an experiment.
+    """
+    if config.runtime != "docker":
+        return {}
+    given = config.container.model_dump(
+        include={"cpus", "memory", "gpus", "environment"}, exclude_defaults=True
+    )
+    if isinstance(given.get("gpus"), list):
+        given["gpus"] = len(given["gpus"])
+    return given
 
 
 def substance(path: Path) -> str:

@@ -9,13 +9,17 @@ from pydantic_core import PydanticCustomError
 from llm_energy.config.inputs import DeclaredPrompts, ModelConfig
 from llm_energy.config.settings import SETTING_KEY, DeclaredSettings
 from llm_energy.config.types import (
+    BaseImage,
     Count,
     Duration,
+    EnvironmentVariable,
     Hertz,
     Identifier,
+    Memory,
     Model,
     Name,
     Natural,
+    PinnedImage,
     Scalar,
     Seconds,
     Sha256,
@@ -38,21 +42,75 @@ class Interpreter(Model):
     """Checksum of its installed packages; without it the `lock` target pins it."""
 
 
+class Image(Model):
+    """An image that holds the engine already; pulled if this host does not have it."""
+
+    image: PinnedImage
+    """`NAME@sha256:...`, or the id `sha256:...` of an image of this host."""
+    python: Text = "python3"
+    """Its Python interpreter that has the engine."""
+
+
 def _kind_of_environment(value: Any) -> str:
-    return "<Interpreter>" if isinstance(value, dict | Interpreter) else "<managed>"
+    if isinstance(value, Model):
+        return f"<{type(value).__name__}>"
+    if isinstance(value, dict):
+        return "<Image>" if "image" in value else "<Interpreter>"
+    return "<managed>"
+
+
+def _kind_of_gpus(value: Any) -> str:
+    return {int: "<number>", float: "<number>", list: "<list>"}.get(type(value), "<all>")
+
+
+Gpus = Annotated[
+    Annotated[Literal["all"], Tag("<all>")]
+    | Annotated[Count, Tag("<number>")]
+    | Annotated[Annotated[list[Text], Field(min_length=1)], Tag("<list>")],
+    Discriminator(_kind_of_gpus),
+]
+
+
+class Container(Model):
+    """What a backend's container gets of the host. Runtime `docker` only."""
+
+    gpus: Gpus | None = None
+    """`all`, a number, or a list of UUIDs. GPU: all."""
+    cpus: Annotated[float, Field(gt=0)] | None = None
+    """Most CPU time that it gets, in cores."""
+    memory: Memory | None = None
+    """Most memory that it gets, such as `8g`; an engine that needs more ends as out of memory."""
+    shm_size: Memory = "1g"
+    """Size of /dev/shm, which engine processes share tensors through."""
+    ulimits: dict[Identifier, Annotated[int, Field(ge=-1)]] = Field(default_factory=dict)
+    """Limits by name, soft and hard at once, such as `memlock: -1`."""
+    environment: dict[EnvironmentVariable, str] = Field(default_factory=dict)
+    """Environment variables for the engine. They are part of what is measured: no secrets."""
+    user: Text | None = None
+    """`UID` or `UID:GID` it runs as; your own where it is not given."""
+    read_only: bool = True
+    """Whether its root file system cannot be written; /tmp and its home can in any case."""
 
 
 class BackendConfig(Model):
     """How a backend runs."""
 
-    runtime: Literal["process"] = "process"
-    """`process`: a process of this machine in an environment of its own."""
+    runtime: Literal["process", "docker"] = "process"
+    """`process`: a process of this machine in an environment of its own; `docker`: a container."""
     environment: Annotated[
         Annotated[Literal["managed"], Tag("<managed>")]
-        | Annotated[Interpreter, Tag("<Interpreter>")],
+        | Annotated[Interpreter, Tag("<Interpreter>")]
+        | Annotated[Image, Tag("<Image>")],
         Discriminator(_kind_of_environment),
     ] = "managed"
-    """`managed`: made from envs/{backend}; or an interpreter of yours, `{python: PATH}`."""
+    """`managed`: made from envs/{backend}; or an interpreter of yours, `{python: PATH}`, or an
+    image, `{image: NAME@sha256:...}`."""
+    base: BaseImage | None = None
+    """Image that a managed container is built on: `debian`, which is made on this machine from
+    Debian's packages, or an image by exact tag or digest; else the one that its Dockerfile names.
+    """
+    container: Container = Field(default_factory=Container)
+    """What its container gets of the host."""
 
 
 class Measurement(Model):

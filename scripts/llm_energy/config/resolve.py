@@ -8,7 +8,12 @@ from pydantic import ValidationError
 from llm_energy.config.catalogue import Catalogue
 from llm_energy.config.expand import Point, values_of
 from llm_energy.config.experiment import Experiment, slots_of
-from llm_energy.config.identity import PROTOCOL_VERSION, Declared, short_hash
+from llm_energy.config.identity import (
+    PROTOCOL_VERSION,
+    Declared,
+    container_identity,
+    short_hash,
+)
 from llm_energy.config.inputs import SyntheticPrompts
 from llm_energy.config.model import DEADLINES, CampaignConfig
 from llm_energy.config.problems import KeyPath, Problems, listed
@@ -99,6 +104,7 @@ class Resolver:
                 "backend": {
                     "name": settings.backend,
                     "environment": sha256_of(environment.identity),
+                    **container_identity(environment.config),
                 },
                 "model": model.identity,
                 "tokenizer": tokenizer.identity,

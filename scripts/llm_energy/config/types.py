@@ -11,11 +11,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 IDENTIFIER = r"^[a-z][a-z0-9_]*$"
 SHA256 = r"^[0-9a-f]{64}$"
+PINNED_IMAGE = r"^([^@\s]+@)?sha256:[0-9a-f]{64}$"
+BASE_IMAGE = r"^(debian|\S+:[A-Za-z0-9_][A-Za-z0-9_.-]*|\S+@sha256:[0-9a-f]{64})$"
+MEMORY = r"^[1-9][0-9]*[bkmg]$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 PATTERNS_IN_WORDS = {
     NAME: "may hold a-z, 0-9, `.`, `_` and `-`, and begins with a letter or a digit",
     IDENTIFIER: "may hold a-z, 0-9 and `_`, and begins with a letter",
     SHA256: "must be a sha256: 64 hexadecimal digits in lower case",
+    PINNED_IMAGE: "must be an image by digest, `NAME@sha256:...`; `docker image inspect` tells it",
+    BASE_IMAGE: "must be `debian`, or an image with its tag or digest",
+    MEMORY: "must be a whole number with its unit b, k, m or g, such as 8g",
+    VARIABLE: "may hold letters, digits and `_`, and begins with no digit",
 }
 
 
@@ -67,6 +75,10 @@ Name = Annotated[str, Field(pattern=NAME, max_length=100)]
 Identifier = Annotated[str, Field(pattern=IDENTIFIER, max_length=100)]
 Text = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern=SHA256)]
+PinnedImage = Annotated[str, Field(pattern=PINNED_IMAGE)]
+BaseImage = Annotated[str, Field(pattern=BASE_IMAGE)]
+Memory = Annotated[str, Field(pattern=MEMORY)]
+EnvironmentVariable = Annotated[str, Field(pattern=VARIABLE, max_length=100)]
 
 
 def _kind_of_scalar(value: Any) -> str | None:

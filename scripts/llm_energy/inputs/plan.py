@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.campaign import Campaign, Experiment
-from llm_energy.config.identity import Declared, environment_identity
+from llm_energy.config.identity import Declared, environment_folder, environment_identity
 from llm_energy.config.lock import Lock
-from llm_energy.config.model import BackendConfig, Interpreter
+from llm_energy.config.model import BackendConfig, Image, Interpreter
 from llm_energy.results import canonical_json
 
 CONVERTER = "pytorch"
@@ -48,7 +48,7 @@ def plan_inputs(campaign: Campaign, root: Path) -> InputPlans:
     environments = {e.environment.id: e.environment for e in experiments}
     conversions = {}
     if converted:
-        converter = converting_environment(experiments, root)
+        converter = converting_environment(campaign, root)
         environments[converter.id] = converter
         conversions = {
             id_: {
@@ -59,7 +59,10 @@ def plan_inputs(campaign: Campaign, root: Path) -> InputPlans:
             for id_, model in converted.items()
         }
     return InputPlans(
-        environments={id_: environment_plan(e) for id_, e in environments.items()},
+        environments={
+            id_: environment_plan(e, root, campaign.measurement.device)
+            for id_, e in environments.items()
+        },
         models={id_: model_plan(model) for id_, model in fetched.items()},
         conversions=conversions,
         prompts={id_: prompts_plan(users) for id_, users in by_prompts(experiments).items()},
@@ -78,23 +81,29 @@ def original_of(model: Declared) -> Declared:
     return Declared(name=model.name, config=model.config, identity=identity)
 
 
-def converting_environment(experiments: Iterable[Experiment], root: Path) -> Declared:
+def converting_environment(campaign: Campaign, root: Path) -> Declared:
     """The environment of the backend that converts: as the campaign has it, or the managed one."""
-    for experiment in experiments:
+    for experiment in campaign.experiments:
         if experiment.settings.backend == CONVERTER:
             return experiment.environment
     config = BackendConfig()
-    identity = environment_identity(root, CONVERTER, config, Lock())
+    identity = environment_identity(root, CONVERTER, config, Lock(), device="cpu")
     return Declared(name=CONVERTER, config=config, identity=identity)
 
 
-def environment_plan(environment: Declared) -> Plan:
-    own = environment.config.environment
-    return {
-        "backend": environment.name,
-        "python": own.python if isinstance(own, Interpreter) else None,
-        "identity": dict(environment.identity),
-    }
+def environment_plan(environment: Declared, root: Path, device: str) -> Plan:
+    """How an environment is made: `kind` is `venv`, `interpreter`, `build` or `image`."""
+    backend, config = environment.name, environment.config
+    folder = environment_folder(root, backend, device).relative_to(root)
+    plan = {"backend": backend, "identity": dict(environment.identity)}
+    match config.environment:
+        case Interpreter():
+            return {**plan, "kind": "interpreter", "python": config.environment.python}
+        case Image():
+            return {**plan, "kind": "image", **config.environment.model_dump()}
+    if config.runtime == "docker":
+        return {**plan, "kind": "build", "folder": str(folder), "base": config.base}
+    return {**plan, "kind": "venv", "folder": str(folder)}
 
 
 def model_plan(model: Declared) -> Plan:

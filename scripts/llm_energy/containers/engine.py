@@ -1,0 +1,84 @@
+"""The Docker engine of this host: how it is reached, and what it refuses, in one line."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import docker
+from docker.errors import APIError, DockerException
+from requests.exceptions import RequestException
+
+DEFAULT_HOST = "unix:///var/run/docker.sock"
+
+ANSWER_S = 60.0
+"""How long one call to the engine may take; streams have deadlines of their own."""
+
+LABEL = "org.llm-energy"
+"""Begins the name of every label that this workflow gives to containers and images."""
+
+REMEDIES = (
+    (
+        r"could not select device driver",
+        "the NVIDIA container toolkit is not set up for this Docker engine; install "
+        "nvidia-container-toolkit, run `nvidia-ctk runtime configure --runtime=docker`, and "
+        "restart the engine",
+    ),
+    (r"bind source path does not exist: (\S+)", r"the host has no \1, which is to be mounted"),
+    (r"no space left on device", "no space left on the disk of the Docker engine"),
+    (r"Cannot connect|Connection refused|FileNotFoundError|Connection aborted", ""),
+)
+"""What the engine says, and what that means to a user."""
+
+
+class DockerError(Exception):
+    """The engine cannot be reached, or refused; the message is one line with a remedy."""
+
+
+def host() -> str:
+    """Address of the engine, as Docker's own tools take it."""
+    return os.environ.get("DOCKER_HOST") or DEFAULT_HOST
+
+
+def connect() -> docker.DockerClient:
+    """A connection to the engine; the caller closes it.
+
+    Raises:
+        DockerError: it does not answer, this user may not ask it, or it is another machine's:
+            containers share a clock, files and GPUs with the workflow.
+    """
+    address = host()
+    if not address.startswith("unix://"):
+        raise DockerError(
+            f"DOCKER_HOST {address}: only an engine of this host can measure here; "
+            "give its socket, such as unix:///var/run/docker.sock"
+        )
+    with told():
+        client = docker.DockerClient(base_url=address, timeout=ANSWER_S, version="auto")
+        client.ping()
+    return client
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Inside it the engine's refusals and silences become a DockerError of one line."""
+    try:
+        yield
+    except (DockerException, RequestException, OSError) as error:
+        raise DockerError(in_one_line(error)) from error
+
+
+def in_one_line(error: Exception) -> str:
+    """What an error of docker-py means."""
+    message = str(error.explanation or error) if isinstance(error, APIError) else str(error)
+    message = " ".join(message.split())
+    socket = host().removeprefix("unix://")
+    if "PermissionError" in message or "Permission denied" in message:
+        return f"this user may not use the Docker engine at {socket}; join the group docker"
+    for pattern, remedy in REMEDIES:
+        found = re.search(pattern, message)
+        if found and remedy:
+            return found.expand(remedy)
+        if found:
+            return f"the Docker engine does not answer at {socket}; start it, or set DOCKER_HOST"
+    return f"the Docker engine refused: {message}"

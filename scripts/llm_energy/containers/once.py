@@ -1,0 +1,87 @@
+"""One command in a container of its own that is gone afterwards."""
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm_energy.containers.engine import LABEL, DockerError, connect, told
+from llm_energy.containers.stream import STDERR, STDOUT, Stream
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the command ended."""
+
+    exit_code: int
+    output: bytes
+    errors: bytes
+
+
+def run_once(
+    image: str,
+    command: Sequence[str],
+    *,
+    deadline_s: float,
+    stdin: bytes = b"",
+    readable: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Run `command` in a new container of `image`, without network and as this user.
+
+    Args:
+        readable, writable: files and folders of the host that it sees, under their own paths.
+
+    Raises:
+        DockerError: the engine refused, or the command took longer than `deadline_s`.
+    """
+    deadline = time.monotonic() + deadline_s
+    volumes = {str(path): {"bind": str(path), "mode": "ro"} for path in readable}
+    volumes |= {str(path): {"bind": str(path), "mode": "rw"} for path in writable}
+    client = connect()
+    try:
+        with told():
+            container = client.containers.create(
+                image,
+                entrypoint=list(command),
+                stdin_open=True,
+                network_mode="none",
+                user=f"{os.getuid()}:{os.getgid()}",
+                environment={"HOME": "/tmp", "USER": "llm-energy", **(environment or {})},
+                volumes=volumes,
+                labels={f"{LABEL}.once": "true"},
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+            )
+        try:
+            with told():
+                parameters = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+                stream = Stream(container.attach_socket(params=parameters))
+                container.start()
+            with contextlib.suppress(OSError):  # it may not want what it is given
+                stream.send(stdin)
+            stream.end_input()
+            output = _read_all(stream, deadline)
+            with told():
+                code = container.wait(timeout=30)["StatusCode"]
+        finally:
+            with contextlib.suppress(DockerError), told():
+                container.remove(force=True)
+    finally:
+        client.close()
+    return Outcome(code, output[STDOUT], output[STDERR])
+
+
+def _read_all(stream: Stream, deadline: float) -> dict[int, bytes]:
+    output = {STDOUT: bytearray(), STDERR: bytearray()}
+    try:
+        while (frame := stream.receive(deadline)) is not None:
+            output[frame.stream] += frame.content
+    except EOFError:
+        return {number: bytes(content) for number, content in output.items()}
+    finally:
+        stream.close()
+    raise DockerError("the command in the container did not end in time")
