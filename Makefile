@@ -2,10 +2,12 @@
 # make test     set up and run the tests
 # make check    lint, format and types
 # make setup    only set up
+# make schemas  write config/schemas and the reference of all keys again, after a change of the models
+# make lock     pin the workflow's own packages again
 
 SNAKEMAKE = .venv/bin/snakemake --cores 1 --profile workflow-profile
 
-.PHONY: setup setup-tests run test check lock
+.PHONY: setup setup-tests run test check schemas lock
 
 setup:
 	@envs/workflow/setup.sh
@@ -26,6 +28,9 @@ check: setup-tests
 	.venv/bin/mypy
 	.venv/bin/snakefmt --check Snakefile rules
 	.venv/bin/snakemake --lint
+
+schemas: setup
+	PYTHONPATH=scripts .venv/bin/python -m llm_energy.schemas
 
 # Pin again what the *.in files allow (needs uv).
 lock:

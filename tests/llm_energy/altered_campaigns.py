@@ -10,7 +10,24 @@ RICH = BASE | {
     "order": "sequential",
     "remeasure": "invalid",
     "new_device": True,
-    "backends": {"toy": {"environment": {"python": "bin/python", "packages_sha256": SHA["b"]}}},
+    "backends": {
+        "toy": {"environment": {"python": "bin/python", "packages_sha256": SHA["b"]}},
+        "boxy": {
+            "runtime": "docker",
+            "environment": {"image": f"boxy@sha256:{SHA['a']}", "python": "python3"},
+            "base": "debian",
+            "container": {
+                "gpus": ["GPU-1"],
+                "cpus": 1.5,
+                "memory": "8g",
+                "shm_size": "1g",
+                "ulimits": {"memlock": -1},
+                "environment": {"OMP_NUM_THREADS": "1"},
+                "user": "1000:1000",
+                "read_only": False,
+            },
+        },
+    },
     "models": {
         "small": {
             "licence": "Apache-2.0",

@@ -45,9 +45,7 @@ def test_the_rich_example_is_valid():
 
 @pytest.mark.parametrize("path", sorted(generated(ROOT)), ids=lambda path: path.name)
 def test_generated_files_are_up_to_date(path):
-    assert path.read_text(encoding="utf-8") == generated(ROOT)[path], (
-        "run: PYTHONPATH=scripts .venv/bin/python -m llm_energy.schemas"
-    )
+    assert path.read_text(encoding="utf-8") == generated(ROOT)[path], "run: make schemas"
 
 
 @pytest.mark.parametrize("model", [CampaignConfig, Result])

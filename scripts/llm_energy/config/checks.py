@@ -112,10 +112,15 @@ def check_backends(config: CampaignConfig, problems: Problems) -> None:
             if isinstance(backend.environment, Image):
                 message = "an image needs a container; set runtime: docker"
                 problems.add((*path, "environment"), message)
-        elif isinstance(backend.environment, Interpreter):
+            continue
+        if isinstance(backend.environment, Interpreter):
             message = "an interpreter of this host cannot run in a container; set runtime: process"
             problems.add((*path, "environment"), message)
-        if backend.base is not None and backend.base.endswith(":latest"):
-            problems.add((*path, "base"), "`latest` names no image for long; give a tag or digest")
+        if backend.base is not None:
+            if backend.environment != "managed":
+                problems.add((*path, "base"), "is for a managed environment only; leave it out")
+            elif backend.base.endswith(":latest"):
+                message = "`latest` names no image for long; give a tag or digest"
+                problems.add((*path, "base"), message)
         if config.measurement.device == "cpu" and backend.container.gpus is not None:
             problems.add((*path, "container", "gpus"), "needs `measurement: {device: gpu}`")

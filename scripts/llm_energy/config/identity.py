@@ -183,7 +183,9 @@ def container_identity(config: BackendConfig) -> dict[str, Any]:
     given = config.container.model_dump(
         include={"cpus", "memory", "gpus", "environment"}, exclude_defaults=True
     )
-    if isinstance(given.get("gpus"), list):
+    if given.get("gpus") == "all":
+        del given["gpus"]  # what it is where nothing is declared
+    elif isinstance(given.get("gpus"), list):
         given["gpus"] = len(given["gpus"])
     return given
 

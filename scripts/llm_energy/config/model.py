@@ -59,15 +59,20 @@ def _kind_of_environment(value: Any) -> str:
     return "<managed>"
 
 
-def _kind_of_gpus(value: Any) -> str:
-    return {int: "<number>", float: "<number>", list: "<list>"}.get(type(value), "<all>")
+def _kind_of_gpus(value: Any) -> str | None:
+    kinds = {int: "<number>", float: "<number>", list: "<list>"}
+    return "<all>" if value == "all" else kinds.get(type(value))
 
 
 Gpus = Annotated[
     Annotated[Literal["all"], Tag("<all>")]
     | Annotated[Count, Tag("<number>")]
     | Annotated[Annotated[list[Text], Field(min_length=1)], Tag("<list>")],
-    Discriminator(_kind_of_gpus),
+    Discriminator(
+        _kind_of_gpus,
+        custom_error_type="kind",
+        custom_error_message="must be `all`, a number, or a list of UUIDs",
+    ),
 ]
 
 

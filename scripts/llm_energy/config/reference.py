@@ -7,6 +7,8 @@ HEADINGS = {
     "CampaignConfig": "The file",
     "BackendConfig": "`backends.NAME`",
     "Interpreter": "`backends.NAME.environment`, for an interpreter of yours",
+    "Image": "`backends.NAME.environment`, for an image of yours",
+    "Container": "`backends.NAME.container`",
     "ModelConfig": "`models.NAME`",
     "PackageSource": "`models.NAME.source`: a file inside a Python package",
     "HubSource": "`models.NAME.source`: a repository of the Hugging Face hub",
@@ -57,7 +59,7 @@ def _row(key: str, node: Mapping[str, Any], required: bool) -> str:
         "required" if required else _default(node),
         node.get("description", ""),
     ]
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
 
 def _default(node: Mapping[str, Any]) -> str:

@@ -215,12 +215,6 @@ def test_another_pin_changes_the_specs_of_its_backend_only(own_root):
     assert {name for name in before if before[name] == after[name]} == {"other"}
 
 
-def test_a_dockerfile_is_part_of_what_defines_an_environment(own_root):
-    before = specs(load(own_root))
-    (own_root / "envs" / "toy" / "Dockerfile").write_text("FROM debian@sha256:12\n")
-    assert not set(specs(load(own_root)).values()) & set(before.values())
-
-
 def test_an_environment_is_its_content_wherever_the_checkout_lies(own_root, root):
     assert specs(load(own_root)) == specs(load(root))
 
