@@ -10,8 +10,8 @@ from pathlib import Path
 
 from llm_energy import failures, progress
 from llm_energy.assemble import assemble
-from llm_energy.backends.process import SCRIPTS
-from llm_energy.backends.runtime import BackendError
+from llm_energy.backends import health
+from llm_energy.backends.runtime import SCRIPTS, BackendError
 from llm_energy.inputs.environment import keep_package_list
 from llm_energy.inputs.errors import InputError
 from llm_energy.measurement import Job, Observation, measure
@@ -55,6 +55,7 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
             result = assemble(job, seen, run, results)
         except (BackendError, InputError) as error:
             reason = error.reason if isinstance(error, BackendError) else "input_error"
+            health.note_failure(run, job.settings["backend"], reason)
             record = write_record(job, error, reason, started=started, results=results, log=log)
             retry = reason in failures.RETRIED and attempt - first < len(failures.BACKOFF_S)
             if not retry:
@@ -67,6 +68,7 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
         else:
             write_result(output, result)
             with unharmed():
+                health.note_success(run, job.settings["backend"])
                 times_s.append(time.monotonic())
                 LOG.info("times_s %s", json.dumps(times_s))  # begin, imports, measuring, writing
                 duration_s = times_s[-1] - begun_s

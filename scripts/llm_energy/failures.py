@@ -6,7 +6,16 @@ from typing import Any
 
 from llm_energy.results import write_atomically
 
-RETRIED = frozenset({"backend_lost", "backend_silent", "backend_start_failed"})
+RETRIED = frozenset(
+    {
+        "backend_lost",
+        "backend_silent",
+        "backend_start_failed",
+        "device_occupied",
+        "docker_refused",
+        "docker_unreachable",
+    }
+)
 """Reasons that lie in the infrastructure, not in what was measured: worth another attempt. All
 others would fail again, or would choose among measured values."""
 

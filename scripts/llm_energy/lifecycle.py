@@ -17,14 +17,15 @@ from typing import IO, Any
 
 from llm_energy import locks
 from llm_energy.backends.registry import (
+    declare_backend,
     end_run,
     ensure_backend,
     ensure_watchdog,
-    environment_marker,
     reap_dead_runs,
 )
-from llm_energy.backends.runtime import BackendError
-from llm_energy.campaign import Campaign, Cell
+from llm_energy.backends.runtime import BackendError, environment_marker, runtime_named
+from llm_energy.campaign import Campaign, Cell, Experiment
+from llm_energy.config.inputs import PathSource
 from llm_energy.config.plan import expected_duration_s
 from llm_energy.host import cpu_model, describe_host
 from llm_energy.results import ResultError, read_result
@@ -76,6 +77,11 @@ class Lifecycle:
         self._set_aside(existing)
         for run_id in reap_dead_runs():
             print(f"Cleaned up after the run {run_id}, which had died.", file=sys.stderr)
+        try:
+            for runtime in {self._runtime_of(cell) for cell in needed}:
+                runtime_named(runtime).reap()
+        except BackendError as error:
+            raise LifecycleError(str(error)) from error
         self.run = self._enter(needed)
         os.environ[RUN_VARIABLE] = str(self.run.folder)
         try:
@@ -93,6 +99,9 @@ class Lifecycle:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    def _runtime_of(self, cell: Cell) -> str:
+        return self.campaign.backends[cell.experiment.settings.backend].runtime
 
     def _path(self, cell: Cell) -> Path:
         return self.results / cell.result_path
@@ -154,6 +163,8 @@ class Lifecycle:
         for name, experiment in experiments.items():
             durations[name], _ = expected_duration_s(experiment, campaign, self.results)
             run.write(f"experiments/{name}", self._job_of(name))
+        for name in sorted({e.settings.backend for e in experiments.values()}):
+            self._declare(run, name, experiments.values())
         run.write(
             "plan",
             [
@@ -189,13 +200,35 @@ class Lifecycle:
             "prompts_id": experiment.prompts_id,
         }
 
+    def _declare(self, run: Run, backend: str, experiments: Iterable[Experiment]) -> None:
+        config = self.campaign.backends[backend]
+        own = [e for e in experiments if e.settings.backend == backend]
+        container = config.container.model_dump(mode="json")
+        if self.campaign.measurement.device == "gpu" and container["gpus"] is None:
+            container["gpus"] = "all"
+        models = Path(".cache/models").absolute()
+        models.mkdir(parents=True, exist_ok=True)  # a container can mount only what is there
+        local = {
+            str(Path(source.path).absolute())
+            for source in (e.model.config for e in own)
+            if isinstance(source, PathSource)
+        }
+        declare_backend(
+            run,
+            backend,
+            runtime=config.runtime,
+            environment_id=own[0].environment_id,
+            container=container,
+            readable=[str(models), *sorted(local)],
+        )
+
     def _start_ready_backends(self, needed: Iterable[Cell]) -> None:
         assert self.run is not None
-        ready = {
-            (cell.experiment.settings.backend, cell.experiment.environment_id)
-            for cell in needed
-            if environment_marker(cell.experiment.environment_id).exists()
-        }
-        for backend, environment_id in sorted(ready):
-            runtime = self.campaign.backends[backend].runtime
-            ensure_backend(self.run, backend, runtime=runtime, environment_id=environment_id)
+        for backend in sorted(
+            {
+                cell.experiment.settings.backend
+                for cell in needed
+                if environment_marker(cell.experiment.environment_id).exists()
+            }
+        ):
+            ensure_backend(self.run, backend)

@@ -7,7 +7,7 @@ as an `Observation`; `assemble.py` makes the result of it.
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,12 +16,13 @@ from typing import Any
 from llm_energy import locks
 from llm_energy.backends import registry
 from llm_energy.backends.dispatch import EngineReportedError, Event, Session
-from llm_energy.backends.runtime import runtime_named
+from llm_energy.backends.runtime import BackendError, runtime_named
 from llm_energy.inputs.models import VerifiedModel, verify_model
 from llm_energy.power.detect import open_meters
-from llm_energy.power.meter import Meter
+from llm_energy.power.meter import Meter, Reading
 from llm_energy.power.sampler import Sampler
 from llm_energy.power.series import Series
+from llm_energy.processes import process_name
 from llm_energy.results import Phase
 from llm_energy.runs import Run, utc_now
 
@@ -35,6 +36,9 @@ STEADY_BOUND_LIMIT = 0.03
 """The widest bound that noise may force before the warm-up counts as not steady."""
 
 GPU_SCOPES = ("gpu_board", "module")
+
+LEFTOVERS_GONE_S = 10.0
+"""How long a killed process may still be listed as computing."""
 
 MINIMUM_WAVES = 3
 """Least waves in a warm-up and in a window."""
@@ -118,16 +122,16 @@ def measure(job: Job, run: Run) -> Observation:
         for meter in meters:
             stack.callback(meter.close)
         stack.enter_context(locks.devices(working_devices(job, meters)))
-        record = registry.ensure_backend(
-            run, backend, runtime=facts["runtime"], environment_id=facts["environment_id"]
-        )
+        stack.enter_context(locks.waiting(run.measuring_lock))
+        record = registry.ensure_backend(run, backend)
         registry.unload_others(run, backend)
-        model_path = runtime_named(record.runtime).model_path(seen.model.path)
         sampler = Sampler(meters, rate_hz=job.timing["sampling_hz"])
-        with registry.connect(record) as session, sampler:
+        with registry.trusted(run, record) as session, sampler:
             seen.peer = session.peer
+            if session.peer["engine"] is None:
+                refuse_leftovers(meters, runtime_named(record.runtime).processes(record))
             try:
-                load(session, job, model_path, seen)
+                load(session, job, str(seen.model.path), seen)
                 idle(job.timing["baseline_s"], seen)
                 warm_up_and_run(session, job, seen)
             except EngineReportedError as failure:
@@ -144,6 +148,36 @@ def working_devices(job: Job, meters: Sequence[Meter]) -> list[str]:
         return ["cpu"]
     gpus = [d.id for meter in meters for d in meter.devices if d.scope in GPU_SCOPES]
     return gpus or ["gpu"]
+
+
+def refuse_leftovers(meters: Sequence[Meter], own: Collection[int]) -> None:
+    """Before an engine starts, nobody may compute on its GPUs: not even what an engine left.
+
+    A process that was just killed may be listed for a moment longer, so it is given some time.
+
+    Args:
+        own: host ids of the backend's processes.
+
+    Raises:
+        BackendError: `device_occupied`, with the processes and their GPUs.
+    """
+    deadline = time.monotonic() + LEFTOVERS_GONE_S
+    while found := [
+        f"{process_name(pid)} ({pid}) on {device.id}"
+        for meter in meters
+        for device in meter.devices
+        if device.scope in GPU_SCOPES
+        for pid in computing(meter.read(device, slow=True)) - set(own)
+    ]:
+        if time.monotonic() > deadline:
+            message = f"other processes compute there: {', '.join(found)}; end them"
+            raise BackendError("device_occupied", message)
+        time.sleep(0.5)
+
+
+def computing(reading: Reading) -> set[int]:
+    """Processes with a compute context; none where the device does not tell."""
+    return set(reading.state.process_ids or ()) if reading.state else set()
 
 
 def read_prompts(prompts_id: str) -> Mapping[str, Any]:

@@ -83,3 +83,25 @@ def die_with_parent(parent_pid: int) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         os._exit(1)
+
+
+def descendants(pid: int) -> set[int]:
+    """Ids of a process and of all below it, as they are now."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(entry.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(entry.parent.name))
+    found, unseen = set[int](), [pid]
+    while unseen:
+        found.add(process := unseen.pop())
+        unseen += children.get(process, [])
+    return found
+
+
+def process_name(pid: int) -> str:
+    """Short name of a process, for messages; `unknown` where it cannot be seen from here."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return "unknown"

@@ -6,7 +6,9 @@ that whoever cleans up (the run itself, its watchdog, a later run) finds everyth
     run.json            owner, campaign, digest of the measuring code, session
     plan.json           the planned order: [[experiment, cycle], ...]
     experiments/*.json  what each needed experiment is, as resolved when the run started
-    backends/*.json     each backend's runtime, process or container, socket
+    declared/*.json     how each backend is started, as the campaign declares it
+    backends/*.json     each backend that was started: its process or container
+    health/*.json       failures in a row of each backend's infrastructure
     lease               CLOCK_MONOTONIC seconds until which its backends may live
     watchdog.json       the process that renews the lease
     events.jsonl        recoveries, for the report
@@ -81,7 +83,8 @@ class Run:
         run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         run = cls(RUNS.absolute() / run_id)
         (run.folder / "backends").mkdir(parents=True)
-        (run.folder / "experiments").mkdir()
+        for name in ("experiments", "declared", "health"):
+            (run.folder / name).mkdir()
         # Unix socket paths hold 107 characters: sockets live in a short folder of their own.
         sockets = tempfile.mkdtemp(prefix="llm-energy-", dir="/tmp")
         run.renew_lease()
@@ -133,8 +136,18 @@ class Run:
         return ProcessId.from_json(self.facts["owner"])
 
     @property
+    def working_folder(self) -> Path:
+        """Where the workflow runs: relative paths of the run start there."""
+        return self.folder.parents[len(RUNS.parts)]
+
+    @property
     def lease(self) -> Path:
         return self.folder / "lease"
+
+    @property
+    def measuring_lock(self) -> Path:
+        """Held during a measurement, and by whoever must not disturb one."""
+        return self.folder / "measuring.lock"
 
     def renew_lease(self) -> None:
         """Let the run's backends live for another `LEASE_S` seconds."""
@@ -154,9 +167,13 @@ class Run:
 
     def backends(self) -> dict[str, dict[str, Any]]:
         """Record of each backend that was started in this run."""
+        return self.all_in("backends")
+
+    def all_in(self, folder: str) -> dict[str, dict[str, Any]]:
+        """Content of every record in a folder of the run, by name."""
         return {
             path.stem: json.loads(path.read_text())
-            for path in sorted((self.folder / "backends").glob("*.json"))
+            for path in sorted((self.folder / folder).glob("*.json"))
         }
 
     def publish(self) -> None:

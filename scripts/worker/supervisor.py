@@ -25,7 +25,7 @@ PR_SET_CHILD_SUBREAPER = 36
 """prctl(2): orphans below this process become its children."""
 
 LEASE_PERIOD_S = 1.0
-"""Between two looks at the lease."""
+"""Between two looks at the lease, and between two heartbeats."""
 
 
 async def run(socket: Path, lease_file: Path, logs: Path) -> int:
@@ -44,6 +44,8 @@ async def run(socket: Path, lease_file: Path, logs: Path) -> int:
         supervisor.serve, unnamed, limit=protocol.MAX_LINE_BYTES
     )
     unnamed.rename(socket)
+    print("supervisor: listening", flush=True)  # who started it may wait for this line
+    heartbeat = socket.with_suffix(".heartbeat")
     code = ENDED
     while not supervisor.stopped.is_set():
         if lease.expired(lease_file):
@@ -51,11 +53,13 @@ async def run(socket: Path, lease_file: Path, logs: Path) -> int:
             code = LEASE_EXPIRED
             break
         supervisor.check_log()
+        heartbeat.touch()  # its age tells whoever looks that this loop goes on
         await _wait(supervisor.stopped, LEASE_PERIOD_S)
     server.close()
     await supervisor.stop()
     await supervisor.hang_up()
-    socket.unlink(missing_ok=True)
+    for file in (socket, heartbeat):
+        file.unlink(missing_ok=True)
     return code
 
 

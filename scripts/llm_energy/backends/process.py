@@ -10,15 +10,18 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from llm_energy.backends.runtime import BackendError, BackendRecord, Transport
-from llm_energy.processes import ProcessId
+from llm_energy.backends.runtime import (
+    SCRIPTS,
+    BackendError,
+    BackendRecord,
+    DeclaredBackend,
+    Transport,
+)
+from llm_energy.processes import ProcessId, descendants
 from llm_energy.runs import Run
 
-SCRIPTS = Path(__file__).parents[2]
 START_S = 30.0
 """Deadline for a supervisor to listen: it imports the standard library only."""
 
@@ -44,21 +47,19 @@ def last_lines(path: Path, count: int = 10) -> str:
 class ProcessRuntime:
     name = "process"
 
-    def start(
-        self, backend: str, *, environment: Mapping[str, Any], environment_id: str, run_folder: Path
-    ) -> BackendRecord:
-        run = Run(run_folder)
+    def start(self, declared: DeclaredBackend, run: Run) -> BackendRecord:
+        backend = declared.name
         socket = Path(run.facts["sockets"]) / f"{backend}.sock"
-        log = run_folder / f"{backend}.supervisor.log"
-        command = [environment["python"], "-m", "worker.supervisor", "--socket", str(socket)]
-        command += ["--lease", str(run.lease), "--log", str(run_folder)]
+        log = run.folder / f"{backend}.supervisor.log"
+        command = [declared.environment["python"], "-m", "worker.supervisor"]
+        command += ["--socket", str(socket), "--lease", str(run.lease), "--log", str(run.folder)]
         with log.open("ab") as output:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                cwd=run_folder,
+                cwd=run.folder,
                 env=worker_environment(),
                 start_new_session=True,
             )
@@ -74,7 +75,7 @@ class ProcessRuntime:
         if identity is None:
             raise BackendError("backend_start_failed", f"`{backend}` ended at once; log: {log}")
         handle = {"process": identity.to_json(), "socket": str(socket), "python": command[0]}
-        return BackendRecord(backend, self.name, environment_id, handle)
+        return BackendRecord(backend, self.name, declared.environment_id, handle)
 
     def connect(self, record: BackendRecord) -> Transport:
         command = [record.handle["python"], "-m", "worker.client", record.handle["socket"]]
@@ -90,8 +91,29 @@ class ProcessRuntime:
         process.end(patience_s=5.0)
         Path(record.handle["socket"]).unlink(missing_ok=True)
 
-    def model_path(self, path: Path) -> str:
-        return str(path)
+    def restart(self, record: BackendRecord) -> bool:  # noqa: ARG002
+        return False  # a new process is a new backend
+
+    def sweep(self, run: Run) -> None:
+        """Nothing: what is not entered ends with its lease."""
+
+    def reap(self) -> None:
+        """Nothing: a supervisor without a run ends with its lease."""
+
+    def check_cuda(self, record: BackendRecord) -> None:
+        done = subprocess.run(
+            [record.handle["python"], "-m", "worker.cuda"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=worker_environment(),
+            start_new_session=True,
+        )
+        if done.returncode != 0:
+            said = done.stdout.decode(errors="replace").strip() or f"exit code {done.returncode}"
+            raise BackendError("cuda_unusable", f"CUDA cannot be used: {said}")
+
+    def processes(self, record: BackendRecord) -> set[int]:
+        return descendants(self._process(record).pid)
 
     @staticmethod
     def _process(record: BackendRecord) -> ProcessId:

@@ -10,41 +10,106 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from llm_energy import locks
+from llm_energy.backends import health
 from llm_energy.backends.dispatch import Session
 from llm_energy.backends.process import worker_environment
-from llm_energy.backends.runtime import BackendError, BackendRecord, runtime_named
+from llm_energy.backends.runtime import (
+    BackendError,
+    BackendRecord,
+    DeclaredBackend,
+    environment_marker,
+    runtime_named,
+)
 from llm_energy.processes import ProcessId
 from llm_energy.runs import Run
 
 
-def ensure_backend(run: Run, backend: str, *, runtime: str, environment_id: str) -> BackendRecord:
+def declare_backend(run: Run, name: str, **facts: Any) -> None:
+    """Enter what the campaign says of a backend, so that whoever needs it can start it.
+
+    Args:
+        facts: `runtime`, `environment_id`, `container` and `readable` of a `DeclaredBackend`.
+    """
+    run.write(f"declared/{name}", {"name": name, **facts})
+
+
+def declared_backend(run: Run, name: str) -> DeclaredBackend:
+    """What the run entered of a backend, with its environment.
+
+    Raises:
+        BackendError: the environment is not ready.
+    """
+    facts = run.read(f"declared/{name}")
+    return DeclaredBackend(**facts, environment=read_environment(facts["environment_id"]))
+
+
+def ensure_backend(run: Run, name: str) -> BackendRecord:
     """The living backend of this run; started if it is not there, replaced if it is dead.
 
     Raises:
-        BackendError: it cannot be started.
+        BackendError: it cannot be started, or has failed too often in this run.
     """
-    with locks.waiting(run.folder / "backends" / f"{backend}.lock"):
+    health.refuse_broken(run, name)
+    with locks.waiting(run.folder / "backends" / f"{name}.lock"):
         ensure_watchdog(run)
-        known = run.read(f"backends/{backend}")
-        if known is not None:
-            record = BackendRecord.from_json(known)
-            same = record.environment_id == environment_id and record.runtime == runtime
-            if same and runtime_named(record.runtime).alive(record):
+        record = known_backend(run, name)
+        if record is not None:
+            if runtime_named(record.runtime).alive(record):
                 return record
             runtime_named(record.runtime).stop(record)
-            run.add_event("backend_replaced", backend=backend)
-        record = runtime_named(runtime).start(
-            backend,
-            environment=read_environment(environment_id),
-            environment_id=environment_id,
-            run_folder=run.folder,
-        )
-        run.write(f"backends/{backend}", record.to_json())
-        return record
+            run.add_event("backend_replaced", backend=name, reason="it was found dead")
+        return _start(run, name)
+
+
+def heal_backend(run: Run, record: BackendRecord, *, reason: str) -> None:
+    """Restart a backend that does not answer; recreate it where that does not help.
+
+    Raises:
+        BackendError: it cannot be started any more; told by an event too.
+    """
+    name, runtime = record.name, runtime_named(record.runtime)
+    with locks.waiting(run.folder / "backends" / f"{name}.lock"):
+        if known_backend(run, name) != record:
+            return  # it was replaced meanwhile
+        health.note_failure(run, name, "backend_silent")
+        if runtime.alive(record) and runtime.restart(record):
+            run.add_event("backend_restarted", backend=name, reason=reason)
+            return
+        runtime.stop(record)
+        try:
+            _start(run, name)
+        except BackendError as error:
+            run.add_event("backend_lost", backend=name, reason=f"{reason}; {error}")
+            raise
+        run.add_event("backend_recreated", backend=name, reason=reason)
+
+
+def discard_backend(run: Run, record: BackendRecord) -> None:
+    """End a backend that cannot be trusted any more; the next measurement starts another."""
+    name = record.name
+    with locks.waiting(run.folder / "backends" / f"{name}.lock"):
+        if known_backend(run, name) == record:
+            runtime_named(record.runtime).stop(record)
+            (run.folder / "backends" / f"{name}.json").unlink()
+            run.add_event("backend_discarded", backend=name, reason="it stopped answering")
+
+
+def _start(run: Run, name: str) -> BackendRecord:
+    declared = declared_backend(run, name)
+    record = runtime_named(declared.runtime).start(declared, run)
+    run.write(f"backends/{name}", record.to_json())
+    return record
+
+
+def known_backend(run: Run, name: str) -> BackendRecord | None:
+    """The backend as the run entered it when it was started; None where it was not."""
+    known = run.read(f"backends/{name}")
+    return None if known is None else BackendRecord.from_json(known)
 
 
 def read_environment(environment_id: str) -> dict[str, Any]:
@@ -62,13 +127,25 @@ def read_environment(environment_id: str) -> dict[str, Any]:
     return content
 
 
-def environment_marker(environment_id: str) -> Path:
-    return Path(".cache/environments") / environment_id / "ready.json"
-
-
 def connect(record: BackendRecord) -> Session:
     """Open a session with a backend."""
     return Session(runtime_named(record.runtime).connect(record))
+
+
+@contextlib.contextmanager
+def trusted(run: Run, record: BackendRecord) -> Iterator[Session]:
+    """A session with a backend, which is ended if it stops answering in it.
+
+    What hangs cannot be asked to unload its engine; what was ended certainly holds none.
+    """
+    try:
+        with connect(record) as session:
+            yield session
+    except BackendError as error:
+        if error.reason in ("backend_silent", "backend_lost"):
+            with contextlib.suppress(BackendError):  # the first failure is the one to be told
+                discard_backend(run, record)
+        raise
 
 
 def unload_others(run: Run, backend: str) -> None:
@@ -84,11 +161,11 @@ def unload_others(run: Run, backend: str) -> None:
         record = BackendRecord.from_json(known)
         if name == backend or not runtime_named(record.runtime).alive(record):
             continue
-        with connect(record) as session:
+        with trusted(run, record) as session:
             if session.peer["engine"] is None:
                 continue
             session.request("unload", deadline_s=30.0)
-        with connect(record) as session:
+        with trusted(run, record) as session:
             if session.peer["engine"] is not None:
                 raise BackendError("engine_resident", f"the engine of `{name}` did not unload")
 
@@ -99,6 +176,9 @@ def stop_backends(run: Run) -> None:
         record = BackendRecord.from_json(known)
         with contextlib.suppress(BackendError, OSError):
             runtime_named(record.runtime).stop(record)
+    for runtime in {declared["runtime"] for declared in run.all_in("declared").values()}:
+        with contextlib.suppress(BackendError, OSError):
+            runtime_named(runtime).sweep(run)
 
 
 def ensure_watchdog(run: Run) -> None:

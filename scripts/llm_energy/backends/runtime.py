@@ -5,10 +5,15 @@ environment) and `docker` (a container). Everything above deals in `BackendRecor
 asks which runtime it is.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from llm_energy.runs import Run
+
+SCRIPTS = Path(__file__).parents[2]
+"""Folder of the worker's code."""
 
 
 class BackendError(Exception):
@@ -22,6 +27,21 @@ class BackendError(Exception):
 
 
 @dataclass(frozen=True)
+class DeclaredBackend:
+    """A backend as the campaign declares it, with its environment made ready."""
+
+    name: str
+    runtime: str
+    environment_id: str
+    environment: Mapping[str, Any]
+    """The readiness marker of its environment."""
+    container: Mapping[str, Any]
+    """What its container gets of the host; see `config.model.Container`."""
+    readable: Sequence[str]
+    """Absolute paths of the host that its engine reads models from."""
+
+
+@dataclass(frozen=True)
 class BackendRecord:
     """One started backend, as the run's folder remembers it."""
 
@@ -32,12 +52,7 @@ class BackendRecord:
     """What the runtime needs to find it again: pid and start time, or container id."""
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "runtime": self.runtime,
-            "environment_id": self.environment_id,
-            "handle": dict(self.handle),
-        }
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "BackendRecord":
@@ -60,17 +75,12 @@ class Transport(Protocol):
 
 
 class Runtime(Protocol):
-    """Starts, reaches and ends the supervisors of backends."""
+    """Starts, reaches and ends the supervisors of backends. The host's paths hold inside too."""
 
     name: str
 
-    def start(
-        self, backend: str, *, environment: Mapping[str, Any], environment_id: str, run_folder: Path
-    ) -> BackendRecord:
-        """Start the supervisor of `backend`; returns once it answers.
-
-        Args:
-            environment: the readiness marker of the backend's environment.
+    def start(self, declared: DeclaredBackend, run: Run) -> BackendRecord:
+        """Start the supervisor of a backend; returns once it listens.
 
         Raises:
             BackendError: with the last lines of the supervisor's log.
@@ -80,11 +90,23 @@ class Runtime(Protocol):
 
     def alive(self, record: BackendRecord) -> bool: ...
 
+    def restart(self, record: BackendRecord) -> bool:
+        """Restart what cannot answer, under the same record; False where that did not help."""
+
     def stop(self, record: BackendRecord) -> None:
         """End the supervisor with everything below it; returns when all of it is gone."""
 
-    def model_path(self, path: Path) -> str:
-        """Where the backend sees the host's `path` below the model cache."""
+    def sweep(self, run: Run) -> None:
+        """End what was started for `run` and never entered in its records."""
+
+    def reap(self) -> None:
+        """End what runs that are proven dead left behind and no record tells of."""
+
+    def check_cuda(self, record: BackendRecord) -> None:
+        """Raises BackendError(`cuda_unusable`) where the engine could not use its GPUs."""
+
+    def processes(self, record: BackendRecord) -> set[int]:
+        """Host ids of all processes of a backend."""
 
 
 def runtime_named(name: str) -> Runtime:
@@ -93,4 +115,13 @@ def runtime_named(name: str) -> Runtime:
         from llm_energy.backends.process import ProcessRuntime
 
         return ProcessRuntime()
+    if name == "docker":
+        from llm_energy.backends.docker import DockerRuntime
+
+        return DockerRuntime()
     raise BackendError("unknown_runtime", f"there is no runtime `{name}`")
+
+
+def environment_marker(environment_id: str) -> Path:
+    """Where an environment says that it is ready."""
+    return Path(".cache/environments") / environment_id / "ready.json"

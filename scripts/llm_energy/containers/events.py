@@ -1,0 +1,54 @@
+"""What the Docker engine tells of a run's containers while it happens."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from llm_energy.containers.engine import LABEL, DockerError, connect, told
+
+
+@dataclass(frozen=True)
+class ContainerEvent:
+    """Something that happened to the container of a backend."""
+
+    backend: str
+    kind: str
+    """`dead`, `unhealthy` or `out_of_memory` (a process in it was killed for its limit)."""
+    reason: str
+
+
+def container_events(run_id: str) -> Iterator[ContainerEvent]:
+    """Events of the containers of one run, from now until the stream ends (the engine stops)."""
+    filters = {"type": "container", "label": f"{LABEL}.run={run_id}"}
+    try:
+        with told():
+            client = connect()
+            client.api.timeout = None  # silence is the usual state
+            try:
+                for message in client.events(decode=True, filters=filters):
+                    if (event := read_event(message)) is not None:
+                        yield event
+            finally:
+                client.close()
+    except DockerError:
+        return
+
+
+def read_event(message: dict[str, Any]) -> ContainerEvent | None:
+    """One message of the engine's event stream; None for what needs no action.
+
+    Source: Docker Engine API, "Monitor events", object type container.
+    """
+    attributes = message.get("Actor", {}).get("Attributes", {})
+    backend = attributes.get(f"{LABEL}.backend")
+    if backend is None:
+        return None
+    match message.get("Action"):
+        case "die":
+            code = attributes.get("exitCode", "unknown")
+            return ContainerEvent(backend, "dead", f"its container ended with exit code {code}")
+        case "oom":
+            return ContainerEvent(backend, "out_of_memory", "its memory limit was reached")
+        case "health_status: unhealthy":
+            return ContainerEvent(backend, "unhealthy", "its HEALTHCHECK failed")
+    return None
