@@ -7,14 +7,20 @@ SCRIPTS = Path(workflow.basedir) / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from llm_energy import conclusion
-from llm_energy.campaign import CampaignError, load_campaign
+from llm_energy.campaign import CampaignError, load_campaign, read_files
 from llm_energy.inputs.preflight import obstacles
 from llm_energy.lifecycle import Lifecycle, LifecycleError
 
+DEFAULT_CAMPAIGN = Path(workflow.basedir) / "config" / "config.yaml"
+
 # A campaign is one file: the default one is not merged under another that is given.
 if not workflow.overwrite_configfiles:
+    try:
+        read_files([DEFAULT_CAMPAIGN])  # names the line, which Snakemake does not
+    except CampaignError as error:
+        sys.exit("\n".join(error.messages))
 
-    configfile: str(Path(workflow.basedir) / "config" / "config.yaml")
+    configfile: str(DEFAULT_CAMPAIGN)
 
 
 CONFIG_FILES = [

@@ -30,6 +30,7 @@ __all__ = [
     "Experiment",
     "engine_key",
     "load_campaign",
+    "read_files",
     "result_path",
 ]
 
@@ -73,6 +74,18 @@ def result_path(cell: Cell) -> str:
     return cell.result_path
 
 
+def read_files(files: Sequence[Path]) -> SourceLines:
+    """The campaign's files as they are written, whatever their keys.
+
+    Raises:
+        CampaignError: one of them does not exist, or is not YAML with keys at its top.
+    """
+    lines = SourceLines(files)
+    if lines.unreadable():
+        raise CampaignError([str(mistake) for mistake in lines.mistakes])
+    return lines
+
+
 def load_campaign(
     config: Mapping[str, Any],
     *,
@@ -94,9 +107,7 @@ def load_campaign(
     Raises:
         CampaignError: with one message for every mistake there is.
     """
-    lines = SourceLines(files)
-    if any(mistake.unreadable for mistake in lines.mistakes):
-        raise CampaignError([str(mistake) for mistake in lines.mistakes])
+    lines = read_files(files)
     problems, unpinned = Problems(), Problems()
     model = read_structure(config, problems)
     experiments = _experiments(model, config, root, lock, problems, unpinned)

@@ -1,10 +1,11 @@
 """A user's mistake is told in one line each, before anything starts, without a traceback."""
 
 import copy
+import subprocess
 
 import pytest
 
-from tests.integration.workflow import CAMPAIGN, Tree
+from tests.integration.workflow import CAMPAIGN, SNAKEMAKE, Tree
 
 pytestmark = pytest.mark.integration
 
@@ -31,6 +32,36 @@ def test_every_mistake_of_a_campaign_is_told_at_once_with_its_line(fresh):
     assert any("cyles" in line and "cycles" in line for line in lines)
     assert any("batch_sise" in line and "batch_size" in line for line in lines)
     assert any("snore" in line for line in lines)
+
+
+def test_a_default_campaign_that_is_no_yaml_is_told_with_its_line(fresh):
+    default = fresh.folder / "config" / "config.yaml"
+    default.write_text("campaign: nap\nseed: [3\ncycles: 2\n")
+    done = subprocess.run(
+        [*SNAKEMAKE, "--dry-run"],
+        cwd=fresh.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "\nconfig/config.yaml:3: not valid YAML: " in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file or directory: 'config/nap.yaml'"), ("a: [3\n", "not valid JSON or YAML")],
+)
+def test_what_snakemake_itself_refuses_ends_with_the_reason(fresh, content, message):
+    """Before any code of the workflow runs; nothing of it can say more."""
+    fresh.config.unlink()
+    if content is not None:
+        fresh.config.write_text(content)
+    done = fresh.run()
+    assert done.returncode != 0
+    assert message in done.stdout.rstrip().splitlines()[-1]
 
 
 def test_an_unpinned_model_names_the_target_that_pins_it_and_that_target_does(fresh):

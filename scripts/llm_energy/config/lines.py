@@ -66,11 +66,18 @@ class SourceLines:
             reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
             self._add(name, 1, f"cannot be read: {reason}", unreadable=True)
         else:
-            if tree is not None:
-                self._trees.append((name, tree))
-                for key in _repeated_keys(tree):
-                    message = f"{key.value}: key given twice; keep one"
-                    self._add(name, key.start_mark.line + 1, message)
+            if not isinstance(tree, MappingNode):
+                message = "must be keys with values; config/README.md explains them"
+                self._add(name, 1, message, unreadable=True)
+                return
+            self._trees.append((name, tree))
+            for key in _repeated_keys(tree):
+                message = f"{key.value}: key given twice; keep one"
+                self._add(name, key.start_mark.line + 1, message)
+
+    def unreadable(self) -> bool:
+        """Whether one of the files cannot be read as keys with values."""
+        return any(mistake.unreadable for mistake in self.mistakes)
 
     def _add(self, file: str, line: int, message: str, *, unreadable: bool = False) -> None:
         self.mistakes.append(Mistake(Place(file, line), message, unreadable))

@@ -297,10 +297,13 @@ def test_a_file_that_cannot_be_read_is_named(root):
     assert error.value.messages == ["absent.yaml:1: cannot be read: No such file or directory"]
 
 
-def test_an_empty_file_is_named_for_what_it_lacks(root):
+@pytest.mark.parametrize("text", ["# nothing yet\n", "- a list\n", "a text\n"])
+def test_a_file_without_keys_is_one_line(root, text):
     with pytest.raises(CampaignError) as error:
-        load_campaign({}, files=[_file("# nothing yet\n")], root=root, lock=None)
-    assert error.value.messages[0] == "campaign.yaml:1: backends: is missing; give it a value"
+        load_campaign({}, files=[_file(text)], root=root, lock=None)
+    assert error.value.messages == [
+        "campaign.yaml:1: must be keys with values; config/README.md explains them"
+    ]
 
 
 @pytest.mark.parametrize("code", ["import nothing_of_this_name", "ENGINE = 3", "ENGINE ="])
