@@ -58,6 +58,10 @@ class Engine(ABC):
     DTYPES: ClassVar[tuple[str, ...]]
     """Values of the setting `dtype`; `auto` is what the model's files hold."""
 
+    each_token: bool = True
+    """Whether tokens are handed over one by one. False, set before `load`, hands over those of a
+    request together at its end: what their time stamps cost is found that way."""
+
     @abstractmethod
     def load(self, config: EngineConfig) -> dict[str, Any]:
         """Load the model; returns the settings observed from the live engine.

@@ -2,16 +2,14 @@
 
 import http.client
 import json
-import os
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from worker.engines.base import UNKNOWN_ID, Engine, EngineError, OnTokens, Option, Request
+from worker.printed import printed_bytes, printed_since
 from worker.workload import EngineConfig
 
 SCRATCH_CONTEXT = 256
@@ -19,9 +17,6 @@ SCRATCH_CONTEXT = 256
 
 LOG_ERRORS = 1
 """llama.cpp's verbosity: errors only."""
-
-PRINTING_S = 1.0
-"""The longest wait for its messages."""
 
 OUT_OF_MEMORY_WORDS = ("failed to allocate", "insufficient memory", "out of memory")
 """What ggml prints where a buffer cannot be had; its exception does not say."""
@@ -244,40 +239,16 @@ def _start_server(
     parameters.cache_ram_mib = 0
     parameters.warmup = warm_up
     parameters.verbosity = LOG_ERRORS
-    printed_before = _printed_bytes()
+    printed_before = printed_bytes()
     try:
         return xllamacpp.Server(parameters)
     except RuntimeError as error:
-        printed = _printed_since(printed_before)
+        printed = [re.sub(r"^[\d.]+ E ", "", line) for line in printed_since(printed_before)]
         cause = "; ".join(printed[:2]) or str(error)
         message = f"llama.cpp cannot load {model_path}: {cause}"
         if any(words in line for words in OUT_OF_MEMORY_WORDS for line in printed):
             raise MemoryError(message) from error
         raise EngineError(message) from error
-
-
-def _printed_bytes() -> int:
-    """Length of what stderr has taken so far, 0 where it is no file."""
-    return os.fstat(2).st_size
-
-
-def _printed_since(start: int) -> list[str]:
-    """Messages on stderr since `start`, without their time; none where it is no readable file.
-
-    llama.cpp prints from a thread of its own: what it says of a failure may follow it.
-    """
-    printed, before = "", None
-    deadline = time.monotonic() + PRINTING_S
-    while (not printed or printed != before) and time.monotonic() < deadline:
-        time.sleep(PRINTING_S / 20)
-        before = printed
-        try:
-            with Path("/proc/self/fd/2").open("rb") as log:
-                log.seek(start)
-                printed = log.read().decode(errors="replace")
-        except OSError:  # a pipe or a terminal
-            break
-    return [re.sub(r"^[\d.]+ E ", "", line) for line in printed.splitlines()]
 
 
 ENGINE = LlamaCpp

@@ -1,0 +1,157 @@
+"""Two ways to drive vLLM: step by step in this process, or through its own engine process.
+
+Both keep a number of requests in flight and hand tokens over as soon as they are there.
+"""
+
+import asyncio
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from worker.engines.base import EngineError, OnTokens, Request
+
+Take = Callable[[], Request | None]
+"""The next request, None if there is no more."""
+
+
+class Loop(ABC):
+    """A loaded vLLM engine that generates."""
+
+    def __init__(self, *, each_token: bool) -> None:
+        self._each_token = each_token
+        self._numbers = itertools.count()  # vLLM wants names that it never saw
+
+    @abstractmethod
+    def run(self, take: Take, slots: int, on_tokens: OnTokens) -> None:
+        """Keep `slots` requests in flight; returns when all that `take` gave are complete."""
+
+    @abstractmethod
+    def ask_workers(self, method: str) -> list[dict[str, Any]]:
+        """What `method` of each worker returns, those of one engine in the order of their ranks."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End child processes and release shared memory."""
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        """A request in vLLM's words."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        sampling = request.sampling
+        output = RequestOutputKind.DELTA if self._each_token else RequestOutputKind.FINAL_ONLY
+        parameters = SamplingParams(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            top_k=sampling.top_k,
+            # A generator of its own for each request costs time, and greedy needs none.
+            seed=sampling.seed if sampling.temperature else None,
+            max_tokens=request.output_tokens,
+            min_tokens=request.output_tokens,
+            ignore_eos=True,
+            detokenize=False,
+            output_kind=output,
+        )
+        return {
+            "request_id": str(next(self._numbers)),
+            "prompt": {"prompt_token_ids": list(request.prompt)},
+            "parameters": parameters,
+        }
+
+
+class InProcess(Loop):
+    """vLLM's engine stepped by us: no other process, no queue."""
+
+    def __init__(self, vllm_config: Any, *, each_token: bool) -> None:
+        super().__init__(each_token=each_token)
+        from vllm.v1.engine.llm_engine import LLMEngine
+
+        self._engine = LLMEngine.from_vllm_config(vllm_config, disable_log_stats=True)
+
+    def run(self, take: Take, slots: int, on_tokens: OnTokens) -> None:
+        in_flight: dict[str, Request] = {}
+        try:
+            for _ in range(slots):
+                self._submit(take, in_flight)
+            while in_flight:
+                for output in self._engine.step():
+                    _hand_over(output, in_flight[output.request_id], on_tokens)
+                    if output.finished:
+                        del in_flight[output.request_id]
+                        self._submit(take, in_flight)
+        finally:
+            if in_flight:  # it failed; the next wave must find an idle engine
+                self._engine.abort_request(list(in_flight))
+
+    def _submit(self, take: Take, in_flight: dict[str, Request]) -> None:
+        if request := take():
+            arguments = self._arguments(request)
+            in_flight[arguments["request_id"]] = request
+            self._engine.add_request(
+                arguments["request_id"], arguments["prompt"], arguments["parameters"]
+            )
+
+    def ask_workers(self, method: str) -> list[dict[str, Any]]:
+        return list(self._engine.collective_rpc(method))
+
+    def close(self) -> None:
+        self._engine.engine_core.shutdown()
+
+
+class Async(Loop):
+    """vLLM as it is deployed: its engine in a process of its own, this one waits on it."""
+
+    def __init__(self, vllm_config: Any, *, each_token: bool) -> None:
+        super().__init__(each_token=each_token)
+        import uvloop  # as vLLM's own server does
+
+        self._events = uvloop.new_event_loop()
+        self._engine = self._events.run_until_complete(self._start(vllm_config))
+
+    async def _start(self, vllm_config: Any) -> Any:
+        from vllm.v1.engine.async_llm import AsyncLLM
+
+        return AsyncLLM.from_vllm_config(vllm_config, disable_log_stats=True)
+
+    def run(self, take: Take, slots: int, on_tokens: OnTokens) -> None:
+        self._events.run_until_complete(self._feed_all(take, slots, on_tokens))
+
+    async def _feed_all(self, take: Take, slots: int, on_tokens: OnTokens) -> None:
+        slot_tasks = [asyncio.create_task(self._feed(take, on_tokens)) for _ in range(slots)]
+        try:
+            await asyncio.gather(*slot_tasks)
+        finally:
+            for task in slot_tasks:
+                task.cancel()
+            await asyncio.gather(*slot_tasks, return_exceptions=True)
+
+    async def _feed(self, take: Take, on_tokens: OnTokens) -> None:
+        """One slot: the next request as soon as the last one is complete."""
+        while request := take():
+            arguments = self._arguments(request)
+            async for output in self._engine.generate(
+                arguments["prompt"], arguments["parameters"], arguments["request_id"]
+            ):
+                _hand_over(output, request, on_tokens)
+
+    def ask_workers(self, method: str) -> list[dict[str, Any]]:
+        return list(self._events.run_until_complete(self._engine.collective_rpc(method)))
+
+    def close(self) -> None:
+        self._engine.shutdown()
+        self._events.close()
+
+
+LOOPS: Mapping[str, type[InProcess | Async]] = {"in_process": InProcess, "async": Async}
+
+
+def _hand_over(output: Any, request: Request, on_tokens: OnTokens) -> None:
+    """Give tokens to the harness, and refuse a prompt that was not computed as a whole."""
+    if ids := output.outputs[0].token_ids:
+        on_tokens(request, list(ids))
+    if output.finished and output.num_cached_tokens:
+        raise EngineError(
+            f"vLLM took {output.num_cached_tokens} of {len(request.prompt)} prompt tokens from a "
+            "cache"
+        )

@@ -1,0 +1,21 @@
+"""What only vLLM's workers know, asked inside them; vLLM mixes this class into its worker."""
+
+from typing import Any
+
+
+class Probe:
+    """Its method is called by name in each worker, wherever it lives."""
+
+    model_runner: Any
+
+    def observe_worker(self) -> dict[str, Any]:
+        """One worker's device, threads and attention kernels; plain values, they are sent."""
+        import torch
+
+        groups = [group for groups in self.model_runner.attn_groups for group in groups]
+        device = self.model_runner.device
+        return {
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            "threads": torch.get_num_threads(),
+            "attention_backend": ", ".join(sorted({g.backend.get_name() for g in groups})),
+        }
