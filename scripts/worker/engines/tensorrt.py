@@ -11,16 +11,17 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from worker.engines import _torch
 from worker.engines.base import Engine, EngineError, OnTokens, Option, Request
+from worker.printed import printed_bytes, printed_since
 from worker.workload import EngineConfig, Sampling
 
-OUT_OF_MEMORY_WORDS = (
-    "out of memory",  # CUDA and PyTorch
-    "due to insufficient gpu memory",  # the executor, for what it could not create
+NO_ROOM = (
+    "due to insufficient gpu memory",  # the executor, of what it could not create
     "must be large enough to process at least 1 sequence",  # the KV cache manager
     "too large to fit even a single sequence in the kv cache",
 )
-"""In lower case. Most come from a worker process, where the class of the error is lost."""
+"""TensorRT-LLM's words for want of memory, in lower case, beside those of PyTorch and CUDA."""
 
 
 class TensorRT(Engine):
@@ -35,7 +36,7 @@ class TensorRT(Engine):
         "kv_cache_dtype": Option(
             str, "auto", "number format of keys and values", choices=("auto", "fp8")
         ),
-        "max_batched_tokens": Option(
+        "batch_tokens": Option(
             int, 8192, "most tokens computed in one step (max_num_tokens)", minimum=1
         ),
         "chunked_prefill": Option(bool, False, "split prompts over several steps"),
@@ -54,37 +55,22 @@ class TensorRT(Engine):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def version(self) -> str:
+        _torch.prepare_process(threads=1)
         import tensorrt_llm
 
         return f"tensorrt_llm {tensorrt_llm.__version__}"
 
     def load(self, config: EngineConfig) -> dict[str, Any]:
         own_dtype = _check_model(config)
-        from tensorrt_llm import LLM
-        from tensorrt_llm.llmapi import CudaGraphConfig, KvCacheConfig
-
-        options = config.options
+        _torch.prepare_process(threads=1)
         self._loop = asyncio.new_event_loop()
-        self._llm = LLM(
-            model=config.model_path,
-            dtype=config.dtype,
-            tensor_parallel_size=options["tensor_parallel"],
-            max_batch_size=config.slots,
-            max_seq_len=config.context_tokens,
-            max_num_tokens=options["max_batched_tokens"],
-            enable_chunked_prefill=options["chunked_prefill"],
-            kv_cache_config=KvCacheConfig(
-                enable_block_reuse=False,  # else repeated prompts are not computed again
-                free_gpu_memory_fraction=options["kv_cache_fraction"],
-                dtype=options["kv_cache_dtype"],
-            ),
-            cuda_graph_config=CudaGraphConfig(max_batch_size=config.slots, enable_padding=True)
-            if options["cuda_graphs"]
-            else None,
-            disable_overlap_scheduler=not options["overlap_scheduler"],
-            attn_backend=options["attention_backend"],
-            stream_interval=1,  # every token by itself, so that each one has its time
-        )
+        start = printed_bytes()
+        try:
+            self._llm = _make_llm(config)
+        except Exception as error:
+            if not self.is_out_of_memory(error):
+                _find_cause(error, start)
+            raise
         return _observe(self._llm.args) | {"dtype": own_dtype}
 
     def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
@@ -100,9 +86,8 @@ class TensorRT(Engine):
     def tokenize(
         self, model_path: str, texts: Sequence[str], *, chat_template: bool
     ) -> list[list[int]]:
-        from worker.transformers_tokens import tokenize
-
-        return tokenize(model_path, texts, chat_template=chat_template)
+        _torch.prepare_process(threads=1)
+        return _torch.token_ids(model_path, texts, chat_template=chat_template)
 
     def close(self) -> None:
         if self._llm is not None:
@@ -112,12 +97,11 @@ class TensorRT(Engine):
 
     @staticmethod
     def is_out_of_memory(error: BaseException) -> bool:
-        # What a worker said is the cause of what the LLM raises.
-        return any(
-            isinstance(one, MemoryError)
-            or type(one).__name__ == "OutOfMemoryError"
-            or any(words in str(one).lower() for words in OUT_OF_MEMORY_WORDS)
-            for one in _chain(error)
+        cause = error.__cause__ or error.__context__  # where a worker process failed: its error
+        return (
+            _torch.is_out_of_memory(error)
+            or _says_out_of_memory(str(error))
+            or (cause is not None and TensorRT.is_out_of_memory(cause))
         )
 
     def _run(self, work: Iterator[Coroutine[Any, Any, None]]) -> None:
@@ -132,11 +116,38 @@ class TensorRT(Engine):
     async def _generate(self, request: Request, on_tokens: OnTokens) -> None:
         # Inside a running loop: only there a request can be awaited.
         answer = self._llm.generate_async(
-            list(request.prompt), _sampling_params(request), streaming=True
+            list(request.prompt), _sampling_params(request), streaming=self.each_token
         )
         async for step in answer:
             if new := step.outputs[0].token_ids_diff:
                 on_tokens(request, list(new))
+
+
+def _make_llm(config: EngineConfig) -> Any:
+    from tensorrt_llm import LLM
+    from tensorrt_llm.llmapi import CudaGraphConfig, KvCacheConfig
+
+    options = config.options
+    return LLM(
+        model=config.model_path,
+        dtype=config.dtype,
+        tensor_parallel_size=options["tensor_parallel"],
+        max_batch_size=config.slots,
+        max_seq_len=config.context_tokens,
+        max_num_tokens=options["batch_tokens"],
+        enable_chunked_prefill=options["chunked_prefill"],
+        kv_cache_config=KvCacheConfig(
+            enable_block_reuse=False,  # else repeated prompts are not computed again
+            free_gpu_memory_fraction=options["kv_cache_fraction"],
+            dtype=options["kv_cache_dtype"],
+        ),
+        cuda_graph_config=CudaGraphConfig(max_batch_size=config.slots, enable_padding=True)
+        if options["cuda_graphs"]
+        else None,
+        disable_overlap_scheduler=not options["overlap_scheduler"],
+        attn_backend=options["attention_backend"],
+        stream_interval=1,  # every token by itself, so that each one has its time
+    )
 
 
 def _sampling_params(request: Request) -> Any:
@@ -194,7 +205,7 @@ def _observe(arguments: Any) -> dict[str, Any]:
         "slots": arguments.max_batch_size,
         "context_tokens": arguments.max_seq_len,
         "tensor_parallel": arguments.tensor_parallel_size,
-        "max_batched_tokens": arguments.max_num_tokens,
+        "batch_tokens": arguments.max_num_tokens,
         "chunked_prefill": arguments.enable_chunked_prefill,
         "attention_backend": arguments.attn_backend,
         "overlap_scheduler": not arguments.disable_overlap_scheduler,
@@ -207,13 +218,15 @@ def _observe(arguments: Any) -> dict[str, Any]:
     }
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The error, and what it came from."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
+def _says_out_of_memory(text: str) -> bool:
+    return _torch.says_out_of_memory(text) or any(words in text.lower() for words in NO_ROOM)
+
+
+def _find_cause(error: Exception, start: int) -> None:
+    """Raise MemoryError where a worker process printed, after `start`, that memory ran out."""
+    for line in printed_since(start):
+        if _says_out_of_memory(line):
+            raise MemoryError(line.strip()) from error
 
 
 ENGINE = TensorRT

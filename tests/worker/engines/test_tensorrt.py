@@ -113,7 +113,7 @@ def test_observes_the_live_engine(loaded: Callable[..., Any]) -> None:
         "slots": 4,
         "context_tokens": 256,
         "tensor_parallel": 1,
-        "max_batched_tokens": 8192,
+        "batch_tokens": 8192,
         "chunked_prefill": False,
         "attention_backend": "TRTLLM",
         "overlap_scheduler": True,
@@ -131,7 +131,7 @@ def test_every_option_reaches_the_engine(loaded: Callable[..., Any]) -> None:
         "tensor_parallel": 2,
         "kv_cache_fraction": 0.5,
         "kv_cache_dtype": "fp8",
-        "max_batched_tokens": 512,
+        "batch_tokens": 512,
         "chunked_prefill": True,
         "cuda_graphs": False,
         "overlap_scheduler": False,
@@ -155,6 +155,14 @@ def test_a_wave_gives_each_request_its_tokens_one_by_one(loaded: Callable[..., A
     assert 0 in tokens.of(0)[:-1]  # the end of text ended nothing
     assert [ids for ids, _, _ in llm.submitted] == [[100, 150], [5], [6, 7]]
     assert all(streaming for _, _, streaming in llm.submitted)
+
+
+def test_tokens_come_together_where_their_times_do_not_matter(loaded: Callable[..., Any]) -> None:
+    engine, _, _ = loaded()
+    engine.each_token = False
+    tokens = Tokens()
+    engine.wave([request()], tokens)
+    assert tokens.calls[0] == [expected(PROMPT, 8)]
 
 
 def test_greedy_is_asked_for_in_so_many_words(loaded: Callable[..., Any]) -> None:
@@ -218,10 +226,10 @@ def test_other_errors_are_no_want_of_memory() -> None:
 def test_a_prompt_beyond_a_step_is_refused_in_the_engines_words(
     loaded: Callable[..., Any],
 ) -> None:
-    engine, _, _ = loaded({"max_batched_tokens": 16})
+    engine, _, _ = loaded({"batch_tokens": 16})
     with pytest.raises(ValueError, match="should not exceed max_num_tokens"):
         engine.wave([request(prompt=(1,) * 20)], Tokens())
-    engine, _, _ = loaded({"max_batched_tokens": 16, "chunked_prefill": True})
+    engine, _, _ = loaded({"batch_tokens": 16, "chunked_prefill": True})
     engine.wave([request(prompt=(1,) * 20)], Tokens())
 
 
@@ -268,9 +276,13 @@ def test_measures_in_an_engine_process(peer: Peer, model: Callable[..., Path], m
     assert peer.ask("unload")["event"] == "unloaded"
 
 
-def test_want_of_memory_is_told_as_such(peer: Peer, model: Callable[..., Path]) -> None:
-    engine = {"backend": "tensorrt", "model_path": str(model(stand_in_memory_tokens=64))}
-    error = peer.load(**engine, dtype="auto", context_tokens=128, slots=2)
+@pytest.mark.parametrize("worker", ["says", "prints"])
+def test_want_of_memory_is_told_as_such(
+    peer: Peer, model: Callable[..., Path], worker: str
+) -> None:
+    folder = model(stand_in_memory_tokens=64, stand_in_dies=worker == "prints")
+    engine = {"backend": "tensorrt", "model_path": str(folder), "dtype": "auto"}
+    error = peer.load(**engine, context_tokens=128, slots=2)
     assert error["reason"] == "out_of_memory", error
 
 

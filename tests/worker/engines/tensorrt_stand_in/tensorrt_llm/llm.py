@@ -2,6 +2,7 @@
 """The LLM class of the PyTorch flow, with the published signatures."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -46,12 +47,14 @@ class LLM:
         facts = json.loads((Path(model) / "config.json").read_text())
         memory = facts.get("stand_in_memory_tokens")
         if memory is not None and (self.args.max_seq_len or 0) > memory:
-            # As a worker process fails: its own error is the cause of what is raised here.
-            cause = RuntimeError(
+            words = (
                 "Executor creation failed due to insufficient GPU memory.\n\n"
                 "The following component could not be created: KV cache"
             )
-            raise RuntimeError("Executor worker returned error") from cause
+            if facts.get("stand_in_dies"):  # as a worker process that can only print
+                print(words, file=sys.stderr, flush=True)
+                raise RuntimeError("Executor worker died during initialization")
+            raise RuntimeError("Executor worker returned error") from RuntimeError(words)
         self.submitted: list[tuple[list[int], SamplingParams, bool]] = []
         """For tests: prompts, sampling and whether to stream, in the order in which they came."""
         self._executor: Executor | None = Executor(self.args, memory)
