@@ -42,6 +42,7 @@ MEASURING_CODE = (
     "worker",
     "measure.py",
     "llm_energy/backends",
+    "llm_energy/containers",
     "llm_energy/power",
     *(f"llm_energy/{name}.py" for name in ("attempts", "assemble", "measurement", "window")),
 )

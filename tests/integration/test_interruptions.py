@@ -41,33 +41,6 @@ def watchdog_of(tree):
     return json.loads((tree.runs()[0].parent / "watchdog.json").read_text())["pid"]
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
-def test_after_a_signal_nothing_is_left_and_the_same_command_goes_on(running, name):
-    tree, process = running
-    process.send_signal(getattr(signal, name))
-    process.wait(timeout=60)
-    assert process.returncode != 0
-    wait_for(lambda: not tree.processes(), timeout_s=GONE_S, why=f"{tree.processes()} live on")
-    if name != "SIGKILL":
-        assert tree.runs() == []
-    before = {path: path.read_bytes() for path in tree.results()}
-    assert before
-    remaining = tree.measured()
-    assert len(remaining) == 4 - len(before)
-    assert {path: path.read_bytes() for path in before} == before
-    assert tree.runs() == []
-    assert tree.processes() == []
-
-
-def test_backends_end_by_themselves_when_snakemake_and_watchdog_are_killed(running):
-    tree, process = running
-    os.kill(watchdog_of(tree), signal.SIGKILL)
-    process.kill()
-    process.wait()
-    wait_for(lambda: not tree.processes(), timeout_s=GONE_S, why=f"{tree.processes()} live on")
-    assert len(tree.measured()) + len(finished(tree.output())) == 4
-
-
 def test_a_watchdog_that_was_killed_is_replaced(running):
     tree, process = running
     first = watchdog_of(tree)

@@ -1,6 +1,7 @@
 """A checkout of the workflow in a temporary folder, driven through the real command."""
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
@@ -45,6 +46,15 @@ CAMPAIGN: dict[str, Any] = {
 """Two experiments × two cycles on the engine that sleeps."""
 
 
+def in_containers(campaign: dict[str, Any], **container: Any) -> dict[str, Any]:
+    """A campaign with its backends in containers, on the base image that is made of Debian."""
+    backends = {
+        name: {"runtime": "docker", "base": "debian", "container": container}
+        for name in campaign["backends"]
+    }
+    return {**copy.deepcopy(campaign), "backends": backends}
+
+
 class Tree:
     """One checkout with a campaign of its own."""
 
@@ -80,7 +90,8 @@ class Tree:
         source = ROOT / "tests" / "backends" / "sleep"
         shutil.copy2(source / "sleep.py", self.folder / f"scripts/worker/engines/{name}.py")
         (self.folder / "envs" / name).mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source / "requirements.txt", self.folder / f"envs/{name}/requirements.txt")
+        for file in ("requirements.txt", "Dockerfile"):
+            shutil.copy2(source / file, self.folder / "envs" / name / file)
 
     def write_campaign(self, campaign: dict[str, Any]) -> None:
         self.config.write_text(yaml.safe_dump(campaign, sort_keys=False))
@@ -168,6 +179,29 @@ class Tree:
     def runs(self) -> list[Path]:
         """Folders of runs that are entered: none after a clean end."""
         return sorted((self.folder / ".cache" / "runs").glob("*/run.json"))
+
+    def run_facts(self) -> dict[str, Any]:
+        """What the one run that is entered says of itself, and the process id of its watchdog."""
+        (record,) = self.runs()
+        facts: dict[str, Any] = json.loads(record.read_text())
+        return facts | {"watchdog": json.loads((record.parent / "watchdog.json").read_text())}
+
+    def backend(self, name: str = "sleep") -> dict[str, Any]:
+        """The record of a backend of the one run that is entered."""
+        record: dict[str, Any] = json.loads(
+            (self.runs()[0].parent / "backends" / f"{name}.json").read_text()
+        )
+        return record
+
+    def events(self, campaign: str = "nap") -> list[dict[str, Any]]:
+        """What ended runs recorded: recoveries, in their order."""
+        files = sorted((self.folder / "results" / campaign / "runs").glob("*.json"))
+        return [event for file in files for event in json.loads(file.read_text())["events"]]
+
+    def failures(self, campaign: str = "nap") -> list[dict[str, Any]]:
+        """The failure records, in the order of their files."""
+        folder = self.folder / "results" / campaign / "failures"
+        return [json.loads(file.read_text()) for file in sorted(folder.rglob("*.json"))]
 
 
 def finished(output: str) -> list[tuple[str, int]]:

@@ -12,7 +12,13 @@ from llm_energy.runs import LEASE_S, RUN_VARIABLE, Run, code_digest
 @pytest.fixture
 def scripts(tmp_path):
     folder = tmp_path / "scripts"
-    for name in ("worker/supervisor.py", "llm_energy/backends/x.py", "llm_energy/power/y.py"):
+    for part in (
+        "worker/supervisor",
+        "llm_energy/backends/x",
+        "llm_energy/containers/y",
+        "llm_energy/power/z",
+    ):
+        name = f"{part}.py"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"# {name}\n")
     (folder / "measure.py").write_text("")

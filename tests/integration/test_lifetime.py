@@ -1,0 +1,195 @@
+"""Whatever ends a run, nothing of it lives on, and nothing of another run is touched."""
+
+import copy
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from llm_energy import locks
+from tests.integration.docker import containers_below, containers_of, require_docker
+from tests.integration.workflow import CAMPAIGN, Tree, finished, in_containers, wait_for
+
+pytestmark = pytest.mark.integration
+
+GONE_S = 40.0
+"""The lease runs 30 s: the longest that anything may outlive its run."""
+
+
+@pytest.fixture(params=["process", "docker"])
+def runtime(request):
+    if request.param == "docker":
+        require_docker()
+    return request.param
+
+
+def slow_campaign(runtime: str, **changes):
+    """Measurements of about half a second, so that what ends a run falls into one."""
+    campaign = copy.deepcopy(CAMPAIGN) | changes
+    campaign["measurement"] |= {"minimum_duration_s": 0.5, "baseline_s": 0.2}
+    return campaign if runtime == "process" else in_containers(campaign)
+
+
+def start_measuring(tree: Tree):
+    """Start the workflow; returns it once it has measured one cell and is in the next."""
+    process = tree.start()
+    wait_for(
+        lambda: finished(tree.output()) or process.poll() is not None,
+        timeout_s=300.0,  # the first one makes the base image
+        why=tree.output(),
+    )
+    assert process.poll() is None, tree.output()
+    return process
+
+
+@pytest.fixture
+def running(tmp_path, runtime):
+    tree = Tree.create(tmp_path / "tree", slow_campaign(runtime))
+    process = start_measuring(tree)
+    yield tree, process, tree.run_facts()
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def alive_of(tree: Tree, run: dict) -> list[str]:
+    """What of a run still lives: processes and containers."""
+    alive = [f"process {pid}" for pid in tree.processes()]
+    in_docker = tree.campaign().backends["sleep"].runtime == "docker"
+    return alive + (containers_of(run["run_id"]) if in_docker else [])
+
+
+def left_of(tree: Tree, run: dict) -> list[str]:
+    """Whatever there is of a run: what lives, sockets, records, and the campaign's lock."""
+    left = alive_of(tree, run) + [str(path) for path in tree.runs()]
+    left += [run["sockets"]] if Path(run["sockets"]).exists() else []
+    lock = locks.hold(tree.folder / ".cache/locks/campaign-nap.lock")
+    if lock is None:
+        return [*left, "the campaign's lock"]
+    lock.close()
+    return left
+
+
+def send(name: str) -> Callable:
+    return lambda process, _: process.send_signal(getattr(signal, name))
+
+
+def kill_with_watchdog(process, run):
+    os.kill(run["watchdog"]["pid"], signal.SIGKILL)
+    process.kill()
+
+
+ENDS = {
+    "ctrl_c": send("SIGINT"),
+    "term": send("SIGTERM"),
+    "hup": send("SIGHUP"),
+    "kill": send("SIGKILL"),
+    "kill_with_watchdog": kill_with_watchdog,
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_after_any_end_nothing_lives_on_and_the_same_command_goes_on(running, end):
+    tree, process, run = running
+    ENDS[end](process, run)
+    process.wait(timeout=60)
+    assert process.returncode != 0
+    wait_for(lambda: not alive_of(tree, run), timeout_s=GONE_S, why=str(alive_of(tree, run)))
+    if end != "kill_with_watchdog":  # then nobody is left to clean up, but the next run
+        assert left_of(tree, run) == []
+    before = {path: path.read_bytes() for path in tree.results()}
+    assert before
+    assert len(tree.measured()) == 4 - len(before)
+    assert {path: path.read_bytes() for path in before} == before
+    assert left_of(tree, run) == []
+
+
+def test_a_normal_end_leaves_nothing(running):
+    tree, process, run = running
+    assert process.wait(timeout=120) == 0, tree.output()
+    assert len(tree.results()) == 4
+    assert left_of(tree, run) == []
+
+
+def test_a_failing_job_leaves_nothing(tmp_path, runtime):
+    campaign = slow_campaign(runtime)
+    campaign["experiments"]["nap"]["linked"] = [
+        {"engine.sleep.wave_fault": ["none", "raise"], "output_tokens": [4, 5]}
+    ]
+    tree = Tree.create(tmp_path / "tree", campaign)
+    process = start_measuring(tree)
+    run = tree.run_facts()
+    assert process.wait(timeout=120) == 1, tree.output()
+    assert len(tree.results()) == 4
+    assert {failure["reason"] for failure in tree.failures()} == {"engine_error"}
+    assert left_of(tree, run) == []
+
+
+def test_an_onstart_that_raises_leaves_nothing(tmp_path, runtime):
+    """The second backend cannot be started, the first one is up by then."""
+    campaign = copy.deepcopy(CAMPAIGN)
+    campaign["backends"] = {"sleep": {}, "slumber": {}}
+    campaign["experiments"]["nap"]["axes"]["backend"] = ["sleep", "slumber"]
+    campaign = campaign if runtime == "process" else in_containers(campaign)
+    tree = Tree.create(tmp_path / "tree")
+    tree.add_backend("slumber")
+    tree.write_campaign(campaign)
+    tree.run("inputs", check=True)
+    for marker in tree.folder.glob(".cache/environments/slumber-*/ready.json"):
+        marker.write_text(json.dumps(json.loads(marker.read_text()) | {"python": "/bin/false"}))
+    done = tree.run()
+    assert done.returncode != 0
+    assert "the supervisor of backend `slumber` did not start" in done.stdout
+    assert tree.results() == []
+    assert tree.processes() == []
+    assert tree.runs() == []
+    if runtime == "docker":
+        assert containers_below(tree.folder) == []
+
+
+def test_runs_side_by_side_do_not_touch_each_other(tmp_path, runtime):
+    trees = [Tree.create(tmp_path / name, slow_campaign(runtime)) for name in ("one", "two")]
+    (one, first), (two, second) = [(tree, start_measuring(tree)) for tree in trees]
+    runs = [one.run_facts(), two.run_facts()]
+    first.kill()
+    first.wait()
+    wait_for(lambda: not left_of(one, runs[0]), timeout_s=GONE_S, why=str(left_of(one, runs[0])))
+    assert second.wait(timeout=120) == 0, two.output()
+    assert len(two.results()) == 4
+    assert two.events() == []
+    assert left_of(two, runs[1]) == []
+
+
+@pytest.mark.parametrize("arguments", [("--dry-run",), ()], ids=["dry run", "nothing to do"])
+def test_backends_start_only_for_measurements(measured_in, arguments):
+    tree, runs = measured_in
+    assert tree.run(*arguments).returncode == 0
+    assert len(list((tree.folder / "results/nap/runs").glob("*.json"))) == runs
+
+
+def test_a_report_alone_starts_no_backend(measured_in):
+    tree, runs = measured_in
+    (tree.folder / "results/nap/report.html").unlink()
+    assert tree.run().returncode == 0
+    assert (tree.folder / "results/nap/report.html").exists()
+    assert len(list((tree.folder / "results/nap/runs").glob("*.json"))) == runs
+
+
+@pytest.fixture(scope="module")
+def measured_trees():
+    return {}
+
+
+@pytest.fixture
+def measured_in(measured_trees, runtime, tmp_path_factory):
+    """A measured tree, and how many runs it took."""
+    if runtime not in measured_trees:
+        campaign = CAMPAIGN if runtime == "process" else in_containers(CAMPAIGN)
+        tree = Tree.create(tmp_path_factory.mktemp(runtime) / "tree", campaign)
+        tree.run(check=True)
+        measured_trees[runtime] = tree
+    tree = measured_trees[runtime]
+    return tree, len(list((tree.folder / "results/nap/runs").glob("*.json")))
