@@ -26,9 +26,9 @@ def ready_engines() -> Iterator[tuple[str, str]]:
         for experiment in campaign.experiments:
             backend = experiment.settings.backend.upper()
             environment = ROOT / ".cache/environments" / experiment.environment_id / "ready.json"
-            if environment.exists():
-                python = json.loads(environment.read_text())["python"]
-                yield f"LLM_ENERGY_TEST_{backend}_PYTHON", python
+            ready = json.loads(environment.read_text()) if environment.exists() else None
+            if ready and ready["kind"] != "image":
+                yield f"LLM_ENERGY_TEST_{backend}_PYTHON", ready["python"]
             model = ROOT / ".cache/models" / experiment.model_id / "ready.json"
             if model.exists():
                 marker = json.loads(model.read_text())

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from docker.types import Mount
+
 from llm_energy.containers.engine import LABEL, DockerError, connect, told
 from llm_energy.containers.stream import STDERR, STDOUT, Stream
 
@@ -39,8 +41,8 @@ def run_once(
         DockerError: the engine refused, or the command took longer than `deadline_s`.
     """
     deadline = time.monotonic() + deadline_s
-    volumes = {str(path): {"bind": str(path), "mode": "ro"} for path in readable}
-    volumes |= {str(path): {"bind": str(path), "mode": "rw"} for path in writable}
+    mounts = [Mount(str(p), str(p), type="bind", read_only=True) for p in readable]
+    mounts += [Mount(str(p), str(p), type="bind") for p in writable]
     client = connect()
     try:
         with told():
@@ -51,7 +53,7 @@ def run_once(
                 network_mode="none",
                 user=f"{os.getuid()}:{os.getgid()}",
                 environment={"HOME": "/tmp", "USER": "llm-energy", **(environment or {})},
-                volumes=volumes,
+                mounts=mounts,
                 labels={f"{LABEL}.once": "true"},
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],

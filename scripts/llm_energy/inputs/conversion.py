@@ -44,13 +44,15 @@ def convert_model(
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         ask_worker(
-            Path(converter["python"]),
+            converter,
             {
                 "op": "convert",
                 "source": str(source.path),
                 "target": str(folder.absolute()),
                 "dtype": DTYPE,
             },
+            readable=[source.path],
+            writable=[folder.absolute()],
             log=log,
         )
         for name in files_below(folder):

@@ -1,18 +1,18 @@
-"""Environments that engines run in: made from pinned requirements, or the user's own."""
+"""Environments that engines run in, on this machine or in images: made, or the user's own."""
 
 import hashlib
 import json
+import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from llm_energy.inputs.errors import InputError
+from llm_energy.inputs.interpreter import Environment, place_of, run_python
 from llm_energy.inputs.oneshot import ask_worker
-from llm_energy.inputs.pip import run_pip
+from llm_energy.inputs.plan import Plan
+from llm_energy.inputs.venv import install
 from llm_energy.results import sha256_of, write_atomically
 
 LIST_PACKAGES = (
@@ -20,121 +20,82 @@ LIST_PACKAGES = (
     "print(json.dumps({d.metadata['Name']: d.version for d in m.distributions()}))"
 )
 
-INSTALLED = "installed"
-"""File in a virtual environment that says what it was installed from; written last."""
+LISTING_S = 120.0
+"""Deadline for the list of packages; a slow disk reads thousands of small files."""
 
 
-def prepare_environment(
-    identity: Mapping[str, Any],
-    *,
-    backend: str,
-    python: str | None,
-    requirements: Path,
-    target: Path,
-    log: Path,
-) -> dict[str, Any]:
+def prepare_environment(plan: Plan, *, root: Path, target: Path, log: Path) -> dict[str, Any]:
     """Have an environment for a backend and return the content of its marker.
 
     Args:
-        identity: what defines the environment.
-        python: interpreter of an environment of the user's; None to make one in `target`.
-        requirements: pinned requirements, with hashes, of the environment to make.
+        plan: what defines the environment and how it is made.
+        root: the checkout, with envs/.
         target: the marker's folder.
 
     Raises:
         InputError: it cannot be made, or its engine does not start in it.
     """
-    if python is not None:
-        interpreter = Path(python).absolute()
-    else:
-        interpreter = install(requirements, target / "venv", log=log)
-    described = describe(interpreter, backend, log=log)
-    if python is not None:
-        check_packages(interpreter, described["packages"], declared=identity["packages_sha256"])
-    return {
-        "kind": "venv" if python is None else "interpreter",
-        "python": str(interpreter),
-        **described,
-        "environment_hash": sha256_of(identity),
-    }
+    backend, identity = plan["backend"], plan["identity"]
+    match plan["kind"]:
+        case "venv":
+            requirements = root / plan["folder"] / "requirements.txt"
+            python = install(requirements, target / "venv", log=log)
+            had = {"kind": "venv", "python": str(python)}
+        case "interpreter":
+            had = own_interpreter(plan["python"], backend)
+        case "build" | "image":
+            from llm_energy.inputs.image import prepare_image  # imports Docker
+
+            had = prepare_image(plan, root=root, target=target, log=log)
+    described = describe(had, backend, log=log)
+    if plan["kind"] == "interpreter":
+        declared = identity["packages_sha256"]
+        check_packages(had["python"], described["packages"], declared=declared)
+    return {**had, **described, "environment_hash": sha256_of(identity)}
 
 
-def describe(interpreter: Path, backend: str, *, log: Path) -> dict[str, Any]:
+def own_interpreter(python: str, backend: str) -> dict[str, str]:
+    """The user's interpreter as an environment.
+
+    Raises:
+        InputError: there is none.
+    """
+    path = Path(python).absolute()
+    if not path.is_file():
+        raise InputError(f"{path}: no such interpreter; correct backends.{backend}")
+    return {"kind": "interpreter", "python": str(path)}
+
+
+def describe(environment: Environment, backend: str, *, log: Path) -> dict[str, Any]:
     """What the engine says of itself: `engine_version`, `python_version`, `packages`.
 
     Raises:
-        InputError: there is no such interpreter, or the engine cannot be imported in it.
+        InputError: the interpreter does not work, or the engine cannot be imported in it.
     """
-    if not interpreter.is_file():
-        raise InputError(f"{interpreter}: no such interpreter; correct backends.{backend}")
-    answer = ask_worker(interpreter, {"op": "describe", "backend": backend}, log=log)
+    answer = ask_worker(environment, {"op": "describe", "backend": backend}, log=log)
     return {
         "python_version": answer["python_version"],
         "engine_version": answer["engine_version"],
-        "packages": installed_packages(interpreter),
+        "packages": installed_packages(environment, log=log),
     }
 
 
-def installed_packages(interpreter: Path) -> dict[str, str]:
+def installed_packages(environment: Environment, *, log: Path = Path(os.devnull)) -> dict[str, str]:
     """Version of each package of an environment, without starting its engine (0.1 s).
 
     Raises:
-        InputError: it is no working Python interpreter.
+        InputError: it has no working Python interpreter.
     """
+    done = run_python(environment, ["-c", LIST_PACKAGES], deadline_s=LISTING_S, log=log)
     try:
-        listed = subprocess.run(
-            [str(interpreter), "-c", LIST_PACKAGES], capture_output=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise InputError(f"{interpreter}: not a Python interpreter that works") from error
-    packages: dict[str, str] = json.loads(listed.stdout)
+        packages: dict[str, str] = json.loads(done.stdout)
+    except ValueError as error:
+        message = f"{place_of(environment)}: not a Python interpreter that works"
+        raise InputError(message) from error
     return packages
 
 
-def install(requirements: Path, venv: Path, *, log: Path) -> Path:
-    """Have a virtual environment with exactly the pinned packages; returns its interpreter.
-
-    One that is complete is kept, whatever else is in the folder is replaced.
-
-    Raises:
-        InputError: venv or pip failed.
-    """
-    python, installed = venv.absolute() / "bin" / "python", venv / INSTALLED
-    wanted = requirements.read_text(encoding="utf-8")
-    if installed.exists() and installed.read_text(encoding="utf-8") == wanted and python.exists():
-        return python
-    shutil.rmtree(venv, ignore_errors=True)
-    make_venv(venv, log=log)
-    options = ["--no-deps", "--no-compile", "--require-hashes", "--no-input"]
-    run_pip(
-        ["--python", str(python), "install", *options, "-r", str(requirements)],
-        what=f"installing {requirements.parent.name}/{requirements.name}",
-        log=log,
-    )
-    write_atomically(installed, wanted.encode())
-    return python
-
-
-def make_venv(venv: Path, *, log: Path) -> None:
-    """Make an empty virtual environment, without pip: the workflow's own installs into it.
-
-    Raises:
-        InputError: Python has no venv module, or the disk does not take it.
-    """
-    command = [sys.executable, "-m", "venv", "--without-pip", str(venv)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    with log.open("ab") as file:
-        file.write(done.stdout)
-    if done.returncode != 0:
-        told = done.stdout.decode(errors="replace").strip()
-        if "No module named venv" in told:
-            remedy = "on Debian or Ubuntu: sudo apt-get install -y python3-venv"
-            raise InputError(f"{sys.executable} has no module venv; {remedy}")
-        last = told.splitlines()[-1] if told else f"exit code {done.returncode}"
-        raise InputError(f"making the virtual environment {venv} failed: {last} (log: {log})")
-
-
-def check_packages(interpreter: Path, packages: Mapping[str, str], *, declared: str) -> None:
+def check_packages(python: str, packages: Mapping[str, str], *, declared: str) -> None:
     """Whether the user's environment holds the packages that are pinned.
 
     Raises:
@@ -143,7 +104,7 @@ def check_packages(interpreter: Path, packages: Mapping[str, str], *, declared: 
     found = packages_sha256(packages)
     if found != declared:
         raise InputError(
-            f"{interpreter}: its packages have packages_sha256 {found}, declared is {declared}; "
+            f"{python}: its packages have packages_sha256 {found}, declared is {declared}; "
             "restore them, or pin the new ones (in the campaign, or with the `lock` target)"
         )
 

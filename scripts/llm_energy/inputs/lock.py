@@ -17,7 +17,7 @@ from llm_energy.config.inputs import HubSource, PackageSource, PathSource, Sourc
 from llm_energy.config.lock import Lock, LockedEnvironment, LockedModel, full_commit, source_key
 from llm_energy.config.model import Interpreter
 from llm_energy.inputs import hub
-from llm_energy.inputs.environment import describe, packages_sha256
+from llm_energy.inputs.environment import describe, own_interpreter, packages_sha256
 from llm_energy.inputs.files import file_sha256
 from llm_energy.inputs.models import local_sha256
 from llm_energy.inputs.package import file_of_package
@@ -83,7 +83,7 @@ def updated(
         models[key] = pin_of(source, before, log=log)
         tell(f"{key}: {_change(before, models[key])}")
     for backend, python in interpreters.items():
-        described = describe(Path(python).absolute(), backend, log=log)
+        described = describe(own_interpreter(python, backend), backend, log=log)
         found = LockedEnvironment(packages_sha256=packages_sha256(described["packages"]))
         tell(f"packages of {backend}: {_change(environments.get(backend), found)}")
         environments[backend] = found

@@ -2,13 +2,12 @@
 
 import json
 import re
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_energy.backends.process import worker_environment
 from llm_energy.inputs.errors import InputError
+from llm_energy.inputs.interpreter import Environment, place_of, run_python
 
 DEADLINE_S = 3600.0
 """For the slowest question: the conversion of a large model on a slow disk."""
@@ -23,36 +22,39 @@ DEBIAN_PACKAGES = {
 """System libraries that engines link against, by the Debian package that has them."""
 
 
-def ask_worker(python: Path, request: Mapping[str, Any], *, log: Path) -> dict[str, Any]:
-    """Run one operation of `worker.oneshot` with the interpreter of a backend's environment.
+def ask_worker(
+    environment: Environment,
+    request: Mapping[str, Any],
+    *,
+    readable: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    log: Path,
+) -> dict[str, Any]:
+    """Run one operation of `worker.oneshot` in a backend's environment.
 
     Args:
+        environment: its marker, or what `run_python` needs of it.
         request: `op` and what it needs.
+        readable, writable: files and folders that the request names, absolute.
         log: gets what the engine writes on stderr.
 
     Raises:
         InputError: the operation failed.
     """
-    what = f"{request['op']} with {python}"
-    try:
-        with log.open("ab") as errors:
-            done = subprocess.run(
-                [str(python), "-m", "worker.oneshot"],
-                input=json.dumps(request).encode(),
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=worker_environment(),
-                timeout=DEADLINE_S,
-                check=False,
-            )
-    except OSError as error:
-        raise InputError(f"{python}: cannot be started: {error.strerror}") from error
-    except subprocess.TimeoutExpired as error:
-        raise InputError(f"{what} took over {DEADLINE_S:g} s; log: {log}") from error
+    done = run_python(
+        environment,
+        ["-m", "worker.oneshot"],
+        stdin=json.dumps(request).encode(),
+        readable=readable,
+        writable=writable,
+        deadline_s=DEADLINE_S,
+        log=log,
+    )
     answer = _last_line(done.stdout)
     if done.returncode == 0 and answer is not None and "error" not in answer:
         return answer
     told = answer.get("error") if answer else None
+    what = f"{request['op']} with {place_of(environment)}"
     raise InputError(in_one_line(what, told or f"exit code {done.returncode}", log=log))
 
 

@@ -18,6 +18,8 @@ UNREACHABLE = (
 )
 """Words of pip when the index does not answer."""
 
+NO_MESSAGE = "pip failed without a message"
+
 
 def run_pip(arguments: Sequence[str], *, what: str, log: Path) -> None:
     """Run pip; its whole output goes to `log`.
@@ -66,4 +68,4 @@ def explain(output: str) -> str:
             "check the index, or pin it again"
         )
     errors = re.findall(r"^ERROR: (.+)$", output, re.MULTILINE)
-    return str(errors[-1]) if errors else "pip failed without a message"
+    return str(errors[-1]) if errors else NO_MESSAGE

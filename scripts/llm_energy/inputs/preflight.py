@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.inputs import hub
-from llm_energy.inputs.environment import check_packages, installed_packages
+from llm_energy.inputs.environment import check_packages, installed_packages, own_interpreter
 from llm_energy.inputs.errors import InputError, ModelError
 from llm_energy.inputs.plan import InputPlans, Plan
+
+IN_IMAGES = ("build", "image")
+"""Kinds of plans for environments in images."""
 
 
 def obstacles(plans: InputPlans, *, cache: Path) -> list[str]:
@@ -17,7 +20,13 @@ def obstacles(plans: InputPlans, *, cache: Path) -> list[str]:
     Args:
         cache: the folder `.cache`; what is ready there is not asked for again.
     """
-    return [line for check in _checks(plans, cache) if (line := _told(check)) is not None]
+    lines = [line for check in _checks(plans, cache) if (line := _told(check)) is not None]
+    images = {name: p for name, p in plans.environments.items() if p["kind"] in IN_IMAGES}
+    if images:
+        from llm_energy.inputs.image_preflight import image_obstacles  # imports Docker
+
+        lines += image_obstacles(images, cache=cache)
+    return lines
 
 
 def _told(check: Callable[[], Any]) -> str | None:
@@ -30,7 +39,7 @@ def _told(check: Callable[[], Any]) -> str | None:
 
 def _checks(plans: InputPlans, cache: Path) -> Iterator[Callable[[], Any]]:
     for plan in plans.environments.values():
-        if plan["python"] is not None:
+        if plan["kind"] == "interpreter":
             yield partial(check_interpreter, plan)
     for name, plan in plans.models.items():
         folder = cache / "models" / name
@@ -40,11 +49,9 @@ def _checks(plans: InputPlans, cache: Path) -> Iterator[Callable[[], Any]]:
 
 def check_interpreter(plan: Plan) -> None:
     """Whether the user's interpreter works and has the packages that are pinned."""
-    python = Path(plan["python"]).absolute()
-    if not python.is_file():
-        raise InputError(f"{python}: no such interpreter; correct backends.{plan['backend']}")
+    environment = own_interpreter(plan["python"], plan["backend"])
     declared = plan["identity"]["packages_sha256"]
-    check_packages(python, installed_packages(python), declared=declared)
+    check_packages(environment["python"], installed_packages(environment), declared=declared)
 
 
 def check_source(plan: Plan, folder: Path) -> None:

@@ -50,15 +50,17 @@ class Tokenizer:
     log: Path
 
     def tokenize(self, texts: Sequence[str], *, chat_template: bool) -> list[list[int]]:
+        model = verify_model(self.model).path
         request = {
             "op": "tokenize",
             "backend": self.backend,
-            "model_path": str(verify_model(self.model).path),
+            "model_path": str(model),
             "texts": list(texts),
             "chat_template": chat_template,
         }
-        python = Path(read_marker(self.environment)["python"])
-        token_ids: list[list[int]] = ask_worker(python, request, log=self.log)["token_ids"]
+        environment = read_marker(self.environment)
+        answer = ask_worker(environment, request, readable=[model], log=self.log)
+        token_ids: list[list[int]] = answer["token_ids"]
         return token_ids
 
 

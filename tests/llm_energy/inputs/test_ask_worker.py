@@ -7,15 +7,20 @@ from pathlib import Path
 import pytest
 
 from llm_energy.inputs.errors import InputError
+from llm_energy.inputs.interpreter import Environment
 from llm_energy.inputs.oneshot import ask_worker
 
 
-def interpreter(tmp_path: Path, script: str) -> Path:
-    """An executable that stands where an environment has its Python."""
+def environment(python: Path) -> Environment:
+    return {"kind": "venv", "python": str(python)}
+
+
+def interpreter(tmp_path: Path, script: str) -> Environment:
+    """An environment with an executable where it should have its Python."""
     path = tmp_path / "python"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
-    return path
+    return environment(path)
 
 
 def test_the_answer_is_the_last_line_whatever_the_engine_prints(tmp_path: Path, log: Path) -> None:
@@ -44,7 +49,7 @@ def test_a_failure_is_told_in_one_line(tmp_path: Path, log: Path) -> None:
     with pytest.raises(InputError) as caught:
         ask_worker(python, {"op": "tokenize"}, log=log)
     assert str(caught.value) == (
-        f"tokenize with {python} failed: no such model: tiny.gguf (log: {log})"
+        f"tokenize with {tmp_path}/python failed: no such model: tiny.gguf (log: {log})"
     )
 
 
@@ -80,4 +85,4 @@ def test_an_interpreter_that_cannot_be_started_is_told(tmp_path: Path, log: Path
     if os.access(tmp_path / "python", os.X_OK):
         pytest.fail("a new file must not be executable")
     with pytest.raises(InputError, match="python: cannot be started: Permission denied"):
-        ask_worker(tmp_path / "python", {"op": "describe"}, log=log)
+        ask_worker(environment(tmp_path / "python"), {"op": "describe"}, log=log)

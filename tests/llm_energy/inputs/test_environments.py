@@ -14,13 +14,14 @@ from packages import build_wheel, requirement
 from llm_energy.inputs.environment import (
     check_packages,
     describe,
-    install,
     installed_packages,
     keep_package_list,
+    own_interpreter,
     package_lines,
     packages_sha256,
 )
 from llm_energy.inputs.errors import InputError
+from llm_energy.inputs.venv import install
 
 NAMES = st.text("abcXY-_.", min_size=1, max_size=6).filter(lambda name: name[0].isalpha())
 PACKAGES = st.dictionaries(NAMES, st.from_regex(r"\d\.\d", fullmatch=True))
@@ -114,16 +115,16 @@ def test_requirements_without_hashes_are_refused(
         install(pins, tmp_path / "venv", log=log)
 
 
-def test_an_interpreter_that_is_not_there_is_told_with_its_key(tmp_path: Path, log: Path) -> None:
+def test_an_interpreter_that_is_not_there_is_told_with_its_key(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"bin/python: no such interpreter; correct backends\.toy"):
-        describe(tmp_path / "bin" / "python", "toy", log=log)
+        own_interpreter(str(tmp_path / "bin" / "python"), "toy")
 
 
 def test_an_environment_is_described_by_its_worker_and_its_packages(
     tmp_path: Path, log: Path
 ) -> None:
     python = interpreter(tmp_path, packages={"engine": "1.0"})
-    assert describe(python, "toy", log=log) == {
+    assert describe(own_interpreter(str(python), "toy"), "toy", log=log) == {
         "python_version": "3.11.7",
         "engine_version": "1.0",
         "packages": {"engine": "1.0"},
@@ -134,19 +135,22 @@ def test_packages_are_listed_without_starting_the_engine(
     tmp_path: Path, requirements: Requirements, log: Path
 ) -> None:
     python = install(requirements(engine="1.0", helper="2.5"), tmp_path / "venv", log=log)
-    assert installed_packages(python) == {"engine": "1.0", "helper": "2.5"}
+    assert installed_packages(own_interpreter(str(python), "toy")) == {
+        "engine": "1.0",
+        "helper": "2.5",
+    }
 
 
 def test_an_interpreter_that_does_not_work_is_refused() -> None:
     with pytest.raises(InputError, match="/bin/false: not a Python interpreter that works"):
-        installed_packages(Path("/bin/false"))
+        installed_packages(own_interpreter("/bin/false", "toy"))
 
 
-def test_packages_that_are_not_the_pinned_ones_are_refused(tmp_path: Path) -> None:
+def test_packages_that_are_not_the_pinned_ones_are_refused() -> None:
     packages = {"engine": "1.0"}
-    check_packages(tmp_path, packages, declared=packages_sha256(packages))
+    check_packages("python", packages, declared=packages_sha256(packages))
     with pytest.raises(InputError, match=f"packages_sha256 .*, declared is {'0' * 64}; restore"):
-        check_packages(tmp_path, packages, declared="0" * 64)
+        check_packages("python", packages, declared="0" * 64)
 
 
 @given(PACKAGES)

@@ -53,14 +53,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     try:
         with alone(environment.parent):
             plan = plans.environments[prompts["environment"]]
-            content = prepare_environment(
-                plan["identity"],
-                backend=plan["backend"],
-                python=plan["python"],
-                requirements=ROOT / "envs" / plan["backend"] / "requirements.txt",
-                target=environment.parent,
-                log=log,
-            )
+            content = prepare_environment(plan, root=ROOT, target=environment.parent, log=log)
             write_marker(environment, content)
         with alone(model.parent):
             plan = plans.models[prompts["model"]]

@@ -1,0 +1,222 @@
+"""Images that engines run in: built from a folder of envs/, or somebody's own."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker.models.images import Image
+
+from llm_energy.config.identity import DEFINING_FILES, HASH_LENGTH
+from llm_energy.containers import images
+from llm_energy.containers.engine import DockerError, connect
+from llm_energy.inputs.base_image import DEBIAN, debian_base, debian_tag
+from llm_energy.inputs.build_context import write_context
+from llm_energy.inputs.errors import InputError
+from llm_energy.inputs.interpreter import Environment, run_python
+from llm_energy.inputs.pip import NO_MESSAGE, explain
+from llm_energy.inputs.pip_settings import pip_settings
+from llm_energy.inputs.plan import Plan
+from llm_energy.results import sha256_of
+
+DEFAULT_BASE = re.compile(r"^ARG BASE=(\S+)", re.MULTILINE)
+"""Where a Dockerfile names the image that it is built on."""
+
+START_S = 60.0
+"""Deadline for an interpreter to start in an image that was never used before."""
+
+
+@contextmanager
+def docker_engine() -> Iterator[docker.DockerClient]:
+    """A connection to the Docker engine; what it refuses is an InputError.
+
+    Raises:
+        InputError: also where it does not answer.
+    """
+    try:
+        client = connect()
+        try:
+            yield client
+        finally:
+            client.close()
+    except DockerError as error:
+        raise InputError(str(error)) from error
+
+
+def prepare_image(plan: Plan, *, root: Path, target: Path, log: Path) -> dict[str, Any]:
+    """Have the image of a backend on this machine; returns what a marker says of it.
+
+    Args:
+        plan: of the environment, `kind` `build` or `image`.
+        target: the marker's folder.
+
+    Raises:
+        InputError: it can be neither found nor had.
+    """
+    with docker_engine() as client:
+        image = find_image(client, plan)
+        if image is None and plan["kind"] == "image":
+            image = pulled(client, plan, log=log)
+        if image is None:
+            image = built(client, plan, root=root, target=target, log=log)
+    labels = images.labels_of(image)
+    digests = image.attrs.get("RepoDigests") or [None]
+    content = {
+        "kind": "image",
+        "image": image.id,
+        "reference": reference_of(plan),
+        "repo_digest": digests[0],
+        "base": labels.get("base"),
+        "base_image": labels.get("base-image"),
+        "python": plan.get("python", "python3"),
+    }
+    return content | {"python": interpreter_in(content, plan, log=log)}
+
+
+def interpreter_in(environment: Environment, plan: Plan, *, log: Path) -> str:
+    """The absolute path of an image's interpreter.
+
+    Raises:
+        InputError: it has none of the name that is declared.
+    """
+    code = ["-c", "import sys; print(sys.executable)"]
+    try:
+        done = run_python(environment, code, deadline_s=START_S, log=log)
+    except InputError as error:
+        if "executable file not found" not in str(error) and "no such file" not in str(error):
+            raise
+        message = f"{environment['reference']} has no {environment['python']}"
+        key = f"backends.{plan['backend']}.environment.python"
+        raise InputError(f"{message}; name its interpreter in {key}") from error
+    return done.stdout.decode().strip()
+
+
+def reference_of(plan: Plan) -> str:
+    """What a user calls the image."""
+    if plan["kind"] == "image":
+        return str(plan["image"])
+    return f"llm-energy/{plan['backend']}:{sha256_of(plan['identity'])[:HASH_LENGTH]}"
+
+
+def find_image(client: docker.DockerClient, plan: Plan) -> Image | None:
+    """The image of a plan, if this machine has it."""
+    if plan["kind"] == "build":
+        return images.find_labelled(client, "environment", sha256_of(plan["identity"]))
+    name, _, digest = plan["image"].rpartition("@")
+    return (images.find(client, plan["image"]) if name else None) or images.find(client, digest)
+
+
+def pulled(client: docker.DockerClient, plan: Plan, *, log: Path) -> Image:
+    """Pull the user's image.
+
+    Raises:
+        InputError: it cannot be had.
+    """
+    check_has_name(plan)
+    try:
+        return images.pull(client, plan["image"], log=log)
+    except DockerError as error:
+        key = f"backends.{plan['backend']}.environment.image"
+        message = f"{key}: {plan['image']} is not on this machine and cannot be pulled: {error}"
+        raise InputError(message) from error
+
+
+def check_has_name(plan: Plan) -> None:
+    """Whether an image that is not on this machine could be pulled at all.
+
+    Raises:
+        InputError: a bare id names no registry.
+    """
+    if "@" not in plan["image"]:
+        key = f"backends.{plan['backend']}.environment.image"
+        raise InputError(
+            f"{key}: this machine has no image {plan['image']}; load it (docker load), or give "
+            "NAME@sha256:..., which can be pulled"
+        )
+
+
+def built(client: docker.DockerClient, plan: Plan, *, root: Path, target: Path, log: Path) -> Image:
+    """Build an image from its folder.
+
+    Raises:
+        InputError: its base cannot be had, or a step of the Dockerfile failed.
+    """
+    files = [root / plan["folder"] / name for name in DEFINING_FILES["docker"]]
+    files = [path for path in files if path.is_file()]
+    labels = {"backend": plan["backend"], "environment": sha256_of(plan["identity"])}
+    arguments = {}
+    name = base_name(plan, files[0].read_text(encoding="utf-8"))
+    if name is not None:
+        arguments["BASE"] = debian_tag(plan["identity"]) if name == DEBIAN else name
+        base = base_image(client, plan, name, root=root, log=log)
+        labels |= {"base": name, "base-image": str(base.id)}
+    with tempfile.TemporaryFile(dir=target) as context:
+        write_context(context, files, pip_settings())
+        context.seek(0)
+        try:
+            return images.build(
+                client,
+                context,
+                tag=reference_of(plan),
+                labels=labels,
+                arguments=arguments,
+                log=log,
+            )
+        except images.BuildError as error:
+            why = explain_build(str(error), error.output)
+            message = f"building {plan['folder']}/Dockerfile failed: {why} (log: {log})"
+            raise InputError(message) from error
+
+
+def base_name(plan: Plan, dockerfile: str) -> str | None:
+    """The image to build on: declared, or the Dockerfile's own; None if it names none.
+
+    Raises:
+        InputError: one is declared, and the Dockerfile takes none.
+    """
+    default = DEFAULT_BASE.search(dockerfile)
+    if plan["base"] is not None and default is None:
+        raise InputError(
+            f"{plan['folder']}/Dockerfile has no line `ARG BASE=IMAGE`, so "
+            f"backends.{plan['backend']}.base cannot be followed; add the line, or drop the key"
+        )
+    return plan["base"] or (default[1] if default else None)
+
+
+def base_image(
+    client: docker.DockerClient, plan: Plan, name: str, *, root: Path, log: Path
+) -> Image:
+    """Have the image to build on.
+
+    Raises:
+        InputError: it can be neither found, made nor pulled.
+    """
+    if name == DEBIAN:
+        return debian_base(client, debian_tag(plan["identity"]), root=root, log=log)
+    try:
+        return images.find(client, name) or images.pull(client, name, log=log)
+    except DockerError as error:
+        key = f"backends.{plan['backend']}.base"
+        debian = "requirements.txt" in plan["identity"]
+        raise InputError(
+            f"the base image {name} of {plan['folder']}/Dockerfile is not on this machine and "
+            f"cannot be pulled: {error}; name a copy of it in {key}"
+            + (", or `debian`, which is made here" if debian else "")
+        ) from error
+
+
+def explain_build(message: str, output: str) -> str:
+    """Why a step failed, from what the build printed."""
+    step = re.split(r"^Step \d+/\d+ : ", output, flags=re.MULTILINE)[-1]
+    if "no space left on device" in output.lower():
+        return "no space left on the disk of the Docker engine"
+    if "non-zero code" not in message:
+        return message
+    if " pip " in step and (why := explain(step)) != NO_MESSAGE:
+        return why
+    printed = [line.strip() for line in step.replace(message, "").splitlines() if line.strip()]
+    errors = [line for line in printed if line.startswith(("E: ", "ERROR: "))]
+    return [message, *printed[1:], *errors][-1]
