@@ -7,6 +7,7 @@ they like, events go over the channel only. When the supervisor is gone, whateve
 whole process group ends: the kernel kills this process, the guard kills what it left behind.
 """
 
+import contextlib
 import ctypes
 import os
 import queue
@@ -18,10 +19,12 @@ import threading
 import time
 import traceback
 from dataclasses import replace
+from pathlib import Path
 
 from worker import protocol
 from worker.engines.base import Engine, EngineError, find_engine, resolve_options
 from worker.harness import RequestError, measure
+from worker.kernel import oom_kills
 from worker.protocol import Event, Load, Measure, Request, Steady, Unload
 from worker.workload import EngineConfig, Workload
 
@@ -38,6 +41,9 @@ def end_with(supervisor_pid: int, channel: socket.socket) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != supervisor_pid:
         os._exit(1)
+    with contextlib.suppress(OSError):
+        # Where memory runs out this process goes, not its supervisor, which can tell of it.
+        Path("/proc/self/oom_score_adj").write_text("1000")
     if os.fork() == 0:
         hang_up = select.poll()
         hang_up.register(channel, 0)  # reports only that the other end is closed
@@ -78,6 +84,20 @@ class Channel:
         self._host_steady.clear()
 
 
+def asked_for(request: Request) -> str:
+    """What needed the memory, as far as the settings say."""
+    if isinstance(request, Load):
+        engine = request.engine
+        options = "".join(f", {name} {value}" for name, value in engine.options.items())
+        size = f"context_tokens {engine.context_tokens}, slots {engine.slots}"
+        return f"asked for: {size}, dtype {engine.dtype}{options}"
+    if isinstance(request, Measure):
+        load = request.workload
+        size = f"batch_size {load.batch_size}, {load.longest_sequence()} tokens"
+        return f"asked for: {size} in the longest sequence"
+    return "asked for nothing"
+
+
 class EngineProcess:
     """Answers requests one after the other, each with a final event."""
 
@@ -94,6 +114,7 @@ class EngineProcess:
             self._engine.close()
 
     def _answer(self, request: Request) -> Event:
+        kills = oom_kills()
         try:
             if isinstance(request, Load):
                 return self._load(request.engine)
@@ -106,9 +127,23 @@ class EngineProcess:
             return protocol.error_event(protocol.ENGINE_ERROR, str(error))
         except BaseException as error:  # an engine may raise anything; it must be told, not lost
             traceback.print_exc()
-            no_memory = self._engine is not None and self._engine.is_out_of_memory(error)
-            reason = protocol.OUT_OF_MEMORY if no_memory else protocol.ENGINE_ERROR
-            return protocol.error_event(reason, f"{type(error).__name__}: {error}")
+            message = f"{type(error).__name__}: {error}"
+            if self._is_out_of_memory(error, kills):
+                return protocol.error_event(
+                    protocol.OUT_OF_MEMORY, f"{message} ({asked_for(request)})"
+                )
+            return protocol.error_event(protocol.ENGINE_ERROR, message)
+
+    def _is_out_of_memory(self, error: BaseException, kills_before: int | None) -> bool:
+        """Whether the engine says so, or the kernel has killed a process of it for that.
+
+        Engines with processes of their own only find them gone.
+        """
+        if self._engine is None:
+            return False
+        kills = oom_kills()
+        killed = kills is not None and kills_before is not None and kills > kills_before
+        return killed or self._engine.is_out_of_memory(error)
 
     def _load(self, config: EngineConfig) -> Event:
         self._engine = find_engine(config.backend)()
