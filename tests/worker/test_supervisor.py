@@ -104,7 +104,12 @@ class TestLoad:
         ("fault", "reason", "message"),
         [
             ("raise", "engine_error", "RuntimeError: the sleep engine was told to raise"),
-            ("oom", "out_of_memory", "MemoryError: the sleep engine was told to run out of memory"),
+            (
+                "oom",
+                "out_of_memory",
+                "MemoryError: the sleep engine was told to run out of memory (asked for: "
+                "context_tokens 64, slots 2, dtype auto, load_fault oom)",
+            ),
             ("die", "engine_died", "the engine process ended with exit code 7"),
             ("segfault", "engine_died", "the engine process was ended by SIGSEGV"),
         ],
@@ -180,7 +185,12 @@ class TestMeasure:
         ("fault", "reason", "message"),
         [
             ("raise", "engine_error", "RuntimeError: the sleep engine was told to raise"),
-            ("oom", "out_of_memory", "MemoryError: the sleep engine was told to run out of memory"),
+            (
+                "oom",
+                "out_of_memory",
+                "MemoryError: the sleep engine was told to run out of memory (asked for: "
+                "batch_size 2, 9 tokens in the longest sequence)",
+            ),
             ("die", "engine_died", "the engine process ended with exit code 7"),
             ("segfault", "engine_died", "the engine process was ended by SIGSEGV"),
             ("short", "engine_error", "prompt 0: the engine produced 4 tokens instead of 5"),

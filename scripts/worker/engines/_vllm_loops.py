@@ -14,6 +14,10 @@ from worker.engines.base import EngineError, OnTokens, Request
 Take = Callable[[], Request | None]
 """The next request, None if there is no more."""
 
+SHUTDOWN_S = 3.0
+"""How long vLLM's engine process may take to end by itself: less than the supervisor waits for
+all of `close`, so that what is left is released."""
+
 
 class Loop(ABC):
     """A loaded vLLM engine that generates."""
@@ -104,7 +108,7 @@ class Async(Loop):
 
     def __init__(self, vllm_config: Any, *, each_token: bool) -> None:
         super().__init__(each_token=each_token)
-        import uvloop  # as vLLM's own server does
+        import uvloop  # type: ignore[import-not-found]  # as vLLM's own server does
 
         self._events = uvloop.new_event_loop()
         self._engine = self._events.run_until_complete(self._start(vllm_config))
@@ -139,7 +143,7 @@ class Async(Loop):
         return list(self._events.run_until_complete(self._engine.collective_rpc(method)))
 
     def close(self) -> None:
-        self._engine.shutdown()
+        self._engine.shutdown(timeout=SHUTDOWN_S)
         self._events.close()
 
 

@@ -17,5 +17,6 @@ class Probe:
         return {
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "threads": torch.get_num_threads(),
+            "kv_cache_tensors": str(self.model_runner.kv_caches[0].dtype).removeprefix("torch."),
             "attention_backend": ", ".join(sorted({g.backend.get_name() for g in groups})),
         }

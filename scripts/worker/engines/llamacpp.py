@@ -114,7 +114,7 @@ class LlamaCpp(Engine):
                 "max_tokens": request.output_tokens,
                 "ignore_eos": True,
                 "cache_prompt": False,
-                "stream": True,
+                "stream": self.each_token,
                 "temperature": sampling.temperature,
                 "top_p": sampling.top_p,
                 "top_k": sampling.top_k,

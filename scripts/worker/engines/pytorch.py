@@ -1,11 +1,24 @@
 """Hugging Face Transformers on PyTorch: static batches through `generate`; reads HF folders."""
 
-import os
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any, ClassVar
 
+from worker.engines import _torch
 from worker.engines.base import Engine, EngineError, OnTokens, Option, Request
 from worker.workload import EngineConfig, Sampling
+
+ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
+
+QUANTIZERS: Mapping[str, str] = {
+    "bitsandbytes_8bit": "bitsandbytes",
+    "bitsandbytes_4bit": "bitsandbytes",
+    "quanto_int8": "optimum.quanto",
+    "quanto_int4": "optimum.quanto",
+    "torchao_int8": "torchao",
+    "torchao_int4": "torchao",
+}
+"""Quantization while loading -> the module that does it. None is in the pinned environment."""
 
 
 class PyTorch(Engine):
@@ -14,13 +27,23 @@ class PyTorch(Engine):
             str, "auto", "auto takes the first GPU if there is one", choices=("auto", "cpu", "cuda")
         ),
         "threads": Option(int, 1, "CPU threads (intra-op)", minimum=1),
-        "attn_implementation": Option(
-            str, "sdpa", "attention kernels", choices=("eager", "sdpa", "flash_attention_2")
-        ),
+        "attn_implementation": Option(str, "sdpa", "attention kernels", choices=ATTENTION),
         "cache_implementation": Option(
             str, "dynamic", "how keys and values are kept", choices=("dynamic", "static")
         ),
         "use_cache": Option(bool, True, "false computes the whole sequence for each token"),
+        "compile": Option(
+            str,
+            "off",
+            "mode of torch.compile for the forward pass; it takes minutes, in the first wave",
+            choices=("off", "default", "reduce-overhead", "max-autotune"),
+        ),
+        "quantization": Option(
+            str,
+            "auto",
+            "how the weights are quantized while they are loaded; auto: as the model's files say",
+            choices=("auto", *QUANTIZERS),
+        ),
     }
     MODEL_FORMATS: ClassVar[tuple[str, ...]] = ("hf",)
     LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves"})
@@ -37,23 +60,26 @@ class PyTorch(Engine):
         return f"transformers {transformers.__version__}, torch {torch.__version__}"
 
     def load(self, config: EngineConfig) -> dict[str, Any]:
-        self._options = config.options
-        os.environ["OMP_NUM_THREADS"] = str(config.options["threads"])  # read at the first import
+        self._options = options = config.options
+        _torch.prepare_process(threads=options["threads"])
         import torch
         from transformers import AutoModelForCausalLM, GenerationConfig
 
-        torch.set_num_threads(config.options["threads"])
+        torch.set_num_threads(options["threads"])
         torch.manual_seed(config.seed)
-        device = config.options["device"]
+        device = options["device"]
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         model = AutoModelForCausalLM.from_pretrained(
             config.model_path,
             dtype=config.dtype if config.dtype == "auto" else getattr(torch, config.dtype),
-            attn_implementation=config.options["attn_implementation"],
+            attn_implementation=options["attn_implementation"],
             local_files_only=True,
+            **_quantizing_arguments(options["quantization"], device),
         )
-        self._model = model.to(device).eval()
+        if options["quantization"] == "auto":  # a quantized model is where it is
+            model = model.to(device)
+        self._model = model.eval()
         limit = model.config.max_position_embeddings
         if limit < config.context_tokens:
             raise EngineError(
@@ -64,6 +90,11 @@ class PyTorch(Engine):
         model.generation_config = GenerationConfig(
             eos_token_id=model.config.eos_token_id, pad_token_id=_padding_id(model.config)
         )
+        if options["compile"] != "off":
+            # Lengths grow with each token, unless the cache has its full length from the start.
+            growing = options["cache_implementation"] == "dynamic" or not options["use_cache"]
+            dynamic = True if growing else None
+            model.forward = torch.compile(model.forward, mode=options["compile"], dynamic=dynamic)
         return self._observe()
 
     def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
@@ -73,7 +104,7 @@ class PyTorch(Engine):
         sampling = requests[0].sampling
         ids, mask = self._left_padded([request.prompt for request in requests])
         torch.manual_seed(sampling.seed)
-        self._model.generate(
+        generated = self._model.generate(
             input_ids=ids,
             attention_mask=mask,
             max_new_tokens=tokens,
@@ -83,40 +114,23 @@ class PyTorch(Engine):
             cache_implementation=self._options["cache_implementation"]
             if self._options["use_cache"]
             else None,
-            disable_compile=True,
-            streamer=_streamer(requests, on_tokens),
+            disable_compile=True,  # of its own accord; the option `compile` is ours
+            streamer=_streamer(requests, on_tokens) if self.each_token else None,
             **_sampling_arguments(sampling),
         )
+        if not self.each_token:
+            for request, sequence in zip(requests, generated.tolist(), strict=True):
+                on_tokens(request, sequence[-tokens:])
 
     def tokenize(
         self, model_path: str, texts: Sequence[str], *, chat_template: bool
     ) -> list[list[int]]:
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(model_path, local_files_only=True)
-        if not chat_template:
-            return [list(tokenizer(text)["input_ids"]) for text in texts]
-        if not tokenizer.chat_template:
-            raise EngineError(f"{model_path}: its tokenizer has no chat template")
-        return [
-            list(
-                tokenizer.apply_chat_template(
-                    [{"role": "user", "content": text}],
-                    add_generation_prompt=True,
-                    return_dict=False,
-                )
-            )
-            for text in texts
-        ]
+        _torch.prepare_process(threads=1)
+        return _torch.token_ids(model_path, texts, chat_template=chat_template)
 
     @staticmethod
     def is_out_of_memory(error: BaseException) -> bool:
-        # PyTorch's own class on a GPU; on the CPU only the allocator's words tell.
-        return (
-            isinstance(error, MemoryError)
-            or type(error).__name__ == "OutOfMemoryError"
-            or (isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error))
-        )
+        return _torch.is_out_of_memory(error)
 
     def _left_padded(self, prompts: Sequence[Sequence[int]]) -> tuple[Any, Any]:
         """Token ids and attention mask, [batch, longest prompt], on the model's device."""
@@ -134,14 +148,68 @@ class PyTorch(Engine):
 
         model = self._model
         device = model.device.type
+        quantization = getattr(model.config, "quantization_config", None)
         return {
             "device": torch.cuda.get_device_name() if device == "cuda" else device,
             "dtype": str(model.dtype).removeprefix("torch."),
+            "quantization": _method(quantization),
             "attn_implementation": model.config._attn_implementation,
+            "cache_implementation": self._options["cache_implementation"]
+            if self._options["use_cache"]
+            else None,
+            "compiled": hasattr(model.forward, "_torchdynamo_orig_callable"),
             "threads": torch.get_num_threads(),
             "parameters": sum(weights.numel() for weights in model.parameters()),
+            "weight_bytes": model.get_memory_footprint(),
             "context_tokens": model.config.max_position_embeddings,
+            "cuda": torch.version.cuda,
         }
+
+
+def _quantizing_arguments(quantization: str, device: str) -> dict[str, Any]:
+    """What `from_pretrained` needs to quantize while it loads.
+
+    Raises:
+        EngineError: the library that does it is not installed.
+    """
+    if quantization == "auto":
+        return {}
+    package = QUANTIZERS[quantization]
+    if not _is_installed(package):
+        raise EngineError(
+            f"quantization {quantization} needs the package {package.replace('.', '-')}, "
+            "which this environment does not have"
+        )
+    from transformers import BitsAndBytesConfig, QuantoConfig, TorchAoConfig
+
+    method, _, width = quantization.partition("_")
+    if method == "bitsandbytes":
+        config = BitsAndBytesConfig(load_in_8bit=width == "8bit", load_in_4bit=width == "4bit")
+    elif method == "quanto":
+        config = QuantoConfig(weights=width)
+    else:
+        from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig
+
+        config = TorchAoConfig(
+            Int8WeightOnlyConfig() if width == "int8" else Int4WeightOnlyConfig()
+        )
+    return {"quantization_config": config, "device_map": {"": device}}
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the package that it is in is not there either
+        return False
+
+
+def _method(quantization: Any) -> str | None:
+    """The method in a model's quantization settings, which are a mapping or an object."""
+    if quantization is None:
+        return None
+    if isinstance(quantization, Mapping):
+        return str(quantization["quant_method"])
+    return str(getattr(quantization.quant_method, "value", quantization.quant_method))
 
 
 def _padding_id(config: Any) -> int:

@@ -222,6 +222,7 @@ def _observe(vllm_config: Any, workers: Sequence[Mapping[str, Any]], mode: str) 
         "async_scheduling": scheduler.async_scheduling,
         "prefix_caching": cache.enable_prefix_caching,
         "kv_cache_dtype": cache.cache_dtype,
+        "kv_cache_tensors": workers[0]["kv_cache_tensors"],
         "kv_cache_blocks": cache.num_gpu_blocks,
         "block_size": cache.block_size,
         "enforce_eager": model.enforce_eager,
