@@ -99,7 +99,7 @@ def environment(job: Job, seen: Observation, run: Mapping[str, Any]) -> Environm
         driver=str(gpus[0].facts["driver"]) if gpus and gpus[0].facts.get("driver") else None,
         runtime=job.facts["runtime"],
         environment_hash=marker["environment_hash"],
-        image_digest=None,
+        image_digest=marker.get("image"),
         python_version=marker["python_version"],
         engine_version=marker["engine_version"],
         packages_sha256=packages_sha256(marker["packages"]),
