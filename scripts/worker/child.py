@@ -12,6 +12,7 @@ from typing import Any
 
 from worker import protocol
 from worker.kernel import oom_kills
+from worker.shared_memory import release_shared_memory
 from worker.workload import EngineConfig
 
 TAIL_LINES = 40
@@ -43,6 +44,7 @@ class EngineChild:
         self.log = log
         self.jobs = 0
         self.started = time.monotonic()
+        self._started_wall = time.time()
         self.facts: dict[str, Any] = {}
         """`engine_version` and `observed`, known once it is loaded."""
         self._process = process
@@ -156,5 +158,6 @@ class EngineChild:
             await asyncio.sleep(GONE_STEP_S)
 
     def _kill_group(self) -> None:
+        release_shared_memory(self.pid, since=self._started_wall)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)

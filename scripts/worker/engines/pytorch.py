@@ -1,24 +1,14 @@
 """Hugging Face Transformers on PyTorch: static batches through `generate`; reads HF folders."""
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from worker.engines import _torch
+from worker.engines._quantizers import QUANTIZERS, quantization_method, quantizing_arguments
 from worker.engines.base import Engine, EngineError, OnTokens, Option, Request
 from worker.workload import EngineConfig, Sampling
 
 ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
-
-QUANTIZERS: Mapping[str, str] = {
-    "bitsandbytes_8bit": "bitsandbytes",
-    "bitsandbytes_4bit": "bitsandbytes",
-    "quanto_int8": "optimum.quanto",
-    "quanto_int4": "optimum.quanto",
-    "torchao_int8": "torchao",
-    "torchao_int4": "torchao",
-}
-"""Quantization while loading -> the module that does it. None is in the pinned environment."""
 
 
 class PyTorch(Engine):
@@ -75,9 +65,9 @@ class PyTorch(Engine):
             dtype=config.dtype if config.dtype == "auto" else getattr(torch, config.dtype),
             attn_implementation=options["attn_implementation"],
             local_files_only=True,
-            **_quantizing_arguments(options["quantization"], device),
+            **quantizing_arguments(options["quantization"], device),
         )
-        if options["quantization"] == "auto":  # a quantized model is where it is
+        if model.device.type != device:  # a quantized model is there, and cannot be moved
             model = model.to(device)
         self._model = model.eval()
         limit = model.config.max_position_embeddings
@@ -152,7 +142,7 @@ class PyTorch(Engine):
         return {
             "device": torch.cuda.get_device_name() if device == "cuda" else device,
             "dtype": str(model.dtype).removeprefix("torch."),
-            "quantization": _method(quantization),
+            "quantization": quantization_method(quantization),
             "attn_implementation": model.config._attn_implementation,
             "cache_implementation": self._options["cache_implementation"]
             if self._options["use_cache"]
@@ -164,52 +154,6 @@ class PyTorch(Engine):
             "context_tokens": model.config.max_position_embeddings,
             "cuda": torch.version.cuda,
         }
-
-
-def _quantizing_arguments(quantization: str, device: str) -> dict[str, Any]:
-    """What `from_pretrained` needs to quantize while it loads.
-
-    Raises:
-        EngineError: the library that does it is not installed.
-    """
-    if quantization == "auto":
-        return {}
-    package = QUANTIZERS[quantization]
-    if not _is_installed(package):
-        raise EngineError(
-            f"quantization {quantization} needs the package {package.replace('.', '-')}, "
-            "which this environment does not have"
-        )
-    from transformers import BitsAndBytesConfig, QuantoConfig, TorchAoConfig
-
-    method, _, width = quantization.partition("_")
-    if method == "bitsandbytes":
-        config = BitsAndBytesConfig(load_in_8bit=width == "8bit", load_in_4bit=width == "4bit")
-    elif method == "quanto":
-        config = QuantoConfig(weights=width)
-    else:
-        from torchao.quantization import Int4WeightOnlyConfig, Int8WeightOnlyConfig
-
-        config = TorchAoConfig(
-            Int8WeightOnlyConfig() if width == "int8" else Int4WeightOnlyConfig()
-        )
-    return {"quantization_config": config, "device_map": {"": device}}
-
-
-def _is_installed(module: str) -> bool:
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # the package that it is in is not there either
-        return False
-
-
-def _method(quantization: Any) -> str | None:
-    """The method in a model's quantization settings, which are a mapping or an object."""
-    if quantization is None:
-        return None
-    if isinstance(quantization, Mapping):
-        return str(quantization["quant_method"])
-    return str(getattr(quantization.quant_method, "value", quantization.quant_method))
 
 
 def _padding_id(config: Any) -> int:

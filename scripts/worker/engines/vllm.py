@@ -2,6 +2,7 @@
 
 import math
 import os
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -82,6 +83,7 @@ class Vllm(Engine):
 
     def __init__(self) -> None:
         self._loop: Loop | None = None
+        self._sockets: tempfile.TemporaryDirectory[str] | None = None
 
     def version(self) -> str:
         _prepare_process(threads=1)
@@ -100,6 +102,8 @@ class Vllm(Engine):
         if mode == "auto":
             mode = "in_process" if on_cpu else "async"
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1" if mode == "async" else "0"
+        self._sockets = tempfile.TemporaryDirectory(prefix="vllm")
+        os.environ["VLLM_RPC_BASE_PATH"] = self._sockets.name
         start = printed_bytes()
         try:
             vllm_config = _vllm_config(config, on_cpu=on_cpu)
@@ -131,6 +135,8 @@ class Vllm(Engine):
     def close(self) -> None:
         if self._loop is not None:
             self._loop.close()
+        if self._sockets is not None:
+            self._sockets.cleanup()
 
     @staticmethod
     def is_out_of_memory(error: BaseException) -> bool:

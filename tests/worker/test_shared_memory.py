@@ -1,0 +1,70 @@
+"""Shared memory of killed processes."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from worker.shared_memory import release_shared_memory
+
+SHARER = """
+import mmap, sys, time
+files = [open(path, "r+b") for path in sys.argv[1:]]
+maps = [mmap.mmap(file.fileno(), 0) for file in files]
+print("mapped", flush=True)
+time.sleep(600)
+"""
+
+
+class Sharer:
+    """A process in a group of its own that maps files."""
+
+    def __init__(self, *paths: Path) -> None:
+        for path in paths:
+            path.write_bytes(bytes(4096))
+        command = [sys.executable, "-c", SHARER, *map(str, paths)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"mapped\n"
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    folder = tmp_path / "shm"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def sharer(shared: Path, tmp_path: Path) -> Iterator[Sharer]:
+    sharer = Sharer(shared / "a", shared / "b c", tmp_path / "elsewhere")
+    yield sharer
+    sharer.end()
+
+
+def test_what_a_group_maps_is_removed(sharer: Sharer, shared: Path, tmp_path: Path) -> None:
+    (shared / "unmapped").touch()
+    release_shared_memory(sharer.process.pid, since=0.0, folder=shared)
+    assert [path.name for path in shared.iterdir()] == ["unmapped"]
+    assert (tmp_path / "elsewhere").exists()
+
+
+def test_what_was_there_before_the_group_is_kept(sharer: Sharer, shared: Path) -> None:
+    release_shared_memory(sharer.process.pid, since=time.time() + 60, folder=shared)
+    assert sorted(path.name for path in shared.iterdir()) == ["a", "b c"]
+
+
+def test_other_groups_are_left_alone(sharer: Sharer, shared: Path) -> None:
+    other = Sharer(shared / "other")
+    release_shared_memory(sharer.process.pid, since=0.0, folder=shared)
+    other.end()
+    assert [path.name for path in shared.iterdir()] == ["other"]
