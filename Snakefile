@@ -12,6 +12,7 @@ min_version("9.25")
 
 include: "rules/common.smk"
 include: "rules/plan.smk"
+include: "rules/preflight.smk"
 include: "rules/environments.smk"
 include: "rules/inputs.smk"
 include: "rules/measure.smk"

@@ -1,0 +1,58 @@
+"""What of the machine would stop a campaign on GPUs; told by preflight, and by a run that starts.
+
+A campaign on the CPU asks for none of it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from llm_energy.campaign import Campaign
+from llm_energy.preflight.asking import ask_all
+from llm_energy.preflight.findings import Finding, problems
+from llm_energy.preflight.gpu_findings import enough_findings
+from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
+
+NO_GPU = "measurement.device is gpu, but {reason}"
+
+
+def uses_docker(campaign: Campaign) -> bool:
+    return any(campaign.backends[name].runtime == "docker" for name in backends_of(campaign))
+
+
+def backends_of(campaign: Campaign) -> list[str]:
+    """The backends that experiments use, in declared order."""
+    return list(dict.fromkeys(e.settings.backend for e in campaign.experiments))
+
+
+def no_gpu_finding(error: NoGpuError) -> Finding:
+    return Finding("problem", "gpu", NO_GPU.format(reason=error))
+
+
+def too_few_gpus(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
+    """Backends that ask for more GPUs than there are, or than they are given."""
+    for backend in backends_of(campaign):
+        config = campaign.backends[backend]
+        own = [e for e in campaign.experiments if e.settings.backend == backend]
+        parallel = max(int(e.settings.engine_options.get("tensor_parallel", 1)) for e in own)
+        wanted = config.container.gpus if config.runtime == "docker" else None
+        yield from enough_findings(backend, wanted, parallel, gpus)
+
+
+def gpu_obstacles(campaign: Campaign) -> list[str]:
+    """One line for each thing that keeps a campaign from the GPUs it measures on; quick."""
+    if campaign.measurement.device != "gpu":
+        return []
+    questions: dict[str, Callable[[], Any]] = {"gpus": read_gpus}
+    if uses_docker(campaign):
+        from llm_energy.preflight.engine import ask_engine, toolkit_finding  # imports Docker
+
+        questions["docker"] = ask_engine
+    answers = ask_all(questions)
+    found: list[Finding] = []
+    if isinstance(answers["gpus"], NoGpuError):
+        found.append(no_gpu_finding(answers["gpus"]))
+    elif isinstance(answers["gpus"], list):
+        found += too_few_gpus(campaign, answers["gpus"])
+    if isinstance(answers.get("docker"), dict):  # a silent engine is told with its images
+        found.append(toolkit_finding(answers["docker"]))
+    return [f"{finding.subject}: {finding.message}" for finding in problems(found)]

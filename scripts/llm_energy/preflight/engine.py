@@ -1,0 +1,110 @@
+"""The Docker engine, and whether its containers can have GPUs: from what `docker info` says."""
+
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from llm_energy.containers.engine import DockerError, connect, host, in_one_line, told
+from llm_energy.preflight.asking import RefusalError
+from llm_energy.preflight.findings import Finding
+
+TOOLKIT_MISSING = in_one_line(Exception("could not select device driver"))
+"""What a run says when the engine refuses a container its GPUs."""
+
+HOOKS = ("nvidia-container-runtime-hook", "nvidia-cdi-hook")
+"""Programs of the NVIDIA container toolkit; an engine that found one when it started gives GPUs
+to containers, and no interface says whether it did."""
+
+CDI_SINCE = 29
+"""First version of the engine that hands out whole GPUs by CDI where it is asked for GPUs."""
+
+
+def ask_engine() -> dict[str, Any]:
+    """`docker info`, with the versions of engine and API.
+
+    Raises:
+        RefusalError: the engine does not answer, or not to this user.
+    """
+    try:
+        client = connect()
+        try:
+            with told():
+                return {**client.info(), "ApiVersion": client.version()["ApiVersion"]}
+        finally:
+            client.close()
+    except DockerError as error:
+        raise RefusalError(str(error)) from error
+
+
+def engine_findings(info: Mapping[str, Any], *, memory_limits: bool) -> list[Finding]:
+    """What kind of engine it is.
+
+    Args:
+        memory_limits: whether a container of the campaign has one.
+    """
+    rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
+    facts = {
+        "address": host(),
+        "version": info["ServerVersion"],
+        "api_version": info["ApiVersion"],
+        "storage_driver": info["Driver"],
+        "root_folder": info["DockerRootDir"],
+        "cgroup_version": info.get("CgroupVersion"),
+        "rootless": rootless,
+        "memory_limit": bool(info.get("MemoryLimit")),
+        "swap_limit": bool(info.get("SwapLimit")),
+    }
+    message = (
+        f"engine {facts['version']}, API {facts['api_version']}, {facts['storage_driver']} in "
+        f"{facts['root_folder']}, {'rootless' if rootless else 'run by root'}, "
+        f"cgroups v{facts['cgroup_version'] or '?'}"
+    )
+    findings = [Finding("ok", "docker", message, facts)]
+    if memory_limits and not facts["memory_limit"]:
+        findings.append(Finding("warning", "docker", NO_MEMORY_LIMIT))
+    elif memory_limits and not facts["swap_limit"]:
+        findings.append(Finding("warning", "docker", NO_SWAP_LIMIT))
+    if facts["storage_driver"] == "vfs":
+        findings.append(Finding("warning", "docker", VFS))
+    return findings
+
+
+NO_MEMORY_LIMIT = (
+    "the engine cannot limit memory, so `container.memory` has no effect; boot the kernel with "
+    "cgroup_enable=memory, and a rootless engine needs its controllers delegated by systemd"
+)
+NO_SWAP_LIMIT = (
+    "the engine cannot limit swap, so a container at its memory limit swaps instead of ending as "
+    "out of memory; boot the kernel with swapaccount=1, or turn swap off (sudo swapoff -a)"
+)
+VFS = (
+    "storage driver vfs copies every layer of an image whole: images take several times their "
+    "size; set the engine up with overlay2"
+)
+
+
+def toolkit_finding(info: Mapping[str, Any]) -> Finding:
+    """Whether containers of this engine can have NVIDIA GPUs."""
+    devices = [device.get("ID", "") for device in info.get("DiscoveredDevices") or []]
+    cdi = [name for name in devices if name.startswith("nvidia.com/gpu")]
+    runtimes = sorted(info.get("Runtimes") or {})
+    installed = [name for name in HOOKS if shutil.which(name)]
+    facts = {"runtimes": runtimes, "cdi_devices": cdi, "installed": installed}
+    subject = "gpus in docker"
+    if "nvidia" in runtimes:
+        return Finding("ok", subject, "the engine has the runtime `nvidia`", facts)
+    if cdi and _major(info["ServerVersion"]) >= CDI_SINCE:
+        return Finding("ok", subject, f"the engine has {len(cdi)} NVIDIA devices by CDI", facts)
+    if installed:
+        message = (
+            f"{installed[0]} is installed, but the engine has no runtime `nvidia`: containers get "
+            "GPUs only if the engine was started after it; to be sure, run `sudo nvidia-ctk "
+            "runtime configure --runtime=docker` and restart the engine"
+        )
+        return Finding("warning", subject, message, facts)
+    return Finding("problem", subject, TOOLKIT_MISSING, facts)
+
+
+def _major(version: str) -> int:
+    digits = version.partition(".")[0]
+    return int(digits) if digits.isdigit() else 0

@@ -1,0 +1,99 @@
+"""The metadata of a GGUF file: the key-value pairs at its head, without its tensors.
+
+The layout is that of the GGUF specification, versions 2 and 3, little endian: magic, version,
+number of tensors, number of pairs; each pair a length-prefixed key, a type, and a value.
+"""
+
+import mmap
+import struct
+from pathlib import Path
+from typing import Any
+
+_SCALARS = {
+    0: "B",
+    1: "b",
+    2: "H",
+    3: "h",
+    4: "I",
+    5: "i",
+    6: "f",
+    7: "?",
+    10: "Q",
+    11: "q",
+    12: "d",
+}
+_STRING, _ARRAY = 8, 9
+
+
+class GgufError(Exception):
+    """No GGUF file, or one that ends too early."""
+
+
+def read_metadata(path: Path, *, longest_array: int = 4096) -> dict[str, Any]:
+    """Every pair of a file; arrays longer than `longest_array`, such as vocabularies, as None.
+
+    Raises:
+        GgufError, OSError: it cannot be read.
+    """
+    with path.open("rb") as file, _mapped(file) as content:
+        try:
+            return _Reader(content, longest_array).pairs()
+        except (struct.error, ValueError, IndexError) as error:
+            raise GgufError(f"{path}: damaged or cut short ({error})") from error
+
+
+def _mapped(file: Any) -> mmap.mmap:
+    try:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except ValueError as error:  # nothing in it
+        raise GgufError(f"{file.name}: {error}") from error
+
+
+class _Reader:
+    def __init__(self, content: mmap.mmap, longest_array: int) -> None:
+        self._content, self._at, self._longest = content, 0, longest_array
+
+    def pairs(self) -> dict[str, Any]:
+        if self._content[:4] != b"GGUF":
+            raise ValueError("no GGUF file")
+        self._at = 4
+        version = self._scalar("I")
+        if version not in (2, 3):
+            raise ValueError(f"GGUF version {version}")
+        _tensors, count = self._scalar("Q"), self._scalar("Q")
+        return {self._text(): self._value(self._scalar("I")) for _ in range(count)}
+
+    def _scalar(self, code: str) -> Any:
+        (value,) = struct.unpack_from(f"<{code}", self._content, self._at)
+        self._at += struct.calcsize(code)
+        return value
+
+    def _text(self) -> str:
+        length = self._scalar("Q")
+        start, self._at = self._at, self._at + length
+        if self._at > len(self._content):
+            raise ValueError("a text is longer than the file")
+        return self._content[start : self._at].decode(errors="replace")
+
+    def _value(self, kind: int) -> Any:
+        if kind == _STRING:
+            return self._text()
+        if kind != _ARRAY:
+            return self._scalar(self._code(kind))
+        inner, count = self._scalar("I"), self._scalar("Q")
+        if count > self._longest:
+            return self._skip(inner, count)
+        return [self._value(inner) for _ in range(count)]
+
+    def _skip(self, inner: int, count: int) -> None:
+        if inner in (_STRING, _ARRAY):
+            for _ in range(count):
+                self._value(inner)
+            return
+        self._at += count * struct.calcsize(self._code(inner))
+
+    @staticmethod
+    def _code(kind: int) -> str:
+        if kind not in _SCALARS:
+            raise ValueError(f"value of the unknown type {kind}")
+        return _SCALARS[kind]

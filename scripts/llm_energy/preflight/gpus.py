@@ -1,0 +1,94 @@
+"""The NVIDIA GPUs of this machine, as NVML shows them now."""
+
+import ctypes
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from llm_energy.power.meter import Device, Reading
+from llm_energy.power.nvml import LIBRARY, NvmlMeter
+from llm_energy.preflight.asking import RefusalError
+
+
+class NoGpuError(RefusalError):
+    """There is no GPU to be seen; the message says why, with the remedy where there is one."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU at one moment; None where it does not say."""
+
+    device: Device
+    reading: Reading
+    """With its state."""
+    memory_bytes: int | None = None
+    default_limit_watts: float | None = None
+    """The power limit that the board is delivered with."""
+
+    @property
+    def uuid(self) -> str:
+        return self.device.id
+
+
+def read_gpus() -> list[Gpu]:
+    """Every GPU, by UUID, in NVML's order.
+
+    Raises:
+        NoGpuError: NVML is not there, does not work, or shows none.
+    """
+    try:
+        ctypes.CDLL(LIBRARY)
+    except OSError:
+        raise NoGpuError(
+            "there is no NVIDIA driver (no libnvidia-ml.so.1); where there is a GPU, install it"
+        ) from None
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        raise NoGpuError(
+            f"the NVIDIA driver does not work: {error}; load its module (`sudo modprobe nvidia`), "
+            "or reboot after an update"
+        ) from None
+    try:
+        meter = NvmlMeter.open()
+        if meter is None:
+            raise NoGpuError("the NVIDIA driver shows no GPU")
+        try:
+            gpus = {d.id: Gpu(d, meter.read(d, slow=True)) for d in meter.devices}
+        finally:
+            meter.close()
+        return [_completed(pynvml, gpus, handle) for handle in _handles(pynvml, gpus)]
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def process_name(pid: int, proc: Path = Path("/proc")) -> str | None:
+    """What a process is called; None if it is gone, or of another namespace."""
+    try:
+        return (proc / str(pid) / "comm").read_text().strip()
+    except OSError:
+        return None
+
+
+def _handles(nvml: Any, gpus: dict[str, Gpu]) -> list[Any]:
+    """One handle for each metered GPU, however often NVML lists it."""
+    handles: dict[str, Any] = {}
+    for index in range(nvml.nvmlDeviceGetCount()):
+        try:
+            handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            handles.setdefault(nvml.nvmlDeviceGetUUID(handle), handle)
+        except nvml.NVMLError:
+            continue  # the meter has logged it
+    return [handle for uuid, handle in handles.items() if uuid in gpus]
+
+
+def _completed(nvml: Any, gpus: dict[str, Gpu], handle: Any) -> Gpu:
+    gpu = gpus[nvml.nvmlDeviceGetUUID(handle)]
+    try:
+        gpu = replace(gpu, memory_bytes=nvml.nvmlDeviceGetMemoryInfo(handle).total)
+        limit_mw = nvml.nvmlDeviceGetPowerManagementDefaultLimit(handle)
+        return replace(gpu, default_limit_watts=limit_mw * 1e-3)
+    except nvml.NVMLError:
+        return gpu

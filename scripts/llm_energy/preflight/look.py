@@ -1,0 +1,118 @@
+"""Preflight as a whole: every question asked, every answer told, in the order people read."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from llm_energy.campaign import Campaign
+from llm_energy.inputs.plan import InputPlans, plan_inputs
+from llm_energy.preflight.asking import SilentError, ask_all, reason
+from llm_energy.preflight.blocking import (
+    backends_of,
+    no_gpu_finding,
+    too_few_gpus,
+    uses_docker,
+)
+from llm_energy.preflight.cpu_energy import cpu_energy_finding
+from llm_energy.preflight.disk import disk_findings, read_disks
+from llm_energy.preflight.environments import environment_finding
+from llm_energy.preflight.findings import Finding
+from llm_energy.preflight.fit import memory_findings
+from llm_energy.preflight.gpu_findings import gpu_findings
+from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
+from llm_energy.preflight.host import host_findings, read_host
+from llm_energy.preflight.memory import FORMULA
+from llm_energy.preflight.models import conversion_finding, model_finding
+
+Answers = Mapping[str, Any]
+
+
+def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[Finding]:
+    """Look at this machine for a campaign; nothing is started, made or fetched.
+
+    Args:
+        root: the checkout, with envs/.
+        results: `results/{campaign}`, which need not exist.
+        cache: `.cache`, which need not exist.
+    """
+    host = read_host()  # before the questions below are work of this machine
+    plans = plan_inputs(campaign, root)
+    inputs = dict(_about_inputs(campaign, plans, root=root, cache=cache))
+    answers = ask_all(_about_machine(campaign) | inputs)
+    on_gpu = campaign.measurement.device == "gpu"
+    gpus = answers["gpus"] if isinstance(answers["gpus"], list) else []
+    told = [_told(name, answers[name]) for name in inputs]
+    docker = answers.get("docker")
+    docker_root = Path(docker["DockerRootDir"]) if isinstance(docker, dict) else None
+    return [
+        *host_findings(host),
+        *_docker(campaign, docker),
+        *_gpus(campaign, answers["gpus"]),
+        cpu_energy_finding(cpu=host.cpu, needed=not on_gpu),
+        *told,
+        *disk_findings(read_disks(cache, results, docker_root), told),
+        *memory_findings(campaign, host=host, gpus=gpus, cache=cache),
+        Finding("note", "memory", f"estimates: {FORMULA}"),
+    ]
+
+
+def _about_machine(campaign: Campaign) -> dict[str, Callable[[], Any]]:
+    if not uses_docker(campaign):
+        return {"gpus": read_gpus}
+    from llm_energy.preflight.engine import ask_engine  # imports Docker
+
+    return {"gpus": read_gpus, "docker": ask_engine}
+
+
+def _about_inputs(
+    campaign: Campaign, plans: InputPlans, *, root: Path, cache: Path
+) -> Iterator[tuple[str, Callable[[], Finding]]]:
+    for name, plan in plans.environments.items():
+        yield (
+            f"environment {plan['backend']}",
+            partial(environment_finding, name, plan, root=root, cache=cache),
+        )
+    for kind, all_plans in ((model_finding, plans.models), (conversion_finding, plans.conversions)):
+        for name, plan in all_plans.items():
+            model = campaign.models.get(name.rpartition("-")[0])
+            licence = model.licence if model else None
+            yield f"model {name}", partial(kind, name, plan, licence=licence, cache=cache)
+
+
+def _told(name: str, answer: Any) -> Finding:
+    if isinstance(answer, Exception):
+        return Finding("unknown", name, f"could not be found out: {reason(answer)}")
+    assert isinstance(answer, Finding)
+    return answer
+
+
+def _docker(campaign: Campaign, answer: Any) -> Iterator[Finding]:
+    if answer is None:
+        return
+    from llm_energy.preflight.engine import engine_findings, toolkit_finding
+
+    if isinstance(answer, Exception):
+        silent = isinstance(answer, SilentError)
+        message = f"the Docker engine gives {answer}; restart it" if silent else reason(answer)
+        yield Finding("problem", "docker", message)
+        return
+    configs = [campaign.backends[name] for name in backends_of(campaign)]
+    limits = any(c.runtime == "docker" and c.container.memory is not None for c in configs)
+    yield from engine_findings(answer, memory_limits=limits)
+    if campaign.measurement.device == "gpu":
+        yield toolkit_finding(answer)
+
+
+def _gpus(campaign: Campaign, answer: Any) -> Iterator[Finding]:
+    used = campaign.measurement.device == "gpu"
+    match answer:
+        case NoGpuError():
+            yield no_gpu_finding(answer) if used else Finding("note", "gpu", f"none: {answer}")
+        case Exception():
+            yield Finding("unknown", "gpu", f"NVML: {reason(answer)}")
+        case list():
+            gpus: list[Gpu] = answer
+            yield from gpu_findings(gpus, used=used)
+            if used:
+                yield from too_few_gpus(campaign, gpus)

@@ -1,0 +1,22 @@
+"""Rule script: print what this machine has and what the campaign will need of it."""
+
+from pathlib import Path
+
+from llm_energy.scripting import UserError, rule_script
+
+with rule_script(snakemake):
+    from llm_energy.campaign import load_campaign
+    from llm_energy.preflight.findings import as_json, as_text, problems
+    from llm_energy.preflight.look import look
+    from llm_energy.results import write_atomically
+
+    root, results = Path(snakemake.params.root), Path(snakemake.params.results)
+    campaign = load_campaign(
+        snakemake.config, files=[], root=root, lock=root / "config" / "models.lock.yaml"
+    )
+    findings = look(campaign, root=root, results=results, cache=Path(".cache"))
+    report = results / "environment" / "preflight.json"
+    write_atomically(report, as_json(campaign.name, findings).encode())
+    print(as_text(campaign.name, findings), end="", flush=True)
+    if stops := problems(findings):
+        raise UserError(f"{len(stops)} of them would stop the run; {report} has the details")
