@@ -183,7 +183,7 @@ def make_campaign(
     experiments: Mapping[str, Mapping[str, Any]] = EXPERIMENTS,
     cycles: int = 3,
     missing: Collection[tuple[str, int]] = (),
-    out_of_memory: Collection[str] = (),
+    out_of_memory: Collection[str | tuple[str, int]] = (),
     capped: Collection[tuple[str, int]] = (),
     **common: Any,
 ) -> list[str]:
@@ -191,6 +191,7 @@ def make_campaign(
 
     Args:
         missing, capped: (experiment, cycle) pairs.
+        out_of_memory: such pairs, or names of experiments that have no other outcome.
         common: goes to every `make_result`.
     """
     planned, chance = [], random.Random(2026)
@@ -201,7 +202,7 @@ def make_campaign(
                 cycle=cycle,
                 position=len(planned),
                 settings=experiments[name],
-                out_of_memory=name in out_of_memory,
+                out_of_memory=name in out_of_memory or (name, cycle) in out_of_memory,
                 capped=(name, cycle) in capped,
                 **common,
             )

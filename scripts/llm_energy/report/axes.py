@@ -1,6 +1,6 @@
 """Throughput against each setting that varies, all other settings equal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -8,8 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from llm_energy.metrics import THROUGHPUT
-from llm_energy.report.estimates import Estimate, estimates
+from llm_energy.report.estimates import Estimate, estimates, place_columns, place_text
+from llm_energy.report.numbers import told
 from llm_energy.report.style import MARKERS, SERIES, Drawing, canvas, grid_only
+from llm_energy.stats.experiments import GROUP
 from llm_energy.summary import Summary
 from llm_energy.tables import SETTING, varying_settings
 
@@ -27,33 +29,58 @@ def throughput_by_setting(summary: Summary) -> list[Drawing]:
     varying = varying_settings(summary.measurements)
     found = []
     for setting in varying:
-        lines = _lines(summary, setting, [name for name in varying if name != setting])
+        others = [name for name in varying if name != setting]
+        lost = _lost(summary, setting, others)
+        lines = _lines(summary, setting, others, lost)
         if lines:
-            found.append(_draw(setting, lines, varying[setting]))
+            found.append(_draw(setting, lines, lost, varying[setting]))
     return found
 
 
-def _lines(summary: Summary, setting: str, others: Sequence[str]) -> dict[str, list[Point]]:
-    """Label of the other settings -> points along `setting`, where there are at least two."""
+def _lines(
+    summary: Summary, setting: str, others: Sequence[str], lost: Mapping[str, Sequence[Any]]
+) -> dict[str, list[Point]]:
+    """Label of the other settings -> points along `setting`, where there are at least two, those
+    counted at which memory ran out."""
     first = summary.measurements.drop_duplicates("experiment").set_index("experiment")
     lines: dict[str, list[Point]] = {}
     for estimate in estimates(summary, THROUGHPUT):
         row = first.loc[estimate.experiment]
         if pd.isna(row[SETTING + setting]):
             continue
-        held = [_told(name, row[SETTING + name]) for name in others]
         # What else the label names (a device, a power limit) is held equal as well.
-        held += estimate.label.split(", ")[1:]
-        key = ", ".join(part for part in held if part) or "all settings equal"
+        key = _key(row, others, estimate.label.split(", ")[1:])
         lines.setdefault(key, []).append((row[SETTING + setting], estimate))
     return {
         key: sorted(points, key=lambda point: point[0])
         for key, points in sorted(lines.items())
-        if len({value for value, _ in points}) > 1
+        if len({value for value, _ in points} | set(lost.get(key, []))) > 1
     }
 
 
-def _draw(setting: str, lines: dict[str, list[Point]], values: Sequence[Any]) -> Drawing:
+def _lost(summary: Summary, setting: str, others: Sequence[str]) -> dict[str, list[Any]]:
+    """Label of the other settings -> values of `setting` at which every cycle ran out of memory."""
+    places = place_columns(summary)
+    found: dict[str, list[Any]] = {}
+    for _, group in summary.measurements.groupby(list(GROUP), dropna=False):
+        row = group.to_dict("records")[0]
+        if (group["status"] == "out_of_memory").all() and pd.notna(row[SETTING + setting]):
+            key = _key(row, others, [place_text(row, name) for name in places])
+            found.setdefault(key, []).append(row[SETTING + setting])
+    return found
+
+
+def _key(row: Mapping[Any, Any], others: Sequence[str], places: Sequence[str]) -> str:
+    held = [told(name, row[SETTING + name]) for name in others]
+    return ", ".join(part for part in [*held, *places] if part) or "all settings equal"
+
+
+def _draw(
+    setting: str,
+    lines: dict[str, list[Point]],
+    lost: Mapping[str, Sequence[Any]],
+    values: Sequence[Any],
+) -> Drawing:
     shown = list(lines.items())[:MOST_LINES]
     figure, axes = canvas(3.1)
     numeric = all(isinstance(value, int | float) for value in values)
@@ -65,6 +92,8 @@ def _draw(setting: str, lines: dict[str, list[Point]], values: Sequence[Any]) ->
             if e.low is not None and e.high is not None:
                 axes.plot([position] * 2, [e.low, e.high], color=colour, lw=1.6)
         axes.plot(x, [e.mean for _, e in points], marker, color=colour, ms=5, label=label)
+        gone = [place(value) for value in lost.get(label, [])]
+        axes.plot(gone, [0] * len(gone), "x", color=colour, ms=6, mew=1.6, clip_on=False)
     _scale(axes, values, numeric=numeric)
     axes.set_xlabel(setting.replace("_", " "))
     axes.set_ylabel(f"{THROUGHPUT.title} ({THROUGHPUT.display_unit})")
@@ -74,13 +103,14 @@ def _draw(setting: str, lines: dict[str, list[Point]], values: Sequence[Any]) ->
     if len(shown) > 1:
         figure.legend(loc="outside lower center", ncols=1 if len(shown[0][0]) > 40 else 2)
     n = sorted({e.n for _, points in shown for _, e in points})
+    crosses = " A cross on the axis: out of memory." * any(label in lost for label, _ in shown)
     left_out = f" {len(lines) - len(shown)} more lines are left out." * (len(lines) > len(shown))
     return Drawing(
         f"throughput-by-{setting.replace('.', '-').replace('_', '-')}",
         f"Throughput against {setting.replace('_', ' ')}",
         f"Mean throughput over cycles against {setting.replace('_', ' ')}, with 95 % t intervals "
         f"(n = {' or '.join(map(str, n))} cycles for each point). Along a line all other settings "
-        f"are equal.{left_out}",
+        f"are equal.{crosses}{left_out}",
         figure,
     )
 
@@ -94,10 +124,3 @@ def _scale(axes: Axes, values: Sequence[Any], *, numeric: bool) -> None:
         axes.set_xscale("log", base=2)
     axes.set_xticks(values, [f"{value:g}" for value in values])
     axes.minorticks_off()
-
-
-def _told(setting: str, value: Any) -> str:
-    if pd.isna(value):
-        return ""
-    name = setting.rpartition(".")[2].replace("_", " ")
-    return f"{name} {value:g}" if isinstance(value, int | float) else f"{name} {value}"

@@ -1,6 +1,6 @@
 """What figures, tables and headline have in common: the experiments ranked by one metric."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import PurePosixPath
@@ -29,7 +29,9 @@ class Estimate:
     """95 % t interval of the mean; None for n = 1."""
     high: float | None
     values: tuple[float, ...]
-    """One for each cycle."""
+    """One for each cycle that has one."""
+    out_of_memory: int
+    """Cycles that have none because memory ran out."""
 
     @property
     def half_width(self) -> float | None:
@@ -45,18 +47,15 @@ class Estimate:
 def estimates(summary: Summary, metric: Metric) -> list[Estimate]:
     """Every group with a value of `metric`, best first within its terms."""
     table = summary.experiments[summary.experiments["metric"] == metric.column]
-    needed = summary.measurements[[*GROUP, "load_mode", "energy_scope", metric.column]]
+    needed = summary.measurements[[*GROUP, "status", "load_mode", "energy_scope", metric.column]]
     groups = dict(iter(needed.groupby(list(GROUP), dropna=False)))
     by_key = {_text_key(key): group for key, group in groups.items()}
     names = short_names(summary)
-    device_named = summary.measurements["device_model"].nunique() > 1
-    limit_named = summary.measurements["power_limit_watts"].nunique(dropna=False) > 1
+    places = place_columns(summary)
     found = []
     for row in table.to_dict("records"):
         group = by_key[_text_key(row[name] for name in GROUP)]
-        label = [names[row["experiment"]]]
-        label += [row["device_model"]] if device_named else []
-        label += [_limit(row["power_limit_watts"])] if limit_named else []
+        label = [names[row["experiment"]], *(place_text(row, name) for name in places)]
         factor = metric.shown_factor
         found.append(
             Estimate(
@@ -69,6 +68,7 @@ def estimates(summary: Summary, metric: Metric) -> list[Estimate]:
                 low=None if pd.isna(row["t_low"]) else row["t_low"] * factor,
                 high=None if pd.isna(row["t_high"]) else row["t_high"] * factor,
                 values=tuple(float(v) * factor for v in group[metric.column].dropna()),
+                out_of_memory=int((group["status"] == "out_of_memory").sum()),
             )
         )
     sign = -1 if metric.higher_is_better else 1
@@ -110,6 +110,22 @@ def planned_experiment(path: str) -> str:
     return PurePosixPath(path).parts[1]
 
 
+def place_columns(summary: Summary) -> list[str]:
+    """Columns of where it was measured that differ in the campaign: labels then name them."""
+    table = summary.measurements
+    found = ["device_model"] if table["device_model"].nunique() > 1 else []
+    limits = table["power_limit_watts"].nunique(dropna=False)
+    return found + (["power_limit_watts"] if limits > 1 else [])
+
+
+def place_text(row: Mapping[Any, Any], column: str) -> str:
+    """One of `place_columns` as a label says it."""
+    value = row[column]
+    if column == "device_model":
+        return str(value)
+    return "no power limit" if pd.isna(value) else f"{value:g} W"
+
+
 def _terms(group: pd.DataFrame, metric: Metric) -> str:
     names = ["load_mode", "energy_scope"] if metric.kind == "energy" else ["load_mode"]
     return ", ".join(str(value) for name in names for value in group[name].dropna().unique())
@@ -118,7 +134,3 @@ def _terms(group: pd.DataFrame, metric: Metric) -> str:
 def _text_key(key: Iterable[Any]) -> tuple[str, ...]:
     """Missing values differ from themselves and by table: keys are compared as text."""
     return tuple("" if pd.isna(value) else str(value) for value in key)
-
-
-def _limit(watts: float) -> str:
-    return "no power limit" if pd.isna(watts) else f"{watts:g} W"

@@ -144,7 +144,8 @@ def _say(axes: Axes, row: int, text: str) -> None:
 def _told(estimate: Estimate) -> str:
     decimals = decimals_for(estimate.mean, estimate.half_width)
     spread = "" if estimate.half_width is None else f" ± {fixed(estimate.half_width, decimals)}"
-    return f"{fixed(estimate.mean, decimals)}{spread}\nn = {estimate.n}"
+    lost = f", {estimate.out_of_memory} out of memory" if estimate.out_of_memory else ""
+    return f"{fixed(estimate.mean, decimals)}{spread}\nn = {estimate.n}{lost}"
 
 
 _HANDLE_LABELS = ("mean", "95 % t interval", "single cycle")

@@ -1,6 +1,9 @@
 """Numbers as people read them: as many digits as the interval supports, and true minus signs."""
 
 import math
+from typing import Any
+
+import pandas as pd
 
 PLAIN_DIGITS = 3
 """Significant digits where no interval says how many are known."""
@@ -46,6 +49,14 @@ def percent(ratio: float, decimals: int = 1) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 cycle`, `3 cycles`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def told(setting: str, value: Any) -> str:
+    """`batch size 4`, from the setting `batch_size`; empty where the value is missing."""
+    if pd.isna(value):
+        return ""
+    name = setting.rpartition(".")[2].replace("_", " ")
+    return f"{name} {value:g}" if isinstance(value, int | float) else f"{name} {value}"
 
 
 def _decimals(value: float, digits: int) -> int:

@@ -15,6 +15,7 @@ from llm_energy.report.environment import environment
 from llm_energy.report.estimates import planned_experiment
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import energy_notice, key_figures
+from llm_energy.report.memory import out_of_memory_table
 from llm_energy.report.methods import methods
 from llm_energy.report.style import Figure, themed
 from llm_energy.report.tables import (
@@ -105,6 +106,7 @@ def _content(summary: Summary, figures: Sequence[Figure]) -> Mapping[str, Any]:
         "panels": [Panel(number, figure) for number, figure in enumerate(figures, start=1)],
         "results": results_table(summary),
         "settings": settings_table(summary),
+        "out_of_memory": out_of_memory_table(summary),
         "common": common_settings(summary),
         "measurements": measurements_table(summary),
         "methods": methods(summary),

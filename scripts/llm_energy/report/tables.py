@@ -10,7 +10,7 @@ from pandas.api.types import is_numeric_dtype
 from llm_energy.metrics import END_TO_END, ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
 from llm_energy.report.estimates import Estimate, estimates, short_names, without_value
 from llm_energy.report.headline import ratio_text
-from llm_energy.report.numbers import fixed, interval, number, percent
+from llm_energy.report.numbers import fixed, interval, number, percent, plural
 from llm_energy.summary import Comparison, Summary
 from llm_energy.tables import SETTING, varying_settings
 
@@ -56,8 +56,9 @@ def results_table(summary: Summary) -> Table:
         reference = short_names(summary)[summary.facts.design.reference or ""]
         columns.append(Column(f"{lead.title} against {reference}", "ratio"))
     rows = []
+    lost = {e.label: e.out_of_memory for metric in metrics for e in by_metric[metric]}
     for label in labels:
-        row = [Cell(label, sort=label)]
+        row = [Cell(label, _lost_cycles(lost[label]), label)]
         row += [_counts([found[metric][label].n for metric in metrics if label in found[metric]])]
         row += [_estimate(found[metric].get(label)) for metric in metrics]
         row += [_ratio(ratios.get(experiments[label]))] if ratios else []
@@ -143,6 +144,10 @@ def measurements_table(summary: Summary) -> Table:
             cells[-1] = Cell("out of memory", row["message"] or "")
         rows.append(cells)
     return Table(columns, rows)
+
+
+def _lost_cycles(count: int) -> str:
+    return f"{plural(count, 'cycle')} more out of memory" if count else ""
 
 
 def _column(metric: Metric) -> Column:

@@ -41,6 +41,24 @@ class TestWhatIsDrawn:
         assert "not measured" in svg
         assert "out of memory" in svg
 
+    def test_cycles_out_of_memory_are_told_beside_those_that_went_well(self, summary_of):
+        lost = [("batch-by-length_batch4_out48", 2)]
+        svg = by_name(draw(summary_of(out_of_memory=lost)))["throughput"].svg
+        assert "n = 2, 1 out of memory" in svg
+
+    def test_a_line_ends_in_a_cross_where_memory_ran_out(self, summary_of):
+        figure = by_name(draw(summary_of(out_of_memory=["batch-by-length_batch4_out48"])))
+        assert "A cross on the axis: out of memory." in figure["throughput-by-batch-size"].caption
+        assert "cross" not in by_name(draw(summary_of()))["throughput-by-batch-size"].caption
+
+    def test_one_point_and_a_cross_make_a_line(self, summary_of):
+        sizes = {f"grow_batch{size}": {"batch_size": size} for size in (1, 4)}
+        figures = by_name(draw(summary_of(experiments=sizes, out_of_memory=["grow_batch4"])))
+        assert "throughput-by-batch-size" in figures
+
+    def test_all_out_of_memory_draws_nothing(self, summary_of):
+        assert draw(summary_of(experiments={"a": {}}, out_of_memory=["a"])) == []
+
     def test_a_setting_is_an_axis_only_where_all_else_is_equal(self, summary_of):
         confounded = {
             "pair_a": {"batch_size": 1, "output_tokens": 16},

@@ -88,6 +88,16 @@ class TestContent:
         assert "1 of 12 measurements" in page
         assert "reached its time limit before the steady state was shown" in page
 
+    def test_what_ran_out_of_memory_is_counted_and_shown(self, page_of):
+        page = page_of(out_of_memory=["batch-by-length_batch4_out48"])
+        assert "12 of 12 measurements, 3 of them out of memory, made" in page
+        assert "failed to allocate 9 GiB" in page
+
+    def test_nothing_but_out_of_memory_is_no_empty_campaign(self, page_of):
+        page = page_of(experiments={"a": {}}, out_of_memory=["a"])
+        assert "Every measurement that was made ended out of memory" in page
+        assert "Nothing has been measured yet" not in page
+
     def test_side_file_gaps_are_shown(self, tmp_path):
         result = make_results.with_side_file(tmp_path, make_results.make_result())
         path = make_results.path_of(result)

@@ -2,6 +2,7 @@
 
 import make_results
 
+from llm_energy.report.memory import out_of_memory_table
 from llm_energy.report.tables import (
     common_settings,
     measurements_table,
@@ -43,6 +44,28 @@ def test_experiments_without_a_value_stay_in_the_table(summary_of):
     table = results_table(summary_of(out_of_memory=["batch-by-length_batch4_out48"]))
     assert (table.rows[-1][0].text, table.rows[-1][0].detail) == ("batch4 out48", "out of memory")
     assert set(texts(table.rows[-1][1:])) == {"–"}
+
+
+def test_results_say_how_many_cycles_ran_out_of_memory(summary_of):
+    table = results_table(summary_of(out_of_memory=[("batch-by-length_batch4_out48", 2)]))
+    (row,) = [row for row in table.rows if row[0].text == "batch4 out48"]
+    assert (row[0].detail, row[1].text) == ("1 cycle more out of memory", "2")
+
+
+def test_what_ran_out_of_memory_stands_with_what_was_asked_for(summary_of):
+    lost = ["batch-by-length_batch4_out48", ("batch-by-length_batch4_out16", 2)]
+    rows = out_of_memory_table(summary_of(out_of_memory=lost)).rows
+    assert sorted(texts(row) for row in rows) == [
+        [
+            f"batch4 out{length}",
+            cycles,
+            "loading",
+            f"batch size 4, output tokens {length}",
+            "failed to allocate 9 GiB",
+        ]
+        for length, cycles in ((16, "1 of 3"), (48, "3 of 3"))
+    ]
+    assert out_of_memory_table(summary_of()) is None
 
 
 def test_settings_are_split_into_what_differs_and_what_is_shared(summary_of):
