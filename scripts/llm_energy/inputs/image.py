@@ -165,8 +165,9 @@ def built(client: docker.DockerClient, plan: Plan, *, root: Path, target: Path, 
                 arguments=arguments,
                 log=log,
             )
-        except images.BuildError as error:
-            why = explain_build(str(error), error.output)
+        except DockerError as error:
+            output = error.output if isinstance(error, images.BuildError) else ""
+            why = explain_build(str(error), output)
             message = f"building {plan['folder']}/Dockerfile failed: {why} (log: {log})"
             raise InputError(message) from error
 

@@ -1,10 +1,19 @@
 """Fixtures for tests of what is made ready before a measurement."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import docker
 import pytest
+from boxes import ROOT
 from hub_server import HubServer
+from tests.integration.docker import require_docker
+
+from llm_energy.config.identity import base_identity
+from llm_energy.containers.engine import connect
+from llm_energy.inputs.base_image import debian_base, debian_tag
+from llm_energy.inputs.errors import InputError
 
 
 @pytest.fixture
@@ -34,3 +43,25 @@ def hub_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     with HubServer() as server:
         monkeypatch.setenv("HF_ENDPOINT", server.address)
         yield server
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """A connection to the real Docker engine."""
+    require_docker()
+    client = connect()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def debian(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The base image `debian` by its tag; made once on a machine, and kept."""
+    tag = debian_tag(base_identity(ROOT, "debian"))
+    try:
+        debian_base(engine, tag, root=ROOT, log=tmp_path_factory.mktemp("base") / "log")
+    except InputError as error:
+        if os.environ.get("REQUIRE_DOCKER"):
+            raise
+        pytest.skip(str(error))
+    return tag
