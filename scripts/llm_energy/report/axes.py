@@ -92,8 +92,8 @@ def _draw(
             if e.low is not None and e.high is not None:
                 axes.plot([position] * 2, [e.low, e.high], color=colour, lw=1.6)
         axes.plot(x, [e.mean for _, e in points], marker, color=colour, ms=5, label=label)
-        gone = [place(value) for value in lost.get(label, [])]
-        axes.plot(gone, [0] * len(gone), "x", color=colour, ms=6, mew=1.6, clip_on=False)
+        for value in lost.get(label, []):
+            axes.plot(place(value), 0, "x", color=colour, ms=6, mew=1.6, clip_on=False)
     _scale(axes, values, numeric=numeric)
     axes.set_xlabel(setting.replace("_", " "))
     axes.set_ylabel(f"{THROUGHPUT.title} ({THROUGHPUT.display_unit})")
