@@ -171,7 +171,7 @@ def _experiments(
     _check_distinct(experiments, problems)
     known = [point.name for _, point in points]
     whole = not any(path[0] == "experiments" for path in broken)
-    if whole and model.reference is not None and model.reference not in known:
+    if whole and known and model.reference is not None and model.reference not in known:
         problems.add(("reference",), unknown("experiment", model.reference, known))
     return tuple(experiments)
 

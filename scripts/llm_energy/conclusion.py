@@ -1,14 +1,13 @@
 """What a run says when it ends: where the report is and what it says, or what failed and why."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 from llm_energy import failures
 from llm_energy.campaign import Campaign, Cell
 
 LISTED = 20
-"""Most missing measurements that are named one by one."""
+"""Most failed measurements that are named one by one."""
 
 
 def success(results: Path) -> list[str]:
@@ -27,24 +26,27 @@ def failure(campaign: Campaign, results: Path) -> list[str]:
     missing = [cell for cell in campaign.cells if not (results / cell.result_path).exists()]
     if not missing:
         return []
+    tried = [(cell, record) for cell in missing if (record := _last_record(cell, results))]
     lines = [f"{len(missing)} of {len(campaign.cells)} measurements are missing:"]
-    lines += [f"  {line}" for line in _reasons(missing[:LISTED], results)]
-    if len(missing) > LISTED:
-        lines.append(f"  and {len(missing) - LISTED} more")
+    lines += [f"  {_told(cell, record)}" for cell, record in tried[:LISTED]]
+    if len(tried) > LISTED:
+        lines.append(f"  and {len(tried) - LISTED} more that failed")
+    if len(tried) < len(missing):
+        lines.append(f"  {len(missing) - len(tried)} not measured; what stopped them stands above")
     if len(missing) < len(campaign.cells):
         lines.append(f"Report of what is there: {_write_partial_report(campaign, results)}")
     return [*lines, "The same command measures what is missing."]
 
 
-def _reasons(cells: list[Cell], results: Path) -> Iterator[str]:
-    """Each cell with the reason and the record of its last failed attempt, if it was tried."""
-    for cell in cells:
-        last = failures.next_attempt(results, cell.result_path) - 1
-        why = "not measured yet"
-        if last:
-            path = failures.failure_path(results, cell.result_path, last)
-            why = f"{json.loads(path.read_text())['reason']}, see {path}"
-        yield f"{cell.experiment.name} cycle {cell.cycle}: {why}"
+def _last_record(cell: Cell, results: Path) -> Path | None:
+    """The record of a cell's last failed attempt, if it was tried."""
+    last = failures.next_attempt(results, cell.result_path) - 1
+    return failures.failure_path(results, cell.result_path, last) if last else None
+
+
+def _told(cell: Cell, record: Path) -> str:
+    reason = json.loads(record.read_text())["reason"]
+    return f"{cell.experiment.name} cycle {cell.cycle}: {reason}, see {record}"
 
 
 def _write_partial_report(campaign: Campaign, results: Path) -> Path:

@@ -53,6 +53,8 @@ def expand(name: str, group: Group, problems: Problems) -> list[Point]:
         else:
             rest = {key: value for key, value in added.items() if key not in keys}
             points.append({key: canonical_number(added[key]) for key in keys} | rest)
+    if group.exclude and not points:
+        problems.add((*path, "exclude"), "excludes every combination; keep one, or drop the group")
     named = [Point(experiment_name(name, point), point) for point in points]
     for point in named:
         if len(point.name) > MAXIMUM_NAME:

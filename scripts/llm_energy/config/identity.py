@@ -53,7 +53,7 @@ SHIPPED_FIELD = "prompt"
 PROSE = "prose.txt"
 """The shipped text that synthetic prompts are cut from."""
 
-LOCK_REMEDY = "pin it with `snakemake lock --cores 1 --profile workflow-profile`"
+LOCK_REMEDY = "pin it with the target `lock`: `snakemake lock` and the rest of this command"
 
 
 class UnpinnedError(Exception):

@@ -293,8 +293,8 @@ def test_a_source_without_a_pin_is_an_error_until_it_is_locked(own_root, key):
     with pytest.raises(CampaignError) as error:
         load(own_root, config)
     assert error.value.messages == [
-        f"--config: models.small.source: {key} is not pinned; pin it with "
-        "`snakemake lock --cores 1 --profile workflow-profile`"
+        f"--config: models.small.source: {key} is not pinned; pin it with the target `lock`: "
+        "`snakemake lock` and the rest of this command"
     ]
 
     pin = {"revision": COMMIT} if "hub" in source else {"sha256": SHA["e"]}

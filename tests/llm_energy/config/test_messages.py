@@ -175,6 +175,10 @@ def test_a_mistake_at_the_top_of_the_file(root, line, message):
             "exclude[0].output_tokens: unknown axis of this group; known: batch_size",
         ),
         (
+            {"axes": {"batch_size": [1, 4]}, "exclude": [{"batch_size": 1}, {"batch_size": 4}]},
+            "experiments.x.exclude: excludes every combination; keep one, or drop the group",
+        ),
+        (
             {"axes": {"batch_size": [1]}, "include": [{"output_tokens": 16}]},
             "include[0]: needs a value for batch_size",
         ),
