@@ -16,6 +16,8 @@ SECTIONS = ("global", "install", ":env:")
 PASSED_ON = ("index-url", "extra-index-url", "trusted-host", "no-index", "proxy")
 """Settings that mean the same in an image as on this host."""
 
+WEB = ("http", "https")
+
 BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """Variables that name the certificates of a closed network where pip's own settings do not."""
 
@@ -48,21 +50,20 @@ def settings_from(listed: str, variables: Mapping[str, str]) -> PipSettings:
             if equals and key.startswith(f"{section}."):
                 merged[key.removeprefix(f"{section}.")] = tuple(ast.literal_eval(value).split())
     links = merged.get("find-links", ())
+    pages = tuple(link for link in links if urlsplit(link).scheme in WEB)
     # A file:// index is a folder of this host, which no image sees.
     options = {
         name: tuple(value for value in merged[name] if not value.startswith("file:"))
         for name in PASSED_ON
         if name in merged
     }
-    options["find-links"] = tuple(link for link in links if urlsplit(link).scheme in WEB)
+    options["find-links"] = pages
+    folders = (as_path(link) for link in links if link not in pages)
     return PipSettings(
         options={name: values for name, values in options.items() if values},
-        folders=tuple(filter(Path.is_dir, map(as_path, set(links) - set(options["find-links"])))),
+        folders=tuple(folder for folder in folders if folder.is_dir()),
         certificates=certificates(merged.get("cert", ()), variables),
     )
-
-
-WEB = ("http", "https")
 
 
 def as_path(link: str) -> Path:

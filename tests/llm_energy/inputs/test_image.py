@@ -70,7 +70,7 @@ def building(
 
     def build(
         dockerfile: str | None = None,
-        spoil: Callable[[Path], object] = lambda index: None,
+        spoil: Callable[[Path], object] = lambda _: None,
         **config: object,
     ) -> dict[str, Any]:
         root = make_box(tmp_path / "root", index, dockerfile=dockerfile)
@@ -215,8 +215,8 @@ def test_an_engine_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None
         ("returned a non-zero code: 1", "Step 2/2 : RUN x\nfirst\nlast\n", "last"),
         (
             "returned a non-zero code: 1",
-            "Step 2/2 : RUN python3 -m pip\nERROR: No matching distribution found for six\n",
-            "the package index has no six",
+            "Step 2/2 : RUN python3 -m pip x\nERROR: No matching distribution found for a\n",
+            "the package index has no a",
         ),
         ("x", "write /a: No space left on device\n", "no space left on the disk of the Docker"),
         ("returned a non-zero code: 1", "", "returned a non-zero code: 1"),

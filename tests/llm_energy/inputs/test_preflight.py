@@ -1,6 +1,7 @@
 """What is known of a campaign's inputs before a run spends minutes on making them."""
 
 import copy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from interpreters import interpreter
 from make_campaigns import BASE, COMMIT, SHA, load, make_checkout
 
 from llm_energy.inputs.environment import packages_sha256
+from llm_energy.inputs.files import write_marker
 from llm_energy.inputs.plan import plan_inputs
 from llm_energy.inputs.preflight import obstacles
 
@@ -87,3 +89,82 @@ def test_an_interpreter_whose_packages_changed_since_they_were_pinned(
     own = {"environment": {"python": str(python), "packages_sha256": pinned}}
     (line,) = found(tmp_path, cache, backends={"toy": own})
     assert f"declared is {pinned}; restore them, or pin the new ones" in line
+
+
+def in_image(tmp_path: Path, cache: Path, **backend: Any) -> list[str]:
+    """Obstacles of a campaign whose backend runs in a container, none of which was made yet."""
+    root = make_checkout(tmp_path / "checkout")
+    (root / "envs" / "toy" / "Dockerfile").write_text("ARG BASE=debian\nFROM ${BASE}\n")
+    recipe = root / "envs" / "debian" / "make-base.sh"
+    recipe.parent.mkdir()
+    recipe.write_text("a recipe of the test's own\n")
+    toy = {"runtime": "docker", **backend}
+    config = {**copy.deepcopy(BASE), "backends": {"toy": toy, "boxy": {}}}
+    return obstacles(plan_inputs(load(root, config), root), cache=cache)
+
+
+def test_an_engine_that_does_not_answer_is_told_once(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    (line,) = in_image(tmp_path, cache)
+    assert line.startswith(f"the Docker engine does not answer at {tmp_path}/none.sock; ")
+
+
+def test_a_campaign_of_processes_does_not_ask_for_docker(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///none.sock")
+    monkeypatch.setitem(sys.modules, "docker", None)
+    assert found(tmp_path, cache) == []
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_image_that_can_be_built_or_pulled_is_no_obstacle(tmp_path: Path, cache: Path) -> None:
+    assert in_image(tmp_path / "built", cache) == []
+    image = f"registry.invalid/toy@sha256:{SHA['a']}"
+    assert in_image(tmp_path / "pulled", cache, environment={"image": image}) == []
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_id_of_no_image(tmp_path: Path, cache: Path) -> None:
+    (line,) = in_image(tmp_path, cache, environment={"image": f"sha256:{SHA['a']}"})
+    assert line.startswith("backends.toy.environment.image: this machine has no image sha256:aaa")
+
+
+@pytest.mark.usefixtures("engine")
+def test_an_image_that_was_removed_since(tmp_path: Path, cache: Path) -> None:
+    root = make_checkout(tmp_path / "checkout")
+    image = f"sha256:{SHA['a']}"
+    toy = {"runtime": "docker", "environment": {"image": image}}
+    inputs = plan_inputs(load(root, {**copy.deepcopy(BASE), "backends": {"toy": toy}}), root)
+    (name,) = inputs.environments
+    marker = cache / "environments" / name / "ready.json"
+    write_marker(marker, {"image": image, "reference": "mine"})
+    (line,) = obstacles(inputs, cache=cache)
+    assert line == (
+        "the image mine of backend toy is gone from this machine; "
+        f"remove {marker} and start the same command again"
+    )
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(
+    ("tools", "user", "told"),
+    [
+        (False, 0, "base: debian is made with debootstrap, which is missing: sudo apt-get install"),
+        (True, 1000, "base: debian has to be made by root, once: sudo envs/debian/make-base.sh"),
+    ],
+)
+def test_a_base_that_this_user_cannot_make(
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tools: bool,
+    user: int,
+    told: str,
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: user)
+    monkeypatch.setattr("shutil.which", lambda tool, **_: tool if tools else None)
+    (line,) = in_image(tmp_path, cache, base="debian")
+    assert line.startswith(told)
