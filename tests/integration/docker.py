@@ -1,7 +1,14 @@
 """The real Docker engine in tests: whether there is one, and what of ours it holds."""
 
 import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +23,69 @@ def require_docker() -> None:
         if os.environ.get("REQUIRE_DOCKER"):
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+class Engine:
+    """A Docker engine of the test's own, which may be stopped: without networks, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: subprocess.Popen[bytes] | None = None
+        # Unix socket paths hold 107 characters; test folders may be longer.
+        self._sockets = Path(tempfile.mkdtemp(prefix="engine-", dir="/tmp"))
+        self.address = f"unix://{self._sockets}/docker.sock"
+
+    def start(self) -> None:
+        folder = self._folder
+        folder.mkdir(exist_ok=True)
+        command = ["dockerd", "--host", self.address, "--data-root", str(folder / "data")]
+        command += ["--exec-root", str(self._sockets / "exec"), "--pidfile", str(folder / "pid")]
+        command += ["--bridge", "none", "--iptables=false", "--ip-masq=false"]
+        with (folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        for _ in range(300):
+            if self.docker("version", check=False).returncode == 0:
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"dockerd did not start: {(folder / 'log').read_text()[-2000:]}")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=60)
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def docker(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        options = {"check": True, "capture_output": True} | options
+        return subprocess.run(["docker", "--host", self.address, *arguments], **options)
+
+    def copy_image(self, name: str) -> None:
+        """Give it an image of the host's engine."""
+        with subprocess.Popen(["docker", "save", name], stdout=subprocess.PIPE) as saved:
+            self.docker("load", stdin=saved.stdout)
+        assert saved.returncode == 0
+
+
+@contextmanager
+def own_engine(folder: Path, images: Sequence[str]) -> Iterator[Engine]:
+    """An engine of the test's own that has some images of the host's engine."""
+    if shutil.which("dockerd") is None or os.geteuid() != 0:
+        if os.environ.get("REQUIRE_DOCKER"):
+            pytest.fail("a second Docker engine needs dockerd and root")
+        pytest.skip("a second Docker engine needs dockerd and root")
+    engine = Engine(folder)
+    engine.start()
+    try:
+        for image in images:
+            engine.copy_image(image)
+        yield engine
+    finally:
+        engine.stop()
 
 
 def containers_of(run_id: str) -> list[str]:

@@ -35,7 +35,7 @@ def slow_campaign(runtime: str, **changes):
 
 def start_measuring(tree: Tree):
     """Start the workflow; returns it once it has measured one cell and is in the next."""
-    process = tree.start()
+    process = tree.start("measurements")
     wait_for(
         lambda: finished(tree.output()) or process.poll() is not None,
         timeout_s=300.0,  # the first one makes the base image
@@ -140,7 +140,7 @@ def test_an_onstart_that_raises_leaves_nothing(tmp_path, runtime):
     tree.run("inputs", check=True)
     for marker in tree.folder.glob(".cache/environments/slumber-*/ready.json"):
         marker.write_text(json.dumps(json.loads(marker.read_text()) | {"python": "/bin/false"}))
-    done = tree.run()
+    done = tree.run("measurements")
     assert done.returncode != 0
     assert "the supervisor of backend `slumber` did not start" in done.stdout
     assert tree.results() == []

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -99,11 +100,14 @@ class Tree:
     def command(self, *arguments: str) -> list[str]:
         return [*SNAKEMAKE, *arguments, "--configfile", "config/nap.yaml"]
 
-    def run(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *arguments: str, check: bool = False, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run the workflow to its end; stdout and stderr are one text."""
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
+            env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -114,12 +118,15 @@ class Tree:
             assert done.returncode == 0, done.stdout
         return done
 
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def start(
+        self, *arguments: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start the workflow in a session of its own, its output in `output.log`."""
         with (self.folder / "output.log").open("wb") as output:
             return subprocess.Popen(
                 self.command(*arguments),
                 cwd=self.folder,
+                env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -17,7 +17,7 @@ from worker.engines.base import Engine, OnTokens, Option, Request
 from worker.workload import EngineConfig
 
 VOCABULARY = 256
-FAULTS = ("none", "raise", "die", "segfault", "oom", "hang", "flood", "short", "kill")
+FAULTS = ("none", "raise", "die", "segfault", "oom", "hang", "flood", "short", "kill", "eat")
 
 
 class SleepEngine(Engine):
@@ -103,6 +103,10 @@ class SleepEngine(Engine):
             raise RuntimeError("the sleep engine was told to raise")
         if fault == "oom":
             raise MemoryError("the sleep engine was told to run out of memory")
+        if fault == "eat":
+            eaten = []
+            while True:  # until a memory limit ends it
+                eaten.append(os.urandom(1 << 20))
         if fault == "die":
             os._exit(7)
         if fault in ("segfault", "kill"):

@@ -1,0 +1,157 @@
+"""Measuring in containers: what may go wrong in one costs an attempt, and the next one is clean."""
+
+import copy
+import json
+import os
+import signal
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+
+from llm_energy.results import read_result
+from tests.integration.docker import containers_below, own_engine, require_docker
+from tests.integration.workflow import CAMPAIGN, Tree, finished, in_containers, wait_for
+
+pytestmark = pytest.mark.integration
+
+ONCE = {"fault_once_file": "/tmp/fault", "fault_after_waves": 2}
+"""A fault happens in the first measurement that generates, and in no other of that container."""
+
+
+@pytest.fixture(autouse=True)
+def _docker():
+    require_docker()
+
+
+def faulty(options, *, memory="256m", **timing):
+    """Four measurements, the first of which meets a fault."""
+    campaign = copy.deepcopy(CAMPAIGN)
+    campaign["measurement"] |= timing
+    campaign["defaults"]["engine"] = {"sleep": {**ONCE, **options}}
+    return in_containers(campaign, memory=memory)
+
+
+def measured(tmp_path, campaign, *targets):
+    tree = Tree.create(tmp_path / "tree", campaign)
+    done = tree.run(*targets)
+    assert containers_below(tree.folder) == []
+    return tree, done
+
+
+def test_a_campaign_in_a_container(tmp_path):
+    tree, done = measured(tmp_path, in_containers(CAMPAIGN))
+    assert done.returncode == 0, done.stdout
+    results = [read_result(path) for path in tree.results()]
+    assert len(results) == 4
+    assert {result.environment.runtime for result in results} == {"docker"}
+    assert all(result.environment.image_digest.startswith("sha256:") for result in results)
+    assert tree.failures() == []
+    assert tree.events() == []
+    assert "Nothing to be done" in tree.run(check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "timing", "reason"),
+    [
+        ({"wave_fault": "hang"}, {"measure_deadline_s": 3.0}, "deadline_exceeded"),
+        ({"wave_fault": "die"}, {}, "engine_died"),
+        ({"wave_fault": "kill", "child": True}, {}, "engine_died"),
+    ],
+    ids=["hangs and ignores SIGTERM", "dies", "is killed with a child of its own"],
+)
+def test_an_engine_that_fails_is_replaced_within_its_container(tmp_path, options, timing, reason):
+    tree, done = measured(tmp_path, faulty(options, **timing), "measurements")
+    assert done.returncode != 0
+    assert len(tree.results()) == 3
+    assert [failure["reason"] for failure in tree.failures()] == [reason]
+    assert tree.events() == []  # the container is the same
+
+
+def test_an_engine_that_floods_its_output_disturbs_nothing(tmp_path):
+    tree, done = measured(tmp_path, faulty({"wave_fault": "flood"}), "measurements")
+    assert done.returncode == 0, done.stdout
+    assert len(tree.results()) == 4
+
+
+def test_a_memory_limit_that_is_exceeded_is_an_outcome(tmp_path):
+    tree, done = measured(tmp_path, faulty({"wave_fault": "eat"}, memory="128m"), "measurements")
+    assert done.returncode == 0, done.stdout
+    status = sorted(read_result(path).status for path in tree.results())
+    assert status == ["completed"] * 3 + ["out_of_memory"]
+    assert tree.failures() == []
+
+
+@pytest.fixture
+def running(tmp_path):
+    campaign = copy.deepcopy(CAMPAIGN)
+    campaign["measurement"] |= {"minimum_duration_s": 1.0, "measure_deadline_s": 5.0}
+    tree = Tree.create(tmp_path / "tree", in_containers(campaign))
+    with measuring(tree) as process:
+        yield tree, process
+
+
+@contextmanager
+def measuring(tree, **environment):
+    """A workflow that has measured one cell and is in the next."""
+    process = tree.start("measurements", environment=environment)
+    wait_for(
+        lambda: finished(tree.output()) or process.poll() is not None,
+        timeout_s=300.0,
+        why=tree.output(),
+    )
+    assert process.poll() is None, tree.output()
+    yield process
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_container_that_is_killed_is_recreated(running):
+    tree, process = running
+    subprocess.run(["docker", "kill", tree.backend()["handle"]["container"]], check=True)
+    assert process.wait(timeout=120) == 0, tree.output()
+    assert len(tree.results()) == 4
+    assert {failure["reason"] for failure in tree.failures()} <= {"backend_lost"}
+    assert {event["kind"] for event in tree.events()} <= {
+        *("backend_recreated", "backend_replaced", "backend_discarded")
+    }
+    assert tree.events()
+    assert containers_below(tree.folder) == []
+
+
+def supervisors_in(container):
+    """Host ids of the supervisors in a container: not its init, which names them too."""
+    listed = subprocess.run(
+        ["docker", "top", container, "-o", "pid,args"], check=True, capture_output=True, text=True
+    )
+    lines = [line.split(maxsplit=1) for line in listed.stdout.splitlines()[1:]]
+    return [
+        int(pid) for pid, words in lines if "worker.supervisor" in words and "init" not in words
+    ]
+
+
+def test_a_supervisor_that_does_not_answer_is_replaced_with_its_container(running):
+    tree, process = running
+    (supervisor,) = supervisors_in(tree.backend()["handle"]["container"])
+    os.kill(supervisor, signal.SIGSTOP)
+    assert process.wait(timeout=180) == 0, tree.output()
+    assert len(tree.results()) == 4
+    assert {failure["reason"] for failure in tree.failures()} == {"backend_silent"}
+    assert containers_below(tree.folder) == []
+
+
+def test_the_docker_engine_may_restart_in_the_middle(tmp_path):
+    campaign = copy.deepcopy(CAMPAIGN)
+    campaign["measurement"] |= {"minimum_duration_s": 1.0}
+    tree = Tree.create(tmp_path / "tree", in_containers(campaign))
+    tree.run("inputs", check=True)  # the host's engine has the image now
+    image = next(tree.folder.glob(".cache/environments/sleep-*/ready.json"))
+    with (
+        own_engine(tmp_path / "engine", [json.loads(image.read_text())["reference"]]) as engine,
+        measuring(tree, DOCKER_HOST=engine.address) as process,
+    ):
+        engine.restart()
+        assert process.wait(timeout=180) == 0, tree.output()
+    assert len(tree.results()) == 4
+    assert "docker_unreachable" in {event["kind"] for event in tree.events()}
