@@ -7,10 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from docker.types import Mount
+from docker.types import DeviceRequest, Mount
 
 from llm_energy.containers.engine import LABEL, DockerError, connect, told
 from llm_energy.containers.stream import STDERR, STDOUT, Stream
+
+ONCE = f"{LABEL}.once"
+"""Label of such containers."""
+
+LEFTOVER_AGE = "3h"
+"""Age from which one that has ended was left over by a job that was killed: longer than any."""
+
+ALL_GPUS = DeviceRequest(count=-1, capabilities=[["gpu"]])
 
 
 @dataclass(frozen=True)
@@ -31,11 +39,13 @@ def run_once(
     readable: Sequence[Path] = (),
     writable: Sequence[Path] = (),
     environment: Mapping[str, str] | None = None,
+    gpus: bool = False,
 ) -> Outcome:
     """Run `command` in a new container of `image`, without network and as this user.
 
     Args:
         readable, writable: files and folders of the host that it sees, under their own paths.
+        gpus: whether it gets the GPUs of the host.
 
     Raises:
         DockerError: the engine refused, or the command took longer than `deadline_s`.
@@ -46,6 +56,7 @@ def run_once(
     client = connect()
     try:
         with told():
+            client.containers.prune(filters={"label": ONCE, "until": LEFTOVER_AGE})
             container = client.containers.create(
                 image,
                 entrypoint=list(command),
@@ -54,7 +65,8 @@ def run_once(
                 user=f"{os.getuid()}:{os.getgid()}",
                 environment={"HOME": "/tmp", "USER": "llm-energy", **(environment or {})},
                 mounts=mounts,
-                labels={f"{LABEL}.once": "true"},
+                labels={ONCE: "true"},
+                device_requests=[ALL_GPUS] if gpus else [],
                 cap_drop=["ALL"],
                 security_opt=["no-new-privileges"],
             )

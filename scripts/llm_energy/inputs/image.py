@@ -66,6 +66,7 @@ def prepare_image(plan: Plan, *, root: Path, target: Path, log: Path) -> dict[st
     digests = image.attrs.get("RepoDigests") or [None]
     content = {
         "kind": "image",
+        "device": plan["device"],
         "image": image.id,
         "reference": reference_of(plan),
         "repo_digest": digests[0],

@@ -1,7 +1,7 @@
 """The Python of a backend's environment, on this machine or in an image: one process, one outcome.
 
-An environment is given by its marker; `kind` and `python` are enough, with `image` and `reference`
-for one in an image.
+An environment is given by its marker; `kind` and `python` are enough, with `image`, `reference`
+and `device` for one in an image.
 """
 
 import subprocess
@@ -53,6 +53,7 @@ def run_python(
             readable=[SCRIPTS / "worker", *readable],
             writable=writable,
             environment={name: variables[name] for name in IN_IMAGES},
+            gpus=environment["device"] == "gpu",  # some engines cannot be imported without
             deadline_s=deadline_s,
         )
     except DockerError as error:

@@ -100,9 +100,11 @@ def environment_plan(environment: Declared, root: Path, device: str) -> Plan:
         case Interpreter():
             return {**plan, "kind": "interpreter", "python": config.environment.python}
         case Image():
-            return {**plan, "kind": "image", **config.environment.model_dump()}
+            own = config.environment.model_dump()
+            return {**plan, "kind": "image", "device": device, **own}
     if config.runtime == "docker":
-        return {**plan, "kind": "build", "folder": str(folder), "base": config.base}
+        made = {"folder": str(folder), "base": config.base}
+        return {**plan, "kind": "build", "device": device, **made}
     return {**plan, "kind": "venv", "folder": str(folder)}
 
 

@@ -1,6 +1,7 @@
 """The Python of an environment in an image: what it sees of this machine."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from llm_energy.inputs.oneshot import ask_worker
 @pytest.fixture
 def boxed(debian: str) -> dict[str, Any]:
     """An environment in an image, without any engine."""
-    return {"kind": "image", "image": debian, "reference": debian, "python": "/usr/bin/python3"}
+    environment = {"kind": "image", "image": debian, "reference": debian, "device": "cpu"}
+    return environment | {"python": "/usr/bin/python3"}
 
 
 def printed(boxed: dict[str, Any], code: str, log: Path, **paths: Any) -> str:
@@ -79,3 +81,10 @@ def test_a_path_that_the_host_lacks_is_told(
 def test_one_that_does_not_end_is_told(boxed: dict[str, Any], log: Path) -> None:
     with pytest.raises(InputError, match="did not end in time"):
         run_python(boxed, ["-c", "import time; time.sleep(60)"], deadline_s=1.0, log=log)
+
+
+def test_gpus_that_the_engine_cannot_give_are_told(boxed: dict[str, Any], log: Path) -> None:
+    if shutil.which("nvidia-container-runtime-hook"):
+        pytest.skip("this engine can give GPUs")
+    with pytest.raises(InputError, match="nvidia-ctk runtime configure"):
+        printed(boxed | {"device": "gpu"}, "", log)
