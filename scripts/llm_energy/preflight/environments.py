@@ -23,7 +23,7 @@ def environment_finding(name: str, plan: Plan, *, root: Path, cache: Path) -> Fi
         return Finding("problem", subject, "; ".join(lines), facts)
     marker = cache / "environments" / name / "ready.json"
     if not marker.exists():
-        return Finding("ok", subject, _to_make(plan, root), facts)
+        return Finding("note", subject, _to_make(plan, root), facts)
     ready = read_marker(marker)
     facts |= {"ready": True, "engine_version": ready["engine_version"]}
     if plan["kind"] not in IN_IMAGES and not Path(ready["python"]).exists():

@@ -50,15 +50,14 @@ def memory_findings(
     for experiment in campaign.experiments:
         key = experiment.settings.backend, experiment.model_id
         pairs.setdefault(key, []).append(experiment)
-    for (backend, model), experiments in pairs.items():
+    for (backend, _), experiments in pairs.items():
         subject = f"memory of {backend}"
-        name = model.rpartition("-")[0]
-        marker = cache / "models" / model / "ready.json"
-        if not marker.exists():
-            yield Finding("unknown", subject, f"{name}: known when the model is here")
-            continue
+        name = experiments[0].settings.model
         try:
-            shape = read_shape(marker)
+            shape = read_shape(experiments[0].model, cache)
+            if shape is None:
+                yield Finding("unknown", subject, f"{name}: known when the model is here")
+                continue
             needs = [_need(campaign, e, shape, host, gpus) for e in experiments]
         except (ShapeError, UnknownFormatError) as error:
             yield Finding("unknown", subject, f"{name}: cannot be estimated: {error}")

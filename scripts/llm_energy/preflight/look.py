@@ -70,7 +70,7 @@ def _about_inputs(
 ) -> Iterator[tuple[str, Callable[[], Finding]]]:
     for name, plan in plans.environments.items():
         yield (
-            f"environment {plan['backend']}",
+            f"environment {name}",
             partial(environment_finding, name, plan, root=root, cache=cache),
         )
     for kind, all_plans in ((model_finding, plans.models), (conversion_finding, plans.conversions)):
@@ -82,7 +82,8 @@ def _about_inputs(
 
 def _told(name: str, answer: Any) -> Finding:
     if isinstance(answer, Exception):
-        return Finding("unknown", name, f"could not be found out: {reason(answer)}")
+        message = f"could not be found out: {reason(answer)}"
+        return Finding("unknown", name.rpartition("-")[0], message)
     assert isinstance(answer, Finding)
     return answer
 

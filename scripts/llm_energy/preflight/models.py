@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.inputs import hub
+from llm_energy.inputs.errors import ModelError
 from llm_energy.inputs.files import FILES, read_marker
 from llm_energy.inputs.models import megabytes
 from llm_energy.inputs.plan import InputPlans, Plan
@@ -11,6 +12,9 @@ from llm_energy.inputs.preflight import obstacles
 from llm_energy.inputs.weights import files_needed
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.sizes import gigabytes
+
+REACH_S = 5.0
+"""Deadline for the first answer of the hub."""
 
 TO_FETCH = "to_fetch_bytes"
 """Fact: what it will take of the disk; None where that is not known before it is fetched."""
@@ -27,16 +31,22 @@ def model_finding(name: str, plan: Plan, *, licence: str | None, cache: Path) ->
     facts = {"id": name, "format": plan["identity"]["format"], "licence": licence}
     if (folder / "ready.json").exists():
         return _ready(subject, folder, under, facts)
-    alone = InputPlans(environments={}, models={name: plan}, conversions={}, prompts={})
-    if lines := obstacles(alone, cache=cache):
+    try:
+        _reach(plan, folder)
+        alone = InputPlans(environments={}, models={name: plan}, conversions={}, prompts={})
+        lines = obstacles(alone, cache=cache)
+        size = None if lines else _to_fetch(plan, folder)
+    except ModelError as error:
+        lines, size = [str(error)], None
+    if lines:
         return Finding("problem", subject, "; ".join(lines), facts | {"ready": False})
-    size = _to_fetch(plan, folder)
     facts |= {"ready": False, TO_FETCH: size}
     amount = "size known when it is fetched" if size is None else gigabytes(size)
     source = plan["source"]
     if "path" in source:
         return Finding("ok", subject, f"your own, at {source['path']}, {under}", facts)
-    return Finding("ok", subject, f"will be fetched from {_origin(plan)}, {amount}, {under}", facts)
+    message = f"will be fetched from {_origin(plan)}, {amount}, {under}"
+    return Finding("note", subject, message, facts)
 
 
 def conversion_finding(name: str, plan: Plan, *, licence: str | None, cache: Path) -> Finding:
@@ -50,7 +60,7 @@ def conversion_finding(name: str, plan: Plan, *, licence: str | None, cache: Pat
         f"will be converted from {identity['converted_from']} to {identity['format']} in the "
         f"environment {plan['environment']}, size known when it is made, {under}"
     )
-    return Finding("ok", subject, message, facts | {"ready": False, TO_FETCH: None})
+    return Finding("note", subject, message, facts | {"ready": False, TO_FETCH: None})
 
 
 def _ready(subject: str, folder: Path, under: str, facts: dict[str, Any]) -> Finding:
@@ -69,6 +79,22 @@ def _origin(plan: Plan) -> str:
     if "hub" in source:
         return f"hub:{source['hub']} at {identity['revision'][:12]}"
     return f"the package {source['package']}=={source['version']}"
+
+
+def _reach(plan: Plan, folder: Path) -> None:
+    """Whether the hub answers at all: one question, where a listing is asked for six times.
+
+    Raises:
+        ModelError: it does not, or has no such model.
+    """
+    if "hub" not in plan["source"] or (folder / hub.LISTING).exists():
+        return
+    from huggingface_hub import HfApi
+
+    repository, commit = plan["source"]["hub"], plan["identity"]["revision"]
+    with hub.told_plainly(repository, commit):
+        api = HfApi(endpoint=hub.endpoint())
+        api.model_info(repository, revision=commit, timeout=REACH_S)
 
 
 def _to_fetch(plan: Plan, folder: Path) -> int | None:

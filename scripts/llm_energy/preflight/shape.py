@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_energy.config.identity import Declared
+from llm_energy.config.inputs import PathSource
 from llm_energy.inputs.files import read_marker
+from llm_energy.inputs.plan import is_converted
 from llm_energy.preflight.gguf import GgufError, read_metadata
 
 HYBRID_KEYS = ("kv_lora_rank", "ssm_cfg", "mamba_d_state", "linear_num_key_heads", "state_size")
@@ -42,23 +45,34 @@ class Shape:
         return sum(self.kv_heads) * (self.key_length + self.value_length)
 
 
-def read_shape(marker: Path) -> Shape:
-    """The shape of a model that is ready.
+def read_shape(model: Declared, cache: Path) -> Shape | None:
+    """The shape of a model that is ready, or is a file or folder of the user's own; else None.
 
     Raises:
         ShapeError: its files do not tell.
     """
-    content = read_marker(marker)
-    path = marker.parent.absolute() / content["path"]
+    marker = cache / "models" / model.id / "ready.json"
     try:
-        if content["format"] == "gguf":
-            shards = [f for name, f in content["files"].items() if name.endswith(".gguf")]
-            return of_gguf(read_metadata(path), sum(int(f["size"]) for f in shards))
-        weights = [f for name, f in content["files"].items() if name.endswith(".safetensors")]
+        if marker.exists():
+            content = read_marker(marker)
+            sizes = {name: int(facts["size"]) for name, facts in content["files"].items()}
+            path = marker.parent.absolute() / content["path"]
+        elif isinstance(model.config, PathSource) and not is_converted(model):
+            path = Path(model.config.path)
+            files = sorted(path.iterdir()) if path.is_dir() else [path]
+            sizes = {file.name: file.stat().st_size for file in files}
+        else:
+            return None
+        if model.identity["format"] == "gguf":
+            return of_gguf(read_metadata(path), _sum(sizes, ".gguf"))
         config = json.loads((path / "config.json").read_bytes())
-        return of_config(config, sum(int(f["size"]) for f in weights))
+        return of_config(config, _sum(sizes, ".safetensors"))
     except (OSError, ValueError, GgufError) as error:
         raise ShapeError(str(error)) from error
+
+
+def _sum(sizes: Mapping[str, int], ending: str) -> int:
+    return sum(size for name, size in sizes.items() if name.endswith(ending))
 
 
 def of_config(config: Mapping[str, Any], weights_bytes: int) -> Shape:

@@ -1,0 +1,84 @@
+"""How findings are told, and questions that get no answer."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from llm_energy.preflight.asking import RefusalError, SilentError, ask_all, reason
+from llm_energy.preflight.findings import Finding, as_json, as_text, problems, summary
+from llm_energy.preflight.sizes import gigabytes
+
+FOUND = [
+    Finding("ok", "host", "it is there", {"cores": 2}),
+    Finding("problem", "model m", "gone; bring it back"),
+    Finding("warning", "load", "busy"),
+    Finding("unknown", "cpu clock", "not said"),
+    Finding("warning", "gpu", "hot"),
+]
+
+
+def test_each_finding_is_one_line_and_the_summary_comes_last():
+    text = as_text("nap", FOUND)
+    assert text.splitlines() == [
+        "ok       host       it is there",
+        "problem  model m    gone; bring it back",
+        "warning  load       busy",
+        "unknown  cpu clock  not said",
+        "warning  gpu        hot",
+        "",
+        "Campaign nap on this machine: 1 problem, 2 warnings, 1 unknown",
+    ]
+
+
+def test_nothing_in_the_way_is_said():
+    assert summary(FOUND[:1]) == "nothing is in the way"
+
+
+def test_json_says_the_same():
+    content = json.loads(as_json("nap", FOUND))
+    assert content["campaign"] == "nap"
+    assert content["counts"] == {"ok": 1, "problem": 1, "warning": 2, "unknown": 1}
+    assert content["findings"][0] == {
+        "status": "ok",
+        "subject": "host",
+        "message": "it is there",
+        "facts": {"cores": 2},
+    }
+    assert [finding.subject for finding in problems(FOUND)] == ["model m"]
+
+
+def test_questions_are_asked_at_once_and_a_silent_one_costs_no_more_than_the_deadline():
+    hold = threading.Event()
+
+    def refuses():
+        raise RefusalError("no")
+
+    def fails():
+        raise KeyError("x")
+
+    begun = time.monotonic()
+    questions = {"a": lambda: 1, "b": hold.wait, "c": hold.wait, "d": refuses, "e": fails}
+    answers = ask_all(questions, deadline_s=0.2)
+    assert time.monotonic() - begun < 2.0
+    hold.set()
+    assert answers["a"] == 1
+    assert isinstance(answers["b"], SilentError)
+    assert reason(answers["c"]) == "no answer within 0.2 s"
+    assert reason(answers["d"]) == "no"
+    assert reason(answers["e"]) == "KeyError: 'x'"
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 MB"),
+        (98_362_432, "98 MB"),
+        (999_600_000, "1.0 GB"),
+        (16.4e9, "16.4 GB"),
+        (1.5e12, "1500 GB"),
+    ],
+)
+def test_sizes_in_words(size, words):
+    assert gigabytes(size) == words
