@@ -14,6 +14,7 @@ from llm_energy import conclusion
 from llm_energy.campaign import CampaignError, load_campaign, read_files
 from llm_energy.inputs.preflight import obstacles
 from llm_energy.lifecycle import Lifecycle, LifecycleError
+from llm_energy.preflight.blocking import gpu_obstacles
 
 DEFAULT_CAMPAIGN = Path(workflow.basedir) / "config" / "config.yaml"
 
@@ -100,7 +101,9 @@ def start_run():
         for job in workflow.dag.needrun_jobs()
         if job.rule.name == "measure"
     ]
-    if needed and (lines := obstacles(INPUTS, cache=Path(".cache"))):
+    if needed and (
+        lines := [*obstacles(INPUTS, cache=Path(".cache")), *gpu_obstacles(CAMPAIGN)]
+    ):
         sys.exit("\n".join(lines))
     try:
         LIFECYCLE.start(

@@ -14,6 +14,9 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 ANSWER_S = 60.0
 """How long one call to the engine may take; streams have deadlines of their own."""
 
+PING_S = 10.0
+"""How long the first call may take: an engine that hangs is told soon."""
+
 LABEL = "org.llm-energy"
 """Begins the name of every label that this workflow gives to containers and images."""
 
@@ -54,8 +57,9 @@ def connect() -> docker.DockerClient:
             "give its socket, such as unix:///var/run/docker.sock"
         )
     with told():
-        client = docker.DockerClient(base_url=address, timeout=ANSWER_S, version="auto")
+        client = docker.DockerClient(base_url=address, timeout=PING_S, version="auto")
         client.ping()
+        client.api.timeout = ANSWER_S
     return client
 
 
