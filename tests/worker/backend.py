@@ -59,9 +59,10 @@ def wait_until(condition: Any, *, what: str) -> None:
 class Peer:
     """A connection to a supervisor."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, patience_s: float = PATIENCE_S) -> None:
+        self._patience_s = patience_s
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(PATIENCE_S)
+        self._socket.settimeout(patience_s)
         self._socket.connect(str(path))
         self._lines = self._socket.makefile("rb")
 
@@ -89,7 +90,8 @@ class Peer:
         self.send(op, **fields)
         return self.answer()[-1]
 
-    def load(self, *, key: str = "key", deadline_s: float = PATIENCE_S, **fields: Any) -> Any:
+    def load(self, *, key: str = "key", deadline_s: float | None = None, **fields: Any) -> Any:
+        deadline_s = self._patience_s if deadline_s is None else deadline_s
         return self.ask("load", deadline_s=deadline_s, key=key, engine=fields)
 
     def measure(self, *, deadline_s: float = PATIENCE_S, **changes: Any) -> Any:
@@ -141,8 +143,8 @@ class Backend:
         new.write_text(f"{time.monotonic() + lease_s:.3f}\n")
         new.rename(self.lease)
 
-    def connect(self) -> Peer:
-        return Peer(self.socket)
+    def connect(self, patience_s: float = PATIENCE_S) -> Peer:
+        return Peer(self.socket, patience_s)
 
     def ended(self) -> int:
         """Waits for the supervisor to end by itself; its exit code."""

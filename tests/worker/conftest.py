@@ -82,6 +82,12 @@ def pytorch_python() -> str:
 
 
 @pytest.fixture(scope="session")
+def vllm_python() -> str:
+    """Interpreter of an environment made from envs/vllm/requirements.txt."""
+    return required("LLM_ENERGY_TEST_VLLM_PYTHON")
+
+
+@pytest.fixture(scope="session")
 def gguf() -> str:
     """The model of the default campaign, SmolLM2-135M-Instruct."""
     return required("LLM_ENERGY_TEST_GGUF")

@@ -22,8 +22,9 @@ all of `close`, so that what is left is released."""
 class Loop(ABC):
     """A loaded vLLM engine that generates."""
 
-    def __init__(self, *, each_token: bool) -> None:
-        self._each_token = each_token
+    def __init__(self) -> None:
+        self.each_token = True
+        """See `Engine.each_token`."""
         self._numbers = itertools.count()  # vLLM wants names that it never saw
 
     @abstractmethod
@@ -44,7 +45,7 @@ class Loop(ABC):
         from vllm.sampling_params import RequestOutputKind
 
         sampling = request.sampling
-        output = RequestOutputKind.DELTA if self._each_token else RequestOutputKind.FINAL_ONLY
+        output = RequestOutputKind.DELTA if self.each_token else RequestOutputKind.FINAL_ONLY
         parameters = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -67,8 +68,8 @@ class Loop(ABC):
 class InProcess(Loop):
     """vLLM's engine stepped by us: no other process, no queue."""
 
-    def __init__(self, vllm_config: Any, *, each_token: bool) -> None:
-        super().__init__(each_token=each_token)
+    def __init__(self, vllm_config: Any) -> None:
+        super().__init__()
         from vllm.v1.engine.llm_engine import LLMEngine
 
         self._engine = LLMEngine.from_vllm_config(vllm_config, disable_log_stats=True)
@@ -106,8 +107,8 @@ class InProcess(Loop):
 class Async(Loop):
     """vLLM as it is deployed: its engine in a process of its own, this one waits on it."""
 
-    def __init__(self, vllm_config: Any, *, each_token: bool) -> None:
-        super().__init__(each_token=each_token)
+    def __init__(self, vllm_config: Any) -> None:
+        super().__init__()
         import uvloop  # type: ignore[import-not-found]  # as vLLM's own server does
 
         self._events = uvloop.new_event_loop()

@@ -59,8 +59,8 @@ class Engine(ABC):
     """Values of the setting `dtype`; `auto` is what the model's files hold."""
 
     each_token: bool = True
-    """Whether tokens are handed over one by one. False, set before `load`, hands over those of a
-    request together at its end: what their time stamps cost is found that way."""
+    """Whether tokens are handed over one by one. False, which may be set between waves, hands over
+    those of a request together at its end: what their time stamps cost is found that way."""
 
     @abstractmethod
     def load(self, config: EngineConfig) -> dict[str, Any]:

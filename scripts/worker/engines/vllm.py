@@ -107,7 +107,7 @@ class Vllm(Engine):
         start = printed_bytes()
         try:
             vllm_config = _vllm_config(config, on_cpu=on_cpu)
-            self._loop = LOOPS[mode](vllm_config, each_token=self.each_token)
+            self._loop = LOOPS[mode](vllm_config)
         except Exception as error:
             _find_cause(error, start)
             raise
@@ -119,6 +119,7 @@ class Vllm(Engine):
 
     def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
         assert self._loop is not None
+        self._loop.each_token = self.each_token
         start = printed_bytes()
         try:
             self._loop.run(take, slots, on_tokens)

@@ -1,8 +1,9 @@
 """What SmolLM2-135M-Instruct must say, whatever engine runs it: found equal in four engines."""
 
+from pathlib import Path
 from typing import Any
 
-from tests.worker.backend import Peer
+from tests.worker.backend import Peer, ask_oneshot
 
 QUESTION = "What is the capital of France? Answer in one sentence."
 
@@ -14,10 +15,28 @@ QUESTION_IDS = [
 """QUESTION in the model's chat template."""
 
 ANSWER_IDS = [504, 3575, 282, 4649, 314, 7042, 30]
-"""The capital of France is Paris."""
+"""The capital of France is Paris. Greedy, the end of text would come next."""
 
 GRAVITY_IDS = [22007, 6463, 314]
 """Gravity is"""
+
+
+def load(peer: Peer, backend: str, model: Path | str, **changes: Any) -> dict[str, Any]:
+    """Load the model; each set of `changes` has its own key, so that it is loaded once."""
+    fields = {"backend": backend, "model_path": str(model), "dtype": "auto"}
+    fields |= {"context_tokens": 256, "slots": 4} | changes
+    loaded: dict[str, Any] = peer.load(key=repr(changes), **fields)
+    return loaded
+
+
+def tokenize(
+    python: str, backend: str, model: Path | str, *texts: str, chat_template: bool
+) -> list[list[int]]:
+    question = {"op": "tokenize", "backend": backend, "model_path": str(model), "texts": texts}
+    answer, code = ask_oneshot({**question, "chat_template": chat_template}, python=python)
+    assert code == 0, answer
+    ids: list[list[int]] = answer["token_ids"]
+    return ids
 
 
 def measure(peer: Peer, prompts: list[list[int]], **changes: Any) -> dict[str, Any]:
@@ -32,3 +51,31 @@ def outputs(measured: dict[str, Any]) -> list[list[int]]:
     """Output token ids of the first prompts."""
     assert measured["event"] == "measured", measured
     return [sample["output_ids"] for sample in measured["sample_outputs"]]
+
+
+def check_every_token_is_counted(measured: dict[str, Any], tokens: int) -> None:
+    """Every request has so many tokens, each with its time, whatever the model wanted to say."""
+    assert measured["event"] == "measured", measured
+    for request in measured["requests"]:
+        assert request["counted"] == len(request["token_times"]) == tokens
+        assert request["submitted"] < request["token_times"][0]
+        assert request["token_times"] == sorted(request["token_times"])
+
+
+def check_slots_are_busy(measured: dict[str, Any], slots: int) -> None:
+    """Whenever a request was submitted in the window, that made all slots busy, and not more."""
+    start, end = measured["window"]["start"], measured["window"]["end"]
+    requests = measured["requests"]
+    submissions = [r["submitted"] for r in requests if start < r["submitted"] < end]
+    assert submissions
+    for now in submissions:
+        assert sum(r["submitted"] <= now < r["token_times"][-1] for r in requests) == slots
+
+
+def check_sampling_repeats(peer: Peer) -> None:
+    """The same seed draws the same tokens, another one others."""
+    warm = {"temperature": 1.5, "top_p": 0.95, "top_k": 50}
+    draws = [
+        outputs(measure(peer, [GRAVITY_IDS], sampling={**warm, "seed": seed})) for seed in (1, 1, 2)
+    ]
+    assert draws[0] == draws[1] != draws[2]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.worker.backend import Peer, ask_oneshot
+from tests.worker.engines import reference
 from tests.worker.engines.reference import (
     ANSWER_IDS,
     GRAVITY_IDS,
@@ -22,19 +23,11 @@ EMOJI = "🎉🐉🦄 你好，世界。今天天气很好。 🎉🐉🦄 你�
 
 
 def load(peer: Peer, gguf: str, **changes: Any) -> dict[str, Any]:
-    """Load the model; each set of `changes` has its own key."""
-    fields = {"backend": "llamacpp", "model_path": gguf, "dtype": "auto"}
-    fields |= {"context_tokens": 256, "slots": 4} | changes
-    loaded: dict[str, Any] = peer.load(key=repr(changes), **fields)
-    return loaded
+    return reference.load(peer, "llamacpp", gguf, **changes)
 
 
 def tokenize(python: str, gguf: str, *texts: str, chat_template: bool) -> list[list[int]]:
-    question = {"op": "tokenize", "backend": "llamacpp", "model_path": gguf, "texts": texts}
-    answer, code = ask_oneshot({**question, "chat_template": chat_template}, python=python)
-    assert code == 0, answer
-    ids: list[list[int]] = answer["token_ids"]
-    return ids
+    return reference.tokenize(python, "llamacpp", gguf, *texts, chat_template=chat_template)
 
 
 def test_describes_itself(llamacpp_python: str) -> None:
@@ -71,11 +64,9 @@ def test_ends_with_the_asked_number_of_tokens_and_not_at_the_end_of_text(
     llamacpp: Peer, gguf: str
 ) -> None:
     load(llamacpp, gguf)
-    measured = measure(llamacpp, [QUESTION_IDS], output_tokens=40)
-    for request in measured["requests"]:
-        assert request["counted"] == len(request["token_times"]) == 40
-        assert request["submitted"] < request["token_times"][0]
-        assert request["token_times"] == sorted(request["token_times"])
+    measured = measure(llamacpp, [QUESTION_IDS], output_tokens=32)
+    reference.check_every_token_is_counted(measured, 32)
+    assert outputs(measured)[0][:7] == ANSWER_IDS
 
 
 def test_tokens_that_are_part_of_a_character_are_counted(
@@ -99,12 +90,7 @@ def test_every_pass_computes_its_prompts_anew(llamacpp: Peer, gguf: str) -> None
 
 def test_sampling_is_repeatable_by_its_seed(llamacpp: Peer, gguf: str) -> None:
     load(llamacpp, gguf)
-    warm = {"temperature": 1.5, "top_p": 0.95, "top_k": 50}
-    draws = [
-        outputs(measure(llamacpp, [GRAVITY_IDS], sampling={**warm, "seed": seed}))
-        for seed in (1, 1, 2)
-    ]
-    assert draws[0] == draws[1] != draws[2]
+    reference.check_sampling_repeats(llamacpp)
 
 
 def test_a_constant_stream_of_requests(llamacpp: Peer, gguf: str) -> None:
@@ -112,6 +98,7 @@ def test_a_constant_stream_of_requests(llamacpp: Peer, gguf: str) -> None:
     measured = measure(llamacpp, [QUESTION_IDS, GRAVITY_IDS], mode="closed", minimum_waves=2)
     assert measured["window"]["passes"] is None
     assert sum(r["counted"] for r in measured["requests"]) >= 2 * 2 * 7
+    reference.check_slots_are_busy(measured, 2)
     assert outputs(measured)[0] == ANSWER_IDS
 
 

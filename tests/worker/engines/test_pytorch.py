@@ -1,11 +1,14 @@
 """The real Transformers on PyTorch, with the default campaign's model converted to its format."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.worker.backend import Peer, ask_oneshot
+from tests.worker.backend import ROOT, Peer
+from tests.worker.engines import reference
 from tests.worker.engines.reference import (
     ANSWER_IDS,
     GRAVITY_IDS,
@@ -19,10 +22,7 @@ pytestmark = pytest.mark.engine
 
 
 def load(peer: Peer, folder: Path, **changes: Any) -> dict[str, Any]:
-    fields = {"backend": "pytorch", "model_path": str(folder), "dtype": "auto"}
-    fields |= {"context_tokens": 256, "slots": 4} | changes
-    loaded: dict[str, Any] = peer.load(key=repr(changes), **fields)
-    return loaded
+    return reference.load(peer, "pytorch", folder, **changes)
 
 
 def test_the_converted_folder_is_readable_by_older_transformers(hf_folder: Path) -> None:
@@ -36,11 +36,9 @@ def test_the_converted_folder_is_readable_by_older_transformers(hf_folder: Path)
 
 
 def test_tokenizes_with_the_models_chat_template(pytorch_python: str, hf_folder: Path) -> None:
-    question = {"op": "tokenize", "backend": "pytorch", "model_path": str(hf_folder)}
-    chat = {**question, "texts": [QUESTION], "chat_template": True}
-    assert ask_oneshot(chat, python=pytorch_python)[0] == {"token_ids": [QUESTION_IDS]}
-    plain = {**question, "texts": ["Gravity is"], "chat_template": False}
-    assert ask_oneshot(plain, python=pytorch_python)[0] == {"token_ids": [GRAVITY_IDS]}
+    model = (pytorch_python, "pytorch", hf_folder)
+    assert reference.tokenize(*model, QUESTION, chat_template=True) == [QUESTION_IDS]
+    assert reference.tokenize(*model, "Gravity is", chat_template=False) == [GRAVITY_IDS]
 
 
 def test_observes_the_live_engine(pytorch: Peer, hf_folder: Path) -> None:
@@ -50,15 +48,15 @@ def test_observes_the_live_engine(pytorch: Peer, hf_folder: Path) -> None:
     assert loaded["observed"]["parameters"] == 134515008
     assert loaded["observed"]["attn_implementation"] == "sdpa"
     assert loaded["observed"]["threads"] == 1
+    assert loaded["observed"]["cache_implementation"] == "dynamic"
+    assert loaded["observed"]["quantization"] is None
+    assert loaded["observed"]["compiled"] is False
+    assert loaded["observed"]["weight_bytes"] == 2 * 134515008
 
 
 def test_says_what_the_model_says(pytorch: Peer, hf_folder: Path) -> None:
     load(pytorch, hf_folder)
-    measured = measure(pytorch, [QUESTION_IDS])
-    assert outputs(measured) == [ANSWER_IDS]
-    for request in measured["requests"]:
-        times = [request["submitted"], *request["token_times"]]
-        assert times == sorted(times)
+    assert outputs(measure(pytorch, [QUESTION_IDS])) == [ANSWER_IDS]
 
 
 def test_padding_changes_nothing(pytorch: Peer, hf_folder: Path) -> None:
@@ -70,20 +68,18 @@ def test_padding_changes_nothing(pytorch: Peer, hf_folder: Path) -> None:
     assert together[1] == outputs(measure(pytorch, [GRAVITY_IDS]))[0]
 
 
-def test_ends_with_the_asked_number_of_tokens(pytorch: Peer, hf_folder: Path) -> None:
+def test_ends_with_the_asked_number_of_tokens_and_not_at_the_end_of_text(
+    pytorch: Peer, hf_folder: Path
+) -> None:
     load(pytorch, hf_folder)
-    measured = measure(pytorch, [QUESTION_IDS], output_tokens=20)
-    assert [request["counted"] for request in measured["requests"]] == [20]
+    measured = measure(pytorch, [QUESTION_IDS, GRAVITY_IDS], output_tokens=32)
+    reference.check_every_token_is_counted(measured, 32)
+    assert outputs(measured)[0][:7] == ANSWER_IDS
 
 
 def test_sampling_is_repeatable_by_its_seed(pytorch: Peer, hf_folder: Path) -> None:
     load(pytorch, hf_folder)
-    warm = {"temperature": 1.5, "top_p": 0.95, "top_k": 50}
-    draws = [
-        outputs(measure(pytorch, [GRAVITY_IDS], sampling={**warm, "seed": seed}))
-        for seed in (1, 1, 2)
-    ]
-    assert draws[0] == draws[1] != draws[2]
+    reference.check_sampling_repeats(pytorch)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +91,44 @@ def test_options_change_how_and_not_what(
 ) -> None:
     load(pytorch, hf_folder, options=options)
     assert outputs(measure(pytorch, [QUESTION_IDS])) == [ANSWER_IDS]
+
+
+COMPILING = """
+import json, sys, torch
+from worker.engines.base import find_engine, resolve_options
+from worker.workload import EngineConfig
+
+seen = []
+torch.compile = lambda forward, **how: seen.append([forward.__name__, how]) or forward
+for cache in ("dynamic", "static"):
+    engine = find_engine("pytorch")()
+    options = {"compile": "reduce-overhead", "cache_implementation": cache}
+    resolved = resolve_options(engine.OPTIONS, options)
+    engine.load(EngineConfig("pytorch", sys.argv[1], "auto", 64, 1, options=resolved))
+json.dump(seen, sys.stdout)
+"""
+
+
+def test_compiling_covers_the_forward_pass(pytorch_python: str, hf_folder: Path) -> None:
+    # Only what is asked for: compiling itself takes minutes on a CPU.
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    command = [pytorch_python, "-c", COMPILING, str(hf_folder)]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    assert json.loads(done.stdout) == [
+        ["forward", {"mode": "reduce-overhead", "dynamic": True}],
+        ["forward", {"mode": "reduce-overhead", "dynamic": None}],
+    ]
+
+
+def test_what_cannot_be_quantized_here_names_what_is_missing(
+    pytorch: Peer, hf_folder: Path
+) -> None:
+    error = load(pytorch, hf_folder, options={"quantization": "quanto_int8"})
+    assert error["reason"] == "engine_error"
+    assert error["message"] == (
+        "quantization quanto_int8 needs the package optimum-quanto, "
+        "which this environment does not have"
+    )
 
 
 def test_a_stream_of_requests_is_not_its_way(pytorch: Peer, hf_folder: Path) -> None:
