@@ -1,5 +1,6 @@
 """What every rule script shares: its log file, and user mistakes told in one line."""
 
+import errno
 import logging
 import sys
 import traceback
@@ -7,6 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class UserError(Exception):
@@ -18,7 +23,8 @@ def rule_script(snakemake: Any, *expected: type[Exception]) -> Iterator[None]:
     """Run a rule script's body: whatever it raises goes to the rule's log with its traceback.
 
     A `UserError` or an exception of one of the `expected` types is told on the console in its own
-    words, any other as a defect with the place of its traceback. Both end the script with 1.
+    words, a disk that takes nothing with what to do, any other as a defect with the place of its
+    traceback. All end the script with 1.
     """
     log = Path(snakemake.log[0]) if snakemake.log else None
     if log is not None:
@@ -34,6 +40,15 @@ def rule_script(snakemake: Any, *expected: type[Exception]) -> Iterator[None]:
             with log.open("a") as file:
                 traceback.print_exc(file=file)
         known = isinstance(error, (UserError, *expected))
-        text = str(error) if known else f"{type(error).__name__}: {error} (traceback: {log})"
-        print(f"{snakemake.rule}: {text}", file=sys.stderr)
+        print(f"{snakemake.rule}: {error if known else _in_words(error, log)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _in_words(error: Exception, log: Path | None) -> str:
+    number = error.errno if isinstance(error, OSError) else None
+    place = f"; see {log}"
+    if number in FULL:
+        return f"no space left on the disk: make room, then start the same command again{place}"
+    if number in REFUSED:
+        return f"cannot write or read here: {error}; change its permissions{place}"
+    return f"{type(error).__name__}: {error} (traceback: {log})"
