@@ -44,17 +44,6 @@ def find(client: docker.DockerClient, reference: str) -> Image | None:
             return None
 
 
-def find_labelled(client: docker.DockerClient, label: str, value: str) -> Image | None:
-    """The newest image with a label `org.llm-energy.{label}` of that value.
-
-    Raises:
-        DockerError: the engine does not say.
-    """
-    with told():
-        found = client.images.list(filters={"label": f"{LABEL}.{label}={value}"})
-    return max(found, key=lambda image: image.attrs["Created"], default=None)
-
-
 def labels_of(image: Image) -> dict[str, str]:
     """Labels that this workflow gave to an image, without their common beginning."""
     prefix = f"{LABEL}."

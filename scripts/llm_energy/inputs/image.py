@@ -103,9 +103,15 @@ def reference_of(plan: Plan) -> str:
 
 
 def find_image(client: docker.DockerClient, plan: Plan) -> Image | None:
-    """The image of a plan, if this machine has it."""
+    """The image of a plan, if this machine has it.
+
+    One that was built has the tag and the label: others built on it inherit the label, and anybody
+    can give a tag.
+    """
     if plan["kind"] == "build":
-        return images.find_labelled(client, "environment", sha256_of(plan["identity"]))
+        image = images.find(client, reference_of(plan))
+        label = images.labels_of(image).get("environment") if image else None
+        return image if label == sha256_of(plan["identity"]) else None
     name, _, digest = plan["image"].rpartition("@")
     return (images.find(client, plan["image"]) if name else None) or images.find(client, digest)
 

@@ -11,10 +11,17 @@ import pytest
 from boxes import BACKEND, make_box, pip_from, plan_of
 from packages import build_wheel
 
-from llm_energy.containers.images import find_labelled
+from llm_energy.containers.images import find
 from llm_energy.inputs.environment import prepare_environment
 from llm_energy.inputs.errors import InputError
-from llm_energy.inputs.image import base_name, docker_engine, explain_build, prepare_image
+from llm_energy.inputs.image import (
+    base_name,
+    docker_engine,
+    explain_build,
+    find_image,
+    prepare_image,
+    reference_of,
+)
 from llm_energy.inputs.plan import Plan
 from llm_energy.results import sha256_of
 
@@ -33,7 +40,7 @@ class Box:
 
 
 def remove_image(engine: docker.DockerClient, plan: Plan) -> None:
-    image = find_labelled(engine, "environment", sha256_of(plan["identity"]))
+    image = find(engine, reference_of(plan))
     if image is not None:
         engine.images.remove(image.id, force=True)
 
@@ -125,6 +132,18 @@ def test_an_image_that_is_there_is_not_built_again(box: Box, tmp_path: Path) -> 
     again = prepare_image(box.plan, root=box.root, target=tmp_path, log=log)
     assert again["image"] == box.marker["image"]
     assert "Step" not in log.read_text()
+
+
+def test_another_image_under_its_tag_is_not_taken_for_it(
+    box: Box, engine: docker.DockerClient, debian: str
+) -> None:
+    other = box.plan | {"identity": {"Dockerfile": "another"}}
+    assert engine.images.get(debian).tag(reference_of(other))
+    try:
+        assert find_image(engine, other) is None
+    finally:
+        engine.images.remove(reference_of(other))
+    assert find_image(engine, box.plan) is not None
 
 
 def test_an_image_of_the_users_own_by_its_id(box: Box, tmp_path: Path) -> None:
