@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -43,8 +44,7 @@ def test_what_is_raised_is_one_line_and_leaves_its_traceback(job, capsys, error,
         raise error
     assert end.value.code == 1
     assert capsys.readouterr().err.splitlines() == [told.replace("LOG", job.log[0])]
-    with open(job.log[0]) as log:
-        assert "Traceback" in log.read()
+    assert "Traceback" in Path(job.log[0]).read_text()
 
 
 def test_a_script_that_ends_well_says_nothing(job, capsys):
