@@ -9,7 +9,7 @@ trend either."""
 
 MEANINGS = {
     "warmup_capped": "The warm-up reached its time limit before the steady state was shown; the "
-    "window may hold a trend.",
+    "window may hold a trend. `measurement.warmup_cap_s` sets the limit.",
     "throughput_drift": "Throughput in the last third of the window differs from the first third "
     "by more than the limit.",
     "short_window": "The window is shorter than the least duration that was asked for.",
@@ -29,11 +29,20 @@ def of_measurement(
     """The flags that follow from warm-up, drift and window length."""
     flags = []
     if warmup.capped:
-        bound = "none" if warmup.bound is None else f"±{warmup.bound:.1%}"
-        flags.append(flag("warmup_capped", f"{warmup.waves} waves, bound reached: {bound}"))
+        flags.append(flag("warmup_capped", f"{warmup.waves} waves: {_trend(warmup)}"))
     change = drift.throughput_relative
     if change is not None and abs(change) > DRIFT_LIMIT:
         flags.append(flag("throughput_drift", f"{change:+.1%} (limit ±{DRIFT_LIMIT:.0%})"))
     if duration_s < minimum_duration_s:
         flags.append(flag("short_window", f"{duration_s:.2f} s of {minimum_duration_s:.2f} s"))
     return flags
+
+
+def _trend(warmup: Warmup) -> str:
+    """What the test of the warm-up's trend could say when its time was over."""
+    if warmup.trend_interval is None or warmup.bound is None:
+        return "too few to test for a trend"
+    low, high = warmup.trend_interval
+    said = f"trend {low:+.1%} to {high:+.1%}, to be within ±{warmup.bound:.1%}"
+    variation = warmup.coefficient_of_variation
+    return said if variation is None else f"{said}; variation {variation:.1%}"
