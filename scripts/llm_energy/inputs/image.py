@@ -10,13 +10,13 @@ from typing import Any
 import docker
 from docker.models.images import Image
 
-from llm_energy.config.identity import DEFINING_FILES, HASH_LENGTH
+from llm_energy.config.identity import DEFINING_FILES, short_hash
 from llm_energy.containers import images
 from llm_energy.containers.engine import DockerError, connect
 from llm_energy.inputs.base_image import DEBIAN, debian_base, debian_tag
 from llm_energy.inputs.build_context import write_context
 from llm_energy.inputs.errors import InputError
-from llm_energy.inputs.interpreter import Environment, run_python
+from llm_energy.inputs.interpreter import Environment, place_of, run_python
 from llm_energy.inputs.pip import NO_MESSAGE, explain
 from llm_energy.inputs.pip_settings import pip_settings
 from llm_energy.inputs.plan import Plan
@@ -84,14 +84,16 @@ def interpreter_in(environment: Environment, plan: Plan, *, log: Path) -> str:
         InputError: it has none of the name that is declared.
     """
     code = ["-c", "import sys; print(sys.executable)"]
+    key = f"backends.{plan['backend']}.environment.python"
     try:
         done = run_python(environment, code, deadline_s=START_S, log=log)
     except InputError as error:
         if "executable file not found" not in str(error) and "no such file" not in str(error):
             raise
         message = f"{environment['reference']} has no {environment['python']}"
-        key = f"backends.{plan['backend']}.environment.python"
         raise InputError(f"{message}; name its interpreter in {key}") from error
+    if done.returncode != 0:
+        raise InputError(f"{place_of(environment)} is no Python that works; correct {key}")
     return done.stdout.decode().strip()
 
 
@@ -99,7 +101,7 @@ def reference_of(plan: Plan) -> str:
     """What a user calls the image."""
     if plan["kind"] == "image":
         return str(plan["image"])
-    return f"llm-energy/{plan['backend']}:{sha256_of(plan['identity'])[:HASH_LENGTH]}"
+    return f"llm-energy/{plan['backend']}:{short_hash(plan['identity'])}"
 
 
 def find_image(client: docker.DockerClient, plan: Plan) -> Image | None:

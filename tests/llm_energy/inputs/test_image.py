@@ -154,10 +154,14 @@ def test_an_image_of_the_users_own_by_its_id(box: Box, tmp_path: Path) -> None:
     assert found["python"] == "/opt/engine/bin/python3"
 
 
-def test_an_interpreter_that_the_image_lacks(box: Box, tmp_path: Path) -> None:
-    own = {"image": box.marker["image"], "python": "python4"}
+@pytest.mark.parametrize(
+    ("python", "told"),
+    [("python4", "has no python4; name its inter"), ("false", "is no Python that works; correct")],
+)
+def test_an_interpreter_that_is_none(box: Box, tmp_path: Path, python: str, told: str) -> None:
+    own = {"image": box.marker["image"], "python": python}
     plan = plan_of(box.root, environment=own, base=None)
-    with pytest.raises(InputError, match=r"has no python4; .*backends\.llamacpp\.environment\.pyt"):
+    with pytest.raises(InputError, match=rf"{told}.* backends\.llamacpp\.environment\.python"):
         prepare_image(plan, root=box.root, target=tmp_path, log=tmp_path / "log")
 
 
