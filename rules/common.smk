@@ -11,6 +11,7 @@ sys.path.insert(0, str(SCRIPTS))
 sys.modules.setdefault("pandas", None)
 
 from llm_energy import conclusion
+from llm_energy.cache import CACHE, environment_marker, model_marker, prompts_marker
 from llm_energy.campaign import CampaignError, load_campaign, read_files
 from llm_energy.inputs.preflight import obstacles
 from llm_energy.lifecycle import Lifecycle, LifecycleError
@@ -81,9 +82,9 @@ def needed_before(wildcards):
     if Path(RESULTS, cell.result_path).exists():
         return []
     return [
-        f".cache/environments/{cell.experiment.environment_id}/ready.json",
-        f".cache/models/{cell.experiment.model_id}/ready.json",
-        f".cache/prompts/{cell.experiment.prompts_id}/prompts.json",
+        environment_marker(cell.experiment.environment_id),
+        model_marker(cell.experiment.model_id),
+        prompts_marker(cell.experiment.prompts_id),
     ]
 
 
@@ -102,7 +103,7 @@ def start_run():
         if job.rule.name == "measure"
     ]
     if needed and (
-        lines := [*obstacles(INPUTS, cache=Path(".cache")), *gpu_obstacles(CAMPAIGN)]
+        lines := [*obstacles(INPUTS, cache=CACHE), *gpu_obstacles(CAMPAIGN)]
     ):
         sys.exit("\n".join(lines))
     try:

@@ -4,14 +4,14 @@ Markers are ancient() to each other: what a marker says is in its path, so one t
 again says nothing new.
 """
 
+from llm_energy.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.inputs.lock import to_pin
-from llm_energy.inputs.plan import environment_marker, model_marker
 from llm_energy.results import canonical_json
 
 
 rule model:
     output:
-        ".cache/models/{model}/ready.json",
+        model_marker("{model}"),
     log:
         "logs/models/{model}.log",
     wildcard_constraints:
@@ -37,7 +37,7 @@ rule convert:
             environment_marker(INPUTS.conversions[wildcards.model]["environment"])
         ),
     output:
-        ".cache/models/{model}/ready.json",
+        model_marker("{model}"),
     log:
         "logs/models/{model}.log",
     wildcard_constraints:
@@ -63,7 +63,7 @@ rule prompts:
             environment_marker(INPUTS.prompts[wildcards.prompts]["environment"])
         ),
     output:
-        ".cache/prompts/{prompts}/prompts.json",
+        prompts_marker("{prompts}"),
     log:
         "logs/prompts/{prompts}.log",
     wildcard_constraints:
@@ -98,9 +98,7 @@ rule lock:
 rule inputs:
     """Everything that measurements wait for, so that a machine may go offline after it."""
     input:
-        expand(".cache/environments/{id}/ready.json", id=INPUTS.environments),
-        expand(
-            ".cache/models/{id}/ready.json", id=[*INPUTS.models, *INPUTS.conversions]
-        ),
-        expand(".cache/prompts/{id}/prompts.json", id=INPUTS.prompts),
+        [environment_marker(id_) for id_ in INPUTS.environments],
+        [model_marker(id_) for id_ in [*INPUTS.models, *INPUTS.conversions]],
+        [prompts_marker(id_) for id_ in INPUTS.prompts],
     localrule: True

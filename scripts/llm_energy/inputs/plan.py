@@ -151,14 +151,6 @@ def plan_parameter(plans: Mapping[str, Plan], wildcard: str) -> Callable[[Any], 
     return lambda wildcards: canonical_json(plans[wildcards[wildcard]])
 
 
-def environment_marker(environment_id: str) -> str:
-    return f".cache/environments/{environment_id}/ready.json"
-
-
-def model_marker(model_id: str) -> str:
-    return f".cache/models/{model_id}/ready.json"
-
-
 def one_of(names: Iterable[str]) -> str:
     """A wildcard's constraint: exactly these names; nothing matches where there are none."""
     return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"

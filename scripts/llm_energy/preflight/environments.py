@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from llm_energy.cache import environment_marker
 from llm_energy.inputs.files import read_marker
-from llm_energy.inputs.plan import InputPlans, Plan, environment_marker
+from llm_energy.inputs.plan import InputPlans, Plan
 from llm_energy.inputs.preflight import IN_IMAGES, obstacles
 from llm_energy.preflight.findings import Finding
 
@@ -21,7 +22,7 @@ def environment_finding(name: str, plan: Plan, *, root: Path, cache: Path) -> Fi
     alone = InputPlans(environments={name: plan}, models={}, conversions={}, prompts={})
     if lines := obstacles(alone, cache=cache):
         return Finding("problem", subject, "; ".join(lines), facts)
-    marker = cache / "environments" / name / "ready.json"
+    marker = environment_marker(name, cache)
     if not marker.exists():
         return Finding("note", subject, _to_make(plan, root), facts)
     ready = read_marker(marker)

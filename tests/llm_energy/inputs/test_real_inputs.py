@@ -12,6 +12,7 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
+from llm_energy.cache import environment_marker, model_marker
 from llm_energy.campaign import load_campaign
 from llm_energy.config.inputs import (
     DeclaredSource,
@@ -24,7 +25,7 @@ from llm_energy.config.inputs import (
 from llm_energy.inputs.environment import prepare_environment
 from llm_energy.inputs.files import alone, file_sha256, write_marker
 from llm_energy.inputs.models import prepare_model
-from llm_energy.inputs.plan import environment_marker, model_marker, plan_inputs
+from llm_energy.inputs.plan import plan_inputs
 from llm_energy.inputs.prompts import Room, Tokenizer, prepare_prompts
 
 pytestmark = pytest.mark.engine

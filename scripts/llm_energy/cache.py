@@ -1,0 +1,22 @@
+"""Where made inputs lie: one folder for each in the machine-local cache, and a marker in it.
+
+A marker is written last: where it is, its input is whole. With a wildcard for the id, it is the
+output of a rule.
+"""
+
+from pathlib import Path
+
+CACHE = Path(".cache")
+
+
+def environment_marker(environment_id: str, cache: Path = CACHE) -> Path:
+    return cache / "environments" / environment_id / "ready.json"
+
+
+def model_marker(model_id: str, cache: Path = CACHE) -> Path:
+    return cache / "models" / model_id / "ready.json"
+
+
+def prompts_marker(prompts_id: str, cache: Path = CACHE) -> Path:
+    """The token ids themselves."""
+    return cache / "prompts" / prompts_id / "prompts.json"
