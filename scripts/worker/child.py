@@ -12,7 +12,7 @@ from typing import Any
 
 from worker import protocol
 from worker.kernel import oom_kills
-from worker.shared_memory import release_shared_memory
+from worker.shared_memory import find_shared_memory, release_shared_memory, remove
 from worker.workload import EngineConfig
 
 TAIL_LINES = 40
@@ -101,11 +101,14 @@ class EngineChild:
 
     async def close(self) -> None:
         """Let the engine release what outlives it, then end its whole process group."""
+        # An engine that kills its own processes leaves behind what only they had open.
+        shared = find_shared_memory(self.pid, since=self._started_wall)
         if self.alive:
             self.send(protocol.encode({"op": "unload"}))
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(asyncio.shield(self._reaper), CLOSE_S)
         await self.kill()
+        remove(shared)
 
     async def kill(self) -> None:
         """SIGKILL to the whole process group; returns when it is gone."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.shared_memory import release_shared_memory
+from worker.shared_memory import find_shared_memory, release_shared_memory, remove
 
 SHARER = """
 import mmap, sys, time
@@ -68,3 +68,14 @@ def test_other_groups_are_left_alone(sharer: Sharer, shared: Path) -> None:
     release_shared_memory(sharer.process.pid, since=0.0, folder=shared)
     other.end()
     assert [path.name for path in shared.iterdir()] == ["other"]
+
+
+def test_what_is_found_can_be_removed_when_its_processes_are_gone(
+    sharer: Sharer, shared: Path
+) -> None:
+    found = find_shared_memory(sharer.process.pid, since=0.0, folder=shared)
+    (shared / "a").unlink()  # one of them did it itself
+    sharer.process.kill()
+    sharer.process.wait()
+    remove(found)
+    assert list(shared.iterdir()) == []

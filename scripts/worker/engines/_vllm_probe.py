@@ -13,10 +13,13 @@ class Probe:
         import torch
 
         groups = [group for groups in self.model_runner.attn_groups for group in groups]
+        # Layers that keep no keys and values keep lists of other things.
+        caches = [cache for cache in self.model_runner.kv_caches if hasattr(cache, "dtype")]
+        formats = {str(cache.dtype).removeprefix("torch.") for cache in caches}
         device = self.model_runner.device
         return {
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "threads": torch.get_num_threads(),
-            "kv_cache_tensors": str(self.model_runner.kv_caches[0].dtype).removeprefix("torch."),
+            "kv_cache_tensors": ", ".join(sorted(formats)),
             "attention_backend": ", ".join(sorted({g.backend.get_name() for g in groups})),
         }

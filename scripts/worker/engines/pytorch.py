@@ -150,7 +150,7 @@ class PyTorch(Engine):
             "compiled": hasattr(model.forward, "_torchdynamo_orig_callable"),
             "threads": torch.get_num_threads(),
             "parameters": sum(weights.numel() for weights in model.parameters()),
-            "weight_bytes": model.get_memory_footprint(),
+            "weight_bytes": sum(weights.nbytes for weights in model.parameters()),
             "context_tokens": model.config.max_position_embeddings,
             "cuda": torch.version.cuda,
         }

@@ -11,6 +11,9 @@ from tests.worker.backend import PATIENCE_S, ROOT, Backend, Peer, ask_oneshot
 VLLM_PATIENCE_S = 600.0
 """How long vLLM may take to load; its engine processes import it once more each."""
 
+LEASE_S = 7200.0
+"""Longer than all tests of one engine take on any machine."""
+
 MEMORY_BYTES = 16 * 2**30
 """Far more than the model needs, so that a test may run out of it on any machine."""
 
@@ -18,7 +21,11 @@ MEMORY_BYTES = 16 * 2**30
 def supervise(python: str, *, patience_s: float = PATIENCE_S) -> Iterator[Peer]:
     with tempfile.TemporaryDirectory(prefix="w", dir="/tmp") as folder:
         backend = Backend(
-            Path(folder), scripts=ROOT / "scripts", python=python, memory_bytes=MEMORY_BYTES
+            Path(folder),
+            scripts=ROOT / "scripts",
+            python=python,
+            lease_s=LEASE_S,
+            memory_bytes=MEMORY_BYTES,
         )
         peer = backend.connect(patience_s)
         yield peer

@@ -164,7 +164,7 @@ class TestAsDeployed:
         assert not any(path.exists() for path in shared)
 
     def test_want_of_memory_in_its_processes_is_told(self, vllm: Peer, hf_folder: Path) -> None:
-        options = {"mode": "async", "kv_cache_gib": 0.001}
+        options = {"mode": "async", "kv_cache_gib": 0.05}
         error = load(vllm, hf_folder, context_tokens=8192, options=options)
         assert error["reason"] == "out_of_memory", error
         assert "larger than the available KV cache memory" in error["message"]
@@ -179,11 +179,11 @@ def is_mapped(path: Path, loaded: dict[str, Any]) -> bool:
     )
 
 
-@pytest.mark.parametrize("kv_cache_gib", [0.001, 100000.0])
+@pytest.mark.parametrize("kv_cache_gib", [0.001, 0.05, 100000.0])
 def test_a_cache_that_does_not_fit_is_out_of_memory(
     vllm: Peer, hf_folder: Path, kv_cache_gib: float
 ) -> None:
-    # Too little for one sequence, and more than the machine has.
+    # Too little for anything, too little for one sequence, and more than the machine has.
     options = {"kv_cache_gib": kv_cache_gib}
     error = load(vllm, hf_folder, context_tokens=8192, options=options)
     assert error["reason"] == "out_of_memory", error
