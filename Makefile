@@ -19,7 +19,7 @@ run: setup
 	@$(SNAKEMAKE)
 
 test: setup-tests
-	$(SNAKEMAKE) inputs --configfile config/campaigns/two-engines.yaml
+	$(SNAKEMAKE) inputs --configfile config/campaigns/cpu-engines.yaml
 	.venv/bin/pytest
 
 check: setup-tests

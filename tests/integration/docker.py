@@ -38,7 +38,9 @@ class Engine:
     def start(self) -> None:
         folder = self._folder
         folder.mkdir(exist_ok=True)
-        command = ["dockerd", "--host", self.address, "--data-root", str(folder / "data")]
+        # In a network namespace of its own: `--bridge none` deletes the bridge of the host's engine.
+        command = ["unshare", "--net", "--", "dockerd"]
+        command += ["--host", self.address, "--data-root", str(folder / "data")]
         command += ["--exec-root", str(self._sockets / "exec"), "--pidfile", str(folder / "pid")]
         command += ["--bridge", "none", "--iptables=false", "--ip-masq=false"]
         with (folder / "log").open("ab") as log:

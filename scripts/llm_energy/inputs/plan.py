@@ -82,12 +82,17 @@ def original_of(model: Declared) -> Declared:
 
 
 def converting_environment(campaign: Campaign, root: Path) -> Declared:
-    """The environment of the backend that converts: as the campaign has it, or the managed one."""
+    """The environment of the backend that converts.
+
+    As the campaign has it; else a managed one of the kind that the first of its backends is.
+    """
     for experiment in campaign.experiments:
         if experiment.settings.backend == CONVERTER:
             return experiment.environment
-    config = BackendConfig()
-    identity = environment_identity(root, CONVERTER, config, Lock(), device="cpu")
+    like = next(iter(campaign.backends.values()))
+    config = BackendConfig(runtime=like.runtime, base=like.base)
+    device = campaign.measurement.device
+    identity = environment_identity(root, CONVERTER, config, Lock(), device=device)
     return Declared(name=CONVERTER, config=config, identity=identity)
 
 

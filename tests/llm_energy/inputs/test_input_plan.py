@@ -68,6 +68,21 @@ def test_an_engine_that_takes_no_gguf_gets_a_converted_model(root: Path) -> None
     assert inputs.environments[plan["environment"]]["backend"] == "pytorch"
 
 
+def test_where_engines_run_in_containers_one_converts_too(root: Path) -> None:
+    for backend in ("boxy", "pytorch"):
+        (root / "envs" / backend / "Dockerfile").write_text("FROM scratch\n")
+    container = {"runtime": "docker", "base": "debian"}
+    backends = dict.fromkeys(BASE["backends"], container)
+    (root / "envs/debian").mkdir()
+    (root / "envs/debian/make-base.sh").write_text("debootstrap\n")
+    experiments = {"b": settings(backend="boxy")}
+    campaign = load(root, {**BASE, "backends": backends, "experiments": experiments})
+    inputs = plan_inputs(campaign, root)
+    (conversion,) = inputs.conversions.values()
+    plan = inputs.environments[conversion["environment"]]
+    assert (plan["backend"], plan["kind"], plan["base"]) == ("pytorch", "build", "debian")
+
+
 def test_the_original_of_a_converted_model_is_the_one_that_other_engines_use(root: Path) -> None:
     campaign, inputs = plans(root, a={}, b=settings(backend="boxy"))
     plain, converted = campaign.experiments
