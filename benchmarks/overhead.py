@@ -5,7 +5,8 @@
 Runs a campaign of short measurements on the engine that sleeps, through the real command in a
 temporary copy of the tree, and prints where the time between measurements goes. `snakemake` is
 Snakemake's own start of a job (its scheduling, a Python process, its preamble); all the rest is
-ours. The baseline is deliberate waiting and is counted with the measurement, not as overhead.
+ours. The baseline is deliberate waiting and is counted with the measurement, not as overhead; so is
+the time for which other measurements of this host hold the device, which is told apart.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,43 +27,56 @@ from tests.integration.workflow import CAMPAIGN, Tree  # noqa: E402
 
 from llm_energy.results import read_result  # noqa: E402
 
-TIMES = re.compile(r"times_s (\[.*\])")
+TIMES = re.compile(r"times_s (\[.*\])(?: waited_s ([0-9.]+))?")
+SNAKEMAKE = "snakemake (from one job's end to the next's start)"
+OURS = "ours in sum"
+WAITED = "waited for other measurements of this host"
 MEASURING = ("load", "idle", "warmup", "window", "tail")
 TARGET_S = 0.5
 
 
-def account(times: list[float], measuring_s: float) -> dict[str, float]:
-    """Seconds of our own by part, from a job's log and its result's phases."""
-    begun, imported, measured, written = times
-    return {
-        "imports": imported - begun,
-        "dispatch (backend, sessions, sampler)": measured - imported - measuring_s,
-        "writing (result and side files)": written - measured,
-    }
+@dataclass(frozen=True, order=True)
+class Job:
+    """One measurement: CLOCK_MONOTONIC of its steps, and what it spent on itself, in s."""
+
+    begun: float
+    imported: float
+    measured: float
+    written: float
+    waited_s: float
+    measuring_s: float
+
+    def ours(self) -> dict[str, float]:
+        """Seconds of our own by part."""
+        dispatch_s = self.measured - self.imported - self.waited_s - self.measuring_s
+        return {
+            "imports": self.imported - self.begun,
+            "dispatch (backend, sessions, sampler)": dispatch_s,
+            "writing (result and side files)": self.written - self.measured,
+        }
 
 
-def read_jobs(tree: Tree) -> list[tuple[list[float], dict[str, float]]]:
-    """(times, account) of each measurement, in the order in which they ran."""
+def read_jobs(tree: Tree) -> list[Job]:
+    """Every measurement, in the order in which they ran."""
     jobs = []
     for path in tree.results():
         log = tree.folder / "logs/nap/measure" / path.relative_to(path.parents[2])
         found = TIMES.search(log.with_suffix(".log").read_text())
         assert found is not None, f"no times in {log}"
-        times = json.loads(found[1])
         phases = [p for p in read_result(path).phases if p.name in MEASURING]
         measuring_s = sum(p.end_monotonic_s - p.start_monotonic_s for p in phases)
-        jobs.append((times, account(times, measuring_s)))
+        jobs.append(Job(*json.loads(found[1]), float(found[2] or 0), measuring_s))
     return sorted(jobs)
 
 
-def table(jobs: list[tuple[list[float], dict[str, float]]]) -> Mapping[str, list[float]]:
+def table(jobs: list[Job]) -> Mapping[str, list[float]]:
     """Seconds by part, one value for each measurement that another one came before."""
-    parts: dict[str, list[float]] = {"snakemake (from one job's end to the next's start)": []}
-    for (before, _), (times, ours) in pairwise(jobs):
-        parts["snakemake (from one job's end to the next's start)"].append(times[0] - before[-1])
-        for name, seconds in ours.items():
+    parts: dict[str, list[float]] = {SNAKEMAKE: []}
+    for before, job in pairwise(jobs):
+        parts[SNAKEMAKE].append(job.begun - before.written)
+        ours = job.ours()
+        for name, seconds in (*ours.items(), (OURS, sum(ours.values())), (WAITED, job.waited_s)):
             parts.setdefault(name, []).append(seconds)
-        parts.setdefault("ours in sum", []).append(sum(ours.values()))
     return parts
 
 
@@ -77,7 +92,7 @@ def main() -> None:
     for name, values in parts.items():
         median = statistics.median(values)
         print(f"{name:52}{median:8.3f}{min(values):8.3f}{max(values):8.3f}")
-    ours = statistics.median(parts["ours in sum"])
+    ours = statistics.median(parts[OURS])
     print(f"ours / target of {TARGET_S} s: {ours / TARGET_S:.2f}")
 
 

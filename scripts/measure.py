@@ -1,9 +1,13 @@
 """Rule `measure`: one cell of the campaign, attempts and failure records included."""
 
 import os
+import sys
 import time
 
 BEGUN_S = time.monotonic()
+
+# pyarrow loads NumPy where it finds it, which would cost 0.1 s; nothing here is an array of it.
+sys.modules["numpy"] = None
 
 from llm_energy.processes import die_with_parent  # noqa: E402
 
