@@ -9,8 +9,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.integration.workflow import CAMPAIGN, Tree, finished
+from tests.integration.workflow import CAMPAIGN, Tree, finished, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -136,6 +137,16 @@ def test_a_comment_in_a_file_measures_nothing(measured, file):
     assert measured.planned() == 0
 
 
+def test_a_reformatted_file_measures_nothing(measured):
+    """The campaign in flow style, and Python with other blank lines."""
+    campaign = yaml.safe_load(measured.config.read_text())
+    measured.config.write_text(yaml.safe_dump(campaign, default_flow_style=True, width=60))
+    for name in ("measurement.py", "config/identity.py"):
+        path = measured.folder / "scripts/llm_energy" / name
+        path.write_text(path.read_text().replace("\n\n\n", "\n\n"))
+    assert measured.planned() == 0
+
+
 def test_a_changed_pin_measures_its_backend_again_and_no_other(tmp_path):
     tree = Tree.create(tmp_path / "tree", two_backends())
     tree.add_backend("doze")
@@ -170,7 +181,10 @@ def test_a_raised_protocol_version_measures_everything_again(measured):
     assert measured.planned() == 4
 
 
-@pytest.mark.parametrize("force", [["--forceall"], ["--forcerun", "measure"]])
+FORCES = [["--forceall"], ["--forcerun", "measure"]]
+
+
+@pytest.mark.parametrize("force", FORCES)
 def test_forcing_does_not_overwrite_results(measured, force):
     before = {path: path.read_bytes() for path in measured.results()}
     done = measured.run(*force)
@@ -181,9 +195,10 @@ def test_forcing_does_not_overwrite_results(measured, force):
     assert measured.runs() == []
 
 
-def test_forcing_with_remeasure_keeps_the_old_results_aside(measured):
+@pytest.mark.parametrize("force", FORCES)
+def test_forcing_with_remeasure_keeps_the_old_results_aside(measured, force):
     before = sorted(path.read_bytes() for path in measured.results())
-    assert len(measured.measured("--forcerun", "measure", "--config", "remeasure=true")) == 4
+    assert len(measured.measured(*force, "--config", "remeasure=true")) == 4
     kept = sorted((measured.folder / "results/nap/superseded").rglob("cycle-*.json"))
     assert sorted(path.read_bytes() for path in kept) == before
     assert sorted(path.read_bytes() for path in measured.results()) != before
@@ -193,6 +208,19 @@ def test_two_cold_backends_are_measured_in_the_planned_order(tmp_path):
     tree = Tree.create(tmp_path / "tree", two_backends() | {"cycles": 3})
     tree.add_backend("doze")
     assert tree.measured() == tree.plan()
+
+
+def test_a_resumed_run_goes_on_in_the_planned_order(tmp_path):
+    """Killed between the backends of its first cycle; both are cold again afterwards."""
+    tree = Tree.create(tmp_path / "tree", two_backends())
+    tree.add_backend("doze")
+    process = tree.start("measurements")
+    wait_for(lambda: finished(tree.output()) or process.poll() is not None, why=tree.output())
+    process.kill()
+    process.wait()
+    wait_for(lambda: not tree.processes(), why="the killed run's processes live on")
+    done = len(tree.results())
+    assert tree.measured() == tree.plan()[done:]
 
 
 def test_what_remains_keeps_its_order(measured):
