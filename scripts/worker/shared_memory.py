@@ -1,7 +1,7 @@
 """Shared memory that a killed engine would leave behind: the kernel frees it with its last file.
 
-Engines with processes of their own pass tensors through files in /dev/shm (vLLM: up to
-170 MB), which only an orderly end removes. A container has as little as 64 MB of it.
+Engines with processes of their own pass messages through files in /dev/shm (vLLM: up to 170 MB),
+which only an orderly end removes. A container has as little as 64 MB of it.
 """
 
 import contextlib

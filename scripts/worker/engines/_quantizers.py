@@ -13,7 +13,6 @@ QUANTIZERS: Mapping[str, str] = {
     "quanto_int8": "optimum.quanto",
     "quanto_int4": "optimum.quanto",
     "torchao_int8": "torchao",
-    "torchao_int4": "torchao",
 }
 """Quantization while loading -> the module that does it. None is in the pinned environment."""
 
@@ -40,9 +39,7 @@ def quantizing_arguments(quantization: str, device: str) -> dict[str, Any]:
     elif method == "quanto":
         config = QuantoConfig(weights=width)
     else:
-        recipes = import_module("torchao.quantization")
-        recipe = {"int8": "Int8WeightOnlyConfig", "int4": "Int4WeightOnlyConfig"}[width]
-        config = TorchAoConfig(getattr(recipes, recipe)())
+        config = TorchAoConfig(import_module("torchao.quantization").Int8WeightOnlyConfig())
     return {"quantization_config": config, "device_map": {"": device}}
 
 

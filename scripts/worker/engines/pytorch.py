@@ -139,6 +139,8 @@ class PyTorch(Engine):
         model = self._model
         device = model.device.type
         quantization = getattr(model.config, "quantization_config", None)
+        # Quantized weights show the size that they would have otherwise.
+        weights = [] if quantization else list(model.parameters())
         return {
             "device": torch.cuda.get_device_name() if device == "cuda" else device,
             "dtype": str(model.dtype).removeprefix("torch."),
@@ -150,7 +152,7 @@ class PyTorch(Engine):
             "compiled": hasattr(model.forward, "_torchdynamo_orig_callable"),
             "threads": torch.get_num_threads(),
             "parameters": sum(weights.numel() for weights in model.parameters()),
-            "weight_bytes": sum(weights.nbytes for weights in model.parameters()),
+            "weight_bytes": sum(weight.nbytes for weight in weights) or None,
             "context_tokens": model.config.max_position_embeddings,
             "cuda": torch.version.cuda,
         }
