@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pandas as pd
 
@@ -12,6 +13,7 @@ from llm_energy import flags
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
 from llm_energy.power import flags as power_flags
 from llm_energy.power import reasons
+from llm_energy.report.events import sentence
 from llm_energy.results import Result, ResultError, read_result, sha256_of
 from llm_energy.stats.comparisons import paired_ratio
 from llm_energy.stats.drift import drift_over_positions
@@ -54,6 +56,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         except ResultError as error:
             unusable.append(Gap(path=path, reason=str(error)))
     measurements = measurements_table(results)
+    events, damaged_runs = _runs(campaign_folder)
     facts = Facts(
         design=design,
         planned=len(planned),
@@ -61,9 +64,9 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         out_of_memory=sum(result.status == "out_of_memory" for result in results),
         missing=missing,
         unusable=unusable,
-        side_file_gaps=list(_side_file_gaps(campaign_folder, results)),
-        failures=_failures(campaign_folder),
-        events=_events(campaign_folder),
+        side_file_gaps=[*_side_file_gaps(campaign_folder, results), *damaged_runs],
+        failures=list(_failures(campaign_folder)),
+        events=events,
         flags=_flags(results),
         energy_reasons=_energy_reasons(results),
         warmups=_warmups(results),
@@ -103,37 +106,62 @@ def _side_file_gaps(campaign_folder: Path, results: Iterable[Result]) -> Iterato
                 yield Gap(path=file.path, reason="changed since it was measured")
 
 
-def _failures(campaign_folder: Path) -> list[Failure]:
-    found = []
+def _failures(campaign_folder: Path) -> Iterator[Failure]:
+    """Every failed attempt; of a damaged record, what its path says."""
     for path in sorted(campaign_folder.glob("failures/*/*/cycle-*.attempt-*.json")):
-        record = json.loads(path.read_text())
         cycle, attempt = path.stem.split(".")
-        found.append(
-            Failure(
-                path=path.relative_to(campaign_folder).as_posix(),
-                experiment=path.parts[-3],
-                cycle=int(cycle.removeprefix("cycle-")),
-                attempt=int(attempt.removeprefix("attempt-")),
-                reason=record["reason"],
-                message=record["message"],
-            )
+        try:
+            record = _read_record(path, "reason", "message")
+        except ResultError as error:
+            record = {"reason": "record_unusable", "message": f"Its record is {error}."}
+        yield Failure(
+            path=path.relative_to(campaign_folder).as_posix(),
+            experiment=path.parts[-3],
+            cycle=int(cycle.removeprefix("cycle-")),
+            attempt=int(attempt.removeprefix("attempt-")),
+            reason=str(record["reason"]),
+            message=str(record["message"]),
         )
-    return found
 
 
-def _events(campaign_folder: Path) -> list[Event]:
-    found = []
+def _runs(campaign_folder: Path) -> tuple[list[Event], list[Gap]]:
+    """What the records of runs tell, and which of them are damaged."""
+    events, damaged = [], []
     for path in sorted(campaign_folder.glob("runs/*.json")):
-        record = json.loads(path.read_text())
-        for event in record["events"]:
-            rest = {key: event[key] for key in sorted(event) if key not in ("time", "kind")}
-            detail = ", ".join(f"{key} {value}" for key, value in rest.items())
-            found.append(
+        try:
+            record = _read_record(path, "run_id", "events")
+            events += [
                 Event(
-                    run_id=record["run_id"], time=event["time"], kind=event["kind"], detail=detail
+                    run_id=record["run_id"],
+                    time=event["time"],
+                    kind=event["kind"],
+                    detail=sentence(event),
                 )
-            )
-    return found
+                for event in record["events"]
+            ]
+        except (ResultError, KeyError, TypeError, ValueError) as error:
+            reason = str(error) if isinstance(error, ResultError) else "no record of events"
+            name = path.relative_to(campaign_folder).as_posix()
+            damaged.append(Gap(path=name, reason=f"the record of a run, {reason}"))
+    return events, damaged
+
+
+def _read_record(path: Path, *needed: str) -> dict[str, Any]:
+    """A small record beside the results, in which `needed` must stand.
+
+    Raises:
+        ResultError: it does not; the message completes `it is …`. No number depends on such a
+            record, so a half-written one is told, and stops nothing.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ResultError(f"not readable ({error.strerror})") from error
+    except ValueError as error:
+        raise ResultError("damaged (no complete JSON)") from error
+    if not isinstance(record, dict) or any(name not in record for name in needed):
+        raise ResultError(f"damaged (without {' or '.join(needed)})")
+    return record
 
 
 def _uses(said: Sequence[tuple[str, str]], meanings: Mapping[str, str]) -> list[CodeUse]:

@@ -98,11 +98,33 @@ class TestFacts:
 
     def test_events_of_runs_are_listed(self, tmp_path):
         planned = make_results.make_campaign(tmp_path)
-        event = {"time": "2026-11-24T09:00:00Z", "kind": "restarted", "backend": "llamacpp"}
+        event = {"time": "2026-11-24T09:00:00Z", "kind": "backend_restarted"}
+        event |= {"backend": "llamacpp", "reason": "its process is dead"}
         record = {"run_id": "r", "events": [event]}
         write_atomically(tmp_path / "runs/r.json", json.dumps(record).encode())
         (found,) = aggregate(tmp_path, planned=planned, design=make_results.design()).facts.events
-        assert (found.kind, found.detail) == ("restarted", "backend llamacpp")
+        assert found.kind == "backend_restarted"
+        assert found.detail == "Backend llamacpp was restarted: its process is dead."
+
+    @pytest.mark.parametrize("content", [b'{"reason": "backe', b"", b"\xff", b"[]", b"{}"])
+    def test_a_damaged_record_of_a_failure_is_told_and_stops_nothing(self, tmp_path, content):
+        planned = make_results.make_campaign(tmp_path)
+        record = tmp_path / planned[0].replace("measurements", "failures")
+        write_atomically(record.with_name("cycle-01.attempt-1.json"), content)
+        facts = aggregate(tmp_path, planned=planned, design=make_results.design()).facts
+        (failure,) = facts.failures
+        assert (failure.cycle, failure.attempt) == (1, 1)
+        assert failure.reason == "record_unusable"
+        assert "Its record is damaged" in failure.message
+        assert facts.complete
+
+    @pytest.mark.parametrize("content", [b'{"run_id"', b"{}", b'{"run_id": "r", "events": [{}]}'])
+    def test_a_damaged_record_of_a_run_is_a_gap_and_stops_nothing(self, tmp_path, content):
+        planned = make_results.make_campaign(tmp_path)
+        write_atomically(tmp_path / "runs/r.json", content)
+        facts = aggregate(tmp_path, planned=planned, design=make_results.design()).facts
+        assert [gap.path for gap in facts.side_file_gaps] == ["runs/r.json"]
+        assert facts.complete
 
     def test_flags_are_counted_with_their_meaning(self, summary_of):
         (use,) = summary_of(capped=[(EXPERIMENT, 1), (EXPERIMENT, 3)]).facts.flags

@@ -90,9 +90,10 @@ def _warmup(done: pd.DataFrame) -> str:
     cap = _asked(done, "warmup_cap_s")
     limit = f"its time limit of {cap}" if cap else "its time limit"
     return (
-        "Before each window the waves of that window ran until their throughput was steady: its "
-        "coefficient of variation under a threshold, and a 90 % interval of its trend inside an "
-        f"equivalence bound. {steady} of {len(done)} were steady; {capped} of {len(done)} met "
+        "Before each window the waves of that window ran until their throughput was shown to be "
+        "steady, or their time limit came. Steady means: its coefficient of variation under a "
+        "threshold, and a 90 % interval of its trend inside an equivalence bound. "
+        f"{steady} of {len(done)} were shown to be steady; {capped} of {len(done)} met "
         f"{limit} (from the end of the first wave) before that, and are flagged. Warm-up took "
         f"{_range(done['warmup_duration_s'], 's')} and {_range(done['warmup_waves'])} waves, the "
         f"first wave {_range(done['warmup_first_wave_s'], 's')}."
