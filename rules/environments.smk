@@ -7,7 +7,7 @@ INPUTS = plan_inputs(CAMPAIGN, Path(workflow.basedir))
 
 rule environment:
     output:
-        ".cache/environments/{environment}/ready.json",
+        environment_marker("{environment}"),
     log:
         "logs/environments/{environment}.log",
     wildcard_constraints:

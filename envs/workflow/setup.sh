@@ -37,8 +37,15 @@ if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
 fi
 
 echo "setup: installing the pinned packages of ${locks[*]} into .venv" >&2
-[ -x .venv/bin/python ] && .venv/bin/python -c 'import pip' 2>/dev/null || "$python" -m venv --clear .venv
+fail() {
+  echo "setup: $1" >&2
+  exit 1
+}
+# A venv that was left half-made, on a full disk say, is made anew.
+.venv/bin/python -m pip --version >/dev/null 2>&1 || "$python" -m venv --clear .venv ||
+  fail ".venv could not be made; is the disk full? (df -h .)"
 arguments=()
 for lock in "${locks[@]}"; do arguments+=(-r "$lock"); done
-.venv/bin/python -m pip install -qq --no-compile --disable-pip-version-check --require-hashes "${arguments[@]}"
+.venv/bin/python -m pip install -qq --no-compile --disable-pip-version-check --require-hashes "${arguments[@]}" ||
+  fail "pip failed, as told above; check the network, PIP_INDEX_URL and the free disk space, then start again"
 printf '%s' "$wanted" >"$stamp"

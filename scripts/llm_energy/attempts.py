@@ -70,8 +70,9 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
             with unharmed():
                 health.note_success(run, job.settings["backend"])
                 times_s.append(time.monotonic())
-                LOG.info("times_s %s", json.dumps(times_s))  # begin, imports, measuring, writing
-                duration_s = times_s[-1] - begun_s
+                # begin, imports, measuring, writing
+                LOG.info("times_s %s waited_s %.3f", json.dumps(times_s), seen.waited_s)
+                duration_s = times_s[-1] - begun_s - seen.waited_s
                 progress.note_duration(run, experiment=experiment, duration_s=duration_s)
                 print(progress.line(run, result, results=results), file=sys.stderr)
             return

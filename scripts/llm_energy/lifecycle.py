@@ -23,7 +23,8 @@ from llm_energy.backends.registry import (
     ensure_watchdog,
     reap_dead_runs,
 )
-from llm_energy.backends.runtime import BackendError, environment_marker, runtime_named
+from llm_energy.backends.runtime import BackendError, runtime_named
+from llm_energy.cache import CACHE, environment_marker
 from llm_energy.campaign import Campaign, Cell, Experiment
 from llm_energy.config.inputs import PathSource
 from llm_energy.config.plan import expected_duration_s
@@ -206,7 +207,7 @@ class Lifecycle:
         container = config.container.model_dump(mode="json")
         if self.campaign.measurement.device == "gpu" and container["gpus"] is None:
             container["gpus"] = "all"
-        models = Path(".cache/models").absolute()
+        models = (CACHE / "models").absolute()
         models.mkdir(parents=True, exist_ok=True)  # a container can mount only what is there
         local = {
             str(Path(source.path).absolute())

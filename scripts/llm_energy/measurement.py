@@ -10,13 +10,13 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from llm_energy import locks
 from llm_energy.backends import registry
 from llm_energy.backends.dispatch import EngineReportedError, Event, Session
 from llm_energy.backends.runtime import BackendError, runtime_named
+from llm_energy.cache import model_marker, prompts_marker
 from llm_energy.inputs.models import VerifiedModel, verify_model
 from llm_energy.power.detect import open_meters
 from llm_energy.power.meter import Meter, Reading
@@ -90,6 +90,8 @@ class Observation:
     """The supervisor's state before this measurement."""
     loaded: Event | None = None
     measured: Event | None = None
+    waited_s: float = 0.0
+    """How long other measurements held the devices; no part of what this one takes."""
     out_of_memory: str | None = None
     phases: list[Phase] = field(default_factory=list)
     series: Series | None = None
@@ -114,15 +116,17 @@ def measure(job: Job, run: Run) -> Observation:
     seen = Observation(
         started=utc_now(),
         environment=registry.read_environment(facts["environment_id"]),
-        model=verify_model(Path(".cache/models") / facts["model_id"] / "ready.json"),
+        model=verify_model(model_marker(facts["model_id"])),
         prompts=read_prompts(facts["prompts_id"]),
     )
     with ExitStack() as stack:
         meters = open_meters(cpu_model=run.facts["host_facts"]["cpu_model"])
         for meter in meters:
             stack.callback(meter.close)
+        before = time.monotonic()
         stack.enter_context(locks.devices(working_devices(job, meters)))
         stack.enter_context(locks.waiting(run.measuring_lock))
+        seen.started, seen.waited_s = utc_now(), time.monotonic() - before
         record = registry.ensure_backend(run, backend)
         registry.unload_others(run, backend)
         sampler = Sampler(meters, rate_hz=job.timing["sampling_hz"])
@@ -182,8 +186,7 @@ def computing(reading: Reading) -> set[int]:
 
 def read_prompts(prompts_id: str) -> Mapping[str, Any]:
     """The token ids of a prompt set, fixed before measuring."""
-    path = Path(".cache/prompts") / prompts_id / "prompts.json"
-    prompts: dict[str, Any] = json.loads(path.read_text())
+    prompts: dict[str, Any] = json.loads(prompts_marker(prompts_id).read_text())
     return prompts
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from worker import protocol
 from worker.kernel import oom_kills
+from worker.orphans import children, kill_children
 from worker.shared_memory import find_shared_memory, release_shared_memory, remove
 from worker.workload import EngineConfig
 
@@ -151,13 +152,16 @@ class EngineChild:
     async def _reap(self) -> None:
         await self._process.wait()
         self._kill_group()  # its children and its guard, which hold the channel open
+        # What went into sessions of its own (MPI's workers may) is an orphan now, hence ours.
         for _ in range(GONE_STEPS):
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(-self.pid, os.WNOHANG)  # orphans are ours to reap
+            kill_children()
             try:
                 os.killpg(self.pid, 0)
             except ProcessLookupError:
-                return
+                if not children():
+                    return
             await asyncio.sleep(GONE_STEP_S)
 
     def _kill_group(self) -> None:

@@ -4,7 +4,8 @@ import subprocess
 
 import pytest
 
-from tests.integration.workflow import Tree
+from tests.integration.docker import require_docker
+from tests.integration.workflow import CAMPAIGN, Tree, in_containers
 
 
 @pytest.fixture(scope="session")
@@ -14,6 +15,16 @@ def measured_template(tmp_path_factory):
     done = tree.run()
     assert done.returncode == 0, done.stdout
     assert len(tree.results()) == 4
+    return tree
+
+
+@pytest.fixture(scope="session")
+def measured_in_containers(tmp_path_factory):
+    """The same campaign, measured in a container."""
+    require_docker()
+    tree = Tree.create(tmp_path_factory.mktemp("contained") / "tree", in_containers(CAMPAIGN))
+    done = tree.run()
+    assert done.returncode == 0, done.stdout
     return tree
 
 

@@ -38,7 +38,7 @@ class Engine:
     def start(self) -> None:
         folder = self._folder
         folder.mkdir(exist_ok=True)
-        # In a network namespace of its own: `--bridge none` deletes the bridge of the host's engine.
+        # In a network namespace of its own: `--bridge none` deletes the bridge that is there.
         command = ["unshare", "--net", "--", "dockerd"]
         command += ["--host", self.address, "--data-root", str(folder / "data")]
         command += ["--exec-root", str(self._sockets / "exec"), "--pidfile", str(folder / "pid")]

@@ -102,7 +102,8 @@ def test_after_any_end_nothing_lives_on_and_the_same_command_goes_on(running, en
         assert left_of(tree, run) == []
     before = {path: path.read_bytes() for path in tree.results()}
     assert before
-    assert len(tree.measured()) == 4 - len(before)
+    remaining = tree.measured()
+    assert len(remaining) == 4 - len(before)
     assert {path: path.read_bytes() for path in before} == before
     assert left_of(tree, run) == []
 
@@ -151,8 +152,10 @@ def test_an_onstart_that_raises_leaves_nothing(tmp_path, runtime):
 
 
 def test_runs_side_by_side_do_not_touch_each_other(tmp_path, runtime):
-    trees = [Tree.create(tmp_path / name, slow_campaign(runtime)) for name in ("one", "two")]
-    (one, first), (two, second) = [(tree, start_measuring(tree)) for tree in trees]
+    # They take turns on the device; the first has work enough to meet the second.
+    one = Tree.create(tmp_path / "one", slow_campaign(runtime, cycles=20))
+    two = Tree.create(tmp_path / "two", slow_campaign(runtime))
+    first, second = start_measuring(one), start_measuring(two)
     runs = [one.run_facts(), two.run_facts()]
     first.kill()
     first.wait()
@@ -163,33 +166,18 @@ def test_runs_side_by_side_do_not_touch_each_other(tmp_path, runtime):
     assert left_of(two, runs[1]) == []
 
 
-@pytest.mark.parametrize("arguments", [("--dry-run",), ()], ids=["dry run", "nothing to do"])
-def test_backends_start_only_for_measurements(measured_in, arguments):
-    tree, runs = measured_in
-    assert tree.run(*arguments).returncode == 0
-    assert len(list((tree.folder / "results/nap/runs").glob("*.json"))) == runs
+def runs_of(tree: Tree) -> int:
+    """How many runs have been opened, and ended, in a tree."""
+    return len(list((tree.folder / "results/nap/runs").glob("*.json")))
 
 
-def test_a_report_alone_starts_no_backend(measured_in):
-    tree, runs = measured_in
-    (tree.folder / "results/nap/report.html").unlink()
-    assert tree.run().returncode == 0
-    assert (tree.folder / "results/nap/report.html").exists()
-    assert len(list((tree.folder / "results/nap/runs").glob("*.json"))) == runs
-
-
-@pytest.fixture(scope="module")
-def measured_trees():
-    return {}
-
-
-@pytest.fixture
-def measured_in(measured_trees, runtime, tmp_path_factory):
-    """A measured tree, and how many runs it took."""
-    if runtime not in measured_trees:
-        campaign = CAMPAIGN if runtime == "process" else in_containers(CAMPAIGN)
-        tree = Tree.create(tmp_path_factory.mktemp(runtime) / "tree", campaign)
-        tree.run(check=True)
-        measured_trees[runtime] = tree
-    tree = measured_trees[runtime]
-    return tree, len(list((tree.folder / "results/nap/runs").glob("*.json")))
+def test_backends_start_only_for_measurements(runtime, request):
+    fixture = "measured_template" if runtime == "process" else "measured_in_containers"
+    tree = request.getfixturevalue(fixture)
+    runs, report = runs_of(tree), tree.folder / "results/nap/report.html"
+    assert tree.run("--dry-run").returncode == 0
+    assert "Nothing to be done" in tree.run(check=True).stdout
+    report.unlink()
+    tree.run(check=True)
+    assert report.exists()
+    assert runs_of(tree) == runs

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
-HEAVY = ("pandas", "scipy", "matplotlib", "docker", "huggingface_hub", "jinja2")
+HEAVY = ("pandas", "numpy", "scipy", "matplotlib", "docker", "huggingface_hub", "jinja2")
+HEAVY += ("llm_energy.campaign",)
 
 
 def test_a_measuring_job_loads_nothing_heavy():

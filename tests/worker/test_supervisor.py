@@ -330,6 +330,18 @@ class TestUnload:
         assert group_members(loaded["engine_pid"]) == []
         assert peer.ask("hello", protocol=1)["engine"] is None
 
+    def test_ends_what_went_into_a_session_of_its_own(
+        self, backend: Backend, peer: Peer, sleep_engine: Fields
+    ) -> None:
+        peer.load(**faulty(sleep_engine, child=True, child_session=True))
+        (log,) = backend.logs.glob("*.engine.log")
+        (child,) = [
+            int(line.split()[-1]) for line in log.read_text().splitlines() if "child" in line
+        ]
+        assert group_members(child) == [child]
+        peer.ask("unload")
+        assert group_members(child) == []
+
     def test_without_an_engine_there_is_nothing_to_do(self, peer: Peer) -> None:
         assert peer.ask("unload")["event"] == "unloaded"
 

@@ -22,8 +22,8 @@ from llm_energy.backends.runtime import (
     BackendRecord,
     DeclaredBackend,
     Transport,
-    environment_marker,
 )
+from llm_energy.cache import environment_marker
 from llm_energy.containers.engine import LABEL, DockerError, connect, told
 from llm_energy.containers.stream import Stream
 from llm_energy.processes import ProcessId

@@ -22,9 +22,9 @@ from llm_energy.backends.runtime import (
     BackendError,
     BackendRecord,
     DeclaredBackend,
-    environment_marker,
     runtime_named,
 )
+from llm_energy.cache import environment_marker
 from llm_energy.processes import ProcessId
 from llm_energy.runs import Run
 

@@ -120,8 +120,3 @@ def runtime_named(name: str) -> Runtime:
 
         return DockerRuntime()
     raise BackendError("unknown_runtime", f"there is no runtime `{name}`")
-
-
-def environment_marker(environment_id: str) -> Path:
-    """Where an environment says that it is ready."""
-    return Path(".cache/environments") / environment_id / "ready.json"

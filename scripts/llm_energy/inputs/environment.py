@@ -6,14 +6,16 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_energy.inputs.errors import InputError
 from llm_energy.inputs.interpreter import Environment, place_of, run_python
 from llm_energy.inputs.oneshot import ask_worker
-from llm_energy.inputs.plan import Plan
 from llm_energy.inputs.venv import install
 from llm_energy.results import sha256_of, write_atomically
+
+if TYPE_CHECKING:  # the campaign's model would cost every measuring job 0.1 s
+    from llm_energy.inputs.plan import Plan
 
 LIST_PACKAGES = (
     "import json, importlib.metadata as m; "
@@ -24,7 +26,7 @@ LISTING_S = 120.0
 """Deadline for the list of packages; a slow disk reads thousands of small files."""
 
 
-def prepare_environment(plan: Plan, *, root: Path, target: Path, log: Path) -> dict[str, Any]:
+def prepare_environment(plan: "Plan", *, root: Path, target: Path, log: Path) -> dict[str, Any]:
     """Have an environment for a backend and return the content of its marker.
 
     Args:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import docker
 
+from llm_energy.cache import environment_marker
 from llm_energy.containers import images
 from llm_energy.inputs.base_image import DEBIAN, check_can_be_made, debian_tag
 from llm_energy.inputs.errors import InputError
@@ -23,7 +24,7 @@ def image_obstacles(plans: Mapping[str, Plan], *, cache: Path) -> Iterator[str]:
         with docker_engine() as client:
             for name, plan in plans.items():
                 try:
-                    check_image(client, plan, cache / "environments" / name / "ready.json")
+                    check_image(client, plan, environment_marker(name, cache))
                 except InputError as error:
                     yield str(error)
     except InputError as error:

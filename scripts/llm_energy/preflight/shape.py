@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_energy.cache import model_marker
 from llm_energy.config.identity import Declared
 from llm_energy.config.inputs import PathSource
 from llm_energy.inputs.files import read_marker
@@ -51,7 +52,7 @@ def read_shape(model: Declared, cache: Path) -> Shape | None:
     Raises:
         ShapeError: its files do not tell.
     """
-    marker = cache / "models" / model.id / "ready.json"
+    marker = model_marker(model.id, cache)
     try:
         if marker.exists():
             content = read_marker(marker)

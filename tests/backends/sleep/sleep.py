@@ -29,6 +29,7 @@ class SleepEngine(Engine):
         ),
         "first_wave_extra_s": Option(float, 0.0, "what the first wave takes longer (it compiles)"),
         "child": Option(bool, False, "start a child process while loading, as some engines do"),
+        "child_session": Option(bool, False, "start that child in a session of its own"),
         "load_fault": Option(str, "none", "how loading fails", choices=FAULTS),
         "wave_fault": Option(str, "none", "how generating fails", choices=FAULTS),
         "fault_after_waves": Option(int, 0, "waves that go well before `wave_fault`", minimum=0),
@@ -47,7 +48,9 @@ class SleepEngine(Engine):
         self._options = config.options
         print("sleep engine: loading", config.model_path, flush=True)
         if self._options["child"]:
-            subprocess.Popen(["sleep", "3600"])
+            own_session = self._options["child_session"]
+            child = subprocess.Popen(["sleep", "3600"], start_new_session=own_session)
+            print("sleep engine: child", child.pid, flush=True)
         self._misbehave(self._options["load_fault"])
         time.sleep(self._options["load_s"])
         return {"model_bytes": size, "slots": config.slots, "context_tokens": config.context_tokens}

@@ -84,8 +84,7 @@ def test_a_constant_stream_of_requests_keeps_its_slots_busy(vllm: Peer, hf_folde
 
 
 def test_every_pass_computes_its_prompts_anew(vllm: Peer, hf_folder: Path) -> None:
-    # The adapter refuses outputs whose num_cached_tokens is not 0, and this prompt fills a block:
-    # with prefix caching on it fails in the second wave.
+    # The adapter refuses outputs whose num_cached_tokens is not 0, and this prompt fills a block.
     load(vllm, hf_folder)
     measured = measure(vllm, [QUESTION_IDS * 5], minimum_waves=2)
     assert measured["window"]["waves"] == 2

@@ -1,0 +1,46 @@
+"""Whether CUDA can be used is asked of the driver, without a context."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from worker.cuda import fault
+
+DRIVER = """
+int cuInit(unsigned flags) {{ return {init}; }}
+int cuDeviceGetCount(int *count) {{ *count = {devices}; return {count}; }}
+"""
+
+
+@pytest.fixture
+def driver(tmp_path: Path):
+    """Builds a driver library whose calls return what they are told."""
+
+    def build(*, init: int = 0, count: int = 0, devices: int = 1) -> str:
+        source, library = tmp_path / "cuda.c", tmp_path / "libcuda.so.1"
+        source.write_text(DRIVER.format(init=init, count=count, devices=devices))
+        subprocess.run(["cc", "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
+        return str(library)
+
+    return build
+
+
+def test_a_driver_with_a_gpu_is_well(driver):
+    assert fault(driver()) is None
+
+
+def test_without_a_driver_there_is_nothing_to_ask():
+    assert fault("libcuda-that-is-nowhere.so") is None
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ({"init": 999}, "cuInit returned 999"),
+        ({"count": 3}, "cuDeviceGetCount returned 3"),
+        ({"devices": 0}, "CUDA sees no GPU"),
+    ],
+)
+def test_what_is_wrong_is_told(driver, answers, told):
+    assert fault(driver(**answers)) == told
