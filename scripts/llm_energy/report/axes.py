@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from llm_energy.metrics import THROUGHPUT
 from llm_energy.report.estimates import Estimate, estimates, place_columns, place_text
 from llm_energy.report.numbers import told
+from llm_energy.report.open_ends import open_end, open_ends
 from llm_energy.report.style import MARKERS, SERIES, Drawing, canvas, grid_only
 from llm_energy.stats.experiments import GROUP
 from llm_energy.summary import Summary
@@ -91,6 +92,8 @@ def _draw(
         for position, (_, e) in zip(x, points, strict=True):
             if e.low is not None and e.high is not None:
                 axes.plot([position] * 2, [e.low, e.high], color=colour, lw=1.6)
+            if e.reaches_below_zero:
+                open_end(axes, (position, 0), "v", colour)
         axes.plot(x, [e.mean for _, e in points], marker, color=colour, ms=5, label=label)
         for value in lost.get(label, []):
             axes.plot(place(value), 0, "x", color=colour, ms=6, mew=1.6, clip_on=False)
@@ -102,7 +105,8 @@ def _draw(
     grid_only(axes, "y")
     if len(shown) > 1:
         figure.legend(loc="outside lower center", ncols=1 if len(shown[0][0]) > 40 else 2)
-    n = sorted({e.n for _, points in shown for _, e in points})
+    drawn = [e for _, points in shown for _, e in points]
+    n = sorted({e.n for e in drawn})
     crosses = " A cross on the axis: out of memory." * any(label in lost for label, _ in shown)
     left_out = f" {len(lines) - len(shown)} more lines are left out." * (len(lines) > len(shown))
     return Drawing(
@@ -110,7 +114,7 @@ def _draw(
         f"Throughput against {setting.replace('_', ' ')}",
         f"Mean throughput over cycles against {setting.replace('_', ' ')}, with 95 % t intervals "
         f"(n = {' or '.join(map(str, n))} cycles for each point). Along a line all other settings "
-        f"are equal.{crosses}{left_out}",
+        f"are equal.{open_ends(drawn)}{crosses}{left_out}",
         figure,
     )
 

@@ -32,7 +32,21 @@ _LINES_OF_CODE = (
     ("Measuring code (SHA-256)", "code_digest"),
     ("Measuring protocol", "protocol_version"),
 )
-_YES_NO = {"True": "yes", "False": "no"}
+_WORDS = {
+    "git_dirty": {"True": "yes", "False": "no"},
+    "runtime": {"process": "process on the host, without an image", "docker": "container (Docker)"},
+}
+"""Column -> value -> how people read it."""
+
+_SHOULD_BE_ONE = {
+    "runtime": "runtimes",
+    "image_digest": "images",
+    "engine_version": "versions of its engine",
+    "packages_sha256": "sets of packages",
+}
+"""Column -> what is told of a backend whose measurements differ in it."""
+
+_BACKEND = f"{SETTING}backend"
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,27 @@ def environment(summary: Summary) -> list[tuple[str, list[Line]]]:
     return [(heading, lines) for heading, lines in sections if lines]
 
 
+def differences(summary: Summary) -> list[str]:
+    """What the measurements should have in common and have not, a sentence each."""
+    table = summary.measurements
+    found = []
+    for name, group in table.groupby(_BACKEND) if _BACKEND in table else ():
+        several = {what: group[column].nunique() for column, what in _SHOULD_BE_ONE.items()}
+        counts = [f"{count} {what}" for what, count in several.items() if count > 1]
+        if counts:
+            found.append(
+                f"Backend {name} was measured with {' and '.join(counts)}: its measurements are "
+                "not all of the same build, and may differ for that reason."
+            )
+    digests = table["code_digest"].nunique()
+    if digests > 1:
+        found.append(
+            f"The measuring code changed within the campaign ({digests} digests): measurements "
+            "of different digests may differ for that reason."
+        )
+    return found
+
+
 def _by_setting(
     table: pd.DataFrame, setting: str, lines: Sequence[tuple[str, str]]
 ) -> list[tuple[str, list[Line]]]:
@@ -64,7 +99,7 @@ def _by_setting(
 def _lines(table: pd.DataFrame, lines: Sequence[tuple[str, str]]) -> list[Line]:
     found = []
     for name, column in lines:
-        told = table[column].dropna().astype("string").replace(_YES_NO)
+        told = table[column].dropna().astype("string").replace(_WORDS.get(column, {}))
         counts = told.value_counts(sort=False)
         values = [str(value) for value in counts.index]
         if len(values) > 1:

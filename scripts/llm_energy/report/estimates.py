@@ -9,8 +9,15 @@ from typing import Any
 import pandas as pd
 
 from llm_energy.metrics import Metric
+from llm_energy.report.numbers import interval, number
 from llm_energy.stats.experiments import GROUP
 from llm_energy.summary import Summary
+
+BELOW_ZERO = (
+    "the 95 % t interval of the mean reaches below 0, which the quantity cannot. With so few "
+    "cycles that scatter so much it is not informative about how small the mean may be"
+)
+"""What `Estimate.reaches_below_zero` means to a reader."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,24 @@ class Estimate:
     @property
     def half_width(self) -> float | None:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+    @property
+    def reaches_below_zero(self) -> bool:
+        """Whether the interval holds negative values though all cycles are positive.
+
+        Nothing measured here can be negative. The t interval knows nothing of that, and is kept
+        as it is: it shows how little so few scattered cycles say about the mean.
+        """
+        return self.low is not None and self.low < 0 < min(self.values, default=0)
+
+    @property
+    def interval_text(self) -> str | None:
+        """`62.8 to 65.8`, or `below 0 to 4 567`; None where there is no interval."""
+        if self.low is None or self.high is None:
+            return None
+        if self.reaches_below_zero:
+            return f"below 0 to {number(self.high, self.half_width)}"
+        return interval(self.low, self.high)
 
     def overlaps(self, other: "Estimate") -> bool:
         """Whether the two intervals have a value in common; unknown intervals always might."""

@@ -16,6 +16,7 @@ from llm_energy.metrics import (
 )
 from llm_energy.report.estimates import Estimate, estimates, without_value
 from llm_energy.report.numbers import decimals_for, fixed
+from llm_energy.report.open_ends import open_end, open_ends
 from llm_energy.report.style import INK, MUTED, SERIES, Drawing, canvas, grid_only
 from llm_energy.summary import Summary
 
@@ -75,7 +76,7 @@ def latency(summary: Summary) -> Drawing | None:
         "latency",
         "Latency by experiment",
         "Median latency of the requests of a window, by experiment, and the mean over cycles of "
-        f"its 95th percentile. {READING}",
+        f"its 95th percentile. {READING}{open_ends([*first, *by_label.values()])}",
         figure,
     )
 
@@ -92,7 +93,7 @@ def _one_metric(
     axes.set_xlim(left=0)
     axes.set_xlabel(f"{metric.title} ({metric.display_unit})")
     figure.legend(_handles(), _HANDLE_LABELS, loc="outside lower center", ncols=3)
-    return Drawing(name, title, f"{READING} {note}".strip(), figure)
+    return Drawing(name, title, f"{READING}{open_ends(rows)} {note}".strip(), figure)
 
 
 def _rows(
@@ -109,6 +110,8 @@ def _rows(
         if estimate.low is not None and estimate.high is not None:
             ends = [estimate.low, estimate.high]
             axes.plot(ends, [row, row], "|-", color=colour, lw=1.8, ms=7, mew=1.2)
+        if estimate.reaches_below_zero:
+            open_end(axes, (0, row), "<", colour)
         axes.plot(estimate.mean, row, "o", ms=3.6, color=colour)
         axes.plot(estimate.values, [row + 0.3] * estimate.n, "|", ms=4, mew=0.9, color=MUTED)
         axes.annotate(

@@ -63,9 +63,8 @@ def _key_figure(summary: Summary, ranked: list[Estimate], title: str) -> KeyFigu
 def certainty(estimate: Estimate) -> str:
     """`95 % interval 62.8 to 65.8, n = 3`."""
     n = f"n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{estimate.n}"
-    if estimate.low is None or estimate.high is None:
-        return f"{n}, no interval"
-    return f"95 % interval {interval(estimate.low, estimate.high)}, {n}"
+    ends = estimate.interval_text
+    return f"{n}, no interval" if ends is None else f"95 % interval {ends}, {n}"
 
 
 def ratio_text(comparison: Comparison) -> tuple[str, str]:

@@ -1,4 +1,5 @@
-// Sorting and filtering of tables; without scripts the page shows the same numbers.
+// Sorting and filtering of tables, and a word where something is wider than the screen; without
+// scripts the page shows the same numbers.
 "use strict";
 
 const valueOf = (row, column) => {
@@ -37,12 +38,31 @@ for (const table of document.querySelectorAll("table.sortable")) {
 }
 
 for (const filter of document.querySelectorAll(".filter")) {
-  const rows = filter.nextElementSibling.querySelector("tbody").rows;
+  const input = filter.querySelector("input");
+  const rows = document.getElementById(input.getAttribute("aria-controls")).tBodies[0].rows;
   filter.hidden = false;
-  filter.querySelector("input").addEventListener("input", (event) => {
+  input.addEventListener("input", (event) => {
     const wanted = event.target.value.toLowerCase();
     for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
   });
+}
+
+// What is cut at the edge says so, and can be reached with the keyboard; what fits is no stop.
+const observer = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const cut = target.scrollWidth > target.clientWidth + 1;
+    target.previousElementSibling.hidden = !cut;
+    if (cut) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+
+for (const scroller of document.querySelectorAll(".scroll")) {
+  const hint = document.createElement("p");
+  hint.className = "hint";
+  hint.textContent = "Wider than the screen: scroll sideways \u2192";
+  scroller.before(hint);
+  observer.observe(scroller);
 }
 
 window.addEventListener("beforeprint", () => {

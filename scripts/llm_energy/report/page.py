@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from llm_energy.aggregate import aggregate
-from llm_energy.report.environment import environment
+from llm_energy.report.environment import differences, environment
 from llm_energy.report.estimates import planned_experiment
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import energy_notice, key_figures
@@ -58,12 +58,18 @@ def render_page(summary: Summary, figures: Sequence[Figure], *, partial: bool) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    surroundings.filters["breakable"] = breakable
     return surroundings.get_template("page.html.jinja").render(
         _content(summary, figures),
         partial=partial,
         css=Markup(files.joinpath("page.css").read_text("utf-8")),
         script=Markup(files.joinpath("page.js").read_text("utf-8")),
     )
+
+
+def breakable(text: str) -> Markup:
+    """Text in which codes may be broken at their underscores, so that no column is cut for one."""
+    return escape(text).replace("_", Markup("_<wbr>"))
 
 
 def write_report(
@@ -111,5 +117,6 @@ def _content(summary: Summary, figures: Sequence[Figure]) -> Mapping[str, Any]:
         "measurements": measurements_table(summary),
         "methods": methods(summary),
         "environment": environment(summary),
+        "differences": differences(summary),
         "planned_experiment": planned_experiment,
     }

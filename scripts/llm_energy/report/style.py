@@ -50,6 +50,7 @@ _RC: dict[Any, Any] = {
     "ytick.color": MUTED,
     "xtick.labelcolor": INK,
     "ytick.labelcolor": INK,
+    "ytick.major.pad": 6,  # room for an open end at the axis
     "xtick.labelsize": 8,
     "ytick.labelsize": 8,
     "xtick.major.size": 3,

@@ -8,13 +8,26 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from llm_energy.metrics import END_TO_END, ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
-from llm_energy.report.estimates import Estimate, estimates, short_names, without_value
+from llm_energy.report.estimates import (
+    BELOW_ZERO,
+    Estimate,
+    estimates,
+    short_names,
+    without_value,
+)
 from llm_energy.report.headline import ratio_text
-from llm_energy.report.numbers import fixed, interval, number, percent, plural
+from llm_energy.report.numbers import fixed, number, percent, plural
 from llm_energy.summary import Comparison, Summary
 from llm_energy.tables import SETTING, varying_settings
 
 NOTHING = "–"
+
+VERDICTS = {
+    "steady": "steady",
+    "not_steady": "not shown to be steady",
+    "too_few_waves": "too few waves to tell",
+}
+"""Verdict on a warm-up -> how people read it."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,8 @@ class Column:
 class Table:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
+    note: str = ""
+    """Stands below it."""
 
 
 NAME = Column("Experiment", numeric=False)
@@ -65,7 +80,8 @@ def results_table(summary: Summary) -> Table:
         rows.append(row)
     for label, why in without_value(summary, THROUGHPUT):
         rows.append([Cell(label, why, label)] + [Cell(NOTHING)] * (len(columns) - 1))
-    return Table(columns, rows)
+    told = [e for metric in metrics for e in by_metric[metric] if e.reaches_below_zero]
+    return Table(columns, rows, f"Below 0: {BELOW_ZERO}." if told else "")
 
 
 def settings_table(summary: Summary) -> Table | None:
@@ -139,7 +155,7 @@ def measurements_table(summary: Summary) -> Table:
         cells += [_number(row["window_duration_s"]), _plain(row["output_tokens"])]
         drift = row["throughput_drift_relative"]
         cells += [Cell(NOTHING) if pd.isna(drift) else Cell(percent(drift), sort=drift)]
-        cells += [_text(row["warmup_verdict"]), _text(row["flags"].replace(";", ", "))]
+        cells += [_text(_verdict(row["warmup_verdict"])), _text(row["flags"].replace(";", ", "))]
         if row["status"] == "out_of_memory":
             cells[-1] = Cell("out of memory", row["message"] or "")
         rows.append(cells)
@@ -157,9 +173,7 @@ def _column(metric: Metric) -> Column:
 def _estimate(estimate: Estimate | None) -> Cell:
     if estimate is None:
         return Cell(NOTHING)
-    detail = "no interval"
-    if estimate.low is not None and estimate.high is not None:
-        detail = interval(estimate.low, estimate.high)
+    detail = estimate.interval_text or "no interval"
     return Cell(number(estimate.mean, estimate.half_width), detail, estimate.mean)
 
 
@@ -195,6 +209,10 @@ def _number(value: object, factor: float = 1.0) -> Cell:
 
 def _plain(value: object) -> Cell:
     return Cell(fixed(value, 0), sort=value) if isinstance(value, int | float) else Cell(NOTHING)
+
+
+def _verdict(code: object) -> object:
+    return VERDICTS.get(code, code) if isinstance(code, str) else None
 
 
 def _text(value: object) -> Cell:
