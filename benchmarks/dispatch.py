@@ -12,12 +12,14 @@ wall times, what one dispatch costs, and what a supervisor costs while it waits.
 import argparse
 import json
 import os
+import shutil
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import yaml
@@ -143,7 +145,7 @@ def main() -> None:
     os.chdir(ROOT)
     experiment, limits = experiment_of(given.campaign, given.backend)
     run = Run.create(
-        campaign="bench", results=Path("results"), scripts=ROOT / "scripts", host_facts={}
+        campaign="bench", results=Path(mkdtemp()), scripts=ROOT / "scripts", host_facts={}
     )
     try:
         registry.ensure_watchdog(run)
@@ -157,7 +159,9 @@ def main() -> None:
         )
         measure(run, declared, Jobs(experiment), given.jobs, given.rounds)
     finally:
+        results = Path(run.facts["results"])
         registry.end_run(run)
+        shutil.rmtree(results)
 
 
 def measure(run: Run, declared: DeclaredBackend, jobs: Jobs, count: int, rounds: int) -> None:

@@ -61,6 +61,27 @@ def test_a_supervisor_that_was_killed_costs_an_attempt_and_nothing_else(running)
     assert tree.processes() == []
 
 
+def test_a_backend_that_fails_again_and_again_is_given_up_while_others_go_on(tmp_path):
+    campaign = copy.deepcopy(CAMPAIGN)
+    campaign["cycles"] = 3
+    campaign["backends"] = {"sleep": {}, "traitor": {}}
+    campaign["experiments"]["nap"] = {"axes": {"backend": ["sleep", "traitor"]}}
+    campaign["defaults"]["engine"] = {"traitor": {"wave_fault": "betray"}}
+    tree = Tree.create(tmp_path / "tree")
+    tree.add_backend("traitor")
+    tree.write_campaign(campaign)
+    done = tree.run("measurements")
+    assert done.returncode != 0
+    assert {path.parts[-3] for path in tree.results()} == {"nap_backend-sleep"}
+    assert len(tree.results()) == 3
+    # Two measurements with all their attempts, then none.
+    reasons = [failure["reason"] for failure in tree.failures()]
+    assert sorted(reasons) == ["backend_broken", *["backend_lost"] * 6]
+    assert "backend `traitor` failed 6 times in a row" in done.stdout
+    assert "backend_given_up" in {event["kind"] for event in tree.events()}
+    assert tree.processes() == []
+
+
 def test_a_campaign_is_measured_by_one_run_at_a_time(running):
     tree, process = running
     second = tree.run()

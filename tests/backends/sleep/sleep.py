@@ -17,7 +17,7 @@ from worker.engines.base import Engine, OnTokens, Option, Request
 from worker.workload import EngineConfig
 
 VOCABULARY = 256
-FAULTS = ("none", "raise", "die", "segfault", "oom", "hang", "flood", "short", "kill", "eat")
+FAULTS = ("none", "raise", "die", "segfault", "oom", "hang", "flood", "short", "kill", "eat", "betray")
 
 
 class SleepEngine(Engine):
@@ -106,6 +106,9 @@ class SleepEngine(Engine):
             raise RuntimeError("the sleep engine was told to raise")
         if fault == "oom":
             raise MemoryError("the sleep engine was told to run out of memory")
+        if fault == "betray":
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(3600)
         if fault == "eat":
             eaten = []
             while True:  # until a memory limit ends it
