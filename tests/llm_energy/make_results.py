@@ -212,6 +212,19 @@ def make_campaign(
     return planned
 
 
+def scattered(result: Result, factor: float) -> Result:
+    """The result with latencies `factor` times as long."""
+    assert result.latency is not None
+    stretched = {
+        name: Distribution(
+            **{key: v if key == "count" else factor * v for key, v in distribution.items()}
+        )
+        for name, distribution in result.latency.model_dump().items()
+        if distribution is not None
+    }
+    return result.model_copy(update={"latency": result.latency.model_copy(update=stretched)})
+
+
 def with_side_file(folder: Path, result: Result, content: bytes = b"synthetic") -> Result:
     """The result with a file of requests beside it."""
     path = f"requests/{result.experiment}/{result.spec_hash}/cycle-{result.cycle:02d}.parquet"

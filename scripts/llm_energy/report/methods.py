@@ -88,7 +88,7 @@ def _warmup(done: pd.DataFrame) -> str:
     capped = int(done["warmup_capped"].fillna(False).sum())
     steady = int(done["warmup_steady"].fillna(False).sum())
     cap = _asked(done, "warmup_cap_s")
-    limit = f"its time limit of {cap}" if cap else "its time limit"
+    limit = f"the time limit of {cap}" if cap else "the time limit"
     return (
         "Before each window the waves of that window ran until their throughput was shown to be "
         "steady, or their time limit came. Steady means: its coefficient of variation under a "

@@ -2,6 +2,7 @@
 
 import base64
 import importlib.resources
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def render_page(summary: Summary, figures: Sequence[Figure], *, partial: bool) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    surroundings.filters["breakable"] = breakable
+    surroundings.filters |= {"breakable": breakable, "marked": marked}
     return surroundings.get_template("page.html.jinja").render(
         _content(summary, figures),
         partial=partial,
@@ -70,6 +71,11 @@ def render_page(summary: Summary, figures: Sequence[Figure], *, partial: bool) -
 def breakable(text: str) -> Markup:
     """Text in which codes may be broken at their underscores, so that no column is cut for one."""
     return escape(text).replace("_", Markup("_<wbr>"))
+
+
+def marked(text: str) -> Markup:
+    """Text in which what stands between backticks is set as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def write_report(

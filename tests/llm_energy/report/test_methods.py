@@ -1,9 +1,10 @@
 """The methods section is made from what was done."""
 
 import make_results
+import pytest
 
 from llm_energy.aggregate import aggregate
-from llm_energy.report.environment import environment
+from llm_energy.report.environment import differences, environment
 from llm_energy.report.methods import methods
 from llm_energy.results import write_result
 
@@ -29,7 +30,7 @@ def test_durations_are_those_asked_for_and_those_seen(summary_of):
 def test_capped_warm_ups_are_counted(summary_of):
     text = text_of(summary_of(capped=[(make_results.REFERENCE, 1)]))["Warm-up"]
     assert "shown to be steady, or their time limit came" in text
-    assert "11 of 12 were shown to be steady; 1 of 12 met its time limit of 5 s" in text
+    assert "11 of 12 were shown to be steady; 1 of 12 met the time limit of 5 s" in text
 
 
 def test_exact_output_lengths_are_claimed_only_where_they_hold(tmp_path, summary_of):
@@ -65,4 +66,43 @@ def test_where_measurements_differ_the_environment_says_how_many_share_each_valu
     summary = aggregate(tmp_path, planned=planned, design=make_results.design())
     lines = {line.name: line.values for line in dict(environment(summary))["Backend llamacpp"]}
     assert lines["Engine version"] == ["1.0 (2 measurements)", "2.0 (1 measurement)"]
-    assert lines["Runtime"] == ["process"]
+    assert lines["Runtime"] == ["process on the host, without an image"]
+
+
+class TestDifferences:
+    @pytest.fixture
+    def told(self, tmp_path):
+        """What is told of a campaign whose second cycle has other facts of its environment."""
+
+        def make(first=None, **changes):
+            planned = []
+            for cycle in (1, 2):
+                result = make_results.make_result(cycle=cycle, position=cycle)
+                update = changes if cycle == 2 else first or {}
+                changed = result.environment.model_copy(update=update)
+                planned.append(make_results.path_of(result))
+                result = result.model_copy(update={"environment": changed})
+                write_result(tmp_path / planned[-1], result)
+            design = make_results.design(cycles=2)
+            return differences(aggregate(tmp_path, planned=planned, design=design))
+
+        return make
+
+    def test_the_same_everywhere_needs_no_word(self, told):
+        assert told() == []
+
+    def test_a_container_and_a_process_of_one_backend(self, told):
+        (said,) = told(runtime="docker", image_digest="sha256:1")
+        assert "Backend llamacpp was measured with 2 runtimes:" in said
+
+    def test_two_images_of_one_backend(self, told):
+        (said,) = told(runtime="docker", image_digest="sha256:1", first={"image_digest": "other"})
+        assert "2 runtimes and 2 images" in said
+
+    def test_two_versions_of_the_measuring_code(self, told):
+        (said,) = told(code_digest="9" * 64)
+        assert said.startswith("The measuring code changed within the campaign (2 digests)")
+
+    def test_two_backends_may_well_have_two_images(self, summary_of):
+        pair = {f"pair_{name}": {"backend": name} for name in ("llamacpp", "vllm")}
+        assert differences(summary_of(experiments=pair, reference=None)) == []

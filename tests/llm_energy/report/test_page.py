@@ -1,5 +1,6 @@
 """The report is one page that needs nothing beside itself and says what is missing."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -8,7 +9,7 @@ import pytest
 
 from llm_energy.aggregate import aggregate
 from llm_energy.report.page import write_report
-from llm_energy.results import write_result
+from llm_energy.results import write_atomically, write_result
 
 VOID = {"meta", "input", "br", "link", "img"}
 
@@ -97,6 +98,26 @@ class TestContent:
         page = page_of(experiments={"a": {}}, out_of_memory=["a"])
         assert "Every measurement that was made ended out of memory" in page
         assert "Nothing has been measured yet" not in page
+
+    def test_what_is_wider_than_the_screen_scrolls_under_a_name(self, page_of):
+        page = page_of(metered=True)
+        scrollers = re.findall(r'<div class="scroll[^>]*>', page)
+        assert len(scrollers) == len(re.findall(r"<table", page)) + len(re.findall("<figure", page))
+        for scroller in scrollers:
+            assert 'tabindex="0" role="region"' in scroller
+            assert "aria-label" in scroller
+
+    def test_codes_may_break_and_are_found_by_their_name(self, page_of):
+        page = page_of(capped=[(make_results.REFERENCE, 1)])
+        assert "warmup_<wbr>capped</td>" in page
+        assert "<code>measurement.warmup_cap_s</code> sets the limit" in page
+
+    def test_events_are_sentences(self, tmp_path, page_of):
+        event = {"time": "2026-11-24T09:00:00Z", "kind": "backend_discarded"}
+        event |= {"backend": "vllm", "reason": "it stopped answering"}
+        record = {"run_id": "r", "events": [event]}
+        write_atomically(tmp_path / "runs/r.json", json.dumps(record).encode())
+        assert "2026-11-24 09:00 UTC: Backend vllm was ended, since" in page_of()
 
     def test_side_file_gaps_are_shown(self, tmp_path):
         result = make_results.with_side_file(tmp_path, make_results.make_result())

@@ -4,11 +4,13 @@ import make_results
 
 from llm_energy.report.memory import out_of_memory_table
 from llm_energy.report.tables import (
+    VERDICTS,
     common_settings,
     measurements_table,
     results_table,
     settings_table,
 )
+from worker import steady
 
 
 def titles(table):
@@ -88,6 +90,13 @@ def test_an_option_of_one_engine_names_its_backend(summary_of):
 
 def test_one_experiment_differs_in_nothing(summary_of):
     assert settings_table(summary_of(experiments={"only": {}})) is None
+
+
+def test_every_verdict_on_a_warm_up_has_words(summary_of):
+    assert set(VERDICTS) == {steady.STEADY, steady.NOT_STEADY, steady.TOO_FEW_WAVES}
+    table = measurements_table(summary_of(capped=[(make_results.REFERENCE, 1)]))
+    column = titles(table).index("Warm-up")
+    assert {row[column].text for row in table.rows} == {"steady", "not shown to be steady"}
 
 
 def test_every_measurement_has_a_row_out_of_memory_ones_too(summary_of):
