@@ -113,7 +113,7 @@ def _draw(
         f"throughput-by-{setting.replace('.', '-').replace('_', '-')}",
         f"Throughput against {setting.replace('_', ' ')}",
         f"Mean throughput over cycles against {setting.replace('_', ' ')}, with 95 % t intervals "
-        f"(n = {' or '.join(map(str, n))} cycles for each point). Along a line all other settings "
+        f"(n = {' or '.join(map(str, n))} for each point). Along a line all other settings "
         f"are equal.{open_ends(drawn)}{crosses}{left_out}",
         figure,
     )
