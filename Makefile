@@ -2,7 +2,7 @@
 # make test     set up and run the tests
 # make check    lint, format and types
 # make setup    only set up
-# make schemas  write config/schemas and the reference of all keys again, after a change of the models
+# make schemas  write config/schemas and the references of keys and options again, after a change
 # make lock     pin the workflow's own packages again
 
 SNAKEMAKE = .venv/bin/snakemake --cores 1 --profile workflow-profile
@@ -33,6 +33,7 @@ check: setup-tests
 
 schemas: setup
 	PYTHONPATH=scripts .venv/bin/python -m llm_energy.schemas
+	PYTHONPATH=scripts .venv/bin/python -m llm_energy.config.options_page
 
 # Pin again what the *.in files allow (needs uv).
 lock:

@@ -88,6 +88,7 @@ class Event(Model):
     time: str
     kind: str
     detail: str
+    """What happened, as one sentence."""
 
 
 class Facts(Model):

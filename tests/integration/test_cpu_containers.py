@@ -42,19 +42,18 @@ def test_each_engine_ran_in_a_container_of_its_own_image(results):
     assert len(set.union(*images.values())) == len(ENGINES)
 
 
-def test_all_engines_begin_every_answer_alike(results):
-    """Nobody promises more of other number formats and other orders of sums: where two tokens are
-    nearly as likely, answers part ways. In float32 they do not; see tests/worker/engines."""
-    begins = {
-        str({prompt: ids[:3] for prompt, ids in first_outputs(group[0]).items()})
-        for group in results.values()
-    }
-    assert len(begins) == 1
+@pytest.mark.parametrize("batch", [1, 4])
+def test_pytorch_and_vllm_give_the_same_greedy_tokens(results, batch):
+    """In float32: in bfloat16, whose sums are coarse, answers part where two tokens are close."""
+    pytorch = first_outputs(results[f"engines_batch{batch}_pytorch_float32"][0])
+    vllm = first_outputs(results[f"engines_batch{batch}_vllm_float32"][0])
+    assert len(pytorch) == 3
+    assert pytorch == vllm
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_engine_gives_the_same_tokens_in_every_cycle(results, engine):
-    cycles = results[f"engines_{engine}_batch1"]
+    (cycles,) = [group for name, group in results.items() if f"batch1_{engine}" in name]
     assert len({str(first_outputs(result)) for result in cycles}) == 1
 
 

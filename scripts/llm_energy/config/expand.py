@@ -107,7 +107,10 @@ def _independent_axes(
 ) -> list[list[dict[str, Any]]]:
     """Each axis as the list of its blocks: the settings that go together."""
     axes = [
-        [{key: value} for value in values]
+        [
+            {key: value}
+            for (value,) in _distinct([(v,) for v in values], (*path, "axes", key), problems)
+        ]
         for key, values in _lists(group.axes, (*path, "axes"), problems).items()
     ]
     for index, block in enumerate(group.linked):
@@ -117,7 +120,10 @@ def _independent_axes(
         if len(lengths) > 1:
             counts = listed(f"{key}: {len(values)}" for key, values in lists.items())
             problems.add(where, f"needs lists of one length (here {counts})")
-        axes.append([dict(zip(lists, row)) for row in zip(*lists.values())])  # noqa: B905
+        rows = list(zip(*lists.values()))  # noqa: B905 - told above
+        axes.append(
+            [dict(zip(lists, row, strict=True)) for row in _distinct(rows, where, problems)]
+        )
     return [axis for axis in axes if axis]
 
 
@@ -130,11 +136,21 @@ def _lists(axes: Axes, path: KeyPath, problems: Problems) -> dict[str, list[Any]
         elif len(values) > MAXIMUM_POINTS:
             problems.add((*path, key), f"has over {MAXIMUM_POINTS} values; use a larger step")
             values = []
-        counts = Counter((isinstance(value, bool), value) for value in values)  # 1 is not true
-        if repeated := [value for (_, value), number in counts.items() if number > 1]:
-            problems.add((*path, key), f"has {listed(map(shown, repeated))} twice; keep one")
-        lists[key] = [value for _, value in counts]
+        lists[key] = values
     return lists
+
+
+def _distinct(
+    rows: list[tuple[Any, ...]], path: KeyPath, problems: Problems
+) -> list[tuple[Any, ...]]:
+    """The rows, each once. In linked settings a single value may repeat, a whole row may not."""
+    counts = Counter(tuple((isinstance(v, bool), v) for v in row) for row in rows)  # 1 is not true
+    once = [tuple(value for _, value in row) for row in counts]
+    repeated = [row for row, number in zip(once, counts.values(), strict=True) if number > 1]
+    if repeated:
+        told = listed(" with ".join(map(shown, row)) for row in repeated)
+        problems.add(path, f"has {told} twice; keep one")
+    return once
 
 
 def _merged(blocks: tuple[dict[str, Any], ...]) -> dict[str, Any]:

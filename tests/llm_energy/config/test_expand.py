@@ -52,6 +52,11 @@ def test_linked_settings_vary_together_as_one_axis():
     ]
 
 
+def test_a_value_may_repeat_in_linked_settings():
+    linked = [{"backend": ["one", "two", "three"], "dtype": ["auto", "float32", "float32"]}]
+    assert names({"linked": linked}) == ["x_one_auto", "x_two_float32", "x_three_float32"]
+
+
 def test_exclude_drops_all_points_that_agree_with_it():
     axes = {"batch_size": [1, 4], "output_tokens": [16, 48]}
     assert names({"axes": axes, "exclude": [{"batch_size": 4.0}]}) == [

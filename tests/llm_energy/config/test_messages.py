@@ -128,6 +128,10 @@ def test_a_mistake_at_the_top_of_the_file(root, line, message):
         ({"axes": {"batch_size": [[1]]}}, "batch_size[0]: must be one number or text"),
         ({"axes": {"batch_size": [1, "4"]}}, 'batch_size[1]: must be a whole number, not "4"'),
         ({"axes": {"batch_size": [4, 4.0]}}, "axes.batch_size: has 4 twice; keep one"),
+        (
+            {"linked": [{"batch_size": [1, 4, 1], "output_tokens": [16, 48, 16]}]},
+            "linked[0]: has 1 with 16 twice; keep one",
+        ),
         ({"axes": {"load_mode": ["waves", "wave"]}}, "load_mode[1]: must be 'waves' or"),
         ({"axes": {"model": ["small", "tiny"]}}, "axes.model[1]: unknown model `tiny`; known"),
         ({"axes": {"engine": [1]}}, "axes.engine: unknown setting; known: "),
