@@ -111,6 +111,8 @@ the limits of the power sensor, and one column `setting.<key>` or `measurement.<
 resolved setting and each number of the measuring protocol."""
 
 SETTING = "setting."
+BACKEND = f"{SETTING}backend"
+OPTION = f"{SETTING}engine_options."
 
 
 def measurements_table(results: Sequence[Result]) -> pd.DataFrame:
@@ -136,12 +138,17 @@ def measurements_table(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def varying_settings(measurements: pd.DataFrame) -> dict[str, list[Any]]:
-    """Settings that take more than one value in the campaign, with their sorted values."""
+    """Settings that take more than one value in the campaign, with their sorted values.
+
+    An engine's option varies where it does on one engine: the same name on another is another
+    option.
+    """
     found = {}
     for name in measurements.columns:
         if isinstance(name, str) and name.startswith(SETTING):
+            by_engine = measurements.groupby(BACKEND)[name].nunique().max()
             values = measurements[name].dropna().unique().tolist()
-            if len(values) > 1:
+            if len(values) > 1 and (by_engine > 1 or not name.startswith(OPTION)):
                 found[name.removeprefix(SETTING)] = sorted(values)
     return found
 

@@ -71,6 +71,16 @@ def test_varying_settings_are_those_with_more_than_one_value():
     assert varying_settings(measurements_table(results)) == {"batch_size": [1, 2, 4]}
 
 
+def test_options_of_one_name_on_two_engines_are_not_one_that_varies():
+    results = [
+        make_results.make_result(
+            backend, settings={"backend": backend, "engine_options": {"batch_tokens": tokens}}
+        )
+        for backend, tokens in (("llamacpp", 2048), ("vllm", 0))
+    ]
+    assert list(varying_settings(measurements_table(results))) == ["backend"]
+
+
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_no_results_still_make_a_table(tmp_path, form):
     table = measurements_table([])

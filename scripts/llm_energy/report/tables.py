@@ -18,7 +18,7 @@ from llm_energy.report.estimates import (
 from llm_energy.report.headline import ratio_text
 from llm_energy.report.numbers import fixed, number, percent, plural
 from llm_energy.summary import Comparison, Summary
-from llm_energy.tables import SETTING, varying_settings
+from llm_energy.tables import BACKEND, SETTING, varying_settings
 
 NOTHING = "–"
 
@@ -110,14 +110,16 @@ def settings_table(summary: Summary) -> Table | None:
 def common_settings(summary: Summary) -> list[tuple[str, str]]:
     """(setting, value) of what all experiments share that have the setting at all."""
     table = summary.measurements
+    varying = varying_settings(table)
     weights = table["weights"].dropna().unique()
     found = [("weights", str(weights[0]))] if len(weights) == 1 else []
     for name in table.columns:
-        given = table[table[name].notna()]
-        if name.startswith(SETTING) and given[name].nunique() == 1:
-            backends = ", ".join(sorted(given[f"{SETTING}backend"].unique()))
+        if not name.startswith(SETTING) or name.removeprefix(SETTING) in varying:
+            continue
+        for value, given in table.groupby(name, sort=False):
+            backends = ", ".join(sorted(given[BACKEND].unique()))
             only = "" if len(given) == len(table) else f" ({backends})"
-            found.append((name.removeprefix(SETTING), f"{given[name].iloc[0]}{only}"))
+            found.append((name.removeprefix(SETTING), f"{value}{only}"))
     return found
 
 
