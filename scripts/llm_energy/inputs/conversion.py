@@ -14,7 +14,7 @@ DTYPE = "bfloat16"
 """Number format of converted weights. Quantised weights have fewer digits than it keeps."""
 
 RECORD = "conversion.json"
-"""Which source files, interpreter and packages the folder was made from."""
+"""What the folder was made from, and by which environment."""
 
 
 def convert_model(
@@ -22,7 +22,9 @@ def convert_model(
 ) -> dict[str, Any]:
     """Convert a model and return the content of the converted model's marker.
 
-    A finished conversion of the same source is kept; an unfinished one is replaced.
+    A finished conversion of the same source by the same recipe is kept, whatever environment made
+    it: campaigns with and without containers share it, also while one of them measures. An
+    unfinished one is replaced.
 
     Args:
         identity: of the converted model.
@@ -33,13 +35,9 @@ def convert_model(
         InputError: the source changed, or the conversion failed.
     """
     source, converter = verify_model(model), read_marker(environment)
-    made_from = {
-        "source_sha256": source.sha256,
-        "dtype": DTYPE,
-        "environment_hash": converter["environment_hash"],
-    }
+    wanted = {"source_sha256": source.sha256, "dtype": DTYPE, "recipe": identity.get("recipe")}
     folder, record = target / FILES, target / RECORD
-    if not (record.exists() and json.loads(record.read_text()) == made_from):
+    if not (record.exists() and wanted.items() <= json.loads(record.read_text()).items()):
         record.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -57,5 +55,6 @@ def convert_model(
         )
         for name in files_below(folder):
             (folder / name).chmod(0o644)  # written for the owner only; a container's user reads it
-        record.write_text(json.dumps(made_from))
+        made_by = {"environment_hash": converter["environment_hash"]}
+        record.write_text(json.dumps(wanted | made_by))
     return marker_of(folder, facts_of(folder, files_below(folder)), identity, target=target)

@@ -148,12 +148,23 @@ def prompts_plan(users: list[Experiment]) -> Plan:
     }
 
 
+HELPERS = ("model", "environment")
+"""Keys of a plan that name other inputs: what makes an input, not what it is."""
+
+
 def plan_parameter(plans: Mapping[str, Plan], wildcard: str) -> Callable[[Any], str]:
     """A rule's one parameter: the plan that the wildcard names, as canonical text.
 
-    Snakemake compares parameters by their repr; a text has only one.
+    Without the inputs that help to make it, which are the rule's inputs: campaigns that share what
+    is made do not make it anew in turn. Snakemake compares parameters by their repr; a text has
+    only one.
     """
-    return lambda wildcards: canonical_json(plans[wildcards[wildcard]])
+
+    def parameter(wildcards: Any) -> str:
+        plan = plans[wildcards[wildcard]]
+        return canonical_json({key: plan[key] for key in plan if key not in HELPERS})
+
+    return parameter
 
 
 def one_of(names: Iterable[str]) -> str:

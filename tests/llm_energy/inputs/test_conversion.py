@@ -86,6 +86,16 @@ def test_a_finished_conversion_is_kept(tmp_path: Path, model: Path, environment:
     assert calls(tmp_path) == 1
 
 
+def test_another_environment_does_not_convert_again(
+    tmp_path: Path, model: Path, environment: Path
+) -> None:
+    before = convert(tmp_path, model, environment).read_bytes()
+    marker = json.loads(environment.read_text()) | {"environment_hash": "f" * 64}
+    write_marker(environment, marker)
+    assert convert(tmp_path, model, environment).read_bytes() == before
+    assert calls(tmp_path) == 1
+
+
 def test_an_unfinished_conversion_is_replaced(
     tmp_path: Path, model: Path, environment: Path
 ) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_campaigns import BASE, COMMIT, SHA, load, make_checkout
 
-from llm_energy.inputs.plan import InputPlans, one_of, plan_inputs
+from llm_energy.inputs.plan import InputPlans, one_of, plan_inputs, plan_parameter
 from llm_energy.results import canonical_json
 
 
@@ -81,6 +81,13 @@ def test_where_engines_run_in_containers_one_converts_too(root: Path) -> None:
     (conversion,) = inputs.conversions.values()
     plan = inputs.environments[conversion["environment"]]
     assert (plan["backend"], plan["kind"], plan["base"]) == ("pytorch", "build", "debian")
+
+
+def test_a_job_does_not_depend_on_which_environment_helps_it(root: Path) -> None:
+    campaign, inputs = plans(root, a=settings(backend="boxy"))
+    model_id = campaign.experiments[0].model_id
+    parameter = json.loads(plan_parameter(inputs.conversions, "model")({"model": model_id}))
+    assert parameter == {"identity": inputs.conversions[model_id]["identity"]}
 
 
 def test_the_original_of_a_converted_model_is_the_one_that_other_engines_use(root: Path) -> None:
