@@ -22,7 +22,7 @@ test: setup-tests
 	$(SNAKEMAKE) inputs
 	@# PyTorch's CPU builds are not on the public index: without them their tests say what they skip.
 	$(SNAKEMAKE) inputs --configfile config/campaigns/cpu-engines.yaml || test -z "$$REQUIRE_ENGINES"
-	.venv/bin/pytest
+	tests/run.sh
 
 check: setup-tests
 	.venv/bin/ruff check .
