@@ -1,0 +1,116 @@
+"""What a backend's container gets of the host, and what it does not."""
+
+import os
+from pathlib import Path
+
+import pytest
+from docker.types import DeviceRequest
+
+from llm_energy.backends.container import container_options, device_requests
+from llm_energy.backends.runtime import DeclaredBackend
+from llm_energy.config.model import Container
+from llm_energy.runs import Run
+
+SCRIPTS = Path(__file__).parents[3] / "scripts"
+
+
+@pytest.fixture
+def options(tmp_path, monkeypatch):
+    """What the engine is told for a container with these limits."""
+    monkeypatch.chdir(tmp_path)
+    run = Run.create(campaign="c", results=Path("results/c"), scripts=SCRIPTS, host_facts={})
+
+    def make(**limits):
+        declared = DeclaredBackend(
+            name="vllm",
+            runtime="docker",
+            environment_id="vllm-1",
+            environment={"python": "/opt/engine/bin/python3"},
+            container=Container(**limits).model_dump(mode="json"),
+            readable=["/models", "/data/my model"],
+        )
+        return run, container_options(declared, run)
+
+    yield make
+    run.remove()
+
+
+def test_it_sees_code_models_and_the_lease_and_can_write_none_of_them(options):
+    run, told = options()
+    mounted = {place: mount["bind"] for place, mount in told["volumes"].items()}
+    assert {mount["mode"] for mount in told["volumes"].values()} == {"ro"}
+    assert mounted == {
+        str(SCRIPTS / "worker"): "/llm-energy/worker",
+        str(run.folder): str(run.folder),
+        "/models": "/models",
+        "/data/my model": "/data/my model",
+    }
+    assert all(Path(place).is_absolute() for place in mounted)
+    assert told["read_only"] is True
+
+
+def test_it_has_no_network_no_privileges_and_is_nobody_else(options):
+    _, told = options()
+    assert told["network_mode"] == "none"
+    assert told["cap_drop"] == ["ALL"]
+    assert told["security_opt"] == ["no-new-privileges"]
+    assert told["user"] == f"{os.getuid()}:{os.getgid()}"
+    assert not {"privileged", "ports", "restart_policy"} & set(told)
+
+
+def test_it_goes_when_its_supervisor_ends(options):
+    run, told = options()
+    assert told["auto_remove"] is True
+    assert told["init"] is True
+    assert told["command"][told["command"].index("--lease") + 1] == str(run.lease)
+
+
+def test_it_is_known_by_its_run_campaign_backend_and_configuration(options):
+    run, told = options()
+    labels = {name.removeprefix("org.llm-energy."): text for name, text in told["labels"].items()}
+    assert (labels["run"], labels["campaign"], labels["backend"]) == (run.run_id, "c", "vllm")
+    _, other = options(memory="8g")
+    assert other["labels"]["org.llm-energy.configuration"] != labels["configuration"]
+
+
+def test_limits_are_passed_on(options):
+    _, told = options(
+        cpus=1.5,
+        memory="8g",
+        shm_size="2g",
+        ulimits={"memlock": -1},
+        environment={"A": "b"},
+        user="1000:1000",
+        read_only=False,
+    )
+    assert (told["nano_cpus"], told["mem_limit"], told["shm_size"]) == (1_500_000_000, "8g", "2g")
+    assert told["memswap_limit"] == told["mem_limit"]  # no swap
+    assert (told["user"], told["read_only"]) == ("1000:1000", False)
+    assert told["environment"]["A"] == "b"
+    (limit,) = told["ulimits"]
+    assert (limit.name, limit.soft, limit.hard) == ("memlock", -1, -1)
+
+
+def test_without_limits_none_are_set(options):
+    _, told = options()
+    assert (told["nano_cpus"], told["mem_limit"], told["memswap_limit"]) == (None, None, None)
+    assert told["device_requests"] == []
+
+
+@pytest.mark.parametrize(
+    ("gpus", "request_"),
+    [
+        ("all", DeviceRequest(count=-1, capabilities=[["gpu"]])),
+        (2, DeviceRequest(count=2, capabilities=[["gpu"]])),
+        (["GPU-1"], DeviceRequest(device_ids=["GPU-1"], capabilities=[["gpu"]])),
+    ],
+)
+def test_gpus_by_all_number_or_uuid(gpus, request_):
+    assert device_requests(gpus) == [request_]
+
+
+def test_the_health_check_reads_the_age_of_the_heartbeat_every_30_s(options):
+    _, told = options()
+    check = told["healthcheck"]
+    assert check["Interval"] == 30 * 10**9
+    assert "supervisor.heartbeat" in check["Test"][1]
