@@ -19,7 +19,7 @@ from llm_energy.backends.runtime import BackendError, runtime_named
 from llm_energy.cache import model_marker, prompts_marker
 from llm_energy.inputs.models import VerifiedModel, verify_model
 from llm_energy.power.detect import open_meters
-from llm_energy.power.meter import Meter, Reading
+from llm_energy.power.meter import Device, Meter, Reading
 from llm_energy.power.sampler import Sampler
 from llm_energy.power.series import Series
 from llm_energy.processes import process_name
@@ -132,7 +132,7 @@ def measure(job: Job, run: Run) -> Observation:
         sampler = Sampler(meters, rate_hz=job.timing["sampling_hz"])
         with registry.trusted(run, record) as session, sampler:
             seen.peer = session.peer
-            if session.peer["engine"] is None:
+            if session.peer["engine"] is None and gpus_of(meters):
                 refuse_leftovers(meters, runtime_named(record.runtime).processes(record))
             try:
                 load(session, job, str(seen.model.path), seen)
@@ -150,8 +150,12 @@ def working_devices(job: Job, meters: Sequence[Meter]) -> list[str]:
     """What no other measurement of the host may use meanwhile: `cpu`, or the GPUs by UUID."""
     if job.timing["device"] == "cpu":
         return ["cpu"]
-    gpus = [d.id for meter in meters for d in meter.devices if d.scope in GPU_SCOPES]
-    return gpus or ["gpu"]
+    return [gpu.id for _, gpu in gpus_of(meters)] or ["gpu"]
+
+
+def gpus_of(meters: Sequence[Meter]) -> list[tuple[Meter, Device]]:
+    """The GPUs of this host, each with the meter that reads it."""
+    return [(m, device) for m in meters for device in m.devices if device.scope in GPU_SCOPES]
 
 
 def refuse_leftovers(meters: Sequence[Meter], own: Collection[int]) -> None:
@@ -167,11 +171,9 @@ def refuse_leftovers(meters: Sequence[Meter], own: Collection[int]) -> None:
     """
     deadline = time.monotonic() + LEFTOVERS_GONE_S
     while found := [
-        f"{process_name(pid)} ({pid}) on {device.id}"
-        for meter in meters
-        for device in meter.devices
-        if device.scope in GPU_SCOPES
-        for pid in computing(meter.read(device, slow=True)) - set(own)
+        f"{process_name(pid)} ({pid}) on {gpu.id}"
+        for meter, gpu in gpus_of(meters)
+        for pid in computing(meter.read(gpu, slow=True)) - set(own)
     ]:
         if time.monotonic() > deadline:
             message = f"other processes compute there: {', '.join(found)}; end them"
