@@ -7,13 +7,15 @@ from pathlib import Path
 import docker
 import pytest
 from boxes import ROOT
-from hub_server import HubServer
+from hub_server import hub_server
 from tests.integration.docker import require_docker
 
 from llm_energy.config.identity import base_identity
 from llm_energy.containers.engine import connect
 from llm_energy.inputs.base_image import debian_base, debian_tag
 from llm_energy.inputs.errors import InputError
+
+__all__ = ["hub_server"]
 
 
 @pytest.fixture
@@ -33,16 +35,6 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def log(tmp_path: Path) -> Path:
     """A rule's log file."""
     return tmp_path / "rule.log"
-
-
-@pytest.fixture
-def hub_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    """A hub of our own on loopback, named by HF_ENDPOINT; nobody is logged in."""
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "http_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with HubServer() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.address)
-        yield server
 
 
 @pytest.fixture(scope="session")

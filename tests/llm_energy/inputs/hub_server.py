@@ -7,10 +7,13 @@ headers as huggingface_hub reads them. Refusals carry the hub's own `X-Error-Cod
 import hashlib
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
+
+import pytest
 
 LARGE = (".safetensors", ".gguf", ".bin")
 """Files that the hub keeps as LFS objects, named by their sha256."""
@@ -179,3 +182,13 @@ class _Handler(BaseHTTPRequestHandler):
 def _blob(content: bytes) -> str:
     """Git's name of a content."""
     return hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
+
+
+@pytest.fixture
+def hub_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A hub of our own on loopback, named by HF_ENDPOINT; nobody is logged in."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with HubServer() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.address)
+        yield server

@@ -2,12 +2,11 @@
 
 import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from made_machines import QUIET, gpu
-from tests.llm_energy.inputs.hub_server import HubServer, Repository
+from tests.llm_energy.inputs.hub_server import Repository, hub_server
 from tests.llm_energy.make_campaigns import BASE, COMMIT, SHA, load, make_checkout
 from tests.nvml_simulator.scenario import Gpu
 
@@ -15,6 +14,8 @@ from llm_energy.inputs.plan import plan_inputs
 from llm_energy.preflight.blocking import gpu_obstacles
 from llm_energy.preflight.fit import memory_findings
 from llm_energy.preflight.look import look
+
+__all__ = ["hub_server"]
 
 GPU_TIMES = {"device": "gpu", "minimum_duration_s": 10.0}
 CONFIG = {
@@ -31,15 +32,6 @@ WEIGHTS = b"w" * 1000
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / ".cache"
-
-
-@pytest.fixture
-def hub_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "http_proxy", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    with HubServer() as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.address)
-        yield server
 
 
 def campaign_of(tmp_path, **changes):
