@@ -166,10 +166,6 @@ class Run:
             for line in path.read_text().splitlines():
                 yield json.loads(line)
 
-    def backends(self) -> dict[str, dict[str, Any]]:
-        """Record of each backend that was started in this run."""
-        return self.all_in("backends")
-
     def all_in(self, folder: str) -> dict[str, dict[str, Any]]:
         """Content of every record in a folder of the run, by name."""
         return {

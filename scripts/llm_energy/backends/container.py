@@ -1,13 +1,13 @@
 """What a backend's container is: what it gets of the host, how it is known and judged."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from docker.types import DeviceRequest, Healthcheck, Ulimit
+from docker.types import Healthcheck, Ulimit
 
-from llm_energy.backends.runtime import SCRIPTS, DeclaredBackend
+from llm_energy.backends.runtime import SCRIPTS, DeclaredBackend, worker_variables
+from llm_energy.containers.confinement import confined, device_requests
 from llm_energy.containers.engine import LABEL
 from llm_energy.results import sha256_of
 from llm_energy.runs import Run
@@ -47,7 +47,6 @@ def container_options(declared: DeclaredBackend, run: Run) -> dict[str, Any]:
     volumes = {str(SCRIPTS / "worker"): {"bind": f"{CODE}/worker", "mode": "ro"}}
     for path in (run.folder, *map(Path, declared.readable)):
         volumes[str(path)] = {"bind": str(path), "mode": "ro"}
-    user = container.get("user") or f"{os.getuid()}:{os.getgid()}"
     labels = {
         "run": run.run_id,
         "campaign": facts["campaign"],
@@ -65,20 +64,12 @@ def container_options(declared: DeclaredBackend, run: Run) -> dict[str, Any]:
         "init": True,
         "auto_remove": True,
         "detach": True,
-        "network_mode": "none",
         "read_only": container["read_only"],
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
-        "user": user,
         "working_dir": "/tmp",
-        "environment": {
-            "PYTHONPATH": CODE,
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "HF_HUB_OFFLINE": "1",
-            "HOME": "/tmp",
-            "USER": "llm-energy",  # the user may have no name in the image
-            **container["environment"],
-        },
+        **confined(
+            user=container.get("user"),
+            environment={**worker_variables(CODE), **container["environment"]},
+        ),
         "volumes": volumes,
         # Docker's own default is noexec; engines load what they compile from here.
         "tmpfs": {"/tmp": "exec,mode=1777", STATE: "mode=1777"},
@@ -94,16 +85,6 @@ def container_options(declared: DeclaredBackend, run: Run) -> dict[str, Any]:
         "healthcheck": HEALTHCHECK,
         "log_config": {"Type": "json-file", "Config": LOG_OPTIONS},
     }
-
-
-def device_requests(gpus: Any) -> list[DeviceRequest]:
-    """`all`, a number, or UUIDs, as the engine wants it; nothing for None."""
-    if gpus is None:
-        return []
-    if isinstance(gpus, list):
-        return [DeviceRequest(device_ids=gpus, capabilities=[["gpu"]])]
-    count = -1 if gpus == "all" else int(gpus)
-    return [DeviceRequest(count=count, capabilities=[["gpu"]])]
 
 
 def pid_namespace() -> str:

@@ -18,14 +18,16 @@ from docker.models.containers import Container
 from llm_energy.backends.container import SOCKET, container_options, pid_namespace
 from llm_energy.backends.execution import ExecTransport
 from llm_energy.backends.runtime import (
+    CHECK_CUDA,
     BackendError,
     BackendRecord,
     DeclaredBackend,
     Transport,
+    refuse_unusable_cuda,
 )
 from llm_energy.cache import environment_marker
 from llm_energy.containers.engine import LABEL, DockerError, connect, told
-from llm_energy.containers.stream import Stream
+from llm_energy.containers.stream import start_attached
 from llm_energy.processes import ProcessId
 from llm_energy.runs import Run
 
@@ -115,10 +117,8 @@ class DockerRuntime:
             if found is None:
                 return  # told by its event
             with told():
-                done = found.exec_run([record.handle["python"], "-m", "worker.cuda"])
-        if done.exit_code != 0:
-            said = done.output.decode(errors="replace").strip() or f"exit code {done.exit_code}"
-            raise BackendError("cuda_unusable", f"CUDA cannot be used in its container: {said}")
+                done = found.exec_run([record.handle["python"], *CHECK_CUDA])
+        refuse_unusable_cuda(done.exit_code, done.output, where=" in its container")
 
     def processes(self, record: BackendRecord) -> set[int]:
         with engine() as client:
@@ -163,13 +163,11 @@ def engine() -> Any:
 
 def find(client: docker.DockerClient, record: BackendRecord) -> Container | None:
     """The container of a record; None once it is removed."""
-    try:
-        with told():
+    with told():
+        try:
             return client.containers.get(record.handle["container"])
-    except DockerError as error:
-        if isinstance(error.__cause__, NotFound):
+        except NotFound:
             return None
-        raise
 
 
 def remove(container: Container | None) -> None:
@@ -194,9 +192,7 @@ def start_and_await(container: Container, backend: str) -> None:
     deadline, printed = time.monotonic() + START_S, bytearray()
     try:
         with told():
-            parameters = {"stdout": 1, "stderr": 1, "stream": 1}
-            stream = Stream(container.attach_socket(params=parameters))
-            container.start()
+            stream = start_attached(container)
     except DockerError as error:
         raise BackendError("backend_refused", f"backend `{backend}`: {error}") from error
     try:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import docker
 
+from llm_energy.backends.lines import Lines
 from llm_energy.backends.runtime import BackendError
 from llm_energy.containers.engine import DockerError, told
 from llm_energy.containers.stream import STDERR, Stream
@@ -32,7 +33,7 @@ class ExecTransport:
     ) -> None:
         self._client = client
         self._backend = backend
-        self._buffer = bytearray()
+        self._lines = Lines()
         self._errors = bytearray()
         try:
             with told():
@@ -52,9 +53,7 @@ class ExecTransport:
 
     def receive(self, timeout_s: float) -> bytes | None:
         deadline = time.monotonic() + timeout_s
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0:
-            searched = len(self._buffer)
+        while (line := self._lines.next()) is None:
             try:
                 frame = self._stream.receive(deadline)
             except EOFError as error:
@@ -64,9 +63,7 @@ class ExecTransport:
             if frame.stream == STDERR:
                 self._errors = (self._errors + frame.content)[-ERRORS_KEPT_BYTES:]
             else:
-                self._buffer += frame.content
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
+                self._lines.add(frame.content)
         return line
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from llm_energy.backends.registry import (
     declared_backend,
     heal_backend,
     known_backend,
+    known_backends,
 )
 from llm_energy.backends.runtime import BackendError, BackendRecord, runtime_named
 from llm_energy.runs import Run
@@ -70,7 +71,7 @@ class Healer:
             LOG.exception("looking after the backends failed")
 
     def _look(self) -> None:
-        records = [BackendRecord.from_json(known) for known in self._run.backends().values()]
+        records = known_backends(self._run)
         if not self._listening and any(record.runtime == "docker" for record in records):
             self._listening = True
             threading.Thread(target=self._listen, daemon=True).start()
@@ -119,6 +120,6 @@ class Healer:
                     self._complain(event.backend, event.reason, hung=event.kind == "unhealthy")
             self._run.add_event("docker_unreachable", reason="its event stream ended")
             time.sleep(1.0)
-            for name, known in self._run.backends().items():
-                if known["runtime"] == "docker":
-                    self._complain(name, "the Docker engine was restarted", hung=False)
+            for record in known_backends(self._run):
+                if record.runtime == "docker":
+                    self._complain(record.name, "the Docker engine was restarted", hung=False)

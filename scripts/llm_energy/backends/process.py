@@ -12,12 +12,16 @@ import subprocess
 import time
 from pathlib import Path
 
+from llm_energy.backends.lines import Lines
 from llm_energy.backends.runtime import (
+    CHECK_CUDA,
     SCRIPTS,
     BackendError,
     BackendRecord,
     DeclaredBackend,
     Transport,
+    refuse_unusable_cuda,
+    worker_variables,
 )
 from llm_energy.processes import ProcessId, descendants
 from llm_energy.runs import Run
@@ -29,11 +33,7 @@ START_S = 30.0
 def worker_environment() -> dict[str, str]:
     """Environment of everything that runs in a backend: our worker code, offline, no secrets."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "LLM_ENERGY_", "PIP_"))}
-    return kept | {
-        "PYTHONPATH": str(SCRIPTS),
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "HF_HUB_OFFLINE": "1",
-    }
+    return kept | worker_variables(str(SCRIPTS))
 
 
 def last_lines(path: Path, count: int = 10) -> str:
@@ -102,15 +102,13 @@ class ProcessRuntime:
 
     def check_cuda(self, record: BackendRecord) -> None:
         done = subprocess.run(
-            [record.handle["python"], "-m", "worker.cuda"],
+            [record.handle["python"], *CHECK_CUDA],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=worker_environment(),
             start_new_session=True,
         )
-        if done.returncode != 0:
-            said = done.stdout.decode(errors="replace").strip() or f"exit code {done.returncode}"
-            raise BackendError("cuda_unusable", f"CUDA cannot be used: {said}")
+        refuse_unusable_cuda(done.returncode, done.stdout)
 
     def processes(self, record: BackendRecord) -> set[int]:
         return descendants(self._process(record).pid)
@@ -133,7 +131,7 @@ class ClientTransport:
             env=worker_environment(),
             start_new_session=True,
         )
-        self._buffer = bytearray()
+        self._lines = Lines()
 
     def send(self, line: bytes) -> None:
         assert self._process.stdin is not None
@@ -146,18 +144,14 @@ class ClientTransport:
     def receive(self, timeout_s: float) -> bytes | None:
         assert self._process.stdout is not None
         deadline = time.monotonic() + timeout_s
-        searched = 0
-        while (end := self._buffer.find(b"\n", searched)) < 0:
-            searched = len(self._buffer)
+        while (line := self._lines.next()) is None:
             wait_s = max(0.0, deadline - time.monotonic())
             if not select.select([self._process.stdout], [], [], wait_s)[0]:
                 return None
             chunk = os.read(self._process.stdout.fileno(), 1 << 16)
             if not chunk:
                 raise self._lost()
-            self._buffer += chunk
-        line = bytes(self._buffer[:end])
-        del self._buffer[: end + 1]
+            self._lines.add(chunk)
         return line
 
     def close(self) -> None:

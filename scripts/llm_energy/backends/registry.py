@@ -112,6 +112,11 @@ def known_backend(run: Run, name: str) -> BackendRecord | None:
     return None if known is None else BackendRecord.from_json(known)
 
 
+def known_backends(run: Run) -> list[BackendRecord]:
+    """All backends that the run entered, by name."""
+    return [BackendRecord.from_json(known) for known in run.all_in("backends").values()]
+
+
 def read_environment(environment_id: str) -> dict[str, Any]:
     """The readiness marker of an environment.
 
@@ -157,9 +162,8 @@ def unload_others(run: Run, backend: str) -> None:
     Raises:
         BackendError: `engine_resident`, another backend's engine could not be unloaded.
     """
-    for name, known in run.backends().items():
-        record = BackendRecord.from_json(known)
-        if name == backend or not runtime_named(record.runtime).alive(record):
+    for record in known_backends(run):
+        if record.name == backend or not runtime_named(record.runtime).alive(record):
             continue
         with trusted(run, record) as session:
             if session.peer["engine"] is None:
@@ -167,13 +171,14 @@ def unload_others(run: Run, backend: str) -> None:
             session.request("unload", deadline_s=30.0)
         with trusted(run, record) as session:
             if session.peer["engine"] is not None:
-                raise BackendError("engine_resident", f"the engine of `{name}` did not unload")
+                raise BackendError(
+                    "engine_resident", f"the engine of `{record.name}` did not unload"
+                )
 
 
 def stop_backends(run: Run) -> None:
     """End every backend of the run; one that resists does not keep the others alive."""
-    for known in run.backends().values():
-        record = BackendRecord.from_json(known)
+    for record in known_backends(run):
         with contextlib.suppress(BackendError, OSError):
             runtime_named(record.runtime).stop(record)
     for runtime in {declared["runtime"] for declared in run.all_in("declared").values()}:

@@ -16,6 +16,11 @@ SCRIPTS = Path(__file__).parents[2]
 """Folder of the worker's code."""
 
 
+def worker_variables(code: str) -> dict[str, str]:
+    """Environment variables that the worker needs wherever it runs: its code at `code`, offline."""
+    return {"PYTHONPATH": code, "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
+
+
 class BackendError(Exception):
     """A backend that cannot be started, reached or trusted; `reason` is a code for the records."""
 
@@ -107,6 +112,21 @@ class Runtime(Protocol):
 
     def processes(self, record: BackendRecord) -> set[int]:
         """Host ids of all processes of a backend."""
+
+
+CHECK_CUDA = ("-m", "worker.cuda")
+"""What a backend's interpreter is told for `Runtime.check_cuda`."""
+
+
+def refuse_unusable_cuda(exit_code: int, printed: bytes, *, where: str = "") -> None:
+    """Judge how `CHECK_CUDA` ended.
+
+    Raises:
+        BackendError: `cuda_unusable`.
+    """
+    if exit_code != 0:
+        said = printed.decode(errors="replace").strip() or f"exit code {exit_code}"
+        raise BackendError("cuda_unusable", f"CUDA cannot be used{where}: {said}")
 
 
 def runtime_named(name: str) -> Runtime:

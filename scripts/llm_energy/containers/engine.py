@@ -57,8 +57,8 @@ def connect() -> docker.DockerClient:
             "give its socket, such as unix:///var/run/docker.sock"
         )
     with told():
+        # It asks for the engine's version, so that whether there is one is known then.
         client = docker.DockerClient(base_url=address, timeout=PING_S, version="auto")
-        client.ping()
         client.api.timeout = ANSWER_S
     return client
 

@@ -1,24 +1,22 @@
 """One command in a container of its own that is gone afterwards."""
 
 import contextlib
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from docker.types import DeviceRequest, Mount
+from docker.types import Mount
 
+from llm_energy.containers.confinement import confined, device_requests
 from llm_energy.containers.engine import LABEL, DockerError, connect, told
-from llm_energy.containers.stream import STDERR, STDOUT, Stream
+from llm_energy.containers.stream import STDERR, STDOUT, Stream, start_attached
 
 ONCE = f"{LABEL}.once"
 """Label of such containers."""
 
 LEFTOVER_AGE = "3h"
 """Age from which one that has ended was left over by a job that was killed: longer than any."""
-
-ALL_GPUS = DeviceRequest(count=-1, capabilities=[["gpu"]])
 
 
 @dataclass(frozen=True)
@@ -61,20 +59,14 @@ def run_once(
                 image,
                 entrypoint=list(command),
                 stdin_open=True,
-                network_mode="none",
-                user=f"{os.getuid()}:{os.getgid()}",
-                environment={"HOME": "/tmp", "USER": "llm-energy", **(environment or {})},
                 mounts=mounts,
                 labels={ONCE: "true"},
-                device_requests=[ALL_GPUS] if gpus else [],
-                cap_drop=["ALL"],
-                security_opt=["no-new-privileges"],
+                device_requests=device_requests("all" if gpus else None),
+                **confined(environment=environment or {}),
             )
         try:
             with told():
-                parameters = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-                stream = Stream(container.attach_socket(params=parameters))
-                container.start()
+                stream = start_attached(container, stdin=True)
             with contextlib.suppress(OSError):  # it may not want what it is given
                 stream.send(stdin)
             stream.end_input()

@@ -15,6 +15,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from docker.models.containers import Container
+
 HEADER = struct.Struct(">BxxxL")
 STDOUT, STDERR = 1, 2
 CHUNK_BYTES = 1 << 16
@@ -82,3 +84,11 @@ class Stream:
             self._response.close()
         with contextlib.suppress(OSError):
             self._socket.close()
+
+
+def start_attached(container: Container, *, stdin: bool = False) -> Stream:
+    """Start a container that was created; nothing that it says from its begin on is missed."""
+    parameters = {"stdin": int(stdin), "stdout": 1, "stderr": 1, "stream": 1}
+    stream = Stream(container.attach_socket(params=parameters))
+    container.start()
+    return stream

@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.backends.process import worker_environment
-from llm_energy.backends.runtime import SCRIPTS
+from llm_energy.backends.runtime import SCRIPTS, worker_variables
 from llm_energy.inputs.errors import InputError
 
 Environment = Mapping[str, Any]
-
-IN_IMAGES = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "HF_HUB_OFFLINE")
-"""What of the worker's variables holds in an image too; the others are this machine's."""
 
 
 def run_python(
@@ -44,7 +41,6 @@ def run_python(
     from llm_energy.containers.engine import DockerError
     from llm_energy.containers.once import run_once
 
-    variables = worker_environment()
     try:
         outcome = run_once(
             environment["image"],
@@ -52,7 +48,7 @@ def run_python(
             stdin=stdin,
             readable=[SCRIPTS / "worker", *readable],
             writable=writable,
-            environment={name: variables[name] for name in IN_IMAGES},
+            environment=worker_variables(str(SCRIPTS)),
             gpus=environment["device"] == "gpu",  # some engines cannot be imported without
             deadline_s=deadline_s,
         )

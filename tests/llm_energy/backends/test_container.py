@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from docker.types import DeviceRequest
 
-from llm_energy.backends.container import container_options, device_requests
+from llm_energy.backends.container import container_options
 from llm_energy.backends.runtime import DeclaredBackend
 from llm_energy.config.model import Container
+from llm_energy.containers.confinement import device_requests
 from llm_energy.runs import Run
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
