@@ -33,7 +33,8 @@ rule aggregate:
         design={
             name: getattr(CAMPAIGN, name)
             for name in ("name", "cycles", "order", "seed", "isolation", "reference")
-        },
+        }
+        | {"assumptions": CAMPAIGN.assumptions.model_dump()},
         # The `input` trigger is off: the list itself says when an experiment or cycle came or went.
         measurements=hashlib.sha256("\n".join(MEASUREMENTS).encode()).hexdigest(),
     script:

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from llm_energy import flags
-from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
+from llm_energy.derived import derived_metrics, stated, with_derived
+from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT
 from llm_energy.power import flags as power_flags
 from llm_energy.power import reasons
 from llm_energy.report.events import sentence
@@ -55,7 +56,8 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
             results.append(_read_checked(campaign_folder, path))
         except ResultError as error:
             unusable.append(Gap(path=path, reason=str(error)))
-    measurements = measurements_table(results)
+    assumptions = design.assumptions
+    measurements = with_derived(measurements_table(results), assumptions)
     events, damaged_runs = _runs(campaign_folder)
     facts = Facts(
         design=design,
@@ -72,8 +74,10 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         warmups=_warmups(results),
         drift=_drift(results),
         comparisons=list(_comparisons(measurements, design.reference)),
+        assumed=stated(assumptions, _scopes(results)),
     )
-    return Summary(facts, measurements, experiments_table(measurements))
+    metrics = (*METRICS, *derived_metrics(assumptions))
+    return Summary(facts, measurements, experiments_table(measurements, metrics))
 
 
 def _read_checked(campaign_folder: Path, path: str) -> Result:
@@ -189,6 +193,10 @@ def _energy_reasons(results: Iterable[Result]) -> list[CodeUse]:
     completed = [r.energy for r in results if r.status == "completed"]
     said = [(e.reason, "") for e in completed if e.energy_joules is None and e.reason]
     return _uses(said, reasons.MEANINGS)
+
+
+def _scopes(results: Iterable[Result]) -> set[str]:
+    return {r.energy.scope for r in results if r.energy.scope and r.energy.energy_joules}
 
 
 def _warmups(results: Iterable[Result]) -> list[WarmupTrace]:

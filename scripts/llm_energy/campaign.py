@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_energy.config.analysis import Assumptions
 from llm_energy.config.catalogue import Catalogue
 from llm_energy.config.checks import check_backends, check_measurement, check_values
 from llm_energy.config.expand import expand
@@ -46,6 +47,7 @@ class Campaign:
     isolation: str
     reference: str | None
     """Name of the experiment that the others are compared with."""
+    assumptions: Assumptions
     backends: Mapping[str, BackendConfig]
     models: Mapping[str, ModelConfig]
     prompts: Mapping[str, Prompts]
@@ -124,6 +126,7 @@ def load_campaign(
         order=model.order,
         isolation=model.isolation,
         reference=model.reference,
+        assumptions=model.assumptions,
         backends=model.backends,
         models=model.models,
         prompts=model.prompts,

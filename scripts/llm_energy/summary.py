@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from llm_energy.config.analysis import Assumptions
 from llm_energy.results import Model, write_atomically
 
 
@@ -20,6 +21,7 @@ class Design(Model):
     seed: int
     isolation: str
     reference: str | None
+    assumptions: Assumptions = Assumptions()
 
 
 class Gap(Model):
@@ -111,6 +113,8 @@ class Facts(Model):
     """None where it is not testable: no experiment was measured often enough."""
     comparisons: list[Comparison]
     """With the reference of the design, if it names one."""
+    assumed: str | None = None
+    """What cost and carbon in the tables assume; None where they are not computed."""
 
     @property
     def complete(self) -> bool:

@@ -4,6 +4,7 @@ Every case starts from a campaign of two experiments × two cycles that was meas
 """
 
 import copy
+import json
 import os
 import shutil
 from pathlib import Path
@@ -65,6 +66,16 @@ def test_a_value_added_to_an_axis_measures_only_the_new_experiment(measured):
 def test_an_added_cycle_measures_only_that_cycle(measured):
     measured.write_campaign(changed(cycles=3))
     assert sorted(measured.measured()) == [("nap_batch1", 3), ("nap_batch2", 3)]
+
+
+def test_a_changed_assumption_makes_the_summary_again_and_measures_nothing(measured):
+    summary = measured.folder / "results/nap/summary/summary.json"
+    assert json.loads(summary.read_text())["design"]["assumptions"]["electricity"] is None
+    price = {"price_per_kwh": 0.3, "currency": "EUR"}
+    measured.write_campaign(changed(assumptions={"electricity": price}))
+    assert finished(measured.run(check=True).stdout) == []
+    assert json.loads(summary.read_text())["design"]["assumptions"]["electricity"] == price
+    assert "Nothing to be done" in measured.run(check=True).stdout
 
 
 def test_a_changed_experiment_is_measured_again_and_changed_back_it_counts_again(measured):

@@ -8,6 +8,11 @@ from make_campaigns import BASE, COMMIT, SHA
 RICH = BASE | {
     "reference": "sweep_batch1_out16",
     "order": "sequential",
+    "assumptions": {
+        "electricity": {"price_per_kwh": 0.3, "currency": "EUR"},
+        "carbon_intensity_grams_per_kwh": 380,
+        "power_usage_effectiveness": 1.2,
+    },
     "remeasure": "invalid",
     "new_device": True,
     "backends": {

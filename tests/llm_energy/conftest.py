@@ -16,9 +16,10 @@ def summary_of(tmp_path: Path) -> Callable[..., Summary]:
     """Makes a synthetic campaign (see `make_results.make_campaign`) and aggregates it."""
 
     def make(**options: Any) -> Summary:
-        reference = options.pop("reference", make_results.REFERENCE)
+        told = {"reference": options.pop("reference", make_results.REFERENCE)}
+        told |= {key: options.pop(key) for key in ("assumptions",) if key in options}
         planned = make_results.make_campaign(tmp_path, **options)
-        design = make_results.design(cycles=options.get("cycles", 3), reference=reference)
+        design = make_results.design(cycles=options.get("cycles", 3), **told)
         return aggregate(tmp_path, planned=planned, design=design)
 
     return make

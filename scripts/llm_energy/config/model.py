@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
+from llm_energy.config.analysis import Assumptions
 from llm_energy.config.inputs import DeclaredPrompts, ModelConfig
 from llm_energy.config.settings import SETTING_KEY, DeclaredSettings
 from llm_energy.config.types import (
@@ -225,6 +226,8 @@ class CampaignConfig(Model):
     """How long measurements with equal engine settings share an engine process."""
     reference: Text | None = None
     """Experiment that the others are compared with."""
+    assumptions: Assumptions = Field(default_factory=Assumptions)
+    """Prices and intensities that cost and carbon are computed from."""
     backends: Annotated[dict[Identifier, BackendConfig], Field(min_length=1)]
     """Inference engines in use, by name."""
     models: Annotated[dict[Name, ModelConfig], Field(min_length=1)]

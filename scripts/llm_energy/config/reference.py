@@ -5,6 +5,8 @@ from typing import Any
 
 HEADINGS = {
     "CampaignConfig": "The file",
+    "Assumptions": "`assumptions`",
+    "Electricity": "`assumptions.electricity`",
     "BackendConfig": "`backends.NAME`",
     "Interpreter": "`backends.NAME.environment`, for an interpreter of yours",
     "Image": "`backends.NAME.environment`, for an image of yours",

@@ -15,6 +15,7 @@ PINNED_IMAGE = r"^([^@\s]+@)?sha256:[0-9a-f]{64}$"
 BASE_IMAGE = r"^(debian|\S+:[A-Za-z0-9_][A-Za-z0-9_.-]*|\S+@sha256:[0-9a-f]{64})$"
 MEMORY = r"^[1-9][0-9]*[bkmg]$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+CURRENCY = r"^[A-Z]{3}$"
 
 PATTERNS_IN_WORDS = {
     NAME: "may hold a-z, 0-9, `.`, `_` and `-`, and begins with a letter or a digit",
@@ -24,6 +25,7 @@ PATTERNS_IN_WORDS = {
     BASE_IMAGE: "must be `debian`, or an image with its tag or digest",
     MEMORY: "must be a whole number with its unit b, k, m or g, such as 8g",
     VARIABLE: "may hold letters, digits and `_`, and begins with no digit",
+    CURRENCY: "must be three capital letters, such as EUR",
 }
 
 
@@ -78,6 +80,7 @@ Sha256 = Annotated[str, Field(pattern=SHA256)]
 PinnedImage = Annotated[str, Field(pattern=PINNED_IMAGE)]
 BaseImage = Annotated[str, Field(pattern=BASE_IMAGE)]
 Memory = Annotated[str, Field(pattern=MEMORY)]
+Currency = Annotated[str, Field(pattern=CURRENCY)]
 EnvironmentVariable = Annotated[str, Field(pattern=VARIABLE, max_length=100)]
 
 

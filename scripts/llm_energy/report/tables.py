@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from llm_energy.derived import derived_metrics
 from llm_energy.metrics import END_TO_END, ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
 from llm_energy.report.estimates import (
     BELOW_ZERO,
@@ -58,7 +59,8 @@ NAME = Column("Experiment", numeric=False)
 
 def results_table(summary: Summary) -> Table:
     """One row per experiment group: mean, interval and n of the headline metrics."""
-    shown = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, ITL, END_TO_END)
+    shown: tuple[Metric, ...] = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, ITL, END_TO_END)
+    shown += derived_metrics(summary.facts.design.assumptions)
     by_metric = {metric: estimates(summary, metric) for metric in shown}
     metrics = [metric for metric in shown if by_metric[metric]]
     lead = metrics[0] if metrics else THROUGHPUT
@@ -81,7 +83,8 @@ def results_table(summary: Summary) -> Table:
     for label, why in without_value(summary, THROUGHPUT):
         rows.append([Cell(label, why, label)] + [Cell(NOTHING)] * (len(columns) - 1))
     told = [e for metric in metrics for e in by_metric[metric] if e.reaches_below_zero]
-    return Table(columns, rows, f"Below 0: {BELOW_ZERO}." if told else "")
+    notes = [f"Below 0: {BELOW_ZERO}." if told else "", summary.facts.assumed or ""]
+    return Table(columns, rows, " ".join(filter(None, notes)))
 
 
 def settings_table(summary: Summary) -> Table | None:

@@ -1,6 +1,7 @@
 """The table of experiments: one row per group and metric, summarised over cycles."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -35,7 +36,9 @@ _STATISTICS = (
 COLUMNS = (*GROUP, "metric", "unit", "n", *_STATISTICS, "cycles_needed", "cycles_needed_stein")
 
 
-def experiments_table(measurements: pd.DataFrame) -> pd.DataFrame:
+def experiments_table(
+    measurements: pd.DataFrame, metrics: Sequence[Metric] = METRICS
+) -> pd.DataFrame:
     """One row per experiment group and metric that has at least one value.
 
     Intervals have 95 % confidence: `t_*` is for the mean, `log_t_*` for the geometric mean, and
@@ -47,7 +50,7 @@ def experiments_table(measurements: pd.DataFrame) -> pd.DataFrame:
     rows = [
         dict(zip(GROUP, key, strict=True)) | _row(group, metric)
         for key, group in measurements.groupby(list(GROUP), dropna=False, sort=False)
-        for metric in METRICS
+        for metric in metrics
         if group[metric.column].notna().any()
     ]
     types = (

@@ -106,6 +106,18 @@ def test_what_an_experiment_does_not_use_changes_no_spec(root, change):
     assert {name: after[name] for name in before} == before
 
 
+def test_what_the_analysis_is_told_changes_no_spec(root):
+    told = {
+        "reference": "sweep_batch1_out16",
+        "assumptions": {
+            "electricity": {"price_per_kwh": 0.3, "currency": "EUR"},
+            "carbon_intensity_grams_per_kwh": 380,
+            "power_usage_effectiveness": 1.2,
+        },
+    }
+    assert specs(load(root, BASE | told)) == specs(load(root))
+
+
 def test_renaming_a_model_or_prompt_set_changes_no_spec(root):
     config = one()
     config["models"]["renamed"] = config["models"].pop("small")

@@ -218,6 +218,20 @@ def test_a_mistake_in_a_group(root, group, message):
         (lambda c: c.pop("experiments"), "experiments: is missing; give it a value"),
         (lambda c: c.update(experiments={}), "experiments: must not be empty"),
         (lambda c: c.update(models=[]), "models: must be keys with values, not []"),
+        (
+            lambda c: c.update(assumptions={"electricity": {"price_per_kwh": 0.3}}),
+            "assumptions.electricity.currency: is missing; give it a value",
+        ),
+        (
+            lambda c: c.update(
+                assumptions={"electricity": {"price_per_kwh": 0.3, "currency": "€"}}
+            ),
+            "assumptions.electricity.currency: must be three capital letters, such as EUR",
+        ),
+        (
+            lambda c: c.update(assumptions={"power_usage_effectiveness": 0.9}),
+            "assumptions.power_usage_effectiveness: must be at least 1, not 0.9",
+        ),
         (lambda c: c["defaults"].pop("model"), "experiments.sweep: has no model; set it here or"),
         (lambda c: c["backends"].update(tos={}), "tos: unknown backend; did you mean toy"),
         (lambda c: c["backends"].update(base={}), "base: unknown backend; known: boxy, toy"),

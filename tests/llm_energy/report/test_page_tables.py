@@ -42,6 +42,15 @@ def test_without_a_meter_no_column_speaks_of_energy(summary_of):
     assert "Energy per output token" in titles(results_table(summary_of(metered=True)))
 
 
+def test_cost_stands_in_the_table_with_what_it_assumes(summary_of):
+    price = {"electricity": {"price_per_kwh": 0.3, "currency": "EUR"}}
+    table = results_table(summary_of(metered=True, assumptions=price))
+    assert ("Cost of a million output tokens", "EUR") in [(c.title, c.unit) for c in table.columns]
+    assert "0.3 EUR per kWh" in table.note
+    assert "a lower bound" in table.note
+    assert not [t for t in titles(results_table(summary_of(metered=True))) if "Cost" in t]
+
+
 def test_experiments_without_a_value_stay_in_the_table(summary_of):
     table = results_table(summary_of(out_of_memory=["batch-by-length_batch4_out48"]))
     assert (table.rows[-1][0].text, table.rows[-1][0].detail) == ("batch4 out48", "out of memory")

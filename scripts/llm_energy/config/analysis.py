@@ -1,0 +1,30 @@
+"""What the analysis of a campaign is told: never a part of what is measured.
+
+A change here makes the tables and the report again, and measures nothing.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from llm_energy.config.types import Currency, Model, unit
+
+
+class Electricity(Model):
+    """What a kilowatt-hour costs you."""
+
+    price_per_kwh: Annotated[float, Field(gt=0), unit("currency/kWh")]
+    """Price of electricity."""
+    currency: Currency
+    """Its currency, as three capital letters of ISO 4217, such as EUR."""
+
+
+class Assumptions(Model):
+    """What cost and carbon are computed from. Without a value nothing is computed or shown."""
+
+    electricity: Electricity | None = None
+    """Price of electricity, for the cost of a million output tokens."""
+    carbon_intensity_grams_per_kwh: Annotated[float, Field(gt=0), unit("g/kWh")] | None = None
+    """Greenhouse gases of the grid in g of CO2 equivalent, for those of a million output tokens."""
+    power_usage_effectiveness: Annotated[float, Field(ge=1)] | None = None
+    """Energy of the whole data centre over that of its computers: it multiplies cost and carbon."""
