@@ -130,7 +130,8 @@ def prompts_plan(users: list[Experiment]) -> Plan:
     """How one prompt set becomes token ids.
 
     The tokenizer is the one of the model's own source if an experiment uses that unconverted: it
-    then needs neither another environment nor another model than the experiments do.
+    then needs neither another environment nor another model than the experiments do. No experiment
+    is named: campaigns that share a set would make it anew in turn.
     """
     chosen = min(users, key=lambda e: (e.model.config != e.tokenizer.config, is_converted(e.model)))
     tight = min(users, key=lambda e: e.settings.context_tokens - e.settings.output_tokens)
@@ -141,7 +142,6 @@ def prompts_plan(users: list[Experiment]) -> Plan:
         "environment": chosen.environment.id,
         "model": chosen.model.id,
         "room": {
-            "experiment": tight.name,
             "context_tokens": tight.settings.context_tokens,
             "output_tokens": tight.settings.output_tokens,
         },

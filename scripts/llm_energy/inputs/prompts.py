@@ -68,7 +68,6 @@ class Tokenizer:
 class Room:
     """The least room for prompts among the experiments that use a set."""
 
-    experiment: str
     context_tokens: int
     output_tokens: int
 
@@ -81,9 +80,9 @@ class Room:
         longest = max(map(len, token_ids))
         if longest + self.output_tokens > self.context_tokens:
             raise PromptError(
-                f"experiment {self.experiment}: a prompt of {longest} tokens and output_tokens "
-                f"{self.output_tokens} exceed context_tokens {self.context_tokens}; raise it, or "
-                "lower max_input_tokens"
+                f"a prompt of {longest} tokens does not fit the experiments with output_tokens "
+                f"{self.output_tokens} and context_tokens {self.context_tokens}; raise "
+                "context_tokens, or lower max_input_tokens"
             )
 
 

@@ -116,7 +116,7 @@ def test_prompts_must_fit_the_experiment_with_the_least_room(root: Path) -> None
     roomy, tight = settings(context_tokens=512), settings(context_tokens=128, output_tokens=100)
     campaign, inputs = plans(root, a=roomy, b=tight)
     room = inputs.prompts[campaign.experiments[0].prompts_id]["room"]
-    assert room == {"experiment": "b", "context_tokens": 128, "output_tokens": 100}
+    assert room == {"context_tokens": 128, "output_tokens": 100}
 
 
 def test_an_interpreter_of_the_users_is_planned_with_its_path(root: Path) -> None:

@@ -60,7 +60,7 @@ def prepare(
         prompts,
         {"sha256": sha256},
         tokenizer=WordTokenizer(),
-        room=Room("sweep_batch4", context_tokens=context_tokens, output_tokens=16),
+        room=Room(context_tokens=context_tokens, output_tokens=16),
         root=tmp_path / "checkout",
         target=tmp_path / "target",
         log=tmp_path / "log",
@@ -119,8 +119,8 @@ def test_prompts_that_leave_no_room_for_the_output_are_refused(tmp_path: Path, m
     with pytest.raises(PromptError) as caught:
         prepare(recipe, mine, tmp_path, context_tokens=23)
     assert str(caught.value) == (
-        "experiment sweep_batch4: a prompt of 8 tokens and output_tokens 16 exceed context_tokens "
-        "23; raise it, or lower max_input_tokens"
+        "a prompt of 8 tokens does not fit the experiments with output_tokens 16 and "
+        "context_tokens 23; raise context_tokens, or lower max_input_tokens"
     )
 
 

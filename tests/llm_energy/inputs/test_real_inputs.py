@@ -71,7 +71,7 @@ def prepare(prompts: Prompts, source: Path, tokenizer: Tokenizer, tmp_path: Path
         prompts,
         {"sha256": file_sha256(source)},
         tokenizer=tokenizer,
-        room=Room("any", context_tokens=8192, output_tokens=16),
+        room=Room(context_tokens=8192, output_tokens=16),
         root=ROOT,
         target=tmp_path,
         log=tmp_path / "log",
