@@ -16,6 +16,7 @@ from llm_energy.campaign import CampaignError, load_campaign, read_files
 from llm_energy.inputs.preflight import obstacles
 from llm_energy.lifecycle import Lifecycle, LifecycleError
 from llm_energy.preflight.blocking import gpu_obstacles
+from llm_energy.status import standings, write_manifest
 
 DEFAULT_CAMPAIGN = Path(workflow.basedir) / "config" / "config.yaml"
 
@@ -132,3 +133,5 @@ def finish_run(complete):
         lines = conclusion.failure(CAMPAIGN, Path(RESULTS))
     for line in lines:
         print(line, file=sys.stderr)
+    if measured:
+        write_manifest(Path(RESULTS), standings(CAMPAIGN, Path(RESULTS)))

@@ -1,4 +1,4 @@
-"""What would be measured, in which order, and how long it would take."""
+"""What would be measured, in which order and how long it would take; and how far it is."""
 
 
 rule plan:
@@ -12,3 +12,16 @@ rule plan:
         results=RESULTS,
     script:
         "../scripts/plan.py"
+
+
+rule status:
+    log:
+        f"logs/{CAMPAIGN.name}/status.log",
+    localrule: True
+    conda:
+        "../envs/workflow/environment.yaml"
+    params:
+        root=workflow.basedir,
+        results=RESULTS,
+    script:
+        "../scripts/status.py"

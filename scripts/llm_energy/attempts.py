@@ -48,6 +48,7 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
     for attempt in range(first, first + len(failures.BACKOFF_S) + 1):
         job = Job(experiment, cycle, entry["position"], attempt, entry["result"], facts)
         started, times_s = utc_now(), [begun_s, time.monotonic()]
+        progress.note_start(run, result=entry["result"], attempt=attempt)
         try:
             seen = observe(job, run)
             times_s.append(time.monotonic())

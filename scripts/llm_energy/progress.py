@@ -1,11 +1,22 @@
 """Where a run stands: the one line for each finished measurement, and the time that remains."""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
+from llm_energy.processes import ProcessId
 from llm_energy.results import Result
-from llm_energy.runs import Run
+from llm_energy.runs import Run, utc_now
+
+MEASURING = "measuring"
+"""Name of the run's record of the measurement that is going on."""
+
+
+def note_start(run: Run, *, result: str, attempt: int) -> None:
+    """Say what is measured now: this process measures `result`, relative to the results folder."""
+    process = ProcessId.current().to_json()
+    facts = {"result": result, "attempt": attempt, "started": utc_now(), "process": process}
+    run.write(MEASURING, facts)
 
 
 def note_duration(run: Run, *, experiment: str, duration_s: float) -> None:
@@ -15,20 +26,23 @@ def note_duration(run: Run, *, experiment: str, duration_s: float) -> None:
 
 
 def remaining_s(
-    plan: list[dict[str, Any]], *, results: Path, taken: list[tuple[str, float]]
+    expected: Mapping[str, float], *, left: Iterable[str], taken: Iterable[tuple[str, float]]
 ) -> float:
-    """Estimated time for what is left of `plan`, in s.
+    """Estimated time for what is left, in s.
 
-    The plan's own expectation for each experiment, replaced by the mean of what this run saw of
-    that experiment, and scaled by seen over expected for experiments it has not seen yet.
+    The expectation for each experiment, replaced by the mean of what was seen of that experiment,
+    and scaled by seen over expected for experiments that were not seen yet.
+
+    Args:
+        expected: time of one measurement of each experiment, in s.
+        left: the experiment of each measurement that is left.
+        taken: (experiment, duration in s) of each measurement that was made.
     """
-    expected = {entry["experiment"]: entry["expected_s"] for entry in plan}
     seen: dict[str, list[float]] = {}
     for experiment, duration_s in taken:
         seen.setdefault(experiment, []).append(duration_s)
     planned = sum(expected[name] * len(values) for name, values in seen.items() if name in expected)
     scale = sum(map(sum, seen.values())) / planned if planned else 1.0
-    left = [e["experiment"] for e in plan if not (results / e["result"]).exists()]
     return sum(
         sum(seen[name]) / len(seen[name]) if name in seen else expected[name] * scale
         for name in left
@@ -66,8 +80,10 @@ def line(run: Run, result: Result, *, results: Path) -> str:
     plan = run.read("plan")
     record = run.folder / "durations.jsonl"
     taken = [json.loads(text) for text in record.read_text().splitlines()]
-    done = sum((results / entry["result"]).exists() for entry in plan)
-    left = human_duration(remaining_s(plan, results=results, taken=taken))
+    open_ = [entry["experiment"] for entry in plan if not (results / entry["result"]).exists()]
+    done = len(plan) - len(open_)
+    expected = {entry["experiment"]: entry["expected_s"] for entry in plan}
+    left = human_duration(remaining_s(expected, left=open_, taken=taken))
     width = len(str(len(plan)))
     name = f"{result.experiment} cycle {result.cycle}"
     end = f"{left} left" if done < len(plan) else "measuring is done"

@@ -1,6 +1,7 @@
 """A user's mistake is told in one line each, before anything starts, without a traceback."""
 
 import copy
+import csv
 import subprocess
 
 import pytest
@@ -100,4 +101,11 @@ def test_a_failing_engine_is_told_with_its_record_and_the_rest_is_measured(fresh
     assert len(fresh.results()) == 4
     assert (fresh.folder / "results/nap/report-partial.html").exists()
     assert not (fresh.folder / "results/nap/report.html").exists()
+    with (fresh.folder / "results/nap/campaign.tsv").open() as file:
+        rows = list(csv.DictReader(file, dialect="excel-tab"))
+    assert [row["status"] for row in rows if row["experiment"] == "broken"] == ["failed"] * 2
+    assert [row["status"] for row in rows if row["experiment"] != "broken"] == ["done"] * 4
+    status = fresh.run("status", check=True).stdout
+    assert "Campaign nap: 6 measurements: 4 done, 2 failed" in status
+    assert "broken cycle 1: engine_error, see results/nap/failures/broken/" in status
     assert fresh.processes() == []

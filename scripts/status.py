@@ -1,0 +1,22 @@
+"""Rule script: where every measurement of the campaign stands; writes campaign.tsv."""
+
+import sys
+from pathlib import Path
+
+from llm_energy.scripting import rule_script
+
+with rule_script(snakemake):
+    from llm_energy.campaign import load_campaign
+    from llm_energy.status import as_text, standings, write_manifest
+
+    root, results = Path(snakemake.params.root), Path(snakemake.params.results)
+    campaign = load_campaign(
+        snakemake.config, files=[], root=root, lock=root / "config" / "models.lock.yaml"
+    )
+    rows = standings(campaign, results)
+    print(as_text(campaign, results, rows), end="", flush=True)
+    if results.exists():
+        try:
+            print(f"Table: {write_manifest(results, rows)}", flush=True)
+        except OSError as error:  # only looked at: it need not be writable
+            print(f"campaign.tsv is not written: {error}", file=sys.stderr)

@@ -1,0 +1,49 @@
+"""Another terminal asks how far a run is, and the run does not notice."""
+
+import copy
+import os
+import signal
+
+import pytest
+
+from tests.integration.workflow import CAMPAIGN, Tree, wait_for
+
+pytestmark = pytest.mark.integration
+
+
+def campaign():
+    """One measurement that ends at once, and one that is still loading whenever one looks."""
+    changed = copy.deepcopy(CAMPAIGN) | {"cycles": 1, "order": "sequential"}
+    changed["experiments"] = {
+        "nap": {},
+        "coma": {"settings": {"engine": {"sleep": {"load_s": 600.0}}}},
+    }
+    return changed
+
+
+def test_a_run_is_looked_at_without_disturbing_it(tmp_path):
+    tree = Tree.create(tmp_path / "tree", campaign())
+    before = tree.run("status", check=True).stdout
+    assert "Campaign nap: 2 measurements: 2 pending; about 1 s left" in before
+    assert not (tree.folder / "results/nap").exists()
+    assert tree.runs() == []
+
+    process = tree.start("measurements")
+    try:
+        measuring = ".cache/runs/*/measuring.json"
+        wait_for(
+            lambda: any("coma" in path.read_text() for path in tree.folder.glob(measuring)),
+            why=tree.output(),
+        )
+        during = tree.run("status", check=True).stdout
+        assert "Campaign nap: 2 measurements: 1 done, 1 running; about " in during
+        assert "Running: coma cycle 1, for " in during
+        assert len((tree.folder / "results/nap/campaign.tsv").read_text().splitlines()) == 3
+        assert process.poll() is None
+        assert len(tree.runs()) == 1
+        assert tree.backend()["name"] == "sleep"
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait(timeout=60)
+    rows = (tree.folder / "results/nap/campaign.tsv").read_text().splitlines()
+    assert [row.split("\t")[4] for row in rows[1:]] == ["done", "pending"]
