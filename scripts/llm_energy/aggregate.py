@@ -9,11 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from llm_energy import flags
+from llm_energy import campaign_flags, flags
 from llm_energy.derived import derived_metrics, stated, with_derived
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT
 from llm_energy.power import flags as power_flags
 from llm_energy.power import reasons
+from llm_energy.power.ratios import STABLE_OFFSET, DeviceRatios, device_ratios
 from llm_energy.report.events import sentence
 from llm_energy.results import Result, ResultError, read_result, sha256_of
 from llm_energy.stats.comparisons import paired_ratio
@@ -23,6 +24,7 @@ from llm_energy.summary import (
     CodeUse,
     Comparison,
     Design,
+    DeviceSensors,
     Event,
     Facts,
     Failure,
@@ -56,6 +58,8 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
             results.append(_read_checked(campaign_folder, path))
         except ResultError as error:
             unusable.append(Gap(path=path, reason=str(error)))
+    devices = device_ratios(results)
+    results = campaign_flags.with_ratio_flags(results, devices)
     assumptions = design.assumptions
     measurements = with_derived(measurements_table(results), assumptions)
     events, damaged_runs = _runs(campaign_folder)
@@ -71,6 +75,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         events=events,
         flags=_flags(results),
         energy_reasons=_energy_reasons(results),
+        devices=[_sensors(device) for device in devices],
         warmups=_warmups(results),
         drift=_drift(results),
         comparisons=list(_comparisons(measurements, design.reference)),
@@ -186,13 +191,29 @@ def _flags(results: Iterable[Result]) -> list[CodeUse]:
     """A measurement counts once for a flag, however many of its devices raised it."""
     once = [{flag.code: flag.message for flag in reversed(r.flags)} for r in results]
     said = [pair for flags_of_one in once for pair in flags_of_one.items()]
-    return _uses(said, flags.MEANINGS | power_flags.MEANINGS)
+    return _uses(said, flags.MEANINGS | power_flags.MEANINGS | campaign_flags.MEANINGS)
 
 
 def _energy_reasons(results: Iterable[Result]) -> list[CodeUse]:
     completed = [r.energy for r in results if r.status == "completed"]
     said = [(e.reason, "") for e in completed if e.energy_joules is None and e.reason]
     return _uses(said, reasons.MEANINGS)
+
+
+def _sensors(ratios: DeviceRatios) -> DeviceSensors:
+    warning = (
+        f"The energy counter of {ratios.device} reads {ratios.median_ratio - 1.0:+.1%} against its "
+        f"instant power, in the median of {ratios.count} windows (limit ±{STABLE_OFFSET:.0%}). "
+        "Ratios between experiments on this device do not depend on it; its joules may be off by "
+        "as much."
+    )
+    return DeviceSensors(
+        device=ratios.device,
+        median_ratio=ratios.median_ratio,
+        windows=ratios.count,
+        deviating=len(ratios.deviating),
+        warning=warning if ratios.warning else None,
+    )
 
 
 def _scopes(results: Iterable[Result]) -> set[str]:

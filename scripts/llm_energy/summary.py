@@ -53,6 +53,20 @@ class CodeUse(Model):
     """What the first of them said; may be empty."""
 
 
+class DeviceSensors(Model):
+    """Energy counter against integrated instant power of one device, over all windows."""
+
+    device: str
+    median_ratio: float
+    """Counter over integral; comparisons on one device do not depend on it."""
+    windows: int
+    """Measurements that have both."""
+    deviating: int
+    """Measurements flagged `ratio_deviates`."""
+    warning: str | None
+    """What a stable offset of the two sensors means; None where they agree."""
+
+
 class WarmupTrace(Model):
     experiment: str
     cycle: int
@@ -108,6 +122,8 @@ class Facts(Model):
     flags: list[CodeUse]
     energy_reasons: list[CodeUse]
     """Why completed measurements have no energy."""
+    devices: list[DeviceSensors] = []
+    """Devices whose counter and instant power were both read."""
     warmups: list[WarmupTrace]
     drift: RunDrift | None
     """None where it is not testable: no experiment was measured often enough."""

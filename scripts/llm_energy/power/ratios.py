@@ -40,8 +40,7 @@ def device_ratios(results: Sequence[Result]) -> list[DeviceRatios]:
     windows: dict[str, list[tuple[Result, DeviceEnergy, float]]] = defaultdict(list)
     for result in results:
         for device in result.energy.devices:
-            if device.counter_joules is not None and device.integrated_instant_joules:
-                ratio = device.counter_joules / device.integrated_instant_joules
+            if (ratio := ratio_of(device)) is not None:
                 windows[device.device].append((result, device, ratio))
     found = []
     for name, seen in sorted(windows.items()):
@@ -49,6 +48,20 @@ def device_ratios(results: Sequence[Result]) -> list[DeviceRatios]:
         deviating = (r for r, device, ratio in seen if abs(ratio / usual - 1.0) > limit(r, device))
         found.append(DeviceRatios(name, usual, len(seen), tuple(deviating)))
     return found
+
+
+def ratio_of(device: DeviceEnergy) -> float | None:
+    """Counter over integrated instant power; None unless both are there."""
+    if device.counter_joules is None or not device.integrated_instant_joules:
+        return None
+    return device.counter_joules / device.integrated_instant_joules
+
+
+def deviation(result: Result, ratios: DeviceRatios) -> float:
+    """Relative distance of a result from the median of a device that it has a ratio of."""
+    ratio = next(ratio_of(d) for d in result.energy.devices if d.device == ratios.device)
+    assert ratio is not None
+    return ratio / ratios.median_ratio - 1.0
 
 
 def limit(result: Result, device: DeviceEnergy) -> float:

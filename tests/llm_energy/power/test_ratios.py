@@ -2,9 +2,12 @@
 
 import make_results
 import pytest
+from made_power import phases, series_of
 
+from llm_energy.aggregate import aggregate
+from llm_energy.power.energy import account_energy
 from llm_energy.power.ratios import device_ratios
-from llm_energy.results import DeviceEnergy
+from llm_energy.results import DeviceEnergy, write_result
 
 
 def result(cycle, *devices):
@@ -61,3 +64,50 @@ def test_each_device_has_its_own_median():
 
 def test_a_device_with_one_sensor_has_no_ratio():
     assert device_ratios([result(1, device(None)), result(2, device(1.0, instant=0.0))]) == []
+
+
+class TestACampaignWhoseCounterReadsTooLittle:
+    """Two experiments × three cycles, whose energies come from series of known power."""
+
+    spans = phases(idle=(4, 9), window=(14.03, 24.03))
+
+    def facts(self, folder, *, gain, odd_gain=None):
+        planned = []
+        for position, (name, watts) in enumerate((("base", 400.0), ("other", 600.0)) * 3):
+            plain = make_results.make_result(name, cycle=position // 2 + 1, position=position)
+            odd = odd_gain is not None and position == 5
+            series = series_of(
+                lambda t, watts=watts: watts + position % 3 + (t % 1),
+                counter_gain=odd_gain if odd else gain,
+            )
+            energy = account_energy(series, self.spans, plain.tokens).energy
+            planned.append(make_results.path_of(plain))
+            result = plain.model_copy(update={"energy": energy})
+            write_result(folder / planned[-1], result)
+        design = make_results.design(reference="base")
+        return aggregate(folder, planned=planned, design=design).facts
+
+    def test_it_is_one_warning_of_the_device_and_no_ratio_between_experiments_changes(
+        self, tmp_path
+    ):
+        true, low = (self.facts(tmp_path / str(gain), gain=gain) for gain in (1.0, 0.84))
+        assert [device.warning for device in true.devices] == [None]
+        (device,) = low.devices
+        assert (device.device, device.windows, device.deviating) == ("GPU-1", 6, 0)
+        assert device.median_ratio == pytest.approx(0.84, rel=0.01)
+        assert "-16" in device.warning
+        assert [use.code for use in low.flags] == []
+        metric = "joules_per_output_token"
+        for one, other in zip(true.comparisons, low.comparisons, strict=True):
+            assert one.metric == other.metric
+            assert other.ratio == pytest.approx(one.ratio, rel=1e-6)
+            assert (other.low, other.high) == pytest.approx((one.low, one.high), rel=1e-6)
+        assert metric in {comparison.metric for comparison in low.comparisons}
+
+    def test_a_result_whose_ratio_deviates_is_flagged_in_the_table(self, tmp_path):
+        facts = self.facts(tmp_path, gain=1.0, odd_gain=0.9)
+        (use,) = facts.flags
+        assert (use.code, use.measurements) == ("ratio_deviates", 1)
+        assert "GPU-1: -10" in use.example
+        assert use.meaning
+        assert facts.devices[0].deviating == 1
