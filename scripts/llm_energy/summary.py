@@ -122,7 +122,7 @@ class Facts(Model):
     flags: list[CodeUse]
     energy_reasons: list[CodeUse]
     """Why completed measurements have no energy."""
-    devices: list[DeviceSensors] = []
+    devices: list[DeviceSensors]
     """Devices whose counter and instant power were both read."""
     warmups: list[WarmupTrace]
     drift: RunDrift | None

@@ -77,7 +77,7 @@ class TestACampaignWhoseCounterReadsTooLittle:
             plain = make_results.make_result(name, cycle=position // 2 + 1, position=position)
             odd = odd_gain is not None and position == 5
             series = series_of(
-                lambda t, watts=watts: watts + position % 3 + (t % 1),
+                lambda t, base=watts + position % 3: base + (t % 1),
                 counter_gain=odd_gain if odd else gain,
             )
             energy = account_energy(series, self.spans, plain.tokens).energy
