@@ -13,7 +13,7 @@ from typing import Any
 from worker.records import RecordError, read_record
 from worker.workload import EngineConfig, Workload
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 MAX_LINE_BYTES = 256 * 1024 * 1024
 """Longest line: token times of 10^7 output tokens fit, a runaway peer does not fill the memory."""

@@ -55,12 +55,35 @@ def judge(throughput: Sequence[float], *, waves_per_pass: int, rules: WarmupRule
         return Verdict(TOO_FEW_WAVES)
     count = max(needed, LEAST_TESTED, 2 * waves_per_pass, after_first // 2)
     tested = throughput[-min(after_first, count) :]
-    variation, trend, standard_error, degrees = _within_places(tested, waves_per_pass)
+    return judge_trend(
+        tested,
+        places=waves_per_pass,
+        cv_threshold=rules.cv_threshold,
+        bound=rules.bound,
+        maximum_bound=rules.maximum_bound,
+    )
+
+
+def judge_trend(
+    values: Sequence[float],
+    *,
+    places: int,
+    cv_threshold: float,
+    bound: float,
+    maximum_bound: float,
+) -> Verdict:
+    """Whether a series has no trend that matters, by the test that this module describes.
+
+    Args:
+        values: at least `places` + 2 of them, in order, equally far apart.
+        places: values so many apart are compared with each other; 1 for those that are all alike.
+    """
+    variation, trend, standard_error, degrees = _within_places(values, places)
     half_width = t_quantile(0.95, degrees) * standard_error
     interval = (trend - half_width, trend + half_width)
-    bound = min(max(rules.bound, 2.0 * half_width), rules.maximum_bound)
+    bound = min(max(bound, 2.0 * half_width), maximum_bound)
     inside = -bound <= interval[0] and interval[1] <= bound
-    steady = inside and variation <= rules.cv_threshold
+    steady = inside and variation <= cv_threshold
     return Verdict(STEADY if steady else NOT_STEADY, variation, interval, bound)
 
 

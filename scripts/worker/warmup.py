@@ -38,8 +38,13 @@ class Warmup:
 
     @property
     def capped(self) -> bool:
-        """Whether the cap, counted from the end of the first wave, has passed."""
-        return self._waves[-1][1] - self._waves[0][1] >= self._rules.cap_s
+        """Whether the cap has passed."""
+        return self._after_first_s >= self._rules.cap_s
+
+    @property
+    def _after_first_s(self) -> float:
+        """Time from the end of the first wave, which may have compiled, to that of the last."""
+        return self._waves[-1][1] - self._waves[0][1]
 
     def add(self, start: float, end: float, tokens: int) -> bool:
         """Enter one wave (times in s on CLOCK_MONOTONIC); returns whether the warm-up is over."""
@@ -48,7 +53,7 @@ class Warmup:
             self.throughput(), waves_per_pass=self._waves_per_pass, rules=self._rules
         )
         self._emit({"event": "wave", "t0": start, "t1": end, "tokens": tokens})
-        return self.steady or self.capped
+        return (self.steady or self.capped) and self._after_first_s >= self._rules.minimum_s
 
     def throughput(self) -> list[float]:
         """Output tokens per second of each wave."""

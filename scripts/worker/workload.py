@@ -47,6 +47,9 @@ class WarmupRules:
     bound: float
     maximum_bound: float
     minimum_waves: int = 3
+    minimum_s: float = 0.0
+    """Least time after the first wave, whatever the cap: what a sensor says at the window's start
+    must not reach back to where the load began."""
     await_host: bool = False
     """Whether the host must also say `steady` (its verdict on power)."""
 

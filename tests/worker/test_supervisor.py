@@ -14,6 +14,7 @@ from tests.worker.backend import Backend, Peer, group_members, wait_until, workl
 
 from worker.child import LOG_LIMIT_BYTES
 from worker.kernel import oom_kills
+from worker.protocol import PROTOCOL
 
 Fields = dict[str, Any]
 
@@ -28,8 +29,8 @@ def faulty(engine: Fields, **options: Any) -> Fields:
 
 class TestHello:
     def test_says_who_is_there(self, backend: Backend, peer: Peer) -> None:
-        hello = peer.ask("hello", protocol=1)
-        assert hello["protocol"] == 1
+        hello = peer.ask("hello", protocol=PROTOCOL)
+        assert hello["protocol"] == PROTOCOL
         assert hello["pid"] == backend.process.pid
         assert hello["age_s"] > 0
         assert hello["jobs"] == 0
@@ -38,7 +39,7 @@ class TestHello:
     def test_another_protocol_is_refused(self, peer: Peer) -> None:
         error = peer.ask("hello", protocol=99)
         assert error["reason"] == "protocol_mismatch"
-        assert error["message"] == "this worker speaks protocol 1, not 99"
+        assert error["message"] == f"this worker speaks protocol {PROTOCOL}, not 99"
 
     def test_is_answered_while_an_engine_works(
         self, backend: Backend, peer: Peer, sleep_engine: Fields
@@ -47,7 +48,7 @@ class TestHello:
         peer.send("measure", deadline_s=60, workload=workload(minimum_duration_s=30))
         peer.wait_for(name="window")
         other = backend.connect()
-        engine = other.ask("hello", protocol=1)["engine"]
+        engine = other.ask("hello", protocol=PROTOCOL)["engine"]
         assert engine["pid"] == loaded["engine_pid"]
         assert engine["key"] == "key"
         assert engine["backend"] == "sleep"
@@ -122,7 +123,7 @@ class TestLoad:
         assert (error["reason"], error["message"]) == (reason, message)
         assert error["phase"] == "load"
         assert f"sleep engine: fault {fault}" in error["log_tail"]
-        assert peer.ask("hello", protocol=1)["engine"] is None
+        assert peer.ask("hello", protocol=PROTOCOL)["engine"] is None
 
     @pytest.mark.parametrize(
         ("change", "message"),
@@ -310,15 +311,15 @@ class TestLines:
         error = peer.receive()
         assert error["reason"] == "bad_request"
         assert error["message"].startswith(message)
-        assert peer.ask("hello", protocol=1)["event"] == "hello"
+        assert peer.ask("hello", protocol=PROTOCOL)["event"] == "hello"
 
     def test_requests_sent_at_once_are_answered_in_order(
         self, peer: Peer, sleep_engine: Fields
     ) -> None:
-        peer.send("hello", protocol=1)
+        peer.send("hello", protocol=PROTOCOL)
         peer.send("load", deadline_s=60, key="a", engine=sleep_engine)
         peer.send("unload")
-        peer.send("hello", protocol=1)
+        peer.send("hello", protocol=PROTOCOL)
         events = [peer.answer()[-1]["event"] for _ in range(4)]
         assert events == ["hello", "loaded", "unloaded", "hello"]
 
@@ -328,7 +329,7 @@ class TestUnload:
         loaded = peer.load(**faulty(sleep_engine, child=True))
         assert peer.ask("unload") == {"event": "unloaded", "final": True}
         assert group_members(loaded["engine_pid"]) == []
-        assert peer.ask("hello", protocol=1)["engine"] is None
+        assert peer.ask("hello", protocol=PROTOCOL)["engine"] is None
 
     def test_ends_what_went_into_a_session_of_its_own(
         self, backend: Backend, peer: Peer, sleep_engine: Fields
@@ -368,7 +369,7 @@ class TestLostConnection:
         peer.close()
         engine_is_gone(loaded["engine_pid"])
         successor = backend.connect()
-        assert successor.ask("hello", protocol=1)["engine"] is None
+        assert successor.ask("hello", protocol=PROTOCOL)["engine"] is None
         assert successor.load(**sleep_engine)["event"] == "loaded"
         assert successor.measure()["event"] == "measured"
         successor.close()
@@ -381,7 +382,7 @@ class TestLostConnection:
         log = backend.logs / "sleep.engine.log"
         wait_until(lambda: log.exists() and "loading" in log.read_text(), what="it loads")
         watcher = backend.connect()
-        engine = watcher.ask("hello", protocol=1)["engine"]
+        engine = watcher.ask("hello", protocol=PROTOCOL)["engine"]
         peer.close()
         engine_is_gone(engine["pid"])
         watcher.close()
@@ -458,7 +459,7 @@ class TestEnd:
         engine_is_gone(loaded["engine_pid"])
 
     def test_ends_without_a_word_on_stderr(self, backend: Backend, peer: Peer) -> None:
-        peer.ask("hello", protocol=1)
+        peer.ask("hello", protocol=PROTOCOL)
         backend.process.terminate()
         assert backend.ended() == 0
         assert backend.process.stderr is not None

@@ -26,7 +26,7 @@ from llm_energy.config.model import BackendConfig, Image, Interpreter
 from llm_energy.config.types import canonical
 from llm_energy.results import sha256_of
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 """Raised when the way of measuring changes: every experiment is then measured again."""
 
 HASH_LENGTH = 12
