@@ -14,6 +14,7 @@ from llm_energy import conclusion
 from llm_energy.cache import CACHE, environment_marker, model_marker, prompts_marker
 from llm_energy.campaign import CampaignError, load_campaign, read_files
 from llm_energy.inputs.preflight import obstacles
+from llm_energy.invalid import invalid_results
 from llm_energy.lifecycle import Lifecycle, LifecycleError
 from llm_energy.preflight.blocking import gpu_obstacles
 from llm_energy.status import standings, write_manifest
@@ -55,6 +56,11 @@ except CampaignError as error:
 RESULTS = f"results/{CAMPAIGN.name}"
 CELLS = {f"{RESULTS}/{cell.result_path}": cell for cell in CAMPAIGN.cells}
 MEASUREMENTS = list(CELLS)
+INVALID = set()
+if config.get("remeasure") == "invalid":
+    INVALID |= {
+        *invalid_results(Path(RESULTS), [c.result_path for c in CAMPAIGN.cells])
+    }
 LIFECYCLE = Lifecycle(CAMPAIGN, results=Path(RESULTS), scripts=SCRIPTS)
 
 BEFORE_MEASURING = 10**6
@@ -80,7 +86,10 @@ def needed_before(wildcards):
     Then no age of anything, and no lost metadata, can make Snakemake measure again.
     """
     cell = cell_of(wildcards)
-    if Path(RESULTS, cell.result_path).exists():
+    if cell.result_path in INVALID:
+        # As if --forcerun had named it, where it is asked for at all.
+        workflow.dag.forcefiles.add(f"{RESULTS}/{cell.result_path}")
+    elif Path(RESULTS, cell.result_path).exists():
         return []
     return [
         environment_marker(cell.experiment.environment_id),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from llm_energy.scripting import rule_script
+from llm_energy.scripting import UserError, rule_script
 
 with rule_script(snakemake):
     from llm_energy.aggregate import aggregate
@@ -17,5 +17,7 @@ with rule_script(snakemake):
         planned=[Path(path).relative_to(campaign).as_posix() for path in snakemake.input],
         design=Design(**snakemake.params.design),
     )
+    if unusable := summary.facts.unusable:
+        raise UserError(f"{len(unusable)} results cannot be used")
     write_summary(folder, summary)
     write_atomically(Path(snakemake.output.headline), console(summary).encode())

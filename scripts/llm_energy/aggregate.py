@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,7 +16,7 @@ from llm_energy.power import flags as power_flags
 from llm_energy.power import reasons
 from llm_energy.power.ratios import STABLE_OFFSET, DeviceRatios, device_ratios
 from llm_energy.report.events import sentence
-from llm_energy.results import Result, ResultError, read_result, sha256_of
+from llm_energy.results import Result, ResultError, read_planned_result
 from llm_energy.stats.comparisons import paired_ratio
 from llm_energy.stats.drift import drift_over_positions
 from llm_energy.stats.experiments import experiments_table
@@ -55,7 +55,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
             missing.append(Gap(path=path, reason="not measured"))
             continue
         try:
-            results.append(_read_checked(campaign_folder, path))
+            results.append(read_planned_result(campaign_folder, path))
         except ResultError as error:
             unusable.append(Gap(path=path, reason=str(error)))
     devices = device_ratios(results)
@@ -83,26 +83,6 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     )
     metrics = (*METRICS, *derived_metrics(assumptions))
     return Summary(facts, measurements, experiments_table(measurements, metrics))
-
-
-def _read_checked(campaign_folder: Path, path: str) -> Result:
-    """A result that is valid and is the one that its path says.
-
-    Raises:
-        ResultError: it is not.
-    """
-    result = read_result(campaign_folder / path)
-    _, experiment, spec_hash, cycle = PurePosixPath(path).with_suffix("").parts
-    claims = {
-        "experiment": (result.experiment, experiment),
-        "spec hash": (result.spec_hash, spec_hash),
-        "cycle": (f"cycle-{result.cycle:02d}", cycle),
-        "hash of its spec": (sha256_of(result.spec)[: len(spec_hash)], spec_hash),
-    }
-    for name, (found, expected) in claims.items():
-        if found != expected:
-            raise ResultError(f"its {name} is {found}, its path says {expected}")
-    return result
 
 
 def _side_file_gaps(campaign_folder: Path, results: Iterable[Result]) -> Iterator[Gap]:

@@ -1,13 +1,15 @@
 """What a run says when it ends: where the report is and what it says, or what failed and why."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from llm_energy import failures
 from llm_energy.campaign import Campaign, Cell
+from llm_energy.results import ResultError, read_planned_result
 
 LISTED = 20
-"""Most failed measurements that are named one by one."""
+"""Most measurements that are named one by one."""
 
 
 def success(results: Path) -> list[str]:
@@ -21,21 +23,48 @@ def success(results: Path) -> list[str]:
 def failure(campaign: Campaign, results: Path) -> list[str]:
     """What is missing and why; writes the partial report of what is there.
 
-    Empty where no measurement is missing: then something else failed, and said so.
+    Empty where every measurement has its result: then something else failed, and said so.
     """
     missing = [cell for cell in campaign.cells if not (results / cell.result_path).exists()]
+    there = [cell for cell in campaign.cells if cell not in missing]
+    unusable = [reason for cell in there if (reason := _why_unusable(cell, results))]
+    lines = _of_missing(missing, len(campaign.cells), results) + _of_unusable(unusable)
+    if lines and len(there) > len(unusable):
+        lines.append(f"Report of what is there: {_write_partial_report(campaign, results)}")
+    if missing:
+        lines.append("The same command measures what is missing.")
+    return lines
+
+
+def _of_missing(missing: Sequence[Cell], planned: int, results: Path) -> list[str]:
     if not missing:
         return []
     tried = [(cell, record) for cell in missing if (record := _last_record(cell, results))]
-    lines = [f"{len(missing)} of {len(campaign.cells)} measurements are missing:"]
-    lines += [f"  {_told(cell, record)}" for cell, record in tried[:LISTED]]
-    if len(tried) > LISTED:
-        lines.append(f"  and {len(tried) - LISTED} more that failed")
+    told = [_told(cell, record) for cell, record in tried]
+    lines = [f"{len(missing)} of {planned} measurements are missing:", *_listed(told)]
     if len(tried) < len(missing):
         lines.append(f"  {len(missing) - len(tried)} not measured; what stopped them stands above")
-    if len(missing) < len(campaign.cells):
-        lines.append(f"Report of what is there: {_write_partial_report(campaign, results)}")
-    return [*lines, "The same command measures what is missing."]
+    return lines
+
+
+def _of_unusable(reasons: Sequence[str]) -> list[str]:
+    if not reasons:
+        return []
+    remedy = "to measure them again and keep the files, add: --config remeasure=invalid"
+    return [f"{len(reasons)} results cannot be used; {remedy}", *_listed(reasons)]
+
+
+def _listed(lines: Sequence[str]) -> list[str]:
+    more = [f"  and {len(lines) - LISTED} more"] if len(lines) > LISTED else []
+    return [f"  {line}" for line in lines[:LISTED]] + more
+
+
+def _why_unusable(cell: Cell, results: Path) -> str | None:
+    try:
+        read_planned_result(results, cell.result_path)
+    except ResultError as error:
+        return str(error)
+    return None
 
 
 def _last_record(cell: Cell, results: Path) -> Path | None:
@@ -45,7 +74,10 @@ def _last_record(cell: Cell, results: Path) -> Path | None:
 
 
 def _told(cell: Cell, record: Path) -> str:
-    reason = json.loads(record.read_text())["reason"]
+    try:
+        reason = json.loads(record.read_bytes())["reason"]
+    except (OSError, ValueError, LookupError, TypeError):
+        reason = "its record is damaged"
     return f"{cell.experiment.name} cycle {cell.cycle}: {reason}, see {record}"
 
 

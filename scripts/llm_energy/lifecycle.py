@@ -29,6 +29,7 @@ from llm_energy.campaign import Campaign, Cell, Experiment
 from llm_energy.config.inputs import PathSource
 from llm_energy.config.plan import expected_duration_s
 from llm_energy.host import cpu_model, describe_host
+from llm_energy.invalid import invalid_results
 from llm_energy.results import ResultError, read_result
 from llm_energy.runs import RUN_VARIABLE, Run
 
@@ -53,7 +54,8 @@ class Lifecycle:
         """Open a run for the measurements `needed`; nothing happens where there are none.
 
         Args:
-            remeasure: True lets results be measured again that are there; they are kept aside.
+            remeasure: True lets results be measured again that are there, `invalid` those that
+                are invalid; the old ones are kept aside.
             new_device: True lets a campaign grow on another device model than it began on.
 
         Raises:
@@ -67,7 +69,7 @@ class Lifecycle:
         atexit.register(self.stop)
         self._take_lock()  # first of all: a living run adds results while we look
         existing = [cell for cell in needed if self._path(cell).exists()]
-        if existing and remeasure is not True:
+        if not self._may_remeasure(existing, remeasure):
             raise LifecycleError(
                 f"{len(existing)} of the measurements asked for have a result already "
                 f"(the first is {self._path(existing[0])}); to measure them again and keep the "
@@ -134,20 +136,21 @@ class Lifecycle:
                 f"{locks.holder(path)}; wait for it to end, or end it"
             )
 
+    def _may_remeasure(self, existing: Sequence[Cell], remeasure: bool | str) -> bool:
+        paths = [cell.result_path for cell in existing]
+        allowed = invalid_results(self.results, paths) if remeasure == "invalid" else []
+        return remeasure is True or allowed == paths
+
     def _set_aside(self, cells: Iterable[Cell]) -> None:
         """Move results that are to be measured again, with their side files."""
         target = self.results / "superseded" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         for cell in cells:
-            paths = [cell.result_path]
-            try:
-                result = read_result(self._path(cell))
-                paths += [file.path for file in result.side_files.values()]
-            except ResultError:
-                pass  # whatever it is, it is kept
-            for path in paths:
-                if (self.results / path).exists():
-                    (target / path).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.move(self.results / path, target / path)
+            own = Path(cell.result_path).relative_to("measurements")
+            beside = self.results.glob(f"*/{own.with_suffix('.parquet')}")
+            for path in (self._path(cell), *beside):
+                kept = target / path.relative_to(self.results)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(path, kept)
 
     def _enter(self, needed: Sequence[Cell]) -> Run:
         """Write down what this run does, so that its jobs need no configuration of their own."""

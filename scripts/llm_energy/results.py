@@ -8,12 +8,12 @@ valid. What was not measured is `None` with a reason beside it, never 0. Times c
 import hashlib
 import json
 import os
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
 """Raised when the layout of a result changes in a way that a reader must know about."""
 
 
@@ -251,7 +251,7 @@ class SampleOutput(Model):
 class Result(Model):
     """One measurement: experiment × cycle."""
 
-    schema_version: int
+    schema_version: Literal[1]
     protocol_version: int
     status: Literal["completed", "out_of_memory"]
     campaign: str
@@ -306,6 +306,31 @@ def read_result(path: Path) -> Result:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ResultError(f"{path}: not a result: {where}: {first['msg']}") from error
+
+
+def read_planned_result(campaign_folder: Path, path: str) -> Result:
+    """A result that is valid and is the one that its path says.
+
+    Args:
+        path: `measurements/E/S/cycle-N.json`, relative to `campaign_folder`.
+
+    Raises:
+        ResultError: it is not.
+    """
+    result = read_result(campaign_folder / path)
+    _, experiment, spec_hash, cycle = PurePosixPath(path).with_suffix("").parts
+    claims = {
+        "experiment": (result.experiment, experiment),
+        "spec hash": (result.spec_hash, spec_hash),
+        "cycle": (f"cycle-{result.cycle:02d}", cycle),
+        "hash of its spec": (sha256_of(result.spec)[: len(spec_hash)], spec_hash),
+    }
+    for name, (found, expected) in claims.items():
+        if found != expected:
+            raise ResultError(
+                f"{campaign_folder / path}: its {name} is {found}, its path says {expected}"
+            )
+    return result
 
 
 def write_result(path: Path, result: Result) -> None:

@@ -215,6 +215,37 @@ def test_forcing_with_remeasure_keeps_the_old_results_aside(measured, force):
     assert sorted(path.read_bytes() for path in measured.results()) != before
 
 
+def given_energy(path: Path) -> None:
+    """Edit a result so that its energy is valid: this machine may have no meter."""
+    result = json.loads(path.read_text())
+    result["energy"] |= {"energy_joules": 1.0, "reason": None}
+    path.write_text(json.dumps(result))
+
+
+def test_what_is_invalid_is_measured_again_on_request_and_nothing_else(measured):
+    """One result without energy, one half written, two that are well."""
+    invalid, damaged, *valid = measured.results()
+    for path in valid:
+        given_energy(path)
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    before = {path: path.read_bytes() for path in measured.results()}
+
+    assert measured.planned("--config", "remeasure=invalid") == 2
+    assert len(measured.measured("--config", "remeasure=invalid")) == 2
+    assert {path: path.read_bytes() for path in valid} == {path: before[path] for path in valid}
+    kept = (measured.folder / "results/nap/superseded").rglob("cycle-*.json")
+    assert {path.read_bytes() for path in kept} == {before[invalid], before[damaged]}
+    assert len(list((measured.folder / "results/nap/superseded").rglob("*.parquet"))) == 2
+
+
+def test_a_valid_result_is_not_invalid_because_it_is_forced(measured):
+    for path in measured.results():
+        given_energy(path)
+    done = measured.run("--forcerun", "measure", "--config", "remeasure=invalid")
+    assert done.returncode != 0
+    assert "4 of the measurements asked for have a result already" in done.stdout
+
+
 def test_two_cold_backends_are_measured_in_the_planned_order(tmp_path):
     tree = Tree.create(tmp_path / "tree", two_backends() | {"cycles": 3})
     tree.add_backend("doze")

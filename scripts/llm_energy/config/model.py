@@ -241,7 +241,8 @@ class CampaignConfig(Model):
     experiments: Annotated[dict[Name, Group], Field(min_length=1)]
     """Groups of experiments, by a name of your choice."""
     remeasure: Literal[True, False, "invalid"] = False
-    """For `--config`: measure again what is asked for (`true`), or what is `invalid`."""
+    """For `--config`: `true`: measure again what `--forcerun` names; `invalid`: measure again what
+    has no energy, or a result that cannot be used. The old results go to superseded/."""
     new_device: bool = False
     """For `--config`: allow to add to a campaign that was measured on another device model."""
 

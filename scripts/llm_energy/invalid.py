@@ -1,0 +1,25 @@
+"""Which results are worth measuring again: those of `--config remeasure=invalid`."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from llm_energy.results import ResultError, read_planned_result
+
+
+def invalid_results(results: Path, paths: Iterable[str]) -> list[str]:
+    """Those of `paths` whose results are there, but not their energy, or cannot be used at all.
+
+    Out of memory is an outcome, not an invalid result.
+
+    Args:
+        results: the campaign's results folder, to which `paths` are relative.
+    """
+    return [path for path in paths if (results / path).exists() and _is_invalid(results, path)]
+
+
+def _is_invalid(results: Path, path: str) -> bool:
+    try:
+        result = read_planned_result(results, path)
+    except ResultError:
+        return True
+    return result.status == "completed" and result.energy.energy_joules is None
