@@ -30,11 +30,7 @@ rule aggregate:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        design={
-            name: getattr(CAMPAIGN, name)
-            for name in ("name", "cycles", "order", "seed", "isolation", "reference")
-        }
-        | {"assumptions": CAMPAIGN.assumptions.model_dump()},
+        design=CAMPAIGN.design,
         # The `input` trigger is off: the list itself says when an experiment or cycle came or went.
         measurements=hashlib.sha256("\n".join(MEASUREMENTS).encode()).hexdigest(),
     script:

@@ -7,22 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from llm_energy import campaign_flags, flags
+from llm_energy.comparing import compare_all
 from llm_energy.derived import derived_metrics, stated, with_derived
-from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT
+from llm_energy.metrics import METRICS
 from llm_energy.power import flags as power_flags
 from llm_energy.power import reasons
 from llm_energy.power.ratios import STABLE_OFFSET, DeviceRatios, device_ratios
 from llm_energy.report.events import sentence
 from llm_energy.results import Result, ResultError, read_planned_result
-from llm_energy.stats.comparisons import paired_ratio
 from llm_energy.stats.drift import drift_over_positions
 from llm_energy.stats.experiments import experiments_table
 from llm_energy.summary import (
     CodeUse,
-    Comparison,
     Design,
     DeviceSensors,
     Event,
@@ -34,11 +31,6 @@ from llm_energy.summary import (
     WarmupTrace,
 )
 from llm_energy.tables import measurements_table
-
-SAME_BLOCK = ("cycle", "session_id", "device_model", "power_limit_watts")
-SAME_TERMS = ("load_mode", "energy_scope")
-"""Two measurements form a pair if they share their block, and may be compared if they share the
-terms under which they were measured."""
 
 
 def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) -> Summary:
@@ -62,6 +54,12 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     results = campaign_flags.with_ratio_flags(results, devices)
     assumptions = design.assumptions
     measurements = with_derived(measurements_table(results), assumptions)
+    with_reference, along_axes, refused = compare_all(
+        measurements,
+        reference=design.reference,
+        contrasts=design.contrasts,
+        margin=design.equivalence_margin,
+    )
     events, damaged_runs = _runs(campaign_folder)
     facts = Facts(
         design=design,
@@ -78,7 +76,9 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         devices=[_sensors(device) for device in devices],
         warmups=_warmups(results),
         drift=_drift(results),
-        comparisons=list(_comparisons(measurements, design.reference)),
+        comparisons=with_reference,
+        axis_comparisons=along_axes,
+        refused_comparisons=refused,
         assumed=stated(assumptions, _scopes(results)),
     )
     metrics = (*METRICS, *derived_metrics(assumptions))
@@ -231,33 +231,3 @@ def _drift(results: Iterable[Result]) -> RunDrift | None:
         high=drift.interval.high,
         observations=drift.observations,
     )
-
-
-def _comparisons(measurements: pd.DataFrame, reference: str | None) -> Iterator[Comparison]:
-    """Every experiment over the reference, where they were measured under the same terms."""
-    for metric in (THROUGHPUT.column, JOULES_PER_OUTPUT_TOKEN.column):
-        measured = measurements.dropna(subset=[metric])
-        base = measured[measured["experiment"] == reference]
-        for name, other in measured.groupby("experiment", sort=False):
-            if name == reference or _terms(base) != _terms(other):
-                continue
-            ratio = paired_ratio(_by_block(base, metric), _by_block(other, metric))
-            if ratio is not None:
-                yield Comparison(
-                    experiment=str(name),
-                    metric=metric,
-                    pairs=ratio.pairs,
-                    ratio=ratio.ratio,
-                    low=ratio.interval.low if ratio.interval else None,
-                    high=ratio.interval.high if ratio.interval else None,
-                )
-
-
-def _terms(measured: pd.DataFrame) -> set[tuple[str, ...]]:
-    return set(measured[list(SAME_TERMS)].fillna("").itertuples(index=False, name=None))
-
-
-def _by_block(measured: pd.DataFrame, metric: str) -> dict[tuple[str, ...], float]:
-    blocks = measured[list(SAME_BLOCK)].astype("string").fillna("")
-    keys = blocks.itertuples(index=False, name=None)
-    return dict(zip(keys, measured[metric].astype(float), strict=True))

@@ -4,13 +4,14 @@ Nothing here measures, downloads, prints or writes: a campaign is planned on any
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_energy.config.analysis import Assumptions
 from llm_energy.config.catalogue import Catalogue
 from llm_energy.config.checks import check_backends, check_measurement, check_values
+from llm_energy.config.contrasts import Contrast, axes_of, contrasts
 from llm_energy.config.expand import expand
 from llm_energy.config.experiment import Cell, Experiment
 from llm_energy.config.identity import PROTOCOL_VERSION
@@ -48,6 +49,9 @@ class Campaign:
     reference: str | None
     """Name of the experiment that the others are compared with."""
     assumptions: Assumptions
+    contrasts: tuple[Contrast, ...]
+    """The comparisons along axes."""
+    equivalence_margin: float
     backends: Mapping[str, BackendConfig]
     models: Mapping[str, ModelConfig]
     prompts: Mapping[str, Prompts]
@@ -58,6 +62,16 @@ class Campaign:
     """In planned order."""
     unpinned: tuple[str, ...]
     """One line for each identity that has to be pinned before anything is measured."""
+
+    @property
+    def design(self) -> dict[str, Any]:
+        """What the analysis must know of the plan, in plain values: the fields of a `Design`."""
+        same = ("name", "cycles", "order", "seed", "isolation", "reference", "equivalence_margin")
+        return {
+            **{name: getattr(self, name) for name in same},
+            "assumptions": self.assumptions.model_dump(),
+            "contrasts": [asdict(contrast) for contrast in self.contrasts],
+        }
 
     def experiment(self, name: str) -> Experiment:
         """The experiment of this name.
@@ -127,6 +141,13 @@ def load_campaign(
         isolation=model.isolation,
         reference=model.reference,
         assumptions=model.assumptions,
+        contrasts=contrasts(
+            model.experiments,
+            experiments,
+            factors=model.comparisons.factors,
+            reference=model.reference,
+        ),
+        equivalence_margin=model.comparisons.equivalence_margin,
         backends=model.backends,
         models=model.models,
         prompts=model.prompts,
@@ -176,7 +197,20 @@ def _experiments(
     whole = not any(path[0] == "experiments" for path in broken)
     if whole and known and model.reference is not None and model.reference not in known:
         problems.add(("reference",), unknown("experiment", model.reference, known))
+    if whole:
+        _check_factors(model, problems)
     return tuple(experiments)
+
+
+def _check_factors(model: CampaignConfig, problems: Problems) -> None:
+    """Whether what is to be compared varies at all."""
+    known = {key for group in model.experiments.values() for axis in axes_of(group) for key in axis}
+    for index, factor in enumerate(model.comparisons.factors or ()):
+        if factor not in known:
+            where = ("comparisons", "factors", index)
+            problems.add(
+                where, unknown("axis", factor, known) if known else "varies nowhere; remove it"
+            )
 
 
 def _check_distinct(experiments: Sequence[Experiment], problems: Problems) -> None:

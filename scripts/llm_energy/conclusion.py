@@ -89,6 +89,6 @@ def _write_partial_report(campaign: Campaign, results: Path) -> Path:
     return write_report(
         results,
         planned=[cell.result_path for cell in campaign.cells],
-        design=Design.model_validate(campaign, from_attributes=True),
+        design=Design(**campaign.design),
         partial=True,
     )

@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from llm_energy.config.analysis import Assumptions
+from llm_energy.config.contrasts import Contrast
 from llm_energy.results import Model, write_atomically
+
+Verdict = Literal["different", "equivalent", "inconclusive", "not_testable"]
+"""`equivalent` where the ratio is shown to lie within the margin, `different` where the
+simultaneous interval excludes 1, `not_testable` where there is no interval."""
 
 
 class Design(Model):
-    """How the campaign was planned: what no single result can know.
-
-    `Design.model_validate(campaign, from_attributes=True)` takes it from a `Campaign`.
-    """
+    """How the campaign was planned: what no single result can know (`Campaign.design`)."""
 
     name: str
     cycles: int
@@ -22,6 +25,10 @@ class Design(Model):
     isolation: str
     reference: str | None
     assumptions: Assumptions = Assumptions()
+    contrasts: tuple[Contrast, ...] = ()
+    """The comparisons along axes."""
+    equivalence_margin: float = 0.02
+    """Ratios within a factor of 1 + this of 1 count as no difference."""
 
 
 class Gap(Model):
@@ -86,15 +93,45 @@ class RunDrift(Model):
 
 
 class Comparison(Model):
-    """The ratio of one experiment to the reference, paired by cycle within a session and device."""
+    """The ratio of one experiment to another, of geometric means over cycles."""
 
     experiment: str
+    base: str
+    """What it is compared with."""
     metric: str
+    factor: str | None
+    """The axis along which the two differ; None in comparisons with the reference."""
+    level: str | None
+    base_level: str | None
     pairs: int
+    """Blocks (cycle, session) with both sides; 0 where the sides were measured apart."""
     ratio: float
     low: float | None
     """95 % interval, not adjusted for other comparisons; None under three pairs."""
     high: float | None
+    simultaneous_low: float | None
+    """Interval that holds with 95 % together with those of its whole family."""
+    simultaneous_high: float | None
+    p_value: float | None
+    """Two-sided, of a ratio of 1, not adjusted."""
+    p_value_holm: float | None
+    """Adjusted over its family by Holm's method."""
+    family: int
+    """Comparisons adjusted for: those of one metric with the reference, or along one axis."""
+    verdict: Verdict
+    marks: list[str]
+    """Codes of what else differs, such as `other_session`; see `comparing.MARKS`."""
+    sentence: str
+    """What a reader is told, without the names of the two."""
+
+
+class Refusal(Model):
+    """Two experiments that must not be compared, and why."""
+
+    experiment: str
+    base: str
+    metric: str
+    reason: str
 
 
 class Event(Model):
@@ -129,6 +166,9 @@ class Facts(Model):
     """None where it is not testable: no experiment was measured often enough."""
     comparisons: list[Comparison]
     """With the reference of the design, if it names one."""
+    axis_comparisons: list[Comparison]
+    """Along each axis, with all else being equal."""
+    refused_comparisons: list[Refusal]
     assumed: str | None = None
     """What cost and carbon in the tables assume; None where they are not computed."""
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from llm_energy.results import Result, canonical_json
+from llm_energy.results import Result, canonical_json, sha256_of
 
 Type = Literal["string", "Int64", "Float64", "boolean"]
 
@@ -105,10 +105,10 @@ COLUMNS = (
     Column("protocol_version", "protocol_version", "Int64"),
     Column("message", "message", "string"),
 )
-"""The fixed columns, in order. Behind them come `device_uuids`, `weights` (format and number format
-of the model's files) and `flags` (codes, joined by `;`),
-the limits of the power sensor, and one column `setting.<key>` or `measurement.<key>` for each
-resolved setting and each number of the measuring protocol."""
+"""The fixed columns, in order. Behind them come `device_uuids`, `tokenizer_sha256` (of its
+declared identity), `weights` (format and number format of the model's files) and `flags` (codes,
+joined by `;`), the limits of the power sensor, and one column `setting.<key>` or
+`measurement.<key>` for each resolved setting and each number of the measuring protocol."""
 
 SETTING = "setting."
 BACKEND = f"{SETTING}backend"
@@ -123,6 +123,7 @@ def measurements_table(results: Sequence[Result]) -> pd.DataFrame:
         for column in COLUMNS
     }
     fixed["device_uuids"] = _joined([r.environment.device_uuids for r in ordered])
+    fixed["tokenizer_sha256"] = pd.Series([_tokenizer(r) for r in ordered], dtype="string")
     fixed["weights"] = pd.Series([_weights(r) for r in ordered], dtype="string")
     fixed["flags"] = _joined([[flag.code for flag in r.flags] for r in ordered])
     gains, offsets = [_gain_limit(r) for r in ordered], [_offset_limit(r) for r in ordered]
@@ -163,6 +164,11 @@ def _look_up(value: Any, path: str) -> Any:
 
 def _joined(lists: Sequence[Sequence[str]]) -> pd.Series:
     return pd.Series([";".join(sorted(set(each))) for each in lists], dtype="string")
+
+
+def _tokenizer(result: Result) -> str | None:
+    identity = result.spec.get("tokenizer")
+    return sha256_of(identity) if identity else None
 
 
 def _weights(result: Result) -> str | None:

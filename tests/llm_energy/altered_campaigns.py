@@ -8,6 +8,7 @@ from make_campaigns import BASE, COMMIT, SHA
 RICH = BASE | {
     "reference": "sweep_batch1_out16",
     "order": "sequential",
+    "comparisons": {"factors": ["batch_size", "model"], "equivalence_margin": 0.05},
     "assumptions": {
         "electricity": {"price_per_kwh": 0.3, "currency": "EUR"},
         "carbon_intensity_grams_per_kwh": 380,

@@ -7,7 +7,7 @@ import pytest
 
 from llm_energy.aggregate import aggregate
 from llm_energy.results import Flag, write_atomically, write_result
-from llm_energy.summary import Design, read_summary, write_summary
+from llm_energy.summary import read_summary, write_summary
 
 EXPERIMENT = make_results.REFERENCE
 
@@ -157,46 +157,6 @@ class TestFacts:
         assert drift.low < drift.change < drift.high
 
 
-class TestComparisons:
-    def test_every_other_experiment_is_compared_with_the_reference(self, summary_of):
-        comparisons = summary_of().facts.comparisons
-        assert {c.experiment for c in comparisons} == set(make_results.EXPERIMENTS) - {EXPERIMENT}
-        assert {(c.metric, c.pairs) for c in comparisons} == {("output_tokens_per_second", 3)}
-        assert all(c.low < c.ratio < c.high for c in comparisons)
-
-    def test_energies_are_compared_where_they_were_measured(self, summary_of):
-        metrics = {c.metric for c in summary_of(metered=True).facts.comparisons}
-        assert metrics == {"output_tokens_per_second", "joules_per_output_token"}
-
-    def test_without_a_reference_nothing_is_compared(self, summary_of):
-        assert summary_of(reference=None).facts.comparisons == []
-
-    def test_a_missing_cell_takes_its_pair_with_it(self, summary_of):
-        comparisons = summary_of(missing=[(EXPERIMENT, 2)]).facts.comparisons
-        assert {(c.pairs, c.low) for c in comparisons} == {(2, None)}
-
-    def test_sides_of_different_sessions_form_no_pair(self, tmp_path):
-        sides = []
-        for name, session in ((EXPERIMENT, "monday"), ("other", "tuesday")):
-            result = make_results.make_result(name, settings={"output_tokens": len(name)})
-            environment = result.environment.model_copy(update={"session_id": session})
-            sides.append(result.model_copy(update={"environment": environment}))
-        planned = [make_results.path_of(side) for side in sides]
-        for path, side in zip(planned, sides, strict=True):
-            write_result(tmp_path / path, side)
-        summary = aggregate(tmp_path, planned=planned, design=make_results.design())
-        assert summary.facts.comparisons == []
-
-    def test_load_modes_are_never_compared_with_each_other(self, tmp_path):
-        planned = []
-        for position, (name, mode) in enumerate(((EXPERIMENT, "waves"), ("other", "closed"))):
-            result = make_results.make_result(name, position=position, load_mode=mode)
-            planned.append(make_results.path_of(result))
-            write_result(tmp_path / planned[-1], result)
-        summary = aggregate(tmp_path, planned=planned, design=make_results.design())
-        assert summary.facts.comparisons == []
-
-
 class TestFiles:
     def test_what_is_written_is_read_again(self, summary_of, tmp_path):
         summary = summary_of(metered=True)
@@ -212,7 +172,3 @@ class TestFiles:
         for name in ("measurements.csv", "measurements.parquet", "experiments.csv", "summary.json"):
             first, second = (tmp_path / folder / name for folder in ("first", "second"))
             assert first.read_bytes() == second.read_bytes(), name
-
-    def test_a_design_is_taken_from_anything_with_its_attributes(self):
-        design = make_results.design()
-        assert Design.model_validate(design, from_attributes=True) == design

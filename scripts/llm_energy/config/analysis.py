@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from llm_energy.config.settings import SettingKey
 from llm_energy.config.types import Currency, Model, unit
 
 
@@ -28,3 +29,12 @@ class Assumptions(Model):
     """Greenhouse gases of the grid in g of CO2 equivalent, for those of a million output tokens."""
     power_usage_effectiveness: Annotated[float, Field(ge=1)] | None = None
     """Energy of the whole data centre over that of its computers: it multiplies cost and carbon."""
+
+
+class Comparisons(Model):
+    """How experiments are compared, beside every one with the `reference`."""
+
+    factors: list[SettingKey] | None = None
+    """Settings whose values are compared with all else being equal; each axis where not given."""
+    equivalence_margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Ratios within a factor of 1 + this of 1 count as no difference."""

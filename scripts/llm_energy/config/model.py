@@ -6,9 +6,9 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
-from llm_energy.config.analysis import Assumptions
+from llm_energy.config.analysis import Assumptions, Comparisons
 from llm_energy.config.inputs import DeclaredPrompts, ModelConfig
-from llm_energy.config.settings import SETTING_KEY, DeclaredSettings
+from llm_energy.config.settings import DeclaredSettings, SettingKey
 from llm_energy.config.types import (
     BaseImage,
     Count,
@@ -186,7 +186,6 @@ def _kind_of_values(value: Any) -> str:
     return "<Range>" if isinstance(value, dict | Range) else "<list>"
 
 
-SettingKey = Annotated[str, Field(pattern=SETTING_KEY)]
 AxisValues = Annotated[
     Annotated[Annotated[list[Scalar], Field(min_length=1)], Tag("<list>")]
     | Annotated[Range, Tag("<Range>")],
@@ -226,6 +225,8 @@ class CampaignConfig(Model):
     """How long measurements with equal engine settings share an engine process."""
     reference: Text | None = None
     """Experiment that the others are compared with."""
+    comparisons: Comparisons = Field(default_factory=Comparisons)
+    """How experiments are compared with each other."""
     assumptions: Assumptions = Field(default_factory=Assumptions)
     """Prices and intensities that cost and carbon are computed from."""
     backends: Annotated[dict[Identifier, BackendConfig], Field(min_length=1)]

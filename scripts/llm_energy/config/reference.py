@@ -5,6 +5,7 @@ from typing import Any
 
 HEADINGS = {
     "CampaignConfig": "The file",
+    "Comparisons": "`comparisons`",
     "Assumptions": "`assumptions`",
     "Electricity": "`assumptions.electricity`",
     "BackendConfig": "`backends.NAME`",

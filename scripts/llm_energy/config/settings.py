@@ -74,6 +74,8 @@ SETTING_KEY = "^({}|engine\\.[a-z][a-z0-9_]*\\.[a-z][a-z0-9_]*)$".format(
     "|".join(key.replace(".", "\\.") for key in DOTTED_KEYS)
 )
 
+SettingKey = Annotated[str, Field(pattern=SETTING_KEY)]
+
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """{"sampling": {"seed": 1}} -> ("sampling.seed", 1), ..."""

@@ -88,17 +88,40 @@ def _row(group: pd.DataFrame, metric: Metric) -> dict[str, Any]:
 
 
 def _sensor_limit(group: pd.DataFrame, metric: Metric) -> float | None:
-    """What the sensor may be wrong by in this metric, relative; None where that is not known.
+    """What the sensor may be wrong by in this metric, relative; None where that is not known."""
+    gain = group["sensor_gain_limit_relative"].mean()
+    power_watts = group["mean_power_watts"].mean()
+    offset_watts = group["sensor_offset_limit_watts"].mean()
+    return sensor_limit(
+        metric,
+        gain=None if pd.isna(gain) else float(gain),
+        offset_watts=None if pd.isna(offset_watts) else float(offset_watts),
+        power_watts=None if pd.isna(power_watts) else float(power_watts),
+    )
+
+
+def sensor_limit(
+    metric: Metric,
+    *,
+    gain: float | None,
+    offset_watts: float | None,
+    power_watts: float | None,
+) -> float | None:
+    """What a power sensor may be wrong by in a metric, relative; None where that is not known.
 
     At one power an offset acts as a gain; both are independent of each other, and common to all
     cycles.
+
+    Args:
+        gain: limit of the sensor's gain, relative.
+        offset_watts: limit of its offset.
+        power_watts: mean power that it read.
     """
-    gain = group["sensor_gain_limit_relative"].mean()
-    offset = (group["sensor_offset_limit_watts"] / group["mean_power_watts"]).mean()
-    if metric.sensor is None or pd.isna(gain):
+    if metric.sensor is None or gain is None:
         return None
-    both = metric.sensor == "gross" and pd.notna(offset)
-    return math.hypot(gain, offset) if both else float(gain)
+    if metric.sensor == "gross" and offset_watts is not None and power_watts:
+        return math.hypot(gain, offset_watts / power_watts)
+    return gain
 
 
 def _ends(prefix: str, interval: Interval | None) -> dict[str, float | None]:

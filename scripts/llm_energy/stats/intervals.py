@@ -8,6 +8,7 @@ the logarithms carried back. With one value there is a value and no interval.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean, stdev
 
 from scipy import stats
@@ -29,6 +30,7 @@ class Interval:
         return (self.high - self.low) / 2
 
 
+@lru_cache(maxsize=4096)
 def t_quantile(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:
     """Two-sided quantile of Student's t; infinitely many degrees of freedom give the normal's."""
     return float(stats.t.ppf((1 + confidence) / 2, degrees_of_freedom))

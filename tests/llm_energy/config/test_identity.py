@@ -109,6 +109,7 @@ def test_what_an_experiment_does_not_use_changes_no_spec(root, change):
 def test_what_the_analysis_is_told_changes_no_spec(root):
     told = {
         "reference": "sweep_batch1_out16",
+        "comparisons": {"factors": ["batch_size"], "equivalence_margin": 0.05},
         "assumptions": {
             "electricity": {"price_per_kwh": 0.3, "currency": "EUR"},
             "carbon_intensity_grams_per_kwh": 380,

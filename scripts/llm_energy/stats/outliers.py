@@ -1,0 +1,38 @@
+"""Single cycles far from the others: told, never dropped."""
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+from scipy import stats
+
+LEVEL = 0.01
+"""Chance that a cycle of normal data is named: ISO 5725-2 calls an outlier what Grubbs' test finds
+at 1 %."""
+
+MINIMUM_CYCLES = 3
+"""With two cycles either is as far from the mean as the other."""
+
+
+def outlier(values: Sequence[float]) -> int | None:
+    """Index of the one value that Grubbs' two-sided test at `LEVEL` finds; None where it finds
+    none, or below `MINIMUM_CYCLES`, where nothing can be told.
+
+    Grubbs (1969), Technometrics 11:1; NIST/SEMATECH e-Handbook 1.3.5.17.1. Two outliers can hide
+    each other.
+    """
+    if len(values) < MINIMUM_CYCLES:
+        return None
+    deviation = stdev(values)
+    if deviation == 0:
+        return None
+    centre = fmean(values)
+    index = max(range(len(values)), key=lambda i: abs(values[i] - centre))
+    return index if abs(values[index] - centre) / deviation > critical(len(values)) else None
+
+
+def critical(n: int, level: float = LEVEL) -> float:
+    """What the largest distance from the mean, in standard deviations, exceeds with chance `level`
+    in n normal values."""
+    t = stats.t.isf(level / (2 * n), n - 2)
+    return float((n - 1) / math.sqrt(n) * math.sqrt(t**2 / (n - 2 + t**2)))
