@@ -3,14 +3,14 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from llm_energy import campaign_flags, flags
 from llm_energy.comparing import compare_all
 from llm_energy.derived import derived_metrics, stated, with_derived
-from llm_energy.metrics import METRICS
+from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT, Metric
 from llm_energy.power import flags as power_flags
 from llm_energy.power import reasons
 from llm_energy.power.ratios import STABLE_OFFSET, DeviceRatios, device_ratios
@@ -19,6 +19,7 @@ from llm_energy.results import Result, ResultError, read_planned_result
 from llm_energy.stats.drift import drift_over_positions
 from llm_energy.stats.experiments import experiments_table
 from llm_energy.summary import (
+    CellCounts,
     CodeUse,
     Design,
     DeviceSensors,
@@ -52,6 +53,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
             unusable.append(Gap(path=path, reason=str(error)))
     devices = device_ratios(results)
     results = campaign_flags.with_ratio_flags(results, devices)
+    results = campaign_flags.with_outlier_flags(results)
     assumptions = design.assumptions
     measurements = with_derived(measurements_table(results), assumptions)
     with_reference, along_axes, refused = compare_all(
@@ -75,7 +77,9 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         energy_reasons=_energy_reasons(results),
         devices=[_sensors(device) for device in devices],
         warmups=_warmups(results),
-        drift=_drift(results),
+        drift=_drift(results, THROUGHPUT),
+        energy_drift=_drift(results, JOULES_PER_OUTPUT_TOKEN),
+        counts=_counts(planned, results, missing, unusable),
         comparisons=with_reference,
         axis_comparisons=along_axes,
         refused_comparisons=refused,
@@ -196,6 +200,45 @@ def _sensors(ratios: DeviceRatios) -> DeviceSensors:
     )
 
 
+def _counts(
+    planned: Sequence[str],
+    results: Sequence[Result],
+    missing: Sequence[Gap],
+    unusable: Sequence[Gap],
+) -> list[CellCounts]:
+    """What became of the planned cycles of every experiment, in planned order."""
+
+    def named(paths: Iterable[str]) -> Counter[str]:
+        return Counter(PurePosixPath(path).parts[1] for path in paths)
+
+    def count(outcome: Callable[[Result], bool]) -> Counter[str]:
+        return Counter(r.experiment for r in results if outcome(r))
+
+    done = count(lambda r: r.status == "completed")
+    lost = count(lambda r: r.status == "out_of_memory")
+    invalid = count(_energy_is_invalid)
+    absent, unread = (named(gap.path for gap in gaps) for gaps in (missing, unusable))
+    return [
+        CellCounts(
+            experiment=name,
+            planned=number,
+            completed=done[name],
+            energy_invalid=invalid[name],
+            out_of_memory=lost[name],
+            missing=absent[name],
+            unusable=unread[name],
+        )
+        for name, number in named(planned).items()
+    ]
+
+
+def _energy_is_invalid(result: Result) -> bool:
+    """Whether it was metered in vain: a host without a meter has nothing that could be invalid."""
+    energy = result.energy
+    metered = energy.reason != "no_meter"
+    return result.status == "completed" and energy.energy_joules is None and metered
+
+
 def _scopes(results: Iterable[Result]) -> set[str]:
     return {r.energy.scope for r in results if r.energy.scope and r.energy.energy_joules}
 
@@ -216,11 +259,12 @@ def _warmups(results: Iterable[Result]) -> list[WarmupTrace]:
     ]
 
 
-def _drift(results: Iterable[Result]) -> RunDrift | None:
+def _drift(results: Iterable[Result], metric: Metric) -> RunDrift | None:
     """Over the order in which it really happened, which a resumed campaign did not plan."""
-    ran = sorted((r for r in results if r.output_tokens_per_second), key=lambda r: r.started)
+    value_of = campaign_flags.WATCHED[metric]
+    ran = sorted((r for r in results if (value_of(r) or 0) > 0), key=lambda r: r.started)
     drift = drift_over_positions(
-        (f"{r.experiment} {r.environment.device_model}", rank, r.output_tokens_per_second or 0)
+        (f"{r.experiment} {r.environment.device_model}", rank, value_of(r) or 0)
         for rank, r in enumerate(ran)
     )
     if drift is None:

@@ -1,15 +1,27 @@
 """Flags that only all results of a campaign together can raise."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from statistics import fmean
 
+from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
 from llm_energy.power.ratios import DeviceRatios, deviation
 from llm_energy.results import Flag, Result
+from llm_energy.stats.outliers import outlier
 
 MEANINGS = {
     "ratio_deviates": "Energy counter and integrated instant power of a device differ otherwise "
     "than they usually do on it: one of them was late or lost in this window.",
+    "outlier": "Grubbs' test at 1 % finds this cycle far from the others of its experiment. It is "
+    "part of every number: look for what happened, and whether it was the machine.",
 }
 """Code -> what a reader must know."""
+
+WATCHED: dict[Metric, Callable[[Result], float | None]] = {
+    THROUGHPUT: lambda result: result.output_tokens_per_second,
+    JOULES_PER_OUTPUT_TOKEN: lambda result: result.energy.joules_per_output_token,
+}
+"""Metrics whose outliers are flags. With more of them, a flag by chance alone would be common."""
 
 
 def with_ratio_flags(results: Sequence[Result], devices: Sequence[DeviceRatios]) -> list[Result]:
@@ -19,6 +31,26 @@ def with_ratio_flags(results: Sequence[Result], devices: Sequence[DeviceRatios])
         for result in device.deviating:
             message = f"{device.device}: {deviation(result, device):+.1%} from the device's median"
             said.setdefault(id(result), []).append(Flag(code="ratio_deviates", message=message))
+    return [flagged(result, said.get(id(result), [])) for result in results]
+
+
+def with_outlier_flags(results: Sequence[Result]) -> list[Result]:
+    """The results, those flagged that lie far from the other cycles of their experiment."""
+    groups: dict[tuple[object, ...], list[Result]] = defaultdict(list)
+    for result in results:
+        place = (result.environment.device_model, result.environment.power_limit_watts)
+        groups[(result.experiment, result.spec_hash, *place)].append(result)
+    said: dict[int, list[Flag]] = {}
+    for group in groups.values():
+        for metric, value_of in WATCHED.items():
+            known = [(r, value) for r in group if (value := value_of(r)) is not None]
+            values = [value for _, value in known]
+            if (index := outlier(values)) is not None:
+                others = fmean(values[:index] + values[index + 1 :])
+                message = f"{metric.title}: {values[index] / others - 1.0:+.1%} from the others"
+                said.setdefault(id(known[index][0]), []).append(
+                    Flag(code="outlier", message=message)
+                )
     return [flagged(result, said.get(id(result), [])) for result in results]
 
 

@@ -39,6 +39,19 @@ class Gap(Model):
     reason: str
 
 
+class CellCounts(Model):
+    """What became of the planned cycles of one experiment."""
+
+    experiment: str
+    planned: int
+    completed: int
+    energy_invalid: int
+    """Of the completed ones: metered, and their energy must not be used."""
+    out_of_memory: int
+    missing: int
+    unusable: int
+
+
 class Failure(Model):
     """One failed attempt; `path` is its record, relative to the campaign's results folder."""
 
@@ -83,7 +96,7 @@ class WarmupTrace(Model):
 
 
 class RunDrift(Model):
-    """Common drift of throughput from first to last measurement, with its 95 % interval."""
+    """Common drift from first to last measurement, with its 95 % interval."""
 
     change: float
     """Relative: 0.01 is 1 % more at the end."""
@@ -163,7 +176,10 @@ class Facts(Model):
     """Devices whose counter and instant power were both read."""
     warmups: list[WarmupTrace]
     drift: RunDrift | None
-    """None where it is not testable: no experiment was measured often enough."""
+    """Of throughput; None where it is not testable: no experiment was measured often enough."""
+    energy_drift: RunDrift | None
+    """Of energy per output token, likewise."""
+    counts: list[CellCounts]
     comparisons: list[Comparison]
     """With the reference of the design, if it names one."""
     axis_comparisons: list[Comparison]

@@ -6,6 +6,7 @@ What was not measured is empty, never 0.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any, Literal
 
 import pandas as pd
@@ -105,10 +106,20 @@ COLUMNS = (
     Column("protocol_version", "protocol_version", "Int64"),
     Column("message", "message", "string"),
 )
-"""The fixed columns, in order. Behind them come `device_uuids`, `tokenizer_sha256` (of its
+"""The fixed columns, in order. Behind them come those of `STATE_COLUMNS`,
+`device_uuids`, `tokenizer_sha256` (of its
 declared identity), `weights` (format and number format of the model's files) and `flags` (codes,
 joined by `;`), the limits of the power sensor, and one column `setting.<key>` or
 `measurement.<key>` for each resolved setting and each number of the measuring protocol."""
+
+STATE_COLUMNS: dict[str, Type] = {
+    "temperature_mean_celsius": "Float64",
+    "temperature_max_celsius": "Float64",
+    "sm_clock_mean_mhz": "Float64",
+    "sm_clock_min_mhz": "Float64",
+    "throttle_reasons": "string",
+}
+"""Of the counted devices over the window: mean over devices, greatest, least or all of them."""
 
 SETTING = "setting."
 BACKEND = f"{SETTING}backend"
@@ -123,6 +134,9 @@ def measurements_table(results: Sequence[Result]) -> pd.DataFrame:
         for column in COLUMNS
     }
     fixed["device_uuids"] = _joined([r.environment.device_uuids for r in ordered])
+    for name, type_ in STATE_COLUMNS.items():
+        states = [_state(r, name) for r in ordered]
+        fixed[name] = pd.Series(states, dtype=type_)
     fixed["tokenizer_sha256"] = pd.Series([_tokenizer(r) for r in ordered], dtype="string")
     fixed["weights"] = pd.Series([_weights(r) for r in ordered], dtype="string")
     fixed["flags"] = _joined([[flag.code for flag in r.flags] for r in ordered])
@@ -164,6 +178,19 @@ def _look_up(value: Any, path: str) -> Any:
 
 def _joined(lists: Sequence[Sequence[str]]) -> pd.Series:
     return pd.Series([";".join(sorted(set(each))) for each in lists], dtype="string")
+
+
+def _state(result: Result, name: str) -> float | str | None:
+    """Thermal state and clocks over the counted devices; None where none of them says."""
+    states = [d.state for d in result.energy.devices if d.counted and d.state]
+    if name == "throttle_reasons":
+        reasons = {reason for state in states for reason in state.throttle_reasons}
+        return ";".join(sorted(reasons)) if states else None
+    known = [value for state in states if (value := getattr(state, name)) is not None]
+    if not known:
+        return None
+    extreme = {"temperature_max_celsius": max, "sm_clock_min_mhz": min}.get(name, fmean)
+    return float(extreme(known))
 
 
 def _tokenizer(result: Result) -> str | None:

@@ -6,7 +6,7 @@ import make_results
 import pytest
 
 from llm_energy.aggregate import aggregate
-from llm_energy.results import Flag, write_atomically, write_result
+from llm_energy.results import Flag, read_result, write_atomically, write_result
 from llm_energy.summary import read_summary, write_summary
 
 EXPERIMENT = make_results.REFERENCE
@@ -155,6 +155,51 @@ class TestFacts:
         assert summary_of(cycles=1).facts.drift is None
         drift = summary_of(cycles=3).facts.drift
         assert drift.low < drift.change < drift.high
+
+
+class TestCounts:
+    def test_every_planned_cycle_of_an_experiment_is_accounted_for(self, summary_of):
+        lost = "batch-by-length_batch4_out48"
+        facts = summary_of(missing=[(EXPERIMENT, 2)], out_of_memory=[(lost, 1)]).facts
+        counts = {each.experiment: each for each in facts.counts}
+        assert len(counts) == 4
+        for each in counts.values():
+            assert each.planned == 3
+            found = each.completed + each.out_of_memory + each.missing + each.unusable
+            assert found == each.planned
+        assert (counts[EXPERIMENT].missing, counts[EXPERIMENT].completed) == (1, 2)
+        assert (counts[lost].out_of_memory, counts[lost].energy_invalid) == (1, 0)
+
+    def test_metered_in_vain_is_invalid_and_no_meter_is_not(self, tmp_path):
+        planned = make_results.make_campaign(tmp_path)
+        result = read_result(tmp_path / planned[0])
+        lost = result.energy.model_copy(update={"reason": "gpu_lost"})
+        write_result(tmp_path / planned[0], result.model_copy(update={"energy": lost}))
+        facts = aggregate(tmp_path, planned=planned, design=make_results.design()).facts
+        assert sum(each.energy_invalid for each in facts.counts) == 1
+        assert sum(each.completed for each in facts.counts) == 12
+
+
+class TestOutliers:
+    def test_a_cycle_far_from_the_others_is_flagged_and_stays_in_every_number(self, tmp_path):
+        planned = []
+        for cycle, value in enumerate([0.50, 0.52, 0.49, 0.51, 0.53, 0.80], start=1):
+            result = make_results.make_result(
+                cycle=cycle, position=cycle, output_tokens_per_second=value
+            )
+            planned.append(make_results.path_of(result))
+            write_result(tmp_path / planned[-1], result)
+        summary = aggregate(tmp_path, planned=planned, design=make_results.design())
+        (use,) = summary.facts.flags
+        assert (use.code, use.measurements) == ("outlier", 1)
+        assert use.example == "Throughput: +56.9% from the others"
+        row = summary.experiments.set_index("metric").loc["output_tokens_per_second"]
+        assert (row["n"], row["outlying_cycle"]) == (6, 6)
+        assert summary.measurements["flags"].tolist() == [""] * 5 + ["outlier"]
+
+    def test_drift_of_energy_needs_energy(self, summary_of):
+        assert summary_of().facts.energy_drift is None
+        assert summary_of(metered=True).facts.energy_drift.observations == 12
 
 
 class TestFiles:

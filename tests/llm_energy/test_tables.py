@@ -6,6 +6,7 @@ import make_results
 import pandas as pd
 import pytest
 
+from llm_energy.results import DeviceEnergy, DeviceState
 from llm_energy.tables import COLUMNS, measurements_table, varying_settings
 
 
@@ -98,3 +99,26 @@ def test_format_and_precision_of_the_weights_stand_in_the_table():
     weights = measurements_table([known, unknown])["weights"]
     assert weights.isna().tolist() == [False, True]
     assert weights[0] == "gguf Q4_1"
+
+
+def test_state_of_the_counted_devices_is_the_hottest_and_the_slowest():
+    def device(name, *, counted=True, **state):
+        plain = dict.fromkeys(DeviceState.model_fields) | {"performance_states": [0]}
+        plain |= {"throttle_reasons": []}
+        return DeviceEnergy(
+            **dict.fromkeys(DeviceEnergy.model_fields)
+            | {"device": name, "scope": "gpu_board", "counted": counted}
+            | {"state": DeviceState(**plain | state)}
+        )
+
+    result = make_results.make_result(metered=True)
+    devices = [
+        device("a", temperature_mean_celsius=60.0, temperature_max_celsius=70.0),
+        device("b", temperature_mean_celsius=50.0, throttle_reasons=["software_power_cap"]),
+        device("c", counted=False, temperature_mean_celsius=90.0),
+    ]
+    energy = result.energy.model_copy(update={"devices": devices})
+    row = measurements_table([result.model_copy(update={"energy": energy})]).iloc[0]
+    assert (row["temperature_mean_celsius"], row["temperature_max_celsius"]) == (55.0, 70.0)
+    assert row["throttle_reasons"] == "software_power_cap"
+    assert pd.isna(row["sm_clock_mean_mhz"])

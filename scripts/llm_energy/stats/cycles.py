@@ -7,6 +7,7 @@ from statistics import fmean, median, stdev
 from .intervals import (
     CONFIDENCE,
     Interval,
+    bca_interval,
     cycles_needed,
     cycles_needed_stein,
     geometric_mean,
@@ -41,6 +42,8 @@ class CycleSummary:
     geometric_mean: float | None
     log_t_interval: Interval | None
     """For the geometric mean."""
+    bca_interval: Interval | None
+    """For the mean: a second opinion, from 10 cycles on."""
     cycles_needed: int | None
     """For ±2 %, taking the spread as known; from `MINIMUM_PILOT_CYCLES` cycles on."""
     cycles_needed_stein: int | None
@@ -72,6 +75,7 @@ def summarise(values: Sequence[float], confidence: float = CONFIDENCE) -> CycleS
         relative_half_width=_over(interval.half_width if interval else None, mean),
         geometric_mean=geometric_mean(values),
         log_t_interval=log_t_interval(values, confidence),
+        bca_interval=bca_interval(values, confidence),
         cycles_needed=cycles_needed(values, target, confidence) if pilot else None,
         cycles_needed_stein=cycles_needed_stein(values, target, confidence) if pilot else None,
     )

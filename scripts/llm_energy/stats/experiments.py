@@ -9,12 +9,13 @@ import pandas as pd
 from llm_energy.metrics import METRICS, Metric
 from llm_energy.stats.cycles import summarise
 from llm_energy.stats.intervals import Interval, total_uncertainty
+from llm_energy.stats.outliers import outlier
 
 GROUP = ("experiment", "spec_hash", "device_model", "power_limit_watts")
 """What is never averaged across."""
 
 _TEXTS = ("experiment", "spec_hash", "device_model", "metric", "unit")
-_INTEGERS = ("n", "cycles_needed", "cycles_needed_stein")
+_INTEGERS = ("n", "cycles_needed", "cycles_needed_stein", "outlying_cycle")
 _STATISTICS = (
     "mean",
     "standard_deviation",
@@ -28,12 +29,14 @@ _STATISTICS = (
     "geometric_mean",
     "log_t_low",
     "log_t_high",
+    "bca_low",
+    "bca_high",
     "total_standard_uncertainty",
     "total_degrees_of_freedom",
     "total_low",
     "total_high",
 )
-COLUMNS = (*GROUP, "metric", "unit", "n", *_STATISTICS, "cycles_needed", "cycles_needed_stein")
+COLUMNS = (*GROUP, "metric", "unit", "n", *_STATISTICS, *_INTEGERS[1:])
 
 
 def experiments_table(
@@ -41,8 +44,10 @@ def experiments_table(
 ) -> pd.DataFrame:
     """One row per experiment group and metric that has at least one value.
 
-    Intervals have 95 % confidence: `t_*` is for the mean, `log_t_*` for the geometric mean, and
-    `total_*` for the mean with the limits of the power sensor, where the metric depends on it.
+    Intervals have 95 % confidence: `t_*` is for the mean, `log_t_*` for the geometric mean,
+    `bca_*` (from 10 cycles on) again for the mean, by bootstrap, and `total_*` for the mean with
+    the limits of the power sensor, where the metric depends on it. `outlying_cycle` is the one
+    that Grubbs' test finds (see `outliers.py`); it is part of all numbers.
 
     Args:
         measurements: as `llm_energy.tables.measurements_table` makes it.
@@ -62,7 +67,9 @@ def experiments_table(
 
 
 def _row(group: pd.DataFrame, metric: Metric) -> dict[str, Any]:
-    summary = summarise([float(value) for value in group[metric.column].dropna()])
+    present = group.dropna(subset=[metric.column])
+    values = [float(value) for value in present[metric.column]]
+    summary, outlying = summarise(values), outlier(values)
     limit = _sensor_limit(group, metric)
     total = None
     if limit is not None and summary.standard_deviation is not None:
@@ -79,11 +86,13 @@ def _row(group: pd.DataFrame, metric: Metric) -> dict[str, Any]:
         **{name: getattr(summary, name) for name in simple},
         **_ends("t", summary.t_interval),
         **_ends("log_t", summary.log_t_interval),
+        **_ends("bca", summary.bca_interval),
         "total_standard_uncertainty": total.standard_uncertainty if total else None,
         "total_degrees_of_freedom": total.degrees_of_freedom if total else None,
         **_ends("total", total.interval if total else None),
         "cycles_needed": summary.cycles_needed,
         "cycles_needed_stein": summary.cycles_needed_stein,
+        "outlying_cycle": None if outlying is None else int(present["cycle"].iloc[outlying]),
     }
 
 

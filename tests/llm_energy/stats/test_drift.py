@@ -56,3 +56,14 @@ def test_it_is_least_squares_with_one_level_per_experiment(runs):
     design = np.array([[float(n == name) for n in names] + [i] for i, (name, _) in enumerate(runs)])
     fitted = np.linalg.lstsq(design, np.log([value for _, value in runs]), rcond=None)[0]
     assert math.log1p(drift.change) == pytest.approx(fitted[-1] * (len(runs) - 1), abs=1e-7)
+
+
+def test_it_agrees_with_a_regression_with_one_level_for_each_experiment():
+    # statsmodels 0.15.0: OLS of the logarithms on one indicator for each experiment and position
+    values = [("a", 0, 10.0), ("b", 1, 20.1), ("b", 2, 20.0)]
+    values += [("a", 3, 10.3), ("a", 4, 10.25), ("b", 5, 20.6)]
+    found, span = drift_over_positions(values), 5
+    slope, low, high = 0.0070106649148183875, 0.00158335543140117, 0.0124379743982356
+    assert math.log1p(found.change) == pytest.approx(span * slope, rel=1e-9)
+    assert math.log1p(found.interval.low) == pytest.approx(span * low, rel=1e-9)
+    assert math.log1p(found.interval.high) == pytest.approx(span * high, rel=1e-9)

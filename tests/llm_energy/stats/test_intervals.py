@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from llm_energy.stats.intervals import (
+    bca_interval,
     cycles_needed,
     cycles_needed_stein,
     geometric_mean,
@@ -62,6 +63,37 @@ class TestAgreementWithScipy:
     @given(positive_values)
     def test_geometric_mean(self, values):
         assert geometric_mean(values) == pytest.approx(float(stats.gmean(values)), rel=1e-9)
+
+
+class TestAgreementWithStatsmodels:
+    """statsmodels 0.15.0: DescrStatsW(values).tconfint_mean(0.05), also of the logarithms."""
+
+    def test_t_interval(self):
+        interval = t_interval(A)
+        expected = (0.49036756838522444, 0.5296324316147756)
+        assert (interval.low, interval.high) == pytest.approx(expected, rel=1e-9)
+
+    def test_log_t_interval(self):
+        interval = log_t_interval(A)
+        logarithms = (math.log(interval.low), math.log(interval.high))
+        expected = (-0.7122436181397467, -0.6352149264777769)
+        assert logarithms == pytest.approx(expected, rel=1e-9)
+
+
+class TestBootstrap:
+    values = (*A, 0.515, 0.505, 0.525, 0.495, 0.535)
+
+    def test_it_is_a_second_opinion_from_ten_values_on(self):
+        assert bca_interval(self.values[:9]) is None
+        bca, t = bca_interval(self.values), t_interval(self.values)
+        assert bca.low == pytest.approx(t.low, abs=0.004)
+        assert bca.high == pytest.approx(t.high, abs=0.004)
+
+    def test_equal_values_give_the_same_interval_again(self):
+        assert bca_interval(self.values) == bca_interval(self.values)
+
+    def test_values_without_spread_have_none(self):
+        assert bca_interval([1.0] * 12) is None
 
 
 class TestEdges:
