@@ -2,21 +2,24 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from llm_energy import flags, window
+from llm_energy import flags, host_idle, window
 from llm_energy.inputs.environment import packages_sha256
-from llm_energy.measurement import GPU_SCOPES, Job, Observation
+from llm_energy.job import Job, Observation
+from llm_energy.occupancy import used_gpus
 from llm_energy.power.energy import EnergyAccount, account_energy
-from llm_energy.power.meter import Device, Scope
+from llm_energy.power.meter import Device
 from llm_energy.power.parquet import write_series
 from llm_energy.requests import write_requests
 from llm_energy.results import (
     SCHEMA_VERSION,
     Environment,
     Latency,
+    Phase,
     ProcessState,
     PromptSet,
     Result,
@@ -111,24 +114,58 @@ def environment(job: Job, seen: Observation, run: Mapping[str, Any]) -> Environm
 
 
 def metered_gpus(job: Job, seen: Observation) -> list[Device]:
-    """The GPUs that did the work; none where the campaign says that the CPU does it."""
+    """The GPUs that did the work; none where the campaign says that the CPU does it.
+
+    Where the driver does not tell which GPUs the engine's processes use, all of the host.
+    """
     if job.timing["device"] == "cpu" or seen.series is None:
         return []
-    return [device for device in seen.series.devices if device.scope in GPU_SCOPES]
+    boards = [device for device in seen.series.devices if device.scope == "gpu_board"]
+    used = used_gpus(seen.series, seen.own_processes)
+    return [gpu for gpu in boards if used is None or gpu.id in used]
 
 
 def energy_of(
     job: Job, seen: Observation, tokens: Tokens | None, latency: Latency | None
 ) -> EnergyAccount:
     """The energy of what did the work: an idle GPU beside a CPU engine is not it."""
-    scope: Scope = "cpu_package" if job.timing["device"] == "cpu" else "gpu_board"
+    on_gpu = job.timing["device"] == "gpu"
     gaps = latency.inter_token_latency_s if latency else None
-    return account_energy(
+    account = account_energy(
         seen.series,
         seen.phases,
         tokens,
-        scope=scope,
+        scope="gpu_board" if on_gpu else "cpu_package",
+        gpus=[gpu.id for gpu in metered_gpus(job, seen)] or None if on_gpu else None,
+        method=seen.method,
         median_step_s=gaps.p50 if gaps else None,
+        own_processes=seen.own_processes if on_gpu else None,
+    )
+    return with_host_idle(account, seen)
+
+
+def energy_spent(job: Job, seen: Observation | None) -> dict[str, Any]:
+    """What a failed attempt took, from its first reading to its last: None with the reason."""
+    by_device = list(seen.series.by_device.values()) if seen and seen.series else []
+    if seen is None or not by_device:
+        return {"energy_joules": None, "reason": "no_samples"}
+    start_s = max(readings[0].monotonic_s for readings in by_device)
+    end_s = min(readings[-1].monotonic_s for readings in by_device)
+    sampled = Phase(name="window", start_monotonic_s=start_s, end_monotonic_s=end_s)
+    energy = energy_of(job, replace(seen, phases=[sampled]), None, None).energy
+    known = energy.model_dump(include={"energy_joules", "reason", "scope", "method", "simulated"})
+    return known | {"duration_s": end_s - start_s}
+
+
+def with_host_idle(account: EnergyAccount, seen: Observation) -> EnergyAccount:
+    """The account with the host's idle power of the devices that it counts."""
+    counted = [device.device for device in account.energy.devices if device.counted]
+    watts = host_idle.total_watts(seen.host_idle_watts, counted)
+    first_watts = host_idle.total_watts(seen.first_host_idle_watts, counted)
+    return replace(
+        account,
+        energy=account.energy.model_copy(update={"host_idle_power_watts": watts}),
+        flags=account.flags + host_idle.flags(watts, first_watts),
     )
 
 
@@ -154,7 +191,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
     drift = window.drift(
         requests, start=start, end=end, waves=edges["waves"], passes=edges["passes"]
     )
-    warmup = window.warmup(seen.measured["warmup"])
+    warmup = window.warmup(seen.measured["warmup"], power=seen.power)
     account = energy_of(job, seen, tokens, latency)
     duration_s = end - start
     return {
@@ -181,6 +218,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
             duration_s=duration_s,
             minimum_duration_s=job.timing["minimum_duration_s"],
         )
+        + flags.of_gates(seen.thermal)
         + account.flags,
         "sample_outputs": [SampleOutput(**sample) for sample in seen.measured["sample_outputs"]],
     }

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from llm_energy import failures, progress
-from llm_energy.assemble import assemble
+from llm_energy.assemble import assemble, energy_spent
 from llm_energy.backends import health
 from llm_energy.backends.runtime import SCRIPTS, BackendError
 from llm_energy.inputs.environment import keep_package_list
 from llm_energy.inputs.errors import InputError
-from llm_energy.measurement import Job, Observation, measure
+from llm_energy.job import Job, Observation
+from llm_energy.measurement import measure, prepare
 from llm_energy.results import write_result
 from llm_energy.runs import Run, code_digest, utc_now
 from llm_energy.scripting import UserError
@@ -49,15 +50,19 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
         job = Job(experiment, cycle, entry["position"], attempt, entry["result"], facts)
         started, times_s = utc_now(), [begun_s, time.monotonic()]
         progress.note_start(run, result=entry["result"], attempt=attempt)
+        seen = None
         try:
-            seen = observe(job, run)
+            seen = begin(job, run)
+            measure(job, run, seen)
             times_s.append(time.monotonic())
             keep_package_list(seen.environment, backend=job.settings["backend"], results=results)
             result = assemble(job, seen, run, results)
         except (BackendError, InputError) as error:
             reason = error.reason if isinstance(error, BackendError) else "input_error"
             health.note_failure(run, job.settings["backend"], reason)
-            record = write_record(job, error, reason, started=started, results=results, log=log)
+            record = write_record(
+                job, error, reason, started=started, results=results, log=log, seen=seen
+            )
             retry = reason in failures.RETRIED and attempt - first < len(failures.BACKOFF_S)
             if not retry:
                 raise UserError(
@@ -88,8 +93,8 @@ def unharmed() -> Iterator[None]:
         LOG.exception("the result is written; telling of it failed")
 
 
-def observe(job: Job, run: Run) -> Observation:
-    """Measure once, with the code that the run started with."""
+def begin(job: Job, run: Run) -> Observation:
+    """Make ready to measure once, with the code that the run started with."""
     if code_digest(SCRIPTS) != run.facts["code_digest"]:
         raise BackendError(
             "code_changed",
@@ -97,13 +102,20 @@ def observe(job: Job, run: Run) -> Observation:
             "again to go on with the new code",
             phase="start",
         )
-    return measure(job, run)
+    return prepare(job)
 
 
 def write_record(
-    job: Job, error: Exception, reason: str, *, started: str, results: Path, log: Path
+    job: Job,
+    error: Exception,
+    reason: str,
+    *,
+    started: str,
+    results: Path,
+    log: Path,
+    seen: Observation | None,
 ) -> Path:
-    """Keep what is known of a failed attempt."""
+    """Keep what is known of a failed attempt, with the energy that it took in vain."""
     record = {
         "experiment": job.experiment,
         "cycle": job.cycle,
@@ -116,5 +128,6 @@ def write_record(
         "log": str(log),
         "started": started,
         "failed": utc_now(),
+        "energy_spent": energy_spent(job, seen),
     }
     return failures.write_failure(results, job.result_path, job.attempt, record)

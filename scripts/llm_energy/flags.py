@@ -1,5 +1,6 @@
 """The flags a result can carry: their codes, when they are raised, and what they mean."""
 
+from llm_energy.power.gates import COOL_MARGIN_CELSIUS, Thermal
 from llm_energy.results import Drift, Flag, Warmup
 
 DRIFT_LIMIT = 0.03
@@ -13,6 +14,11 @@ MEANINGS = {
     "throughput_drift": "Throughput in the last third of the window differs from the first third "
     "by more than the limit.",
     "short_window": "The window is shorter than the least duration that was asked for.",
+    "not_cooled_down": "A GPU was still warmer than the margin above its first loaded idle when "
+    "the waiting ended.",
+    "idle_not_settled": "A device had not come to rest when its loaded idle power was taken.",
+    "idle_drift": "The devices' idle power without an engine is not what it was in the run's first "
+    "cycle.",
     "code_changed": "Results of one protocol version were measured with different code digests.",
 }
 """Code -> what a reader must know. Energy adds its own (see power/)."""
@@ -38,8 +44,30 @@ def of_measurement(
     return flags
 
 
+def of_gates(thermal: Thermal) -> list[Flag]:
+    """What was waited for in vain."""
+    flags = []
+    if thermal.cooled is False:
+        detail = f"more than {COOL_MARGIN_CELSIUS:g} °C above"
+        flags.append(flag("not_cooled_down", detail))
+    if thermal.settled is False:
+        flags.append(flag("idle_not_settled", "utilisation, performance state or power changed"))
+    return flags
+
+
 def _trend(warmup: Warmup) -> str:
-    """What the test of the warm-up's trend could say when its time was over."""
+    """What the tests of the warm-up's trend could say when its time was over."""
+    power = warmup.power
+    if power is None or power.verdict == "steady":
+        return _wave_trend(warmup)
+    said = f"power {power.verdict.replace('_', ' ')}"
+    if power.trend_interval is not None and power.bound is not None:
+        low, high = power.trend_interval
+        said += f" ({low:+.1%} to {high:+.1%}, to be within ±{power.bound:.1%})"
+    return f"{said}; {_wave_trend(warmup)}"
+
+
+def _wave_trend(warmup: Warmup) -> str:
     if warmup.trend_interval is None or warmup.bound is None:
         return "too few to test for a trend"
     low, high = warmup.trend_interval

@@ -1,29 +1,34 @@
 """One measurement from start to end: the story, in the order in which it happens.
 
 The host drives and meters; the worker inside the backend loads, warms up and generates. Both
-stamp times on CLOCK_MONOTONIC, which a host and its containers share. What was seen is handed on
-as an `Observation`; `assemble.py` makes the result of it.
+stamp times on CLOCK_MONOTONIC, which a host and its containers share. What was seen is kept in an
+`Observation`; `assemble.py` makes the result of it.
 """
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from llm_energy import locks
+from llm_energy import host_idle, locks
 from llm_energy.backends import registry
-from llm_energy.backends.dispatch import EngineReportedError, Event, Session
-from llm_energy.backends.runtime import BackendError, runtime_named
+from llm_energy.backends.dispatch import EngineReportedError, Session
+from llm_energy.backends.runtime import runtime_named
 from llm_energy.cache import model_marker, prompts_marker
-from llm_energy.inputs.models import VerifiedModel, verify_model
+from llm_energy.inputs.models import verify_model
+from llm_energy.job import Job, Observation
+from llm_energy.occupancy import lock_names, refuse_leftovers, working_devices
+from llm_energy.power import gates, sources
 from llm_energy.power.detect import open_meters
-from llm_energy.power.meter import Device, Meter, Reading
+from llm_energy.power.meter import Device
 from llm_energy.power.sampler import Sampler
+from llm_energy.power.sensor import QUANTITY, Method
 from llm_energy.power.series import Series
-from llm_energy.processes import process_name
-from llm_energy.results import Phase
+from llm_energy.power_watch import PowerWatch, span_s
 from llm_energy.runs import Run, utc_now
 
 STEADY_VARIATION = 0.10
@@ -35,161 +40,146 @@ STEADY_BOUND = 0.01
 STEADY_BOUND_LIMIT = 0.03
 """The widest bound that noise may force before the warm-up counts as not steady."""
 
-GPU_SCOPES = ("gpu_board", "module")
-
-LEFTOVERS_GONE_S = 10.0
-"""How long a killed process may still be listed as computing."""
-
 MINIMUM_WAVES = 3
 """Least waves in a warm-up and in a window."""
 
+LOOK_S = 0.2
+"""How often a gate is tried."""
+
 
 @dataclass(frozen=True)
-class Job:
-    """One cell of the campaign, as its run wrote it down."""
+class Watch:
+    """The sampler that runs along, and the devices whose energy counts."""
 
-    experiment: str
-    cycle: int
-    position: int
-    attempt: int
-    result_path: str
-    """Relative to the campaign's results folder."""
-    facts: Mapping[str, Any]
-    """What the run wrote down of the experiment when it started (`Lifecycle`)."""
+    sampler: Sampler
+    devices: tuple[Device, ...]
+    method: Method
 
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        settings: Mapping[str, Any] = self.facts["settings"]
-        return settings
+    def series(self, since_s: float) -> Series:
+        """The readings since a moment on CLOCK_MONOTONIC."""
+        return self.sampler.series(since_s=since_s)
 
-    @property
-    def timing(self) -> Mapping[str, Any]:
-        timing: Mapping[str, Any] = self.facts["measurement"]
-        return timing
+    def wait_for(self, gate: Callable[[Series], bool], *, span_s: float, cap_s: float) -> bool:
+        """Try a gate on the readings of the last `span_s` until it holds; whether it did."""
+        start_s = time.monotonic()
+        while not gate(self.series(time.monotonic() - span_s)):
+            if time.monotonic() - start_s > cap_s:
+                return False
+            time.sleep(LOOK_S)
+        return True
 
-    @property
-    def engine_key(self) -> str:
-        """Names the engine process this job may run in: it is reused while the key stays."""
-        scope = {
-            "measurement": f"{self.experiment}/{self.cycle}/{self.attempt}",
-            "cycle": f"cycle-{self.cycle}",
-            "campaign": "campaign",
-        }[self.facts["isolation"]]
-        return f"{self.facts['engine_key']}/{scope}"
-
-
-@dataclass
-class Observation:
-    """All that was seen of one measurement."""
-
-    started: str
-    environment: Mapping[str, Any]
-    model: VerifiedModel
-    prompts: Mapping[str, Any]
-    peer: Event = field(default_factory=dict)
-    """The supervisor's state before this measurement."""
-    loaded: Event | None = None
-    measured: Event | None = None
-    waited_s: float = 0.0
-    """How long other measurements held the devices; no part of what this one takes."""
-    out_of_memory: str | None = None
-    phases: list[Phase] = field(default_factory=list)
-    series: Series | None = None
-
-    @property
-    def input_lengths(self) -> list[int]:
-        """Token count of each prompt, by prompt index."""
-        return [len(ids) for ids in self.prompts["token_ids"]]
-
-    def add_phase(self, name: str, start: float, end: float) -> None:
-        self.phases.append(Phase(name=name, start_monotonic_s=start, end_monotonic_s=end))
+    def settle(self, rest_s: float) -> bool:
+        """Wait until all devices are at rest; twice as long as they are then watched at most."""
+        quiet_s = min(gates.QUIET_S, rest_s)
+        at_rest = partial(
+            gates.quiet,
+            devices=self.devices,
+            method=self.method,
+            start_s=time.monotonic(),
+            span_s=quiet_s,
+        )
+        return self.wait_for(at_rest, span_s=quiet_s + 1.0, cap_s=2.0 * rest_s)
 
 
-def measure(job: Job, run: Run) -> Observation:
-    """Measure one cell.
+def prepare(job: Job) -> Observation:
+    """What is known of a measurement before anything is started.
+
+    Raises:
+        BackendError: the environment is not ready.
+        ModelError: the model's files are not those that were declared.
+    """
+    return Observation(
+        started=utc_now(),
+        environment=registry.read_environment(job.facts["environment_id"]),
+        model=verify_model(model_marker(job.facts["model_id"])),
+        prompts=read_prompts(job.facts["prompts_id"]),
+    )
+
+
+def measure(job: Job, run: Run, seen: Observation) -> None:
+    """Measure one cell; `seen` holds what was observed, also where it ends in an error.
 
     Raises:
         BackendError: the measurement failed; the reason code says whether it may be tried again.
-        ModelError: the model's files are not those that were declared.
     """
-    facts, backend = job.facts, job.settings["backend"]
-    seen = Observation(
-        started=utc_now(),
-        environment=registry.read_environment(facts["environment_id"]),
-        model=verify_model(model_marker(facts["model_id"])),
-        prompts=read_prompts(facts["prompts_id"]),
-    )
+    backend, device = job.settings["backend"], job.timing["device"]
+    gpus = registry.declared_backend(run, backend).container["gpus"]
     with ExitStack() as stack:
         meters = open_meters(cpu_model=run.facts["host_facts"]["cpu_model"])
         for meter in meters:
             stack.callback(meter.close)
+        working = working_devices(meters, device=device, gpus=gpus)
         before = time.monotonic()
-        stack.enter_context(locks.devices(working_devices(job, meters)))
+        stack.enter_context(locks.devices(lock_names(working, device=device)))
         stack.enter_context(locks.waiting(run.measuring_lock))
         seen.started, seen.waited_s = utc_now(), time.monotonic() - before
         record = registry.ensure_backend(run, backend)
         registry.unload_others(run, backend)
-        sampler = Sampler(meters, rate_hz=job.timing["sampling_hz"])
-        with registry.trusted(run, record) as session, sampler:
+        devices = tuple(d for _, d in working)
+        results = Path(run.facts["results"])
+        seen.method, abilities = sources.campaign_source(results, meters, devices)
+        watch = Watch(Sampler(meters, rate_hz=job.timing["sampling_hz"]), devices, seen.method)
+        own_processes = partial(runtime_named(record.runtime).processes, record)
+        with registry.trusted(run, record) as session:
             seen.peer = session.peer
-            if session.peer["engine"] is None and gpus_of(meters):
-                refuse_leftovers(meters, runtime_named(record.runtime).processes(record))
+            if session.peer["engine"] is None and device == "gpu":
+                refuse_leftovers(working, own_processes() if working else ())
             try:
-                load(session, job, str(seen.model.path), seen)
-                idle(job.timing["baseline_s"], seen)
-                warm_up_and_run(session, job, seen)
+                with watch.sampler:
+                    cool_down(watch, run, seen)
+                    idle_without_engine(session, watch, job, run, seen)
+                    load(session, job, str(seen.model.path), seen)
+                    idle(watch, job.timing["baseline_s"], run, seen)
+                    warm_up_and_run(session, watch, job, seen)
+                    seen.own_processes = own_processes() if working else None
             except EngineReportedError as failure:
                 if failure.reason != "out_of_memory":
                     raise
                 seen.out_of_memory = str(failure)  # a legitimate outcome of its configuration
-        seen.series = sampler.series()
-    return seen
-
-
-def working_devices(job: Job, meters: Sequence[Meter]) -> list[str]:
-    """What no other measurement of the host may use meanwhile: `cpu`, or the GPUs by UUID."""
-    if job.timing["device"] == "cpu":
-        return ["cpu"]
-    return [gpu.id for _, gpu in gpus_of(meters)] or ["gpu"]
-
-
-def gpus_of(meters: Sequence[Meter]) -> list[tuple[Meter, Device]]:
-    """The GPUs of this host, each with the meter that reads it."""
-    return [(m, device) for m in meters for device in m.devices if device.scope in GPU_SCOPES]
-
-
-def refuse_leftovers(meters: Sequence[Meter], own: Collection[int]) -> None:
-    """Before an engine starts, nobody may compute on its GPUs: not even what an engine left.
-
-    A process that was just killed may be listed for a moment longer, so it is given some time.
-
-    Args:
-        own: host ids of the backend's processes.
-
-    Raises:
-        BackendError: `device_occupied`, with the processes and their GPUs.
-    """
-    deadline = time.monotonic() + LEFTOVERS_GONE_S
-    while found := [
-        f"{process_name(pid)} ({pid}) on {gpu.id}"
-        for meter, gpu in gpus_of(meters)
-        for pid in computing(meter.read(gpu, slow=True)) - set(own)
-    ]:
-        if time.monotonic() > deadline:
-            message = f"other processes compute there: {', '.join(found)}; end them"
-            raise BackendError("device_occupied", message)
-        time.sleep(0.5)
-
-
-def computing(reading: Reading) -> set[int]:
-    """Processes with a compute context; none where the device does not tell."""
-    return set(reading.state.process_ids or ()) if reading.state else set()
+            finally:
+                seen.series = sources.with_known_periods(watch.sampler.series(), abilities)
 
 
 def read_prompts(prompts_id: str) -> Mapping[str, Any]:
     """The token ids of a prompt set, fixed before measuring."""
     prompts: dict[str, Any] = json.loads(prompts_marker(prompts_id).read_text())
     return prompts
+
+
+def cool_down(watch: Watch, run: Run, seen: Observation) -> None:
+    """Wait for GPUs that are warmer than they were when the run first let them idle."""
+    reference = run.read("temperatures")
+    if not reference or not watch.devices:
+        return
+    before = time.monotonic()
+    cooled = watch.wait_for(
+        partial(gates.cool, reference_celsius=reference), span_s=3.0, cap_s=gates.COOL_DOWN_CAP_S
+    )
+    seen.thermal = replace(seen.thermal, cooled=cooled)
+    seen.add_phase("cool_down", before, time.monotonic())
+
+
+def idle_without_engine(
+    session: Session, watch: Watch, job: Job, run: Run, seen: Observation
+) -> None:
+    """Take the host's idle power once for each cycle; not where an engine stays loaded."""
+    resident, rest_s = session.peer["engine"], job.timing["baseline_s"]
+    stays = resident is not None and resident["key"] == job.engine_key
+    if watch.devices and rest_s and not stays and not host_idle.known(run, job.cycle):
+        if resident is not None:
+            session.request("unload", deadline_s=30.0)
+        watch.settle(rest_s)
+        span = host_idle.take(
+            run,
+            job.cycle,
+            devices=watch.devices,
+            method=watch.method,
+            duration_s=rest_s,
+            series=watch.series,
+        )
+        seen.add_phase("host_idle", *span)
+    seen.host_idle_watts = host_idle.known(run, job.cycle)
+    seen.first_host_idle_watts = host_idle.first_known(run)
 
 
 def load(session: Session, job: Job, model_path: str, seen: Observation) -> None:
@@ -213,19 +203,27 @@ def load(session: Session, job: Job, model_path: str, seen: Observation) -> None
     seen.add_phase("load", before, time.monotonic())
 
 
-def idle(duration_s: float, seen: Observation) -> None:
+def idle(watch: Watch, duration_s: float, run: Run, seen: Observation) -> None:
     """Leave the loaded engine alone: the baseline that is subtracted lies here."""
+    if watch.devices and duration_s:
+        before = time.monotonic()
+        seen.thermal = replace(seen.thermal, settled=watch.settle(duration_s))
+        seen.add_phase("settle", before, time.monotonic())
     before = time.monotonic()
     time.sleep(duration_s)
     seen.add_phase("idle", before, time.monotonic())
+    if watch.devices and run.read("temperatures") is None:
+        run.write("temperatures", gates.temperatures(watch.series(before - 1.0)))
 
 
-def warm_up_and_run(session: Session, job: Job, seen: Observation) -> None:
+def warm_up_and_run(session: Session, watch: Watch, job: Job, seen: Observation) -> None:
     """Warm-up, window and tail: one request, so that nothing comes between them."""
     settings, timing = job.settings, job.timing
+    power = power_watch(session, watch, timing["warmup_cap_s"])
     seen.measured = session.request(
         "measure",
         deadline_s=timing["measure_deadline_s"],
+        on_event=power.on_event if power else lambda _: None,
         workload={
             "mode": settings["load_mode"],
             "batch_size": settings["batch_size"],
@@ -239,13 +237,34 @@ def warm_up_and_run(session: Session, job: Job, seen: Observation) -> None:
                 "cap_s": timing["warmup_cap_s"],
                 "first_wave_deadline_s": timing["first_wave_deadline_s"],
                 "minimum_waves": MINIMUM_WAVES,
+                "minimum_s": timing["tail_s"],
                 "cv_threshold": STEADY_VARIATION,
                 "bound": STEADY_BOUND,
                 "maximum_bound": STEADY_BOUND_LIMIT,
-                "await_host": False,
+                "await_host": power is not None,
             },
         },
     )
+    seen.power = power.verdict if power else None
     for name in ("warmup", "window", "tail"):
         phase = seen.measured[name]
         seen.add_phase(name, phase["start"], phase["end"])
+
+
+def power_watch(session: Session, watch: Watch, cap_s: float) -> PowerWatch | None:
+    """The judge of power in the warm-up; None without a sensor or with too short a cap."""
+    span = span_s(cap_s)
+    seen_now = watch.series(time.monotonic() - 2.0)
+    sensed = [seen_now.samples(device, QUANTITY[watch.method]) for device in watch.devices]
+    if span is None or not sensed or not all(sensed):
+        return None
+    return PowerWatch(
+        watch.devices,
+        method=watch.method,
+        span_s=span,
+        cv_threshold=STEADY_VARIATION,
+        bound=STEADY_BOUND,
+        maximum_bound=STEADY_BOUND_LIMIT,
+        series=watch.series,
+        tell=lambda value: session.tell("steady", value=value),
+    )

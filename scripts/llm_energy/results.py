@@ -71,6 +71,21 @@ class Tokens(Model):
     requests: int
 
 
+class PowerSteadiness(Model):
+    """Whether power and temperature were steady at the end of the warm-up, on means over whole
+    waves of together at least 1 s."""
+
+    verdict: str
+    """One of `steady`, `not_steady`, `temperature_changes`, `too_short`."""
+    span_s: float
+    """How long they must have been."""
+    trend_interval: tuple[float, float] | None = None
+    """90 % interval of slope × span over the mean power."""
+    bound: float | None = None
+    temperature_range_celsius: float | None = None
+    """Highest less lowest temperature of the device that changed most; None if none tells."""
+
+
 class Warmup(Model):
     """How the steady state was reached, on wave throughput (see worker/steady.py)."""
 
@@ -88,6 +103,8 @@ class Warmup(Model):
     """90 % interval of slope × span over the mean: the relative change over the tested waves."""
     bound: float | None
     """The equivalence bound that was applied: ±bound."""
+    power: PowerSteadiness | None = None
+    """None where nothing was metered, or the warm-up's cap is too short to tell."""
 
 
 class Drift(Model):
@@ -124,6 +141,10 @@ class DeviceEnergy(Model):
     counted: bool = True
     """False for devices of the host that are listed but are no part of the sum."""
     loaded_idle_power_watts: float | None = None
+    counter_over_instant: float | None = None
+    """Energy by the counter over that by integrated instant power, in the window."""
+    counter_over_instant_idle: float | None = None
+    """The same while the loaded engine was idle."""
     update_period_s: float | None = None
     """How often the slower of counter and instant power was seen to update."""
     state: DeviceState | None = None
@@ -154,6 +175,9 @@ class Energy(Model):
     above_loaded_idle_budget_joules: dict[str, float] = {}
     """Of `energy_above_loaded_idle_joules`: `gain` (once, of the difference), `edges` and
     `baseline`; the sensor's offset cancels."""
+    host_idle_power_watts: float | None = None
+    """Of the counted devices without an engine, once in each run and cycle, for its drift alone;
+    None where it was not taken, as while an engine stayed loaded."""
     gpu_cpu_dram_joules: float | None = None
     """GPUs counted, CPU packages and memory together; None unless all can be read."""
     joules_per_output_token: float | None
@@ -171,7 +195,7 @@ class Phase(Model):
     """One stretch of the measurement's time line, in the order in which they happened."""
 
     name: str
-    """`load`, `idle`, `warmup`, `window` or `tail`."""
+    """`cool_down`, `host_idle`, `load`, `settle`, `idle`, `warmup`, `window` or `tail`."""
     start_monotonic_s: float
     end_monotonic_s: float
 

@@ -8,6 +8,8 @@ that whoever cleans up (the run itself, its watchdog, a later run) finds everyth
     experiments/*.json  what each needed experiment is, as resolved when the run started
     declared/*.json     how each backend is started, as the campaign declares it
     backends/*.json     each backend that was started: its process or container
+    host_idle/*.json    power of the devices without an engine, in each cycle
+    temperatures.json   °C of the devices when the run first let a loaded engine idle
     health/*.json       failures in a row of each backend's infrastructure
     lease               CLOCK_MONOTONIC seconds until which its backends may live
     watchdog.json       the process that renews the lease
@@ -44,7 +46,19 @@ MEASURING_CODE = (
     "llm_energy/backends",
     "llm_energy/containers",
     "llm_energy/power",
-    *(f"llm_energy/{name}.py" for name in ("attempts", "assemble", "measurement", "window")),
+    *(
+        f"llm_energy/{name}.py"
+        for name in (
+            "attempts",
+            "assemble",
+            "host_idle",
+            "job",
+            "measurement",
+            "occupancy",
+            "power_watch",
+            "window",
+        )
+    ),
 )
 """What decides a measured value, relative to scripts/: a run may not mix versions of it."""
 
@@ -84,7 +98,7 @@ class Run:
         run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         run = cls(RUNS.absolute() / run_id)
         (run.folder / "backends").mkdir(parents=True)
-        for name in ("experiments", "declared", "health"):
+        for name in ("experiments", "declared", "health", "host_idle"):
             (run.folder / name).mkdir()
         # Unix socket paths hold 107 characters: sockets live in a short folder of their own.
         sockets = tempfile.mkdtemp(prefix="llm-energy-", dir="/tmp")
@@ -179,6 +193,7 @@ class Run:
         facts = self.facts
         record = {name: facts[name] for name in kept}
         record |= {"ended": utc_now(), "events": list(self.events())}
+        record["host_idle"] = self.all_in("host_idle")
         path = Path(facts["results"]) / "runs" / f"{self.run_id}.json"
         write_atomically(path, json.dumps(record, indent=1).encode() + b"\n")
 

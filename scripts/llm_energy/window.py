@@ -11,7 +11,14 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from llm_energy.results import Distribution, Drift, Latency, Tokens, Warmup
+from llm_energy.results import (
+    Distribution,
+    Drift,
+    Latency,
+    PowerSteadiness,
+    Tokens,
+    Warmup,
+)
 
 RequestRecord = Mapping[str, Any]
 
@@ -132,8 +139,12 @@ def pass_drift(requests: Sequence[RequestRecord], *, waves: int, passes: int) ->
     return sum(durations[:third]) / sum(durations[-third:]) - 1.0
 
 
-def warmup(report: Mapping[str, Any]) -> Warmup:
-    """The worker's account of the warm-up, as the result keeps it."""
+def warmup(report: Mapping[str, Any], *, power: PowerSteadiness | None = None) -> Warmup:
+    """The worker's account of the warm-up, as the result keeps it.
+
+    Args:
+        power: the host's verdict, where it had one.
+    """
     interval = report["trend_interval"]
     return Warmup(
         steady=report["steady"],
@@ -146,6 +157,7 @@ def warmup(report: Mapping[str, Any]) -> Warmup:
         coefficient_of_variation=report["cv"],
         trend_interval=None if interval is None else (interval[0], interval[1]),
         bound=report["bound"],
+        power=power,
     )
 
 

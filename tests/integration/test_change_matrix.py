@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from llm_energy.config.identity import PROTOCOL_VERSION
 from tests.integration.workflow import CAMPAIGN, Tree, finished, wait_for
 
 pytestmark = pytest.mark.integration
@@ -187,8 +188,9 @@ def test_a_rebuilt_environment_measures_nothing(measured):
 def test_a_raised_protocol_version_measures_everything_again(measured):
     path = measured.folder / "scripts/llm_energy/config/identity.py"
     text = path.read_text()
-    assert "PROTOCOL_VERSION = 1" in text
-    path.write_text(text.replace("PROTOCOL_VERSION = 1", "PROTOCOL_VERSION = 2"))
+    line = f"PROTOCOL_VERSION = {PROTOCOL_VERSION}\n"
+    assert line in text
+    path.write_text(text.replace(line, f"PROTOCOL_VERSION = {PROTOCOL_VERSION + 1}\n"))
     assert measured.planned() == 4
 
 

@@ -2,11 +2,13 @@
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from llm_energy.power.parquet import read_series
+from llm_energy.power.sources import read_sensors
 from llm_energy.results import read_result
 from tests.integration.workflow import CAMPAIGN, ROOT, Tree
 from tests.nvml_simulator.fixtures import nvml_library
@@ -19,7 +21,7 @@ MEASUREMENT = {
     "device": "gpu",
     "minimum_duration_s": 10.0,
     "baseline_s": 0.8,
-    "warmup_cap_s": 1.5,
+    "warmup_cap_s": 36.0,  # long enough for power to be tested too, over 6 s
     "tail_s": 1.0,
     "sampling_hz": 50,
 }
@@ -31,7 +33,8 @@ CAMPAIGN_ON_GPUS = CAMPAIGN | {
 }
 POWERED = "\nfrom worker.powered import powered\n\nENGINE = powered(ENGINE)\n"
 
-LOADED = Gpu(idle_watts=100.0, knots=constant(600.0), counter_update_s=0.0)
+LOADED = Gpu(idle_watts=100.0, knots=constant(600.0), counter_update_s=0.0, thermal_s=0.5)
+IDLE = with_uuid(Gpu(idle_watts=80.0, knots=constant(80.0)), 2)
 
 
 def run_on(gpus, folder: Path, library: Path, environment: pytest.MonkeyPatch):
@@ -50,15 +53,12 @@ def run_on(gpus, folder: Path, library: Path, environment: pytest.MonkeyPatch):
 
 @pytest.fixture(scope="module")
 def measured_on_gpus(tmp_path_factory, nvml_library):
-    """Two boards, one of which NVML lists twice."""
+    """A board that NVML lists twice, and one that the engine does not use."""
     folder = tmp_path_factory.mktemp("gpus")
-    gpu = with_uuid(LOADED, 1)
-    gpus = [
-        Gpu(**(vars(gpu) | {"load_file": folder / "load"})),
-        Gpu(**(vars(gpu) | {"load_file": folder / "load"})),
-    ]
+    files = {"load_file": folder / "load", "process_file": folder / "load.processes"}
+    used = replace(with_uuid(LOADED, 1), **files)
     with pytest.MonkeyPatch.context() as environment:
-        yield run_on(gpus, folder, nvml_library, environment)
+        yield run_on([used, used, IDLE], folder, nvml_library, environment)
 
 
 def test_the_mean_of_the_window_is_the_power_under_load(measured_on_gpus):
@@ -77,7 +77,51 @@ def test_the_mean_of_the_window_is_the_power_under_load(measured_on_gpus):
             energy.energy_joules / result.tokens.output
         )
         assert (energy.scope, energy.method, energy.simulated) == ("gpu_board", "counter", True)
-        assert len(energy.devices) == 1
+        counted = [device.device for device in energy.devices if device.counted]
+        assert counted == [truth.gpus[0].uuid] == result.environment.device_uuids
+
+
+def test_gpus_that_the_engine_did_not_use_are_listed_apart(measured_on_gpus):
+    tree, truth = measured_on_gpus
+    for path in tree.results():
+        (idle,) = [d for d in read_result(path).energy.devices if not d.counted]
+        assert idle.device == truth.gpus[2].uuid
+        assert idle.energy_joules is not None
+
+
+def test_the_engine_is_no_foreign_process(measured_on_gpus):
+    tree, _ = measured_on_gpus
+    for path in tree.results():
+        assert "contended" not in {flag.code for flag in read_result(path).flags}
+
+
+def test_a_measurement_goes_through_its_phases_in_order(measured_on_gpus):
+    tree, _ = measured_on_gpus
+    first, second = sorted(map(read_result, tree.results()), key=lambda r: r.position)
+    names = [phase.name for phase in first.phases]
+    assert names == ["host_idle", "load", "settle", "idle", "warmup", "window", "tail"]
+    names = [phase.name for phase in second.phases]
+    assert names == ["cool_down", "load", "settle", "idle", "warmup", "window", "tail"]
+    for result in (first, second):
+        starts = [phase.start_monotonic_s for phase in result.phases]
+        assert starts == sorted(starts)
+        assert result.energy.host_idle_power_watts == pytest.approx(100.0, rel=0.02)
+
+
+def test_the_warm_up_waits_for_power_and_temperature(measured_on_gpus):
+    tree, _ = measured_on_gpus
+    for path in tree.results():
+        warmup = read_result(path).warmup
+        assert (warmup.power.verdict, warmup.capped) == ("steady", False)
+        assert warmup.duration_s > warmup.power.span_s
+        assert warmup.power.temperature_range_celsius <= 1.0
+
+
+def test_the_source_is_chosen_once_and_kept(measured_on_gpus):
+    tree, truth = measured_on_gpus
+    sensors = read_sensors(tree.folder / "results" / "nap")
+    assert sensors["method"] == "counter"
+    assert set(sensors["devices"]) == {gpu.uuid for gpu in truth.gpus}
 
 
 def test_both_edges_of_the_window_lie_inside_the_load(measured_on_gpus):
@@ -85,11 +129,12 @@ def test_both_edges_of_the_window_lie_inside_the_load(measured_on_gpus):
     for path in tree.results():
         result = read_result(path)
         series = read_series(tree.folder / "results/nap" / result.side_files["series"].path)
-        (device,) = series.devices
+        device = next(d for d in series.devices if d.id in result.environment.device_uuids)
         power = series.samples(device, "instant_power_watts")
         window = result.window
         near = power.between(window.start_monotonic_s - 1.0, window.end_monotonic_s + 1.0)
-        assert min(near.values) > 300.0
+        assert len(near) > 50 * (window.duration_s + 1.0)
+        assert min(near.values) > result.energy.mean_power_watts / 2
 
 
 def test_the_summary_and_the_report_say_that_it_was_simulated(measured_on_gpus):

@@ -6,24 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy.runs import LEASE_S, RUN_VARIABLE, Run, code_digest
+from llm_energy.runs import LEASE_S, MEASURING_CODE, RUN_VARIABLE, Run, code_digest
 
 
 @pytest.fixture
 def scripts(tmp_path):
     folder = tmp_path / "scripts"
-    for part in (
-        "worker/supervisor",
-        "llm_energy/backends/x",
-        "llm_energy/containers/y",
-        "llm_energy/power/z",
-    ):
-        name = f"{part}.py"
+    for part in MEASURING_CODE:
+        name = part if part.endswith(".py") else f"{part}/x.py"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(f"# {name}\n")
-    (folder / "measure.py").write_text("")
-    for name in ("attempts", "assemble", "measurement", "window"):
-        (folder / f"llm_energy/{name}.py").write_text("")
     return folder
 
 
@@ -70,7 +62,7 @@ def test_nothing_is_left_of_a_removed_run(run):
 
 def test_the_code_digest_goes_by_content_not_by_time(scripts):
     before = code_digest(scripts)
-    (scripts / "worker/supervisor.py").touch()
+    (scripts / "worker/x.py").touch()
     assert code_digest(scripts) == before
-    (scripts / "worker/supervisor.py").write_text("# changed\n")
+    (scripts / "worker/x.py").write_text("# changed\n")
     assert code_digest(scripts) != before

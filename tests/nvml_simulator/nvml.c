@@ -87,10 +87,12 @@ QUERY(nvmlDeviceGetPowerUsage, unsigned, "usage",
       (unsigned)lround(1e3 * (strcmp(gpu->usage, "instant") ? average_watts(gpu, at)
                                                            : instant_watts(gpu, at))))
 QUERY(nvmlDeviceGetEnforcedPowerLimit, unsigned, "limit", (unsigned)(1e3 * gpu->limit_watts))
+QUERY(nvmlDeviceGetPowerManagementDefaultLimit, unsigned, "default_limit",
+      (unsigned)(1e3 * gpu->default_limit_watts))
 QUERY(nvmlDeviceGetPerformanceState, unsigned, "pstate", is_busy(gpu, at) ? 0 : 8)
 QUERY(nvmlDeviceGetCurrentClocksEventReasons, unsigned long long, "reasons", reasons(gpu, at))
 QUERY(nvmlDeviceGetArchitecture, unsigned, "architecture", gpu->architecture)
-QUERY(nvmlDeviceGetPersistenceMode, unsigned, "persistence", 1)
+QUERY(nvmlDeviceGetPersistenceMode, unsigned, "persistence", gpu->persistence)
 QUERY(nvmlDeviceGetUtilizationRates, Utilization, "utilisation",
       ((Utilization){is_busy(gpu, at) ? 100 : 0, 0}))
 QUERY(nvmlDeviceGetMemoryInfo, Memory, "memory", ((Memory){80ull << 30, 64ull << 30, 16ull << 30}))
@@ -177,6 +179,10 @@ int nvmlDeviceGetComputeRunningProcesses_v3(Device gpu, unsigned *count, Process
             out[found] = (ProcessInfo){gpu->processes[i].pid, 1ull << 30, -1, -1};
         found++;
     }
+    FILE *file = gpu->process_file[0] ? fopen(gpu->process_file, "r") : NULL;
+    for (unsigned pid; file && fscanf(file, "%u", &pid) == 1; found++)
+        if (out && found < (int)*count) out[found] = (ProcessInfo){pid, 1ull << 30, -1, -1};
+    if (file) fclose(file);
     result = found > (int)*count ? INSUFFICIENT_SIZE : SUCCESS;
     *count = found;
     return result;

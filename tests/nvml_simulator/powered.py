@@ -1,15 +1,18 @@
 """Makes an engine drive the simulated GPUs: load while it works, idle otherwise.
 
 Tests put this file into a copy of the tree as scripts/worker/powered.py and wrap an adapter's
-class in it. The environment variable NVML_SIMULATOR_LOAD names the scenario's load file.
+class in it. The environment variable NVML_SIMULATOR_LOAD names the scenario's load file; beside
+it, as `{name}.processes`, the engine's process enters itself for those GPUs that list it.
 """
 
 import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from worker.engines.base import Engine, OnTokens, Request
+from worker.workload import EngineConfig
 
 HOLD_S = 0.005
 """How long the load outlives a wave, so that the moments between waves are no idling."""
@@ -17,6 +20,11 @@ HOLD_S = 0.005
 
 def powered(engine: type[Engine]) -> type[Engine]:
     class Powered(engine):  # type: ignore[misc, valid-type]
+        def load(self, config: EngineConfig) -> dict[str, Any]:
+            # The one engine that is resident: whoever was there before is gone.
+            Path(f"{os.environ['NVML_SIMULATOR_LOAD']}.processes").write_text(f"{os.getpid()}\n")
+            return super().load(config)  # type: ignore[no-any-return]
+
         def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
             say(1.0, 0.0)
             super().wave(requests, on_tokens)

@@ -11,6 +11,8 @@ static const Gpu DEFAULT_GPU = {
     .name = "Simulated GPU",
     .idle_watts = 100,
     .limit_watts = 700,
+    .default_limit_watts = 700,
+    .persistence = 1,
     .sensor = "ideal",
     .sensor_period = 0.1,
     .sensor_width = 0.025,
@@ -49,6 +51,9 @@ static int gpu_line(Gpu *gpu, const char *key, const char *rest) {
     if (!strcmp(key, "idle")) return sscanf(rest, "%lf", &gpu->idle_watts) == 1;
     if (!strcmp(key, "limit")) return sscanf(rest, "%lf", &gpu->limit_watts) == 1;
     if (!strcmp(key, "period")) return sscanf(rest, "%lf", &gpu->period) == 1;
+    if (!strcmp(key, "default_limit")) return sscanf(rest, "%lf", &gpu->default_limit_watts) == 1;
+    if (!strcmp(key, "persistence")) return sscanf(rest, "%u", &gpu->persistence) == 1;
+    if (!strcmp(key, "process_file")) return sscanf(rest, "%255[^\n]", gpu->process_file) == 1;
     if (!strcmp(key, "load_file")) return sscanf(rest, "%255[^\n]", gpu->load_file) == 1;
     if (!strcmp(key, "usage")) return sscanf(rest, "%95s", gpu->usage) == 1;
     if (!strcmp(key, "mig")) return sscanf(rest, "%u", &gpu->mig) == 1;

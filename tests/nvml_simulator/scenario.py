@@ -39,6 +39,7 @@ class Gpu:
     name: str = "Simulated GPU"
     idle_watts: float = 100.0
     limit_watts: float = 700.0
+    default_limit_watts: float = 700.0
     knots: Knots = ((0.0, 100.0),)
     """Power under load."""
     period_s: float = 0.0
@@ -62,9 +63,12 @@ class Gpu:
     query_s: float = 0.0
     """How long each query takes."""
     mig: bool = False
+    persistence: bool = True
     faults: tuple[Fault, ...] = ()
     processes: tuple[tuple[int, float, float], ...] = ()
     """(process id, from, to)."""
+    process_file: Path | None = None
+    """Ids of more processes that compute on it, one a line, written by them."""
 
     def text(self) -> str:
         lines = [
@@ -73,6 +77,7 @@ class Gpu:
             f"name {self.name}",
             f"idle {self.idle_watts!r}",
             f"limit {self.limit_watts!r}",
+            f"default_limit {self.default_limit_watts!r}",
             f"period {self.period_s!r}",
             f"sensor {self.sensor} {self.sensor_period_s!r} {self.sensor_width_s!r}",
             f"usage {self.usage}",
@@ -81,12 +86,15 @@ class Gpu:
             f"throttle {self.throttle_watts!r}",
             f"query {self.query_s!r}",
             f"mig {self.mig:d}",
+            f"persistence {self.persistence:d}",
             *(f"knot {at!r} {watts!r}" for at, watts in self.knots),
             *(f"fault {f.target} {f.code} {f.span[0]!r} {f.span[1]!r}" for f in self.faults),
             *(f"process {pid} {start!r} {end!r}" for pid, start, end in self.processes),
         ]
         if self.load_file is not None:
             lines.append(f"load_file {self.load_file}")
+        if self.process_file is not None:
+            lines.append(f"process_file {self.process_file}")
         return "\n".join(lines) + "\n"
 
 

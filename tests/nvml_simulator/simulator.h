@@ -19,7 +19,7 @@ typedef struct { unsigned pid; double from, to; } Process;
 
 typedef struct {
     char uuid[TEXT], name[TEXT];
-    double idle_watts, limit_watts;
+    double idle_watts, limit_watts, default_limit_watts;
 
     /* Power under load: linear between knots, again and again every `period` if that is not 0. */
     Knot *knots;
@@ -41,7 +41,7 @@ typedef struct {
 
     double ambient_celsius, celsius_per_watt, thermal_s;
     double celsius, celsius_at;
-    unsigned idle_mhz, load_mhz, memory_mhz, mig, architecture;
+    unsigned idle_mhz, load_mhz, memory_mhz, mig, persistence, architecture;
     double throttle_watts;
     double query_s; /* how long each query takes */
 
@@ -49,6 +49,7 @@ typedef struct {
     int fault_count;
     Process processes[MAX_PROCESSES];
     int process_count;
+    char process_file[256]; /* more process ids, one a line, by whoever works */
 } Gpu;
 
 typedef struct {

@@ -186,3 +186,24 @@ def test_without_a_scenario_there_is_no_driver(pynvml, monkeypatch):
     monkeypatch.delenv("NVML_SIMULATOR_SCENARIO", raising=False)
     with pytest.raises(pynvml.NVMLError_DriverNotLoaded):
         pynvml.nvmlInit()
+
+
+def test_modes_and_limits_are_the_scenarios(simulate, pynvml):
+    simulate(Gpu(persistence=False, limit_watts=500.0, default_limit_watts=700.0))
+    device = handle(pynvml)
+    assert pynvml.nvmlDeviceGetPersistenceMode(device) == 0
+    assert pynvml.nvmlDeviceGetEnforcedPowerLimit(device) == 500_000
+    assert pynvml.nvmlDeviceGetPowerManagementDefaultLimit(device) == 700_000
+
+
+def test_processes_may_enter_themselves(simulate, pynvml, tmp_path):
+    file = tmp_path / "processes"
+    simulate(Gpu(process_file=file, processes=((1, 0.0, 1e9),)))
+    device = handle(pynvml)
+
+    def listed():
+        return [p.pid for p in pynvml.nvmlDeviceGetComputeRunningProcesses(device)]
+
+    assert listed() == [1]
+    file.write_text("4711\n")
+    assert listed() == [1, 4711]

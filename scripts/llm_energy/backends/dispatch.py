@@ -75,3 +75,7 @@ class Session:
             if event.get("final"):
                 return event
             on_event(event)
+
+    def tell(self, op: str, **fields: Any) -> None:
+        """Send what has no answer, from the `on_event` of a request that is under way."""
+        self._transport.send(json.dumps({"op": op, **fields}).encode())

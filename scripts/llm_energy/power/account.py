@@ -105,13 +105,20 @@ class Account:
             integrated_instant_joules=self._source("integrated_instant"),
             integrated_average_joules=self._source("integrated_average"),
             loaded_idle_power_watts=self.baseline.power_watts if self.baseline else None,
+            counter_over_instant=self._ratio("window"),
+            counter_over_instant_idle=self._ratio("idle"),
             update_period_s=self.sensor.update_period_s,
             state=checks.summarise(self.sensor.states(*span)) if span else None,
         )
 
-    def _source(self, method: Method) -> float | None:
-        span = self.spans.get("window")
+    def _source(self, method: Method, phase: str = "window") -> float | None:
+        span = self.spans.get(phase)
         return self.sensor.energy(method, *span).joules if span else None
+
+    def _ratio(self, phase: str) -> float | None:
+        counter = self._source("counter", phase)
+        instant = self._source("integrated_instant", phase)
+        return counter / instant if counter is not None and instant else None
 
     def _phase(self, phase: str) -> Amount:
         if self.sensor.device.refusal:

@@ -10,7 +10,8 @@ MEAN_POWER_LIMIT = 1.05
 """Window mean over the enforced limit that no board sustains. Provisional."""
 
 BASELINE_DEVIATIONS = 3.0
-"""Standard deviations of idle samples by which a mean may lie below the idle mean."""
+"""Standard deviations of idle samples, and standard errors of their mean, by which a window's mean
+may lie below the idle mean: of a short baseline the mean itself is not well known."""
 
 RESOLUTION = 0.01
 """A sensor that shows no scatter does not resolve it: 1 % is then the least that counts."""
@@ -41,9 +42,8 @@ def impossible_mean(
 ) -> str | None:
     """Reason code where the window's mean power cannot be true."""
     if baseline is not None:
-        margin = max(
-            BASELINE_DEVIATIONS * baseline.deviation_watts, RESOLUTION * baseline.power_watts
-        )
+        scatter_watts = max(baseline.deviation_watts, baseline.standard_error_watts or 0.0)
+        margin = max(BASELINE_DEVIATIONS * scatter_watts, RESOLUTION * baseline.power_watts)
         if mean_watts < baseline.power_watts - margin:
             return "mean_power_below_idle"
     if power_limit_watts is not None and mean_watts > MEAN_POWER_LIMIT * power_limit_watts:

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -50,10 +51,12 @@ class Sampler:
             self._slow_due_s = 0.0
             self._read_all()
 
-    def series(self) -> Series:
-        """All readings so far; may be called while sampling goes on."""
+    def series(self, *, since_s: float = 0.0) -> Series:
+        """All readings so far, or those since a moment; may be called while sampling goes on."""
         devices = tuple(device for _, device in self._sources)
-        return Series(devices=devices, readings=tuple(self._readings), rate_hz=self._rate_hz)
+        first = bisect_left(self._readings, since_s, key=lambda reading: reading.monotonic_s)
+        readings = tuple(self._readings[first:])
+        return Series(devices=devices, readings=readings, rate_hz=self._rate_hz)
 
     def __enter__(self) -> "Sampler":
         self.start()

@@ -117,17 +117,29 @@ def _processes(gpu: Gpu) -> Iterator[Finding]:
 
 def _sensors(gpu: Gpu) -> Finding:
     missing = gpu.reading.unavailable
-    readable = [name for quantity, name in SENSORS.items() if quantity not in missing]
+    readable = [
+        name + _period(gpu.update_periods_s.get(quantity))
+        for quantity, name in SENSORS.items()
+        if quantity not in missing
+    ]
     message = f"{gpu.uuid}: can be read: {', '.join(readable) or 'nothing'}"
     reasons = [f"{SENSORS[q]}: {code}" for q, code in missing.items() if q in SENSORS]
     if reasons:
         message += f"; not: {', '.join(reasons)}"
-    facts = {"uuid": gpu.uuid, "readable": readable, "unavailable": dict(missing)}
-    if "energy_counter_joules" in missing:
-        message += "; energy is taken from the counter, so that it would be empty"
+    facts = {
+        "uuid": gpu.uuid,
+        "readable": [name for quantity, name in SENSORS.items() if quantity not in missing],
+        "unavailable": dict(missing),
+        "update_periods_s": dict(gpu.update_periods_s),
+    }
+    uncounted = "energy_counter_joules" in missing
+    if uncounted and "instant_power_watts" in missing:
+        message += "; energy is taken from the counter or instant power, so that it would be empty"
+    elif uncounted:
+        message += "; a campaign begun here takes its energy from instant power"
     if gpu.device.simulated:
         message += "; THESE SENSORS ARE SIMULATED: never quote their numbers"
-    bad = "energy_counter_joules" in missing or gpu.device.simulated
+    bad = uncounted or gpu.device.simulated
     return Finding("warning" if bad else "ok", "gpu energy", message, facts)
 
 
@@ -155,6 +167,10 @@ def enough_findings(
     if parallel > given:
         message = f"tensor_parallel {parallel} needs as many GPUs, {backend} gets {given}"
         yield Finding("problem", subject, f"{message}; lower it, or give it more")
+
+
+def _period(update_period_s: float | None) -> str:
+    return "" if update_period_s is None else f" (changes every {1e3 * update_period_s:.0f} ms)"
 
 
 def _known(value: object, unit: str = "") -> str:

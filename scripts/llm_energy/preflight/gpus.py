@@ -1,12 +1,14 @@
 """The NVIDIA GPUs of this machine, as NVML shows them now."""
 
 import ctypes
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from llm_energy.power.meter import Device, Reading
 from llm_energy.power.nvml import LIBRARY, NvmlMeter
+from llm_energy.power.sources import probe
 from llm_energy.preflight.asking import RefusalError
 
 
@@ -24,14 +26,19 @@ class Gpu:
     memory_bytes: int | None = None
     default_limit_watts: float | None = None
     """The power limit that the board is delivered with."""
+    update_periods_s: Mapping[str, float | None] = field(default_factory=dict)
+    """Quantity -> how often its sensor changes, as far as that was looked at and seen."""
 
     @property
     def uuid(self) -> str:
         return self.device.id
 
 
-def read_gpus() -> list[Gpu]:
+def read_gpus(*, probed: bool = False) -> list[Gpu]:
     """Every GPU, by UUID, in NVML's order.
+
+    Args:
+        probed: whether to watch the sensors for some seconds too, for their update periods.
 
     Raises:
         NoGpuError: NVML is not there, does not work, or shows none.
@@ -57,6 +64,9 @@ def read_gpus() -> list[Gpu]:
             raise NoGpuError("the NVIDIA driver shows no GPU")
         try:
             gpus = {d.id: Gpu(d, meter.read(d, slow=True)) for d in meter.devices}
+            for id_, abilities in (probe([meter]) if probed else {}).items():
+                periods_s = {q: f["update_period_s"] for q, f in abilities["fields"].items()}
+                gpus[id_] = replace(gpus[id_], update_periods_s=periods_s)
         finally:
             meter.close()
         return [_completed(pynvml, gpus, handle) for handle in _handles(pynvml, gpus)]

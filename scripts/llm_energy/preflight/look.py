@@ -58,11 +58,13 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
 
 
 def _about_machine(campaign: Campaign) -> dict[str, Callable[[], Any]]:
+    on_gpu = campaign.measurement.device == "gpu"
+    gpus = partial(read_gpus, probed=on_gpu)
     if not uses_docker(campaign):
-        return {"gpus": read_gpus}
+        return {"gpus": gpus}
     from llm_energy.preflight.engine import ask_engine  # imports Docker
 
-    return {"gpus": read_gpus, "docker": ask_engine}
+    return {"gpus": gpus, "docker": ask_engine}
 
 
 def _about_inputs(

@@ -28,6 +28,11 @@ def test_a_sensor_that_shows_no_scatter_is_not_taken_for_perfect():
     assert impossible_mean(98.5, baseline=flat, power_limit_watts=None) == "mean_power_below_idle"
 
 
+def test_a_baseline_that_is_not_well_known_refuses_nothing():
+    short = Baseline(power_watts=88.0, standard_error_watts=5.0, deviation_watts=0.0)
+    assert impossible_mean(80.0, baseline=short, power_limit_watts=None) is None
+
+
 def test_without_baseline_and_limit_nothing_can_be_said():
     assert impossible_mean(1.0, baseline=None, power_limit_watts=None) is None
 

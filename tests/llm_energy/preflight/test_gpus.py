@@ -26,18 +26,27 @@ def of_status(status, findings):
 
 
 def test_a_gpu_is_described_by_its_uuid(simulate):
-    simulate(Gpu(limit_watts=650.0))
+    simulate(Gpu(limit_watts=650.0, default_limit_watts=650.0))
     described, clock, energy = found()
     assert described.message == (
         f"{UUID}: Simulated GPU, driver 580.00 (simulated), memory 85.9 GB, "
         "power limit 650 W, ECC on, temperature 35 °C"
     )
     assert described.facts["memory_bytes"] == 80 << 30
-    assert described.facts["default_power_limit_watts"] is None
+    assert described.facts["default_power_limit_watts"] == 650.0
     assert (clock.status, clock.subject) == ("note", "gpu clock")
     assert "SM clock 345 MHz now, at most 1980 MHz" in clock.message
     assert "cannot be read" in clock.message
     assert energy.facts["readable"] == ["energy counter", "instant power", "average power"]
+
+
+def test_modes_that_change_what_is_measured_are_told(simulate):
+    simulate(Gpu(limit_watts=500.0, persistence=False))
+    (described, *told) = found()
+    assert "power limit 500 W" in described.message
+    messages = " ".join(finding.message for finding in told)
+    assert "persistence" in messages
+    assert "700 W" in messages
 
 
 def test_simulated_sensors_are_marked(simulate):
@@ -87,12 +96,27 @@ def test_a_number_that_it_does_not_have_costs_itself_only(simulate, target):
     assert len(findings) == 3
 
 
-def test_without_the_counter_energy_would_be_empty(simulate):
+def test_without_the_counter_instant_power_gives_the_energy(simulate):
     faults = (Fault("counter", made.NOT_SUPPORTED), Fault("average", made.NOT_SUPPORTED))
     simulate(Gpu(name="Board 9000", faults=faults), driver="580.00")
     (message,) = of_status("warning", found())
     assert "can be read: instant power; not: energy counter: not_supported" in message
+    assert "takes its energy from instant power" in message
+
+
+def test_without_both_energy_would_be_empty(simulate):
+    faults = tuple(Fault(name, made.NOT_SUPPORTED) for name in ("counter", "instant"))
+    simulate(Gpu(name="Board 9000", faults=faults), driver="580.00")
+    (message,) = of_status("warning", found())
     assert "it would be empty" in message
+
+
+def test_how_often_a_sensor_changes_is_watched(simulate):
+    simulate(Gpu(name="Board 9000", counter_update_s=0.1), driver="580.00")
+    (gpu,) = read_gpus(probed=True)
+    assert gpu.update_periods_s["energy_counter_joules"] == pytest.approx(0.1, rel=0.3)
+    (finding,) = [f for f in gpu_findings([gpu], used=True) if "can be read" in f.message]
+    assert "energy counter (changes every " in finding.message
 
 
 def test_an_average_that_is_missing_is_no_warning(simulate):

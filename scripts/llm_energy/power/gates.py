@@ -1,0 +1,87 @@
+"""What a measurement waits for before it goes on: devices that are cool, and devices at rest.
+
+Pure functions of the last readings. They are judged again and again until they hold or a cap is
+reached; a cap that was reached is a flag of the result, not a failure.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from llm_energy.power.meter import Device
+from llm_energy.power.sensor import Method, Sensor
+from llm_energy.power.series import Series
+
+COOL_MARGIN_CELSIUS = 5.0
+"""How much warmer than at the run's first loaded idle a GPU may be: leakage grows with heat, some
+0.5 % of a board's power for each degree. Provisional."""
+
+COOL_DOWN_CAP_S = 300.0
+"""Longest time to wait for that. Provisional."""
+
+QUIET_S = 3.0
+"""How long a device must have been quiet before its idle power is taken."""
+
+QUIET_UTILISATION_PERCENT = 5.0
+QUIET_CHANGE, QUIET_CHANGE_WATTS = 0.02, 2.0
+"""Largest change of mean power between the halves of that time, whichever is larger: more, and
+the device still falls back from its load. Provisional."""
+
+
+@dataclass(frozen=True)
+class Thermal:
+    """How the waiting ended; None where there was nothing to wait for."""
+
+    cooled: bool | None = None
+    settled: bool | None = None
+
+
+def temperatures(series: Series) -> dict[str, float]:
+    """Device -> its last temperature in °C; without those that do not say."""
+    return {
+        reading.device: reading.state.temperature_celsius
+        for reading in series.readings
+        if reading.state is not None and reading.state.temperature_celsius is not None
+    }
+
+
+def cool(series: Series, reference_celsius: Mapping[str, float]) -> bool:
+    """Whether no device is more than the margin above its reference."""
+    now_celsius = temperatures(series)
+    return all(
+        now_celsius[device] <= reference + COOL_MARGIN_CELSIUS
+        for device, reference in reference_celsius.items()
+        if device in now_celsius
+    )
+
+
+def quiet(
+    series: Series, devices: Collection[Device], *, method: Method, start_s: float, span_s: float
+) -> bool:
+    """Whether all devices have been at rest for `span_s`, which lies after `start_s`.
+
+    At rest: next to no utilisation, one performance state, and power that does not change from
+    the first half of the time to the second. What a device does not say is not asked of it.
+    """
+    return all(_at_rest(Sensor(d, series), method, start_s, span_s) for d in devices)
+
+
+def _at_rest(sensor: Sensor, method: Method, start_s: float, span_s: float) -> bool:
+    readings = sensor.series.by_device.get(sensor.device.id)
+    if not readings:
+        return True
+    end_s = readings[-1].monotonic_s
+    begin_s = end_s - span_s
+    if begin_s < start_s:
+        return False
+    states = sensor.states(begin_s, end_s)
+    if any((s.utilisation_percent or 0.0) > QUIET_UTILISATION_PERCENT for s in states):
+        return False
+    if len({s.performance_state for s in states}) > 1:
+        return False
+    middle_s = begin_s + span_s / 2
+    first = sensor.energy(method, begin_s, middle_s).joules
+    second = sensor.energy(method, middle_s, end_s).joules
+    if first is None or second is None:
+        return True
+    change_watts = abs(second - first) / (span_s / 2)
+    return change_watts <= max(QUIET_CHANGE_WATTS, QUIET_CHANGE * first / (span_s / 2))

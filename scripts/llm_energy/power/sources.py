@@ -1,0 +1,106 @@
+"""Which source gives the energy of a campaign, and how often the sensors of its devices update.
+
+Found out by the first measurement on a device, before its engine is loaded, and kept beside the
+results in `sensors.json`. The choice is made once: results of two sources are not comparable, so a
+device that lacks the campaign's source later has no energy, with the reason, and no other source.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from llm_energy.power.meter import QUANTITIES, Device, Meter
+from llm_energy.power.sampler import MAXIMUM_RATE_HZ, Sampler
+from llm_energy.power.sensor import QUANTITY, Method
+from llm_energy.power.series import Series, update_period_s
+from llm_energy.results import write_atomically
+
+FILE = "sensors.json"
+
+PROBE_S = 3.0
+"""Three seconds at the highest rate show three changes of a sensor that updates once a second."""
+
+PREFERRED: Sequence[Method] = ("counter", "integrated_instant")
+"""The counter misses nothing between two readings; the mean of the last second is informative
+only."""
+
+
+def probe(meters: Sequence[Meter], *, duration_s: float = PROBE_S) -> dict[str, dict[str, Any]]:
+    """Device id -> what its sensors can do: of each quantity how often it changes, or why it is
+    not there. A period cannot come out shorter than that of the probe (10 ms), and is None where
+    the value hardly changed."""
+    sampler = Sampler(meters, rate_hz=MAXIMUM_RATE_HZ)
+    with sampler:
+        time.sleep(duration_s)
+    series = sampler.series()
+    return {device.id: _abilities(series, device) for device in series.devices}
+
+
+def campaign_source(
+    results: Path, meters: Sequence[Meter], devices: Sequence[Device]
+) -> tuple[Method, Mapping[str, Any]]:
+    """The source of a campaign and the abilities of all devices seen in it so far.
+
+    Args:
+        results: the campaign's folder; `sensors.json` is made there, or grows by new devices.
+        devices: those whose energy counts; without any nothing is made.
+    """
+    known = read_sensors(results)
+    if any(device.id not in known["devices"] for device in devices):
+        known["devices"] |= {
+            id_: found for id_, found in probe(meters).items() if id_ not in known["devices"]
+        }
+        known["method"] = known["method"] or choose(
+            [known["devices"][device.id] for device in devices]
+        )
+        write_atomically(results / FILE, json.dumps(known, indent=1).encode() + b"\n")
+    return known["method"] or PREFERRED[0], known["devices"]
+
+
+def read_sensors(results: Path) -> dict[str, Any]:
+    """Content of `sensors.json`; empty where it is not there yet."""
+    try:
+        content: dict[str, Any] = json.loads((results / FILE).read_text())
+    except FileNotFoundError:
+        return {"method": None, "devices": {}}
+    return content
+
+
+def choose(abilities: Sequence[Mapping[str, Any]]) -> Method:
+    """The first of the preferred sources that all devices have; the counter if there is none."""
+    for method in PREFERRED:
+        if all(device["fields"][QUANTITY[method]]["reason"] is None for device in abilities):
+            return method
+    return PREFERRED[0]
+
+
+def with_known_periods(series: Series, abilities: Mapping[str, Any]) -> Series:
+    """The series with the update period of each counter as the probe saw it: the readings of a
+    window are often too far apart to show it."""
+    return replace(series, devices=tuple(_informed(d, abilities) for d in series.devices))
+
+
+def _informed(device: Device, abilities: Mapping[str, Any]) -> Device:
+    if device.counter_update_s is not None or device.id not in abilities:
+        return device
+    period_s = abilities[device.id]["fields"]["energy_counter_joules"]["update_period_s"]
+    return replace(device, counter_update_s=period_s)
+
+
+def _abilities(series: Series, device: Device) -> dict[str, Any]:
+    fields = {}
+    for quantity in QUANTITIES:
+        samples = series.samples(device, quantity)
+        reason = None if len(samples) else series.reason(device, quantity)
+        period_s = update_period_s(samples)
+        fields[quantity] = {"reason": reason, "update_period_s": period_s}
+    return {
+        "model": device.model,
+        "scope": device.scope,
+        "simulated": device.simulated,
+        "driver": device.facts.get("driver"),
+        "fields": fields,
+    }

@@ -1,0 +1,66 @@
+"""What is waited for before a measurement goes on."""
+
+from dataclasses import replace
+
+import pytest
+from made_power import GPU, constant, series_of
+
+from llm_energy.power.gates import COOL_MARGIN_CELSIUS, cool, quiet, temperatures
+from llm_energy.power.meter import State
+from llm_energy.power.series import Series
+
+
+def with_states(series: Series, *states: State) -> Series:
+    """The series with these states, in turn, in its last readings: one for each second."""
+    readings = list(series.readings)
+    for number, state in enumerate(reversed(states)):
+        place = len(readings) - 1 - round(number * series.rate_hz)
+        readings[place] = replace(readings[place], state=state)
+    return replace(series, readings=tuple(readings))
+
+
+def at_rest(series: Series, *, start_s: float = 0.0) -> bool:
+    return quiet(series, [GPU], method="counter", start_s=start_s, span_s=3.0)
+
+
+class TestCool:
+    def test_up_to_the_margin_above_the_first_idle(self):
+        series = with_states(series_of(constant(100.0)), State(temperature_celsius=45.0))
+        assert temperatures(series) == {GPU.id: 45.0}
+        assert cool(series, {GPU.id: 45.0 - COOL_MARGIN_CELSIUS})
+        assert not cool(series, {GPU.id: 44.0 - COOL_MARGIN_CELSIUS})
+
+    def test_only_the_last_temperature_counts(self):
+        states = [State(temperature_celsius=80.0), State(temperature_celsius=41.0)]
+        assert cool(with_states(series_of(constant(100.0)), *states), {GPU.id: 40.0})
+
+    def test_a_device_that_does_not_say_is_not_waited_for(self):
+        assert cool(series_of(constant(100.0)), {GPU.id: 40.0})
+
+
+class TestQuiet:
+    def test_constant_power_without_work_is_rest(self):
+        idle = State(utilisation_percent=0.0, performance_state=8)
+        assert at_rest(with_states(series_of(constant(100.0)), idle, idle, idle))
+
+    def test_the_whole_time_must_have_passed(self):
+        assert not at_rest(series_of(constant(100.0), end=30.0), start_s=28.0)
+
+    @pytest.mark.parametrize(
+        "states",
+        [
+            [State(utilisation_percent=90.0)],
+            [State(performance_state=0), State(performance_state=8)],
+        ],
+        ids=["work", "a performance state that changes"],
+    )
+    def test_what_the_device_still_does(self, states):
+        assert not at_rest(with_states(series_of(constant(100.0)), *states))
+
+    def test_power_that_still_falls(self):
+        assert not at_rest(series_of(lambda t: 100.0 + 10.0 * (30.0 - t)))
+        assert at_rest(series_of(lambda t: 100.0 + 0.3 * (30.0 - t)))
+
+    def test_without_a_sensor_there_is_nothing_to_wait_for(self):
+        empty = Series((GPU,), (), 10.0)
+        assert at_rest(empty)
