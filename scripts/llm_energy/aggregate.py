@@ -9,6 +9,7 @@ from typing import Any
 
 from llm_energy import campaign_flags, flags
 from llm_energy.comparing import compare_all
+from llm_energy.decoding import decode_energies
 from llm_energy.derived import derived_metrics, stated, with_derived
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT, Metric
 from llm_energy.power import flags as power_flags
@@ -32,6 +33,7 @@ from llm_energy.summary import (
     WarmupTrace,
 )
 from llm_energy.tables import measurements_table
+from llm_energy.tradeoffs import fronts
 
 
 def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) -> Summary:
@@ -54,8 +56,9 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     devices = device_ratios(results)
     results = campaign_flags.with_ratio_flags(results, devices)
     results = campaign_flags.with_outlier_flags(results)
+    results = campaign_flags.with_output_flags(results)
     assumptions = design.assumptions
-    measurements = with_derived(measurements_table(results), assumptions)
+    measurements = with_derived(measurements_table(results, design.reference), assumptions)
     with_reference, along_axes, refused = compare_all(
         measurements,
         reference=design.reference,
@@ -83,6 +86,8 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         comparisons=with_reference,
         axis_comparisons=along_axes,
         refused_comparisons=refused,
+        fronts=list(fronts(measurements)),
+        decode=list(decode_energies(results)),
         assumed=stated(assumptions, _scopes(results)),
     )
     metrics = (*METRICS, *derived_metrics(assumptions))

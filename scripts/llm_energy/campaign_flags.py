@@ -5,15 +5,19 @@ from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
+from llm_energy.outputs import output_repetition
 from llm_energy.power.ratios import DeviceRatios, deviation
 from llm_energy.results import Flag, Result
 from llm_energy.stats.outliers import outlier
+from llm_energy.stats.outputs import REPEATED_LIMIT
 
 MEANINGS = {
     "ratio_deviates": "Energy counter and integrated instant power of a device differ otherwise "
     "than they usually do on it: one of them was late or lost in this window.",
     "outlier": "Grubbs' test at 1 % finds this cycle far from the others of its experiment. It is "
     "part of every number: look for what happened, and whether it was the machine.",
+    "output_suspect": "The outputs repeat themselves: more than half of their 4-grams occurred "
+    "before. Speed and energy may be those of an engine that generates nonsense.",
 }
 """Code -> what a reader must know."""
 
@@ -52,6 +56,19 @@ def with_outlier_flags(results: Sequence[Result]) -> list[Result]:
                     Flag(code="outlier", message=message)
                 )
     return [flagged(result, said.get(id(result), [])) for result in results]
+
+
+def with_output_flags(results: Sequence[Result]) -> list[Result]:
+    """The results, those flagged whose outputs repeat themselves."""
+    found = []
+    for result in results:
+        share = output_repetition(result)
+        flags = []
+        if share is not None and share > REPEATED_LIMIT:
+            message = f"{share:.0%} of 4-grams repeated (limit {REPEATED_LIMIT:.0%})"
+            flags = [Flag(code="output_suspect", message=message)]
+        found.append(flagged(result, flags))
+    return found
 
 
 def flagged(result: Result, flags: Sequence[Flag]) -> Result:

@@ -49,6 +49,7 @@ JOULES_PER_REQUEST = _energy("joules_per_request", "Energy per request", "J/requ
 TOKENS_PER_JOULE = _energy(
     "output_tokens_per_joule", "Output tokens per joule", "tokens/J", higher_is_better=True
 )
+PREFILL = _energy("prefill_joules_per_input_token", "Prefill energy per input token", "J/token")
 MEAN_POWER = _energy("mean_power_watts", "Mean power", "W")
 NET_ENERGY = Metric(
     "energy_above_loaded_idle_joules",
@@ -72,6 +73,7 @@ METRICS = (
     JOULES_PER_TOKEN,
     JOULES_PER_REQUEST,
     TOKENS_PER_JOULE,
+    PREFILL,
     MEAN_POWER,
     NET_ENERGY,
 )

@@ -138,6 +138,51 @@ class Comparison(Model):
     """What a reader is told, without the names of the two."""
 
 
+class FrontPoint(Model):
+    """One experiment among those that are traded off against each other."""
+
+    experiment: str
+    device_model: str
+    power_limit_watts: float | None
+    status: Literal["front", "perhaps", "beaten"]
+    """`front`: no other is better in both metrics; `perhaps`: another is, but not clearly;
+    `beaten`: another is clearly better in both, by paired 95 % intervals, not adjusted."""
+    certain: bool
+    """On the front: every other is clearly worse in one of the metrics."""
+    beaten_by: str | None
+
+
+class Front(Model):
+    """The Pareto front of `against`, energy per output token, and another metric."""
+
+    metric: str
+    against: str
+    load_mode: str
+    energy_scope: str
+    mixed_tokenizers: bool
+    """Then a token is not the same work everywhere."""
+    points: list[FrontPoint]
+
+
+class DecodeEnergy(Model):
+    """Energy of decoding: slope of energy per request over output length, prefill left out."""
+
+    experiments: list[str]
+    """They differ in output length alone, in its order."""
+    output_lengths: list[int]
+    cycles: int
+    joules_per_output_token: float
+    low: float | None
+    """95 % t interval over cycles; None for one cycle."""
+    high: float | None
+    total_low: float | None
+    """95 % interval with the limits of the power sensor."""
+    total_high: float | None
+    worst_residual_relative: float
+    """Greatest distance from the line over the energy there: how little it is one."""
+    energy_scope: str
+
+
 class Refusal(Model):
     """Two experiments that must not be compared, and why."""
 
@@ -185,6 +230,8 @@ class Facts(Model):
     axis_comparisons: list[Comparison]
     """Along each axis, with all else being equal."""
     refused_comparisons: list[Refusal]
+    fronts: list[Front]
+    decode: list[DecodeEnergy]
     assumed: str | None = None
     """What cost and carbon in the tables assume; None where they are not computed."""
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from llm_energy.metrics import PREFILL
+from llm_energy.outputs import equal_shares, output_repetition
 from llm_energy.results import Result, canonical_json, sha256_of
 
 Type = Literal["string", "Int64", "Float64", "boolean"]
@@ -107,6 +109,8 @@ COLUMNS = (
     Column("message", "message", "string"),
 )
 """The fixed columns, in order. Behind them come those of `STATE_COLUMNS`,
+`prefill_joules_per_input_token`, `output_equal_share` (tokens until the first that differs from the
+reference's output) and `output_repeated_share` (of 4-grams), means over the kept outputs,
 `device_uuids`, `tokenizer_sha256` (of its
 declared identity), `weights` (format and number format of the model's files) and `flags` (codes,
 joined by `;`), the limits of the power sensor, and one column `setting.<key>` or
@@ -126,8 +130,12 @@ BACKEND = f"{SETTING}backend"
 OPTION = f"{SETTING}engine_options."
 
 
-def measurements_table(results: Sequence[Result]) -> pd.DataFrame:
-    """One row per measurement, in planned order."""
+def measurements_table(results: Sequence[Result], reference: str | None = None) -> pd.DataFrame:
+    """One row per measurement, in planned order.
+
+    Args:
+        reference: experiment whose outputs those of the others are held against.
+    """
     ordered = sorted(results, key=lambda result: (result.position, result.experiment))
     fixed = {
         column.name: pd.Series([_look_up(r, column.source) for r in ordered], dtype=column.type)
@@ -137,10 +145,15 @@ def measurements_table(results: Sequence[Result]) -> pd.DataFrame:
     for name, type_ in STATE_COLUMNS.items():
         states = [_state(r, name) for r in ordered]
         fixed[name] = pd.Series(states, dtype=type_)
+    prefill = [_prefill(r) for r in ordered]
+    fixed[PREFILL.column] = pd.Series(prefill, dtype="Float64")
+    same, repeated = equal_shares(ordered, reference), [output_repetition(r) for r in ordered]
+    fixed["output_equal_share"] = pd.Series(same, dtype="Float64")
+    fixed["output_repeated_share"] = pd.Series(repeated, dtype="Float64")
     fixed["tokenizer_sha256"] = pd.Series([_tokenizer(r) for r in ordered], dtype="string")
     fixed["weights"] = pd.Series([_weights(r) for r in ordered], dtype="string")
     fixed["flags"] = _joined([[flag.code for flag in r.flags] for r in ordered])
-    gains, offsets = [_gain_limit(r) for r in ordered], [_offset_limit(r) for r in ordered]
+    gains, offsets = [gain_limit(r) for r in ordered], [offset_limit(r) for r in ordered]
     fixed["sensor_gain_limit_relative"] = pd.Series(gains, dtype="Float64")
     fixed["sensor_offset_limit_watts"] = pd.Series(offsets, dtype="Float64")
     free = [
@@ -193,6 +206,14 @@ def _state(result: Result, name: str) -> float | str | None:
     return float(extreme(known))
 
 
+def _prefill(result: Result) -> float | None:
+    """Energy per input token where a request has one output token, which prefill itself makes."""
+    joules, tokens = result.energy.energy_joules, result.tokens
+    if result.settings.resolved.get("output_tokens") != 1 or joules is None or not tokens:
+        return None
+    return joules / tokens.input if tokens.input else None
+
+
 def _tokenizer(result: Result) -> str | None:
     identity = result.spec.get("tokenizer")
     return sha256_of(identity) if identity else None
@@ -208,13 +229,13 @@ def _weights(result: Result) -> str | None:
     return " ".join(part for part in told if part) or None
 
 
-def _gain_limit(result: Result) -> float | None:
+def gain_limit(result: Result) -> float | None:
     """The relative limit ±a of the sensor's gain, from its standard uncertainty a/√3 · energy."""
     energy, gain = result.energy.energy_joules, result.energy.uncertainty_budget_joules.get("gain")
     return gain / energy * math.sqrt(3) if energy and gain is not None else None
 
 
-def _offset_limit(result: Result) -> float | None:
+def offset_limit(result: Result) -> float | None:
     """The limit ±b of the sensor's offset in W; its standard uncertainty is b/√3 · duration."""
     offset = result.energy.uncertainty_budget_joules.get("offset")
     if result.window is None or offset is None:

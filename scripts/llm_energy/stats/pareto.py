@@ -1,0 +1,77 @@
+"""The Pareto front of two metrics, and how sure it is who lies on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llm_energy.stats.comparisons import MINIMUM_PAIRS
+from llm_energy.stats.intervals import CONFIDENCE, t_quantile
+
+Status = Literal["front", "perhaps", "beaten"]
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Standing:
+    status: Status
+    """`front`: no other is better in both metrics; `perhaps`: another is, but not clearly;
+    `beaten`: another is clearly better in both."""
+    certain: bool
+    """Of a `front`: every other is clearly worse in one of the metrics. Of a `beaten`: always."""
+    beaten_by: int | None
+    """Index of one that beats it, the clearest first; None on the front."""
+
+
+def standings(first: Matrix, second: Matrix, confidence: float = CONFIDENCE) -> list[Standing]:
+    """Where each experiment stands among all, less being better in both metrics.
+
+    Two experiments are compared by their ratio, paired by block: better where the mean of log
+    ratios says so, clearly where its t interval (not adjusted for the number of rivals) excludes 1.
+    Without a shared block means are compared, and nothing is clear.
+
+    Args:
+        first, second: logarithms, one row for each experiment and one column for each block; nan
+            where there is no value.
+    """
+    found = []
+    for row in range(len(first)):
+        better, clearly, clearly_worse = zip(
+            *(_against(matrix, row, confidence) for matrix in (first, second)), strict=True
+        )
+        beats, beats_clearly = better[0] & better[1], clearly[0] & clearly[1]
+        others = np.arange(len(first)) != row
+        settled = bool((clearly_worse[0] | clearly_worse[1])[others].all())
+        if beats_clearly.any():
+            found.append(Standing("beaten", True, int(beats_clearly.argmax())))
+        elif beats.any():
+            found.append(Standing("perhaps", False, int(beats.argmax())))
+        else:
+            found.append(Standing("front", settled, None))
+    return found
+
+
+def _against(matrix: Matrix, row: int, confidence: float) -> Sequence[NDArray[np.bool_]]:
+    """(better, clearly better, clearly worse) than the experiment of `row`, for each experiment."""
+    differences = matrix - matrix[row]
+    pairs = np.isfinite(differences).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.nansum(differences, axis=1) / pairs
+        spread = np.sqrt(np.nansum((differences - mean[:, None]) ** 2, axis=1) / (pairs - 1))
+        quantiles = {
+            int(n): t_quantile(int(n) - 1, confidence) for n in set(pairs.tolist()) if n > 1
+        }
+        quantile = np.array([quantiles.get(int(n), np.inf) for n in pairs])
+        half_width = np.where(pairs >= MINIMUM_PAIRS, quantile * spread / np.sqrt(pairs), np.inf)
+    apart = _means(matrix) - _means(matrix)[row]
+    mean = np.where(pairs > 0, mean, apart)
+    return mean < 0, mean + half_width < 0, mean - half_width > 0
+
+
+def _means(matrix: Matrix) -> NDArray[np.float64]:
+    counts = np.isfinite(matrix).sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means: NDArray[np.float64] = np.nansum(matrix, axis=1) / counts
+    return means

@@ -1,0 +1,79 @@
+"""Pareto fronts over the experiments of a campaign."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from llm_energy.comparing import SAME_BLOCK, SAME_ENERGY_TERMS, SAME_TERMS
+from llm_energy.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
+from llm_energy.stats.pareto import standings
+from llm_energy.summary import Front, FrontPoint
+
+AGAINST = (THROUGHPUT, TTFT, ITL)
+"""Energy per output token is traded for each of these."""
+
+TERMS = (*SAME_TERMS, *SAME_ENERGY_TERMS)
+PLACE = ("experiment", "device_model", "power_limit_watts")
+
+
+def fronts(measurements: pd.DataFrame) -> Iterator[Front]:
+    """One for each metric of `AGAINST` and each set of terms under which energy was measured.
+
+    Experiments without one of the two metrics have no place on a front.
+    """
+    for metric in AGAINST:
+        wanted = [JOULES_PER_OUTPUT_TOKEN.column, metric.column]
+        known = measurements.dropna(subset=wanted)
+        known = known[(known[wanted] > 0).all(axis=1)]
+        for terms, group in known.groupby(list(TERMS), dropna=False):
+            if group["experiment"].nunique() > 1:
+                yield _front(group, metric, dict(zip(TERMS, terms, strict=True)))
+
+
+def _front(group: pd.DataFrame, metric: Metric, terms: dict[str, object]) -> Front:
+    place = group[list(PLACE)].astype("string").fillna("")
+    rows = place.agg("\t".join, axis=1)
+    blocks = group[list(SAME_BLOCK)].astype("string").fillna("").agg("\t".join, axis=1)
+    energy, other = (
+        _logarithms(group, one, rows=rows, blocks=blocks)
+        for one in (JOULES_PER_OUTPUT_TOKEN, metric)
+    )
+    first = group.loc[~rows.duplicated()].set_index(rows[~rows.duplicated()])
+    names = [str(first.loc[row, "experiment"]) for row in energy.index]
+    points = [
+        FrontPoint(
+            experiment=names[index],
+            device_model=str(first.loc[row, "device_model"]),
+            power_limit_watts=_number(first.loc[row, "power_limit_watts"]),
+            status=standing.status,
+            certain=standing.certain,
+            beaten_by=None if standing.beaten_by is None else names[standing.beaten_by],
+        )
+        for index, (row, standing) in enumerate(
+            zip(energy.index, standings(energy.to_numpy(), other.to_numpy()), strict=True)
+        )
+    ]
+    return Front(
+        metric=metric.column,
+        against=JOULES_PER_OUTPUT_TOKEN.column,
+        load_mode=str(terms["load_mode"]),
+        energy_scope=str(terms["energy_scope"]),
+        mixed_tokenizers=bool(group["tokenizer_sha256"].nunique() > 1)
+        and bool(group["prompts_sha256"].nunique() > 1),
+        points=points,
+    )
+
+
+def _logarithms(
+    group: pd.DataFrame, metric: Metric, *, rows: pd.Series, blocks: pd.Series
+) -> pd.DataFrame:
+    """Experiment × block, less being better."""
+    sign = -1.0 if metric.higher_is_better else 1.0
+    logs = sign * np.log(group[metric.column].astype(float))
+    table = pd.DataFrame({"row": rows, "block": blocks, "log": logs})
+    return table.pivot(index="row", columns="block", values="log")
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not pd.isna(value) else None
