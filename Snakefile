@@ -18,6 +18,7 @@ include: "rules/inputs.smk"
 include: "rules/measure.smk"
 include: "rules/aggregate.smk"
 include: "rules/report.smk"
+include: "rules/calibration.smk"
 
 
 rule all:

@@ -104,21 +104,25 @@ def rank(wildcards):
 
 
 def start_run():
-    """Open the run, if this invocation measures."""
+    """Open the run, if this invocation measures or calibrates."""
     if workflow.touch:
         return
-    needed = [
-        CELLS[str(job.output[0])]
-        for job in workflow.dag.needrun_jobs()
-        if job.rule.name == "measure"
-    ]
-    if needed and (
+    jobs = list(workflow.dag.needrun_jobs())
+    needed = [CELLS[str(job.output[0])] for job in jobs if job.rule.name == "measure"]
+    calibrated = [CALIBRATED for job in jobs if job.rule.name == "calibrate_nvidia_smi"]
+    if calibrated and CAMPAIGN.measurement.device != "gpu":
+        sys.exit(
+            f"calibrate_nvidia_smi: campaign `{CAMPAIGN.name}` measures on the CPU, nvidia-smi "
+            "reads GPUs; name a campaign with `measurement.device: gpu`"
+        )
+    if (needed or calibrated) and (
         lines := [*obstacles(INPUTS, cache=CACHE), *gpu_obstacles(CAMPAIGN)]
     ):
         sys.exit("\n".join(lines))
     try:
         LIFECYCLE.start(
             needed,
+            calibrated=calibrated,
             remeasure=config.get("remeasure", False),
             new_device=config.get("new_device", False),
         )
@@ -128,7 +132,7 @@ def start_run():
 
 def finish_run(complete):
     """Stop what this run started, and say how it ended."""
-    measured = LIFECYCLE.run is not None
+    measured = LIFECYCLE.run is not None and LIFECYCLE.run.read("plan")
     LIFECYCLE.stop()
     if workflow.touch:
         return

@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -49,11 +49,17 @@ class Lifecycle:
         self._lock: IO[str] | None = None
 
     def start(
-        self, needed: Sequence[Cell], *, remeasure: bool | str, new_device: bool = False
+        self,
+        needed: Sequence[Cell],
+        *,
+        calibrated: Sequence[Experiment] = (),
+        remeasure: bool | str,
+        new_device: bool = False,
     ) -> None:
-        """Open a run for the measurements `needed`; nothing happens where there are none.
+        """Open a run for the measurements `needed`; nothing happens where there is nothing to do.
 
         Args:
+            calibrated: experiments whose engine other jobs of this run load, for no result.
             remeasure: True lets results be measured again that are there, `invalid` those that
                 are invalid; the old ones are kept aside.
             new_device: True lets a campaign grow on another device model than it began on.
@@ -62,7 +68,9 @@ class Lifecycle:
             LifecycleError: results would be overwritten, the campaign was measured on another
                 device or is running already, or a backend does not start.
         """
-        if not needed:
+        ordered = sorted(needed, key=lambda cell: cell.position)
+        experiments = {e.name: e for e in (*(cell.experiment for cell in ordered), *calibrated)}
+        if not experiments:
             return
         if not new_device and self.campaign.measurement.device == "cpu":
             self._refuse_another_device()
@@ -81,15 +89,15 @@ class Lifecycle:
         for run_id in reap_dead_runs():
             print(f"Cleaned up after the run {run_id}, which had died.", file=sys.stderr)
         try:
-            for runtime in {self._runtime_of(cell) for cell in needed}:
+            for runtime in {self._runtime_of(e) for e in experiments.values()}:
                 runtime_named(runtime).reap()
         except BackendError as error:
             raise LifecycleError(str(error)) from error
-        self.run = self._enter(needed)
+        self.run = self._enter(ordered, experiments)
         os.environ[RUN_VARIABLE] = str(self.run.folder)
         try:
             ensure_watchdog(self.run)
-            self._start_ready_backends(needed)
+            self._start_ready_backends(experiments.values())
         except BackendError as error:
             raise LifecycleError(f"{error}\n{error.log}".strip()) from error
 
@@ -103,8 +111,8 @@ class Lifecycle:
             self._lock.close()
             self._lock = None
 
-    def _runtime_of(self, cell: Cell) -> str:
-        return self.campaign.backends[cell.experiment.settings.backend].runtime
+    def _runtime_of(self, experiment: Experiment) -> str:
+        return self.campaign.backends[experiment.settings.backend].runtime
 
     def _path(self, cell: Cell) -> Path:
         return self.results / cell.result_path
@@ -152,7 +160,7 @@ class Lifecycle:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(path, kept)
 
-    def _enter(self, needed: Sequence[Cell]) -> Run:
+    def _enter(self, ordered: Sequence[Cell], experiments: Mapping[str, Experiment]) -> Run:
         """Write down what this run does, so that its jobs need no configuration of their own."""
         campaign = self.campaign
         run = Run.create(
@@ -161,8 +169,6 @@ class Lifecycle:
             scripts=self.scripts,
             host_facts=describe_host(self.scripts.parent),
         )
-        ordered = sorted(needed, key=lambda cell: cell.position)
-        experiments = {cell.experiment.name: cell.experiment for cell in ordered}
         durations: dict[str, float] = {}
         for name, experiment in experiments.items():
             durations[name], _ = expected_duration_s(experiment, campaign, self.results)
@@ -226,13 +232,13 @@ class Lifecycle:
             readable=[str(models), *sorted(local)],
         )
 
-    def _start_ready_backends(self, needed: Iterable[Cell]) -> None:
+    def _start_ready_backends(self, experiments: Iterable[Experiment]) -> None:
         assert self.run is not None
         for backend in sorted(
             {
-                cell.experiment.settings.backend
-                for cell in needed
-                if environment_marker(cell.experiment.environment_id).exists()
+                experiment.settings.backend
+                for experiment in experiments
+                if environment_marker(experiment.environment_id).exists()
             }
         ):
             ensure_backend(self.run, backend)

@@ -94,7 +94,9 @@ def containers_of(run_id: str) -> list[str]:
     """Names of all containers of a run, in whatever state."""
     client = connect()
     try:
-        found = client.containers.list(all=True, filters={"label": f"{LABEL}.run={run_id}"})
+        found = client.containers.list(
+            all=True, ignore_removed=True, filters={"label": f"{LABEL}.run={run_id}"}
+        )
         return [container.name for container in found]
     finally:
         client.close()
@@ -106,7 +108,7 @@ def containers_below(folder: Path) -> list[str]:
     try:
         return [
             container.name
-            for container in client.containers.list(all=True)
+            for container in client.containers.list(all=True, ignore_removed=True)
             if any(mount["Source"].startswith(f"{folder}/") for mount in container.attrs["Mounts"])
         ]
     finally:

@@ -1,7 +1,6 @@
 """Energy through the whole workflow, on simulated GPUs whose true energy is known."""
 
 import csv
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import pytest
 from llm_energy.power.parquet import read_series
 from llm_energy.power.sources import read_sensors
 from llm_energy.results import read_result
-from tests.integration.workflow import CAMPAIGN, ROOT, Tree
+from tests.integration.gpus import powered_tree
+from tests.integration.workflow import CAMPAIGN
 from tests.nvml_simulator.fixtures import nvml_library
-from tests.nvml_simulator.library import VARIABLE
-from tests.nvml_simulator.scenario import Gpu, Scenario, constant, with_uuid
+from tests.nvml_simulator.scenario import Gpu, constant, with_uuid
 
 __all__ = ["nvml_library"]
 
@@ -31,22 +30,13 @@ CAMPAIGN_ON_GPUS = CAMPAIGN | {
     # Waves of 0.4 s, so that the least warm-up lasts longer than a second.
     "defaults": CAMPAIGN["defaults"] | {"engine": {"sleep": {"token_s": 0.1, "prefill_s": 0.1}}},
 }
-POWERED = "\nfrom worker.powered import powered\n\nENGINE = powered(ENGINE)\n"
-
 LOADED = Gpu(idle_watts=100.0, knots=constant(600.0), counter_update_s=0.0, thermal_s=0.5)
 IDLE = with_uuid(Gpu(idle_watts=80.0, knots=constant(80.0)), 2)
 
 
 def run_on(gpus, folder: Path, library: Path, environment: pytest.MonkeyPatch):
     """A measured tree whose engine drove those GPUs, and the truth about them."""
-    tree = Tree.create(folder / "tree", CAMPAIGN_ON_GPUS)
-    shutil.copy2(ROOT / "tests/nvml_simulator/powered.py", tree.folder / "scripts/worker")
-    with (tree.folder / "scripts/worker/engines/sleep.py").open("a") as adapter:
-        adapter.write(POWERED)
-    truth = Scenario(gpus)
-    environment.setenv("LD_LIBRARY_PATH", str(library.parent))
-    environment.setenv("NVML_SIMULATOR_LOAD", str(folder / "load"))
-    environment.setenv(VARIABLE, str(truth.write(folder / "scenario.txt")))
+    tree, truth = powered_tree(CAMPAIGN_ON_GPUS, gpus, folder, library, environment)
     tree.run(check=True)
     return tree, truth
 

@@ -9,6 +9,7 @@ the lease makes certain whatever else was killed.
 import contextlib
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import docker
@@ -73,6 +74,9 @@ class DockerRuntime:
 
     def connect(self, record: BackendRecord) -> Transport:
         command = [record.handle["python"], "-m", "worker.client", SOCKET]
+        return self.execute(record, command)
+
+    def execute(self, record: BackendRecord, command: Sequence[str]) -> Transport:
         return ExecTransport(open_engine(), record.handle["container"], command, record.name)
 
     def alive(self, record: BackendRecord) -> bool:

@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from llm_energy.backends.lines import Lines
@@ -79,6 +80,9 @@ class ProcessRuntime:
 
     def connect(self, record: BackendRecord) -> Transport:
         command = [record.handle["python"], "-m", "worker.client", record.handle["socket"]]
+        return self.execute(record, command)
+
+    def execute(self, record: BackendRecord, command: Sequence[str]) -> Transport:
         return ClientTransport(record.name, command)
 
     def alive(self, record: BackendRecord) -> bool:
@@ -121,7 +125,7 @@ class ProcessRuntime:
 class ClientTransport:
     """The worker's client as a child process: the same lines over stdio as in a container."""
 
-    def __init__(self, backend: str, command: list[str]) -> None:
+    def __init__(self, backend: str, command: Sequence[str]) -> None:
         self._backend = backend
         self._process = subprocess.Popen(
             command,

@@ -91,7 +91,11 @@ class Runtime(Protocol):
             BackendError: with the last lines of the supervisor's log.
         """
 
-    def connect(self, record: BackendRecord) -> Transport: ...
+    def connect(self, record: BackendRecord) -> Transport:
+        """A conversation with the supervisor of a backend."""
+
+    def execute(self, record: BackendRecord, command: Sequence[str]) -> Transport:
+        """Run a command where the engine runs; it ends with its stdin."""
 
     def alive(self, record: BackendRecord) -> bool: ...
 

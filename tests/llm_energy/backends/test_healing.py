@@ -1,63 +1,17 @@
 """A container that lives and does not answer is restarted; one that is gone is recreated."""
 
-import json
 import os
 import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import pytest
-from tests.integration.docker import containers_of, require_docker
 
 from llm_energy.backends import healing, registry
 from llm_energy.backends.runtime import runtime_named
-from llm_energy.cache import environment_marker
-from llm_energy.config.identity import base_identity
-from llm_energy.config.model import Container
-from llm_energy.containers.engine import connect
-from llm_energy.inputs.base_image import debian_base, debian_tag
-from llm_energy.runs import Run
 
-ROOT = Path(__file__).parents[3]
 PATIENCE_S = 60.0
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """A run with one backend in a container; its supervisor needs Python and nothing else."""
-    require_docker()
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".cache/models").mkdir(parents=True)
-    client = connect()
-    try:
-        tag = debian_tag(base_identity(ROOT, "debian"))
-        image = debian_base(client, tag, root=ROOT, log=tmp_path / "log")
-    finally:
-        client.close()
-    marker = environment_marker("bare")
-    marker.parent.mkdir(parents=True)
-    ready = {"kind": "image", "image": image.id, "reference": tag, "python": "/usr/bin/python3"}
-    marker.write_text(json.dumps(ready))
-    run = Run.create(
-        campaign="c", results=Path("results/c"), scripts=ROOT / "scripts", host_facts={}
-    )
-    registry.declare_backend(
-        run,
-        "bare",
-        runtime="docker",
-        environment_id="bare",
-        container=Container().model_dump(mode="json"),
-        readable=[str(tmp_path / ".cache/models")],
-    )
-    # The run's own watchdog must not be quicker than the healer under test.
-    monkeypatch.setattr(registry, "ensure_watchdog", lambda run: run.renew_lease())
-    monkeypatch.setattr("llm_energy.runs.LEASE_S", 600.0)
-    run.renew_lease()
-    yield run
-    registry.end_run(run)
-    assert containers_of(run.run_id) == []
 
 
 @pytest.fixture

@@ -1,0 +1,24 @@
+"""What another way of reading the sensors says and costs; asked for by name, part of no result."""
+
+CALIBRATED = CAMPAIGN.experiment(CAMPAIGN.reference or CAMPAIGN.experiments[0].name)
+"""The experiment whose load is read both ways."""
+
+
+rule calibrate_nvidia_smi:
+    input:
+        environment_marker(CALIBRATED.environment_id),
+        model_marker(CALIBRATED.model_id),
+        prompts_marker(CALIBRATED.prompts_id),
+    log:
+        f"logs/{CAMPAIGN.name}/calibrate_nvidia_smi.log",
+    conda:
+        "../envs/workflow/environment.yaml"
+    threads: workflow.cores
+    resources:
+        gpu=1,
+    params:
+        experiment=CALIBRATED.name,
+    message:
+        "Reading the GPUs of {params.experiment} with NVML and nvidia-smi at once"
+    script:
+        "../scripts/calibrate_nvidia_smi.py"

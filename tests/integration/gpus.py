@@ -1,0 +1,36 @@
+"""Trees whose engine drives simulated GPUs."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.workflow import ROOT, Tree
+from tests.nvml_simulator.library import VARIABLE
+from tests.nvml_simulator.scenario import Gpu, Scenario
+
+POWERED = "\nfrom worker.powered import powered\n\nENGINE = powered(ENGINE)\n"
+
+
+def powered_tree(
+    campaign: Mapping[str, Any],
+    gpus: Sequence[Gpu],
+    folder: Path,
+    library: Path,
+    environment: pytest.MonkeyPatch,
+) -> tuple[Tree, Scenario]:
+    """A tree in which nothing was measured, and the truth about the GPUs that its engine drives.
+
+    The load file of the GPUs is `folder`/load.
+    """
+    tree = Tree.create(folder / "tree", dict(campaign))
+    shutil.copy2(ROOT / "tests/nvml_simulator/powered.py", tree.folder / "scripts/worker")
+    with (tree.folder / "scripts/worker/engines/sleep.py").open("a") as adapter:
+        adapter.write(POWERED)
+    truth = Scenario(gpus)
+    environment.setenv("LD_LIBRARY_PATH", str(library.parent))
+    environment.setenv("NVML_SIMULATOR_LOAD", str(folder / "load"))
+    environment.setenv(VARIABLE, str(truth.write(folder / "scenario.txt")))
+    return tree, truth
