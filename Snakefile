@@ -28,6 +28,9 @@ rule all:
         f"{RESULTS}/report.html",
 
 
+include: "rules/archive.smk"
+
+
 onstart:
     start_run()
 

@@ -12,10 +12,10 @@ from llm_energy import failures, progress
 from llm_energy.assemble import assemble, energy_spent
 from llm_energy.backends import health
 from llm_energy.backends.runtime import SCRIPTS, BackendError
-from llm_energy.inputs.environment import keep_package_list
 from llm_energy.inputs.errors import InputError
 from llm_energy.job import Job, Observation
 from llm_energy.measurement import measure, prepare
+from llm_energy.provenance import keep_provenance
 from llm_energy.results import write_result
 from llm_energy.runs import Run, code_digest, utc_now
 from llm_energy.scripting import UserError
@@ -55,7 +55,7 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
             seen = begin(job, run)
             measure(job, run, seen)
             times_s.append(time.monotonic())
-            keep_package_list(seen.environment, backend=job.settings["backend"], results=results)
+            keep_provenance(job, seen, run, results)
             result = assemble(job, seen, run, results)
         except (BackendError, InputError) as error:
             reason = error.reason if isinstance(error, BackendError) else "input_error"

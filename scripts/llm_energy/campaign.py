@@ -18,7 +18,7 @@ from llm_energy.config.identity import PROTOCOL_VERSION
 from llm_energy.config.inputs import ModelConfig, Prompts
 from llm_energy.config.lines import SourceLines
 from llm_energy.config.lock import LockError, read_lock
-from llm_energy.config.model import BackendConfig, CampaignConfig, Measurement
+from llm_energy.config.model import BackendConfig, CampaignConfig, Measurement, Publication
 from llm_energy.config.order import engine_key, schedule
 from llm_energy.config.problems import CampaignError, Problems, unknown
 from llm_energy.config.resolve import Resolver
@@ -56,6 +56,7 @@ class Campaign:
     models: Mapping[str, ModelConfig]
     prompts: Mapping[str, Prompts]
     measurement: Measurement
+    publication: Publication
     experiments: tuple[Experiment, ...]
     """In declared order."""
     cells: tuple[Cell, ...]
@@ -152,6 +153,7 @@ def load_campaign(
         models=model.models,
         prompts=model.prompts,
         measurement=model.measurement,
+        publication=model.publication,
         experiments=experiments,
         cells=schedule(
             experiments,

@@ -39,3 +39,24 @@ def write_requests(
         for request in requests
     ]
     return write_table(root, path, table_of(rows, schema))
+
+
+def read_requests(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
+    """What `write_requests` wrote: the requests, and the token count of each prompt by its index.
+
+    A prompt that no request used has a count of 0.
+    """
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(path).to_pylist()
+    lengths = {row["prompt_index"]: row["input_tokens"] for row in rows}
+    requests = [
+        {
+            "prompt": row["prompt_index"],
+            "wave": row["wave"],
+            "submitted": row["submitted_monotonic_s"],
+            "token_times": row["token_times_monotonic_s"],
+        }
+        for row in rows
+    ]
+    return requests, [lengths.get(index, 0) for index in range(max(lengths, default=-1) + 1)]

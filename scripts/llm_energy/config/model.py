@@ -152,6 +152,17 @@ DEADLINES = ("load_deadline_s", "first_wave_deadline_s", "measure_deadline_s")
 """Keys of `Measurement` that do not change what is measured."""
 
 
+class Publication(Model):
+    """What an archive of the campaign says of itself; no part of what is measured."""
+
+    title: Text | None = None
+    """Title of the data."""
+    authors: list[Text] = Field(default_factory=list)
+    """Who measured: `Family name, Given name`, or the name of an organisation."""
+    licence: Text | None = None
+    """Licence of the data, as its SPDX identifier, such as `CC-BY-4.0`."""
+
+
 def _exactly_one_way(schema: dict[str, Any]) -> None:
     """What `Range._one_way` checks, in JSON schema."""
     above_zero = {"from": {"exclusiveMinimum": 0}}
@@ -241,6 +252,8 @@ class CampaignConfig(Model):
     """Settings that every experiment starts from."""
     experiments: Annotated[dict[Name, Group], Field(min_length=1)]
     """Groups of experiments, by a name of your choice."""
+    publication: Publication = Field(default_factory=Publication)
+    """Title, authors and licence of an archive of the campaign."""
     remeasure: Literal[True, False, "invalid"] = False
     """For `--config`: `true`: measure again what `--forcerun` names; `invalid`: measure again what
     has no energy, or a result that cannot be used. The old results go to superseded/."""

@@ -25,6 +25,7 @@ HEADINGS = {
     "DeclaredSettings": "`defaults` and `experiments.NAME.settings`",
     "Sampling": "`sampling`, inside settings",
     "Group": "`experiments.NAME`",
+    "Publication": "`publication`",
     "Range": "A range, as the values of an axis",
 }
 """Model -> where it stands in the file, in the order of the reference."""

@@ -1,0 +1,77 @@
+"""How the workflow grows with a campaign: time and memory for 100, 1,000 and 10,000 measurements.
+
+    .venv/bin/python benchmarks/scale.py [--sizes 100 1000 10000]
+
+Results are synthetic, except for the one that is measured (on the tests' sleeping engine) when a
+campaign is resumed. Each command is the real one; its memory is the largest of its processes.
+`growth` is the time over the time of the size before.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from tests.integration.workflow import Tree  # noqa: E402
+from tests.llm_energy.make_scale import campaign_of, write_results  # noqa: E402
+
+TARGETS = {"no-op rerun": 30.0, "aggregate and report": 60.0}
+"""Seconds that 10,000 measurements may take."""
+
+
+def timed(tree: Tree, *arguments: str) -> tuple[float, float]:
+    """(wall time in s, largest memory of a process in MB) of one command, which must succeed."""
+    begun = time.monotonic()
+    process = tree.start(*arguments)
+    _, status, usage = os.wait4(process.pid, 0)
+    taken_s = time.monotonic() - begun
+    if status:
+        sys.exit(f"{arguments}: {tree.output()[-2000:]}")
+    return taken_s, usage.ru_maxrss / 1024
+
+
+def grown(size: int, folder: Path) -> dict[str, tuple[float, float]]:
+    """What each command takes for a campaign of `size` measurements."""
+    tree = Tree.create(folder / f"tree-{size}", campaign_of(size))
+    report = "results/nap/report.html"
+    found = {"dry run, nothing measured": timed(tree, "--dry-run", "--quiet")}
+    paths = write_results(tree.campaign(), tree.folder / "results/nap")
+    found["aggregate and report"] = timed(tree, report)
+    found["no-op rerun"] = timed(tree)
+    found["status"] = timed(tree, "status")
+    timed(tree, "inputs")
+    paths[len(paths) // 2].unlink()
+    found["resume with one missing"] = timed(tree, "measurements")
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000, 10_000])
+    sizes = parser.parse_args().sizes
+    folder = Path(tempfile.mkdtemp(prefix="llm-energy-scale-"))
+    before: dict[str, tuple[float, float]] = {}
+    print(f"{'measurements':>12}  {'command':<26} {'time':>8} {'memory':>9}  growth")
+    try:
+        for size in sizes:
+            now = grown(size, folder)
+            for name, (taken_s, memory_mb) in now.items():
+                growth = f"×{taken_s / before[name][0]:.1f}" if before else ""
+                line = f"{size:>12}  {name:<26} {taken_s:>6.1f} s {memory_mb:>6.0f} MB  {growth}"
+                if size == 10_000 and name in TARGETS:
+                    kept = "kept" if taken_s <= TARGETS[name] else "MISSED"
+                    line += f"  (target {TARGETS[name]:.0f} s: {kept})"
+                print(line, flush=True)
+            before = now
+    finally:
+        shutil.rmtree(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Rule script: results, code and configuration -> archive/{campaign}.tar.gz."""
+
+from pathlib import Path
+
+from llm_energy.scripting import UserError, rule_script
+
+with rule_script(snakemake):
+    from llm_energy.archive.__main__ import tell
+    from llm_energy.archive.contents import contents
+    from llm_energy.archive.pack import ArchiveError, pack
+    from llm_energy.archive.verify import verify_results
+    from llm_energy.campaign import load_campaign
+    from llm_energy.results import write_atomically
+    from llm_energy.runs import Run
+
+    if run := Run.current():
+        run.publish()  # this very invocation measured: what happened meanwhile belongs to it
+    root, results = Path(snakemake.params.root), Path(snakemake.input.report).parent
+    if not tell(verify_results(results)):
+        raise UserError("no archive is made of results with problems; they are listed above")
+    campaign = load_campaign(
+        snakemake.config, files=[], root=root, lock=root / "config" / "models.lock.yaml"
+    )
+    files = [Path(path) for path in snakemake.params.files]
+    members = contents(campaign, snakemake.config, files=files, root=root, results=results)
+    target = results / "archive" / f"{campaign.name}.tar.gz"
+    try:
+        sha256 = pack(target, campaign.name, members)
+    except ArchiveError as error:
+        raise UserError(str(error)) from error
+    write_atomically(
+        target.with_name(f"{target.name}.sha256"), f"{sha256}  {target.name}\n".encode()
+    )
+    print(f"Archive: {target} ({target.stat().st_size / 1e6:.1f} MB, sha256 {sha256})", flush=True)

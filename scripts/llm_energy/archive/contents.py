@@ -1,0 +1,206 @@
+"""What an archive holds: code, configuration, results, and what describes them.
+
+README.md CITATION.cff LICENSE reproduce.sh campaign.yaml
+configuration/    the campaign's files as they were given
+inputs/           prompt files of the user's own
+provenance/       code.json, code.patch, plan.json, order.csv
+results/NAME/     all that was measured and made of it
+workflow/         the code
+"""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from llm_energy.archive.code import Code, read_code
+from llm_energy.archive.describe import citation, readme
+from llm_energy.archive.pack import Member
+from llm_energy.archive.verify import result_files
+from llm_energy.campaign import Campaign
+from llm_energy.config.inputs import FilePrompts
+from llm_energy.results import Result, ResultError, read_planned_result
+from llm_energy.status import standings, write_manifest
+from llm_energy.summary import read_summary
+
+NOT_SHIPPED = ("archive", "report-partial.html")
+"""Below a campaign's results: the archive itself, and what only a run that failed left."""
+
+OF_A_RUN = ("remeasure", "new_device")
+"""Keys of the configuration that are for one command only."""
+
+REPRODUCE = """\
+#!/bin/sh
+# Check this archive, make every table and figure again from its raw data, and compare them with the
+# ones that it ships. Needs Python 3.11 or newer; no GPU, no Docker, nothing is measured.
+#   ./reproduce.sh          all of that
+#   ./reproduce.sh verify   only check the files and the results
+# The first call installs the pinned Python packages into workflow/.venv; WORKFLOW_PYTHON=PATH names
+# an interpreter that has them already.
+set -eu
+cd "$(dirname "$0")"
+if [ -z "${WORKFLOW_PYTHON:-}" ]; then
+  workflow/envs/workflow/setup.sh
+  WORKFLOW_PYTHON=workflow/.venv/bin/python
+fi
+PYTHONPATH=workflow/scripts exec "$WORKFLOW_PYTHON" -m llm_energy.archive "${1:-reproduce}"
+"""
+
+
+def contents(
+    campaign: Campaign,
+    config: Mapping[str, Any],
+    *,
+    files: Iterable[Path],
+    root: Path,
+    results: Path,
+) -> dict[str, Member]:
+    """Every file of the campaign's archive by its name in it; SHA256SUMS comes with packing.
+
+    Args:
+        config: the configuration in force.
+        files: the files it was read from.
+        root: the checkout.
+        results: `results/{campaign}`, complete.
+    """
+    write_manifest(results, standings(campaign, results))
+    code = read_code(root)
+    summary = read_summary(results / "summary")
+    made = {
+        "README.md": readme(campaign, summary, results, code),
+        "CITATION.cff": citation(campaign, summary),
+        "campaign.yaml": _yaml(portable(campaign, config)),
+        "provenance/code.json": _json(_code_record(code)),
+        "provenance/plan.json": _json(_plan(campaign)),
+        "provenance/order.csv": _order(campaign, results),
+    }
+    members = {name: Member(text.encode()) for name, text in made.items()}
+    members["reproduce.sh"] = Member(REPRODUCE.encode(), executable=True)
+    members["LICENSE"] = Member(root / "LICENSE", public=True)
+    if code.patch:
+        members["provenance/code.patch"] = Member(code.patch)
+    for number, file in enumerate(files, start=1):
+        members[f"configuration/{number}-{file.name}"] = Member(file)
+    for name, prompts in campaign.prompts.items():
+        if isinstance(prompts, FilePrompts):
+            members[_prompts_path(name, prompts)] = Member(Path(prompts.file))
+    members |= _code_members(code, root)
+    for path in result_files(results):
+        below = path.relative_to(results)
+        if below.parts[0] not in NOT_SHIPPED:
+            members[f"results/{campaign.name}/{below.as_posix()}"] = Member(path)
+    # The time of a folder is that of this file to Snakemake: without it, figures unpacked now would
+    # be newer than the report that shows them.
+    members[f"results/{campaign.name}/figures/.snakemake_timestamp"] = Member(b"")
+    return members
+
+
+def portable(campaign: Campaign, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration in force as one file, with the prompts where the archive has them."""
+    plain = {key: value for key, value in config.items() if key not in OF_A_RUN}
+    own = {
+        name: {**config["prompts"][name], "file": _prompts_path(name, prompts)}
+        for name, prompts in campaign.prompts.items()
+        if isinstance(prompts, FilePrompts)
+    }
+    return {**plain, "prompts": {**plain["prompts"], **own}}
+
+
+def _prompts_path(name: str, prompts: FilePrompts) -> str:
+    """Suffixes stay: they say what kind of file it is."""
+    return f"inputs/{name}/{Path(prompts.file).name}"
+
+
+def _code_members(code: Code, root: Path) -> dict[str, Member]:
+    private = {*code.changed, *code.added}
+    return {
+        f"workflow/{name}": Member(
+            root / name,
+            executable=os.access(root / name, os.X_OK),
+            public=name not in private if code.commit else name.startswith(("tests/", "docs/")),
+        )
+        for name in code.files
+    }
+
+
+def _code_record(code: Code) -> dict[str, Any]:
+    note = (
+        "not a repository: the files that ship with the workflow" if code.commit is None else None
+    )
+    return {
+        "commit": code.commit,
+        "dirty": code.dirty,
+        "changed": list(code.changed),
+        "added": list(code.added),
+        "patch": "provenance/code.patch" if code.patch else None,
+        "note": note,
+    }
+
+
+def _plan(campaign: Campaign) -> dict[str, Any]:
+    """What was to be measured: every experiment as resolved, and every cell in planned order."""
+    return {
+        "campaign": campaign.name,
+        "seed": campaign.seed,
+        "cycles": campaign.cycles,
+        "order": campaign.order,
+        "isolation": campaign.isolation,
+        "reference": campaign.reference,
+        "measurement": campaign.measurement.model_dump(mode="json"),
+        "experiments": [
+            {
+                "experiment": experiment.name,
+                "spec_hash": experiment.spec_hash,
+                "declared": dict(experiment.declared),
+                "resolved": experiment.settings.model_dump(mode="json"),
+                "spec": dict(experiment.spec),
+            }
+            for experiment in campaign.experiments
+        ],
+        "cells": [
+            {
+                "position": cell.position,
+                "experiment": cell.experiment.name,
+                "cycle": cell.cycle,
+                "result": cell.result_path,
+            }
+            for cell in campaign.cells
+        ],
+    }
+
+
+def _order(campaign: Campaign, results: Path) -> str:
+    """The order in which it really happened, beside the planned one."""
+    measured: list[Result] = []
+    for cell in campaign.cells:
+        try:
+            measured.append(read_planned_result(results, cell.result_path))
+        except ResultError:
+            continue  # the tables and the report name it
+    rows = csv.writer(text := io.StringIO(), lineterminator="\n")
+    rows.writerow(["executed", "planned", "experiment", "cycle", "started", "session_id"])
+    for rank, result in enumerate(sorted(measured, key=lambda r: (r.started, r.position))):
+        rows.writerow(
+            [
+                rank,
+                result.position,
+                result.experiment,
+                result.cycle,
+                result.started,
+                result.environment.session_id,
+            ]
+        )
+    return text.getvalue()
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+
+
+def _yaml(value: Any) -> str:
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,158 @@
+"""What an archive says of itself: README and citation, every number taken from the results."""
+
+import importlib.resources
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import jinja2
+import pandas as pd
+import yaml
+
+from llm_energy.archive.code import Code
+from llm_energy.campaign import Campaign
+from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
+from llm_energy.progress import human_duration
+from llm_energy.provenance import ENVIRONMENT
+from llm_energy.report.numbers import number, percent
+from llm_energy.summary import Summary
+
+TEMPLATE = "readme.md.jinja"
+SHOWN = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT)
+NOT_STATED = "not stated: set `publication` in the campaign's file"
+
+
+def readme(campaign: Campaign, summary: Summary, results: Path, code: Code) -> str:
+    """README.md of an archive."""
+    template = importlib.resources.files("llm_energy.archive").joinpath(TEMPLATE).read_text("utf-8")
+    surroundings = jinja2.Environment(
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+    table, facts = summary.measurements, summary.facts
+    taken = [
+        (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+        for start, end in zip(table["started"], table["finished"], strict=True)
+    ]
+    return surroundings.from_string(template).render(
+        title=title(campaign),
+        name=campaign.name,
+        planned=facts.planned,
+        completed=facts.completed,
+        out_of_memory=facts.out_of_memory,
+        failures=len(facts.failures),
+        experiments=campaign.experiments,
+        cycles=int(table["cycle"].max()),
+        seed=campaign.seed,
+        started=table["started"].min()[:16].replace("T", " ") + " UTC",
+        finished=table["finished"].max()[:16].replace("T", " ") + " UTC",
+        simulated=bool(table["energy_simulated"].fillna(False).any()),
+        energy=bool(table["energy_joules"].notna().any()),
+        expected=list(_expected(summary.experiments)),
+        hardware=list(_hardware(table, results)),
+        measuring=human_duration(sum(taken)),
+        median=human_duration(median(taken)),
+        longest=human_duration(max(taken)),
+        code_note=_code_note(code),
+        data_licence=campaign.publication.licence or NOT_STATED,
+        models={name: model.licence for name, model in sorted(campaign.models.items())},
+    )
+
+
+def title(campaign: Campaign) -> str:
+    return campaign.publication.title or f"Energy and efficiency of LLM inference: {campaign.name}"
+
+
+def citation(campaign: Campaign, summary: Summary) -> str:
+    """CITATION.cff of an archive (Citation File Format 1.2.0)."""
+    publication = campaign.publication
+    about: dict[str, Any] = {
+        "cff-version": "1.2.0",
+        "message": "If you use these measurements, please cite them.",
+        "type": "dataset",
+        "title": title(campaign),
+        "authors": [_author(name) for name in publication.authors] or [{"name": NOT_STATED}],
+    }
+    if publication.licence:
+        about["license"] = publication.licence
+    about["date-released"] = str(summary.measurements["finished"].max())[:10]
+    return yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
+
+
+def _author(name: str) -> dict[str, str]:
+    family, comma, given = name.partition(",")
+    if not comma:
+        return {"name": name}
+    return {"family-names": family.strip(), "given-names": given.strip()}
+
+
+def _code_note(code: Code) -> str:
+    if code.commit is None:
+        return "the code: no repository, the files that ship with the workflow"
+    changed = [*code.changed, *code.added]
+    if not changed:
+        return f"the code: commit {code.commit}, unchanged"
+    return (
+        f"the code: commit {code.commit}, **with {len(changed)} changed or added files** "
+        "(`workflow/` has them as they are, `provenance/code.patch` what changed in committed ones)"
+    )
+
+
+def _expected(experiments: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """The headline metrics of each experiment, with what may be expected of measuring again."""
+    for metric in SHOWN:
+        rows: list[dict[str, Any]] = experiments[experiments["metric"] == metric.column].to_dict(
+            "records"
+        )  # type: ignore[assignment]
+        for row in rows:
+            mean, high = float(row["mean"]), row["t_high"]
+            half = None if pd.isna(high) else (float(high) - mean) * 2**0.5
+            scale = metric.shown_factor
+            yield {
+                "experiment": row["experiment"],
+                "n": row["n"],
+                "metric": metric.title,
+                "mean": number(mean * scale, half * scale if half else None),
+                "unit": metric.display_unit,
+                "again": "-" if half is None else f"±{percent(half / abs(mean))}",
+            }
+
+
+def _hardware(table: pd.DataFrame, results: Path) -> Iterator[str]:
+    """What it was measured on, a line each."""
+    devices: Any = table.groupby(["device_model", "power_limit_watts"], dropna=False, sort=True)
+    for (model, limit), group in devices:
+        numbers = {uuid for text in group["device_uuids"].dropna() for uuid in text.split(";")}
+        count = f", {len(numbers - {''})} of them" if numbers - {""} else ""
+        at = "" if pd.isna(limit) else f", power limit {limit:g} W"
+        yield f"Device: {model}{count}{at}"
+    for column, name in (("driver", "Driver"), ("cpu_model", "CPU"), ("kernel", "Kernel")):
+        values = sorted(table[column].dropna().unique())
+        if values:
+            yield f"{name}: {', '.join(values)}"
+    hosts = _records(results, "host-")
+    yield from sorted({_host_line(host) for host in hosts})
+    runtimes = sorted(table["runtime"].dropna().unique())
+    yield f"Engines: {', '.join(_engines(table))}; run as: {', '.join(runtimes)}"
+    sizes = [sum(f["size_bytes"] for f in m["files"].values()) for m in _records(results, "model-")]
+    if sizes:
+        yield f"Disk: {sum(sizes) / 1e9:.2f} GB for the weights, and room for the engines"
+
+
+def _host_line(host: dict[str, Any]) -> str:
+    memory = host["memory_bytes"]
+    had = f", {memory / 1e9:.0f} GB of memory" if memory else ""
+    return f"Host: {host['system']}, {host['cores']} cores{had}"
+
+
+def _engines(table: pd.DataFrame) -> list[str]:
+    pairs = table[["setting.backend", "engine_version"]].dropna().drop_duplicates()
+    return sorted(f"{backend} ({version})" for backend, version in pairs.itertuples(index=False))
+
+
+def _records(results: Path, prefix: str) -> list[dict[str, Any]]:
+    """The records of one kind; see `provenance.py`."""
+    found = sorted((results / ENVIRONMENT).glob(f"{prefix}*.json"))
+    return [json.loads(path.read_bytes()) for path in found]

@@ -1,0 +1,260 @@
+"""A campaign as one file, and a reader who has nothing but that file."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from llm_energy.archive.reproduce import compare
+from llm_energy.archive.verify import verify_files, verify_results
+from tests.integration.workflow import Tree
+
+pytestmark = pytest.mark.integration
+
+ARCHIVE = Path("results/nap/archive/nap.tar.gz")
+TOKEN = "hf_" + 36 * "x"
+
+
+@pytest.fixture(scope="module")
+def archived(measured_template, tmp_path_factory):
+    """The measured tree as a repository with a change that nobody committed, and its archive."""
+    folder = tmp_path_factory.mktemp("archived") / "tree"
+    subprocess.run(["cp", "-a", str(measured_template.folder), str(folder)], check=True)
+    tree = Tree(folder)
+    author = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
+    for command in (
+        ["init", "-q"],
+        ["add", ".", ":!pillow.gguf"],
+        [*author, "commit", "-qm", "All"],
+    ):
+        subprocess.run(["git", "-C", str(folder), *command], check=True)
+    with (folder / "docs/backends.md").open("a") as file:
+        file.write("\nOne more line.\n")
+    (folder / "scripts/worker/engines/mine.py").write_text("# an engine of somebody's own\n")
+    (folder / "notes.txt").write_text("none of the reader's business\n")
+    done = tree.run("archive", check=True)
+    assert "4 results: no problem" in done.stdout
+    assert f"Archive: {ARCHIVE} (" in done.stdout
+    return tree
+
+
+@pytest.fixture(scope="module")
+def unpacked(archived, tmp_path_factory):
+    """What a reader has; not to be changed."""
+    folder = tmp_path_factory.mktemp("reader")
+    with tarfile.open(archived.folder / ARCHIVE) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / "nap"
+
+
+@pytest.fixture
+def copy(unpacked, tmp_path):
+    """Such a folder to change."""
+    shutil.copytree(unpacked, tmp_path / "nap", ignore=shutil.ignore_patterns("reproduced"))
+    return tmp_path / "nap"
+
+
+def call(folder, *arguments):
+    """The one command, without the user's home, Docker or a GPU."""
+    return subprocess.run(
+        ["./reproduce.sh", *arguments],
+        cwd=folder,
+        env={"PATH": "/usr/bin:/bin", "WORKFLOW_PYTHON": sys.executable, "HOME": str(folder)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_same_input_gives_the_same_bytes_wherever_it_lies(archived, tmp_path):
+    other = Tree(tmp_path / "elsewhere")
+    shutil.copytree(archived.folder, other.folder, copy_function=shutil.copyfile)
+    (other.folder / "envs/workflow/setup.sh").chmod(0o755)
+    (other.folder / "envs/debian/make-base.sh").chmod(0o755)
+    (other.folder / ".ci/run").chmod(0o755)
+    before = (archived.folder / ARCHIVE).read_bytes()
+    (other.folder / ARCHIVE).unlink()
+    other.run("archive", check=True)
+    assert (other.folder / ARCHIVE).read_bytes() == before
+    told = (other.folder / f"{ARCHIVE}.sha256").read_text()
+    assert told == f"{hashlib.sha256(before).hexdigest()}  nap.tar.gz\n"
+
+
+def test_the_members_say_nothing_of_who_packed_them_and_when(archived):
+    with tarfile.open(archived.folder / ARCHIVE) as archive:
+        members = archive.getmembers()
+    names = [member.name for member in members]
+    assert names[:-1] == sorted(names[:-1])
+    assert names[-1] == "nap/SHA256SUMS"
+    assert {(m.uid, m.gid, m.uname, m.gname) for m in members} == {(0, 0, "", "")}
+    assert len({m.mtime for m in members}) == 1
+    assert {m.mode for m in members} == {0o644, 0o755}
+
+
+def test_the_code_is_the_one_in_use_and_its_difference_to_the_commit_is_told(archived, unpacked):
+    code = json.loads((unpacked / "provenance/code.json").read_text())
+    head = subprocess.run(
+        ["git", "-C", str(archived.folder), "rev-parse", "HEAD"], capture_output=True, text=True
+    )
+    assert code["commit"] == head.stdout.strip()
+    assert code["dirty"] is True
+    assert code["changed"] == ["docs/backends.md"]
+    assert code["added"] == ["scripts/worker/engines/mine.py"]
+    assert (unpacked / "workflow/docs/backends.md").read_text().endswith("\nOne more line.\n")
+    assert "+One more line." in (unpacked / "provenance/code.patch").read_text()
+    assert (unpacked / "workflow/scripts/worker/engines/mine.py").exists()
+    assert not list(unpacked.rglob("notes.txt"))
+    assert not list(unpacked.rglob("pillow.gguf"))
+
+
+def test_it_holds_what_a_reader_needs_to_know(archived, unpacked):
+    results = unpacked / "results/nap"
+    (prompts,) = results.glob("environment/prompts-sheep-*.json")
+    assert len(json.loads(prompts.read_text())["token_ids"]) == 4
+    (model,) = results.glob("environment/model-pillow-*.json")
+    assert list(json.loads(model.read_text())["files"]) == ["pillow.gguf"]
+    assert list(results.glob("environment/host-*.json"))
+    assert list(results.glob("environment/sleep-*.txt"))
+    assert list(results.glob("runs/*.json"))
+    plan = json.loads((unpacked / "provenance/plan.json").read_text())
+    assert [(c["experiment"], c["cycle"]) for c in plan["cells"]] == archived.plan()
+    order = (unpacked / "provenance/order.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[:2] for line in order] == [[str(n), str(n)] for n in range(4)]
+    readme = (unpacked / "README.md").read_text()
+    assert "| nap_batch1 | 2 | Throughput |" in readme
+    assert "with 2 changed or added files" in readme
+    assert str(archived.folder) not in readme
+
+
+def test_nothing_in_it_has_to_be_made_again(unpacked):
+    """The specification hashes are those of the results: same configuration, same code."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", "workflow/Snakefile", "--dry-run"]
+    command += ["--cores", "1", "--profile", "workflow/workflow-profile"]
+    command += ["--configfile", "campaign.yaml"]
+    done = subprocess.run(command, cwd=unpacked, capture_output=True, text=True)
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_a_reader_makes_every_table_and_figure_again(unpacked):
+    done = call(unpacked)
+    assert done.returncode == 0, done.stdout
+    assert "4 results: no problem" in done.stdout
+    derived = [p for p in (unpacked / "reproduced/results/nap").rglob("*.[cshjp]*") if p.is_file()]
+    assert {"measurements.csv", "throughput.svg", "report.html"} <= {p.name for p in derived}
+    assert "tables, figures and pages:" in done.stdout
+    made, shipped = unpacked / "reproduced/results/nap", unpacked / "results/nap"
+    assert compare(shipped, made).problems == []
+    assert (made / "summary/measurements.csv").read_bytes() == (
+        shipped / "summary/measurements.csv"
+    ).read_bytes()
+
+
+def test_a_table_that_does_not_follow_from_the_raw_data_is_named(unpacked, copy):
+    table = copy / "results/nap/summary/experiments.csv"
+    table.write_text(table.read_text().replace("nap_batch1", "nap_batch9", 1))
+    verdict = compare(copy / "results/nap", unpacked / "results/nap")
+    (problem,) = verdict.problems
+    assert problem.startswith("summary/experiments.csv: ")
+
+
+def test_verifying_names_every_problem_and_fails(copy):
+    first, second, *_ = sorted((copy / "results/nap/measurements").rglob("*.json"))
+    first.write_text(first.read_text().replace('"cycle": 1', '"cycle": 7'))
+    second.unlink()
+    done = call(copy, "verify")
+    name, gone = (path.relative_to(copy).as_posix() for path in (first, second))
+    below = Path(name).relative_to("results/nap").as_posix()
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"{name}: changed: its sha256 is not the one in SHA256SUMS",
+        f"{gone}: listed in SHA256SUMS, and not there",
+        f"{len((copy / 'SHA256SUMS').read_text().splitlines())} files: 2 problems",
+        f"{below}: its cycle is cycle-07, its path says cycle-01",
+        "3 results: 1 problem",
+    ]
+
+
+def test_a_file_that_was_put_in_later_is_named(copy):
+    (copy / "results/nap/failures/x/y").mkdir(parents=True)
+    (copy / "results/nap/failures/x/y/cycle-01.attempt-1.json").write_text("{}")
+    (problem,) = verify_files(copy).problems
+    assert problem == ("results/nap/failures/x/y/cycle-01.attempt-1.json: not listed in SHA256SUMS")
+
+
+def rewritten(change):
+    def apply(_folder, path):
+        result = json.loads(path.read_text())
+        change(result)
+        path.write_text(json.dumps(result))
+
+    return apply
+
+
+def requests_of(folder, path):
+    return folder / json.loads(path.read_text())["side_files"]["requests"]["path"]
+
+
+ALTERED = {
+    "another schema": (
+        rewritten(lambda r: r.update(watts=3)),
+        "not a result: watts",
+    ),
+    "another specification": (
+        rewritten(lambda r: r["spec"].update(protocol=99)),
+        "its hash of its spec is ",
+    ),
+    "another throughput": (
+        rewritten(lambda r: r.update(output_tokens_per_second=1e6)),
+        "its throughput × duration is not its count of output tokens",
+    ),
+    "other tokens": (
+        rewritten(
+            lambda r: (
+                r["tokens"].update(output=2 * r["tokens"]["output"]),
+                r.update(output_tokens_per_second=2 * r["output_tokens_per_second"]),
+            )
+        ),
+        "its requests give Tokens(",
+    ),
+    "no requests": (
+        lambda folder, path: requests_of(folder, path).unlink(),
+        "is not there",
+    ),
+    "other requests": (
+        lambda folder, path: requests_of(folder, path).write_bytes(b"PAR1"),
+        "was changed: its sha256 is not the recorded one",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ALTERED)
+def test_a_result_that_is_not_what_it_says_is_named(copy, case):
+    alter, expected = ALTERED[case]
+    folder = copy / "results/nap"
+    assert verify_results(folder).problems == []
+    path = sorted(folder.glob("measurements/*/*/*.json"))[0]
+    alter(folder, path)
+    (problem,) = verify_results(folder).problems
+    assert problem.startswith(path.relative_to(folder).as_posix())
+    assert expected in problem
+
+
+def test_no_secret_leaves_the_machine(archived, tmp_path):
+    tree = Tree(tmp_path / "tree")
+    subprocess.run(["cp", "-a", str(archived.folder), str(tree.folder)], check=True)
+    (tree.folder / ARCHIVE).unlink()
+    record = tree.folder / "results/nap/failures/nap_batch1/0123456789ab/cycle-01.attempt-1.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"reason": "engine_failed", "message": f"refused {TOKEN}"}))
+    done = tree.run("archive")
+    assert done.returncode != 0
+    assert f"{record.relative_to(tree.folder)} holds a Hugging Face token" in done.stdout
+    assert not (tree.folder / ARCHIVE).exists()
+    assert TOKEN not in done.stdout

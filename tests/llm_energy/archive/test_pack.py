@@ -1,0 +1,60 @@
+"""Packing: the same bytes for the same input, and no secret in them."""
+
+import pytest
+
+from llm_energy.archive.pack import ArchiveError, Member, pack
+from llm_energy.archive.secrets import known_secrets, secret_in
+
+
+def test_neither_order_nor_time_of_the_input_counts(tmp_path):
+    (tmp_path / "a").write_text("content")
+    one = pack(tmp_path / "1.tar.gz", "top", {"a": Member(tmp_path / "a"), "b": Member(b"b")})
+    other = pack(tmp_path / "2.tar.gz", "top", {"b": Member(b"b"), "a": Member(b"content")})
+    assert one == other
+    assert (tmp_path / "1.tar.gz").read_bytes() == (tmp_path / "2.tar.gz").read_bytes()
+
+
+def test_a_secret_stops_it_and_nothing_is_left(tmp_path, monkeypatch):
+    monkeypatch.setenv("SOME_API_KEY", "not-to-be-told-1234")
+    with pytest.raises(ArchiveError, match=r"^b holds the value of SOME_API_KEY: ") as told:
+        pack(tmp_path / "a.tar.gz", "top", {"b": Member(b"x not-to-be-told-1234 y", public=True)})
+    assert "not-to-be-told-1234" not in str(told.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hf_" + "a" * 34,
+        "ghp_" + "b" * 36,
+        "AKIA" + "C" * 16,
+        "https://user:pass1234@index.example.org/simple",
+        "-----BEGIN RSA PRIVATE KEY-----\n" + "d" * 64,
+    ],
+)
+def test_secrets_are_known_by_their_form(text):
+    assert secret_in(f"before {text} after".encode(), {}) is not None
+    assert secret_in(f"before {text} after".encode(), {}, forms=False) is None
+
+
+def test_ordinary_content_is_none():
+    text = "https://example.org/a@b, hf_token, TOKEN=short, sha256 " + 64 * "0"
+    assert secret_in(text.encode(), {}) is None
+
+
+def test_the_token_of_the_hub_is_known_where_it_is_kept(tmp_path):
+    (tmp_path / "token").write_text("somebody-s-own-token\n")
+    assert known_secrets({"HF_HOME": str(tmp_path)}) == {
+        b"somebody-s-own-token": "your Hugging Face token"
+    }
+
+
+def test_a_path_and_a_short_word_are_no_secrets(tmp_path):
+    file = tmp_path / "a-file-with-a-token"
+    file.write_text("")
+    environment = {
+        "HF_HOME": str(tmp_path),
+        "TOKEN_FILE": str(file),
+        "TOKENIZERS_PARALLELISM": "no",
+    }
+    assert known_secrets(environment) == {}
