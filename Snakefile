@@ -11,6 +11,7 @@ min_version("9.25")
 
 
 include: "rules/common.smk"
+include: "rules/cycles.smk"
 include: "rules/plan.smk"
 include: "rules/preflight.smk"
 include: "rules/environments.smk"

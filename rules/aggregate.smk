@@ -32,6 +32,8 @@ rule aggregate:
     params:
         design=CAMPAIGN.design,
         # The `input` trigger is off: the list itself says when an experiment or cycle came or went.
-        measurements=hashlib.sha256("\n".join(MEASUREMENTS).encode()).hexdigest(),
+        measurements=lambda wildcards, input: hashlib.sha256(
+            "\n".join(sorted(input)).encode()
+        ).hexdigest(),
     script:
         "../scripts/aggregate.py"

@@ -55,7 +55,6 @@ except CampaignError as error:
 
 RESULTS = f"results/{CAMPAIGN.name}"
 CELLS = {f"{RESULTS}/{cell.result_path}": cell for cell in CAMPAIGN.cells}
-MEASUREMENTS = list(CELLS)
 INVALID = set()
 if config.get("remeasure") == "invalid":
     INVALID |= {
@@ -100,7 +99,8 @@ def needed_before(wildcards):
 
 def rank(wildcards):
     """Planned position as a priority: the earlier, the higher."""
-    return len(CELLS) - cell_of(wildcards).position
+    cell = cell_of(wildcards)
+    return len(CELLS) - cell.position + (cell in FIRST)
 
 
 def start_run():
@@ -109,13 +109,14 @@ def start_run():
         return
     jobs = list(workflow.dag.needrun_jobs())
     needed = [CELLS[str(job.output[0])] for job in jobs if job.rule.name == "measure"]
+    further = further_cells(jobs, needed)
     calibrated = [CALIBRATED for job in jobs if job.rule.name == "calibrate_nvidia_smi"]
     if calibrated and CAMPAIGN.measurement.device != "gpu":
         sys.exit(
             f"calibrate_nvidia_smi: campaign `{CAMPAIGN.name}` measures on the CPU, nvidia-smi "
             "reads GPUs; name a campaign with `measurement.device: gpu`"
         )
-    if (needed or calibrated) and (
+    if (needed or further or calibrated) and (
         lines := [*obstacles(INPUTS, cache=CACHE), *gpu_obstacles(CAMPAIGN)]
     ):
         sys.exit("\n".join(lines))
@@ -123,6 +124,7 @@ def start_run():
         LIFECYCLE.start(
             needed,
             calibrated=calibrated,
+            further=further,
             remeasure=config.get("remeasure", False),
             new_device=config.get("new_device", False),
         )

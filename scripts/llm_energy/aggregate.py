@@ -19,6 +19,7 @@ from llm_energy.report.events import sentence
 from llm_energy.results import Result, ResultError, read_planned_result
 from llm_energy.stats.drift import drift_over_positions
 from llm_energy.stats.experiments import experiments_table
+from llm_energy.stats.two_stages import cycles_decided, with_two_stage_intervals
 from llm_energy.summary import (
     CellCounts,
     CodeUse,
@@ -65,6 +66,8 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         contrasts=design.contrasts,
         margin=design.equivalence_margin,
     )
+    adaptive = design.adaptive
+    decided = cycles_decided(results, adaptive, measurements) if adaptive else []
     events, damaged_runs = _runs(campaign_folder)
     facts = Facts(
         design=design,
@@ -88,10 +91,12 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         refused_comparisons=refused,
         fronts=list(fronts(measurements)),
         decode=list(decode_energies(results)),
+        cycles_decided=decided,
         assumed=stated(assumptions, _scopes(results)),
     )
     metrics = (*METRICS, *derived_metrics(assumptions))
-    return Summary(facts, measurements, experiments_table(measurements, metrics))
+    experiments = with_two_stage_intervals(experiments_table(measurements, metrics), decided)
+    return Summary(facts, measurements, experiments)
 
 
 def _side_file_gaps(campaign_folder: Path, results: Iterable[Result]) -> Iterator[Gap]:

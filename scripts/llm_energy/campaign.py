@@ -12,6 +12,7 @@ from llm_energy.config.analysis import Assumptions
 from llm_energy.config.catalogue import Catalogue
 from llm_energy.config.checks import check_backends, check_measurement, check_values
 from llm_energy.config.contrasts import Contrast, axes_of, contrasts
+from llm_energy.config.cycles import AdaptiveCycles
 from llm_energy.config.expand import expand
 from llm_energy.config.experiment import Cell, Experiment
 from llm_energy.config.identity import PROTOCOL_VERSION
@@ -44,6 +45,8 @@ class Campaign:
     name: str
     seed: int
     cycles: int
+    """How often every experiment is measured; where `adaptive`, at most."""
+    adaptive: AdaptiveCycles | None
     order: str
     isolation: str
     reference: str | None
@@ -70,6 +73,7 @@ class Campaign:
         same = ("name", "cycles", "order", "seed", "isolation", "reference", "equivalence_margin")
         return {
             **{name: getattr(self, name) for name in same},
+            "adaptive": self.adaptive and self.adaptive.model_dump(),
             "assumptions": self.assumptions.model_dump(),
             "contrasts": [asdict(contrast) for contrast in self.contrasts],
         }
@@ -134,10 +138,13 @@ def load_campaign(
     if mistakes or (to_pin and not allow_unpinned):
         everything = mistakes if allow_unpinned else mistakes + to_pin
         raise CampaignError([str(mistake) for mistake in sorted(everything)])
+    adaptive = None if isinstance(model.cycles, int) else model.cycles
+    cycles = model.cycles if isinstance(model.cycles, int) else model.cycles.maximum
     return Campaign(
         name=model.campaign,
         seed=model.seed,
-        cycles=model.cycles,
+        cycles=cycles,
+        adaptive=adaptive,
         order=model.order,
         isolation=model.isolation,
         reference=model.reference,
@@ -157,7 +164,7 @@ def load_campaign(
         experiments=experiments,
         cells=schedule(
             experiments,
-            cycles=model.cycles,
+            cycles=cycles,
             seed=model.seed,
             randomised=model.order == "randomised_blocks",
         ),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from llm_energy import failures
 from llm_energy.campaign import Campaign, Cell
+from llm_energy.decisions import asked_cells, decided
 from llm_energy.results import ResultError, read_planned_result
 
 LISTED = 20
@@ -25,12 +26,14 @@ def failure(campaign: Campaign, results: Path) -> list[str]:
 
     Empty where every measurement has its result: then something else failed, and said so.
     """
-    missing = [cell for cell in campaign.cells if not (results / cell.result_path).exists()]
-    there = [cell for cell in campaign.cells if cell not in missing]
+    cells = asked_cells(campaign, decided(campaign, results))
+    missing = [cell for cell in cells if not (results / cell.result_path).exists()]
+    there = [cell for cell in cells if cell not in missing]
     unusable = [reason for cell in there if (reason := _why_unusable(cell, results))]
-    lines = _of_missing(missing, len(campaign.cells), results) + _of_unusable(unusable)
+    lines = _of_missing(missing, len(cells), results) + _of_unusable(unusable)
     if lines and len(there) > len(unusable):
-        lines.append(f"Report of what is there: {_write_partial_report(campaign, results)}")
+        report = _write_partial_report(campaign, cells, results)
+        lines.append(f"Report of what is there: {report}")
     if missing:
         lines.append("The same command measures what is missing.")
     return lines
@@ -81,14 +84,14 @@ def _told(cell: Cell, record: Path) -> str:
     return f"{cell.experiment.name} cycle {cell.cycle}: {reason}, see {record}"
 
 
-def _write_partial_report(campaign: Campaign, results: Path) -> Path:
+def _write_partial_report(campaign: Campaign, cells: Sequence[Cell], results: Path) -> Path:
     # pandas, scipy and matplotlib: loaded only where there is something to report
     from llm_energy.report.page import write_report
     from llm_energy.summary import Design
 
     return write_report(
         results,
-        planned=[cell.result_path for cell in campaign.cells],
+        planned=[cell.result_path for cell in cells],
         design=Design(**campaign.design),
         partial=True,
     )

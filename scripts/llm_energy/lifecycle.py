@@ -10,7 +10,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -28,6 +28,7 @@ from llm_energy.cache import CACHE, environment_marker
 from llm_energy.campaign import Campaign, Cell, Experiment
 from llm_energy.config.inputs import PathSource
 from llm_energy.config.plan import expected_duration_s
+from llm_energy.decisions import decision_path
 from llm_energy.host import cpu_model, describe_host
 from llm_energy.invalid import invalid_results
 from llm_energy.results import ResultError, read_result
@@ -53,6 +54,7 @@ class Lifecycle:
         needed: Sequence[Cell],
         *,
         calibrated: Sequence[Experiment] = (),
+        further: Sequence[Cell] = (),
         remeasure: bool | str,
         new_device: bool = False,
     ) -> None:
@@ -60,6 +62,7 @@ class Lifecycle:
 
         Args:
             calibrated: experiments whose engine other jobs of this run load, for no result.
+            further: measurements that decisions of this run may ask for.
             remeasure: True lets results be measured again that are there, `invalid` those that
                 are invalid; the old ones are kept aside.
             new_device: True lets a campaign grow on another device model than it began on.
@@ -68,7 +71,7 @@ class Lifecycle:
             LifecycleError: results would be overwritten, the campaign was measured on another
                 device or is running already, or a backend does not start.
         """
-        ordered = sorted(needed, key=lambda cell: cell.position)
+        ordered = sorted((*needed, *further), key=lambda cell: cell.position)
         experiments = {e.name: e for e in (*(cell.experiment for cell in ordered), *calibrated)}
         if not experiments:
             return
@@ -76,7 +79,7 @@ class Lifecycle:
             self._refuse_another_device()
         atexit.register(self.stop)
         self._take_lock()  # first of all: a living run adds results while we look
-        existing = [cell for cell in needed if self._path(cell).exists()]
+        existing = [cell for cell in (*needed, *further) if self._path(cell).exists()]
         if not self._may_remeasure(existing, remeasure):
             raise LifecycleError(
                 f"{len(existing)} of the measurements asked for have a result already "
@@ -93,7 +96,7 @@ class Lifecycle:
                 runtime_named(runtime).reap()
         except BackendError as error:
             raise LifecycleError(str(error)) from error
-        self.run = self._enter(ordered, experiments)
+        self.run = self._enter(ordered, experiments, undecided=frozenset(further))
         os.environ[RUN_VARIABLE] = str(self.run.folder)
         try:
             ensure_watchdog(self.run)
@@ -149,18 +152,34 @@ class Lifecycle:
         allowed = invalid_results(self.results, paths) if remeasure == "invalid" else []
         return remeasure is True or allowed == paths
 
+    def _decision_of(self, cell: Cell) -> str | None:
+        """Where the decision of a cell's experiment lies, relative to the results."""
+        adaptive, experiment = self.campaign.adaptive, cell.experiment
+        if adaptive is None:
+            return None
+        return decision_path(adaptive, experiment=experiment.name, spec_hash=experiment.spec_hash)
+
     def _set_aside(self, cells: Iterable[Cell]) -> None:
-        """Move results that are to be measured again, with their side files."""
+        """Move results that are to be measured again, with their side files and what they
+        decided."""
         target = self.results / "superseded" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         for cell in cells:
             own = Path(cell.result_path).relative_to("measurements")
             beside = self.results.glob(f"*/{own.with_suffix('.parquet')}")
-            for path in (self._path(cell), *beside):
+            decision = self._decision_of(cell)
+            decided = [self.results / decision] if decision else []
+            for path in filter(Path.exists, (self._path(cell), *beside, *decided)):
                 kept = target / path.relative_to(self.results)
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(path, kept)
 
-    def _enter(self, ordered: Sequence[Cell], experiments: Mapping[str, Experiment]) -> Run:
+    def _enter(
+        self,
+        ordered: Sequence[Cell],
+        experiments: Mapping[str, Experiment],
+        *,
+        undecided: Collection[Cell],
+    ) -> Run:
         """Write down what this run does, so that its jobs need no configuration of their own."""
         campaign = self.campaign
         run = Run.create(
@@ -184,6 +203,7 @@ class Lifecycle:
                     "position": cell.position,
                     "result": cell.result_path,
                     "expected_s": durations[cell.experiment.name],
+                    "decision": self._decision_of(cell) if cell in undecided else None,
                 }
                 for cell in ordered
             ],

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from llm_energy.processes import ProcessId
 from llm_energy.results import Result
@@ -75,9 +76,32 @@ def describe(result: Result) -> str:
     return ", ".join(parts)
 
 
+def asked(
+    plan: Iterable[Mapping[str, Any]], *, results: Path
+) -> tuple[list[Mapping[str, Any]], bool]:
+    """What of a run's plan is asked for so far, and whether decisions may ask for more.
+
+    Entries with a `decision` (its file, relative to `results`) are asked for if it says so.
+    """
+    known, undecided = list[Mapping[str, Any]](), False
+    cycles: dict[str, int | None] = {}
+    for entry in plan:
+        if (name := entry.get("decision")) is None:
+            known.append(entry)
+            continue
+        if name not in cycles:
+            path = results / name
+            cycles[name] = json.loads(path.read_bytes())["cycles"] if path.exists() else None
+        most = cycles[name]
+        undecided = undecided or most is None
+        if most is not None and entry["cycle"] <= most:
+            known.append(entry)
+    return known, undecided
+
+
 def line(run: Run, result: Result, *, results: Path) -> str:
     """`[ 5/12] experiment cycle 2: 88.1 tokens/s, …; 42 s left`."""
-    plan = run.read("plan")
+    plan, undecided = asked(run.read("plan"), results=results)
     record = run.folder / "durations.jsonl"
     taken = [json.loads(text) for text in record.read_text().splitlines()]
     open_ = [entry["experiment"] for entry in plan if not (results / entry["result"]).exists()]
@@ -87,4 +111,6 @@ def line(run: Run, result: Result, *, results: Path) -> str:
     width = len(str(len(plan)))
     name = f"{result.experiment} cycle {result.cycle}"
     end = f"{left} left" if done < len(plan) else "measuring is done"
+    if undecided:
+        end = f"{left} left, and the cycles that the first ones will ask for"
     return f"[{done:{width}}/{len(plan)}] {name}: {describe(result)}; {end}"

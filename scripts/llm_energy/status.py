@@ -16,6 +16,7 @@ from typing import Any, Literal
 from llm_energy import failures
 from llm_energy.campaign import Campaign, Cell
 from llm_energy.config.plan import phases_s
+from llm_energy.decisions import asked_cells, decided, undecided
 from llm_energy.processes import ProcessId
 from llm_energy.progress import MEASURING, human_duration, remaining_s
 from llm_energy.results import write_atomically
@@ -60,7 +61,7 @@ class Standing:
 
 
 def standings(campaign: Campaign, results: Path) -> list[Standing]:
-    """Every measurement of the campaign in planned order.
+    """Every measurement that is asked for so far, in planned order.
 
     Args:
         results: `results/{campaign}`.
@@ -68,7 +69,8 @@ def standings(campaign: Campaign, results: Path) -> list[Standing]:
     runs = [facts for run in Run.all() if (facts := _living(run, results))]
     running = {str(facts["measuring"].get("result")): facts["measuring"] for facts in runs}
     begun = min((str(facts["started"]) for facts in runs), default=None)
-    return [_standing(cell, results, running, begun) for cell in campaign.cells]
+    cells = asked_cells(campaign, decided(campaign, results))
+    return [_standing(cell, results, running, begun) for cell in cells]
 
 
 def _living(run: Run, results: Path) -> dict[str, Any] | None:
@@ -191,6 +193,9 @@ def as_text(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> str:
     lines += ["", *_table(campaign, rows)]
     lines.append("  ".join(f"{mark} {status}" for status, mark in MARKS.items() if counts[status]))
     bad = [row for row in rows if row.status in ("failed", "unusable")]
+    if open_ := undecided(campaign, results):
+        most = f"up to cycle {campaign.cycles}, as their spread asks for"
+        lines.append(f"Undecided: {len(open_)} of these experiments may go on, {most}.")
     if bad:
         lines.append("")
         lines += [

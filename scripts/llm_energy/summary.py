@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
+from pydantic import Field
 
 from llm_energy.config.analysis import Assumptions
 from llm_energy.config.contrasts import Contrast
+from llm_energy.config.cycles import AdaptiveCycles
 from llm_energy.results import Model, write_atomically
+from llm_energy.stats.two_stages import CyclesDecided
 
 Verdict = Literal["different", "equivalent", "inconclusive", "not_testable"]
 """`equivalent` where the ratio is shown to lie within the margin, `different` where the
@@ -20,6 +23,8 @@ class Design(Model):
 
     name: str
     cycles: int
+    adaptive: AdaptiveCycles | None = None
+    """Where `cycles` are the most, and the first of them decided how many there are."""
     order: str
     seed: int
     isolation: str
@@ -232,6 +237,8 @@ class Facts(Model):
     refused_comparisons: list[Refusal]
     fronts: list[Front]
     decode: list[DecodeEnergy]
+    cycles_decided: list[CyclesDecided] = Field(default_factory=list)
+    """Of adaptive cycles; empty where their number was given."""
     assumed: str | None = None
     """What cost and carbon in the tables assume; None where they are not computed."""
 

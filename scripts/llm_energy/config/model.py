@@ -7,6 +7,7 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from llm_energy.config.analysis import Assumptions, Comparisons
+from llm_energy.config.cycles import Cycles
 from llm_energy.config.inputs import DeclaredPrompts, ModelConfig
 from llm_energy.config.settings import DeclaredSettings, SettingKey
 from llm_energy.config.types import (
@@ -228,8 +229,9 @@ class CampaignConfig(Model):
     """Name of the campaign: its results lie under results/{campaign}."""
     seed: Natural = 0
     """Seed of the order of the measurements."""
-    cycles: Count = 3
-    """How often every experiment is measured. GPU: 5."""
+    cycles: Cycles = 3
+    """How often every experiment is measured: a number, or two stages of which the first tells how
+    long the second must be. GPU: 5."""
     order: Literal["randomised_blocks", "sequential"] = "randomised_blocks"
     """`randomised_blocks`: each cycle in a random order of its own; `sequential`: as declared."""
     isolation: Literal["cycle", "measurement", "campaign"] = "cycle"

@@ -9,8 +9,10 @@ from statistics import median
 from typing import Any, Literal
 
 from llm_energy.campaign import Campaign
+from llm_energy.config.cycles import AdaptiveCycles
 from llm_energy.config.experiment import Experiment
 from llm_energy.config.settings import flatten
+from llm_energy.decisions import asked_cells, decided, first_cells
 from llm_energy.progress import human_duration
 
 DurationSource = Literal["results", "phases"]
@@ -26,7 +28,9 @@ class Row:
     """The settings that differ between experiments of the campaign."""
     spec_hash: str
     ranks: Sequence[int]
-    """Its place in each cycle, from 1."""
+    """Its place in each cycle, from 1; of cycles in two stages, in the first ones."""
+    cycles: int
+    """Cycles that are asked for so far."""
     measured: int
     """Cycles that have a result."""
     expected_s: float
@@ -40,20 +44,25 @@ class Plan:
 
     campaign: str
     cycles: int
+    """Of every experiment; in two stages, at most."""
+    adaptive: AdaptiveCycles | None
     order: str
     rows: Sequence[Row]
     remaining_s: float
-    """Expected time of all measurements without a result."""
+    """Expected time of all measurements that are asked for and have no result."""
+    at_most_s: float
+    """The same where every experiment goes on to the most cycles."""
 
 
 def make_plan(campaign: Campaign, results: Path) -> Plan:
     """The plan of a campaign whose results lie under `results` (`results/{campaign}`)."""
     varying = varying_settings(campaign.experiments)
     ranks: dict[str, list[int]] = {experiment.name: [] for experiment in campaign.experiments}
-    for cell in campaign.cells:
+    for cell in first_cells(campaign):
         ranks[cell.experiment.name].append(cell.position % len(campaign.experiments) + 1)
-    measured = dict.fromkeys(ranks, 0)
-    for cell in campaign.cells:
+    measured, cycles = dict.fromkeys(ranks, 0), dict.fromkeys(ranks, 0)
+    for cell in asked_cells(campaign, decided(campaign, results)):
+        cycles[cell.experiment.name] += 1
         measured[cell.experiment.name] += (results / cell.result_path).exists()
     rows = []
     for experiment in campaign.experiments:
@@ -64,6 +73,7 @@ def make_plan(campaign: Campaign, results: Path) -> Plan:
                 settings=varying[experiment.name],
                 spec_hash=experiment.spec_hash,
                 ranks=ranks[experiment.name],
+                cycles=cycles[experiment.name],
                 measured=measured[experiment.name],
                 expected_s=expected_s,
                 source=source,
@@ -72,9 +82,11 @@ def make_plan(campaign: Campaign, results: Path) -> Plan:
     return Plan(
         campaign=campaign.name,
         cycles=campaign.cycles,
+        adaptive=campaign.adaptive,
         order=campaign.order,
         rows=rows,
-        remaining_s=sum(row.expected_s * (campaign.cycles - row.measured) for row in rows),
+        remaining_s=sum(row.expected_s * (row.cycles - row.measured) for row in rows),
+        at_most_s=sum(row.expected_s * (campaign.cycles - row.measured) for row in rows),
     )
 
 
@@ -126,21 +138,29 @@ def _taken_s(path: Path) -> float | None:
 
 
 def as_json(plan: Plan) -> str:
-    return json.dumps(asdict(plan), indent=1)
+    adaptive = plan.adaptive and plan.adaptive.model_dump()
+    return json.dumps(asdict(plan) | {"adaptive": adaptive}, indent=1)
 
 
 def as_text(plan: Plan) -> str:
     """The plan as an aligned table, with what it says in words above."""
-    total = len(plan.rows) * plan.cycles
+    total = sum(row.cycles for row in plan.rows)
     done = sum(row.measured for row in plan.rows)
     known = sum(row.source == "results" for row in plan.rows)
     head = [
-        f"Campaign {plan.campaign}: {len(plan.rows)} experiments × {plan.cycles} cycles = "
+        f"Campaign {plan.campaign}: {len(plan.rows)} experiments{_cycles(plan)}"
         f"{total} measurements, {done} of them measured, order {plan.order}",
         f"Expected time for the rest: {human_duration(plan.remaining_s)} "
         f"({_how_known(known, len(plan.rows))})",
-        "",
     ]
+    if plan.adaptive:
+        target = f"±{100 * plan.adaptive.target_relative_half_width:g} %"
+        most = len(plan.rows) * plan.adaptive.maximum
+        head.append(
+            f"After the first {plan.adaptive.first} cycles each goes on to as many as {target} of "
+            f"its mean needs: {most} measurements and {human_duration(plan.at_most_s)} at most"
+        )
+    head.append("")
     keys = list(dict.fromkeys(key for row in plan.rows for key in row.settings))
     header = ["experiment", *keys, "spec", "expected", "from", "done", "place in each cycle"]
     lines = [header]
@@ -152,13 +172,20 @@ def as_text(plan: Plan) -> str:
                 row.spec_hash,
                 human_duration(row.expected_s),
                 row.source,
-                f"{row.measured}/{plan.cycles}",
+                f"{row.measured}/{row.cycles}",
                 " ".join(str(rank) for rank in row.ranks),
             ]
         )
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
     return "\n".join(head + table) + "\n"
+
+
+def _cycles(plan: Plan) -> str:
+    cycles = sorted({row.cycles for row in plan.rows})
+    if len(cycles) == 1:
+        return f" × {cycles[0]} cycles = "
+    return f", {cycles[0]} to {cycles[-1]} cycles each: "
 
 
 def _how_known(measured: int, total: int) -> str:

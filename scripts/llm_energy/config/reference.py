@@ -5,6 +5,7 @@ from typing import Any
 
 HEADINGS = {
     "CampaignConfig": "The file",
+    "AdaptiveCycles": "`cycles`, in two stages",
     "Comparisons": "`comparisons`",
     "Assumptions": "`assumptions`",
     "Electricity": "`assumptions.electricity`",

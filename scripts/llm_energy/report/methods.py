@@ -3,7 +3,7 @@
 import pandas as pd
 
 from llm_energy.report.numbers import fixed, number, plural
-from llm_energy.summary import Design, Summary
+from llm_energy.summary import Design, Facts, Summary
 
 ORDERS = {
     "randomised_blocks": "in randomised complete blocks: every cycle runs each experiment once, "
@@ -45,16 +45,29 @@ def methods(summary: Summary) -> list[tuple[str, str]]:
 def _design(summary: Summary) -> str:
     facts = summary.facts
     design = facts.design
-    count = facts.planned // design.cycles if design.cycles else 0
     order = ORDERS.get(design.order, f"in the order `{design.order}`").format(seed=design.seed)
     done = facts.completed + facts.out_of_memory
     text = (
-        f"{plural(count, 'experiment')} × {plural(design.cycles, 'cycle')} = "
-        f"{plural(facts.planned, 'measurement')}, of which {done} were made, {order}."
+        f"{_cycles(facts)}{plural(facts.planned, 'measurement')}, of which {done} were made, "
+        f"{order}."
     )
     if facts.out_of_memory:
         text += f" {facts.out_of_memory} ended out of memory, which is recorded as an outcome."
     return text
+
+
+def _cycles(facts: Facts) -> str:
+    """`4 experiments × 3 cycles = `, or how the number of cycles was decided."""
+    design = facts.design
+    if design.adaptive is None:
+        count = facts.planned // design.cycles
+        return f"{plural(count, 'experiment')} × {plural(design.cycles, 'cycle')} = "
+    target = 100 * design.adaptive.target_relative_half_width
+    return (
+        f"Every experiment in {design.adaptive.first} cycles, and then, decided once by the spread "
+        f"of these, in as many as an interval of ±{target:g} % of its mean needs, "
+        f"{design.adaptive.maximum} at most: "
+    )
 
 
 def _processes(design: Design, done: pd.DataFrame) -> str:

@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from llm_energy.aggregate import aggregate
+from llm_energy.report.cycles import cycles_table
 from llm_energy.report.environment import differences, environment
 from llm_energy.report.estimates import planned_experiment
 from llm_energy.report.figures import draw
@@ -118,6 +119,7 @@ def _content(summary: Summary, figures: Sequence[Figure]) -> Mapping[str, Any]:
         "panels": [Panel(number, figure) for number, figure in enumerate(figures, start=1)],
         "results": results_table(summary),
         "settings": settings_table(summary),
+        "cycles": cycles_table(summary),
         "out_of_memory": out_of_memory_table(summary),
         "common": common_settings(summary),
         "measurements": measurements_table(summary),

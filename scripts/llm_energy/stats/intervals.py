@@ -12,7 +12,7 @@ from functools import lru_cache
 from statistics import fmean, stdev
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 CONFIDENCE = 0.95
 """Two-sided confidence of every interval unless a caller says otherwise."""
@@ -34,7 +34,7 @@ class Interval:
 @lru_cache(maxsize=4096)
 def t_quantile(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:
     """Two-sided quantile of Student's t; infinitely many degrees of freedom give the normal's."""
-    return float(stats.t.ppf((1 + confidence) / 2, degrees_of_freedom))
+    return float(special.stdtrit(degrees_of_freedom, (1 + confidence) / 2))
 
 
 def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
@@ -86,6 +86,8 @@ def bca_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Int
     """
     if len(values) < BOOTSTRAP_MINIMUM or stdev(values) == 0:
         return None
+    from scipy import stats  # takes seconds to load, which deciding on cycles need not wait for
+
     found = stats.bootstrap(
         (np.asarray(values, dtype=float),),
         np.mean,

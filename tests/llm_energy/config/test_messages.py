@@ -47,6 +47,21 @@ def told_if_any(root, text):
     return []
 
 
+@pytest.mark.parametrize(
+    ("cycles", "told"),
+    [
+        ("few", 'cycles: must be a whole number, not "few"'),
+        ({"first": 5}, "cycles.maximum: is missing; give it a value"),
+        ({"maximum": 5}, "maximum must be above first, which is 5; or give one number"),
+        ({"maximum": 9, "target": 0.1}, "cycles.target: unknown key"),
+        ({"maximum": 9, "target_relative_half_width": 2}, "must be below 1"),
+    ],
+)
+def test_cycles_are_a_number_or_two_stages(root, cycles, told):
+    (message,) = mistakes(root, changed(lambda config: config.update(cycles=cycles)))
+    assert told in message
+
+
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(root):
     text = HEAD.replace("campaign: trial", "campaign: ../trial") + (
         "cylces: 3\n"  # line 9

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from make_campaigns import load, with_experiments
+from make_campaigns import changed, load, with_experiments
 
 from llm_energy.config.plan import as_json, as_text, expected_duration_s, make_plan, phases_s
 
@@ -81,6 +81,21 @@ def test_the_table_shows_what_varies_and_is_aligned(root, tmp_path):
     for column in ("backend", "spec", "expected", "place"):
         start = header.index(column)
         assert all(row[start - 1] == " " and row[start] != " " for row in rows)
+
+
+def test_two_stages_are_planned_as_the_first_and_what_may_follow(root, tmp_path):
+    stages = {"first": 3, "maximum": 10, "target_relative_half_width": 0.015}
+    campaign = load(root, changed(lambda config: config.update(cycles=stages)))
+    plan = make_plan(campaign, tmp_path)
+    assert (plan.remaining_s, plan.at_most_s) == (4 * 3 * 11, 4 * 10 * 11)
+    assert all(len(row.ranks) == row.cycles == 3 for row in plan.rows)
+    first, _, further, *_ = as_text(plan).splitlines()
+    assert first.startswith("Campaign trial: 4 experiments × 3 cycles = 12 measurements, 0 of")
+    assert further == (
+        "After the first 3 cycles each goes on to as many as ±1.5 % of its mean needs: "
+        "40 measurements and 7 min at most"
+    )
+    assert json.loads(as_json(plan))["adaptive"] == stages
 
 
 def test_the_text_says_where_the_expected_time_comes_from(campaign, tmp_path):

@@ -1,0 +1,99 @@
+"""Which measurements are asked for: all of them, or as many cycles as each experiment's own spread
+asks for. One input function for each experiment: one that fails does not stop the others.
+"""
+
+from llm_energy.decisions import (
+    decided,
+    decision_path,
+    first_cells,
+    may_follow,
+    read_decision,
+)
+from llm_energy.results import ResultError
+
+FIRST = frozenset(first_cells(CAMPAIGN))
+"""Cells that are measured in any case."""
+
+try:
+    DECIDED = decided(CAMPAIGN, Path(RESULTS))
+except ResultError as error:
+    sys.exit(str(error))
+for cell in FIRST:
+    if cell.result_path in INVALID:  # measured again in this run
+        DECIDED.pop(cell.experiment.name, None)
+
+RESULTS_OF = {}
+"""By experiment, the paths of all results that it may have, by cycle."""
+for result, cell in CELLS.items():
+    RESULTS_OF.setdefault(cell.experiment.name, []).append(result)
+
+
+def is_decided(experiment):
+    """Whether an experiment's decision stood when this invocation began, and will stand.
+
+    Who forces jobs may have the first cycles measured again.
+    """
+    forced = workflow.dag_settings.forceall or workflow.dag_settings.forcerun
+    return experiment.name in DECIDED and not forced
+
+
+def first_results(wildcards):
+    """The results of an experiment's first cycles."""
+    return RESULTS_OF[wildcards.experiment][: CAMPAIGN.adaptive.first]
+
+
+def decided_by(experiment):
+    """An input function: what the decision of an experiment asks for beyond its first cycles.
+
+    A decision that stands needs no job: neither its age nor lost metadata can undo it.
+    """
+
+    def results(wildcards):
+        if is_decided(experiment):
+            cycles = DECIDED[experiment.name]
+        else:
+            decision = checkpoints.decide.get(
+                experiment=experiment.name, spec=experiment.spec_hash
+            )
+            cycles = read_decision(Path(decision.output[0])).cycles
+        return RESULTS_OF[experiment.name][CAMPAIGN.adaptive.first : cycles]
+
+    return results
+
+
+MEASUREMENTS = [
+    f"{RESULTS}/{cell.result_path}" for cell in CAMPAIGN.cells if cell in FIRST
+]
+if CAMPAIGN.adaptive:
+    MEASUREMENTS += map(decided_by, CAMPAIGN.experiments)
+
+    checkpoint decide:
+        input:
+            first_results,
+        output:
+            f"{RESULTS}/"
+            + decision_path(
+                CAMPAIGN.adaptive, experiment="{experiment}", spec_hash="{spec}"
+            ),
+        log:
+            f"logs/{CAMPAIGN.name}/decide/{{experiment}}/{{spec}}.log",
+        # All decisions come after all first cycles and before any other.
+        priority: len(CELLS) - len(FIRST) + 1
+        localrule: True
+        conda:
+            "../envs/workflow/environment.yaml"
+        params:
+            target=CAMPAIGN.adaptive.target_relative_half_width,
+        message:
+            "Deciding how many cycles {wildcards.experiment} needs"
+        script:
+            "../scripts/decide.py"
+
+
+def further_cells(jobs, needed):
+    """What decisions that are still to be made may ask for."""
+    undecided = [job.wildcards.experiment for job in jobs if job.rule.name == "decide"]
+    again = (
+        workflow.dag_settings.forceall or "measure" in workflow.dag_settings.forcerun
+    )
+    return may_follow(CAMPAIGN, Path(RESULTS), undecided, needed=needed, again=again)

@@ -1,0 +1,13 @@
+"""Rule script: how many cycles an experiment needs, from the results of its first cycles."""
+
+from pathlib import Path
+
+from llm_energy.results import ResultError, read_result
+from llm_energy.scripting import rule_script
+
+with rule_script(snakemake, ResultError):
+    from llm_energy.decisions import decide, write_decision
+
+    results = [read_result(Path(path)) for path in snakemake.input]
+    decision = decide(results, snakemake.params.target)
+    write_decision(Path(snakemake.output[0]), decision)

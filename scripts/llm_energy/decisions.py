@@ -1,0 +1,192 @@
+"""Cycles in two stages: what each experiment's first cycles decided, and what is asked for by it.
+
+A decision is a pure function of the results of an experiment's first cycles; its file says what
+was decided and is the mark that its second stage may begin.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from llm_energy.campaign import Campaign, Cell
+from llm_energy.config.cycles import AdaptiveCycles
+from llm_energy.results import Model, Result, ResultError, read_result, write_atomically
+
+METRICS = ("joules_per_output_token", "output_tokens_per_second")
+"""The metric that decides: the first of these that at least two of the first cycles have."""
+
+
+class Decision(Model):
+    """How many cycles an experiment needs."""
+
+    experiment: str
+    spec_hash: str
+    first: int
+    target_relative_half_width: float
+    metric: str | None
+    """The metric that decided; None where no metric has two values, as after out of memory."""
+    values: list[float | None]
+    """Of that metric in the first cycles, in order."""
+    coefficient_of_variation: float | None
+    cycles: int
+    """Cycles in all, not capped; the first ones where nothing is known of the spread."""
+
+
+def decision_path(adaptive: AdaptiveCycles, *, experiment: str, spec_hash: str) -> str:
+    """Where an experiment's decision lies, relative to the campaign's results folder.
+
+    The path says how it was decided: another first stage or target is another decision.
+    """
+    rule = f"first-{adaptive.first}_target-{adaptive.target_relative_half_width:g}"
+    return f"decisions/{experiment}/{spec_hash}/{rule}.json"
+
+
+def decide(results: Sequence[Result], target_relative_half_width: float) -> Decision:
+    """The decision that the results of the first cycles make."""
+    from statistics import fmean, stdev
+
+    from llm_energy.stats.adaptive import cycles_asked  # SciPy
+
+    ordered = sorted(results, key=lambda result: result.cycle)
+    first, target = ordered[0], target_relative_half_width
+    chosen: str | None = None
+    values: list[float | None] = []
+    needed, variation = None, None
+    for metric in METRICS:
+        values = [_value(result, metric) for result in ordered]
+        needed = cycles_asked(values, target)
+        if needed is not None:
+            known = [value for value in values if value is not None]
+            chosen, variation = metric, stdev(known) / abs(fmean(known))
+            break
+    return Decision(
+        experiment=first.experiment,
+        spec_hash=first.spec_hash,
+        first=len(ordered),
+        target_relative_half_width=target,
+        metric=chosen,
+        values=values if chosen else [],
+        coefficient_of_variation=variation,
+        cycles=len(ordered) if needed is None else needed,
+    )
+
+
+def _value(result: Result, metric: str) -> float | None:
+    value: float | None = (
+        result.energy.joules_per_output_token
+        if metric == "joules_per_output_token"
+        else result.output_tokens_per_second
+    )
+    return value
+
+
+def write_decision(path: Path, decision: Decision) -> None:
+    write_atomically(path, decision.model_dump_json(indent=1).encode() + b"\n")
+
+
+def read_decision(path: Path) -> Decision:
+    """Read and check a decision.
+
+    Raises:
+        ResultError: not readable, or no decision; it may be deleted, and is made again.
+    """
+    try:
+        return Decision.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ResultError(f"{path}: no decision; delete it, and it is made again") from error
+
+
+def first_cells(campaign: Campaign) -> list[Cell]:
+    """What is measured in any case, in planned order."""
+    first = campaign.adaptive.first if campaign.adaptive else campaign.cycles
+    return [cell for cell in campaign.cells if cell.cycle <= first]
+
+
+def decided(campaign: Campaign, results: Path) -> dict[str, int]:
+    """Cycles in all of each experiment whose first cycles are there and have decided.
+
+    Raises:
+        ResultError: a decision cannot be read.
+    """
+    adaptive = campaign.adaptive
+    if adaptive is None:
+        return {experiment.name: campaign.cycles for experiment in campaign.experiments}
+    begun = {
+        cell.experiment.name
+        for cell in first_cells(campaign)
+        if not (results / cell.result_path).exists()
+    }
+    paths = {
+        e.name: results / decision_path(adaptive, experiment=e.name, spec_hash=e.spec_hash)
+        for e in campaign.experiments
+        if e.name not in begun
+    }
+    return {
+        name: min(read_decision(path).cycles, adaptive.maximum)
+        for name, path in paths.items()
+        if path.exists()
+    }
+
+
+def undecided(campaign: Campaign, results: Path) -> list[str]:
+    """Experiments that may go on after their first cycles.
+
+    Raises:
+        ResultError: a decision cannot be read.
+    """
+    known = decided(campaign, results)
+    return [e.name for e in campaign.experiments if e.name not in known]
+
+
+def asked_cells(campaign: Campaign, known: Mapping[str, int]) -> list[Cell]:
+    """What is to be measured as far as it is decided (see `decided`), in planned order."""
+    first = campaign.adaptive.first if campaign.adaptive else campaign.cycles
+    return [
+        cell
+        for cell in campaign.cells
+        if cell.cycle <= max(first, known.get(cell.experiment.name, 0))
+    ]
+
+
+def may_follow(
+    campaign: Campaign,
+    results: Path,
+    undecided: Iterable[str],
+    *,
+    needed: Iterable[Cell],
+    again: bool = False,
+) -> list[Cell]:
+    """What the decisions of the experiments `undecided` may still ask for, in planned order.
+
+    Exactly what they will, where no first cycle is measured any more; else up to the maximum.
+
+    Args:
+        needed: what is measured in any case.
+        again: what follows is measured again where it is there.
+    """
+    changing = {cell.experiment.name for cell in needed}
+    adaptive = campaign.adaptive
+    names = set(undecided)
+    if adaptive is None or not names:
+        return []
+    first: dict[str, list[Path]] = {name: [] for name in names}
+    for cell in first_cells(campaign):
+        if cell.experiment.name in names:
+            first[cell.experiment.name].append(results / cell.result_path)
+    most = dict.fromkeys(names, adaptive.maximum)
+    for name, paths in first.items():
+        if name not in changing:
+            try:
+                decision = decide(
+                    [read_result(path) for path in paths], adaptive.target_relative_half_width
+                )
+            except ResultError:
+                continue  # the job that decides says what is wrong
+            most[name] = min(decision.cycles, adaptive.maximum)
+    return [
+        cell
+        for cell in campaign.cells
+        if adaptive.first < cell.cycle <= most.get(cell.experiment.name, 0)
+        and (again or not (results / cell.result_path).exists())
+    ]

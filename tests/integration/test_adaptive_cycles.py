@@ -1,0 +1,124 @@
+"""Cycles in two stages: the first ones decide, whatever is interrupted, lost or forced."""
+
+import copy
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from tests.integration.workflow import CAMPAIGN, Tree, finished
+
+pytestmark = pytest.mark.integration
+
+CYCLES = {"first": 3, "maximum": 5, "target_relative_half_width": 0.0001}
+"""No engine that sleeps is as steady as that: every experiment goes on to the maximum."""
+
+
+def campaign(**changes):
+    return copy.deepcopy(CAMPAIGN) | {"cycles": copy.deepcopy(CYCLES)} | changes
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    """A tree with two experiments and one that fails, and what its runs said: a dry one, a real
+    one."""
+    broken = {"settings": {"engine": {"sleep": {"wave_fault": "raise"}}}}
+    failing = campaign()
+    failing["experiments"]["broken"] = broken
+    tree = Tree.create(tmp_path_factory.mktemp("adaptive") / "tree", failing)
+    dry, done = tree.run("--dry-run", check=True), tree.run()
+    assert done.returncode != 0
+    tree.write_campaign(campaign())  # without the one that fails: all is there
+    return tree, dry.stdout, done.stdout
+
+
+@pytest.fixture
+def decided(first_run, tmp_path):
+    """A copy of the tree after that run."""
+    target = tmp_path / "tree"
+    subprocess.run(["cp", "-a", str(first_run[0].folder), str(target)], check=True)
+    return Tree(target)
+
+
+def decisions(tree):
+    return sorted((tree.folder / "results/nap/decisions").rglob("*.json"))
+
+
+def test_before_anything_is_measured_a_dry_run_says_what_may_follow(first_run):
+    _, dry, _ = first_run
+    assert "measure            9" in dry
+    assert "decide             3" in dry
+    assert "adding more jobs" in dry
+
+
+def test_every_first_cycle_comes_before_any_decision_and_the_rest_in_planned_blocks(first_run):
+    tree, _, said = first_run
+    assert finished(said) == tree.plan()
+    assert len(tree.plan()) == 10
+    order = re.findall(r"^\[ *\d+/\d+\] \S+ cycle (\d)|Rule: (decide)\)", said, re.MULTILINE)
+    assert [cycle or "decide" for cycle, _ in order] == [
+        *("1", "1", "2", "2", "3", "3"),
+        *("decide", "decide"),
+        *("4", "4", "5", "5"),
+    ]
+    assert "left, and the cycles that the first ones will ask for" in said
+
+
+def test_an_experiment_that_fails_does_not_stop_the_others(first_run):
+    tree, _, said = first_run
+    assert len(tree.results()) == 10
+    assert "3 of 13 measurements are missing" in said
+
+
+def test_a_decision_says_what_decided(first_run):
+    records = [json.loads(path.read_text()) for path in decisions(first_run[0])]
+    assert {record["experiment"] for record in records} == {"nap_batch1", "nap_batch2"}
+    for record in records:
+        assert record["metric"] == "output_tokens_per_second"
+        assert len(record["values"]) == record["first"] == 3
+        assert record["cycles"] > 5
+
+
+def test_the_report_tells_the_decision(first_run):
+    page = (first_run[0].folder / "results/nap/report-partial.html").read_text()
+    assert "How many cycles each experiment was given" in page
+
+
+def test_lost_metadata_and_another_age_remake_nothing(decided):
+    shutil.rmtree(decided.folder / ".snakemake")
+    for path in decided.results():
+        path.touch()  # younger than what it decided
+    assert "Nothing to be done" in decided.run("--dry-run", "measurements", check=True).stdout
+
+
+def test_a_lost_decision_and_a_lost_first_cycle_are_made_again_and_nothing_else(decided):
+    one, other = decisions(decided)
+    before = other.read_bytes()
+    other.unlink()
+    (gone,) = [path for path in decided.results() if path.match("nap_batch1/*/cycle-02.json")]
+    gone.unlink()
+    assert decided.measured() == [("nap_batch1", 2)]
+    assert other.read_bytes() == before
+    assert one.exists()
+    assert "10 measurements: 10 done" in decided.run("status", check=True).stdout
+
+
+def test_a_higher_maximum_asks_for_the_difference_without_deciding_anew(decided):
+    decided.write_campaign(campaign(cycles=CYCLES | {"maximum": 6}))
+    dry = decided.run("--dry-run", "measurements", check=True).stdout
+    assert "decide" not in dry
+    assert "measure             2" in dry
+
+
+def test_forcing_sets_all_aside_and_decides_anew(decided):
+    refused = decided.run("--forcerun", "measure")
+    assert refused.returncode != 0
+    assert "10 of the measurements asked for have a result already" in refused.stdout
+    assert len(decided.results()) == 10
+    measured = decided.measured("--forcerun", "measure", "--config", "remeasure=true")
+    assert measured == decided.plan()
+    kept = decided.folder / "results/nap/superseded"
+    assert len(list(kept.rglob("cycle-*.json"))) == 10
+    assert len(list(kept.rglob("first-3*.json"))) == 2
