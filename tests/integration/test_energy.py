@@ -34,9 +34,11 @@ LOADED = Gpu(idle_watts=100.0, knots=constant(600.0), counter_update_s=0.0, ther
 IDLE = with_uuid(Gpu(idle_watts=80.0, knots=constant(80.0)), 2)
 
 
-def run_on(gpus, folder: Path, library: Path, environment: pytest.MonkeyPatch):
+def run_on(
+    gpus, folder: Path, library: Path, environment: pytest.MonkeyPatch, campaign=CAMPAIGN_ON_GPUS
+):
     """A measured tree whose engine drove those GPUs, and the truth about them."""
-    tree, truth = powered_tree(CAMPAIGN_ON_GPUS, gpus, folder, library, environment)
+    tree, truth = powered_tree(campaign, gpus, folder, library, environment)
     tree.run(check=True)
     return tree, truth
 
@@ -127,6 +129,14 @@ def test_both_edges_of_the_window_lie_inside_the_load(measured_on_gpus):
         assert min(near.values) > result.energy.mean_power_watts / 2
 
 
+def test_series_are_exported_for_other_tools(measured_on_gpus):
+    tree, truth = measured_on_gpus
+    tree.run("export", check=True)
+    exported = sorted((tree.folder / "results/nap/export").glob("**/*.lp"))
+    assert len(exported) == len(tree.results())
+    assert f"device={truth.gpus[0].uuid}," in exported[0].read_text()
+
+
 def test_the_summary_and_the_report_say_that_it_was_simulated(measured_on_gpus):
     tree, _ = measured_on_gpus
     results = tree.folder / "results" / "nap"
@@ -136,3 +146,29 @@ def test_the_summary_and_the_report_say_that_it_was_simulated(measured_on_gpus):
     assert {row["energy_simulated"].lower() for row in rows} == {"true"}
     assert all(float(row["joules_per_output_token"]) > 0.0 for row in rows)
     assert "imulated" in (results / "report.html").read_text()
+
+
+def test_one_of_two_gpus_lost_in_the_window_is_no_energy_not_half_of_it(
+    tmp_path, nvml_library, monkeypatch
+):
+    both = {"load_file": tmp_path / "load", "process_file": tmp_path / "load.processes"}
+    gpus = [replace(with_uuid(LOADED, n), **both) for n in (1, 2)]
+    gpus[1] = replace(gpus[1], lost_file=tmp_path / "load.lost")
+    monkeypatch.setenv("NVML_SIMULATOR_LOST_AFTER", "15")  # in the window, after some 7 waves
+    campaign = CAMPAIGN_ON_GPUS | {
+        "measurement": MEASUREMENT | {"warmup_cap_s": 1.5, "baseline_s": 0.4},
+        "experiments": {"nap": {}},
+    }
+    tree, _ = run_on(gpus, tmp_path, nvml_library, monkeypatch, campaign)
+    (path,) = tree.results()
+    result = read_result(path)
+    assert result.status == "completed"
+    assert result.output_tokens_per_second > 0.0
+    assert (result.energy.energy_joules, result.energy.reason) == (None, "gpu_lost")
+    assert result.energy.joules_per_output_token is None
+    kept, lost = result.energy.devices
+    assert kept.energy_joules == pytest.approx(600.0 * result.window.duration_s, rel=0.002)
+    assert lost.reason == "gpu_lost"
+    series = read_series(tree.folder / "results/nap" / result.side_files["series"].path)
+    assert len(series.samples(series.devices[1], "energy_counter_joules")) > 100
+    assert "gpu_lost" in (tree.folder / "results/nap/summary/measurements.csv").read_text()

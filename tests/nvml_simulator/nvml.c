@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum {
     SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6,
-    INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9,
+    INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, GPU_LOST = 15,
 };
 enum { FIELD_ENERGY = 83, FIELD_AVERAGE = 185, FIELD_INSTANT = 186 };
 enum { TYPE_UNSIGNED = 1, TYPE_UNSIGNED_LONG_LONG = 3 };
@@ -44,6 +45,7 @@ static int state_at(double at) {
 }
 
 static int listed_fault(const Gpu *gpu, const char *target, double at) {
+    if (gpu->lost_file[0] && !access(gpu->lost_file, F_OK)) return GPU_LOST;
     for (int i = 0; i < gpu->fault_count; i++) {
         const Fault *fault = &gpu->faults[i];
         int meant = !strcmp(fault->target, "all") || !strcmp(fault->target, target);

@@ -2,7 +2,8 @@
 
 Tests put this file into a copy of the tree as scripts/worker/powered.py and wrap an adapter's
 class in it. The environment variable NVML_SIMULATOR_LOAD names the scenario's load file; beside
-it, as `{name}.processes`, the engine's process enters itself for those GPUs that list it.
+it, as `{name}.processes`, the engine's process enters itself for those GPUs that list it. In the
+wave NVML_SIMULATOR_LOST_AFTER of an engine `{name}.lost` appears, for those that then fall off.
 """
 
 import os
@@ -26,6 +27,9 @@ def powered(engine: type[Engine]) -> type[Engine]:
             return super().load(config)  # type: ignore[no-any-return]
 
         def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
+            self.waves = getattr(self, "waves", 0) + 1
+            if self.waves == int(os.environ.get("NVML_SIMULATOR_LOST_AFTER", 0)):
+                Path(f"{os.environ['NVML_SIMULATOR_LOAD']}.lost").touch()
             say(1.0, 0.0)
             super().wave(requests, on_tokens)
             say(0.0, HOLD_S)

@@ -54,6 +54,7 @@ static int gpu_line(Gpu *gpu, const char *key, const char *rest) {
     if (!strcmp(key, "default_limit")) return sscanf(rest, "%lf", &gpu->default_limit_watts) == 1;
     if (!strcmp(key, "persistence")) return sscanf(rest, "%u", &gpu->persistence) == 1;
     if (!strcmp(key, "process_file")) return sscanf(rest, "%255[^\n]", gpu->process_file) == 1;
+    if (!strcmp(key, "lost_file")) return sscanf(rest, "%255[^\n]", gpu->lost_file) == 1;
     if (!strcmp(key, "load_file")) return sscanf(rest, "%255[^\n]", gpu->load_file) == 1;
     if (!strcmp(key, "usage")) return sscanf(rest, "%95s", gpu->usage) == 1;
     if (!strcmp(key, "mig")) return sscanf(rest, "%u", &gpu->mig) == 1;

@@ -69,6 +69,8 @@ class Gpu:
     """(process id, from, to)."""
     process_file: Path | None = None
     """Ids of more processes that compute on it, one a line, written by them."""
+    lost_file: Path | None = None
+    """The GPU falls off the bus when this file appears."""
 
     def text(self) -> str:
         lines = [
@@ -91,10 +93,9 @@ class Gpu:
             *(f"fault {f.target} {f.code} {f.span[0]!r} {f.span[1]!r}" for f in self.faults),
             *(f"process {pid} {start!r} {end!r}" for pid, start, end in self.processes),
         ]
-        if self.load_file is not None:
-            lines.append(f"load_file {self.load_file}")
-        if self.process_file is not None:
-            lines.append(f"process_file {self.process_file}")
+        for name in ("load_file", "process_file", "lost_file"):
+            if (path := getattr(self, name)) is not None:
+                lines.append(f"{name} {path}")
         return "\n".join(lines) + "\n"
 
 

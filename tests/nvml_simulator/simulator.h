@@ -47,6 +47,7 @@ typedef struct {
 
     Fault faults[MAX_FAULTS];
     int fault_count;
+    char lost_file[256]; /* the GPU is lost once this file is there */
     Process processes[MAX_PROCESSES];
     int process_count;
     char process_file[256]; /* more process ids, one a line, by whoever works */

@@ -1,6 +1,8 @@
-"""The raw series of a measurement for other tools: CSV, or InfluxDB's line protocol.
+"""The raw series of measurements for other tools: CSV, and InfluxDB's line protocol.
 
-python -m llm_energy.power.export SERIES.parquet --format csv > series.csv
+The target `export` does it for a whole campaign; for one file:
+
+    python -m llm_energy.power.export SERIES.parquet --format csv > series.csv
 """
 
 import argparse
@@ -9,10 +11,11 @@ import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TextIO
+from types import MappingProxyType
+from typing import Any, TextIO
 
 from llm_energy.power.meter import QUANTITIES, Device, Reading, State
-from llm_energy.power.parquet import read_series
+from llm_energy.power.parquet import read_identity, read_series
 from llm_energy.power.series import Series
 
 NUMBERS = (*QUANTITIES, *(f.name for f in dataclasses.fields(State) if f.name != "process_ids"))
@@ -33,13 +36,34 @@ def write_csv(series: Series, file: TextIO) -> None:
         lines.writerow([*about, *times, *(values.get(name, "") for name in NUMBERS)])
 
 
-def line_protocol(series: Series) -> Iterator[str]:
-    """One point of the measurement `power` for each reading that has a value, in wall time."""
-    tags = {device.id: _tags(device) for device in series.devices}
+def line_protocol(
+    series: Series, *, identity: Mapping[str, Any] = MappingProxyType({})
+) -> Iterator[str]:
+    """One point of the measurement `power` for each reading that has a value, in wall time.
+
+    Args:
+        identity: what the series belongs to; becomes tags, as the device does.
+    """
+    tags = {device.id: _tags(device, identity) for device in series.devices}
     for reading in series.readings:
         if values := _values(reading):
             fields = ",".join(f"{name}={value}" for name, value in values.items())
             yield f"power,{tags[reading.device]} {fields} {round(reading.wall_s * 1e6) * 1000}"
+
+
+def export_campaign(results: Path) -> list[Path]:
+    """Write every series of a campaign to `export/`, as .csv and as .lp; returns the files."""
+    written = []
+    for path in sorted(results.glob("series/**/*.parquet")):
+        series, identity = read_series(path), read_identity(path)
+        target = results / "export" / path.relative_to(results / "series")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.with_suffix(".csv").open("w", newline="") as file:
+            write_csv(series, file)
+        with target.with_suffix(".lp").open("w") as file:
+            file.writelines(f"{line}\n" for line in line_protocol(series, identity=identity))
+        written += [target.with_suffix(".csv"), target.with_suffix(".lp")]
+    return written
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -53,7 +77,8 @@ def main(arguments: list[str] | None = None) -> None:
     if asked.format == "csv":
         write_csv(series, sys.stdout)
     else:
-        sys.stdout.writelines(f"{line}\n" for line in line_protocol(series))
+        lines = line_protocol(series, identity=read_identity(asked.series))
+        sys.stdout.writelines(f"{line}\n" for line in lines)
 
 
 def _values(reading: Reading) -> Mapping[str, float | int]:
@@ -64,11 +89,12 @@ def _values(reading: Reading) -> Mapping[str, float | int]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _tags(device: Device) -> str:
+def _tags(device: Device, identity: Mapping[str, Any]) -> str:
     # Commas, spaces and equals signs end a tag unless they are escaped.
     escaped = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\="})
     tags = {"device": device.id, "model": device.model, "scope": device.scope}
     tags["simulated"] = str(device.simulated).lower()
+    tags |= {name: str(value) for name, value in identity.items()}
     return ",".join(f"{name}={value.translate(escaped)}" for name, value in tags.items())
 
 

@@ -74,6 +74,14 @@ def read_series(path: Path) -> Series:
     )
 
 
+def read_identity(path: Path) -> dict[str, Any]:
+    """What the series belongs to, as it was written."""
+    import pyarrow.parquet as pq
+
+    identity: dict[str, Any] = json.loads(pq.read_schema(path).metadata[METADATA_KEY])["identity"]
+    return identity
+
+
 def _schema() -> "pa.Schema":
     import pyarrow as pa
 

@@ -7,7 +7,7 @@ import io
 import pytest
 from made_power import GPU, reading
 
-from llm_energy.power.export import line_protocol, main, write_csv
+from llm_energy.power.export import export_campaign, line_protocol, main, write_csv
 from llm_energy.power.meter import State
 from llm_energy.power.parquet import write_series
 from llm_energy.power.series import Series
@@ -43,6 +43,27 @@ def test_line_protocol_has_a_point_for_each_reading_with_a_value():
         r"power,device=GPU-1,model=Made\ GPU\,\ 80\ GB,scope=gpu_board,simulated=true "
         "instant_power_watts=600.0 1800000000625000000",
     ]
+
+
+def test_what_a_series_belongs_to_becomes_tags():
+    first = next(line_protocol(SERIES, identity={"experiment": "batch=1", "cycle": 2}))
+    assert r"simulated=true,experiment=batch\=1,cycle=2 energy" in first
+
+
+def test_a_campaign_is_exported_with_all_its_series(tmp_path):
+    for cycle in (1, 2):
+        identity = {"experiment": "e", "cycle": cycle}
+        write_series(tmp_path, f"series/e/s/cycle-{cycle}.parquet", SERIES, identity=identity)
+    written = export_campaign(tmp_path)
+    names = [path.relative_to(tmp_path).as_posix() for path in written]
+    assert names == [f"export/e/s/cycle-{n}.{kind}" for n in (1, 2) for kind in ("csv", "lp")]
+    assert written[0].read_text().count("\n") == 4
+    assert ",cycle=2 " in written[3].read_text()
+
+
+def test_a_campaign_without_series_exports_nothing(tmp_path):
+    assert export_campaign(tmp_path) == []
+    assert not (tmp_path / "export").exists()
 
 
 @pytest.mark.parametrize(("name", "lines"), [("csv", 4), ("line-protocol", 2)])
