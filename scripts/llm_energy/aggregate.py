@@ -15,6 +15,7 @@ from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT, Met
 from llm_energy.power import flags as power_flags
 from llm_energy.power import reasons
 from llm_energy.power.ratios import STABLE_OFFSET, DeviceRatios, device_ratios
+from llm_energy.power.restate import with_limits
 from llm_energy.report.events import sentence
 from llm_energy.results import Result, ResultError, read_planned_result
 from llm_energy.stats.drift import drift_over_positions
@@ -54,6 +55,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
             results.append(read_planned_result(campaign_folder, path))
         except ResultError as error:
             unusable.append(Gap(path=path, reason=str(error)))
+    results = [with_limits(result, design.assumptions.sensor) for result in results]
     devices = device_ratios(results)
     results = campaign_flags.with_ratio_flags(results, devices)
     results = campaign_flags.with_outlier_flags(results)

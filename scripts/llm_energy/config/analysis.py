@@ -20,8 +20,22 @@ class Electricity(Model):
     """Its currency, as three capital letters of ISO 4217, such as EUR."""
 
 
+class SensorAccuracy(Model):
+    """How far the power sensors may be off, if you know better than the vendors say."""
+
+    gain_limit_relative: Annotated[float, Field(ge=0, lt=1)]
+    """Limit of the gain: 0.05 is ±5 %, any value within it equally likely."""
+    offset_limit_watts: Annotated[float, Field(ge=0), unit("W")] = 0.0
+    """Limit of the offset of each device."""
+
+
 class Assumptions(Model):
-    """What cost and carbon are computed from. Without a value nothing is computed or shown."""
+    """What uncertainty, cost and carbon are computed from. A price that is not given is not
+    guessed: nothing is computed from it or shown."""
+
+    sensor: SensorAccuracy | None = None
+    """Limits of the power sensors, as from a comparison with a wall meter; without it ±5 % and, for
+    GPUs, ±5 W, which vendors said of old boards."""
 
     electricity: Electricity | None = None
     """Price of electricity, for the cost of a million output tokens."""

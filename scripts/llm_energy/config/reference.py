@@ -8,6 +8,7 @@ HEADINGS = {
     "AdaptiveCycles": "`cycles`, in two stages",
     "Comparisons": "`comparisons`",
     "Assumptions": "`assumptions`",
+    "SensorAccuracy": "`assumptions.sensor`",
     "Electricity": "`assumptions.electricity`",
     "BackendConfig": "`backends.NAME`",
     "Interpreter": "`backends.NAME.environment`, for an interpreter of yours",
