@@ -89,7 +89,7 @@ class Container(Model):
     """Most memory that it gets, such as `8g`; an engine that needs more ends as out of memory."""
     shm_size: Memory = "1g"
     """Size of /dev/shm, which engine processes share tensors through."""
-    ulimits: dict[Identifier, Annotated[int, Field(ge=-1)]] = Field(default_factory=dict)
+    ulimits: dict[Identifier, Annotated[int, Field(ge=-1, le=2**53)]] = Field(default_factory=dict)
     """Limits by name, soft and hard at once, such as `memlock: -1`."""
     environment: dict[EnvironmentVariable, str] = Field(default_factory=dict)
     """Environment variables for the engine. They are part of what is measured: no secrets."""
