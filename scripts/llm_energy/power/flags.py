@@ -46,6 +46,7 @@ def of_devices(
 
 
 def of_drift(power_drift_relative: float | None) -> list[Flag]:
+    """The flag of a window whose power drifts; None where the drift is not known."""
     if power_drift_relative is None or abs(power_drift_relative) <= DRIFT_LIMIT:
         return []
     message = f"{power_drift_relative:+.1%} (limit ±{DRIFT_LIMIT:.0%})"

@@ -36,6 +36,7 @@ class Host:
 
 
 def read_host(proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> Host:
+    """What this machine and its system are, read now."""
     memory = _memory(proc / "meminfo")
     governors = sys.glob("devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")
     return Host(
