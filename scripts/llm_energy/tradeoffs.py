@@ -1,6 +1,6 @@
 """Pareto fronts over the experiments of a campaign."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -32,9 +32,7 @@ def fronts(measurements: pd.DataFrame) -> Iterator[Front]:
 
 
 def _front(group: pd.DataFrame, metric: Metric, terms: dict[str, object]) -> Front:
-    place = group[list(PLACE)].astype("string").fillna("")
-    rows = place.agg("\t".join, axis=1)
-    blocks = group[list(SAME_BLOCK)].astype("string").fillna("").agg("\t".join, axis=1)
+    rows, blocks = _keys(group, PLACE), _keys(group, SAME_BLOCK)
     energy, other = (
         _logarithms(group, one, rows=rows, blocks=blocks)
         for one in (JOULES_PER_OUTPUT_TOKEN, metric)
@@ -63,6 +61,12 @@ def _front(group: pd.DataFrame, metric: Metric, terms: dict[str, object]) -> Fro
         and bool(group["prompts_sha256"].nunique() > 1),
         points=points,
     )
+
+
+def _keys(group: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """One text for each row of the values of some columns."""
+    texts = (group[column].astype("string").fillna("") for column in columns)
+    return pd.Series(["\t".join(values) for values in zip(*texts, strict=True)], index=group.index)
 
 
 def _logarithms(

@@ -8,6 +8,7 @@ share no block are compared without pairs, which is for comparisons across sessi
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from statistics import fmean, variance
 from typing import TypeVar
 
@@ -48,7 +49,7 @@ class Ratio:
         low, high = math.exp(self.logarithm - half_width), math.exp(self.logarithm + half_width)
         return Interval(low, high, confidence)
 
-    @property
+    @cached_property
     def p_value(self) -> float | None:
         """Two-sided t test on logarithms that the ratio is 1; None under `MINIMUM_PAIRS`."""
         if self.standard_error is None:

@@ -1,7 +1,9 @@
 """The table of experiments: one row per group and metric, summarised over cycles."""
 
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 import pandas as pd
@@ -16,6 +18,7 @@ GROUP = ("experiment", "spec_hash", "device_model", "power_limit_watts")
 
 _TEXTS = ("experiment", "spec_hash", "device_model", "metric", "unit")
 _INTEGERS = ("n", "cycles_needed", "cycles_needed_stein", "outlying_cycle")
+_SENSOR = ("sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power_watts")
 _STATISTICS = (
     "mean",
     "standard_deviation",
@@ -52,12 +55,15 @@ def experiments_table(
     Args:
         measurements: as `llm_energy.tables.measurements_table` makes it.
     """
-    rows = [
-        dict(zip(GROUP, key, strict=True)) | _row(group, metric)
-        for key, group in measurements.groupby(list(GROUP), dropna=False, sort=False)
-        for metric in metrics
-        if group[metric.column].notna().any()
-    ]
+    needed = (*GROUP, "cycle", *_SENSOR, *(metric.column for metric in metrics))
+    every = {name: _plain(measurements[name]) for name in needed}
+    rows = []
+    for places in _groups(measurements):
+        columns = {name: [column[place] for place in places] for name, column in every.items()}
+        key = {name: columns[name][0] for name in GROUP}
+        for metric in metrics:
+            if any(value is not None for value in columns[metric.column]):
+                rows.append(key | _row(columns, metric))
     types = (
         dict.fromkeys(COLUMNS, "Float64")
         | dict.fromkeys(_TEXTS, "string")
@@ -66,11 +72,29 @@ def experiments_table(
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)
 
 
-def _row(group: pd.DataFrame, metric: Metric) -> dict[str, Any]:
-    present = group.dropna(subset=[metric.column])
-    values = [float(value) for value in present[metric.column]]
+def _groups(measurements: pd.DataFrame) -> Iterable[list[int]]:
+    """Places of the rows of each group, in the order in which the groups appear."""
+    places: dict[int, list[int]] = defaultdict(list)
+    numbers = measurements.groupby(list(GROUP), dropna=False, sort=False).ngroup()
+    for place, number in enumerate(numbers):
+        places[number].append(place)
+    return places.values()
+
+
+def _plain(column: pd.Series) -> list[Any]:
+    """Python's own values: None where there is none."""
+    return [None if lacks else value for value, lacks in zip(column, column.isna(), strict=True)]
+
+
+def _row(columns: Mapping[str, Sequence[Any]], metric: Metric) -> dict[str, Any]:
+    present = [
+        (float(value), int(cycle))
+        for value, cycle in zip(columns[metric.column], columns["cycle"], strict=True)
+        if value is not None
+    ]
+    values = [value for value, _ in present]
     summary, outlying = summarise(values), outlier(values)
-    limit = _sensor_limit(group, metric)
+    limit = _sensor_limit(columns, metric)
     total = None
     if limit is not None and summary.standard_deviation is not None:
         total = total_uncertainty(
@@ -92,21 +116,19 @@ def _row(group: pd.DataFrame, metric: Metric) -> dict[str, Any]:
         **_ends("total", total.interval if total else None),
         "cycles_needed": summary.cycles_needed,
         "cycles_needed_stein": summary.cycles_needed_stein,
-        "outlying_cycle": None if outlying is None else int(present["cycle"].iloc[outlying]),
+        "outlying_cycle": None if outlying is None else present[outlying][1],
     }
 
 
-def _sensor_limit(group: pd.DataFrame, metric: Metric) -> float | None:
+def _sensor_limit(columns: Mapping[str, Sequence[Any]], metric: Metric) -> float | None:
     """What the sensor may be wrong by in this metric, relative; None where that is not known."""
-    gain = group["sensor_gain_limit_relative"].mean()
-    power_watts = group["mean_power_watts"].mean()
-    offset_watts = group["sensor_offset_limit_watts"].mean()
-    return sensor_limit(
-        metric,
-        gain=None if pd.isna(gain) else float(gain),
-        offset_watts=None if pd.isna(offset_watts) else float(offset_watts),
-        power_watts=None if pd.isna(power_watts) else float(power_watts),
-    )
+    gain, offset_watts, power_watts = (_mean(columns[name]) for name in _SENSOR)
+    return sensor_limit(metric, gain=gain, offset_watts=offset_watts, power_watts=power_watts)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def sensor_limit(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import fmean, stdev
 
 from scipy import stats
@@ -31,6 +32,7 @@ def outlier(values: Sequence[float]) -> int | None:
     return index if abs(values[index] - centre) / deviation > critical(len(values)) else None
 
 
+@lru_cache
 def critical(n: int, level: float = LEVEL) -> float:
     """What the largest distance from the mean, in standard deviations, exceeds with chance `level`
     in n normal values."""
