@@ -58,6 +58,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     results = [with_limits(result, design.assumptions.sensor) for result in results]
     devices = device_ratios(results)
     results = campaign_flags.with_ratio_flags(results, devices)
+    results = campaign_flags.with_order_flags(results)
     results = campaign_flags.with_outlier_flags(results)
     results = campaign_flags.with_output_flags(results)
     assumptions = design.assumptions

@@ -7,6 +7,7 @@ from statistics import fmean
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
 from llm_energy.outputs import output_repetition
 from llm_energy.power.ratios import DeviceRatios, deviation
+from llm_energy.realised import places
 from llm_energy.results import Flag, Result
 from llm_energy.stats.outliers import outlier
 from llm_energy.stats.outputs import REPEATED_LIMIT
@@ -16,6 +17,8 @@ MEANINGS = {
     "than they usually do on it: one of them was late or lost in this window.",
     "outlier": "Grubbs' test at 1 % finds this cycle far from the others of its experiment. It is "
     "part of every number: look for what happened, and whether it was the machine.",
+    "out_of_order": "It was not measured at its planned place among the measurements of its run: "
+    "the order may not be the random one that the plan made.",
     "output_suspect": "The outputs repeat themselves: more than half of their 4-grams occurred "
     "before. Speed and energy may be those of an engine that generates nonsense.",
 }
@@ -56,6 +59,16 @@ def with_outlier_flags(results: Sequence[Result]) -> list[Result]:
                     Flag(code="outlier", message=message)
                 )
     return [flagged(result, said.get(id(result), [])) for result in results]
+
+
+def with_order_flags(results: Sequence[Result]) -> list[Result]:
+    """The results, those flagged whose run measured them at another place than planned."""
+    found = []
+    for result, place in zip(results, places(results), strict=True):
+        message = f"at place {place.realised} of its run, planned was {place.planned}"
+        moved = place.planned != place.realised
+        found.append(flagged(result, [Flag(code="out_of_order", message=message)] * moved))
+    return found
 
 
 def with_output_flags(results: Sequence[Result]) -> list[Result]:

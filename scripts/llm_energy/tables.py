@@ -13,6 +13,7 @@ import pandas as pd
 
 from llm_energy.metrics import PREFILL
 from llm_energy.outputs import equal_shares, output_repetition
+from llm_energy.realised import places
 from llm_energy.results import Result, canonical_json, sha256_of
 
 Type = Literal["string", "Int64", "Float64", "boolean"]
@@ -108,7 +109,8 @@ COLUMNS = (
     Column("protocol_version", "protocol_version", "Int64"),
     Column("message", "message", "string"),
 )
-"""The fixed columns, in order. Behind them come those of `STATE_COLUMNS`,
+"""The fixed columns, in order. Behind them come `planned_place` and `realised_place` (of a
+measurement among those of its run, from 1), those of `STATE_COLUMNS`,
 `prefill_joules_per_input_token`, `output_equal_share` (tokens until the first that differs from the
 reference's output) and `output_repeated_share` (of 4-grams), means over the kept outputs,
 `device_uuids`, `tokenizer_sha256` (of its
@@ -141,6 +143,9 @@ def measurements_table(results: Sequence[Result], reference: str | None = None) 
         column.name: pd.Series([_look_up(r, column.source) for r in ordered], dtype=column.type)
         for column in COLUMNS
     }
+    found = places(ordered)
+    fixed["planned_place"] = pd.Series([place.planned for place in found], dtype="Int64")
+    fixed["realised_place"] = pd.Series([place.realised for place in found], dtype="Int64")
     fixed["device_uuids"] = _joined([r.environment.device_uuids for r in ordered])
     for name, type_ in STATE_COLUMNS.items():
         states = [_state(r, name) for r in ordered]

@@ -4,6 +4,7 @@ Every case starts from a campaign of two experiments × two cycles that was meas
 """
 
 import copy
+import csv
 import json
 import os
 import shutil
@@ -27,6 +28,10 @@ def test_the_first_run_measures_everything_in_the_planned_order(fresh):
     assert finished(fresh.run(check=True).stdout) == fresh.plan()
     assert len(fresh.results()) == 4
     assert (fresh.folder / "results/nap/report.html").exists()
+    with (fresh.folder / "results/nap/summary/measurements.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["realised_place"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["planned_place"] for row in rows] == ["1", "2", "3", "4"]
 
 
 def test_nothing_changed_means_nothing_to_do(measured):
