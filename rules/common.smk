@@ -17,6 +17,7 @@ from llm_energy.inputs.preflight import obstacles
 from llm_energy.invalid import invalid_results
 from llm_energy.lifecycle import Lifecycle, LifecycleError
 from llm_energy.preflight.blocking import gpu_obstacles
+from llm_energy.scripting import disk_refusal
 from llm_energy.status import standings, write_manifest
 
 DEFAULT_CAMPAIGN = Path(workflow.basedir) / "config" / "config.yaml"
@@ -130,6 +131,10 @@ def start_run():
         )
     except LifecycleError as error:
         sys.exit(str(error))
+    except OSError as error:
+        if (refusal := disk_refusal(error)) is None:
+            raise
+        sys.exit(refusal)
 
 
 def finish_run(complete):

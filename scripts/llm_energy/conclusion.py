@@ -8,6 +8,7 @@ from llm_energy import failures
 from llm_energy.campaign import Campaign, Cell
 from llm_energy.decisions import asked_cells, decided
 from llm_energy.results import ResultError, read_planned_result
+from llm_energy.scripting import disk_refusal
 
 LISTED = 20
 """Most measurements that are named one by one."""
@@ -32,8 +33,7 @@ def failure(campaign: Campaign, results: Path) -> list[str]:
     unusable = [reason for cell in there if (reason := _why_unusable(cell, results))]
     lines = _of_missing(missing, len(cells), results) + _of_unusable(unusable)
     if lines and len(there) > len(unusable):
-        report = _write_partial_report(campaign, cells, results)
-        lines.append(f"Report of what is there: {report}")
+        lines.append(_partial_report(campaign, cells, results))
     if missing:
         lines.append("The same command measures what is missing.")
     return lines
@@ -82,6 +82,13 @@ def _told(cell: Cell, record: Path) -> str:
     except (OSError, ValueError, LookupError, TypeError):
         reason = "its record is damaged"
     return f"{cell.experiment.name} cycle {cell.cycle}: {reason}, see {record}"
+
+
+def _partial_report(campaign: Campaign, cells: Sequence[Cell], results: Path) -> str:
+    try:
+        return f"Report of what is there: {_write_partial_report(campaign, cells, results)}"
+    except OSError as error:
+        return f"No report of what is there: {disk_refusal(error) or error}"
 
 
 def _write_partial_report(campaign: Campaign, cells: Sequence[Cell], results: Path) -> Path:

@@ -79,6 +79,10 @@ class Lifecycle:
             self._refuse_another_device()
         atexit.register(self.stop)
         self._take_lock()  # first of all: a living run adds results while we look
+        self.results.mkdir(parents=True, exist_ok=True)
+        if not os.access(self.results, os.W_OK):  # for root too, where the disk is read-only
+            message = "cannot be written; make it writable, or start where it is"
+            raise LifecycleError(f"{self.results} {message}")
         existing = [cell for cell in (*needed, *further) if self._path(cell).exists()]
         if not self._may_remeasure(existing, remeasure):
             raise LifecycleError(

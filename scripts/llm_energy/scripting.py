@@ -1,5 +1,6 @@
 """What every rule script shares: its log file, and user mistakes told in one line."""
 
+import contextlib
 import errno
 import logging
 import sys
@@ -26,17 +27,19 @@ def rule_script(snakemake: Any, *expected: type[Exception]) -> Iterator[None]:
     traceback. All end the script with 1.
     """
     log = Path(snakemake.log[0]) if snakemake.log else None
+    logging.raiseExceptions = False  # a log that cannot be written ends nothing
     if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("")  # then append, as pip and the engines do to the same file
-        logging.basicConfig(
-            filename=log, filemode="a", level=logging.INFO, format="%(asctime)s %(message)s"
-        )
+        with contextlib.suppress(OSError):
+            log.parent.mkdir(parents=True, exist_ok=True)
+            log.write_text("")  # then append, as pip and the engines do to the same file
+            logging.basicConfig(
+                filename=log, filemode="a", level=logging.INFO, format="%(asctime)s %(message)s"
+            )
     try:
         yield
     except Exception as error:
         if log is not None:
-            with log.open("a") as file:
+            with contextlib.suppress(OSError), log.open("a") as file:
                 traceback.print_exc(file=file)
         known = isinstance(error, (UserError, *expected))
         print(f"{snakemake.rule}: {error if known else _in_words(error, log)}", file=sys.stderr)
@@ -44,10 +47,17 @@ def rule_script(snakemake: Any, *expected: type[Exception]) -> Iterator[None]:
 
 
 def _in_words(error: Exception, log: Path | None) -> str:
+    refused = disk_refusal(error)
+    if refused is None:
+        return f"{type(error).__name__}: {error} (traceback: {log})"
+    return f"{refused}; see {log}"
+
+
+def disk_refusal(error: Exception) -> str | None:
+    """What to do about a disk that took nothing; None where that is not what went wrong."""
     number = error.errno if isinstance(error, OSError) else None
-    place = f"; see {log}"
     if number in FULL:
-        return f"no space left on the disk: make room, then start the same command again{place}"
+        return "no space left on the disk: make room, then start the same command again"
     if number in REFUSED:
-        return f"cannot write or read here: {error}; change its permissions{place}"
-    return f"{type(error).__name__}: {error} (traceback: {log})"
+        return f"cannot write or read here: {error}; change its permissions"
+    return None

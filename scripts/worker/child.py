@@ -12,7 +12,7 @@ from typing import Any
 
 from worker import protocol
 from worker.kernel import oom_kills
-from worker.orphans import children, kill_children
+from worker.orphans import MARK, children, kill_children
 from worker.shared_memory import find_shared_memory, release_shared_memory, remove
 from worker.workload import EngineConfig
 
@@ -66,6 +66,7 @@ class EngineChild:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                env={**os.environ, MARK: f"{os.getpid()}-{time.monotonic_ns()}"},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )

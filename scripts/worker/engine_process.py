@@ -4,7 +4,8 @@
 
 Started in a session of its own, with stdout and stderr in a log file: libraries may print what
 they like, events go over the channel only. When the supervisor is gone, whatever killed it, the
-whole process group ends: the kernel kills this process, the guard kills what it left behind.
+whole process group ends, and what left it for a session of its own: the kernel kills this process,
+the guard kills what it left behind.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ from worker import protocol
 from worker.engines.base import Engine, EngineError, find_engine, resolve_options
 from worker.harness import RequestError, measure
 from worker.kernel import oom_kills
+from worker.orphans import MARK, kill_marked
 from worker.protocol import Event, Load, Measure, Request, Steady, Unload
 from worker.shared_memory import release_shared_memory
 from worker.workload import EngineConfig, Workload
@@ -51,6 +53,7 @@ def end_with(supervisor_pid: int, channel: socket.socket) -> None:
         hang_up.register(channel, 0)  # reports only that the other end is closed
         hang_up.poll()
         release_shared_memory(os.getpgrp(), since=start)
+        kill_marked(os.environ[MARK])
         os.killpg(0, signal.SIGKILL)
 
 

@@ -1,9 +1,20 @@
-"""Orphans of an engine: a supervisor is their subreaper, so they are its children in the end."""
+"""Orphans of an engine: a supervisor is their subreaper, so they are its children in the end.
+
+Where the supervisor was killed itself, they are found by a mark in their environment, which every
+process hands on to its children.
+"""
 
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
+
+MARK = "LLM_ENERGY_ENGINE"
+"""Environment variable that an engine and all below it have; its value names the engine."""
+
+STEP_S, STEPS = 0.01, 500
+"""How often, and how many times, to look whether those that were killed are gone."""
 
 
 def children() -> set[int]:
@@ -25,3 +36,24 @@ def kill_children() -> None:
             os.kill(pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
+
+
+def marked(value: str) -> set[int]:
+    """Ids of all processes that have this `MARK`, this one excepted."""
+    entry, found = f"{MARK}={value}".encode(), set[int]()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended, or is another user's
+            if entry in (folder / "environ").read_bytes().split(b"\0"):
+                found.add(int(folder.name))
+    return found - {os.getpid()}
+
+
+def kill_marked(value: str) -> None:
+    """SIGKILL all that have this `MARK`, this process excepted, until there are none."""
+    for _ in range(STEPS):  # one that hangs in the kernel does not go
+        if not (pids := marked(value)):
+            return
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(STEP_S)

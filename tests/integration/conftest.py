@@ -1,7 +1,5 @@
 """Trees to work in: one measured once for the whole session, and copies of it for each test."""
 
-import subprocess
-
 import pytest
 
 from tests.integration.docker import require_docker
@@ -31,9 +29,7 @@ def measured_in_containers(tmp_path_factory):
 @pytest.fixture
 def measured(measured_template, tmp_path):
     """A copy of the measured tree with all its time stamps, caches and metadata."""
-    target = tmp_path / "tree"
-    subprocess.run(["cp", "-a", str(measured_template.folder), str(target)], check=True)
-    return Tree(target)
+    return measured_template.copy(tmp_path / "tree")
 
 
 @pytest.fixture

@@ -86,6 +86,11 @@ class Tree:
         tree.write_campaign(campaign)
         return tree
 
+    def copy(self, folder: Path) -> "Tree":
+        """The same tree elsewhere, with all its time stamps, caches and metadata."""
+        subprocess.run(["cp", "-a", str(self.folder), str(folder)], check=True)
+        return Tree(folder)
+
     def add_backend(self, name: str) -> None:
         """Install the sleeping engine under a name: one file and one folder."""
         source = ROOT / "tests" / "backends" / "sleep"

@@ -1,15 +1,51 @@
-"""A measuring job stays light: what it imports runs beside the engine that is measured."""
+"""A measuring job: what it looks at before it begins, and how little it loads."""
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from tests.disks import small_disk
+
+from llm_energy.attempts import as_failure, refuse_full_disk
+from llm_energy.backends.runtime import BackendError
+from llm_energy.inputs.errors import ModelError
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 HEAVY = ("pandas", "numpy", "scipy", "matplotlib", "docker", "huggingface_hub", "jinja2")
 HEAVY += ("llm_energy.campaign",)
 
 
+def test_without_room_for_what_it_writes_nothing_is_measured(tmp_path):
+    with small_disk(tmp_path / "results", size="20m"):
+        with pytest.raises(BackendError, match=r"2[01] MB are left on the disk of") as refused:
+            refuse_full_disk(tmp_path / "results")
+        assert refused.value.reason == "disk_full"
+    refuse_full_disk(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (BackendError("backend_lost", "gone"), "backend_lost"),
+        (ModelError("another file"), "input_error"),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "disk_full"),
+        (OSError(errno.EROFS, os.strerror(errno.EROFS)), "disk_refused"),
+    ],
+)
+def test_every_failure_has_its_reason(error, reason):
+    assert as_failure(error).reason == reason
+
+
+def test_what_is_no_failure_of_a_measurement_is_not_taken_for_one():
+    with pytest.raises(OSError, match="Input/output"):
+        as_failure(OSError(errno.EIO, os.strerror(errno.EIO)))
+
+
 def test_a_measuring_job_loads_nothing_heavy():
+    """What it imports runs beside the engine that is measured."""
     code = (
         f"import sys; import llm_energy.attempts;print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     )

@@ -23,6 +23,13 @@ def engine_is_gone(pid: int) -> None:
     wait_until(lambda: not group_members(pid), what="the engine's process group is gone")
 
 
+def child_of_engine(backend: Backend) -> int:
+    """The process that the engine says it has started."""
+    (log,) = backend.logs.glob("*.engine.log")
+    (child,) = [int(line.split()[-1]) for line in log.read_text().splitlines() if "child" in line]
+    return child
+
+
 def faulty(engine: Fields, **options: Any) -> Fields:
     return {**engine, "options": options}
 
@@ -335,10 +342,7 @@ class TestUnload:
         self, backend: Backend, peer: Peer, sleep_engine: Fields
     ) -> None:
         peer.load(**faulty(sleep_engine, child=True, child_session=True))
-        (log,) = backend.logs.glob("*.engine.log")
-        (child,) = [
-            int(line.split()[-1]) for line in log.read_text().splitlines() if "child" in line
-        ]
+        child = child_of_engine(backend)
         assert group_members(child) == [child]
         peer.ask("unload")
         assert group_members(child) == []
@@ -447,6 +451,17 @@ class TestEnd:
         backend.process.kill()
         backend.ended()
         engine_is_gone(loaded["engine_pid"])
+
+    def test_sigkill_of_the_supervisor_leaves_nothing_in_a_session_of_its_own(
+        self, backend: Backend, peer: Peer, sleep_engine: Fields
+    ) -> None:
+        loaded = peer.load(**faulty(sleep_engine, child=True, child_session=True))
+        child = child_of_engine(backend)
+        assert group_members(child) == [child]
+        backend.process.kill()
+        backend.ended()
+        engine_is_gone(loaded["engine_pid"])
+        engine_is_gone(child)
 
     def test_sigkill_of_the_supervisor_ends_an_engine_that_hangs(
         self, backend: Backend, peer: Peer, sleep_engine: Fields
