@@ -29,9 +29,9 @@ from llm_energy.campaign import Campaign, Cell, Experiment
 from llm_energy.config.inputs import PathSource
 from llm_energy.config.plan import expected_duration_s
 from llm_energy.decisions import decision_path
-from llm_energy.host import cpu_model, describe_host
+from llm_energy.device_guard import foreign_device
+from llm_energy.host import describe_host
 from llm_energy.invalid import invalid_results
-from llm_energy.results import ResultError, read_result
 from llm_energy.runs import RUN_VARIABLE, Run
 
 
@@ -75,7 +75,7 @@ class Lifecycle:
         experiments = {e.name: e for e in (*(cell.experiment for cell in ordered), *calibrated)}
         if not experiments:
             return
-        if not new_device and self.campaign.measurement.device == "cpu":
+        if not new_device:
             self._refuse_another_device()
         atexit.register(self.stop)
         self._take_lock()  # first of all: a living run adds results while we look
@@ -125,22 +125,13 @@ class Lifecycle:
         return self.results / cell.result_path
 
     def _refuse_another_device(self) -> None:
-        """Results of one campaign belong together: another device model is another campaign.
-
-        For CPUs; aggregation keeps GPU models apart in any case.
-        """
-        here = cpu_model()
-        for cell in self.campaign.cells:
-            try:
-                there = read_result(self._path(cell)).environment.device_model
-            except ResultError:
-                continue  # not measured yet, or unusable: aggregation reports it
-            if there != here:
-                raise LifecycleError(
-                    f"campaign `{self.campaign.name}` was measured on `{there}`, this is `{here}`; "
-                    "name another campaign, or add to it knowingly: --config new_device=true"
-                )
-            return
+        found = foreign_device(self.campaign, self.results)
+        if found is not None:
+            there, here = found
+            raise LifecycleError(
+                f"campaign `{self.campaign.name}` was measured on `{there}`, this is `{here}`; "
+                "name another campaign, or add to it knowingly: --config new_device=true"
+            )
 
     def _take_lock(self) -> None:
         path = Path(".cache/locks") / f"campaign-{self.campaign.name}.lock"
