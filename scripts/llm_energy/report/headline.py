@@ -7,6 +7,7 @@ from llm_energy.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
 from llm_energy.report.estimates import Estimate, estimates, short_names
 from llm_energy.report.numbers import interval, number, plural
 from llm_energy.summary import Comparison, Summary
+from llm_energy.wording import DIFFERENT
 
 BEST = {
     JOULES_PER_OUTPUT_TOKEN: "Least energy per output token",
@@ -68,8 +69,9 @@ def certainty(estimate: Estimate) -> str:
 
 
 def ratio_text(comparison: Comparison) -> tuple[str, str]:
-    """(`2.52`, `2.47 to 2.57, 3 pairs`)."""
-    pairs = plural(comparison.pairs, "pair")
+    """(`2.52`, `2.47 to 2.57, 3 pairs`); sides that were measured apart say so."""
+    pairs = plural(comparison.pairs, "pair") if comparison.pairs else "no pairs"
+    pairs = ", ".join([pairs, *(DIFFERENT[m] for m in comparison.marks if m in DIFFERENT)])
     if comparison.low is None or comparison.high is None:
         return number(comparison.ratio), f"{pairs}, no interval"
     ends = interval(comparison.low, comparison.high)

@@ -180,6 +180,11 @@ def _statistics(summary: Summary) -> str:
             "within cycle, session and device, with log-t intervals that are not adjusted for "
             "multiple comparisons; under three pairs there is no interval."
         )
+    if any(not comparison.pairs for comparison in summary.facts.comparisons):
+        text += (
+            " Sides that share no cycle of a session and device are compared without pairs, by "
+            "Welch’s t on logarithms, and say so."
+        )
     return text
 
 

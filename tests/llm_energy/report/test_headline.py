@@ -4,7 +4,8 @@ import make_results
 import pytest
 
 from llm_energy.aggregate import aggregate
-from llm_energy.report.headline import console, energy_notice, key_figures
+from llm_energy.report.headline import console, energy_notice, key_figures, ratio_text
+from llm_energy.report.methods import methods
 from llm_energy.results import write_result
 
 
@@ -89,3 +90,18 @@ def test_the_console_gets_plain_text(summary_of, cycles):
 def test_the_console_says_that_nothing_was_measured(summary_of):
     every = [(name, 1) for name in make_results.EXPERIMENTS]
     assert console(summary_of(cycles=1, missing=every)) == "synthetic: 0 of 4 measurements\n"
+
+
+def test_a_ratio_of_sides_that_were_measured_apart_says_so(tmp_path):
+    planned = []
+    for position in range(6):
+        name, session = ("base", "monday") if position < 3 else ("other", "tuesday")
+        result = make_results.make_result(name, cycle=position % 3 + 1, position=position)
+        environment = result.environment.model_copy(update={"session_id": session})
+        planned.append(make_results.path_of(result))
+        write_result(tmp_path / planned[-1], result.model_copy(update={"environment": environment}))
+    design = make_results.design(reference="base")
+    summary = aggregate(tmp_path, planned=planned, design=design)
+    said = {ratio_text(comparison)[1] for comparison in summary.facts.comparisons}
+    assert all(text.endswith("no pairs, different sessions") for text in said)
+    assert "without pairs" in dict(methods(summary))["Statistics"]
