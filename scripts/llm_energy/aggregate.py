@@ -207,6 +207,7 @@ def _sensors(ratios: DeviceRatios) -> DeviceSensors:
     return DeviceSensors(
         device=ratios.device,
         median_ratio=ratios.median_ratio,
+        median_ratio_idle=ratios.median_ratio_idle,
         windows=ratios.count,
         deviating=len(ratios.deviating),
         warning=warning if ratios.warning else None,

@@ -84,6 +84,8 @@ class DeviceSensors(Model):
     device: str
     median_ratio: float
     """Counter over integral; comparisons on one device do not depend on it."""
+    median_ratio_idle: float | None
+    """The same while the loaded engine was idle."""
     windows: int
     """Measurements that have both."""
     deviating: int

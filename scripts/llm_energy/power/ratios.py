@@ -24,6 +24,8 @@ class DeviceRatios:
 
     device: str
     median_ratio: float
+    median_ratio_idle: float | None
+    """While the loaded engine was idle; None where nothing says it."""
     count: int
     """Windows that have both."""
     deviating: tuple[Result, ...]
@@ -46,7 +48,9 @@ def device_ratios(results: Sequence[Result]) -> list[DeviceRatios]:
     for name, seen in sorted(windows.items()):
         usual = median(ratio for _, _, ratio in seen)
         deviating = (r for r, device, ratio in seen if abs(ratio / usual - 1.0) > limit(r, device))
-        found.append(DeviceRatios(name, usual, len(seen), tuple(deviating)))
+        idle = [ratio for _, d, _ in seen if (ratio := d.counter_over_instant_idle) is not None]
+        usual_idle = median(idle) if idle else None
+        found.append(DeviceRatios(name, usual, usual_idle, len(seen), tuple(deviating)))
     return found
 
 

@@ -38,6 +38,14 @@ def test_a_stable_offset_is_one_warning_and_no_results_flag():
     assert (found.count, found.warning, found.deviating) == (3, True, ())
 
 
+def test_what_they_do_while_idle_stands_beside_it():
+    idle = device(1.0).model_copy(update={"counter_over_instant_idle": 0.7})
+    (found,) = device_ratios([result(1, device(1.0)), result(2, idle), result(3, idle)])
+    assert (found.median_ratio, found.median_ratio_idle) == (1.0, 0.7)
+    assert not found.warning
+    assert device_ratios([result(1, device(1.0))])[0].median_ratio_idle is None
+
+
 def test_sensors_that_agree_are_no_warning():
     (found,) = device_ratios([result(1, device(1.02)), result(2, device(1.02))])
     assert not found.warning
@@ -95,6 +103,7 @@ class TestACampaignWhoseCounterReadsTooLittle:
         (device,) = low.devices
         assert (device.device, device.windows, device.deviating) == ("GPU-1", 6, 0)
         assert device.median_ratio == pytest.approx(0.84, rel=0.01)
+        assert device.median_ratio_idle == pytest.approx(0.84, rel=0.02)
         assert "-16" in device.warning
         assert [use.code for use in low.flags] == []
         metric = "joules_per_output_token"
