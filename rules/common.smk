@@ -13,6 +13,7 @@ sys.modules.setdefault("pandas", None)
 from llm_energy import conclusion
 from llm_energy.cache import CACHE, environment_marker, model_marker, prompts_marker
 from llm_energy.campaign import CampaignError, load_campaign, read_files
+from llm_energy.config import pilot
 from llm_energy.inputs.preflight import obstacles
 from llm_energy.invalid import invalid_results
 from llm_energy.lifecycle import Lifecycle, LifecycleError
@@ -42,19 +43,21 @@ for key in ("remeasure", "new_device"):
 
 LOCK_FILE = Path(workflow.basedir) / "config" / "models.lock.yaml"
 
+# Targets are not known yet while rules are read, but for the command line itself.
+IS_PILOT = "pilot" in sys.argv
+
 try:
     CAMPAIGN = load_campaign(
-        config,
+        pilot.pilot_config(config) if IS_PILOT else config,
         files=CONFIG_FILES,
         root=Path(workflow.basedir),
         lock=LOCK_FILE,
-        # Targets are not known yet while rules are read, but for the command line itself.
         allow_unpinned="lock" in sys.argv,
     )
 except CampaignError as error:
     sys.exit("\n".join(error.messages))
 
-RESULTS = f"results/{CAMPAIGN.name}"
+RESULTS = f"results/{CAMPAIGN.name}" + (f"/{pilot.FOLDER}" if IS_PILOT else "")
 CELLS = {f"{RESULTS}/{cell.result_path}": cell for cell in CAMPAIGN.cells}
 INVALID = set()
 if config.get("remeasure") == "invalid":
@@ -137,13 +140,25 @@ def start_run():
         sys.exit(refusal)
 
 
+def pilot_findings():
+    """What a pilot found that did not come to its end."""
+    from llm_energy.pilot import findings  # SciPy
+
+    campaign = load_campaign(
+        config, files=CONFIG_FILES, root=Path(workflow.basedir), lock=LOCK_FILE
+    )
+    return findings(campaign, CAMPAIGN, Path(RESULTS))
+
+
 def finish_run(complete):
     """Stop what this run started, and say how it ended."""
     measured = LIFECYCLE.run is not None and LIFECYCLE.run.read("plan")
     LIFECYCLE.stop()
     if workflow.touch:
         return
-    if complete:
+    if IS_PILOT:
+        lines = [] if complete else pilot_findings()
+    elif complete:
         lines = conclusion.success(Path(RESULTS)) if measured else []
     elif not any(job.rule.name == "measure" for job in workflow.dag.jobs):
         lines = []  # a target without measurements failed, and said so

@@ -1,4 +1,5 @@
-"""What would be measured, in which order and how long it would take; and how far it is."""
+"""What would be measured, in which order and how long it would take, what a pilot says of it, and
+how far it is."""
 
 
 rule plan:
@@ -12,6 +13,21 @@ rule plan:
         results=RESULTS,
     script:
         "../scripts/plan.py"
+
+
+rule pilot:
+    """Two short cycles of everything, apart from the campaign's results."""
+    input:
+        MEASUREMENTS if IS_PILOT else [],
+    log:
+        f"logs/{CAMPAIGN.name}/pilot.log",
+    localrule: True
+    conda:
+        "../envs/workflow/environment.yaml"
+    params:
+        results=RESULTS,
+    script:
+        "../scripts/pilot.py"
 
 
 rule status:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from llm_energy import failures
 from llm_energy.campaign import Campaign, Cell
-from llm_energy.config.plan import phases_s
+from llm_energy.config.plan import phases_s, taken_s
 from llm_energy.decisions import asked_cells, decided, undecided
 from llm_energy.processes import ProcessId
 from llm_energy.progress import MEASURING, human_duration, remaining_s
@@ -127,14 +127,13 @@ def _done(path: Path) -> dict[str, Any]:
         OSError, ValueError, KeyError, TypeError: it is not there, or it is no result.
     """
     result = json.loads(path.read_bytes())
-    started, finished = (datetime.fromisoformat(result[key]) for key in ("started", "finished"))
     return {
         "status": "done",
         "reason": "" if result["status"] == "completed" else result["status"],
         "attempt": result["attempt"],
         "started": result["started"],
         "finished": result["finished"],
-        "duration_s": round((finished - started).total_seconds(), 3),
+        "duration_s": round(taken_s(result["started"], result["finished"]), 3),
     }
 
 

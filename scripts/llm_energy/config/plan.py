@@ -131,10 +131,19 @@ def _taken_s(path: Path) -> float | None:
     """Time from start to finish of a result; None where the file does not say."""
     try:
         result = json.loads(path.read_bytes())
-        begun, ended = (datetime.fromisoformat(result[key]) for key in ("started", "finished"))
+        return taken_s(result["started"], result["finished"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return (ended - begun).total_seconds()
+
+
+def taken_s(started: str, finished: str) -> float:
+    """Time between two ISO 8601 times, in s.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    began, ended = (datetime.fromisoformat(text) for text in (started, finished))
+    return (ended - began).total_seconds()
 
 
 def as_json(plan: Plan) -> str:
