@@ -1,11 +1,9 @@
 """From the result files of a campaign to its summary: everything that figures and report read."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from llm_energy import campaign_flags, flags
 from llm_energy.comparing import compare_all
@@ -16,8 +14,8 @@ from llm_energy.power import flags as power_flags
 from llm_energy.power import reasons
 from llm_energy.power.ratios import STABLE_OFFSET, DeviceRatios, device_ratios
 from llm_energy.power.restate import with_limits
-from llm_energy.report.events import sentence
 from llm_energy.results import Result, ResultError, read_planned_result
+from llm_energy.side_records import failures, runs
 from llm_energy.stats.drift import drift_over_positions
 from llm_energy.stats.experiments import experiments_table
 from llm_energy.stats.two_stages import cycles_decided, with_two_stage_intervals
@@ -26,9 +24,7 @@ from llm_energy.summary import (
     CodeUse,
     Design,
     DeviceSensors,
-    Event,
     Facts,
-    Failure,
     Gap,
     RunDrift,
     Summary,
@@ -71,7 +67,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     )
     adaptive = design.adaptive
     decided = cycles_decided(results, adaptive, measurements) if adaptive else []
-    events, damaged_runs = _runs(campaign_folder)
+    events, damaged_runs = runs(campaign_folder)
     facts = Facts(
         design=design,
         planned=len(planned),
@@ -80,7 +76,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         missing=missing,
         unusable=unusable,
         side_file_gaps=[*_side_file_gaps(campaign_folder, results), *damaged_runs],
-        failures=list(_failures(campaign_folder)),
+        failures=list(failures(campaign_folder)),
         events=events,
         flags=_flags(results),
         energy_reasons=_energy_reasons(results),
@@ -110,64 +106,6 @@ def _side_file_gaps(campaign_folder: Path, results: Iterable[Result]) -> Iterato
                 yield Gap(path=file.path, reason="absent")
             elif hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
                 yield Gap(path=file.path, reason="changed since it was measured")
-
-
-def _failures(campaign_folder: Path) -> Iterator[Failure]:
-    """Every failed attempt; of a damaged record, what its path says."""
-    for path in sorted(campaign_folder.glob("failures/*/*/cycle-*.attempt-*.json")):
-        cycle, attempt = path.stem.split(".")
-        try:
-            record = _read_record(path, "reason", "message")
-        except ResultError as error:
-            record = {"reason": "record_unusable", "message": f"Its record is {error}."}
-        yield Failure(
-            path=path.relative_to(campaign_folder).as_posix(),
-            experiment=path.parts[-3],
-            cycle=int(cycle.removeprefix("cycle-")),
-            attempt=int(attempt.removeprefix("attempt-")),
-            reason=str(record["reason"]),
-            message=str(record["message"]),
-        )
-
-
-def _runs(campaign_folder: Path) -> tuple[list[Event], list[Gap]]:
-    """What the records of runs tell, and which of them are damaged."""
-    events, damaged = [], []
-    for path in sorted(campaign_folder.glob("runs/*.json")):
-        try:
-            record = _read_record(path, "run_id", "events")
-            events += [
-                Event(
-                    run_id=record["run_id"],
-                    time=event["time"],
-                    kind=event["kind"],
-                    detail=sentence(event),
-                )
-                for event in record["events"]
-            ]
-        except (ResultError, KeyError, TypeError, ValueError) as error:
-            reason = str(error) if isinstance(error, ResultError) else "no record of events"
-            name = path.relative_to(campaign_folder).as_posix()
-            damaged.append(Gap(path=name, reason=f"the record of a run, {reason}"))
-    return events, damaged
-
-
-def _read_record(path: Path, *needed: str) -> dict[str, Any]:
-    """A small record beside the results, in which `needed` must stand.
-
-    Raises:
-        ResultError: it does not; the message completes `it is …`. No number depends on such a
-            record, so a half-written one is told, and stops nothing.
-    """
-    try:
-        record: dict[str, Any] = json.loads(path.read_bytes())
-    except OSError as error:
-        raise ResultError(f"not readable ({error.strerror})") from error
-    except ValueError as error:
-        raise ResultError("damaged (no complete JSON)") from error
-    if not isinstance(record, dict) or any(name not in record for name in needed):
-        raise ResultError(f"damaged (without {' or '.join(needed)})")
-    return record
 
 
 def _uses(said: Sequence[tuple[str, str]], meanings: Mapping[str, str]) -> list[CodeUse]:
