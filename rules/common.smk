@@ -169,4 +169,7 @@ def finish_run(complete):
     for line in lines:
         print(line, file=sys.stderr)
     if measured:
-        write_manifest(Path(RESULTS), standings(CAMPAIGN, Path(RESULTS)))
+        try:
+            write_manifest(Path(RESULTS), standings(CAMPAIGN, Path(RESULTS)))
+        except OSError as error:
+            print(f"No campaign.tsv: {disk_refusal(error) or error}", file=sys.stderr)

@@ -38,6 +38,10 @@ __all__ = [
 ]
 
 
+MAXIMUM_MEASUREMENTS = 1_000_000
+"""Most measurements of a campaign: beyond it, it is a mistake and planning fills the memory."""
+
+
 @dataclass(frozen=True, eq=False)
 class Campaign:
     """What is measured, how often and in which order."""
@@ -202,6 +206,7 @@ def _experiments(
     made = (resolver.experiment(group, point) for group, point in points)
     experiments = [experiment for experiment in made if experiment]
     _check_distinct(experiments, problems)
+    _check_number(experiments, model, problems)
     known = [point.name for _, point in points]
     whole = not any(path[0] == "experiments" for path in broken)
     if whole and known and model.reference is not None and model.reference not in known:
@@ -220,6 +225,15 @@ def _check_factors(model: CampaignConfig, problems: Problems) -> None:
             problems.add(
                 where, unknown("axis", factor, known) if known else "varies nowhere; remove it"
             )
+
+
+def _check_number(
+    experiments: Sequence[Experiment], model: CampaignConfig, problems: Problems
+) -> None:
+    cycles = model.cycles if isinstance(model.cycles, int) else model.cycles.maximum
+    if (number := len(experiments) * cycles) > MAXIMUM_MEASUREMENTS:
+        message = f"makes {number} measurements, more than {MAXIMUM_MEASUREMENTS}; lower it"
+        problems.add(("cycles",), message)
 
 
 def _check_distinct(experiments: Sequence[Experiment], problems: Problems) -> None:

@@ -60,6 +60,7 @@ def test_a_disk_that_fills_up_under_a_run_ends_it_and_room_made_lets_it_go_on(tm
         wait_for(lambda: finished(tree.output()) or process.poll() is not None, why=tree.output())
         disk.fill()
         assert process.wait(timeout=120) != 0
+        assert "no space left on the disk" in tree.output()
         assert living(tree) == []
         assert damaged(tree) == []
         before = {path: path.read_bytes() for path in tree.results()}

@@ -3,6 +3,7 @@
 Nothing may be left of an engine, whatever ends: the engine, the client, the supervisor, the lease.
 """
 
+import json
 import os
 import signal
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.worker.backend import Backend, Peer, group_members, wait_until, workload
 
 from worker.child import LOG_LIMIT_BYTES
@@ -17,6 +20,21 @@ from worker.kernel import oom_kills
 from worker.protocol import PROTOCOL
 
 Fields = dict[str, Any]
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+FIELDS = st.dictionaries(
+    st.sampled_from(["deadline_s", "protocol", "key", "engine", "workload"]), JSON
+)
+LINES = st.binary(max_size=60).map(lambda line: line.replace(b"\n", b" ")) | st.builds(
+    lambda op, fields: json.dumps({**fields, "op": op}).encode(),
+    st.sampled_from(["hello", "load", "measure", "dance", "", None]),
+    FIELDS,
+).filter(lambda line: f'"protocol": {PROTOCOL},' not in line.decode())
+"""Lines that are no request, or none that can be answered."""
 
 
 def engine_is_gone(pid: int) -> None:
@@ -318,6 +336,19 @@ class TestLines:
         error = peer.receive()
         assert error["reason"] == "bad_request"
         assert error["message"].startswith(message)
+        assert peer.ask("hello", protocol=PROTOCOL)["event"] == "hello"
+
+    @settings(
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    @given(LINES)
+    def test_any_line_is_refused_and_the_next_one_is_answered(
+        self, peer: Peer, line: bytes
+    ) -> None:
+        peer.send_line(line + b"\n")
+        assert peer.receive()["reason"] in ("bad_request", "protocol_mismatch", "no_engine")
         assert peer.ask("hello", protocol=PROTOCOL)["event"] == "hello"
 
     def test_requests_sent_at_once_are_answered_in_order(

@@ -169,7 +169,8 @@ def _differs(node: Node | None, value: Any) -> bool:
     """Whether a scalar of a file is another value than the one in force."""
     if not isinstance(node, ScalarNode):
         return False
-    return bool(SafeConstructor().construct_object(node) != value)
+    given = SafeConstructor().construct_object(node)
+    return bool(given != value and given == given)  # NaN is no other value than NaN
 
 
 def _shown(file: Path) -> str:

@@ -19,8 +19,8 @@ class CampaignError(ValueError):
     """
 
     def __init__(self, messages: Sequence[str]) -> None:
-        super().__init__("\n".join(messages))
-        self.messages = list(messages)
+        self.messages = [printable(message) for message in messages]
+        super().__init__("\n".join(self.messages))
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,16 @@ def unknown(kind: str, word: str, known: Iterable[str]) -> str:
 
 def shown(value: object) -> str:
     """A value of a file as YAML and JSON write it, cut where it is long."""
-    text = json.dumps(value, default=str, ensure_ascii=False)
+    try:
+        text = json.dumps(value, default=str, ensure_ascii=False)
+    except (TypeError, ValueError):  # keys that are no text, or a value inside itself
+        text = str(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
+
+
+def printable(text: str) -> str:
+    """One line that no terminal takes for a command: other characters as their escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def listed(words: Iterable[object]) -> str:

@@ -100,6 +100,7 @@ def message_of(detail: Any) -> str:
         hint = f"; did you mean {near}?" if near else ""
         return f"must be {limits['expected']}, not {shown(given)}{hint}"
     wanted = {
+        "invalid_key": "a key must be text; put it in quotes",
         "missing": "is missing; give it a value",
         "int_type": f"must be a whole number, not {shown(given)}",
         "float_type": f"must be a number, not {shown(given)}",

@@ -4,11 +4,13 @@ import gzip
 import hashlib
 import json
 import unicodedata
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_energy.config.problems import printable
 from llm_energy.inputs.errors import PromptError
 
 MAXIMUM_CHARACTERS = 1_000_000
@@ -39,7 +41,7 @@ def read_entries(path: Path) -> list[Entry]:
         content = path.read_bytes()
         if path.suffix == ".gz":
             content = gzip.decompress(content)
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise PromptError(f"{path}: not a whole gzip file; correct `file`") from error
     except OSError as error:
         raise PromptError(f"{path}: {error.strerror}; correct `file`") from error
@@ -58,7 +60,7 @@ def read_entries(path: Path) -> list[Entry]:
 def _of_array(content: bytes, path: Path) -> list[Entry]:
     try:
         values = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PromptError(f"{path}: not JSON in UTF-8: {error}") from error
     if not isinstance(values, list):
         raise PromptError(f"{path}: not a JSON array; give a file with one prompt on each line")
@@ -101,13 +103,13 @@ def text_of(entry: Entry, field: str) -> str:
             f"{entry.place}: not UTF-8 (byte 0x{byte:02x} at column {error.start + 1}); save the "
             "file as UTF-8"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PromptError(f"{entry.place}: not JSON: {error}; {REMEDY}") from error
     for part in field.split("."):
         try:
             value = value[int(part)] if isinstance(value, list) else value[part]
         except (LookupError, TypeError, ValueError) as error:
-            has = f"; it has {', '.join(value)}" if isinstance(value, dict) else ""
+            has = f"; it has {printable(', '.join(value))}" if isinstance(value, dict) else ""
             raise PromptError(
                 f"{entry.place}: has no field {field}{has}; correct `field`"
             ) from error

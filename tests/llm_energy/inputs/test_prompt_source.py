@@ -2,10 +2,12 @@
 
 import gzip
 import json
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from llm_energy.inputs.errors import PromptError
@@ -128,6 +130,8 @@ def test_a_json_file_of_another_kind_is_refused(tmp_path: Path, content: str, to
 REFUSED = {
     "bytes that are no UTF-8": (b'{"prompt": "\xe9t\xe9"}', "not UTF-8 (byte 0xe9 at column 13)"),
     "a line that is no JSON": (b'{"prompt": "a"', "not JSON: "),
+    "JSON that is nested too deep": (b"[" * 200_000, "not JSON: maximum recursion depth"),
+    "a field that a terminal would obey": (b'{"\\u001b[31m": 1}', "it has \\x1b[31m"),
     "a line without the field": (b'{"text": "a", "id": 1}', "no field prompt; it has text, id"),
     "a line that is a list": (b'["a"]', "has no field prompt; correct"),
     "a number": (b'{"prompt": 7}', "field prompt is no text"),
@@ -156,3 +160,48 @@ def test_what_is_no_prompt_is_refused_in_one_line_with_file_and_line(
     assert told in message
     assert "\n" not in message
     assert ";" in message, "a remedy follows"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.just("prompt") | st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+FILES = (
+    st.binary(max_size=50)
+    | JSON.map(lambda value: json.dumps(value).encode())
+    | st.lists(JSON, max_size=3).map(lambda v: b"\n".join(json.dumps(x).encode() for x in v))
+)
+NAMES = ["mine.jsonl", "mine.json", "mine.json.gz", "mine.jsonl.gz"]
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    FILES,
+    st.booleans(),
+    st.sampled_from(NAMES),
+    st.sampled_from(["prompt", "prompt.0", "0", ".", "a..b"]),
+)
+def test_any_file_is_prompts_or_refused_in_one_line(
+    tmp_path: Path, content: bytes, compressed: bool, name: str, field: str
+) -> None:
+    path = written(tmp_path, gzip.compress(content) if compressed else content, name)
+    try:
+        texts = [text_of(entry, field) for entry in read_entries(path)]
+    except PromptError as error:
+        assert str(error).isprintable()  # noqa: PT017 - either is fine
+    else:
+        assert all(text.strip() for text in texts)
+
+
+@given(st.binary(min_size=1, max_size=3), st.integers(0, 60))
+def test_any_damage_to_an_archive_is_refused_or_harmless(damage: bytes, where: int) -> None:
+    content = gzip.compress(b'{"prompt": "Why is the sky blue?"}')
+    broken = content[:where] + damage + content[where + len(damage) :]
+    with TemporaryDirectory() as folder, suppress(PromptError):
+        read_entries(written(Path(folder), broken, "mine.jsonl.gz"))
