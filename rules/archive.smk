@@ -11,7 +11,7 @@ rule archive:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        root=workflow.basedir,
+        root=str(ROOT),
         files=[str(path) for path in CONFIG_FILES],
     message:
         "Checking all results and packing the archive"

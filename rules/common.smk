@@ -3,7 +3,9 @@
 import sys
 from pathlib import Path
 
-SCRIPTS = Path(workflow.basedir) / "scripts"
+# Not workflow.basedir: that is the folder of the first Snakefile, which may be workflow/Snakefile.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 # To compare parameters Snakemake loads pandas if it finds it, though no parameter here is a table:
@@ -21,7 +23,12 @@ from llm_energy.preflight.blocking import gpu_obstacles
 from llm_energy.scripting import disk_refusal
 from llm_energy.status import standings, write_manifest
 
-DEFAULT_CAMPAIGN = Path(workflow.basedir) / "config" / "config.yaml"
+# As in every workflow: config/config.yaml of the working directory, or else the one that ships.
+DEFAULT_CAMPAIGN = next(
+    path
+    for folder in (Path.cwd(), ROOT)
+    if (path := folder / "config" / "config.yaml").exists()
+)
 
 # A campaign is one file: the default one is not merged under another that is given.
 if not workflow.overwrite_configfiles:
@@ -41,7 +48,7 @@ for key in ("remeasure", "new_device"):
     if str(config.get(key)).lower() in ("true", "false"):
         config[key] = str(config[key]).lower() == "true"
 
-LOCK_FILE = Path(workflow.basedir) / "config" / "models.lock.yaml"
+LOCK_FILE = ROOT / "config" / "models.lock.yaml"
 
 # Targets are not known yet while rules are read, but for the command line itself.
 IS_PILOT = "pilot" in sys.argv
@@ -50,7 +57,7 @@ try:
     CAMPAIGN = load_campaign(
         pilot.pilot_config(config) if IS_PILOT else config,
         files=CONFIG_FILES,
-        root=Path(workflow.basedir),
+        root=ROOT,
         lock=LOCK_FILE,
         allow_unpinned="lock" in sys.argv,
     )

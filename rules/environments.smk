@@ -2,7 +2,7 @@
 
 from llm_energy.inputs.plan import one_of, plan_inputs, plan_parameter
 
-INPUTS = plan_inputs(CAMPAIGN, Path(workflow.basedir))
+INPUTS = plan_inputs(CAMPAIGN, ROOT)
 
 
 rule environment:

@@ -9,7 +9,7 @@ rule plan:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        root=workflow.basedir,
+        root=str(ROOT),
         results=RESULTS,
     script:
         "../scripts/plan.py"
@@ -37,7 +37,7 @@ rule status:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        root=workflow.basedir,
+        root=str(ROOT),
         results=RESULTS,
     script:
         "../scripts/status.py"

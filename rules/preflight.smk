@@ -8,7 +8,7 @@ rule preflight:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        root=workflow.basedir,
+        root=str(ROOT),
         results=RESULTS,
     message:
         "Looking at this machine"

@@ -15,8 +15,9 @@ from llm_energy.campaign import Campaign, load_campaign
 
 ROOT = Path(__file__).parents[2]
 FILES = [ROOT / "config/config.yaml", *sorted((ROOT / "config/campaigns").glob("*.yaml"))]
+FILES += [ROOT / ".test/config/config.yaml"]
 
-per_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+per_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 
 
 def load(file: Path) -> Campaign:

@@ -11,7 +11,11 @@ is measured. Elsewhere, what is not in the repository is none of the archive's b
 
 SHIPPED = (
     ".gitignore",
+    ".snakemake-workflow-catalog.yml",
+    ".test/config",
+    "CHANGELOG.md",
     "CITATION.cff",
+    "CONTRIBUTING.md",
     "LICENSE",
     "Makefile",
     "README.md",
@@ -20,10 +24,12 @@ SHIPPED = (
     "config",
     "docs",
     "envs",
+    "mkdocs.yml",
     "pyproject.toml",
     "rules",
     "scripts",
     "tests",
+    "workflow",
     "workflow-profile",
 )
 """What the workflow consists of where no repository says so."""
