@@ -26,6 +26,9 @@ from llm_energy.inputs.weights import files_needed
 LICENCES = "https://huggingface.co"
 """Where a person accepts the licence of a gated model, whatever mirror the files come from."""
 
+ANSWER_S = 10.0
+"""How long the hub may take to describe a model."""
+
 LISTING = "listing.json"
 """What the hub lists at the commit, kept beside the files."""
 
@@ -110,11 +113,14 @@ def check_access(repository: str, commit: str) -> None:
     Raises:
         ModelError: with the address where the licence is accepted.
     """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
+    from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
 
     with told_plainly(repository, commit):
-        listing = read_listing(repository, commit)
-        name = "config.json" if "config.json" in listing else min(listing)
+        # Unlike a listing, this is not tried again and again where there is no network.
+        api = HfApi(endpoint=endpoint())
+        info = api.model_info(repository, revision=commit, timeout=ANSWER_S)
+        names = [file.rfilename for file in info.siblings or []]
+        name = "config.json" if "config.json" in names else min(names)
         url = hf_hub_url(repository, name, revision=commit, endpoint=endpoint())
         get_hf_file_metadata(url, endpoint=endpoint())
 

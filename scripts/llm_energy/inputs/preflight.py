@@ -5,9 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from llm_energy.cache import environment_marker
 from llm_energy.inputs import hub
 from llm_energy.inputs.environment import check_packages, installed_packages, own_interpreter
 from llm_energy.inputs.errors import InputError, ModelError
+from llm_energy.inputs.files import read_marker
 from llm_energy.inputs.plan import InputPlans, Plan
 
 IN_IMAGES = ("build", "image")
@@ -38,9 +40,11 @@ def _told(check: Callable[[], Any]) -> str | None:
 
 
 def _checks(plans: InputPlans, cache: Path) -> Iterator[Callable[[], Any]]:
-    for plan in plans.environments.values():
+    for name, plan in plans.environments.items():
         if plan["kind"] == "interpreter":
             yield partial(check_interpreter, plan)
+        if plan["kind"] == "venv" and environment_marker(name, cache).exists():
+            yield partial(check_venv, environment_marker(name, cache))
     for name, plan in plans.models.items():
         folder = cache / "models" / name
         if not (folder / "ready.json").exists():
@@ -52,6 +56,13 @@ def check_interpreter(plan: Plan) -> None:
     environment = own_interpreter(plan["python"], plan["backend"])
     declared = plan["identity"]["packages_sha256"]
     check_packages(environment["python"], installed_packages(environment), declared=declared)
+
+
+def check_venv(marker: Path) -> None:
+    """Whether an environment that was made ready is still there."""
+    python = read_marker(marker)["python"]
+    if not Path(python).exists():
+        raise InputError(f"{python} is gone; remove {marker} and start the same command again")
 
 
 def check_source(plan: Plan, folder: Path) -> None:

@@ -27,12 +27,6 @@ def environment_finding(name: str, plan: Plan, *, root: Path, cache: Path) -> Fi
         return Finding("note", subject, _to_make(plan, root), facts)
     ready = read_marker(marker)
     facts |= {"ready": True, "engine_version": ready["engine_version"]}
-    if plan["kind"] not in IN_IMAGES and not Path(ready["python"]).exists():
-        message = (
-            f"{ready['python']} is gone; remove {environment_marker(name)} and start the same "
-            "command again"
-        )
-        return Finding("problem", subject, message, facts)
     image = f", image {ready['reference']}" if plan["kind"] in IN_IMAGES else ""
     message = f"ready: {ready['engine_version']}, Python {ready['python_version']}{image}"
     return Finding("ok", subject, message, facts)

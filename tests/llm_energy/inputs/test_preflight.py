@@ -10,6 +10,7 @@ from hub_server import HubServer, Repository
 from interpreters import interpreter
 from make_campaigns import BASE, COMMIT, SHA, load, make_checkout
 
+from llm_energy.cache import environment_marker
 from llm_energy.inputs.environment import packages_sha256
 from llm_energy.inputs.files import write_marker
 from llm_energy.inputs.plan import plan_inputs
@@ -168,3 +169,27 @@ def test_a_base_that_this_user_cannot_make(
     monkeypatch.setattr("shutil.which", lambda tool, **_: tool if tools else None)
     (line,) = in_image(tmp_path, cache, base="debian")
     assert line.startswith(told)
+
+
+def test_a_ready_environment_whose_interpreter_is_gone(tmp_path: Path, cache: Path) -> None:
+    root = make_checkout(tmp_path / "checkout")
+    plans = plan_inputs(load(root, copy.deepcopy(BASE)), root)
+    marker = environment_marker(next(iter(plans.environments)), cache)
+    write_marker(marker, {"python": sys.executable})
+    assert obstacles(plans, cache=cache) == []
+    write_marker(marker, {"python": "/nowhere/bin/python"})
+    assert obstacles(plans, cache=cache) == [
+        f"/nowhere/bin/python is gone; remove {marker} and start the same command again"
+    ]
+
+
+def test_a_hub_that_cannot_be_reached_is_asked_once(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again(_: float) -> None:
+        raise AssertionError("it waits to ask again")
+
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9/")
+    monkeypatch.setattr("time.sleep", again)
+    (line,) = found(tmp_path, cache, models=on_the_hub())
+    assert "the hub cannot be reached" in line

@@ -119,7 +119,7 @@ def test_an_environment_whose_interpreter_is_gone_is_a_problem(tmp_path, cache):
         python.unlink()
     (found,) = seen(tmp_path, cache, **BOXED)["environment boxy"]
     assert found.status == "problem"
-    assert "is gone; remove .cache/environments/boxy-" in found.message
+    assert "is gone; remove " in found.message
 
 
 def test_a_model_of_the_hub_is_told_with_what_is_to_be_fetched(tmp_path, cache, hub_server):
