@@ -16,6 +16,7 @@ from llm_energy.backends.runtime import SCRIPTS, BackendError
 from llm_energy.inputs.errors import InputError
 from llm_energy.job import Job, Observation
 from llm_energy.measurement import measure, prepare
+from llm_energy.processes import nothing_but_kill_ends
 from llm_energy.provenance import keep_provenance
 from llm_energy.results import write_result
 from llm_energy.runs import Run, code_digest, utc_now
@@ -64,7 +65,9 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
             times_s.append(time.monotonic())
             keep_provenance(job, seen, run, results)
             result = assemble(job, seen, run, results)
-            write_result(output, result)
+            # Snakemake deletes the result of a job that is ended after it was written.
+            with nothing_but_kill_ends():
+                write_result(output, result)
         except (BackendError, InputError, OSError) as error:
             failure = as_failure(error)
             reason = failure.reason

@@ -5,9 +5,12 @@ import ctypes
 import os
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal this process gets when the thread that made it ends."""
@@ -105,3 +108,15 @@ def process_name(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return "unknown"
+
+
+@contextlib.contextmanager
+def nothing_but_kill_ends() -> Iterator[None]:
+    """Ignore INT, TERM and HUP from here on, past the block too; unless it fails."""
+    before = {s: signal.signal(s, signal.SIG_IGN) for s in ENDS}
+    try:
+        yield
+    except BaseException:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        raise
