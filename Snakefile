@@ -28,6 +28,7 @@ rule all:
     input:
         MEASUREMENTS,
         f"{RESULTS}/report.html",
+        f"{RESULTS}/tables",
 
 
 include: "rules/archive.smk"

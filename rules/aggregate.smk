@@ -3,6 +3,10 @@
 import hashlib
 
 SUMMARY = f"{RESULTS}/summary"
+SUMMARY_TABLES = expand(
+    f"{SUMMARY}/{{table}}.parquet",
+    table=["measurements", "experiments", "power", "latencies"],
+)
 
 
 rule aggregate:
@@ -23,6 +27,8 @@ rule aggregate:
             labels={"table": "experiments", "format": "CSV"},
         ),
         experiments_parquet=f"{SUMMARY}/experiments.parquet",
+        power=f"{SUMMARY}/power.parquet",
+        latencies=f"{SUMMARY}/latencies.parquet",
         facts=f"{SUMMARY}/summary.json",
         headline=f"{SUMMARY}/headline.txt",
     log:

@@ -1,11 +1,10 @@
-"""Figures, and the page that holds everything."""
+"""Figures and tables for papers, and the page that holds everything."""
 
 
 rule figures:
     input:
         facts=f"{SUMMARY}/summary.json",
-        measurements=f"{SUMMARY}/measurements.parquet",
-        experiments=f"{SUMMARY}/experiments.parquet",
+        tables=SUMMARY_TABLES,
     output:
         report(
             directory(f"{RESULTS}/figures"),
@@ -22,11 +21,30 @@ rule figures:
         "../scripts/figures.py"
 
 
+rule tables:
+    input:
+        facts=f"{SUMMARY}/summary.json",
+        tables=SUMMARY_TABLES,
+    output:
+        report(
+            directory(f"{RESULTS}/tables"),
+            patterns=["{name}.csv"],
+            caption="captions/table.rst",
+            category="Tables",
+            labels={"table": "{name}", "format": "CSV"},
+        ),
+    log:
+        f"logs/{CAMPAIGN.name}/tables.log",
+    conda:
+        "../envs/workflow/environment.yaml"
+    script:
+        "../scripts/tables.py"
+
+
 rule report:
     input:
         facts=f"{SUMMARY}/summary.json",
-        measurements=f"{SUMMARY}/measurements.parquet",
-        experiments=f"{SUMMARY}/experiments.parquet",
+        tables=SUMMARY_TABLES,
         figures=f"{RESULTS}/figures",
     output:
         report(

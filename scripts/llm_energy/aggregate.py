@@ -16,6 +16,7 @@ from llm_energy.power.ratios import STABLE_OFFSET, DeviceRatios, device_ratios
 from llm_energy.power.restate import with_limits
 from llm_energy.results import Result, ResultError, read_planned_result
 from llm_energy.side_records import failures, runs
+from llm_energy.side_tables import latency_table, power_table
 from llm_energy.stats.drift import drift_over_positions
 from llm_energy.stats.experiments import experiments_table
 from llm_energy.stats.two_stages import cycles_decided, with_two_stage_intervals
@@ -68,6 +69,8 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     adaptive = design.adaptive
     decided = cycles_decided(results, adaptive, measurements) if adaptive else []
     events, damaged_runs = runs(campaign_folder)
+    gaps = list(_side_file_gaps(campaign_folder, results))
+    lost = {gap.path for gap in gaps}
     facts = Facts(
         design=design,
         planned=len(planned),
@@ -75,7 +78,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         out_of_memory=sum(result.status == "out_of_memory" for result in results),
         missing=missing,
         unusable=unusable,
-        side_file_gaps=[*_side_file_gaps(campaign_folder, results), *damaged_runs],
+        side_file_gaps=[*gaps, *damaged_runs],
         failures=list(failures(campaign_folder)),
         events=events,
         flags=_flags(results),
@@ -95,7 +98,13 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     )
     metrics = (*METRICS, *derived_metrics(assumptions))
     experiments = with_two_stage_intervals(experiments_table(measurements, metrics), decided)
-    return Summary(facts, measurements, experiments)
+    return Summary(
+        facts,
+        measurements,
+        experiments,
+        power=power_table(campaign_folder, results, lost),
+        latencies=latency_table(campaign_folder, results, lost),
+    )
 
 
 def _side_file_gaps(campaign_folder: Path, results: Iterable[Result]) -> Iterator[Gap]:

@@ -249,18 +249,30 @@ class Facts(Model):
         return not self.missing and not self.unusable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # tables have no truth value: each summary equals itself alone
 class Summary:
     facts: Facts
     measurements: pd.DataFrame
     experiments: pd.DataFrame
+    power: pd.DataFrame
+    """The course of power in each measurement; see `side_tables`."""
+    latencies: pd.DataFrame
+    """How latencies are distributed in each experiment; see `side_tables`."""
+
+
+TABLES = ("measurements", "experiments", "power", "latencies")
+"""Tables of a summary; each is a Parquet file of that name."""
+
+FLAT_TABLES = ("measurements", "experiments")
+"""Those without lists in their cells, which are CSV files as well."""
 
 
 def write_summary(folder: Path, summary: Summary) -> None:
     """Write the tables (CSV for people, Parquet for programs) and `summary.json` to `folder`."""
-    for name in ("measurements", "experiments"):
+    for name in TABLES:
         table: pd.DataFrame = getattr(summary, name)
-        write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
+        if name in FLAT_TABLES:
+            write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
         write_atomically(folder / f"{name}.parquet", table.to_parquet(index=False))
     facts = summary.facts.model_dump_json(indent=1)
     write_atomically(folder / "summary.json", f"{facts}\n".encode())
@@ -270,6 +282,5 @@ def read_summary(folder: Path) -> Summary:
     """What `write_summary` wrote."""
     return Summary(
         Facts.model_validate_json((folder / "summary.json").read_bytes()),
-        pd.read_parquet(folder / "measurements.parquet"),
-        pd.read_parquet(folder / "experiments.parquet"),
+        **{name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES},
     )

@@ -5,13 +5,14 @@ The values follow a made-up law (throughput grows with batch size, drifts a litt
 model say `synthetic`, and energies are marked as simulated.
 """
 
-import hashlib
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+import make_side_files
 
 from llm_energy.results import (
     SCHEMA_VERSION,
@@ -28,12 +29,10 @@ from llm_energy.results import (
     Result,
     SampleOutput,
     Settings,
-    SideFile,
     Tokens,
     Warmup,
     Window,
     sha256_of,
-    write_atomically,
     write_result,
 )
 from llm_energy.summary import Design
@@ -185,6 +184,7 @@ def make_campaign(
     missing: Collection[tuple[str, int]] = (),
     out_of_memory: Collection[str | tuple[str, int]] = (),
     capped: Collection[tuple[str, int]] = (),
+    side_files: bool = False,
     **common: Any,
 ) -> list[str]:
     """Write a campaign of randomised blocks into `folder`; returns every planned path in order.
@@ -192,6 +192,7 @@ def make_campaign(
     Args:
         missing, capped: (experiment, cycle) pairs.
         out_of_memory: such pairs, or names of experiments that have no other outcome.
+        side_files: whether requests and, where metered, power lie beside the results.
         common: goes to every `make_result`.
     """
     planned, chance = [], random.Random(2026)
@@ -207,6 +208,8 @@ def make_campaign(
                 **common,
             )
             planned.append(path_of(result))
+            if side_files:
+                result = make_side_files.with_side_files(folder, result)
             if (name, cycle) not in missing:
                 write_result(folder / planned[-1], result)
     return planned
@@ -223,14 +226,6 @@ def scattered(result: Result, factor: float) -> Result:
         if distribution is not None
     }
     return result.model_copy(update={"latency": result.latency.model_copy(update=stretched)})
-
-
-def with_side_file(folder: Path, result: Result, content: bytes = b"synthetic") -> Result:
-    """The result with a file of requests beside it."""
-    path = f"requests/{result.experiment}/{result.spec_hash}/cycle-{result.cycle:02d}.parquet"
-    write_atomically(folder / path, content)
-    file = SideFile(path=path, sha256=hashlib.sha256(content).hexdigest())
-    return result.model_copy(update={"side_files": {"requests": file}})
 
 
 def _window(start: float, duration: float, began: datetime, waves: int) -> Window:

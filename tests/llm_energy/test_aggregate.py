@@ -3,6 +3,7 @@
 import json
 
 import make_results
+import make_side_files
 import pytest
 
 from llm_energy.aggregate import aggregate
@@ -69,7 +70,7 @@ class TestChecks:
         assert "not a result" in facts.unusable[0].reason
 
     def test_side_files_that_are_absent_or_changed_are_gaps(self, only, tmp_path):
-        result = make_results.with_side_file(tmp_path, make_results.make_result())
+        result = make_side_files.with_side_files(tmp_path, make_results.make_result())
         path = make_results.path_of(result)
         side_file = tmp_path / result.side_files["requests"].path
         assert only(result, path).side_file_gaps == []

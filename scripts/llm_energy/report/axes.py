@@ -1,4 +1,4 @@
-"""Throughput against each setting that varies, all other settings equal."""
+"""Energy and throughput against each setting that varies, all other settings equal."""
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from llm_energy.metrics import THROUGHPUT
-from llm_energy.report.estimates import Estimate, estimates, place_columns, place_text
+from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
+from llm_energy.report.estimates import Estimate, as_data, estimates, place_columns, place_text
 from llm_energy.report.numbers import told
 from llm_energy.report.open_ends import open_end, open_ends
-from llm_energy.report.style import MARKERS, SERIES, Drawing, canvas, grid_only
+from llm_energy.report.style import MARKERS, SERIES, Drawing, canvas, grid_only, narrow
 from llm_energy.stats.experiments import GROUP
 from llm_energy.summary import Summary
 from llm_energy.tables import SETTING, varying_settings
@@ -22,35 +22,48 @@ MOST_LINES = 12
 LOGARITHMIC_FROM = 4
 """Axes whose largest value is at least that many times the smallest get a logarithmic scale."""
 
+METRICS = {JOULES_PER_OUTPUT_TOKEN: "energy", THROUGHPUT: "throughput"}
+"""What is drawn against settings, with the name of its files."""
+
 Point = tuple[Any, Estimate]
 
 
-def throughput_by_setting(summary: Summary) -> list[Drawing]:
-    """One drawing for each setting along which at least two experiments are otherwise equal."""
+def by_setting(summary: Summary) -> list[Drawing]:
+    """One drawing for each metric and each setting along which at least two experiments are
+    otherwise equal."""
     varying = varying_settings(summary.measurements)
     found = []
-    for setting in varying:
-        others = [name for name in varying if name != setting]
-        lost = _lost(summary, setting, others)
-        lines = _lines(summary, setting, others, lost)
-        if lines:
-            found.append(_draw(setting, lines, lost, varying[setting]))
+    for metric in METRICS:
+        for setting in varying:
+            others = [name for name in varying if name != setting]
+            lost = _lost(summary, setting, others)
+            lines = _lines(summary, metric, setting, others, lost)
+            if lines:
+                found.append(_draw(metric, setting, lines, lost, varying[setting]))
     return found
 
 
 def _lines(
-    summary: Summary, setting: str, others: Sequence[str], lost: Mapping[str, Sequence[Any]]
+    summary: Summary,
+    metric: Metric,
+    setting: str,
+    others: Sequence[str],
+    lost: Mapping[str, Sequence[Any]],
 ) -> dict[str, list[Point]]:
     """Label of the other settings -> points along `setting`, where there are at least two, those
     counted at which memory ran out."""
-    first = summary.measurements.drop_duplicates("experiment").set_index("experiment")
+    needed = [SETTING + name for name in (setting, *others)]
+    table = summary.measurements[["experiment", *needed]].drop_duplicates("experiment")
+    first = {row["experiment"]: row for row in table.to_dict("records")}
     lines: dict[str, list[Point]] = {}
-    for estimate in estimates(summary, THROUGHPUT):
-        row = first.loc[estimate.experiment]
+    found = estimates(summary, metric)
+    several = len({estimate.terms for estimate in found}) > 1
+    for estimate in found:
+        row = first[estimate.experiment]
         if pd.isna(row[SETTING + setting]):
             continue
         # What else the label names (a device, a power limit) is held equal as well.
-        key = _key(row, others, estimate.label.split(", ")[1:])
+        key = _key(row, others, [*estimate.places, *[estimate.terms] * several])
         lines.setdefault(key, []).append((row[SETTING + setting], estimate))
     return {
         key: sorted(points, key=lambda point: point[0])
@@ -63,7 +76,11 @@ def _lost(summary: Summary, setting: str, others: Sequence[str]) -> dict[str, li
     """Label of the other settings -> values of `setting` at which every cycle ran out of memory."""
     places = place_columns(summary)
     found: dict[str, list[Any]] = {}
-    for _, group in summary.measurements.groupby(list(GROUP), dropna=False):
+    needed = [*GROUP, "status", *(SETTING + name for name in (setting, *others))]
+    table = summary.measurements[needed]
+    if not (table["status"] == "out_of_memory").any():
+        return {}
+    for _, group in table.groupby(list(GROUP), dropna=False):
         row = group.to_dict("records")[0]
         if (group["status"] == "out_of_memory").all() and pd.notna(row[SETTING + setting]):
             key = _key(row, others, [place_text(row, name) for name in places])
@@ -77,6 +94,7 @@ def _key(row: Mapping[Any, Any], others: Sequence[str], places: Sequence[str]) -
 
 
 def _draw(
+    metric: Metric,
     setting: str,
     lines: dict[str, list[Point]],
     lost: Mapping[str, Sequence[Any]],
@@ -99,23 +117,30 @@ def _draw(
             axes.plot(place(value), 0, "x", color=colour, ms=6, mew=1.6, clip_on=False)
     _scale(axes, values, numeric=numeric)
     axes.set_xlabel(setting.replace("_", " "))
-    axes.set_ylabel(f"{THROUGHPUT.title} ({THROUGHPUT.display_unit})")
+    axes.set_ylabel(f"{metric.title} ({metric.display_unit})")
     axes.set_xmargin(0.08)
     axes.set_ylim(bottom=0)
     grid_only(axes, "y")
     if len(shown) > 1:
-        figure.legend(loc="outside lower center", ncols=1 if len(shown[0][0]) > 40 else 2)
+        figure.legend(
+            loc="outside lower center", ncols=1 if narrow() or len(shown[0][0]) > 40 else 2
+        )
     drawn = [e for _, points in shown for _, e in points]
     n = sorted({e.n for e in drawn})
     crosses = " A cross on the axis: out of memory." * any(label in lost for label, _ in shown)
     left_out = f" {len(lines) - len(shown)} more lines are left out." * (len(lines) > len(shown))
+    told = setting.replace("_", " ")
+    data = as_data(drawn)
+    data.insert(0, setting, [value for _, points in shown for value, _ in points])
+    data.insert(1, "line", [label for label, points in shown for _ in points])
     return Drawing(
-        f"throughput-by-{setting.replace('.', '-').replace('_', '-')}",
-        f"Throughput against {setting.replace('_', ' ')}",
-        f"Mean throughput over cycles against {setting.replace('_', ' ')}, with 95 % t intervals "
+        f"{METRICS[metric]}-by-{setting.replace('.', '-').replace('_', '-')}",
+        f"{metric.title} against {told}",
+        f"{metric.title}, mean over cycles, against {told}, with 95 % t intervals "
         f"(n = {' or '.join(map(str, n))} for each point). Along a line all other settings "
         f"are equal.{open_ends(drawn)}{crosses}{left_out}",
         figure,
+        data,
     )
 
 

@@ -1,7 +1,9 @@
 """What figures, tables and headline have in common: the experiments ranked by one metric."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any
@@ -12,6 +14,8 @@ from llm_energy.metrics import Metric
 from llm_energy.report.numbers import interval, number
 from llm_energy.stats.experiments import GROUP
 from llm_energy.summary import Summary
+
+Row = Mapping[Any, Any]
 
 BELOW_ZERO = (
     "the 95 % t interval of the mean reaches below 0, which the quantity cannot. With so few "
@@ -27,6 +31,8 @@ class Estimate:
     metric: Metric
     experiment: str
     label: str
+    """Short name of the experiment, and `places` where they differ in the campaign."""
+    places: tuple[str, ...]
     terms: str
     """Load mode, and for energies scope and device: estimates of other terms are not ranked with
     this one."""
@@ -69,35 +75,62 @@ class Estimate:
         return self.low <= other.high and other.low <= self.high
 
 
-def estimates(summary: Summary, metric: Metric) -> list[Estimate]:
-    """Every group with a value of `metric`, best first within its terms."""
+@lru_cache(maxsize=32)
+def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
+    """Every group with a value of `metric`, best first within its terms.
+
+    Kept for the summaries last asked for: figures and tables ask for the same ones many times.
+    """
     table = summary.experiments[summary.experiments["metric"] == metric.column]
     needed = summary.measurements[[*GROUP, "status", "load_mode", "energy_scope", metric.column]]
-    groups = dict(iter(needed.groupby(list(GROUP), dropna=False)))
-    by_key = {_text_key(key): group for key, group in groups.items()}
+    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
+    for row in needed.to_dict("records"):
+        groups[_text_key(row[name] for name in GROUP)].append(row)
     names = short_names(summary)
     places = place_columns(summary)
+    factor = metric.shown_factor
     found = []
     for row in table.to_dict("records"):
-        group = by_key[_text_key(row[name] for name in GROUP)]
-        label = [names[row["experiment"]], *(place_text(row, name) for name in places)]
-        factor = metric.shown_factor
+        group = groups[_text_key(row[name] for name in GROUP)]
+        place = tuple(place_text(row, name) for name in places)
+        values = [each[metric.column] for each in group]
         found.append(
             Estimate(
                 metric=metric,
                 experiment=row["experiment"],
-                label=", ".join(label),
+                label=", ".join((names[row["experiment"]], *place)),
+                places=place,
                 terms=_terms(group, metric),
                 n=int(row["n"]),
                 mean=row["mean"] * factor,
                 low=None if pd.isna(row["t_low"]) else row["t_low"] * factor,
                 high=None if pd.isna(row["t_high"]) else row["t_high"] * factor,
-                values=tuple(float(v) * factor for v in group[metric.column].dropna()),
-                out_of_memory=int((group["status"] == "out_of_memory").sum()),
+                values=tuple(float(value) * factor for value in values if pd.notna(value)),
+                out_of_memory=sum(each["status"] == "out_of_memory" for each in group),
             )
         )
     sign = -1 if metric.higher_is_better else 1
-    return sorted(found, key=lambda estimate: (estimate.terms, sign * estimate.mean))
+    return tuple(sorted(found, key=lambda estimate: (estimate.terms, sign * estimate.mean)))
+
+
+def as_data(shown: Iterable[Estimate]) -> pd.DataFrame:
+    """Estimates as the data of a figure, in the units in which it shows them."""
+    return pd.DataFrame(
+        [
+            {
+                "experiment": e.experiment,
+                "label": e.label,
+                "metric": e.metric.column,
+                "unit": e.metric.display_unit,
+                "n": e.n,
+                "mean": e.mean,
+                "t_low": e.low,
+                "t_high": e.high,
+                "cycles": " ".join(f"{value:.6g}" for value in e.values),
+            }
+            for e in shown
+        ]
+    )
 
 
 def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
@@ -118,7 +151,8 @@ def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
     return [(names[name], text) for name, text in why.items() if name not in valued]
 
 
-def short_names(summary: Summary) -> dict[str, str]:
+@lru_cache(maxsize=4)
+def short_names(summary: Summary) -> Mapping[str, str]:
     """Each planned experiment's name without the parts with which all of them begin."""
     facts = summary.facts
     names = {*summary.measurements["experiment"]}
@@ -151,9 +185,10 @@ def place_text(row: Mapping[Any, Any], column: str) -> str:
     return "no power limit" if pd.isna(value) else f"{value:g} W"
 
 
-def _terms(group: pd.DataFrame, metric: Metric) -> str:
+def _terms(group: Iterable[Row], metric: Metric) -> str:
     names = ["load_mode", "energy_scope"] if metric.kind == "energy" else ["load_mode"]
-    return ", ".join(str(value) for name in names for value in group[name].dropna().unique())
+    found = dict.fromkeys(str(row[name]) for name in names for row in group if pd.notna(row[name]))
+    return ", ".join(found)
 
 
 def _text_key(key: Iterable[Any]) -> tuple[str, ...]:

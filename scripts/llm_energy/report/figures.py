@@ -4,8 +4,15 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from llm_energy.report import axes, forest, traces
-from llm_energy.report.style import Figure, render, styled
+from llm_energy.report import axes, budget, distributions, forest, pareto, power, traces
+from llm_energy.report.style import (
+    COLUMN_INCHES,
+    PAGE_INCHES,
+    Drawing,
+    Figure,
+    rendered,
+    styled,
+)
 from llm_energy.results import write_atomically
 from llm_energy.summary import Summary
 
@@ -13,24 +20,44 @@ INDEX = "figures.json"
 
 
 def draw(summary: Summary) -> list[Figure]:
-    """Every figure that the measurements support; what was not measured has none."""
-    with styled():
-        drawings = [
-            forest.energy(summary),
-            forest.throughput(summary),
-            forest.latency(summary),
-            *axes.throughput_by_setting(summary),
-            traces.order(summary),
-            traces.warmup(summary),
-        ]
-        return [render(drawing) for drawing in drawings if drawing is not None]
+    """Every figure that the measurements support, for the page alone; what was not measured has
+    none."""
+    with styled(PAGE_INCHES):
+        return [rendered(drawing) for drawing in _drawings(summary)]
+
+
+def draw_files(summary: Summary) -> list[Figure]:
+    """The same with all files, which take four times as long."""
+    with styled(COLUMN_INCHES):
+        columns = _drawings(summary)
+    with styled(PAGE_INCHES):
+        pages = _drawings(summary)
+        return [rendered(page, column) for page, column in zip(pages, columns, strict=True)]
+
+
+def _drawings(summary: Summary) -> list[Drawing]:
+    drawings = [
+        forest.energy(summary),
+        forest.throughput(summary),
+        pareto.trade_off(summary),
+        *axes.by_setting(summary),
+        forest.latency(summary),
+        distributions.latencies(summary),
+        power.power(summary),
+        traces.warmup(summary),
+        traces.order(summary),
+        budget.budget(summary),
+    ]
+    return [drawing for drawing in drawings if drawing is not None]
 
 
 def write_figures(folder: Path, figures: Sequence[Figure]) -> None:
-    """Write SVG and PNG of each figure, and the index with titles and captions last."""
+    """Write all files of each figure, and the index with titles and captions last."""
     for figure in figures:
         write_atomically(folder / f"{figure.name}.svg", figure.svg.encode())
         write_atomically(folder / f"{figure.name}.png", figure.png)
+        write_atomically(folder / f"{figure.name}.pdf", figure.pdf)
+        write_atomically(folder / f"{figure.name}.csv", figure.csv.encode())
     index = [{"name": f.name, "title": f.title, "caption": f.caption} for f in figures]
     write_atomically(folder / INDEX, json.dumps(index, indent=1, ensure_ascii=False).encode())
 
@@ -42,6 +69,8 @@ def read_figures(folder: Path) -> list[Figure]:
             **entry,
             svg=(folder / f"{entry['name']}.svg").read_text(),
             png=(folder / f"{entry['name']}.png").read_bytes(),
+            pdf=(folder / f"{entry['name']}.pdf").read_bytes(),
+            csv=(folder / f"{entry['name']}.csv").read_text(),
         )
         for entry in json.loads((folder / INDEX).read_text())
     ]

@@ -1,7 +1,8 @@
-"""Experiments as rows: the mean as a dot, its interval as a line, the cycles as ticks beneath."""
+"""Experiments as ranked bars: the mean, its interval as a line, the cycles as ticks beneath."""
 
 from collections.abc import Sequence
 
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
@@ -14,19 +15,23 @@ from llm_energy.metrics import (
     TTFT_P95,
     Metric,
 )
-from llm_energy.report.estimates import Estimate, estimates, without_value
+from llm_energy.report.estimates import Estimate, as_data, estimates, without_value
 from llm_energy.report.numbers import decimals_for, fixed
 from llm_energy.report.open_ends import open_end, open_ends
-from llm_energy.report.style import INK, MUTED, SERIES, Drawing, canvas, grid_only
+from llm_energy.report.style import INK, MUTED, SERIES, Drawing, canvas, grid_only, narrow
 from llm_energy.summary import Summary
 
 ROW_INCHES = 0.36
 FRAME_INCHES = 0.95
 """Axis, labels and legend together."""
 
+MOST_ROWS = 30
+"""Beyond it a figure is no longer taken in: the first ones of the ranking are drawn, and the
+caption says how many are not. The tables hold all of them."""
+
 READING = (
-    "Dots are means over cycles, lines their 95 % t intervals, grey ticks the single cycles; n is "
-    "the number of cycles. One cycle gives a value and no interval."
+    "Bars and dots are means over cycles, lines their 95 % t intervals, grey ticks the single "
+    "cycles; n is the number of cycles. One cycle gives a value and no interval."
 )
 
 
@@ -47,21 +52,29 @@ def energy(summary: Summary) -> Drawing | None:
 
 
 def latency(summary: Summary) -> Drawing | None:
-    """Time to first token and inter-token latency side by side, rows in the order of the first."""
+    """Time to first token and inter-token latency, rows in the order of the first."""
     first = estimates(summary, TTFT)
     if not first:
         return None
-    missing = without_value(summary, TTFT)
-    labels = [e.label for e in first]
-    figure, (left, right) = canvas(_height(len(first) + len(missing)), 1, 2, sharey=True)
+    shown, missing, left_out = _fitting(first, without_value(summary, TTFT))
+    labels = [e.label for e in shown]
+    height = _height(len(shown) + len(missing))
+    grid = (2, 1) if narrow() else (1, 2)
+    share = {"sharex": False, "sharey": not narrow()}
+    figure, panels = canvas(height * grid[0] - 0.5 * (grid[0] - 1), *grid, **share)
     by_label = {e.label: e for e in estimates(summary, ITL)}
-    _rows(left, first, missing, SERIES[0])
-    _rows(right, [by_label.get(label) for label in labels], missing, SERIES[0])
-    for axes, metric, tail in ((left, TTFT, TTFT_P95), (right, ITL, ITL_P95)):
+    gaps = [by_label.get(label) for label in labels]
+    drawn = list(shown)
+    for axes, rows, metric, tail in (
+        (panels[0], list(shown), TTFT, TTFT_P95),
+        (panels[1], gaps, ITL, ITL_P95),
+    ):
+        _rows(axes, rows, missing, SERIES[0], labels)
         tails = {e.label: e for e in estimates(summary, tail)}
         for row, label in enumerate(labels):
             if label in tails:
                 axes.plot(tails[label].mean, row, "|", color=SERIES[1], ms=9, mew=1.6)
+                drawn.append(tails[label])
         axes.set_xlim(left=0)
         axes.set_title(metric.title.partition(",")[0])
         axes.set_xlabel(metric.display_unit)
@@ -70,30 +83,48 @@ def latency(summary: Summary) -> Drawing | None:
         [*_handles(), p95],
         [*_HANDLE_LABELS, "95th percentile"],
         loc="outside lower center",
-        ncols=4,
+        ncols=2 if narrow() else 4,
     )
     return Drawing(
         "latency",
         "Latency by experiment",
         "Median latency of the requests of a window, by experiment, and the mean over cycles of "
-        f"its 95th percentile. {READING}{open_ends([*first, *by_label.values()])}",
+        f"its 95th percentile. {READING}{open_ends([*shown, *by_label.values()])}{left_out}",
         figure,
+        as_data([*drawn, *filter(None, gaps)]),
     )
 
 
 def _one_metric(
     summary: Summary, metric: Metric, name: str, title: str, note: str = ""
 ) -> Drawing | None:
-    rows = estimates(summary, metric)
-    if not rows:
+    found = estimates(summary, metric)
+    if not found:
         return None
-    missing = without_value(summary, metric)
+    rows, missing, left_out = _fitting(found, without_value(summary, metric))
     figure, axes = canvas(_height(len(rows) + len(missing)))
-    _rows(axes, rows, missing, SERIES[0])
+    _rows(axes, rows, missing, SERIES[0], [e.label for e in rows])
     axes.set_xlim(left=0)
     axes.set_xlabel(f"{metric.title} ({metric.display_unit})")
     figure.legend(_handles(), _HANDLE_LABELS, loc="outside lower center", ncols=3)
-    return Drawing(name, title, f"{READING}{open_ends(rows)} {note}".strip(), figure)
+    caption = f"{READING}{open_ends(rows)} {note}".strip() + left_out
+    return Drawing(name, title, caption, figure, _data(rows, missing))
+
+
+def _fitting(
+    rows: Sequence[Estimate], missing: Sequence[tuple[str, str]]
+) -> tuple[Sequence[Estimate], Sequence[tuple[str, str]], str]:
+    """As many rows as a figure takes, and the sentence about those left out."""
+    shown = rows[:MOST_ROWS]
+    told = missing[: MOST_ROWS - len(shown)]
+    left_out = len(rows) + len(missing) - len(shown) - len(told)
+    sentence = f" {left_out} more experiments are left out; the tables have all." * bool(left_out)
+    return shown, told, sentence
+
+
+def _data(rows: Sequence[Estimate], missing: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    gaps = pd.DataFrame(missing, columns=["label", "why_no_value"])
+    return pd.concat([as_data(rows), gaps]) if missing else as_data(rows)
 
 
 def _rows(
@@ -101,6 +132,7 @@ def _rows(
     rows: Sequence[Estimate | None],
     missing: Sequence[tuple[str, str]],
     colour: str,
+    names: Sequence[str],
 ) -> None:
     """One row each from the top; what has no value says why in its place."""
     for row, estimate in enumerate(rows):
@@ -112,6 +144,7 @@ def _rows(
             axes.plot(ends, [row, row], "|-", color=colour, lw=1.8, ms=7, mew=1.2)
         if estimate.reaches_below_zero:
             open_end(axes, (0, row), "<", colour)
+        axes.barh(row, estimate.mean, height=0.5, color=colour, alpha=0.22, lw=0)
         axes.plot(estimate.mean, row, "o", ms=3.6, color=colour)
         axes.plot(estimate.values, [row + 0.3] * estimate.n, "|", ms=4, mew=0.9, color=MUTED)
         axes.annotate(
@@ -124,9 +157,8 @@ def _rows(
         )
     for row, (_, why) in enumerate(missing, start=len(rows)):
         _say(axes, row, why)
-    labels = [e.label if e else "" for e in rows] + [label for label, _ in missing]
-    if any(labels[: len(rows)]) and all(e is not None for e in rows):
-        axes.set_yticks(range(len(labels)), labels)
+    labels = [*names, *(label for label, _ in missing)]
+    axes.set_yticks(range(len(labels)), labels)
     axes.set_ylim(len(labels) - 0.4, -0.6)
     axes.set_xmargin(0.08)
     grid_only(axes, "x")

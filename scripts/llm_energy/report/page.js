@@ -37,13 +37,35 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
 }
 
-for (const filter of document.querySelectorAll(".filter")) {
-  const input = filter.querySelector("input");
+for (const input of document.querySelectorAll(".filter input")) {
   const rows = document.getElementById(input.getAttribute("aria-controls")).tBodies[0].rows;
-  filter.hidden = false;
-  input.addEventListener("input", (event) => {
-    const wanted = event.target.value.toLowerCase();
-    for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+  const said = input.closest(".filter").querySelector("output");
+  input.closest(".filter").hidden = false;
+  input.addEventListener("input", () => {
+    // Every word must occur in a row, in any order.
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const row of rows) {
+      const text = row.textContent.toLowerCase();
+      row.hidden = !words.every((word) => text.includes(word));
+      shown += !row.hidden;
+    }
+    said.textContent = words.length ? `${shown} of ${rows.length} rows` : "";
+  });
+}
+
+// Packed files are unpacked on their way out.
+for (const link of document.querySelectorAll("a[data-type]")) {
+  link.addEventListener("click", async (event) => {
+    event.preventDefault();
+    const packed = Uint8Array.from(atob(link.href.split(",")[1]), (character) => character.charCodeAt(0));
+    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
+    const file = new Blob([await new Response(stream).arrayBuffer()], { type: link.dataset.type });
+    const way = document.createElement("a");
+    way.href = URL.createObjectURL(file);
+    way.download = link.download.replace(/\.gz$/, "");
+    way.click();
+    setTimeout(() => URL.revokeObjectURL(way.href), 60000);
   });
 }
 
@@ -68,3 +90,81 @@ for (const scroller of document.querySelectorAll(".scroll")) {
 window.addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details")) details.open = true;
 });
+
+// The power of each measurement, drawn when it is asked for: a thousand of them cost nothing before.
+const drawCourse = (course) => {
+  const [width, height, left, bottom, top] = [760, 300, 56, 40, 34];
+  const end = course.start + course.step * course.low.length;
+  const from = Math.min(course.start, ...course.phases.map((phase) => phase[1]));
+  const to = Math.max(end, ...course.phases.map((phase) => phase[2]));
+  const most = 1.08 * Math.max(...course.high.filter((value) => value !== null));
+  const x = (time) => left + ((time - from) / (to - from)) * (width - left - 10);
+  const y = (watts) => height - bottom - (watts / most) * (height - bottom - top);
+  const step = (span, parts) => {
+    const rough = span / parts, power = 10 ** Math.floor(Math.log10(rough));
+    return power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+  };
+  const ticks = (low, high, parts) => {
+    const by = step(high - low, parts), found = [];
+    for (let tick = Math.ceil(low / by) * by; tick <= high; tick += by) found.push(Number(tick.toFixed(6)));
+    return found;
+  };
+  const text = (px, py, words, rest = "") => `<text x="${px.toFixed(1)}" y="${py.toFixed(1)}" ${rest}>${words}</text>`;
+  const parts = course.phases.map(([name, start, stop], number) => {
+    const window = name === "window", wide = x(stop) - x(start) > 7 * name.length;
+    return `<rect x="${x(start).toFixed(1)}" y="${top}" width="${(x(stop) - x(start)).toFixed(1)}" height="${height - bottom - top}" class="${window ? "window" : number % 2 ? "odd" : "even"}"><title>${name}: ${(stop - start).toFixed(2)} s</title></rect>` +
+      (wide ? text((x(start) + x(stop)) / 2, top - 8, name, 'text-anchor="middle" class="phase"') : "");
+  });
+  for (const tick of ticks(0, most, 5)) parts.push(`<path class="grid" d="M${left} ${y(tick).toFixed(1)}H${width - 10}"/>` + text(left - 8, y(tick) + 4, tick, 'text-anchor="end"'));
+  for (const tick of ticks(from, to, 8)) parts.push(text(x(tick), height - bottom + 18, tick, 'text-anchor="middle"'));
+  let path = "", pen = "M";
+  course.low.forEach((low, number) => {
+    if (low === null) return void (pen = "M");
+    const px = x(course.start + course.step * (number + 0.5)).toFixed(1);
+    path += `${pen}${px} ${y(low).toFixed(1)}L${px} ${y(course.high[number]).toFixed(1)}`;
+    pen = "L";
+  });
+  parts.push(`<path class="line" d="${path}"/>`);
+  parts.push(text(left, height - 6, "s from the start of the window"), text(4, 12, "W"));
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">${parts.join("")}</svg>`;
+};
+
+const COURSE_STYLE = "text{font:12px sans-serif;fill:#22252a}.window{fill:#1b62a5;fill-opacity:.14}.odd{fill:#646b75;fill-opacity:.09}.even{fill:none}.grid{stroke:#e0e2e5}.line{fill:none;stroke:#1b62a5;stroke-width:1.2}";
+const fileOf = (content, type) => `data:${type};charset=utf-8,${encodeURIComponent(content)}`;
+
+for (const section of document.querySelectorAll(".courses")) {
+  let courses = null;
+  const select = section.querySelector("select");
+  const show = () => {
+    const course = courses[Number(select.value)];
+    const chart = drawCourse(course);
+    section.querySelector(".chart").innerHTML = chart;
+    section.querySelector(".what").textContent =
+      `${course.experiment}, cycle ${course.cycle}: power of ${course.device} (${course.quantity.replaceAll("_", " ")}), least and greatest value in each ${course.step.toPrecision(2)} s; the window, whose energy counts, is the coloured band.`;
+    const name = `power-${course.experiment}-cycle-${course.cycle}`.replace(/[^\w.=-]+/g, "-");
+    const lines = course.low.map((low, number) => [(course.start + course.step * (number + 0.5)).toFixed(4), low ?? "", course.high[number] ?? ""].join(","));
+    const files = { svg: [chart.replace(">", `><style>${COURSE_STYLE}</style>`), "image/svg+xml"], csv: [["time_s,least_watts,greatest_watts", ...lines].join("\n") + "\n", "text/csv"] };
+    for (const [kind, [content, type]] of Object.entries(files)) {
+      const link = section.querySelector(`a.${kind}`);
+      link.download = `${name}.${kind}`;
+      link.href = fileOf(content, type);
+    }
+  };
+  section.hidden = false;
+  section.addEventListener("toggle", () => {
+    if (!section.open || courses) return;
+    courses = JSON.parse(document.getElementById("power-courses").textContent);
+    courses.forEach((course, number) => {
+      const several = courses.some((other) => other.device !== course.device);
+      select.add(new Option(`${course.experiment}, cycle ${course.cycle}${several ? `, ${course.device}` : ""}`, number));
+    });
+    show();
+  });
+  select.addEventListener("change", show);
+  for (const button of section.querySelectorAll("button")) {
+    button.addEventListener("click", () => {
+      select.selectedIndex = (select.selectedIndex + Number(button.dataset.step) + courses.length) % courses.length;
+      show();
+    });
+  }
+}

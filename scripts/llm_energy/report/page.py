@@ -1,6 +1,7 @@
 """The report: one page that holds everything it shows and needs no network."""
 
 import base64
+import gzip
 import importlib.resources
 import re
 from collections.abc import Mapping, Sequence
@@ -12,9 +13,11 @@ import jinja2
 from markupsafe import Markup, escape
 
 from llm_energy.aggregate import aggregate
+from llm_energy.report import papers, power
 from llm_energy.report.cycles import cycles_table
 from llm_energy.report.environment import differences, environment
 from llm_energy.report.estimates import planned_experiment
+from llm_energy.report.failures import failure_groups
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import energy_notice, key_figures
 from llm_energy.report.memory import out_of_memory_table
@@ -22,6 +25,7 @@ from llm_energy.report.methods import methods
 from llm_energy.report.style import Figure, themed
 from llm_energy.report.tables import (
     common_settings,
+    dictionary_table,
     measurements_table,
     results_table,
     settings_table,
@@ -30,6 +34,45 @@ from llm_energy.results import write_atomically
 from llm_energy.summary import Design, Summary
 
 COMPLETE, PARTIAL = "report.html", "report-partial.html"
+
+
+MEDIA_TYPES = {
+    "csv": "text/csv",
+    "md": "text/markdown",
+    "pdf": "application/pdf",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "tex": "text/x-tex",
+}
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file inside the page. Text is packed, for it then takes a fifth of the room: the page's
+    script unpacks it, and without scripts the packed file is what one gets."""
+
+    name: str
+    title: str
+    kind: str
+    content: bytes
+
+    @property
+    def packed(self) -> bool:
+        return self.kind not in ("pdf", "png")
+
+    @property
+    def media_type(self) -> str:
+        return MEDIA_TYPES[self.kind]
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}.gz" if self.packed else self.name
+
+    @property
+    def address(self) -> str:
+        content = gzip.compress(self.content, mtime=0) if self.packed else self.content
+        kind = "application/gzip" if self.packed else self.media_type
+        return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 @dataclass(frozen=True)
@@ -44,9 +87,19 @@ class Panel:
         return Markup(themed(self.figure.svg, self.figure.name))
 
     @property
-    def download(self) -> str:
-        """The figure's file as a data URI: it travels with the page."""
-        return f"data:image/svg+xml;base64,{base64.b64encode(self.figure.svg.encode()).decode()}"
+    def downloads(self) -> list[Download]:
+        """The figure's files, which travel with the page."""
+        figure = self.figure
+        return [
+            Download(f"{figure.name}.{kind}", kind.upper(), kind, content)
+            for kind, content in (
+                ("svg", figure.svg.encode()),
+                ("pdf", figure.pdf),
+                ("png", figure.png),
+                ("csv", figure.csv.encode()),
+            )
+            if content
+        ]
 
 
 def render_page(summary: Summary, figures: Sequence[Figure], *, partial: bool) -> str:
@@ -60,7 +113,7 @@ def render_page(summary: Summary, figures: Sequence[Figure], *, partial: bool) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    surroundings.filters |= {"breakable": breakable, "marked": marked}
+    surroundings.filters |= {"breakable": breakable, "marked": marked, "brief": brief}
     return surroundings.get_template("page.html.jinja").render(
         _content(summary, figures),
         partial=partial,
@@ -72,6 +125,11 @@ def render_page(summary: Summary, figures: Sequence[Figure], *, partial: bool) -
 def breakable(text: str) -> Markup:
     """Text in which codes may be broken at their underscores, so that no column is cut for one."""
     return escape(text).replace("_", Markup("_<wbr>"))
+
+
+def brief(value: float | str) -> str:
+    """What a table is sorted by: nine digits are more than any interval supports."""
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
 def marked(text: str) -> Markup:
@@ -104,6 +162,23 @@ def write_page(campaign_folder: Path, page: str, *, partial: bool) -> Path:
     return path
 
 
+def paper_downloads(summary: Summary) -> list[tuple[str, list[Download]]]:
+    """(what it is, files) of the tables for papers; their Parquet lies beside the page only."""
+    return [
+        (
+            table.name,
+            [
+                Download(
+                    f"{table.name}.csv", "CSV", "csv", table.data.to_csv(index=False).encode()
+                ),
+                Download(f"{table.name}.md", "Markdown", "md", papers.markdown(table).encode()),
+                Download(f"{table.name}.tex", "LaTeX", "tex", papers.latex(table).encode()),
+            ],
+        )
+        for table in papers.tables(summary)
+    ]
+
+
 def _content(summary: Summary, figures: Sequence[Figure]) -> Mapping[str, Any]:
     table = summary.measurements
     return {
@@ -116,6 +191,10 @@ def _content(summary: Summary, figures: Sequence[Figure]) -> Mapping[str, Any]:
         "key_figures": key_figures(summary),
         "energy_notice": energy_notice(summary),
         "results_with_energy": bool(table["energy_joules"].notna().any()),
+        "courses": Markup(power.page_data(summary)) if len(summary.power) else None,
+        "failures": failure_groups(summary.facts.failures),
+        "dictionary": dictionary_table(summary),
+        "papers": paper_downloads(summary),
         "panels": [Panel(number, figure) for number, figure in enumerate(figures, start=1)],
         "results": results_table(summary),
         "settings": settings_table(summary),

@@ -6,16 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from PIL import Image
 
-WIDTH_INCHES = 6.6
-"""All figures are equally wide, so that type has one size on the page and in print."""
+PAGE_INCHES, COLUMN_INCHES = 6.6, 3.4
+"""Widths of figures on the page, and in the PDF for papers: one column of the usual two (ACM 3.33,
+IEEE 3.5). Type has one size in all of them."""
 
 INK, MUTED, GRID, PAPER = "#22252a", "#646b75", "#e0e2e5", "#ffffff"
 SERIES = ("#1b62a5", "#b8460e", "#1c7c58", "#8a45a6", "#8a6a00", "#56606d")
 """Told apart with the common colour-vision deficiencies, and at least 4.5:1 on white; markers
 differ as well. Darker and lighter surfaces are served by `themed`."""
+
+COLOURS = 128
+"""In the palette of a PNG: hues and what softens their edges."""
 
 MARKERS = ("o", "s", "D", "^", "v")
 """One fewer than colours, so that a colour and a marker meet again only after 30 series."""
@@ -60,6 +66,7 @@ _RC: dict[Any, Any] = {
     "figure.facecolor": PAPER,
     "figure.constrained_layout.w_pad": 0.07,
     "figure.constrained_layout.h_pad": 0.07,
+    "pdf.fonttype": 42,  # TrueType: journals refuse Type 3
     "svg.fonttype": "none",  # text stays text: selectable, searchable, in the page's own type
     "savefig.dpi": 200,
 }
@@ -74,7 +81,11 @@ class Figure:
     title: str
     caption: str
     svg: str
-    png: bytes
+    csv: str
+    """What is drawn, as numbers with units in the column names."""
+    png: bytes = b""
+    pdf: bytes = b""
+    """At column width, for papers. Empty where only the page was asked for, as is `png`."""
 
 
 @dataclass(frozen=True)
@@ -85,16 +96,23 @@ class Drawing:
     title: str
     caption: str
     canvas: Canvas
+    data: pd.DataFrame
 
 
-def styled() -> Any:
-    """Context in which figures are drawn and rendered."""
-    return mpl.rc_context(_RC)
+def styled(width_inches: float) -> Any:
+    """Context in which figures of that width are drawn and rendered."""
+    return mpl.rc_context(_RC | {"figure.figsize": (width_inches, width_inches)})
+
+
+def narrow() -> bool:
+    """Whether what is drawn now goes into one column: then fewer things stand side by side."""
+    return bool(mpl.rcParams["figure.figsize"][0] < (PAGE_INCHES + COLUMN_INCHES) / 2)
 
 
 def canvas(height_inches: float, rows: int = 1, columns: int = 1, **options: Any) -> Any:
-    """(canvas, axes) of the common width; `axes` as `Figure.subplots` gives it."""
-    figure = Canvas(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+    """(canvas, axes) of the width in force; `axes` as `Figure.subplots` gives it."""
+    width = mpl.rcParams["figure.figsize"][0]
+    figure = Canvas(figsize=(width, height_inches), layout="constrained")
     return figure, figure.subplots(rows, columns, **options)
 
 
@@ -103,13 +121,36 @@ def grid_only(axes: Axes, axis: str) -> None:
     axes.grid(visible=False, axis="y" if axis == "x" else "x")
 
 
-def render(drawing: Drawing) -> Figure:
-    """SVG and PNG of a drawing; equal drawings give equal bytes."""
-    svg, png = io.StringIO(), io.BytesIO()
+def rendered(drawing: Drawing, column: Drawing | None = None) -> Figure:
+    """A drawing as SVG, and given the same in `column` width all files of it; equal drawings give
+    equal bytes."""
+    title = {"Title": drawing.title}
     with mpl.rc_context({"svg.hashsalt": drawing.name}):
-        drawing.canvas.savefig(svg, format="svg", metadata={"Date": None, "Title": drawing.title})
-    drawing.canvas.savefig(png, format="png", metadata={"Title": drawing.title})
-    return Figure(drawing.name, drawing.title, drawing.caption, svg.getvalue(), png.getvalue())
+        svg = _saved(drawing.canvas, "svg", title | {"Date": None})
+    return Figure(
+        name=drawing.name,
+        title=drawing.title,
+        caption=drawing.caption,
+        svg=svg.decode(),
+        csv=drawing.data.to_csv(index=False),
+        png=_pixels(drawing.canvas) if column else b"",
+        pdf=_saved(column.canvas, "pdf", title | {"CreationDate": None}) if column else b"",
+    )
+
+
+def _saved(canvas: Canvas, kind: str, metadata: dict[str, str | None]) -> bytes:
+    file = io.BytesIO()
+    canvas.savefig(file, format=kind, metadata=metadata)
+    return file.getvalue()
+
+
+def _pixels(canvas: Canvas) -> bytes:
+    """PNG with a palette: figures have few colours, and it takes a third of the room."""
+    file, small = io.BytesIO(), io.BytesIO()
+    canvas.savefig(file, format="png")
+    image = Image.open(file).convert("RGB").quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
+    image.save(small, format="png", dpi=(_RC["savefig.dpi"],) * 2)
+    return small.getvalue()
 
 
 def themed(svg: str, name: str) -> str:

@@ -8,6 +8,7 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
 from llm_energy.derived import derived_metrics
+from llm_energy.dictionary import dictionary
 from llm_energy.metrics import END_TO_END, ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
 from llm_energy.report.estimates import (
     BELOW_ZERO,
@@ -124,6 +125,16 @@ def common_settings(summary: Summary) -> list[tuple[str, str]]:
             only = "" if len(given) == len(table) else f" ({backends})"
             found.append((name.removeprefix(SETTING), f"{value}{only}"))
     return found
+
+
+def dictionary_table(summary: Summary) -> Table:
+    """What every column of the tables in files means."""
+    rows = [
+        [_text(value) for value in row]
+        for row in dictionary(summary).itertuples(index=False, name=None)
+    ]
+    titles = ("Table", "Column", "Type", "Unit", "Meaning")
+    return Table([Column(title, numeric=False) for title in titles], rows)
 
 
 def measurements_table(summary: Summary) -> Table:

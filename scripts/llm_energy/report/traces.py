@@ -5,13 +5,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
 
 from llm_energy.report.estimates import short_names
 from llm_energy.report.numbers import fixed, percent
-from llm_energy.report.style import INK, MARKERS, MUTED, SERIES, Drawing, canvas, grid_only
+from llm_energy.report.style import INK, MARKERS, MUTED, SERIES, Drawing, canvas, grid_only, narrow
 from llm_energy.summary import Summary, WarmupTrace
 
-MOST_PANELS = 24
+MOST_PANELS = 12
 """Experiments whose warm-up is drawn: those with the least steady ones come first."""
 
 
@@ -51,13 +52,23 @@ def order(summary: Summary) -> Drawing | None:
     axes.set_ylabel("throughput against its\nexperiment’s mean (%)")
     grid_only(axes, "y")
     if len(set(cycles)) <= 2 * len(SERIES):
-        figure.legend(loc="outside lower center", ncols=6)
+        figure.legend(loc="outside lower center", ncols=3 if narrow() else 6)
     return Drawing(
         "order",
         "Throughput over the order of the run",
         "Each measurement’s throughput against the mean of its experiment, in the order in which "
         f"they ran. {told}",
         figure,
+        pd.DataFrame(
+            {
+                "run_order": rank,
+                "experiment": ran["experiment"].to_numpy(),
+                "cycle": cycles,
+                "started": ran["started"].to_numpy(),
+                "output_tokens_per_second": ran["output_tokens_per_second"].to_numpy(),
+                "deviation_percent": deviation.to_numpy(),
+            }
+        ),
     )
 
 
@@ -73,7 +84,7 @@ def warmup(summary: Summary) -> Drawing | None:
     )
     names = ranked[:MOST_PANELS]
     short = short_names(summary)
-    columns = min(3, len(names))
+    columns = min(2 if narrow() else 3, len(names))
     rows = math.ceil(len(names) / columns)
     figure, panels = canvas(
         0.7 + 1.35 * rows, rows, columns, sharex=True, sharey=True, squeeze=False
@@ -110,6 +121,19 @@ def warmup(summary: Summary) -> Drawing | None:
         f"stopped at the time limit ({capped} of {len(summary.facts.warmups)})."
         + (f" {left_out} experiments with steadier warm-ups are left out." if left_out else ""),
         figure,
+        pd.DataFrame(
+            [
+                {
+                    "experiment": trace.experiment,
+                    "cycle": trace.cycle,
+                    "steady": not trace.capped,
+                    "warmup_wave": wave,
+                    "throughput_relative": value,
+                }
+                for trace in summary.facts.warmups
+                for wave, value in enumerate(trace.throughput_relative, start=1)
+            ]
+        ),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from llm_energy.aggregate import aggregate
 from llm_energy.metrics import THROUGHPUT, TTFT
-from llm_energy.report.axes import throughput_by_setting
+from llm_energy.report.axes import by_setting
 from llm_energy.report.estimates import estimates
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import key_figures
@@ -69,5 +69,5 @@ def test_so_has_a_line_along_a_setting(tmp_path):
         changed = result.model_copy(update={"output_tokens_per_second": faster})
         write_result(tmp_path / planned[-1], changed)
     design = make_results.design(reference=None)
-    (drawing,) = throughput_by_setting(aggregate(tmp_path, planned=planned, design=design))
+    (drawing,) = by_setting(aggregate(tmp_path, planned=planned, design=design))
     assert "Hollow triangle at 0" in drawing.caption

@@ -1,30 +1,79 @@
 """Figures show what was measured, with intervals, and invent nothing."""
 
+import csv
 import re
 
+import make_results
 import pytest
 
-from llm_energy.report.figures import draw, read_figures, write_figures
-from llm_energy.report.style import THEME, themed
+from llm_energy.aggregate import aggregate
+from llm_energy.report import forest
+from llm_energy.report.figures import draw, draw_files, read_figures, write_figures
+from llm_energy.report.style import PAGE_INCHES, THEME, styled, themed
 
 
 def by_name(figures):
     return {figure.name: figure for figure in figures}
 
 
+def summary_in(folder, **options):
+    planned = make_results.make_campaign(folder, **options)
+    return aggregate(folder, planned=planned, design=make_results.design())
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The figures of the synthetic campaign, by name, drawn once for all."""
+    return by_name(draw(summary_in(tmp_path_factory.mktemp("plain"))))
+
+
+@pytest.fixture(scope="module")
+def metered(tmp_path_factory):
+    """The same with energy and side files."""
+    folder = tmp_path_factory.mktemp("metered")
+    return by_name(draw(summary_in(folder, metered=True, side_files=True)))
+
+
 class TestWhatIsDrawn:
-    def test_without_a_meter_there_is_no_figure_of_energy(self, summary_of):
-        assert list(by_name(draw(summary_of()))) == [
+    def test_without_a_meter_there_is_no_figure_of_energy(self, plain):
+        assert list(plain) == [
             "throughput",
-            "latency",
+            "trade-off",
             "throughput-by-batch-size",
             "throughput-by-output-tokens",
-            "order",
+            "latency",
             "warm-up",
+            "order",
         ]
 
-    def test_with_a_meter_energy_comes_first(self, summary_of):
-        assert next(iter(by_name(draw(summary_of(metered=True))))) == "energy-per-output-token"
+    def test_with_a_meter_energy_comes_first_and_has_its_own_figures(self, metered):
+        assert next(iter(metered)) == "energy-per-output-token"
+        own = {"energy-by-batch-size", "power", "uncertainty-budget", "latency-distributions"}
+        assert own <= set(metered)
+
+    def test_power_is_drawn_with_the_phases_it_ran_through(self, metered):
+        assert "Shaded: the window" in metered["power"].caption
+        rows = list(csv.DictReader(metered["power"].csv.splitlines()))
+        assert {"time_s", "least_watts", "greatest_watts"} < set(rows[0])
+        within = [float(r["least_watts"]) for r in rows if 0 < float(r["time_s"]) < 3]
+        before = [float(r["least_watts"]) for r in rows if -5 < float(r["time_s"]) < -3.5]
+        assert min(within) > max(before)
+
+    def test_the_budget_is_what_the_total_uncertainty_is_made_of(self, metered, summary_of):
+        rows = list(csv.DictReader(metered["uncertainty-budget"].csv.splitlines()))
+        table = summary_of(metered=True).experiments
+        table = table[table["metric"] == "joules_per_output_token"].set_index("experiment")
+        for row in rows:
+            total = table.loc[row["experiment"]]
+            combined = total["total_standard_uncertainty"] / total["mean"]
+            assert float(row["combined_relative"]) == pytest.approx(combined, rel=1e-6)
+
+    def test_a_figure_takes_no_more_rows_than_one_reads(self, summary_of):
+        many = {f"many_{n:02}": {"context_tokens": 64 + n} for n in range(forest.MOST_ROWS + 3)}
+        with styled(PAGE_INCHES):
+            drawing = forest.throughput(summary_of(experiments=many, cycles=1, reference=None))
+        assert "3 more experiments are left out; the tables have all" in drawing.caption
+        assert len(drawing.data) == forest.MOST_ROWS
 
     def test_one_cycle_is_drawn_without_intervals_and_without_an_order(self, summary_of):
         figures = by_name(draw(summary_of(cycles=1)))
@@ -49,7 +98,9 @@ class TestWhatIsDrawn:
     def test_a_line_ends_in_a_cross_where_memory_ran_out(self, summary_of):
         figure = by_name(draw(summary_of(out_of_memory=["batch-by-length_batch4_out48"])))
         assert "A cross on the axis: out of memory." in figure["throughput-by-batch-size"].caption
-        assert "cross" not in by_name(draw(summary_of()))["throughput-by-batch-size"].caption
+
+    def test_without_a_loss_there_is_no_cross(self, plain):
+        assert "cross" not in plain["throughput-by-batch-size"].caption
 
     def test_one_point_and_a_cross_make_a_line(self, summary_of):
         sizes = {f"grow_batch{size}": {"batch_size": size} for size in (1, 4)}
@@ -82,22 +133,43 @@ class TestWhatIsDrawn:
 
 class TestFiles:
     def test_figures_are_read_as_they_were_written(self, summary_of, tmp_path):
-        figures = draw(summary_of())
+        only = {"only": {}}
+        figures = draw_files(summary_of(experiments=only, reference=None))
         write_figures(tmp_path / "figures", figures)
         assert read_figures(tmp_path / "figures") == figures
-        assert (tmp_path / "figures" / "throughput.png").read_bytes().startswith(b"\x89PNG")
+        starts = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml", "csv": b"experiment,"}
+        for kind, start in starts.items():
+            content = (tmp_path / "figures" / f"throughput.{kind}").read_bytes()
+            assert content.startswith(start)
 
-    def test_equal_summaries_give_equal_figures(self, summary_of):
-        assert draw(summary_of()) == draw(summary_of())
+    def test_for_papers_a_figure_is_as_wide_as_a_column_and_its_fonts_are_embedded(
+        self, summary_of
+    ):
+        (figure, *_) = draw_files(summary_of(experiments={"only": {}}, reference=None))
+        (box,) = re.findall(rb"/MediaBox \[ 0 0 ([\d.]+) ", figure.pdf)
+        assert float(box) == pytest.approx(72 * 3.4, abs=0.1)
+        assert b"/FontFile2" in figure.pdf
+        assert b"/Type3" not in figure.pdf
 
-    def test_text_stays_text(self, summary_of):
-        assert ">batch4 out48</text>" in by_name(draw(summary_of()))["throughput"].svg
+    def test_the_data_beside_a_figure_are_what_it_shows(self, plain):
+        rows = list(csv.DictReader(plain["throughput"].csv.splitlines()))
+        assert next(row["label"] for row in rows) == "batch4 out48"
+        assert {(row["unit"], row["n"]) for row in rows} == {("tokens/s", "3")}
+        for row in rows:
+            assert float(row["t_low"]) < float(row["mean"]) < float(row["t_high"])
+            assert len(row["cycles"].split()) == 3
+
+    def test_equal_summaries_give_equal_figures(self, plain, summary_of):
+        assert draw(summary_of()) == list(plain.values())
+
+    def test_text_stays_text(self, plain):
+        assert ">batch4 out48</text>" in plain["throughput"].svg
 
 
 class TestInThePage:
     @pytest.fixture
-    def inline(self, summary_of):
-        figure = by_name(draw(summary_of()))["throughput"]
+    def inline(self, plain):
+        figure = plain["throughput"]
         return themed(figure.svg, figure.name)
 
     def test_the_page_rules_all_colours(self, inline):

@@ -1,17 +1,22 @@
 """The report is one page that needs nothing beside itself and says what is missing."""
 
+import base64
+import gzip
+import itertools
 import json
 import re
 from html.parser import HTMLParser
 
 import make_results
+import make_side_files
 import pytest
 
 from llm_energy.aggregate import aggregate
-from llm_energy.report.page import write_report
+from llm_energy.report.figures import draw_files
+from llm_energy.report.page import render_page, write_page, write_report
 from llm_energy.results import write_atomically, write_result
 
-VOID = {"meta", "input", "br", "link", "img"}
+VOID = {"meta", "input", "br", "link", "img", "wbr"}
 
 
 class Checker(HTMLParser):
@@ -38,29 +43,49 @@ class Checker(HTMLParser):
 
 
 @pytest.fixture
-def page_of(tmp_path):
-    """Writes the report of a synthetic campaign and returns its text."""
+def page_of(summary_of):
+    """The text of the report of a synthetic campaign, without figures, which take their time."""
 
     def make(*, partial=False, **options):
-        planned = make_results.make_campaign(tmp_path, **options)
-        design = make_results.design(cycles=options.get("cycles", 3))
-        path = write_report(tmp_path, planned=planned, design=design, partial=partial)
-        assert path.name == ("report-partial.html" if partial else "report.html")
-        return path.read_text()
+        return render_page(summary_of(**options), (), partial=partial)
 
     return make
 
 
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """The text of a whole report, figures and all, as the workflow makes it."""
+    folder = tmp_path_factory.mktemp("whole")
+    planned = make_results.make_campaign(folder, metered=True, side_files=True)
+    summary = aggregate(folder, planned=planned, design=make_results.design())
+    return render_page(summary, draw_files(summary), partial=False)
+
+
 class TestSelfContained:
-    def test_it_needs_no_network_and_no_other_file(self, page_of):
-        page = page_of(metered=True)
+    def test_it_needs_no_network_and_no_other_file(self, page):
         checker = Checker(page)
         outside = [a for a in checker.addresses if not a.startswith(("#", "data:"))]
         assert outside == []
         assert not re.search(r"@import|url\((?!#)", page)
 
-    def test_it_is_well_formed_and_its_anchors_exist(self, page_of):
-        checker = Checker(page_of(metered=True))
+    def test_every_figure_brings_its_files(self, page):
+        names = re.findall(r'<figure id="figure-([^"]*)"', page)
+        assert len(names) > 8
+        for name, kind in itertools.product(names, ("svg.gz", "pdf", "png", "csv.gz")):
+            assert page.count(f'download="{name}.{kind}"') == 1
+
+    def test_packed_files_are_whole(self, page):
+        (address,) = re.findall(
+            r'download="throughput.csv.gz" data-type="text/csv" href="data:[^,]*,([^"]*)"', page
+        )
+        text = gzip.decompress(base64.b64decode(address)).decode()
+        assert text.startswith("experiment,label,metric,unit,n,mean,t_low,t_high,cycles")
+
+    def test_a_page_of_many_measurements_stays_small(self, page):
+        assert len(page) < 2e6
+
+    def test_it_is_well_formed_and_its_anchors_exist(self, page):
+        checker = Checker(page)
         assert checker.open == []
         assert len(checker.identifiers) == len(set(checker.identifiers))
         targets = {a.removeprefix("#") for a in checker.addresses if a.startswith("#")}
@@ -99,10 +124,10 @@ class TestContent:
         assert "Every measurement that was made ended out of memory" in page
         assert "Nothing has been measured yet" not in page
 
-    def test_what_is_wider_than_the_screen_scrolls_under_a_name(self, page_of):
-        page = page_of(metered=True)
+    def test_what_is_wider_than_the_screen_scrolls_under_a_name(self, page):
         scrollers = re.findall(r'<div class="scroll[^>]*>', page)
-        assert len(scrollers) == len(re.findall(r"<table", page)) + len(re.findall("<figure", page))
+        figures = len(re.findall(r"<figure id", page))
+        assert len(scrollers) == len(re.findall(r"<table", page)) + figures
         for scroller in scrollers:
             assert 'tabindex="0" role="region"' in scroller
             assert "aria-label" in scroller
@@ -112,6 +137,25 @@ class TestContent:
         assert "warmup_<wbr>capped</td>" in page
         assert "<code>measurement.warmup_cap_s</code> sets the limit" in page
 
+    def test_equal_failures_are_told_once_with_all_they_happened_to(self, tmp_path, page_of):
+        for cycle in (1, 2):
+            path = f"failures/some/0123456789ab/cycle-0{cycle}.attempt-1.json"
+            record = {"reason": "backend_lost", "message": f"process {4000 + cycle} is gone"}
+            write_atomically(tmp_path / path, json.dumps(record).encode())
+        page = page_of()
+        assert "<strong>2 attempts</strong>: <code>backend_lost</code>. process 4001" in page
+        assert "process 4002" not in page
+        assert "some, cycle 2, attempt 1" in page
+
+    def test_every_column_is_explained(self, page_of):
+        page = page_of(metered=True)
+        assert "What every column of the tables means" in page
+        assert "output_<wbr>tokens_<wbr>per_<wbr>second</td>" in page
+
+    def test_power_of_each_measurement_is_there_only_with_a_meter(self, page, page_of):
+        assert page.count('id="power-courses"') == 1
+        assert "power-courses" not in page_of().partition("<script>")[0]
+
     def test_events_are_sentences(self, tmp_path, page_of):
         event = {"time": "2026-11-24T09:00:00Z", "kind": "backend_discarded"}
         event |= {"backend": "vllm", "reason": "it stopped answering"}
@@ -120,7 +164,7 @@ class TestContent:
         assert "2026-11-24 09:00 UTC: Backend vllm was ended, since" in page_of()
 
     def test_side_file_gaps_are_shown(self, tmp_path):
-        result = make_results.with_side_file(tmp_path, make_results.make_result())
+        result = make_side_files.with_side_files(tmp_path, make_results.make_result())
         path = make_results.path_of(result)
         write_result(tmp_path / path, result)
         (tmp_path / result.side_files["requests"].path).unlink()
@@ -141,9 +185,9 @@ class TestPartial:
         assert "Nothing has been measured yet" in page
         assert Checker(page).open == []
 
-    def test_the_complete_report_replaces_it(self, page_of, tmp_path):
-        page_of(partial=True, missing=[(make_results.REFERENCE, 2)])
-        assert "incomplete" not in page_of()
+    def test_the_complete_report_replaces_it(self, tmp_path):
+        assert write_page(tmp_path, "partial", partial=True).name == "report-partial.html"
+        assert write_page(tmp_path, "whole", partial=False).name == "report.html"
         assert not (tmp_path / "report-partial.html").exists()
 
     def test_it_leaves_the_summary_of_the_workflow_alone(self, tmp_path):

@@ -1,0 +1,91 @@
+"""The uncertainty budget: what the total uncertainty of each energy is made of."""
+
+import math
+
+import pandas as pd
+
+from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN
+from llm_energy.report.estimates import estimates
+from llm_energy.report.numbers import fixed
+from llm_energy.report.style import INK, SERIES, Drawing, canvas, grid_only
+from llm_energy.summary import Summary
+
+MOST_ROWS = 30
+PARTS = {
+    "repeatability": "spread over cycles (s/√n)",
+    "gain": "gain of the sensor",
+    "offset": "offset of the sensor",
+}
+_SENSOR = ("sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power_watts")
+
+
+def budget_table(summary: Summary) -> pd.DataFrame:
+    """One row for each experiment with an energy and an interval: relative standard
+    uncertainties of its mean energy per output token, part by part and together.
+
+    Gain and offset are limits ±a, rectangular: u = a/√3 (GUM 4.3.7); they are common to all
+    cycles and are not divided by √n. Uncertainty at the window's edges differs between cycles, and
+    so is part of their spread.
+    """
+    rows = []
+    measured = summary.measurements[["experiment", *_SENSOR, "joules_per_output_token"]]
+    measured = measured.dropna(subset=["joules_per_output_token"])
+    by_experiment = dict(iter(measured.groupby("experiment")))
+    for estimate in estimates(summary, JOULES_PER_OUTPUT_TOKEN):
+        cycles = by_experiment[estimate.experiment]
+        deviation = pd.Series(estimate.values).std(ddof=1)
+        gain = cycles["sensor_gain_limit_relative"].mean()
+        offset = cycles["sensor_offset_limit_watts"].mean() / cycles["mean_power_watts"].mean()
+        if estimate.n < 2 or pd.isna(gain):
+            continue
+        parts = {
+            "repeatability": deviation / math.sqrt(estimate.n) / estimate.mean,
+            "gain": gain / math.sqrt(3),
+            "offset": 0.0 if pd.isna(offset) else offset / math.sqrt(3),
+        }
+        rows.append(
+            {"experiment": estimate.experiment, "label": estimate.label, "n": estimate.n}
+            | {f"{name}_relative": value for name, value in parts.items()}
+            | {"combined_relative": math.hypot(*parts.values())}
+        )
+    return pd.DataFrame(rows)
+
+
+def budget(summary: Summary) -> Drawing | None:
+    """Shares of the variance as stacked bars; None where no energy has an interval."""
+    table = budget_table(summary)
+    if table.empty:
+        return None
+    shown = table.head(MOST_ROWS)
+    figure, axes = canvas(0.95 + 0.3 * len(shown))
+    start = [0.0] * len(shown)
+    for (name, words), colour in zip(PARTS.items(), SERIES, strict=False):
+        share = 100 * shown[f"{name}_relative"] ** 2 / shown["combined_relative"] ** 2
+        axes.barh(range(len(shown)), share, left=start, height=0.55, color=colour, label=words)
+        start = [a + b for a, b in zip(start, share, strict=True)]
+    for row, combined in enumerate(shown["combined_relative"]):
+        axes.annotate(
+            f"u = {fixed(100 * combined, 1)} %",
+            (1.01, row),
+            xycoords=("axes fraction", "data"),
+            va="center",
+            fontsize=7.5,
+            color=INK,
+        )
+    axes.set_yticks(range(len(shown)), list(shown["label"]))
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_xlim(0, 100)
+    axes.set_xlabel("share of the variance (%)")
+    grid_only(axes, "x")
+    figure.legend(loc="outside lower center", ncols=1 if figure.get_figwidth() < 5 else 3)
+    left_out = f" {len(table) - len(shown)} experiments are left out." * (len(table) > len(shown))
+    return Drawing(
+        "uncertainty-budget",
+        "Uncertainty budget of the energy per output token",
+        "What the variance of the mean energy per output token is made of; u is the combined "
+        "relative standard uncertainty. Gain and offset of the sensor are common to all cycles of "
+        "a device: more cycles do not reduce them, and they cancel in ratios on the same device."
+        + left_out,
+        figure,
+        table,
+    )

@@ -1,0 +1,12 @@
+"""Rule script: summary/ -> tables/."""
+
+from pathlib import Path
+
+from llm_energy.scripting import rule_script
+
+with rule_script(snakemake):
+    from llm_energy.report.papers import write_tables
+    from llm_energy.summary import read_summary
+
+    summary = read_summary(Path(snakemake.input.facts).parent)
+    write_tables(Path(snakemake.output[0]), summary)

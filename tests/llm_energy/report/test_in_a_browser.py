@@ -1,0 +1,141 @@
+"""The page in a real browser, without a network: it opens, sorts, filters, draws and downloads."""
+
+import time
+
+import make_results
+import pytest
+from tests.browser import PHONE, Browser
+
+from llm_energy.aggregate import aggregate
+from llm_energy.report.figures import draw_files
+from llm_energy.report.page import render_page, write_page
+
+FIRST = """[...document.querySelectorAll("#results-table tbody tr")]
+  .map((row) => row.cells[0].textContent)"""
+SHOWN = """[...document.querySelectorAll("#measurements-table tbody tr")]
+  .filter((row) => !row.hidden).length"""
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    planned = make_results.make_campaign(folder, metered=True, side_files=True)
+    summary = aggregate(folder, planned=planned, design=make_results.design())
+    return write_page(
+        folder, render_page(summary, draw_files(summary), partial=False), partial=False
+    )
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_it_opens_without_a_complaint_and_asks_nobody_for_anything(browser, page, dark):
+    browser.open(page, dark=dark)
+    assert browser.complaints() == []
+    assert browser.requests() == [page.as_uri()]
+    assert browser.evaluate("document.querySelectorAll('main figure svg').length") > 10
+
+
+def test_light_and_dark_are_both_readable(browser, page):
+    contrast = """(() => {
+      const channel = (c) => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+      const light = (colour) => {
+        const [r, g, b] = colour.match(/[\\d.]+/g).map(Number).map(channel);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const paper = light(getComputedStyle(document.body).backgroundColor);
+      const inks = ["body", ".caption", "a", ".unit", "td small", "figcaption"].map((name) =>
+        light(getComputedStyle(document.querySelector(name)).color));
+      return Math.min(...inks.map((ink) =>
+        (Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05)));
+    })()"""
+    for dark in (False, True):
+        browser.open(page, dark=dark)
+        assert browser.evaluate(contrast) >= 4.5  # WCAG 2.2, level AA
+
+
+def test_a_click_on_a_heading_sorts_and_the_next_one_turns_it_round(browser, page):
+    browser.open(page)
+    heading = """document.querySelectorAll("#results-table th button")[3]"""
+    browser.evaluate(f"{heading}.click()")
+    ascending = browser.evaluate(FIRST)
+    browser.evaluate(f"{heading}.click()")
+    assert browser.evaluate(FIRST) == ascending[::-1]
+    assert ascending[0] == "batch1 out16"
+    sort = """document.querySelectorAll("#results-table th")[3].getAttribute("aria-sort")"""
+    assert browser.evaluate(sort) == "descending"
+
+
+def test_a_filter_shows_the_rows_that_hold_every_word(browser, page):
+    browser.open(page)
+    assert browser.evaluate(SHOWN) == 12
+    typed = """(() => {
+      const input = document.querySelector('[aria-controls="measurements-table"]');
+      input.value = "OUT48 batch4";
+      input.dispatchEvent(new Event("input"));
+      return input.closest(".filter").querySelector("output").textContent;
+    })()"""
+    assert browser.evaluate(typed) == "3 of 12 rows"
+    assert browser.evaluate(SHOWN) == 3
+
+
+def test_the_power_of_each_measurement_is_drawn_when_it_is_asked_for(browser, page):
+    browser.open(page)
+    chart = """document.querySelector(".courses .chart").innerHTML.length"""
+    assert browser.evaluate(chart) == 0
+    browser.evaluate("""document.querySelector(".courses").open = true""")
+    browser.evaluate("new Promise((done) => setTimeout(done, 50))")
+    assert browser.evaluate("""document.querySelectorAll(".courses option").length""") == 12
+    said = """document.querySelector(".courses .what").textContent"""
+    assert "cycle 1: power of GPU-synthetic" in browser.evaluate(said)
+    first = browser.evaluate("""document.querySelector(".courses .line").getAttribute("d")""")
+    browser.evaluate("""document.querySelector('[data-step="-1"]').click()""")
+    assert "cycle 3" in browser.evaluate(said)
+    assert browser.evaluate("""document.querySelectorAll(".courses rect").length""") == 5
+    assert browser.evaluate(
+        """document.querySelector(".courses .line").getAttribute("d")"""
+    ) not in ("", first)
+    assert browser.complaints() == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "start"),
+    [("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG"), ("csv", b"experiment,")],
+)
+def test_figures_and_their_data_are_downloaded_from_the_page_itself(
+    browser, page, tmp_path, kind, start
+):
+    browser.open(page)
+    browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    browser.evaluate(f"""document.querySelector('a[download^="throughput.{kind}"]').click()""")
+    file, deadline = tmp_path / f"throughput.{kind}", time.monotonic() + 20
+    while not file.exists() and time.monotonic() < deadline:
+        browser.evaluate("new Promise((done) => setTimeout(done, 50))")
+    assert file.read_bytes().startswith(start)
+
+
+def test_on_a_phone_only_what_says_so_is_wider_than_the_screen(browser, page):
+    browser.open(page, screen=PHONE)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    hints = """[...document.querySelectorAll(".scroll")].every(
+      (box) => box.scrollWidth <= box.clientWidth + 1 || !box.previousElementSibling.hidden)"""
+    browser.evaluate("new Promise((done) => setTimeout(done, 100))")
+    assert browser.evaluate(hints)
+
+
+def test_it_prints_with_all_figures_and_without_what_needs_a_screen(browser, page, tmp_path):
+    browser.open(page)
+    browser.print_to(tmp_path / "page.pdf")
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF")
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    hidden = """[...document.querySelectorAll("nav, .filter, .courses, figcaption .files a")].every(
+      (element) => element.getClientRects().length === 0)"""
+    assert browser.evaluate(hidden)
+    figures = """[...document.querySelectorAll("main > section > figure svg")].every(
+      (svg) => svg.getBoundingClientRect().height > 50)"""
+    assert browser.evaluate(figures)
+    browser.call("Emulation.setEmulatedMedia", media="")
