@@ -64,7 +64,7 @@ try:
 except CampaignError as error:
     sys.exit("\n".join(error.messages))
 
-RESULTS = f"results/{CAMPAIGN.name}" + (f"/{pilot.FOLDER}" if IS_PILOT else "")
+RESULTS = "/".join(["results", CAMPAIGN.name, *([pilot.FOLDER] if IS_PILOT else [])])
 CELLS = {f"{RESULTS}/{cell.result_path}": cell for cell in CAMPAIGN.cells}
 INVALID = set()
 if config.get("remeasure") == "invalid":
