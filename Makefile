@@ -3,11 +3,12 @@
 # make check    lint, format and types
 # make setup    only set up
 # make schemas  write config/schemas and the references of keys and options again, after a change
+# make test-gpu PYTHON=... [MODEL=...]   try the GPUs of this machine: docs/gpu-acceptance.md
 # make lock     pin the workflow's own packages again
 
 SNAKEMAKE = .venv/bin/snakemake --cores 1 --profile workflow-profile
 
-.PHONY: setup setup-tests run test check schemas lock
+.PHONY: setup setup-tests run test test-gpu check schemas lock
 
 setup:
 	@envs/workflow/setup.sh
@@ -23,6 +24,11 @@ test: setup-tests
 	@# PyTorch's CPU builds are not on the public index: without them their tests say what they skip.
 	$(SNAKEMAKE) inputs --configfile config/campaigns/cpu-engines.yaml || test -z "$$REQUIRE_ENGINES"
 	tests/run.sh
+
+# PYTHON: an interpreter with torch and transformers; MODEL: a folder, or a repository of the hub.
+test-gpu: setup
+	@PYTHONPATH=scripts .venv/bin/python -m llm_energy.acceptance \
+	  --python "$(PYTHON)" --model "$(MODEL)" $(ACCEPTANCE)
 
 check: setup-tests
 	.venv/bin/ruff check .

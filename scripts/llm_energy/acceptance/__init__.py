@@ -1,0 +1,1 @@
+"""The acceptance kit: whether this workflow measures rightly on the GPUs of this machine."""
