@@ -12,7 +12,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from llm_energy.archive.code import Code, read_code
 from llm_energy.archive.describe import citation, readme
 from llm_energy.archive.pack import Member
 from llm_energy.archive.verify import result_files
-from llm_energy.campaign import Campaign
+from llm_energy.campaign import Campaign, Cell
 from llm_energy.config.inputs import FilePrompts
+from llm_energy.decisions import asked_cells, decided
 from llm_energy.results import Result, ResultError, read_planned_result
 from llm_energy.status import standings, write_manifest
 from llm_energy.summary import read_summary
@@ -69,6 +70,7 @@ def contents(
         results: `results/{campaign}`, complete.
     """
     write_manifest(results, standings(campaign, results))
+    asked = asked_cells(campaign, decided(campaign, results))
     code = read_code(root)
     summary = read_summary(results / "summary")
     made = {
@@ -76,8 +78,8 @@ def contents(
         "CITATION.cff": citation(campaign, summary),
         "campaign.yaml": _yaml(portable(campaign, config)),
         "provenance/code.json": _json(_code_record(code)),
-        "provenance/plan.json": _json(_plan(campaign)),
-        "provenance/order.csv": _order(campaign, results),
+        "provenance/plan.json": _json(_plan(campaign, asked)),
+        "provenance/order.csv": _order(asked, results),
     }
     members = {name: Member(text.encode()) for name, text in made.items()}
     members["reproduce.sh"] = Member(REPRODUCE.encode(), executable=True)
@@ -142,15 +144,10 @@ def _code_record(code: Code) -> dict[str, Any]:
     }
 
 
-def _plan(campaign: Campaign) -> dict[str, Any]:
+def _plan(campaign: Campaign, asked: Sequence[Cell]) -> dict[str, Any]:
     """What was to be measured: every experiment as resolved, and every cell in planned order."""
     return {
-        "campaign": campaign.name,
-        "seed": campaign.seed,
-        "cycles": campaign.cycles,
-        "order": campaign.order,
-        "isolation": campaign.isolation,
-        "reference": campaign.reference,
+        **campaign.design,
         "measurement": campaign.measurement.model_dump(mode="json"),
         "experiments": [
             {
@@ -169,15 +166,15 @@ def _plan(campaign: Campaign) -> dict[str, Any]:
                 "cycle": cell.cycle,
                 "result": cell.result_path,
             }
-            for cell in campaign.cells
+            for cell in asked
         ],
     }
 
 
-def _order(campaign: Campaign, results: Path) -> str:
+def _order(asked: Sequence[Cell], results: Path) -> str:
     """The order in which it really happened, beside the planned one."""
     measured: list[Result] = []
-    for cell in campaign.cells:
+    for cell in asked:
         try:
             measured.append(read_planned_result(results, cell.result_path))
         except ResultError:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from llm_energy.archive.physics import contradictions
 from llm_energy.archive.raw import differences
+from llm_energy.decisions import decide, read_decision
 from llm_energy.inputs.files import file_sha256
-from llm_energy.results import Result, ResultError, read_planned_result
+from llm_energy.results import Result, ResultError, read_planned_result, read_result
 
 SUMS = "SHA256SUMS"
 """As `sha256sum --check` takes it: of every file of an archive but itself."""
@@ -69,6 +70,7 @@ def verify_results(campaign_folder: Path) -> Verdict:
             where = path.relative_to(campaign_folder).as_posix()
             name = path.relative_to(folder).as_posix()
             problems += [f"{where}: {problem}" for problem in problems_of(folder, name)]
+        problems += _wrong_decisions(folder, campaign_folder)
     for path in sorted(campaign_folder.glob("failures/*/*/*.json")) + sorted(
         campaign_folder.glob("runs/*.json")
     ):
@@ -77,6 +79,25 @@ def verify_results(campaign_folder: Path) -> Verdict:
         except ValueError:
             problems.append(f"{path.relative_to(campaign_folder).as_posix()}: no complete JSON")
     return Verdict(f"{count} results", problems)
+
+
+def _wrong_decisions(folder: Path, campaign_folder: Path) -> Iterator[str]:
+    """Decisions on further cycles that do not follow from the first ones, where those are there."""
+    for path in sorted(folder.glob("decisions/*/*/*.json")):
+        where = path.relative_to(campaign_folder).as_posix()
+        try:
+            told = read_decision(path)
+        except ResultError:
+            yield f"{where}: cannot be read"
+            continue
+        first = folder / "measurements" / told.experiment / told.spec_hash
+        try:
+            results = [read_result(first / f"cycle-{n:02d}.json") for n in range(1, told.first + 1)]
+        except ResultError:
+            continue  # told where it is checked itself, or measured again
+        again = decide(results, told.target_relative_half_width)
+        if (again.metric, again.values, again.cycles) != (told.metric, told.values, told.cycles):
+            yield f"{where}: says {told.cycles} cycles, the first ones ask for {again.cycles}"
 
 
 def problems_of(folder: Path, name: str) -> Iterator[str]:
