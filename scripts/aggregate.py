@@ -18,6 +18,6 @@ with rule_script(snakemake):
         design=Design(**snakemake.params.design),
     )
     if unusable := summary.facts.unusable:
-        raise UserError(f"{len(unusable)} results cannot be used")
+        raise UserError(f"{len(unusable)} of {summary.facts.planned} results cannot be used")
     write_summary(folder, summary)
     write_atomically(Path(snakemake.output.headline), console(summary).encode())

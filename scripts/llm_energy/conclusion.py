@@ -31,7 +31,7 @@ def failure(campaign: Campaign, results: Path) -> list[str]:
     missing = [cell for cell in cells if not (results / cell.result_path).exists()]
     there = [cell for cell in cells if cell not in missing]
     unusable = [reason for cell in there if (reason := _why_unusable(cell, results))]
-    lines = _of_missing(missing, len(cells), results) + _of_unusable(unusable)
+    lines = _of_missing(missing, len(cells), results) + _of_unusable(unusable, len(there))
     if lines and len(there) > len(unusable):
         lines.append(_partial_report(campaign, cells, results))
     if missing:
@@ -50,11 +50,12 @@ def _of_missing(missing: Sequence[Cell], planned: int, results: Path) -> list[st
     return lines
 
 
-def _of_unusable(reasons: Sequence[str]) -> list[str]:
+def _of_unusable(reasons: Sequence[str], there: int) -> list[str]:
     if not reasons:
         return []
     remedy = "to measure them again and keep the files, add: --config remeasure=invalid"
-    return [f"{len(reasons)} results cannot be used; {remedy}", *_listed(reasons)]
+    head = f"{len(reasons)} of {there} results cannot be used; {remedy}"
+    return [head, *_listed(reasons)]
 
 
 def _listed(lines: Sequence[str]) -> list[str]:

@@ -245,6 +245,17 @@ def test_what_is_invalid_is_measured_again_on_request_and_nothing_else(measured)
     assert len(list((measured.folder / "results/nap/superseded").rglob("*.parquet"))) == 2
 
 
+def test_a_result_that_cannot_be_used_is_told_and_no_complete_report_is_made(measured):
+    damaged = measured.results()[0]
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    done = measured.run()
+    assert done.returncode != 0
+    assert "1 of 4 results cannot be used; to measure them again and keep the files" in done.stdout
+    assert f"  {damaged.relative_to(measured.folder)}: not a result" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert (measured.folder / "results/nap/report-partial.html").exists()
+
+
 def test_a_valid_result_is_not_invalid_because_it_is_forced(measured):
     for path in measured.results():
         given_energy(path)

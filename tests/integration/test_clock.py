@@ -1,0 +1,44 @@
+"""A wall clock that is set back in the middle of a run changes stamps for people, and no number."""
+
+import subprocess
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from llm_energy.results import read_result
+from tests.integration.faults import differences, left
+from tests.integration.workflow import finished, wait_for
+
+pytestmark = pytest.mark.integration
+
+SOURCE = Path(__file__).with_name("clock.c")
+
+
+@pytest.fixture
+def clock(tmp_path):
+    """The library that steps the clock, and the file that lets it do so."""
+    library = tmp_path / "clock.so"
+    command = ["cc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
+    subprocess.run([*command, "-o", str(library), str(SOURCE)], check=True)
+    return library, tmp_path / "step"
+
+
+def test_a_clock_that_steps_back_under_a_run_changes_no_number(fresh, clock):
+    library, step = clock
+    process = fresh.start(
+        "measurements", environment={"LD_PRELOAD": str(library), "CLOCK_STEP": str(step)}
+    )
+    wait_for(lambda: finished(fresh.output()) or process.poll() is not None, why=fresh.output())
+    step.touch()
+    assert process.wait(timeout=120) == 0, fresh.output()
+    results = sorted(map(read_result, fresh.results()), key=lambda result: result.position)
+    started = [datetime.fromisoformat(result.started) for result in results]
+    assert (started[0] - started[-1]).total_seconds() > 3000, "the clock was not stepped"
+    assert all(result.window.duration_s > 0 for result in results)
+    for one, next_ in pairwise(results):
+        assert one.phases[-1].end_monotonic_s <= next_.phases[0].start_monotonic_s
+    assert differences(fresh) == []
+    assert left(fresh) == []
+    assert fresh.planned() == 0
