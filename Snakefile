@@ -27,6 +27,7 @@ rule all:
     default_target: True
     input:
         MEASUREMENTS,
+        list(ANCHORS),
         f"{RESULTS}/report.html",
         f"{RESULTS}/tables",
 

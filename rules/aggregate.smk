@@ -12,6 +12,7 @@ SUMMARY_TABLES = expand(
 rule aggregate:
     input:
         MEASUREMENTS,
+        anchors=list(ANCHORS),
     output:
         measurements=report(
             f"{SUMMARY}/measurements.csv",

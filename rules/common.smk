@@ -64,7 +64,7 @@ try:
 except CampaignError as error:
     sys.exit("\n".join(error.messages))
 
-RESULTS = "/".join(["results", CAMPAIGN.name, *([pilot.FOLDER] if IS_PILOT else [])])
+RESULTS = Path("results", CAMPAIGN.name, pilot.FOLDER if IS_PILOT else "").as_posix()
 CELLS = {f"{RESULTS}/{cell.result_path}": cell for cell in CAMPAIGN.cells}
 INVALID = set()
 if config.get("remeasure") == "invalid":
@@ -101,6 +101,11 @@ def needed_before(wildcards):
         workflow.dag.forcefiles.add(f"{RESULTS}/{cell.result_path}")
     elif Path(RESULTS, cell.result_path).exists():
         return []
+    return inputs_of(cell)
+
+
+def inputs_of(cell):
+    """The markers of all that a cell is measured with."""
     return [
         environment_marker(cell.experiment.environment_id),
         model_marker(cell.experiment.model_id),
@@ -120,6 +125,7 @@ def start_run():
         return
     jobs = list(workflow.dag.needrun_jobs())
     needed = [CELLS[str(job.output[0])] for job in jobs if job.rule.name == "measure"]
+    needed += [ANCHORS[str(job.output[0])] for job in jobs if job.rule.name == "anchor"]
     further = further_cells(jobs, needed)
     calibrated = [CALIBRATED for job in jobs if job.rule.name == "calibrate_nvidia_smi"]
     if calibrated and CAMPAIGN.measurement.device != "gpu":

@@ -2,7 +2,9 @@
 asks for. One input function for each experiment: one that fails does not stop the others.
 """
 
+from llm_energy.anchors import anchors
 from llm_energy.decisions import (
+    asked_cells,
     decided,
     decision_path,
     first_cells,
@@ -88,6 +90,31 @@ if CAMPAIGN.adaptive:
             "Deciding how many cycles {wildcards.experiment} needs"
         script:
             "../scripts/decide.py"
+
+
+def anchors_of_campaign():
+    """The anchors that there are, and the one that what is missing needs in addition."""
+    if IS_PILOT or CAMPAIGN.reference is None:
+        return {}
+    missing = [
+        cell
+        for cell in asked_cells(CAMPAIGN, DECIDED)
+        if cell.result_path in INVALID or not Path(RESULTS, cell.result_path).exists()
+    ]
+    found = anchors(CAMPAIGN, Path(RESULTS), to_measure=missing)
+    return {f"{RESULTS}/{anchor.result_path}": anchor for anchor in found}
+
+
+ANCHORS = anchors_of_campaign()
+
+
+def needed_before_anchor(wildcards):
+    """What an anchor waits for: nothing once its result exists."""
+    path = (
+        f"anchors/{wildcards.experiment}/{wildcards.spec}/cycle-{wildcards.cycle}.json"
+    )
+    exists = Path(RESULTS, path).exists()
+    return [] if exists else inputs_of(ANCHORS[f"{RESULTS}/{path}"])
 
 
 def further_cells(jobs, needed):

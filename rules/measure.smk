@@ -1,4 +1,4 @@
-"""One job for each measurement: experiment × cycle."""
+"""One job for each measurement: experiment × cycle; and for anchors, which are no cycles."""
 
 
 rule measure:
@@ -20,8 +20,20 @@ rule measure:
         "../scripts/measure.py"
 
 
+use rule measure as anchor with:
+    input:
+        needed_before_anchor,
+    output:
+        f"{RESULTS}/anchors/{{experiment}}/{{spec}}/cycle-{{cycle}}.json",
+    log:
+        f"logs/{CAMPAIGN.name}/anchor/{{experiment}}/{{spec}}/cycle-{{cycle}}.log",
+    # Before all that it is the anchor of.
+    priority: len(CELLS) + 2
+
+
 rule measurements:
     """All measurements of the campaign, without tables and report."""
     input:
         MEASUREMENTS,
+        list(ANCHORS),
     localrule: True

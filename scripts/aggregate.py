@@ -14,7 +14,11 @@ with rule_script(snakemake):
     campaign = folder.parent
     summary = aggregate(
         campaign,
-        planned=[Path(path).relative_to(campaign).as_posix() for path in snakemake.input],
+        planned=[
+            Path(path).relative_to(campaign).as_posix()
+            for path in snakemake.input
+            if path not in snakemake.input.anchors
+        ],
         design=Design(**snakemake.params.design),
     )
     if unusable := summary.facts.unusable:

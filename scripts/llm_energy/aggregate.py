@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from llm_energy import campaign_flags, flags
+from llm_energy.anchoring import anchor_ratios, read_anchors, with_anchors
 from llm_energy.comparing import compare_all
 from llm_energy.decoding import decode_energies
 from llm_energy.derived import derived_metrics, stated, with_derived
@@ -66,10 +67,12 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         contrasts=design.contrasts,
         margin=design.equivalence_margin,
     )
+    anchors, unusable_anchors = read_anchors(campaign_folder)
+    ratios = list(anchor_ratios(anchors, results))
     adaptive = design.adaptive
     decided = cycles_decided(results, adaptive, measurements) if adaptive else []
     events, damaged_runs = runs(campaign_folder)
-    gaps = list(_side_file_gaps(campaign_folder, results))
+    gaps = list(_side_file_gaps(campaign_folder, [*results, *anchors]))
     lost = {gap.path for gap in gaps}
     facts = Facts(
         design=design,
@@ -78,7 +81,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         out_of_memory=sum(result.status == "out_of_memory" for result in results),
         missing=missing,
         unusable=unusable,
-        side_file_gaps=[*gaps, *damaged_runs],
+        side_file_gaps=[*gaps, *unusable_anchors, *damaged_runs],
         failures=list(failures(campaign_folder)),
         events=events,
         flags=_flags(results),
@@ -88,8 +91,9 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         drift=_drift(results, THROUGHPUT),
         energy_drift=_drift(results, JOULES_PER_OUTPUT_TOKEN),
         counts=_counts(planned, results, missing, unusable),
-        comparisons=with_reference,
-        axis_comparisons=along_axes,
+        comparisons=with_anchors(with_reference, ratios, results),
+        axis_comparisons=with_anchors(along_axes, ratios, results),
+        anchors=ratios,
         refused_comparisons=refused,
         fronts=list(fronts(measurements)),
         decode=list(decode_energies(results)),

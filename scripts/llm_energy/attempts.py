@@ -48,10 +48,8 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
             "without --no-hooks"
         )
     facts = run.read(f"experiments/{experiment}")
-    entry = next(
-        e for e in run.read("plan") if e["experiment"] == experiment and e["cycle"] == cycle
-    )
     results = Path(run.facts["results"])
+    entry = next(e for e in run.read("plan") if results / e["result"] == output.absolute())
     first = failures.next_attempt(results, entry["result"])
     for attempt in range(first, first + len(failures.BACKOFF_S) + 1):
         job = Job(experiment, cycle, entry["position"], attempt, entry["result"], facts)

@@ -25,7 +25,7 @@ BACKOFF_S = (1.0, 10.0)
 
 def failure_path(results: Path, result_path: str, attempt: int) -> Path:
     """`measurements/E/S/cycle-N.json` -> `failures/E/S/cycle-N.attempt-K.json`."""
-    relative = Path(result_path).relative_to("measurements")
+    relative = Path(result_path.removeprefix("measurements/"))
     return results / "failures" / relative.with_suffix(f".attempt-{attempt}.json")
 
 

@@ -159,7 +159,7 @@ class Lifecycle:
         decided."""
         target = self.results / "superseded" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         for cell in cells:
-            own = Path(cell.result_path).relative_to("measurements")
+            own = Path(cell.result_path.removeprefix("measurements/"))
             beside = self.results.glob(f"*/{own.with_suffix('.parquet')}")
             decision = self._decision_of(cell)
             decided = [self.results / decision] if decision else []

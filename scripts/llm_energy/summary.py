@@ -145,6 +145,18 @@ class Comparison(Model):
     """What a reader is told, without the names of the two."""
 
 
+class AnchorRatio(Model):
+    """The reference, measured once more in a later session, over what it was before."""
+
+    experiment: str
+    session_id: str
+    metric: str
+    ratio: float
+    """To the geometric mean of its cycles in other sessions."""
+    earlier: int
+    """Number of these cycles."""
+
+
 class FrontPoint(Model):
     """One experiment among those that are traded off against each other."""
 
@@ -239,6 +251,8 @@ class Facts(Model):
     refused_comparisons: list[Refusal]
     fronts: list[Front]
     decode: list[DecodeEnergy]
+    anchors: list[AnchorRatio] = Field(default_factory=list)
+    """Of sessions that added to the campaign without the reference."""
     cycles_decided: list[CyclesDecided] = Field(default_factory=list)
     """Of adaptive cycles; empty where their number was given."""
     assumed: str | None = None
