@@ -1,6 +1,7 @@
 # make run      set up and run the default campaign (again: only what is missing)
 # make test     set up and run the tests
-# make check    lint, format and types
+# make check    lint, format, types and documentation
+# make docs     the documentation as a site, in site/
 # make setup    only set up
 # make schemas  write config/schemas and the references of keys and options again, after a change
 # make test-gpu PYTHON=... [MODEL=...]   try the GPUs of this machine: docs/gpu-acceptance.md
@@ -8,7 +9,7 @@
 
 SNAKEMAKE = .venv/bin/snakemake --cores 1 --profile workflow-profile
 
-.PHONY: setup setup-tests run test test-gpu check schemas lock
+.PHONY: setup setup-tests run test test-gpu check docs schemas lock
 
 setup:
 	@envs/workflow/setup.sh
@@ -30,12 +31,15 @@ test-gpu: setup
 	@PYTHONPATH=scripts .venv/bin/python -m llm_energy.acceptance \
 	  --python "$(PYTHON)" --model "$(MODEL)" $(ACCEPTANCE)
 
-check: setup-tests
+check: setup-tests docs
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/snakefmt --check Snakefile rules workflow
 	.venv/bin/snakemake --lint
+
+docs: setup-tests
+	.venv/bin/mkdocs build --strict
 
 schemas: setup
 	PYTHONPATH=scripts .venv/bin/python -m llm_energy.schemas

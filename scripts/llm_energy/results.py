@@ -268,6 +268,8 @@ class SideFile(Model):
 
 
 class SampleOutput(Model):
+    """What an engine generated for one prompt."""
+
     prompt_index: int
     output_ids: list[int]
 
@@ -277,33 +279,47 @@ class Result(Model):
 
     schema_version: Literal[1]
     protocol_version: int
+    """Of the measuring protocol; results of different versions are different measurements."""
     status: Literal["completed", "out_of_memory"]
+    """`out_of_memory` is an outcome too: then there is no window."""
     campaign: str
     experiment: str
     cycle: int
+    """From 1."""
     position: int
     """Rank in the planned order of the campaign, from 0."""
     started: str
     """ISO 8601, UTC: when the measuring job began."""
     finished: str
     attempt: int
+    """From 1; failed ones have records under `failures/`."""
     spec_hash: str
+    """Of `spec`: part of the path of this file."""
     spec: dict[str, Any]
+    """All that identifies what was measured, and is known before it."""
     settings: Settings
+    """As declared, as resolved with all defaults, and as the live engine told them."""
     prompts: PromptSet
     load_mode: Literal["waves", "closed"]
     phases: list[Phase]
+    """The time line of the measurement."""
     environment: Environment
+    """Engine, host, devices and code."""
     process: ProcessState | None
+    """Age of backend and engine process, and how many jobs they had served."""
     window: Window | None
     tokens: Tokens | None
     output_tokens_per_second: float | None
+    """Output tokens of the window over its duration."""
     requests_per_second: float | None
+    """Requests of the window over its duration."""
     latency: Latency | None
     warmup: Warmup | None
     drift: Drift | None
+    """Inside the window."""
     energy: Energy
     flags: list[Flag]
+    """What a reader must know of this result."""
     sample_outputs: list[SampleOutput]
     """Output token ids of the first 3 prompts."""
     side_files: dict[str, SideFile]

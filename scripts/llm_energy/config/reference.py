@@ -1,4 +1,4 @@
-"""The reference of all keys of a campaign file, as Markdown, from its JSON schema."""
+"""References of a campaign file's keys and of a result's, as Markdown, from their JSON schemas."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -50,6 +50,23 @@ def reference(schema: Mapping[str, Any]) -> str:
     return "\n" + "\n".join(_section(models[name], title) for name, title in HEADINGS.items())
 
 
+def result_reference(schema: Mapping[str, Any]) -> str:
+    """One table for each model of a result: key, type, meaning. Units are in the names."""
+    models = {schema["title"]: schema, **schema["$defs"]}
+    return "\n" + "\n".join(
+        f"## {name}\n\n{model.get('description', '')}\n\n| Key | Type | Meaning |\n|---|---|---|\n"
+        + "".join(_result_row(key, node) for key, node in model["properties"].items())
+        for name, model in models.items()
+    )
+
+
+def _result_row(key: str, node: Mapping[str, Any]) -> str:
+    nullable = {"type": "null"} in node.get("anyOf", [])
+    types = [*dict.fromkeys(_types(node, keys="{}")), *(["null"] if nullable else [])]
+    cells = (f"`{key}`", " or ".join(types), " ".join(node.get("description", "").split()))
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
 def _section(model: Mapping[str, Any], heading: str) -> str:
     required = model.get("required", [])
     rows = [_row(key, node, key in required) for key, node in model["properties"].items()]
@@ -77,17 +94,19 @@ def _default(node: Mapping[str, Any]) -> str:
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
-def _types(node: Mapping[str, Any]) -> Iterator[str]:
+def _types(node: Mapping[str, Any], keys: str = "keys (see below)") -> Iterator[str]:
+    """The types of a key in words; `keys` stands for keys of a model, whose name is {}."""
     for inner in _alternatives(node):
         if "$ref" in inner:
-            yield "keys (see below)"
+            yield keys.format(inner["$ref"].rpartition("/")[2])
         elif "enum" in inner or "const" in inner:
             values = inner.get("enum", [inner.get("const")])
             yield from (f"`{str(v).lower() if isinstance(v, bool) else v}`" for v in values)
         elif inner.get("type") == "object":
             yield "keys with values"
         elif inner.get("type") == "array":
-            yield f"list of {' or '.join(dict.fromkeys(_types(inner['items'])))}"
+            item = inner["items"] if "items" in inner else inner["prefixItems"][0]
+            yield f"list of {' or '.join(dict.fromkeys(_types(item, keys)))}"
         else:
             yield TYPES[inner["type"]] + _bounds(inner)
 
