@@ -172,12 +172,13 @@ class FrontPoint(Model):
 
 
 class Front(Model):
-    """The Pareto front of `against`, energy per output token, and another metric."""
+    """The Pareto front of `against` (energy per output token; throughput where no energy was
+    measured) and another metric."""
 
     metric: str
     against: str
     load_mode: str
-    energy_scope: str
+    energy_scope: str | None
     mixed_tokenizers: bool
     """Then a token is not the same work everywhere."""
     points: list[FrontPoint]

@@ -10,33 +10,34 @@ from llm_energy.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, M
 from llm_energy.stats.pareto import standings
 from llm_energy.summary import Front, FrontPoint
 
-AGAINST = (THROUGHPUT, TTFT, ITL)
-"""Energy per output token is traded for each of these."""
-
-TERMS = (*SAME_TERMS, *SAME_ENERGY_TERMS)
+TRADES = {
+    JOULES_PER_OUTPUT_TOKEN: (THROUGHPUT, TTFT, ITL),
+    THROUGHPUT: (TTFT, ITL),
+}
+"""Metric -> what it is traded for; the first one that was measured counts, so that without energy
+throughput is traded for latency."""
 PLACE = ("experiment", "device_model", "power_limit_watts")
 
 
 def fronts(measurements: pd.DataFrame) -> Iterator[Front]:
-    """One for each metric of `AGAINST` and each set of terms under which energy was measured.
+    """One for each trade of `TRADES` and each set of terms under which it was measured.
 
     Experiments without one of the two metrics have no place on a front.
     """
-    for metric in AGAINST:
-        wanted = [JOULES_PER_OUTPUT_TOKEN.column, metric.column]
+    against = next((m for m in TRADES if measurements[m.column].notna().any()), THROUGHPUT)
+    names = [*SAME_TERMS, *(SAME_ENERGY_TERMS if against.kind == "energy" else ())]
+    for metric in TRADES[against]:
+        wanted = [against.column, metric.column]
         known = measurements.dropna(subset=wanted)
         known = known[(known[wanted] > 0).all(axis=1)]
-        for terms, group in known.groupby(list(TERMS), dropna=False):
+        for terms, group in known.groupby(names, dropna=False):
             if group["experiment"].nunique() > 1:
-                yield _front(group, metric, dict(zip(TERMS, terms, strict=True)))
+                yield _front(group, metric, against, dict(zip(names, terms, strict=True)))
 
 
-def _front(group: pd.DataFrame, metric: Metric, terms: dict[str, object]) -> Front:
+def _front(group: pd.DataFrame, metric: Metric, against: Metric, terms: dict[str, object]) -> Front:
     rows, blocks = _keys(group, PLACE), _keys(group, SAME_BLOCK)
-    energy, other = (
-        _logarithms(group, one, rows=rows, blocks=blocks)
-        for one in (JOULES_PER_OUTPUT_TOKEN, metric)
-    )
+    energy, other = (_logarithms(group, one, rows=rows, blocks=blocks) for one in (against, metric))
     first = group.loc[~rows.duplicated()].set_index(rows[~rows.duplicated()])
     names = [str(first.loc[row, "experiment"]) for row in energy.index]
     points = [
@@ -54,9 +55,9 @@ def _front(group: pd.DataFrame, metric: Metric, terms: dict[str, object]) -> Fro
     ]
     return Front(
         metric=metric.column,
-        against=JOULES_PER_OUTPUT_TOKEN.column,
+        against=against.column,
         load_mode=str(terms["load_mode"]),
-        energy_scope=str(terms["energy_scope"]),
+        energy_scope=None if against.kind != "energy" else str(terms["energy_scope"]),
         mixed_tokenizers=bool(group["tokenizer_sha256"].nunique() > 1)
         and bool(group["prompts_sha256"].nunique() > 1),
         points=points,

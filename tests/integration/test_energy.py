@@ -172,3 +172,24 @@ def test_one_of_two_gpus_lost_in_the_window_is_no_energy_not_half_of_it(
     series = read_series(tree.folder / "results/nap" / result.side_files["series"].path)
     assert len(series.samples(series.devices[1], "energy_counter_joules")) > 100
     assert "gpu_lost" in (tree.folder / "results/nap/summary/measurements.csv").read_text()
+
+
+def test_snakemakes_own_report_holds_page_figures_and_tables(measured_on_gpus):
+    tree, _ = measured_on_gpus
+    said = tree.run("--report", "own.html", check=True).stdout
+    for name in ("report.html", "measurements.csv", "throughput.svg", "power.svg", "results.csv"):
+        assert f"Adding {name} " in said
+    assert (tree.folder / "own.html").stat().st_size > 1e6
+
+
+def test_figures_and_tables_lie_beside_the_page(measured_on_gpus):
+    tree, _ = measured_on_gpus
+    results = tree.folder / "results" / "nap"
+    assert {file.suffix for file in results.glob("figures/power.*")} == {
+        ".svg",
+        ".pdf",
+        ".png",
+        ".csv",
+    }
+    assert r"\toprule" in (results / "tables/results.tex").read_text()
+    assert "power-courses" in (results / "report.html").read_text()

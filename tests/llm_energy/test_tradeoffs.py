@@ -40,8 +40,14 @@ class TestFronts:
         assert standing["batch-by-length_batch1_out16"].status == "beaten"
         assert standing["batch-by-length_batch1_out16"].beaten_by is not None
 
-    def test_without_energy_there_is_none(self, summary_of):
-        assert summary_of().facts.fronts == []
+    def test_without_energy_throughput_is_traded_for_latency(self, summary_of):
+        fronts = summary_of().facts.fronts
+        assert {front.against for front in fronts} == {"output_tokens_per_second"}
+        assert [front.metric for front in fronts] == [
+            "time_to_first_token_p50_s",
+            "inter_token_latency_p50_s",
+        ]
+        assert all(front.energy_scope is None for front in fronts)
 
     def test_scopes_stay_on_fronts_of_their_own(self, facts_of):
         results = []

@@ -33,6 +33,8 @@ class Estimate:
     label: str
     """Short name of the experiment, and `places` where they differ in the campaign."""
     places: tuple[str, ...]
+    device_model: str
+    power_limit_watts: float | None
     terms: str
     """Load mode, and for energies scope and device: estimates of other terms are not ranked with
     this one."""
@@ -100,6 +102,8 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
                 experiment=row["experiment"],
                 label=", ".join((names[row["experiment"]], *place)),
                 places=place,
+                device_model=str(row["device_model"]),
+                power_limit_watts=_number(row["power_limit_watts"]),
                 terms=_terms(group, metric),
                 n=int(row["n"]),
                 mean=row["mean"] * factor,
@@ -189,6 +193,10 @@ def _terms(group: Iterable[Row], metric: Metric) -> str:
     names = ["load_mode", "energy_scope"] if metric.kind == "energy" else ["load_mode"]
     found = dict.fromkeys(str(row[name]) for name in names for row in group if pd.notna(row[name]))
     return ", ".join(found)
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
 
 
 def _text_key(key: Iterable[Any]) -> tuple[str, ...]:

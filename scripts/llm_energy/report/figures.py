@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
 from llm_energy.report import axes, budget, distributions, forest, pareto, power, traces
 from llm_energy.report.style import (
     COLUMN_INCHES,
@@ -45,7 +46,9 @@ def _drawings(summary: Summary) -> list[Drawing]:
         distributions.latencies(summary),
         power.power(summary),
         traces.warmup(summary),
-        traces.order(summary),
+        traces.order(summary, JOULES_PER_OUTPUT_TOKEN),
+        traces.order(summary, THROUGHPUT),
+        traces.temperature(summary),
         budget.budget(summary),
     ]
     return [drawing for drawing in drawings if drawing is not None]

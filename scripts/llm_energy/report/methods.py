@@ -177,8 +177,10 @@ def _statistics(summary: Summary) -> str:
     if summary.facts.comparisons:
         text += (
             f" Ratios to {summary.facts.design.reference} are geometric means of ratios paired "
-            "within cycle, session and device, with log-t intervals that are not adjusted for "
-            "multiple comparisons; under three pairs there is no interval."
+            "within cycle, session and device, with log-t intervals; under three pairs there is "
+            "no interval. In the section of comparisons intervals hold simultaneously over all "
+            "comparisons of a metric, and p-values are adjusted by Holm’s method; beside the "
+            "headline and in the table of results they are not adjusted."
         )
     if any(not comparison.pairs for comparison in summary.facts.comparisons):
         text += (

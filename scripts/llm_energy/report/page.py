@@ -14,6 +14,12 @@ from markupsafe import Markup, escape
 
 from llm_energy.aggregate import aggregate
 from llm_energy.report import papers, power
+from llm_energy.report.comparisons import (
+    comparison_tables,
+    decode_table,
+    outputs_table,
+    refusals,
+)
 from llm_energy.report.cycles import cycles_table
 from llm_energy.report.environment import differences, environment
 from llm_energy.report.estimates import planned_experiment
@@ -193,6 +199,10 @@ def _content(summary: Summary, figures: Sequence[Figure]) -> Mapping[str, Any]:
         "results_with_energy": bool(table["energy_joules"].notna().any()),
         "courses": Markup(power.page_data(summary)) if len(summary.power) else None,
         "failures": failure_groups(summary.facts.failures),
+        "comparisons": comparison_tables(summary),
+        "refusals": refusals(summary),
+        "decode": decode_table(summary),
+        "outputs": outputs_table(summary),
         "dictionary": dictionary_table(summary),
         "papers": paper_downloads(summary),
         "panels": [Panel(number, figure) for number, figure in enumerate(figures, start=1)],

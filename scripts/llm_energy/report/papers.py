@@ -18,6 +18,7 @@ from llm_energy.metrics import (
     ITL,
     JOULES_PER_OUTPUT_TOKEN,
     MEAN_POWER,
+    METRICS,
     THROUGHPUT,
     TTFT,
 )
@@ -78,7 +79,7 @@ def with_uncertainty(value: float, standard_uncertainty: float | None) -> str:
 
 
 def tables(summary: Summary) -> list[PaperTable]:
-    """Results and, where there is a reference, comparisons, and the data dictionary."""
+    """Results, comparisons where there are any, and the data dictionary."""
     found = [_results(summary), _comparisons(summary), _dictionary(summary)]
     return [table for table in found if table is not None]
 
@@ -167,26 +168,32 @@ def _results(summary: Summary) -> PaperTable | None:
 
 def _comparisons(summary: Summary) -> PaperTable | None:
     facts = summary.facts
-    if not facts.comparisons or facts.design.reference is None:
+    compared = [*facts.comparisons, *facts.axis_comparisons]
+    if not compared:
         return None
     names = short_names(summary)
-    titles = {metric.column: _short(metric.title) for metric in SHOWN}
+    titles = {metric.column: _short(metric.title) for metric in METRICS}
     rows = [
         [
             names[c.experiment],
+            names[c.base],
+            (c.factor or "").replace("_", " "),
             titles.get(c.metric, c.metric),
             f"{c.ratio:.4g}",
-            f"{c.low:.4g} to {c.high:.4g}" if c.low is not None and c.high is not None else "–",
+            "–"
+            if c.simultaneous_low is None or c.simultaneous_high is None
+            else f"{c.simultaneous_low:.4g} to {c.simultaneous_high:.4g}",
+            "–" if c.p_value_holm is None else f"{c.p_value_holm:.3g}",
             str(c.pairs),
         ]
-        for c in facts.comparisons
+        for c in compared
     ]
     return PaperTable(
         "comparisons",
-        f"Ratio to {names[facts.design.reference]}: geometric mean of ratios paired within cycle, "
-        "session and device, with its 95 % log-t interval; under three pairs there is none.",
-        pd.DataFrame([c.model_dump() for c in facts.comparisons]),
-        ["Experiment", "Metric", "Ratio", "95 % interval", "Pairs"],
+        "Ratios of geometric means, paired by cycle within a session; 95 % intervals hold for all "
+        "comparisons of a family at once, p-values are adjusted by Holm’s method.",
+        pd.DataFrame([c.model_dump() | {"marks": ";".join(c.marks)} for c in compared]),
+        ["Experiment", "Against", "Setting", "Metric", "Ratio", "Interval", "p", "Pairs"],
         rows,
     )
 

@@ -5,88 +5,72 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.axes import Axes
 
-from llm_energy.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
+from llm_energy.metrics import METRICS, Metric
 from llm_energy.report.estimates import Estimate, as_data, estimates
 from llm_energy.report.style import INK, MUTED, SERIES, Drawing, canvas, narrow
-from llm_energy.summary import Summary
+from llm_energy.summary import Front, Summary
 
 MOST_LABELS = 8
 """Points of the front that are named in the figure; its data names all."""
 
-Pair = tuple[Estimate, Estimate]
-"""One experiment on the horizontal and on the vertical axis."""
+MOST_PANELS = 2
+
+Point = tuple[Estimate, Estimate, str]
+"""One experiment on the horizontal and on the vertical axis, and its status on the front."""
+
+BY_COLUMN = {metric.column: metric for metric in METRICS}
 
 
 def trade_off(summary: Summary) -> Drawing | None:
     """Energy against throughput and latency; without energy, throughput against latencies.
 
-    Only experiments of one scope and load mode, the most common one, are drawn together.
+    Of several sets of terms for the same metrics the one with most experiments is drawn.
     """
-    energy = estimates(summary, JOULES_PER_OUTPUT_TOKEN)
-    upright, across = (
-        (JOULES_PER_OUTPUT_TOKEN, (THROUGHPUT, TTFT)) if energy else (THROUGHPUT, (TTFT, ITL))
-    )
-    panels = {metric: _pairs(summary, metric, upright) for metric in across}
-    panels = {metric: pairs for metric, pairs in panels.items() if len(pairs) > 1}
-    if not panels:
+    fronts: dict[str, Front] = {}
+    for front in summary.facts.fronts:
+        if front.metric not in fronts or len(front.points) > len(fronts[front.metric].points):
+            fronts[front.metric] = front
+    shown = list(fronts.values())[:MOST_PANELS]
+    if not shown:
         return None
-    grid = (len(panels), 1) if narrow() else (1, len(panels))
+    upright = BY_COLUMN[shown[0].against]
+    grid = (len(shown), 1) if narrow() else (1, len(shown))
     figure, axes = canvas(2.6 * grid[0] + 0.4, *grid, squeeze=False, sharey=not narrow())
     data = []
-    for panel, (metric, pairs) in zip(axes.flat, panels.items(), strict=True):
-        best = front(pairs)
-        _draw(panel, pairs, best)
-        panel.set_xlabel(_axis(metric))
+    for panel, front in zip(axes.flat, shown, strict=True):
+        points = _points(summary, front)
+        _draw(panel, points)
+        panel.set_xlabel(_axis(BY_COLUMN[front.metric]))
         if panel is axes.flat[0] or narrow():
             panel.set_ylabel(_axis(upright))
-        data.append(_data(pairs, best))
-    others = len(energy or estimates(summary, upright)) - max(map(len, panels.values()))
-    apart = f" {others} experiments of other terms are not drawn." * (others > 0)
-    words = "Energy per output token" if energy else "Throughput"
-    titles = " and ".join(metric.title.partition(",")[0].lower() for metric in panels)
+        data.append(_data(points))
+    apart = len(summary.facts.fronts) > len(fronts)
+    titles = " and ".join(BY_COLUMN[f.metric].title.partition(",")[0].lower() for f in shown)
     return Drawing(
         "trade-off",
-        f"{words} against {titles}",
+        f"{upright.title} against {titles}",
         "One point for each experiment, mean over cycles, with 95 % t intervals (no interval with "
-        "one cycle). Blue and joined by the line: the Pareto front, which no other experiment "
-        "beats in both means. Orange: not on it, but its intervals overlap those of every "
-        "experiment that beats it, so that it may be. Grey: clearly beaten by another. Better is "
-        "more throughput, less energy and less latency." + apart,
+        "one cycle). Blue circles joined by the line: the Pareto front, which no other experiment "
+        "beats in both. Orange squares: beaten in the means, but not clearly. Grey diamonds: "
+        "clearly beaten by another in both, by 95 % intervals of ratios paired by cycle, not "
+        "adjusted. Better is more throughput, less energy and less latency."
+        + " Experiments measured under other terms are not drawn."
+        * apart,
         figure,
         pd.concat(data),
     )
 
 
-def front(pairs: Sequence[Pair]) -> list[str]:
-    """For each pair: `front`, `perhaps` (not shown to be beaten) or `beaten`.
-
-    One beats another if both means are better; clearly, if both intervals lie apart as well.
-    """
-    found = []
-    for pair in pairs:
-        betters = [other for other in pairs if _beats(other, pair)]
-        clear = any(
-            not a.overlaps(b) and not c.overlaps(d) for (a, c) in betters for b, d in [pair]
-        )
-        found.append("beaten" if clear else "perhaps" if betters else "front")
-    return found
-
-
-def _beats(one: Pair, other: Pair) -> bool:
-    return all(
-        (a.mean > b.mean) if a.metric.higher_is_better else (a.mean < b.mean)
-        for a, b in zip(one, other, strict=True)
+def _points(summary: Summary, front: Front) -> list[Point]:
+    x, y = (
+        {(e.experiment, e.device_model, e.power_limit_watts): e for e in estimates(summary, metric)}
+        for metric in (BY_COLUMN[front.metric], BY_COLUMN[front.against])
     )
-
-
-def _pairs(summary: Summary, x: Metric, y: Metric) -> list[Pair]:
-    upright = estimates(summary, y)
-    counts = pd.Series([e.terms for e in upright]).value_counts()
-    by_label = {e.label: e for e in estimates(summary, x)}
     return [
-        (by_label[e.label], e)
-        for e in upright
-        if e.label in by_label and e.terms == counts.index[0]
+        (x[key], y[key], point.status)
+        for point in front.points
+        for key in [(point.experiment, point.device_model, point.power_limit_watts)]
+        if key in x and key in y
     ]
 
 
@@ -94,21 +78,18 @@ _COLOURS = {"front": SERIES[0], "perhaps": SERIES[1], "beaten": MUTED}
 _MARKERS = {"front": "o", "perhaps": "s", "beaten": "D"}
 
 
-def _draw(axes: Axes, pairs: Sequence[Pair], best: Sequence[str]) -> None:
-    on_front = sorted(
-        (x.mean, y.mean, x.label)
-        for (x, y), kind in zip(pairs, best, strict=True)
-        if kind == "front"
-    )
-    axes.plot(*zip(*[p[:2] for p in on_front], strict=True), color=SERIES[0], lw=1, alpha=0.6)
-    for (x, y), kind in zip(pairs, best, strict=True):
-        colour = _COLOURS[kind]
+def _draw(axes: Axes, points: Sequence[Point]) -> None:
+    on_front = sorted((x.mean, y.mean, x.label) for x, y, status in points if status == "front")
+    if on_front:
+        axes.plot(*zip(*[p[:2] for p in on_front], strict=True), color=SERIES[0], lw=1, alpha=0.6)
+    for x, y, status in points:
+        colour = _COLOURS[status]
         if x.low is not None and x.high is not None:
             axes.plot([x.low, x.high], [y.mean] * 2, color=colour, lw=1.3)
         if y.low is not None and y.high is not None:
             axes.plot([x.mean] * 2, [y.low, y.high], color=colour, lw=1.3)
-        axes.plot(x.mean, y.mean, _MARKERS[kind], color=colour, ms=4.5)
-    widest = max(x.mean for x, _ in pairs)
+        axes.plot(x.mean, y.mean, _MARKERS[status], color=colour, ms=4.5)
+    widest = max((x.mean for x, _, _ in points), default=0.0)
     for across, up, label in on_front[:MOST_LABELS]:
         right = across > 0.6 * widest
         axes.annotate(
@@ -129,7 +110,7 @@ def _axis(metric: Metric) -> str:
     return f"{metric.title.partition(',')[0]} ({metric.display_unit})"
 
 
-def _data(pairs: Sequence[Pair], best: Sequence[str]) -> pd.DataFrame:
-    data = as_data([e for pair in pairs for e in pair])
-    data["pareto"] = [kind for kind in best for _ in range(2)]
+def _data(points: Sequence[Point]) -> pd.DataFrame:
+    data = as_data([e for x, y, _ in points for e in (x, y)])
+    data["pareto"] = [status for _, _, status in points for _ in range(2)]
     return data

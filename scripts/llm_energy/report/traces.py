@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from llm_energy.metrics import Metric
 from llm_energy.report.estimates import short_names
 from llm_energy.report.numbers import fixed, percent
 from llm_energy.report.style import INK, MARKERS, MUTED, SERIES, Drawing, canvas, grid_only, narrow
@@ -16,15 +17,16 @@ MOST_PANELS = 12
 """Experiments whose warm-up is drawn: those with the least steady ones come first."""
 
 
-def order(summary: Summary) -> Drawing | None:
-    """Throughput over the order of the run, relative to its experiment's mean."""
-    ran = summary.measurements.dropna(subset=["output_tokens_per_second"]).sort_values("started")
-    groups = ran.groupby(["experiment", "device_model"])["output_tokens_per_second"]
+def order(summary: Summary, metric: Metric) -> Drawing | None:
+    """A metric over the order of the run, relative to its experiment's mean."""
+    column = metric.column
+    ran = summary.measurements.dropna(subset=[column]).sort_values("started")
+    groups = ran.groupby(["experiment", "device_model"])[column]
     counts = groups.transform("size")
     if ran.empty or counts.max() < 2:
         return None
     rank = np.arange(1, len(ran) + 1)
-    deviation = 100 * (ran["output_tokens_per_second"] / groups.transform("mean") - 1)
+    deviation = 100 * (ran[column] / groups.transform("mean") - 1)
     figure, axes = canvas(2.7)
     axes.axhline(0, color=MUTED, lw=0.8)
     cycles = ran["cycle"].to_numpy(dtype=int)
@@ -38,7 +40,10 @@ def order(summary: Summary) -> Drawing | None:
             ms=4.5,
             label=f"cycle {cycle}",
         )
-    drift, told = summary.facts.drift, "Drift is not testable with these measurements."
+    energy = metric.kind == "energy"
+    drift = summary.facts.energy_drift if energy else summary.facts.drift
+    word = metric.title.lower().partition(" ")[0]
+    told = "Drift is not testable with these measurements."
     if drift is not None:
         line = np.log1p(drift.change) * (rank - rank.mean()) / max(1, len(ran) - 1)
         axes.plot(rank, 100 * np.expm1(line), color=INK, lw=1.2, ls=(0, (4, 3)))
@@ -49,15 +54,15 @@ def order(summary: Summary) -> Drawing | None:
         )
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("measurement, in the order in which they ran")
-    axes.set_ylabel("throughput against its\nexperiment’s mean (%)")
+    axes.set_ylabel(f"{word} against its\nexperiment’s mean (%)")
     grid_only(axes, "y")
     if len(set(cycles)) <= 2 * len(SERIES):
         figure.legend(loc="outside lower center", ncols=3 if narrow() else 6)
     return Drawing(
-        "order",
-        "Throughput over the order of the run",
-        "Each measurement’s throughput against the mean of its experiment, in the order in which "
-        f"they ran. {told}",
+        "order-energy" if energy else "order",
+        f"{metric.title} over the order of the run",
+        f"Each measurement’s {metric.title.lower()} against the mean of its experiment, in the "
+        f"order in which they ran. {told}",
         figure,
         pd.DataFrame(
             {
@@ -65,10 +70,39 @@ def order(summary: Summary) -> Drawing | None:
                 "experiment": ran["experiment"].to_numpy(),
                 "cycle": cycles,
                 "started": ran["started"].to_numpy(),
-                "output_tokens_per_second": ran["output_tokens_per_second"].to_numpy(),
+                column: ran[column].to_numpy(),
                 "deviation_percent": deviation.to_numpy(),
             }
         ),
+    )
+
+
+def temperature(summary: Summary) -> Drawing | None:
+    """Temperature and clock of the devices over the order of the run; None where none is known."""
+    columns = {
+        "temperature_max_celsius": "greatest temperature (°C)",
+        "sm_clock_mean_mhz": "mean SM clock (MHz)",
+    }
+    ran = summary.measurements.sort_values("started")
+    rank = np.arange(1, len(ran) + 1)
+    known = {name: words for name, words in columns.items() if ran[name].notna().any()}
+    if not known:
+        return None
+    figure, panels = canvas(0.5 + 1.7 * len(known), len(known), 1, sharex=True, squeeze=False)
+    for panel, (name, words) in zip(panels.flat, known.items(), strict=True):
+        panel.plot(rank, ran[name].astype(float), "o", color=SERIES[0], ms=3.5)
+        panel.set_ylabel(words)
+        panel.xaxis.get_major_locator().set_params(integer=True)
+        grid_only(panel, "y")
+    panels.flat[-1].set_xlabel("measurement, in the order in which they ran")
+    data = ran[["experiment", "cycle", "started", *known, "throttle_reasons"]]
+    return Drawing(
+        "temperature",
+        "Temperature and clocks over the order of the run",
+        "Of the window of each measurement: the hottest metered device, and the mean clock of "
+        "all. A trend here is a cause of drift elsewhere.",
+        figure,
+        data.assign(run_order=rank),
     )
 
 
