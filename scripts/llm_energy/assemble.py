@@ -18,6 +18,7 @@ from llm_energy.requests import write_requests
 from llm_energy.results import (
     SCHEMA_VERSION,
     Environment,
+    Flag,
     Latency,
     Phase,
     ProcessState,
@@ -141,7 +142,17 @@ def energy_of(
         median_step_s=gaps.p50 if gaps else None,
         own_processes=seen.own_processes if on_gpu else None,
     )
+    account = replace(account, flags=account.flags + occupancy_flags(job, seen))
     return with_host_idle(account, seen)
+
+
+def occupancy_flags(job: Job, seen: Observation) -> list[Flag]:
+    """`gpu_use_unknown`, where GPUs are counted that the engine was not seen to use."""
+    gpus = metered_gpus(job, seen)
+    if not gpus or seen.series is None or used_gpus(seen.series, seen.own_processes):
+        return []
+    detail = f"no process of the engine was listed on any GPU; counted: all {len(gpus)} of the host"
+    return [flags.flag("gpu_use_unknown", detail)]
 
 
 def energy_spent(job: Job, seen: Observation | None) -> dict[str, Any]:

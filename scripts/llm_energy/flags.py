@@ -14,6 +14,8 @@ MEANINGS = {
     "throughput_drift": "Throughput in the last third of the window differs from the first third "
     "by more than the limit.",
     "short_window": "The window is shorter than the least duration that was asked for.",
+    "gpu_use_unknown": "The driver did not list the engine's processes on any GPU: it may not tell "
+    "them, or the engine ran on the CPU. The energy is that of all GPUs it could have used.",
     "not_cooled_down": "A GPU was still warmer than the margin above its first loaded idle when "
     "the waiting ended.",
     "idle_not_settled": "A device had not come to rest when its loaded idle power was taken.",
