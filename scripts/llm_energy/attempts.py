@@ -47,6 +47,8 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
             "measurements belong to a run, which the workflow's onstart opens: start the workflow "
             "without --no-hooks"
         )
+    if not run.owner.alive():  # it died before this job could ask the kernel to die with it
+        raise UserError("the run that this measurement belongs to has ended")
     facts = run.read(f"experiments/{experiment}")
     results = Path(run.facts["results"])
     entry = next(e for e in run.read("plan") if results / e["result"] == output.absolute())

@@ -110,7 +110,7 @@ def trial(tree: Tree, fault: Fault | None) -> Outcome:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    outcome.survivors += [f"process {pid}" for pid in living(tree)]
+    outcome.survivors += living(tree)
     changed = [p.name for p, content in before.items() if p.read_bytes() != content]
     outcome.losses += damaged(tree) + [f"{name} was changed" for name in changed]
     if (code == 0) != (not missing(tree)):
@@ -150,27 +150,29 @@ def found(tree: Tree, victim: str) -> list[int]:
     """Processes of a tree that are of a kind; an engine before its guard."""
     word = VICTIMS[victim]
     assert word is not None
-    pids = []
-    for pid in tree.processes():
-        try:
-            if word in Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace"):
-                pids.append(pid)
-        except OSError:
-            continue
-    return sorted(pids)
+    return sorted(pid for pid in tree.processes() if word in words_of(pid))
 
 
-def living(tree: Tree) -> list[int]:
+def living(tree: Tree) -> list[str]:
     """Processes of a tree that do not end, though the run has."""
     deadline = time.monotonic() + GONE_S
     while (pids := tree.processes()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return pids
+    return [f"process {pid}: {words_of(pid)}" for pid in pids]
+
+
+def words_of(pid: int) -> str:
+    """The command line of a process; empty where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").replace("\0", " ")
+    except OSError:
+        return ""
 
 
 def left(tree: Tree) -> list[str]:
     """Whatever there is of a run that has ended."""
-    lefts = [f"process {pid}" for pid in tree.processes()] + [str(path) for path in tree.runs()]
+    lefts = [f"process {pid}: {words_of(pid)}" for pid in tree.processes()]
+    lefts += [str(path) for path in tree.runs()]
     lefts += [str(path) for path in tree.folder.glob("results/**/.*.tmp")]
     lock = locks.hold(tree.folder / ".cache/locks/campaign-nap.lock")
     if lock is None:

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from tests.disks import small_disk
 
-from llm_energy.attempts import as_failure, refuse_full_disk
+from llm_energy.attempts import as_failure, measure_cell, refuse_full_disk
 from llm_energy.backends.runtime import BackendError
 from llm_energy.inputs.errors import ModelError
+from llm_energy.processes import ProcessId
+from llm_energy.runs import RUN_VARIABLE, Run
+from llm_energy.scripting import UserError
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 HEAVY = ("pandas", "numpy", "scipy", "matplotlib", "docker", "huggingface_hub", "jinja2")
@@ -42,6 +45,20 @@ def test_every_failure_has_its_reason(error, reason):
 def test_what_is_no_failure_of_a_measurement_is_not_taken_for_one():
     with pytest.raises(OSError, match="Input/output"):
         as_failure(OSError(errno.EIO, os.strerror(errno.EIO)))
+
+
+def test_a_job_whose_run_died_before_it_began_measures_nothing(tmp_path, monkeypatch):
+    """Its parent is another process by then, so that the kernel does not end it with the run."""
+    monkeypatch.chdir(tmp_path)
+    ended = subprocess.Popen(["true"])
+    owner = ProcessId.current().to_json() | {"pid": ended.pid}
+    ended.wait()
+    run = Run.create(campaign="nap", results=tmp_path, scripts=SCRIPTS, host_facts={})
+    run.write("run", run.facts | {"owner": owner})
+    monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
+    with pytest.raises(UserError, match="the run that this measurement belongs to has ended"):
+        measure_cell(tmp_path / "r.json", experiment="e", cycle=1, log=tmp_path / "l", begun_s=0.0)
+    run.remove()
 
 
 def test_a_measuring_job_loads_nothing_heavy():
