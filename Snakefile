@@ -19,6 +19,7 @@ include: "rules/inputs.smk"
 include: "rules/measure.smk"
 include: "rules/aggregate.smk"
 include: "rules/report.smk"
+include: "rules/compare.smk"
 include: "rules/calibration.smk"
 include: "rules/export.smk"
 

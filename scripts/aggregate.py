@@ -8,7 +8,8 @@ with rule_script(snakemake):
     from llm_energy.aggregate import aggregate
     from llm_energy.report.headline import console
     from llm_energy.results import write_atomically
-    from llm_energy.summary import Design, write_summary
+    from llm_energy.summary import Design
+    from llm_energy.summary_files import write_summary
 
     folder = Path(snakemake.output.facts).parent
     campaign = folder.parent

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pandas as pd
 
 from llm_energy.metrics import METRICS
-from llm_energy.summary import TABLES, Summary
+from llm_energy.summary import Summary
+from llm_energy.summary_files import TABLES
 
 MEASUREMENT = {
     "campaign": "Name of the campaign.",

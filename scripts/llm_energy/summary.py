@@ -1,7 +1,6 @@
 """The summary of a campaign, as it is kept between jobs: two tables, and facts beside them."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -10,7 +9,7 @@ from pydantic import Field
 from llm_energy.config.analysis import Assumptions
 from llm_energy.config.contrasts import Contrast
 from llm_energy.config.cycles import AdaptiveCycles
-from llm_energy.results import Model, write_atomically
+from llm_energy.results import Model
 from llm_energy.stats.two_stages import CyclesDecided
 
 Verdict = Literal["different", "equivalent", "inconclusive", "not_testable"]
@@ -273,29 +272,3 @@ class Summary:
     """The course of power in each measurement; see `side_tables`."""
     latencies: pd.DataFrame
     """How latencies are distributed in each experiment; see `side_tables`."""
-
-
-TABLES = ("measurements", "experiments", "power", "latencies")
-"""Tables of a summary; each is a Parquet file of that name."""
-
-FLAT_TABLES = ("measurements", "experiments")
-"""Those without lists in their cells, which are CSV files as well."""
-
-
-def write_summary(folder: Path, summary: Summary) -> None:
-    """Write the tables (CSV for people, Parquet for programs) and `summary.json` to `folder`."""
-    for name in TABLES:
-        table: pd.DataFrame = getattr(summary, name)
-        if name in FLAT_TABLES:
-            write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
-        write_atomically(folder / f"{name}.parquet", table.to_parquet(index=False))
-    facts = summary.facts.model_dump_json(indent=1)
-    write_atomically(folder / "summary.json", f"{facts}\n".encode())
-
-
-def read_summary(folder: Path) -> Summary:
-    """What `write_summary` wrote."""
-    return Summary(
-        Facts.model_validate_json((folder / "summary.json").read_bytes()),
-        **{name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES},
-    )

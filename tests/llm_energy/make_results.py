@@ -119,7 +119,8 @@ def make_result(
     spec = {"protocol": 1, "settings": resolved, "measurement": MEASUREMENT, "model": MODEL}
     chance = random.Random(f"{experiment} {cycle}")
     batch, length = resolved["batch_size"], resolved["output_tokens"]
-    throughput = 40 * batch**0.6 / (1 + 2 / length) * chance.gauss(1 - 0.0005 * position, 0.01)
+    slowing = max(0.5, 1 - 0.0005 * position)
+    throughput = 40 * batch**0.6 / (1 + 2 / length) * chance.gauss(slowing, 0.01)
     duration = math.ceil(3.2 * throughput / (batch * length)) * batch * length / throughput
     tokens = round(duration * throughput)
     start = 1_000.0 + 12.0 * position

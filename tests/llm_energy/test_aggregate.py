@@ -8,7 +8,7 @@ import pytest
 
 from llm_energy.aggregate import aggregate
 from llm_energy.results import Flag, read_result, write_atomically, write_result
-from llm_energy.summary import read_summary, write_summary
+from llm_energy.summary_files import read_summary, write_summary
 
 EXPERIMENT = make_results.REFERENCE
 

@@ -12,7 +12,7 @@ from llm_energy.report.page import write_page
 from llm_energy.report.style import Figure
 from llm_energy.requests import write_requests
 from llm_energy.results import write_result
-from llm_energy.summary import write_summary
+from llm_energy.summary_files import write_summary
 
 REQUEST = {"prompt": 0, "wave": 0, "submitted": 1.0, "token_times": [1.5, 2.0]}
 
@@ -21,7 +21,7 @@ REQUEST = {"prompt": 0, "wave": 0, "submitted": 1.0, "token_times": [1.5, 2.0]}
 def writers(summary_of):
     """What writes into a campaign's folder, each with something to write."""
     summary = summary_of(cycles=1)
-    figure = Figure(name="power", title="t", caption="c", svg="<svg/>", png=b"png")
+    figure = Figure(name="power", title="t", caption="c", svg="<svg/>", csv="x\n1\n", png=b"png")
     return {
         "result": lambda folder: write_result(folder / "cycle-01.json", make_result()),
         "requests": lambda folder: write_requests(

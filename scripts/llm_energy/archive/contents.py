@@ -27,7 +27,7 @@ from llm_energy.config.inputs import FilePrompts
 from llm_energy.decisions import asked_cells, decided
 from llm_energy.results import Result, ResultError, read_planned_result
 from llm_energy.status import standings, write_manifest
-from llm_energy.summary import read_summary
+from llm_energy.summary_files import read_summary
 
 NOT_SHIPPED = ("archive", "report-partial.html")
 """Below a campaign's results: the archive itself, and what only a run that failed left."""

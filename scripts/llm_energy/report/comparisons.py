@@ -19,38 +19,38 @@ VERDICTS = {
 }
 """Verdict on a comparison -> how people read it."""
 
+CONTEXT = (
+    "Ratios of geometric means; intervals hold with 95 % for all comparisons of their family at "
+    "once, p-values are adjusted by Holm’s method."
+)
+
+PAIRED = f"Paired by cycle within a session where both sides are. {CONTEXT}"
+
 TITLES = {metric.column: metric.title.partition(",")[0] for metric in METRICS}
 
 
 def comparison_tables(summary: Summary) -> list[tuple[str, str, Table]]:
     """(identifier, caption, table): with the reference, and along each axis."""
     facts, names = summary.facts, short_names(summary)
-    together = (
-        "Ratios of geometric means paired by cycle within a session; intervals hold with 95 % for "
-        "all comparisons of their family at once, p-values are adjusted by Holm’s method."
-    )
     found = []
     if facts.comparisons:
         reference = names[facts.design.reference or ""]
-        rows = [_row(c, [_name(names, c.experiment)]) for c in facts.comparisons]
-        caption = f"Each experiment against {reference}. {together}"
-        found.append(("reference-table", caption, _table([NAME], rows)))
+        rows = [[_name(names, c.experiment)] for c in facts.comparisons]
+        caption = f"Each experiment against {reference}. {PAIRED}"
+        found.append(("reference-table", caption, rows_of([NAME], rows, facts.comparisons)))
     if facts.axis_comparisons:
         columns = [NAME, *(Column(t, numeric=False) for t in ("Against", "Setting", "Change"))]
         rows = [
-            _row(
-                c,
-                [
-                    _name(names, c.experiment),
-                    _name(names, c.base),
-                    Cell((c.factor or "").replace("_", " "), sort=c.factor),
-                    Cell(f"{c.base_level} → {c.level}", sort=str(c.level)),
-                ],
-            )
+            [
+                _name(names, c.experiment),
+                _name(names, c.base),
+                Cell((c.factor or "").replace("_", " "), sort=c.factor),
+                Cell(f"{c.base_level} → {c.level}", sort=str(c.level)),
+            ]
             for c in facts.axis_comparisons
         ]
-        caption = f"Along each setting, all others being equal. {together}"
-        found.append(("axes-table", caption, _table(columns, rows)))
+        caption = f"Along each setting, all others being equal. {PAIRED}"
+        found.append(("axes-table", caption, rows_of(columns, rows, facts.axis_comparisons)))
     return found
 
 
@@ -113,8 +113,13 @@ def outputs_table(summary: Summary) -> Table | None:
     return Table(columns, rows)
 
 
-def _table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> Table:
-    left_out = len(rows) - MOST_ROWS
+def rows_of(
+    columns: Sequence[Column],
+    first: Sequence[Sequence[Cell]],
+    comparisons: Sequence[Comparison],
+) -> Table:
+    """A table of comparisons, each with its `first` cells, which stand under `columns`."""
+    left_out = len(comparisons) - MOST_ROWS
     note = f"{left_out} more rows are in the files only." if left_out > 0 else ""
     columns = [
         *columns,
@@ -125,13 +130,13 @@ def _table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> Table:
         Column("Verdict", numeric=False),
         Column("In words", numeric=False),
     ]
+    rows = [[*cells, *_row(c)] for cells, c in zip(first, comparisons, strict=True)]
     return Table(columns, rows[:MOST_ROWS], note)
 
 
-def _row(comparison: Comparison, first: Sequence[Cell]) -> list[Cell]:
+def _row(comparison: Comparison) -> list[Cell]:
     p_value = comparison.p_value_holm
     return [
-        *first,
         Cell(TITLES.get(comparison.metric, comparison.metric), sort=comparison.metric),
         _value(comparison.ratio, comparison.simultaneous_low, comparison.simultaneous_high),
         Cell(NOTHING) if p_value is None else Cell(_p(p_value), sort=p_value),

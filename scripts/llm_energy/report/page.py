@@ -110,6 +110,11 @@ class Panel:
 
 def render_page(summary: Summary, figures: Sequence[Figure], *, partial: bool) -> str:
     """The HTML of the report; equal summaries give equal pages."""
+    return template("page.html.jinja").render(_content(summary, figures), partial=partial)
+
+
+def template(name: str) -> jinja2.Template:
+    """A page's template, which already holds the style and the script of all pages."""
     files = importlib.resources.files("llm_energy.report")
     loader = jinja2.FunctionLoader(lambda name: files.joinpath(name).read_text("utf-8"))
     surroundings = jinja2.Environment(
@@ -120,12 +125,11 @@ def render_page(summary: Summary, figures: Sequence[Figure], *, partial: bool) -
         lstrip_blocks=True,
     )
     surroundings.filters |= {"breakable": breakable, "marked": marked, "brief": brief}
-    return surroundings.get_template("page.html.jinja").render(
-        _content(summary, figures),
-        partial=partial,
-        css=Markup(files.joinpath("page.css").read_text("utf-8")),
-        script=Markup(files.joinpath("page.js").read_text("utf-8")),
-    )
+    surroundings.globals |= {
+        "css": Markup(files.joinpath("page.css").read_text("utf-8")),
+        "script": Markup(files.joinpath("page.js").read_text("utf-8")),
+    }
+    return surroundings.get_template(name)
 
 
 def breakable(text: str) -> Markup:

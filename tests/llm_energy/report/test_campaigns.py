@@ -1,0 +1,81 @@
+"""Two campaigns on one page: what they have in common, and what else differs."""
+
+import make_results
+import pytest
+
+from llm_energy.aggregate import aggregate
+from llm_energy.report.campaigns import (
+    compare_campaigns,
+    environment_table,
+    ratios_table,
+    read_campaigns,
+    render_campaigns,
+)
+from llm_energy.summary_files import write_summary
+
+NAMES = ["here", "there"]
+
+
+@pytest.fixture
+def campaigns(tmp_path):
+    """The same experiments here and, on another device in another session, there."""
+
+    def make(**there):
+        for name in NAMES:
+            options = {"device_model": f"Device {name}"} | (there if name == "there" else {})
+            folder = tmp_path / name
+            planned = make_results.make_campaign(folder, metered=True, **options)
+            design = make_results.design(name=name)
+            write_summary(folder / "summary", aggregate(folder, planned=planned, design=design))
+        return read_campaigns([tmp_path / name / "summary" for name in NAMES])
+
+    return make
+
+
+def test_every_common_experiment_is_compared_by_every_metric(campaigns):
+    together = compare_campaigns(campaigns())
+    assert list(together.common)
+    assert together.only_in == {"here": [], "there": []}
+    assert {c.level for c in together.comparisons} == {"there"}
+    energy = [c for c in together.comparisons if c.metric == "joules_per_output_token"]
+    assert {c.experiment.partition(": ")[2] for c in energy} == set(make_results.EXPERIMENTS)
+
+
+def test_between_devices_an_energy_ratio_holds_both_sensors(campaigns):
+    together = compare_campaigns(campaigns())
+    by_metric = {c.metric: c for c in together.comparisons}
+    energy, speed = by_metric["joules_per_output_token"], by_metric["output_tokens_per_second"]
+    assert "other_device" in energy.marks
+    assert energy.pairs == 0
+    assert energy.high - energy.low > 0.1  # ±5 % of gain and ±5 W on each side
+    assert speed.high - speed.low < energy.high - energy.low
+
+
+def test_experiments_of_one_campaign_only_are_named(campaigns):
+    some = dict(list(make_results.EXPERIMENTS.items())[:2])
+    together = compare_campaigns(campaigns(experiments=some))
+    assert set(together.common) == set(some)
+    assert len(together.only_in["here"]) == 2
+
+
+def test_another_version_under_the_same_name_is_said(campaigns):
+    longer = {name: s | {"context_tokens": 1024} for name, s in make_results.EXPERIMENTS.items()}
+    loaded = campaigns(experiments=longer)
+    assert len(compare_campaigns(loaded).other_spec) == 4
+    assert "Not the same experiments in all respects" in render_campaigns(loaded)
+
+
+def test_only_what_differs_in_the_environment_is_listed(campaigns):
+    table = environment_table(campaigns())
+    assert [(row[1].text, row[2].text, row[3].text) for row in table.rows] == [
+        ("Device", "Device here", "Device there")
+    ]
+
+
+def test_the_page_says_it_all(campaigns):
+    loaded = campaigns()
+    page = render_campaigns(loaded)
+    assert "<title>here and there</title>" in page
+    assert 'id="ratios-table"' in page
+    assert "simulated sensor" in page
+    assert len(ratios_table(compare_campaigns(loaded)).rows) == page.count("no pairs")
