@@ -7,8 +7,8 @@ import copy
 from pathlib import Path
 from typing import Any
 
+from make_results import make_result
 from tests.integration.workflow import CAMPAIGN
-from tests.llm_energy.make_results import make_result
 
 from llm_energy.campaign import Campaign
 from llm_energy.host import cpu_model
