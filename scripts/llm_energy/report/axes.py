@@ -107,9 +107,14 @@ def _draw(
     for (label, points), colour, marker in zip(shown, cycle(SERIES), cycle(MARKERS), strict=False):
         x = [place(value) for value, _ in points]
         axes.plot(x, [e.mean for _, e in points], color=colour, lw=1, alpha=0.55)
+        known = [
+            (position, e.low, e.high)
+            for position, (_, e) in zip(x, points, strict=True)
+            if e.low is not None and e.high is not None
+        ]
+        if known:
+            axes.vlines(*zip(*known, strict=True), color=colour, lw=1.6)
         for position, (_, e) in zip(x, points, strict=True):
-            if e.low is not None and e.high is not None:
-                axes.plot([position] * 2, [e.low, e.high], color=colour, lw=1.6)
             if e.reaches_below_zero:
                 open_end(axes, (position, 0), "v", colour)
         axes.plot(x, [e.mean for _, e in points], marker, color=colour, ms=5, label=label)

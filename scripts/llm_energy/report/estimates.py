@@ -141,6 +141,7 @@ def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
     """(label, why) of every planned experiment without a value of `metric`."""
     valued = {e.experiment for e in estimates(summary, metric)}
     measured = summary.measurements[["experiment", "status", "energy_reason"]]
+    measured = measured[~measured["experiment"].isin(valued)]
     why = {planned_experiment(gap.path): "not measured" for gap in summary.facts.missing}
     why |= {planned_experiment(gap.path): "result unusable" for gap in summary.facts.unusable}
     for name, group in measured.groupby("experiment", sort=False):

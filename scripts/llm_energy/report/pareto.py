@@ -82,13 +82,16 @@ def _draw(axes: Axes, points: Sequence[Point]) -> None:
     on_front = sorted((x.mean, y.mean, x.label) for x, y, status in points if status == "front")
     if on_front:
         axes.plot(*zip(*[p[:2] for p in on_front], strict=True), color=SERIES[0], lw=1, alpha=0.6)
-    for x, y, status in points:
-        colour = _COLOURS[status]
-        if x.low is not None and x.high is not None:
-            axes.plot([x.low, x.high], [y.mean] * 2, color=colour, lw=1.3)
-        if y.low is not None and y.high is not None:
-            axes.plot([x.mean] * 2, [y.low, y.high], color=colour, lw=1.3)
-        axes.plot(x.mean, y.mean, _MARKERS[status], color=colour, ms=4.5)
+    for kind, colour in _COLOURS.items():  # one artist for all of a kind: there may be thousands
+        own = [(x, y) for x, y, status in points if status == kind]
+        level = [(y.mean, x.low, x.high) for x, y in own if None not in (x.low, x.high)]
+        upright = [(x.mean, y.low, y.high) for x, y in own if None not in (y.low, y.high)]
+        if level:
+            axes.hlines(*zip(*level, strict=True), color=colour, lw=1.3)
+        if upright:
+            axes.vlines(*zip(*upright, strict=True), color=colour, lw=1.3)
+        means = ([x.mean for x, _ in own], [y.mean for _, y in own])
+        axes.plot(*means, _MARKERS[kind], color=colour, ms=4.5)
     widest = max((x.mean for x, _, _ in points), default=0.0)
     for across, up, label in on_front[:MOST_LABELS]:
         right = across > 0.6 * widest
