@@ -1,0 +1,179 @@
+"""The real OpenVINO GenAI, with the real model of the default campaign."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.worker.backend import ROOT, Peer, ask_oneshot
+from tests.worker.conftest import required
+from tests.worker.engines import reference
+from tests.worker.engines.conftest import supervise
+from tests.worker.engines.reference import (
+    ANSWER_IDS,
+    GRAVITY_IDS,
+    QUESTION,
+    QUESTION_IDS,
+    measure,
+    outputs,
+)
+
+pytestmark = pytest.mark.engine
+
+PATIENCE_S = 300.0
+"""How long loading may take on a busy machine: it compiles."""
+
+ALIKE = 6
+"""So many tokens of the answer are those of the other engines: the weights are not quite theirs."""
+
+NUMBERS_PER_TOKEN = 30 * 2 * 3 * 64
+"""Keys and values: 30 layers, 3 heads of 64."""
+
+
+@pytest.fixture(scope="module")
+def openvino_python() -> str:
+    """Interpreter of an environment made from envs/openvino/requirements.txt."""
+    return required("LLM_ENERGY_TEST_OPENVINO_PYTHON")
+
+
+@pytest.fixture(scope="module")
+def openvino(openvino_python: str) -> Iterator[Peer]:
+    yield from supervise(openvino_python, patience_s=PATIENCE_S)
+
+
+def load(peer: Peer, gguf: str, **changes: Any) -> dict[str, Any]:
+    options = {"kv_cache_dtype": "f32"}  # in u8 a batch may change a close token
+    return reference.load(peer, "openvino", gguf, **{"options": options} | changes)
+
+
+def test_describes_itself(openvino_python: str) -> None:
+    answer, _ = ask_oneshot({"op": "describe", "backend": "openvino"}, python=openvino_python)
+    assert answer["engine_version"].startswith("openvino-genai 2026.")
+
+
+def test_what_reports_over_the_network_is_not_installed(openvino_python: str) -> None:
+    code = "import openvino_genai, sys; print([m for m in sys.modules if 'vino_telemetry' in m])"
+    done = subprocess.run([openvino_python, "-c", code], stdout=subprocess.PIPE, check=True)
+    assert done.stdout == b"[]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "chat_template", "ids"),
+    [(QUESTION, True, QUESTION_IDS), ("Gravity is", False, GRAVITY_IDS)],
+    ids=["chat template", "plain"],
+)
+def test_tokenizes_as_the_other_engines_do(
+    openvino_python: str, gguf: str, text: str, chat_template: bool, ids: list[int]
+) -> None:
+    model = (openvino_python, "openvino", gguf)
+    assert reference.tokenize(*model, text, chat_template=chat_template) == [ids]
+
+
+def test_observes_the_live_engine(openvino: Peer, gguf: str) -> None:
+    loaded = load(openvino, gguf)
+    assert loaded["observed"]["device"]
+    slots, context_tokens, bytes_of_f32 = 4, 256, 4
+    wanted = NUMBERS_PER_TOKEN * bytes_of_f32 * slots * context_tokens
+    assert loaded["observed"]["kv_cache_bytes"] == wanted
+
+
+def test_says_what_the_model_says(openvino: Peer, gguf: str) -> None:
+    load(openvino, gguf)
+    assert outputs(measure(openvino, [QUESTION_IDS]))[0][:ALIKE] == ANSWER_IDS[:ALIKE]
+
+
+def test_a_batch_says_what_each_prompt_says_alone(openvino: Peer, gguf: str) -> None:
+    load(openvino, gguf)
+    together = outputs(measure(openvino, [QUESTION_IDS, GRAVITY_IDS, QUESTION_IDS, GRAVITY_IDS]))
+    assert together[0] == outputs(measure(openvino, [QUESTION_IDS]))[0]
+    assert together[1] == outputs(measure(openvino, [GRAVITY_IDS]))[0]
+
+
+def test_ends_with_the_asked_number_of_tokens_and_not_at_the_end_of_text(
+    openvino: Peer, gguf: str
+) -> None:
+    load(openvino, gguf)
+    measured = measure(openvino, [QUESTION_IDS, GRAVITY_IDS], output_tokens=32)
+    reference.check_every_token_is_counted(measured, 32)
+    end_of_text = 2
+    assert end_of_text in outputs(measured)[0][:-1]
+
+
+def test_tokens_of_a_batch_come_step_by_step(openvino: Peer, gguf: str) -> None:
+    load(openvino, gguf)
+    measured = measure(openvino, [QUESTION_IDS, GRAVITY_IDS])
+    first, second = (request["token_times"] for request in measured["requests"])
+    assert len(set(first)) == len(first)
+    assert all(a <= b for a, b in zip(first, second, strict=True))  # one step, in turn
+    assert all(b < a for a, b in zip(first[1:], second, strict=False))
+
+
+def test_sampling_is_repeatable_by_its_seed(openvino: Peer, gguf: str) -> None:
+    load(openvino, gguf)
+    reference.check_sampling_repeats(openvino)
+
+
+def test_a_constant_stream_of_requests(openvino: Peer, gguf: str) -> None:
+    load(openvino, gguf)
+    measured = measure(openvino, [QUESTION_IDS, GRAVITY_IDS], mode="closed", minimum_waves=2)
+    assert measured["window"]["passes"] is None
+    assert sum(r["counted"] for r in measured["requests"]) >= 2 * 2 * 7
+    reference.check_slots_are_busy(measured, 2)
+    assert outputs(measured)[0][:ALIKE] == ANSWER_IDS[:ALIKE]
+
+
+STEPPING = """
+import json, sys
+from worker.engines.base import Request, find_engine, resolve_options
+from worker.workload import EngineConfig, Sampling
+
+engine = find_engine("openvino")()
+options = resolve_options(engine.OPTIONS, {"batch_tokens": 16})
+observed = engine.load(EngineConfig("openvino", sys.argv[1], "auto", 64, 1, options=options))
+
+class Counted:
+    steps, pipeline = 0, engine._pipeline
+    def __getattr__(self, name):
+        self.steps += name == "step"
+        return getattr(self.pipeline, name)
+
+steps, tokens = [], []
+for each_token in (True, True, False):
+    engine.each_token, engine._pipeline = each_token, Counted()
+    request = Request(0, tuple(range(100, 148)), 4, Sampling())
+    engine.wave([request], lambda request, ids: tokens.append(ids))
+    steps.append(engine._pipeline.steps)
+json.dump([observed["kv_cache_bytes"], steps, [len(ids) for ids in tokens]], sys.stdout)
+"""
+
+
+def test_settings_reach_the_engine_and_a_prompt_is_computed_anew_each_time(
+    openvino_python: str, gguf: str
+) -> None:
+    # 48 tokens take three steps of 16, the last of which gives the first of 4 tokens. With prefix
+    # caching the second time takes fewer.
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    command = [openvino_python, "-c", STEPPING, gguf]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    kv_cache_bytes, steps, handed_over = json.loads(done.stdout)
+    numbers = NUMBERS_PER_TOKEN * 64  # of one byte each, and their scales
+    assert numbers < kv_cache_bytes < 2 * numbers
+    assert steps == [6, 6, 6]
+    assert handed_over == [1] * 8 + [4]
+
+
+def test_what_is_no_model_is_an_error_in_openvinos_words(openvino: Peer, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + bytes(100))
+    error = load(openvino, str(broken))
+    assert error["reason"] == "engine_error"
+    assert error["message"] == f"OpenVINO cannot load {broken}: unordered_map::at"
+
+
+def test_keys_and_values_that_do_not_fit_are_out_of_memory(openvino: Peer, gguf: str) -> None:
+    # They take 46 kB a token in f32: 97 GB, more than this process is allowed to have.
+    error = load(openvino, gguf, context_tokens=8192, slots=256)
+    assert error["reason"] == "out_of_memory", error
