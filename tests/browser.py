@@ -39,7 +39,12 @@ class Browser:
 
     def __init__(self) -> None:
         command = [chromium(), "--headless", "--remote-debugging-pipe", "--disable-gpu"]
-        command += ["--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage"]
+        command += [
+            "--hide-scrollbars",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-dev-shm-usage",
+        ]
         command += ["--no-sandbox"] if os.getuid() == 0 else []
         self._profile = tempfile.mkdtemp(prefix="llm-energy-browser.")
         child_reads, self._out = os.pipe()
