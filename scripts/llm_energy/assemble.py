@@ -265,6 +265,7 @@ def write_side_files(job: Job, seen: Observation, results: Path) -> dict[str, Si
             f"series/{path}",
             seen.series,
             identity={
+                "campaign": job.facts["campaign"],
                 "experiment": job.experiment,
                 "cycle": job.cycle,
                 "spec": job.facts["spec_hash"],

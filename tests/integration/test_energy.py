@@ -136,6 +136,7 @@ def test_series_are_exported_for_other_tools(measured_on_gpus):
     exported = sorted((tree.folder / "results/nap/export").glob("**/*.lp"))
     assert len(exported) == len(tree.results())
     assert f"device={truth.gpus[0].uuid}," in exported[0].read_text()
+    assert ",campaign=nap,experiment=" in exported[0].read_text()
 
 
 def test_the_summary_and_the_report_say_that_it_was_simulated(measured_on_gpus):
