@@ -1,6 +1,11 @@
 """OpenVINO GenAI on a CPU, its continuous batching stepped by us; reads GGUF files."""
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 from worker.engines.base import Engine, EngineError, OnTokens, Option, Request
@@ -55,9 +60,10 @@ class OpenVino(Engine):
             "KV_CACHE_PRECISION": options["kv_cache_dtype"],
         }
         try:
-            self._pipeline = openvino_genai.ContinuousBatchingPipeline(
-                config.model_path, scheduler, "CPU", properties
-            )
+            with _writable(config.model_path) as path:
+                self._pipeline = openvino_genai.ContinuousBatchingPipeline(
+                    path, scheduler, "CPU", properties
+                )
             # The cache is made with the first request; so what does not fit is known now.
             self.wave([Request(0, (0,), 1, Sampling())], lambda *_: None)
         except Exception as error:
@@ -87,7 +93,8 @@ class OpenVino(Engine):
     ) -> list[list[int]]:
         import openvino_genai
 
-        tokenizer = openvino_genai.Tokenizer(model_path)
+        with _writable(model_path) as path:
+            tokenizer = openvino_genai.Tokenizer(path)
         if chat_template:
             texts = [
                 tokenizer.apply_chat_template(
@@ -143,6 +150,20 @@ class OpenVino(Engine):
             "kv_cache_bytes": self._pipeline.get_metrics().cache_size_in_bytes,
             "openvino_build": openvino.get_version(),
         }
+
+
+@contextmanager
+def _writable(model_path: str) -> Iterator[str]:
+    """Where the model can be opened for writing: OpenVINO's reader of GGUF asks for it.
+
+    Containers see models read-only: there it is a copy, which takes memory until it is loaded.
+    """
+    if os.access(model_path, os.W_OK):
+        yield model_path
+        return
+    with tempfile.TemporaryDirectory(prefix="openvino") as folder:
+        # Its mode is not copied: it may be what forbids writing.
+        yield str(shutil.copyfile(model_path, Path(folder, Path(model_path).name)))
 
 
 def _settings(request: Request) -> Any:
