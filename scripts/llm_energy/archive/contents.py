@@ -98,7 +98,8 @@ def contents(
             members[f"results/{campaign.name}/{below.as_posix()}"] = Member(path)
     # The time of a folder is that of this file to Snakemake: without it, figures unpacked now would
     # be newer than the report that shows them.
-    members[f"results/{campaign.name}/figures/.snakemake_timestamp"] = Member(b"")
+    for folder in ("figures", "tables"):
+        members[f"results/{campaign.name}/{folder}/.snakemake_timestamp"] = Member(b"")
     return members
 
 

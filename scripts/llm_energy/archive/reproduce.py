@@ -15,7 +15,7 @@ from llm_energy.archive.verify import Verdict, result_files
 REPRODUCED = "reproduced"
 """Folder of the archive in which all is made again; replaced by each call."""
 
-MADE = ("summary", "figures", "report.html")
+MADE = ("summary", "figures", "tables", "report.html")
 """What is made of the raw data, below a campaign's results. Not decisions on further cycles: they
 say what was asked for, and `verify` makes them again."""
 

@@ -60,11 +60,12 @@ def _against(matrix: Matrix, row: int, confidence: float) -> Sequence[NDArray[np
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.nansum(differences, axis=1) / pairs
         spread = np.sqrt(np.nansum((differences - mean[:, None]) ** 2, axis=1) / (pairs - 1))
-        quantiles = {
-            int(n): t_quantile(int(n) - 1, confidence) for n in set(pairs.tolist()) if n > 1
-        }
-        quantile = np.array([quantiles.get(int(n), np.inf) for n in pairs])
-        half_width = np.where(pairs >= MINIMUM_PAIRS, quantile * spread / np.sqrt(pairs), np.inf)
+        quantiles = np.full(matrix.shape[1] + 1, np.inf)
+        for n in np.unique(pairs[pairs > 1]):
+            quantiles[n] = t_quantile(int(n) - 1, confidence)
+        half_width = np.where(
+            pairs >= MINIMUM_PAIRS, quantiles[pairs] * spread / np.sqrt(pairs), np.inf
+        )
     apart = _means(matrix) - _means(matrix)[row]
     mean = np.where(pairs > 0, mean, apart)
     return mean < 0, mean + half_width < 0, mean - half_width > 0
