@@ -68,7 +68,7 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
             # Snakemake deletes the result of a job that is ended after it was written.
             with nothing_but_kill_ends():
                 write_result(output, result)
-        except (BackendError, InputError, OSError) as error:
+        except Exception as error:
             failure = as_failure(error)
             reason = failure.reason
             health.note_failure(run, job.settings["backend"], reason)
@@ -128,17 +128,19 @@ def refuse_full_disk(results: Path) -> None:
         raise BackendError("disk_full", message, phase="start")
 
 
-def as_failure(error: BackendError | InputError | OSError) -> BackendError:
-    """A failed attempt with its reason code; an error that is no such thing is raised again."""
+def as_failure(error: Exception) -> BackendError:
+    """A failed attempt with its reason code: `internal_error` for a defect of this program, whose
+    traceback goes to the log."""
     if isinstance(error, BackendError):
         return error
     if isinstance(error, InputError):
         return BackendError("input_error", str(error), phase="inputs")
-    refusal = disk_refusal(error)
-    if refusal is None:
-        raise error
-    full = error.errno in FULL
-    return BackendError("disk_full" if full else "disk_refused", refusal, phase="write")
+    refusal = disk_refusal(error) if isinstance(error, OSError) else None
+    if isinstance(error, OSError) and refusal is not None:
+        full = error.errno in FULL
+        return BackendError("disk_full" if full else "disk_refused", refusal, phase="write")
+    LOG.error("a defect", exc_info=error)
+    return BackendError("internal_error", f"{type(error).__name__}: {error}", phase="unknown")
 
 
 def write_record(

@@ -54,5 +54,6 @@ def comparison_sentence(
     if bounds is not None and family > 1:
         parts.append(f"interval simultaneous over {family} comparisons")
     if equivalence_margin is not None:
-        parts.append(f"equivalent within ±{percent(equivalence_margin, 0)}")
+        limit = percent(equivalence_margin, 0)
+        parts.append(f"equivalent within ±{limit} by its own 90 % interval")
     return ", ".join(parts)

@@ -42,9 +42,11 @@ def test_every_failure_has_its_reason(error, reason):
     assert as_failure(error).reason == reason
 
 
-def test_what_is_no_failure_of_a_measurement_is_not_taken_for_one():
-    with pytest.raises(OSError, match="Input/output"):
-        as_failure(OSError(errno.EIO, os.strerror(errno.EIO)))
+def test_a_defect_is_a_failure_with_its_traceback_in_the_log(caplog):
+    failure = as_failure(KeyError("tokens"))
+    assert (failure.reason, str(failure)) == ("internal_error", "KeyError: 'tokens'")
+    assert "KeyError" in caplog.records[0].exc_text
+    assert as_failure(OSError(errno.EIO, os.strerror(errno.EIO))).reason == "internal_error"
 
 
 def test_a_job_whose_run_died_before_it_began_measures_nothing(tmp_path, monkeypatch):

@@ -29,8 +29,9 @@ from llm_energy.results import Result, ResultError, read_planned_result
 from llm_energy.status import standings, write_manifest
 from llm_energy.summary_files import read_summary
 
-NOT_SHIPPED = ("archive", "report-partial.html")
-"""Below a campaign's results: the archive itself, and what only a run that failed left."""
+NOT_SHIPPED = ("archive", "export", "report-partial.html")
+"""Below a campaign's results: the archive itself, copies of the power series for other tools, and
+what only a run that failed left."""
 
 OF_A_RUN = ("remeasure", "new_device")
 """Keys of the configuration that are for one command only."""

@@ -58,14 +58,16 @@ def result_files(folder: Path) -> list[Path]:
 
 
 def verify_results(campaign_folder: Path) -> Verdict:
-    """Every result of a campaign, planned or not, superseded ones too; and the small records.
+    """Every result of a campaign, planned or not, anchors and superseded ones too; and the small
+    records.
 
     Args:
         campaign_folder: `results/{campaign}`.
     """
     problems, count = [], 0
     for folder in (campaign_folder, *sorted(campaign_folder.glob("superseded/*"))):
-        for path in sorted(folder.glob("measurements/*/*/*.json")):
+        anchors = sorted(folder.glob("anchors/*/*/*.json"))
+        for path in sorted(folder.glob("measurements/*/*/*.json")) + anchors:
             count += 1
             where = path.relative_to(campaign_folder).as_posix()
             name = path.relative_to(folder).as_posix()

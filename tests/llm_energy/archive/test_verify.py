@@ -44,3 +44,15 @@ def test_a_decision_that_cannot_be_read_is_named(decided):
     assert verify_results(decided).problems == [
         f"{path.relative_to(decided).as_posix()}: cannot be read"
     ]
+
+
+def test_anchors_are_checked_as_results_are(decided):
+    path = next(decided.glob("measurements/*/*/cycle-01.json"))
+    anchor = decided / "anchors" / path.relative_to(decided / "measurements")
+    anchor.parent.mkdir(parents=True)
+    anchor.write_bytes(path.read_bytes())
+    assert verify_results(decided).looked_at == "13 results"
+    assert verify_results(decided).problems == []
+    anchor.write_text("{")
+    (problem,) = verify_results(decided).problems
+    assert problem.startswith("anchors/")
