@@ -157,9 +157,7 @@ def pilot_findings():
     """What a pilot found that did not come to its end."""
     from llm_energy.pilot import findings  # SciPy
 
-    campaign = load_campaign(
-        config, files=CONFIG_FILES, root=Path(workflow.basedir), lock=LOCK_FILE
-    )
+    campaign = load_campaign(config, files=CONFIG_FILES, root=ROOT, lock=LOCK_FILE)
     return findings(campaign, CAMPAIGN, Path(RESULTS))
 
 
