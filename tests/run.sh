@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 apart=(tests/integration/test_change_matrix.py tests/integration/test_mistakes.py)
 
 log=$(mktemp)
-.venv/bin/pytest tests/test_architecture.py tests/llm_energy tests/nvml_simulator tests/worker "${apart[@]}" >"$log" 2>&1 &
+.venv/bin/pytest tests/test_*.py tests/llm_energy tests/nvml_simulator tests/worker "${apart[@]}" >"$log" 2>&1 &
 other=$!
 trap 'kill "$other"; exit 130' INT TERM
 .venv/bin/pytest tests/integration "${apart[@]/#/--ignore=}"
