@@ -12,6 +12,8 @@ from typing import BinaryIO
 import pytest
 from tests.worker.backend import PATIENCE_S, ROOT, Backend
 
+from worker.protocol import PROTOCOL, encode
+
 
 def start(path: Path) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
@@ -41,7 +43,7 @@ def test_talks_to_a_supervisor_and_ends_well_with_stdin(backend: Backend) -> Non
     with start(backend.socket) as client:
         assert client.stdin is not None
         assert client.stdout is not None
-        client.stdin.write(b'{"op": "hello", "protocol": 1}\n')
+        client.stdin.write(encode({"op": "hello", "protocol": PROTOCOL}))
         client.stdin.flush()
         assert b'"event":"hello"' in client.stdout.readline()
         client.stdin.close()
