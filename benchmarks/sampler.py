@@ -127,16 +127,21 @@ def effect_line(
             (on if with_sampler else off)[pair] = stretch(engine, sampler, stretch_s)
     compared = paired_ratio(off, on)
     assert compared is not None
-    interval = compared.interval
+    interval = compared.interval()
     limits = "" if interval is None else f" (95 % {interval.low:.4f} to {interval.high:.4f})"
     return f"{rate_hz:9.0f} Hz: throughput on / off {compared.ratio:.4f}{limits}, {pairs} pairs"
 
 
 def prepared(kind: str, key: str) -> str | None:
-    """A path from the first marker of that kind that `make run` left, None where there is none."""
+    """A path from the first marker of that kind that `make run` left, None where there is none.
+
+    Models in other formats and environments in images lie beside those that are meant.
+    """
     pattern = "environments/llamacpp-*" if kind == "environment" else "models/*"
     for marker in sorted((ROOT / ".cache").glob(f"{pattern}/ready.json")):
-        return str(marker.parent / json.loads(marker.read_text())[key])
+        path = marker.parent / str(json.loads(marker.read_text()).get(key, "absent"))
+        if path.is_file() and (kind == "environment" or path.suffix == ".gguf"):
+            return str(path)
     return None
 
 

@@ -53,7 +53,7 @@ def line(name: str, pairs: list[tuple[float, float]]) -> str:
         {n: 1 / stamped for n, (stamped, _) in enumerate(pairs)},
     )
     assert compared is not None
-    interval = compared.interval
+    interval = compared.interval()
     limits = "too few pairs" if interval is None else f"{interval.low:.4f} to {interval.high:.4f}"
     wave_s = median(plain for _, plain in pairs)
     return f"{name:18}{compared.ratio:10.4f}{limits:>20}{wave_s:12.3f}"
