@@ -6,9 +6,7 @@ CALIBRATED = CAMPAIGN.experiment(CAMPAIGN.reference or CAMPAIGN.experiments[0].n
 
 rule calibrate_nvidia_smi:
     input:
-        environment_marker(CALIBRATED.environment_id),
-        model_marker(CALIBRATED.model_id),
-        prompts_marker(CALIBRATED.prompts_id),
+        inputs_of(CALIBRATED),
     log:
         f"logs/{CAMPAIGN.name}/calibrate_nvidia_smi.log",
     conda:

@@ -101,15 +101,15 @@ def needed_before(wildcards):
         workflow.dag.forcefiles.add(f"{RESULTS}/{cell.result_path}")
     elif Path(RESULTS, cell.result_path).exists():
         return []
-    return inputs_of(cell)
+    return inputs_of(cell.experiment)
 
 
-def inputs_of(cell):
-    """The markers of all that a cell is measured with."""
+def inputs_of(experiment):
+    """The markers of all that an experiment is measured with."""
     return [
-        environment_marker(cell.experiment.environment_id),
-        model_marker(cell.experiment.model_id),
-        prompts_marker(cell.experiment.prompts_id),
+        environment_marker(experiment.environment_id),
+        model_marker(experiment.model_id),
+        prompts_marker(experiment.prompts_id),
     ]
 
 

@@ -11,7 +11,7 @@ from llm_energy import flags, host_idle, window
 from llm_energy.inputs.environment import packages_sha256
 from llm_energy.job import Job, Observation
 from llm_energy.occupancy import used_gpus
-from llm_energy.power.energy import EnergyAccount, account_energy
+from llm_energy.power.energy import EnergyAccount, account_energy, total
 from llm_energy.power.meter import Device
 from llm_energy.power.parquet import write_series
 from llm_energy.requests import write_requests
@@ -171,8 +171,8 @@ def energy_spent(job: Job, seen: Observation | None) -> dict[str, Any]:
 def with_host_idle(account: EnergyAccount, seen: Observation) -> EnergyAccount:
     """The account with the host's idle power of the devices that it counts."""
     counted = [device.device for device in account.energy.devices if device.counted]
-    watts = host_idle.total_watts(seen.host_idle_watts, counted)
-    first_watts = host_idle.total_watts(seen.first_host_idle_watts, counted)
+    watts = total(map(seen.host_idle_watts.get, counted))
+    first_watts = total(map(seen.first_host_idle_watts.get, counted))
     return replace(
         account,
         energy=account.energy.model_copy(update={"host_idle_power_watts": watts}),

@@ -4,9 +4,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from llm_energy import failures
 from llm_energy.campaign import Campaign, Cell
 from llm_energy.decisions import asked_cells, decided
+from llm_energy.failures import last_failure
 from llm_energy.results import ResultError, read_planned_result
 from llm_energy.scripting import disk_refusal
 
@@ -42,8 +42,8 @@ def failure(campaign: Campaign, results: Path) -> list[str]:
 def _of_missing(missing: Sequence[Cell], planned: int, results: Path) -> list[str]:
     if not missing:
         return []
-    tried = [(cell, record) for cell in missing if (record := _last_record(cell, results))]
-    told = [_told(cell, record) for cell, record in tried]
+    tried = [(c, last) for c in missing if (last := last_failure(results, c.result_path))]
+    told = [_told(cell, record) for cell, (_, record) in tried]
     lines = [f"{len(missing)} of {planned} measurements are missing:", *_listed(told)]
     if len(tried) < len(missing):
         lines.append(f"  {len(missing) - len(tried)} not measured; what stopped them stands above")
@@ -69,12 +69,6 @@ def _why_unusable(cell: Cell, results: Path) -> str | None:
     except ResultError as error:
         return str(error)
     return None
-
-
-def _last_record(cell: Cell, results: Path) -> Path | None:
-    """The record of a cell's last failed attempt, if it was tried."""
-    last = failures.next_attempt(results, cell.result_path) - 1
-    return failures.failure_path(results, cell.result_path, last) if last else None
 
 
 def _told(cell: Cell, record: Path) -> str:

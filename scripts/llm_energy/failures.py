@@ -37,6 +37,12 @@ def next_attempt(results: Path, result_path: str) -> int:
     return attempt
 
 
+def last_failure(results: Path, result_path: str) -> tuple[int, Path] | None:
+    """Number and record of the last failed attempt; None where none failed."""
+    last = next_attempt(results, result_path) - 1
+    return (last, failure_path(results, result_path, last)) if last else None
+
+
 def write_failure(results: Path, result_path: str, attempt: int, record: dict[str, Any]) -> Path:
     """Keep what is known of one failed attempt; returns where."""
     path = failure_path(results, result_path, attempt)

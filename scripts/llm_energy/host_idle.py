@@ -5,7 +5,7 @@ did: its temperature, its clocks, or a process that should not be there.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from llm_energy.power.meter import Device
 from llm_energy.power.sensor import Method, Sensor
@@ -54,13 +54,6 @@ def take(
     watts = {name: baseline.power_watts for name, baseline in found.items() if baseline}
     run.write(f"{FOLDER}/cycle-{cycle}", {"taken_monotonic_s": start_s, "watts": watts})
     return start_s, end_s
-
-
-def total_watts(watts: Mapping[str, float], devices: Sequence[str]) -> float | None:
-    """Sum over devices; None where one is not known or there is none."""
-    if not devices or not set(devices) <= watts.keys():
-        return None
-    return sum(watts[device] for device in devices)
 
 
 def flags(watts: float | None, first_watts: float | None) -> list[Flag]:

@@ -49,10 +49,10 @@ def findings(campaign: Campaign, pilot: Campaign, results: Path) -> list[str]:
 
 def _fault(cell: Cell, results: Path) -> str:
     name = f"{cell.experiment.name} cycle {cell.cycle}"
-    attempt = failures.next_attempt(results, cell.result_path) - 1
-    if attempt == 0:
+    failed = failures.last_failure(results, cell.result_path)
+    if failed is None:
         return f"{name}: not measured"
-    record = failures.failure_path(results, cell.result_path, attempt)
+    _, record = failed
     return f"{name}: {json.loads(record.read_text())['reason']}, see {record}"
 
 

@@ -9,10 +9,10 @@ the engine does in them (prefill, decode) although nothing drifts. Samples of po
 other, which makes the interval of the trend somewhat too narrow for means this short.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 from llm_energy.backends.dispatch import Event
+from llm_energy.power.energy import total
 from llm_energy.power.meter import Device
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
@@ -103,9 +103,8 @@ class PowerWatch:
 
 def _watts(sensors: Sequence[Sensor], method: Method, start: float, end: float) -> float | None:
     """Mean power of all devices; None while one of them has no reading after `end` yet."""
-    joules = [sensor.energy(method, start, end).joules for sensor in sensors]
-    known = [value for value in joules if value is not None]
-    return math.fsum(known) / (end - start) if len(known) == len(joules) else None
+    joules = total(sensor.energy(method, start, end).joules for sensor in sensors)
+    return None if joules is None else joules / (end - start)
 
 
 def _temperature_range(sensor: Sensor, start: float, end: float) -> float | None:

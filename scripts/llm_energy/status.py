@@ -139,10 +139,10 @@ def _done(path: Path) -> dict[str, Any]:
 
 def _last_failure(cell: Cell, results: Path) -> dict[str, Any]:
     """The record of the last failed attempt, with its `file`; empty where none failed."""
-    attempt = failures.next_attempt(results, cell.result_path) - 1
-    if attempt == 0:
+    failed = failures.last_failure(results, cell.result_path)
+    if failed is None:
         return {}
-    path = failures.failure_path(results, cell.result_path, attempt)
+    attempt, path = failed
     told = {"file": path.relative_to(results).as_posix(), "attempt": attempt}
     try:
         return {**json.loads(path.read_bytes()), **told}

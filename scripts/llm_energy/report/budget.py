@@ -7,7 +7,7 @@ import pandas as pd
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN
 from llm_energy.report.estimates import estimates
 from llm_energy.report.numbers import fixed
-from llm_energy.report.style import INK, SERIES, Drawing, canvas, grid_only
+from llm_energy.report.style import INK, SERIES, Drawing, canvas, grid_only, left_out
 from llm_energy.summary import Summary
 
 MOST_ROWS = 30
@@ -78,14 +78,13 @@ def budget(summary: Summary) -> Drawing | None:
     axes.set_xlabel("share of the variance (%)")
     grid_only(axes, "x")
     figure.legend(loc="outside lower center", ncols=1 if figure.get_figwidth() < 5 else 3)
-    left_out = f" {len(table) - len(shown)} experiments are left out." * (len(table) > len(shown))
     return Drawing(
         "uncertainty-budget",
         "Uncertainty budget of the energy per output token",
         "What the variance of the mean energy per output token is made of; u is the combined "
         "relative standard uncertainty. Gain and offset of the sensor are common to all cycles of "
         "a device: more cycles do not reduce them, and they cancel in ratios on the same device."
-        + left_out,
+        + left_out(len(table) - len(shown)),
         figure,
         table,
     )

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from llm_energy.metrics import TTFT
 from llm_energy.report.estimates import estimates, place_columns, place_text, short_names
 from llm_energy.report.numbers import fixed
-from llm_energy.report.style import INK, SERIES, Drawing, canvas, grid_only, narrow
+from llm_energy.report.style import INK, SERIES, Drawing, canvas, grid_only, left_out, narrow
 from llm_energy.summary import Summary
 
 MOST_ROWS = 30
@@ -41,9 +41,6 @@ def latencies(summary: Summary) -> Drawing | None:
         _rows(axes, shown, labels)
         axes.set_title(title)
     counts = table[table["label"].isin(labels)].groupby("latency")["count"].sum()
-    left_out = f" {len(ranked) - len(labels)} experiments are left out." * (
-        len(ranked) > len(labels)
-    )
     return Drawing(
         "latency-distributions",
         "Distribution of latencies",
@@ -52,7 +49,7 @@ def latencies(summary: Summary) -> Drawing | None:
         f"{fixed(counts.get('inter_token_latency', 0), 0)} gaps between tokens), on a logarithmic "
         "axis; each outline is as high as its most frequent value. Line: median; short line: "
         "95th percentile. Requests of one window are no independent repetitions: intervals come "
-        f"from cycles alone.{left_out}",
+        f"from cycles alone.{left_out(len(ranked) - len(labels))}",
         figure,
         _data(table[table["label"].isin(labels)]),
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from llm_energy.report.estimates import short_names
-from llm_energy.report.style import INK, SERIES, Drawing, canvas, grid_only, narrow
+from llm_energy.report.style import INK, SERIES, Drawing, grid_only, left_out, panels
 from llm_energy.summary import Summary
 
 MOST_PANELS = 12
@@ -32,14 +32,8 @@ def power(summary: Summary) -> Drawing | None:
     names = list(dict.fromkeys(first["experiment"]))
     shown = names[:MOST_PANELS]
     short = short_names(summary)
-    columns = min(2 if narrow() else 3, len(shown))
-    rows = math.ceil(len(shown) / columns)
-    figure, panels = canvas(
-        0.8 + 1.45 * rows, rows, columns, sharex=True, sharey=True, squeeze=False
-    )
-    for panel in panels.flat[len(shown) :]:
-        panel.set_visible(False)
-    for panel, name in zip(panels.flat, shown, strict=False):
+    figure, axes = panels(len(shown), head_inches=0.8, row_inches=1.45)
+    for panel, name in zip(axes, shown, strict=True):
         mine = first[first["experiment"] == name]
         for number, row in enumerate(mine.to_dict("records")):
             ends = zip(row["phases"], row["phase_starts_s"], row["phase_ends_s"], strict=True)
@@ -50,17 +44,16 @@ def power(summary: Summary) -> Drawing | None:
             panel.plot(*_outline(row), color=SERIES[number % len(SERIES)], lw=0.8)
         panel.set_title(short[name], fontsize=8, fontweight="normal")
         grid_only(panel, "y")
-    panels.flat[0].set_ylim(bottom=0)
+    axes[0].set_ylim(bottom=0)
     figure.supxlabel("s from the start of the window", fontsize=8.5)
     figure.supylabel("power (W)", fontsize=8.5)
-    left_out = f" {len(names) - len(shown)} experiments are left out." * (len(names) > len(shown))
     return Drawing(
         "power",
         "Power over the measurements",
         "Power of the first metered device, one line for each cycle: least and greatest value of "
         "each short stretch of time. Shaded: the window of the first cycle, whose energy counts; "
         "dashed: where its phases (loading, idle with the model loaded, warm-up, window, tail) "
-        f"begin.{left_out}",
+        f"begin.{left_out(len(names) - len(shown))}",
         figure,
         _data(first[first["experiment"].isin(shown)]),
     )

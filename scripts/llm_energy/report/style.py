@@ -1,6 +1,7 @@
 """One look for all figures: colours, type, and how a figure becomes a file or part of a page."""
 
 import io
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -114,6 +115,22 @@ def canvas(height_inches: float, rows: int = 1, columns: int = 1, **options: Any
     width = mpl.rcParams["figure.figsize"][0]
     figure = Canvas(figsize=(width, height_inches), layout="constrained")
     return figure, figure.subplots(rows, columns, **options)
+
+
+def panels(count: int, *, head_inches: float, row_inches: float) -> Any:
+    """(canvas, `count` axes) of small panels side by side, which share both scales."""
+    columns = min(2 if narrow() else 3, count)
+    rows = math.ceil(count / columns)
+    height = head_inches + row_inches * rows
+    figure, axes = canvas(height, rows, columns, sharex=True, sharey=True, squeeze=False)
+    for unused in axes.flat[count:]:
+        unused.set_visible(False)
+    return figure, list(axes.flat[:count])
+
+
+def left_out(count: int) -> str:
+    """The end of a caption where experiments did not find room; empty where all did."""
+    return f" {count} experiments are left out." if count > 0 else ""
 
 
 def grid_only(axes: Axes, axis: str) -> None:

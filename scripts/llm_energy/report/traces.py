@@ -1,6 +1,5 @@
 """What happened over time: the order of the run, and how each warm-up became steady."""
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -10,7 +9,17 @@ import pandas as pd
 from llm_energy.metrics import Metric
 from llm_energy.report.estimates import short_names
 from llm_energy.report.numbers import fixed, percent
-from llm_energy.report.style import INK, MARKERS, MUTED, SERIES, Drawing, canvas, grid_only, narrow
+from llm_energy.report.style import (
+    INK,
+    MARKERS,
+    MUTED,
+    SERIES,
+    Drawing,
+    canvas,
+    grid_only,
+    narrow,
+    panels,
+)
 from llm_energy.summary import Summary, WarmupTrace
 
 MOST_PANELS = 12
@@ -88,13 +97,13 @@ def temperature(summary: Summary) -> Drawing | None:
     known = {name: words for name, words in columns.items() if ran[name].notna().any()}
     if not known:
         return None
-    figure, panels = canvas(0.5 + 1.7 * len(known), len(known), 1, sharex=True, squeeze=False)
-    for panel, (name, words) in zip(panels.flat, known.items(), strict=True):
+    figure, axes = canvas(0.5 + 1.7 * len(known), len(known), 1, sharex=True, squeeze=False)
+    for panel, (name, words) in zip(axes.flat, known.items(), strict=True):
         panel.plot(rank, ran[name].astype(float), "o", color=SERIES[0], ms=3.5)
         panel.set_ylabel(words)
         panel.xaxis.get_major_locator().set_params(integer=True)
         grid_only(panel, "y")
-    panels.flat[-1].set_xlabel("measurement, in the order in which they ran")
+    axes.flat[-1].set_xlabel("measurement, in the order in which they ran")
     data = ran[["experiment", "cycle", "started", *known, "throttle_reasons"]]
     return Drawing(
         "temperature",
@@ -118,14 +127,8 @@ def warmup(summary: Summary) -> Drawing | None:
     )
     names = ranked[:MOST_PANELS]
     short = short_names(summary)
-    columns = min(2 if narrow() else 3, len(names))
-    rows = math.ceil(len(names) / columns)
-    figure, panels = canvas(
-        0.7 + 1.35 * rows, rows, columns, sharex=True, sharey=True, squeeze=False
-    )
-    for panel in panels.flat[len(names) :]:
-        panel.set_visible(False)
-    for panel, name in zip(panels.flat, names, strict=False):
+    figure, axes = panels(len(names), head_inches=0.7, row_inches=1.35)
+    for panel, name in zip(axes, names, strict=True):
         panel.axhline(100, color=MUTED, lw=0.8)
         for trace in by_experiment[name]:
             waves = range(1, len(trace.throughput_relative) + 1)
