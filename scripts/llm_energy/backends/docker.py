@@ -35,6 +35,9 @@ from llm_energy.runs import Run
 START_S = 60.0
 """Deadline for a container to run and its supervisor to listen; GPUs take the engine seconds."""
 
+REMOVAL_S = 30.0
+"""Deadline for a removal that the engine itself has begun, as it does when a supervisor ends."""
+
 ENGINE_PATIENCE_S = 30.0
 """How long to wait for a Docker engine that does not answer: it may be restarting."""
 
@@ -175,15 +178,27 @@ def find(client: docker.DockerClient, record: BackendRecord) -> Container | None
 
 
 def remove(container: Container | None) -> None:
-    """Kill and remove a container; it may be gone, or be going, already."""
+    """Kill and remove a container; it may be gone, or be going, already. Its name is free then."""
     if container is None:
         return
     try:
         with told():
             container.remove(force=True, v=True)
     except DockerError as error:
-        going = "already in progress" in str(error) or isinstance(error.__cause__, NotFound)
-        if not going:
+        if isinstance(error.__cause__, NotFound):
+            return
+        if "already in progress" not in str(error):
+            raise
+        await_removal(container)
+
+
+def await_removal(container: Container) -> None:
+    """Wait until the engine has removed what it said to be removing."""
+    try:
+        with told():
+            container.wait(condition="removed", timeout=REMOVAL_S)
+    except DockerError as error:
+        if not isinstance(error.__cause__, NotFound):
             raise
 
 
