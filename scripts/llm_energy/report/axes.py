@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
 from llm_energy.report.estimates import Estimate, as_data, estimates, place_columns, place_text
-from llm_energy.report.numbers import told
+from llm_energy.report.numbers import exact, told
 from llm_energy.report.open_ends import open_end, open_ends
 from llm_energy.report.style import MARKERS, SERIES, Drawing, canvas, grid_only, narrow
 from llm_energy.stats.experiments import GROUP
@@ -156,5 +156,5 @@ def _scale(axes: Axes, values: Sequence[Any], *, numeric: bool) -> None:
         return
     if values[0] > 0 and values[-1] / values[0] >= LOGARITHMIC_FROM:
         axes.set_xscale("log", base=2)
-    axes.set_xticks(values, [f"{value:g}" for value in values])
+    axes.set_xticks(values, [exact(value) for value in values])
     axes.minorticks_off()

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from llm_energy.metrics import TTFT
 from llm_energy.report.estimates import estimates, place_columns, place_text, short_names
-from llm_energy.report.numbers import fixed
+from llm_energy.report.numbers import exact, fixed
 from llm_energy.report.style import INK, SERIES, Drawing, canvas, grid_only, left_out, narrow
 from llm_energy.summary import Summary
 
@@ -126,5 +126,5 @@ def _decades(axes: Axes, low: float, high: float) -> None:
     ticks = [s * 10.0**e for e in exponents for s in steps if low <= s * 10.0**e <= high]
     if len(ticks) < 2:
         ticks = [low, math.sqrt(low * high), high]
-    axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    axes.set_xticks(ticks, [exact(float(f"{tick:.3g}")) for tick in ticks])
     axes.minorticks_off()

@@ -56,7 +56,12 @@ def told(setting: str, value: Any) -> str:
     if pd.isna(value):
         return ""
     name = setting.rpartition(".")[2].replace("_", " ")
-    return f"{name} {value:g}" if isinstance(value, int | float) else f"{name} {value}"
+    return f"{name} {exact(value)}" if isinstance(value, int | float) else f"{name} {value}"
+
+
+def exact(value: float) -> str:
+    """A setting, or a place on an axis, as somebody wrote it: `1048576`, `0.5`; never rounded."""
+    return f"{value:.15g}"
 
 
 def _decimals(value: float, digits: int) -> int:

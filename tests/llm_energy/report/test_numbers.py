@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_energy.report.numbers import fixed, interval, number, percent, plural
+from llm_energy.report.numbers import exact, fixed, interval, number, percent, plural, told
 
 NARROW = "\N{NARROW NO-BREAK SPACE}"
 
@@ -35,6 +35,12 @@ def test_both_ends_of_an_interval_have_the_same_decimals():
 
 def test_zero_has_no_sign():
     assert fixed(-0.0004, 2) == "0.00"
+
+
+def test_settings_are_never_rounded():
+    assert exact(1048576) == "1048576"
+    assert exact(0.5) == "0.5"
+    assert told("sampling.seed", 12345678) == "seed 12345678"
 
 
 def test_percent_and_plural():
