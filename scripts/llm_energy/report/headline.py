@@ -78,6 +78,11 @@ def ratio_text(comparison: Comparison) -> tuple[str, str]:
     return number(comparison.ratio, (comparison.high - comparison.low) / 2), f"{ends}, {pairs}"
 
 
+def notices(summary: Summary) -> list[str]:
+    """What a reader must know before any number, said once."""
+    return list(filter(None, (energy_notice(summary), token_notice(summary))))
+
+
 def energy_notice(summary: Summary) -> str | None:
     """What a reader must know about the energies of this campaign, said once."""
     measured = summary.measurements[summary.measurements["status"] == "completed"]
@@ -92,6 +97,16 @@ def energy_notice(summary: Summary) -> str | None:
         return None
     why = [use.meaning or f"Reason code: {use.code}." for use in summary.facts.energy_reasons]
     return " ".join(["No energy was measured; speed and latency lead.", *why])
+
+
+def token_notice(summary: Summary) -> str | None:
+    """What a reader must know where experiments count different tokens."""
+    if not any(front.mixed_tokenizers for front in summary.facts.fronts):
+        return None
+    return (
+        "The models split text into different tokens: a token is not the same work for each. "
+        "Numbers per token rank those of one tokenizer alone."
+    )
 
 
 _PLAIN = str.maketrans(
@@ -111,8 +126,7 @@ def console(summary: Summary) -> str:
         f"  {f.title:{width}}  {f.value} {f.unit}  {f.experiment}  ({f.certainty})"
         for f in key_figures(summary)
     ]
-    notice = energy_notice(summary)
-    lines += [f"  {notice}"] if notice else []
+    lines += [f"  {notice}" for notice in notices(summary)]
     return "\n".join(lines).translate(_PLAIN) + "\n"
 
 

@@ -25,7 +25,7 @@ from llm_energy.report.environment import differences, environment
 from llm_energy.report.estimates import planned_experiment
 from llm_energy.report.failures import failure_groups
 from llm_energy.report.figures import draw
-from llm_energy.report.headline import energy_notice, key_figures
+from llm_energy.report.headline import key_figures, notices
 from llm_energy.report.memory import out_of_memory_table
 from llm_energy.report.methods import methods
 from llm_energy.report.style import Figure, themed
@@ -199,7 +199,7 @@ def _content(summary: Summary, figures: Sequence[Figure]) -> Mapping[str, Any]:
         "models": sorted(table["setting.model"].dropna().unique()) if len(table) else [],
         "backends": sorted(table["setting.backend"].dropna().unique()) if len(table) else [],
         "key_figures": key_figures(summary),
-        "energy_notice": energy_notice(summary),
+        "notices": notices(summary),
         "results_with_energy": bool(table["energy_joules"].notna().any()),
         "courses": Markup(power.page_data(summary)) if len(summary.power) else None,
         "failures": failure_groups(summary.facts.failures),

@@ -4,7 +4,7 @@ import make_results
 import pytest
 
 from llm_energy.aggregate import aggregate
-from llm_energy.report.headline import console, energy_notice, key_figures, ratio_text
+from llm_energy.report.headline import console, energy_notice, key_figures, ratio_text, token_notice
 from llm_energy.report.methods import methods
 from llm_energy.results import write_result
 
@@ -77,6 +77,30 @@ class TestEnergyNotice:
         assert energy_notice(summary_of(energy=energy.model_copy(update={"simulated": False}))) is (
             None
         )
+
+
+class TestTokenNotice:
+    """Two models on the same text, which may split it into the same tokens or into others."""
+
+    def summary(self, tmp_path, *, tokens):
+        results = []
+        for position, name in enumerate(("small", "large")):
+            result = make_results.make_result(name, position=position)
+            spec = result.spec | {"tokenizer": {"sha256": tokens[name]}}
+            prompts = result.prompts.model_copy(update={"sha256": tokens[name] * 64})
+            changed = {"spec": spec, "spec_hash": sha256_of(spec)[:12], "prompts": prompts}
+            results.append(result.model_copy(update=changed))
+            write_result(tmp_path / make_results.path_of(result), results[-1])
+        planned = [make_results.path_of(result) for result in results]
+        return aggregate(tmp_path, planned=planned, design=make_results.design(reference=None))
+
+    def test_tokens_of_several_tokenizers_are_not_the_same_work(self, tmp_path):
+        summary = self.summary(tmp_path, tokens={"small": "a", "large": "b"})
+        assert "of one tokenizer alone" in token_notice(summary)
+        assert token_notice(summary) in console(summary)
+
+    def test_the_same_tokens_need_no_notice(self, tmp_path):
+        assert token_notice(self.summary(tmp_path, tokens={"small": "a", "large": "a"})) is None
 
 
 @pytest.mark.parametrize("cycles", [1, 3])
