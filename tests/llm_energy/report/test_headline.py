@@ -6,7 +6,7 @@ import pytest
 from llm_energy.aggregate import aggregate
 from llm_energy.report.headline import console, energy_notice, key_figures, ratio_text, token_notice
 from llm_energy.report.methods import methods
-from llm_energy.results import write_result
+from llm_energy.results import sha256_of, write_result
 
 
 def titles(summary):
@@ -85,12 +85,13 @@ class TestTokenNotice:
     def summary(self, tmp_path, *, tokens):
         results = []
         for position, name in enumerate(("small", "large")):
-            result = make_results.make_result(name, position=position)
-            spec = result.spec | {"tokenizer": {"sha256": tokens[name]}}
-            prompts = result.prompts.model_copy(update={"sha256": tokens[name] * 64})
+            made = make_results.make_result(name, position=position)
+            spec = made.spec | {"tokenizer": {"sha256": tokens[name]}}
+            prompts = made.prompts.model_copy(update={"sha256": tokens[name] * 64})
             changed = {"spec": spec, "spec_hash": sha256_of(spec)[:12], "prompts": prompts}
-            results.append(result.model_copy(update=changed))
-            write_result(tmp_path / make_results.path_of(result), results[-1])
+            result = made.model_copy(update=changed)
+            write_result(tmp_path / make_results.path_of(result), result)
+            results.append(result)
         planned = [make_results.path_of(result) for result in results]
         return aggregate(tmp_path, planned=planned, design=make_results.design(reference=None))
 
