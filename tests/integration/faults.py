@@ -113,7 +113,8 @@ def trial(tree: Tree, fault: Fault | None) -> Outcome:
     outcome.survivors += living(tree)
     changed = [p.name for p, content in before.items() if p.read_bytes() != content]
     outcome.losses += damaged(tree) + [f"{name} was changed" for name in changed]
-    if (code == 0) != (not missing(tree)):
+    killed = outcome.hit and fault is not None and fault.victim == "snakemake"
+    if not killed and (code == 0) != (not missing(tree)):  # what was killed has no say
         outcome.losses.append(f"{missing(tree)} are missing, the exit code is {code}")
     if not missing(tree):
         outcome.losses += differences(tree)
