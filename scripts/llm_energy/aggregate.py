@@ -3,11 +3,13 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from llm_energy import campaign_flags, flags
 from llm_energy.anchoring import anchor_ratios, read_anchors, with_anchors
 from llm_energy.comparing import compare_all
+from llm_energy.controls import control_findings, without_controls
 from llm_energy.decoding import decode_energies
 from llm_energy.derived import derived_metrics, stated, with_derived
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT, Metric
@@ -17,7 +19,7 @@ from llm_energy.power.ratios import STABLE_OFFSET, DeviceRatios, device_ratios
 from llm_energy.power.restate import with_limits
 from llm_energy.results import Result, ResultError, read_planned_result
 from llm_energy.side_records import failures, runs
-from llm_energy.side_tables import latency_table, power_table
+from llm_energy.side_tables import latency_table, power_table, usable_series
 from llm_energy.stats.drift import drift_over_positions
 from llm_energy.stats.experiments import experiments_table
 from llm_energy.stats.two_stages import cycles_decided, with_two_stage_intervals
@@ -43,17 +45,18 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         campaign_folder: `results/{campaign}`.
         planned: every planned result, as its path relative to `campaign_folder`, in planned order.
     """
-    results: list[Result] = []
+    everything: list[Result] = []
     missing, unusable = [], []
     for path in planned:
         if not (campaign_folder / path).exists():
             missing.append(Gap(path=path, reason="not measured"))
             continue
         try:
-            results.append(read_planned_result(campaign_folder, path))
+            everything.append(read_planned_result(campaign_folder, path))
         except ResultError as error:
             unusable.append(Gap(path=path, reason=str(error)))
-    results = [with_limits(result, design.assumptions.sensor) for result in results]
+    everything = [with_limits(result, design.assumptions.sensor) for result in everything]
+    results = without_controls(everything, design.controls)
     devices = device_ratios(results)
     results = campaign_flags.with_ratio_flags(results, devices)
     results = campaign_flags.with_order_flags(results)
@@ -72,13 +75,13 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     adaptive = design.adaptive
     decided = cycles_decided(results, adaptive, measurements) if adaptive else []
     events, damaged_runs = runs(campaign_folder)
-    gaps = list(_side_file_gaps(campaign_folder, [*results, *anchors]))
+    gaps = list(_side_file_gaps(campaign_folder, [*everything, *anchors]))
     lost = {gap.path for gap in gaps}
     facts = Facts(
         design=design,
         planned=len(planned),
-        completed=sum(result.status == "completed" for result in results),
-        out_of_memory=sum(result.status == "out_of_memory" for result in results),
+        completed=sum(result.status == "completed" for result in everything),
+        out_of_memory=sum(result.status == "out_of_memory" for result in everything),
         missing=missing,
         unusable=unusable,
         side_file_gaps=[*gaps, *unusable_anchors, *damaged_runs],
@@ -90,10 +93,13 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         warmups=_warmups(results),
         drift=_drift(results, THROUGHPUT),
         energy_drift=_drift(results, JOULES_PER_OUTPUT_TOKEN),
-        counts=_counts(planned, results, missing, unusable),
+        counts=_counts(planned, everything, missing, unusable),
         comparisons=with_anchors(with_reference, ratios, results),
         axis_comparisons=with_anchors(along_axes, ratios, results),
         anchors=ratios,
+        controls=control_findings(
+            design.controls, everything, partial(usable_series, campaign_folder, gaps=lost)
+        ),
         refused_comparisons=refused,
         fronts=list(fronts(measurements)),
         decode=list(decode_energies(results)),
@@ -200,7 +206,7 @@ def _counts(
 def _energy_is_invalid(result: Result) -> bool:
     """Whether it was metered in vain: a host without a meter has nothing that could be invalid."""
     energy = result.energy
-    metered = energy.reason != "no_meter"
+    metered = energy.reason not in ("no_meter", reasons.SAMPLER_OFF)
     return result.status == "completed" and energy.energy_joules is None and metered
 
 

@@ -11,7 +11,7 @@ from llm_energy import flags, host_idle, window
 from llm_energy.inputs.environment import packages_sha256
 from llm_energy.job import Job, Observation
 from llm_energy.occupancy import used_gpus
-from llm_energy.power.energy import EnergyAccount, account_energy, total
+from llm_energy.power.energy import EnergyAccount, account_energy, total, unsampled
 from llm_energy.power.meter import Device
 from llm_energy.power.parquet import write_series
 from llm_energy.requests import write_requests
@@ -142,6 +142,8 @@ def energy_of(
         median_step_s=gaps.p50 if gaps else None,
         own_processes=seen.own_processes if on_gpu else None,
     )
+    if not job.sampled:
+        account = replace(account, energy=unsampled(account.energy))
     account = replace(account, flags=account.flags + occupancy_flags(job, seen))
     return with_host_idle(account, seen)
 

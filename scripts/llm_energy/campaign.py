@@ -12,6 +12,7 @@ from llm_energy.config.analysis import Assumptions
 from llm_energy.config.catalogue import Catalogue
 from llm_energy.config.checks import check_backends, check_measurement, check_values
 from llm_energy.config.contrasts import Contrast, axes_of, contrasts
+from llm_energy.config.controls import Control, controls
 from llm_energy.config.cycles import AdaptiveCycles
 from llm_energy.config.expand import expand
 from llm_energy.config.experiment import Cell, Experiment
@@ -24,6 +25,7 @@ from llm_energy.config.order import engine_key, schedule
 from llm_energy.config.problems import CampaignError, Problems, unknown
 from llm_energy.config.resolve import Resolver
 from llm_energy.config.structure import read_structure
+from llm_energy.config.twins import check_controls, twins
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -58,6 +60,8 @@ class Campaign:
     assumptions: Assumptions
     contrasts: tuple[Contrast, ...]
     """The comparisons along axes."""
+    controls: tuple[Control, ...]
+    """Of the reference, or of the first experiment."""
     equivalence_margin: float
     backends: Mapping[str, BackendConfig]
     models: Mapping[str, ModelConfig]
@@ -65,7 +69,7 @@ class Campaign:
     measurement: Measurement
     publication: Publication
     experiments: tuple[Experiment, ...]
-    """In declared order."""
+    """In declared order, those of controls last."""
     cells: tuple[Cell, ...]
     """In planned order."""
     unpinned: tuple[str, ...]
@@ -80,6 +84,7 @@ class Campaign:
             "adaptive": self.adaptive and self.adaptive.model_dump(),
             "assumptions": self.assumptions.model_dump(),
             "contrasts": [asdict(contrast) for contrast in self.contrasts],
+            "controls": [asdict(control) for control in self.controls],
         }
 
     def experiment(self, name: str) -> Experiment:
@@ -136,6 +141,9 @@ def load_campaign(
     problems, unpinned = Problems(), Problems()
     model = read_structure(config, problems)
     experiments = _experiments(model, config, root, lock, problems, unpinned)
+    base = _base_of_controls(model, experiments)
+    asked = controls(model.controls, base.name) if base else []
+    check_controls(asked, experiments, baseline_s=model.measurement.baseline_s, problems=problems)
 
     mistakes = lines.mistakes + lines.locate(problems, config)
     to_pin = lines.locate(unpinned, config)
@@ -144,6 +152,7 @@ def load_campaign(
         raise CampaignError([str(mistake) for mistake in sorted(everything)])
     adaptive = None if isinstance(model.cycles, int) else model.cycles
     cycles = model.cycles if isinstance(model.cycles, int) else model.cycles.maximum
+    measured = (*experiments, *(twins(asked, base) if base else ()))
     return Campaign(
         name=model.campaign,
         seed=model.seed,
@@ -159,15 +168,16 @@ def load_campaign(
             factors=model.comparisons.factors,
             reference=model.reference,
         ),
+        controls=tuple(asked),
         equivalence_margin=model.comparisons.equivalence_margin,
         backends=model.backends,
         models=model.models,
         prompts=model.prompts,
         measurement=model.measurement,
         publication=model.publication,
-        experiments=experiments,
+        experiments=measured,
         cells=schedule(
-            experiments,
+            measured,
             cycles=cycles,
             seed=model.seed,
             randomised=model.order == "randomised_blocks",
@@ -214,6 +224,15 @@ def _experiments(
     if whole:
         _check_factors(model, problems)
     return tuple(experiments)
+
+
+def _base_of_controls(
+    model: CampaignConfig, experiments: Sequence[Experiment]
+) -> Experiment | None:
+    """The reference, or the first experiment; None where a mistake leaves neither."""
+    if model.reference is None:
+        return experiments[0] if experiments else None
+    return next((e for e in experiments if e.name == model.reference), None)
 
 
 def _check_factors(model: CampaignConfig, problems: Problems) -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from llm_energy.power.reasons import SAMPLER_OFF
 from llm_energy.results import ResultError, read_planned_result
 
 
 def invalid_results(results: Path, paths: Iterable[str]) -> list[str]:
     """Those of `paths` whose results are there, but not their energy, or cannot be used at all.
 
-    Out of memory is an outcome, not an invalid result.
+    Out of memory is an outcome, not an invalid result; a control without a sampler has no energy.
 
     Args:
         results: the campaign's results folder, to which `paths` are relative.
@@ -22,4 +23,6 @@ def _is_invalid(results: Path, path: str) -> bool:
         result = read_planned_result(results, path)
     except ResultError:
         return True
-    return result.status == "completed" and result.energy.energy_joules is None
+    energy = result.energy
+    lacks = energy.energy_joules is None and energy.reason != SAMPLER_OFF
+    return result.status == "completed" and lacks

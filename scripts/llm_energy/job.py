@@ -36,6 +36,11 @@ class Job:
         return timing
 
     @property
+    def sampled(self) -> bool:
+        """Whether power is read in the window."""
+        return bool(self.facts["sampled"])
+
+    @property
     def engine_key(self) -> str:
         """Names the engine process this job may run in: it is reused while the key stays."""
         scope = {

@@ -219,6 +219,7 @@ class Lifecycle:
             "spec": dict(experiment.spec),
             "spec_hash": experiment.spec_hash,
             "engine_key": experiment.engine_key,
+            "sampled": experiment.sampled,
             "slots": experiment.slots,
             "environment_id": experiment.environment_id,
             "model_id": experiment.model_id,

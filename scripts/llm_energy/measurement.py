@@ -16,7 +16,7 @@ from typing import Any
 
 from llm_energy import host_idle, locks
 from llm_energy.backends import registry
-from llm_energy.backends.dispatch import EngineReportedError, Session
+from llm_energy.backends.dispatch import EngineReportedError, Event, Session
 from llm_energy.backends.runtime import runtime_named
 from llm_energy.cache import model_marker, prompts_marker
 from llm_energy.inputs.models import verify_model
@@ -220,10 +220,17 @@ def warm_up_and_run(session: Session, watch: Watch, job: Job, seen: Observation)
     """Warm-up, window and tail: one request, so that nothing comes between them."""
     settings, timing = job.settings, job.timing
     power = power_watch(session, watch, timing["warmup_cap_s"])
+
+    def on_event(event: Event) -> None:
+        if power:
+            power.on_event(event)
+        if not job.sampled and event["event"] == "phase" and event["name"] == "window":
+            watch.sampler.stop()  # a control: all that came before was as it always is
+
     seen.measured = session.request(
         "measure",
         deadline_s=timing["measure_deadline_s"],
-        on_event=power.on_event if power else lambda _: None,
+        on_event=on_event,
         workload={
             "mode": settings["load_mode"],
             "batch_size": settings["batch_size"],

@@ -93,6 +93,13 @@ def latency_table(folder: Path, results: Sequence[Result], gaps: Collection[str]
     return pd.DataFrame(rows, columns=list(LATENCY_COLUMNS))
 
 
+def usable_series(folder: Path, result: Result, *, gaps: Collection[str]) -> Series | None:
+    """The power series of a result; None where it has none, or it is one of the `gaps`."""
+    if not _usable(result, "series", gaps):
+        return None
+    return read_series(folder / result.side_files["series"].path)
+
+
 def _usable(result: Result, kind: str, gaps: Collection[str]) -> bool:
     return kind in result.side_files and result.side_files[kind].path not in gaps
 

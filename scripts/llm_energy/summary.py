@@ -8,6 +8,7 @@ from pydantic import Field
 
 from llm_energy.config.analysis import Assumptions
 from llm_energy.config.contrasts import Contrast
+from llm_energy.config.controls import Control, ControlKind
 from llm_energy.config.cycles import AdaptiveCycles
 from llm_energy.results import Model
 from llm_energy.stats.two_stages import CyclesDecided
@@ -15,6 +16,8 @@ from llm_energy.stats.two_stages import CyclesDecided
 Verdict = Literal["different", "equivalent", "inconclusive", "not_testable"]
 """`equivalent` where the ratio is shown to lie within the margin, `different` where the
 simultaneous interval excludes 1, `not_testable` where there is no interval."""
+
+ControlVerdict = Literal["pass", "inconclusive", "fail", "not_testable"]
 
 
 class Design(Model):
@@ -31,6 +34,8 @@ class Design(Model):
     assumptions: Assumptions = Assumptions()
     contrasts: tuple[Contrast, ...] = ()
     """The comparisons along axes."""
+    controls: tuple[Control, ...] = ()
+    """What tests the measuring itself, and is no part of any statement about experiments."""
     equivalence_margin: float = 0.02
     """Ratios within a factor of 1 + this of 1 count as no difference."""
 
@@ -156,6 +161,29 @@ class AnchorRatio(Model):
     """Number of these cycles."""
 
 
+class ControlFinding(Model):
+    """What one control says by one metric: the ratio of the control to its base."""
+
+    kind: ControlKind
+    experiment: str
+    base: str
+    metric: str
+    pairs: int
+    """Blocks (cycle, session) with both sides."""
+    ratio: float | None
+    low: float | None
+    """95 % interval, not adjusted; None under three pairs."""
+    high: float | None
+    low_99: float | None
+    """99 % interval."""
+    high_99: float | None
+    verdict: ControlVerdict
+    reason: str
+    """What the verdict means, or why there is none."""
+    flags: list[str]
+    """Codes of the flags of the control's own measurements."""
+
+
 class FrontPoint(Model):
     """One experiment among those that are traded off against each other."""
 
@@ -253,6 +281,8 @@ class Facts(Model):
     decode: list[DecodeEnergy]
     anchors: list[AnchorRatio] = Field(default_factory=list)
     """Of sessions that added to the campaign without the reference."""
+    controls: list[ControlFinding] = Field(default_factory=list)
+    """In declared order; empty where the campaign asks for none."""
     cycles_decided: list[CyclesDecided] = Field(default_factory=list)
     """Of adaptive cycles; empty where their number was given."""
     assumed: str | None = None

@@ -43,7 +43,7 @@ def readme(campaign: Campaign, summary: Summary, results: Path, code: Code) -> s
         completed=facts.completed,
         out_of_memory=facts.out_of_memory,
         failures=len(facts.failures),
-        experiments=campaign.experiments,
+        experiments=[each for each in campaign.experiments if each.control is None],
         cycles=int(table["cycle"].max()),
         seed=campaign.seed,
         started=table["started"].min()[:16].replace("T", " ") + " UTC",

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from llm_energy import window
 from llm_energy.archive.physics import PRECISION
-from llm_energy.power.energy import account_energy
+from llm_energy.power.energy import account_energy, unsampled
 from llm_energy.power.parquet import read_series
+from llm_energy.power.reasons import SAMPLER_OFF
 from llm_energy.requests import read_requests
 from llm_energy.results import Result
 
@@ -36,6 +37,8 @@ def differences(folder: Path, result: Result) -> Iterator[str]:
             gpus=result.environment.device_uuids or None,
             method=energy.method,  # type: ignore[arg-type]
         ).energy
+        if energy.reason == SAMPLER_OFF:
+            again = unsampled(again)
         if again.reason != energy.reason or not _equal(again.energy_joules, energy.energy_joules):
             found, told = (
                 f"no energy ({each.reason})"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from llm_energy.config.controls import MeasuredControl
 from llm_energy.config.identity import Declared, short_hash
 from llm_energy.config.settings import Settings
 from llm_energy.results import sha256_of
@@ -31,6 +32,8 @@ class Experiment:
     """`config` is the source whose tokenizer makes the token ids, for all backends the same."""
     prompts: Declared
     """`config` is the declared prompt set; `identity` its recipe and the tokenizer's identity."""
+    control: MeasuredControl | None = None
+    """What it is a control of the reference for; None for what the campaign is about."""
 
     @property
     def environment_id(self) -> str:
@@ -50,8 +53,12 @@ class Experiment:
 
     @property
     def engine_key(self) -> str:
-        """Equal for experiments that one engine process can serve: all that it is loaded with."""
+        """Equal for experiments that one engine process can serve: all that it is loaded with.
+
+        An A/A control has a process of its own, for processes are what it compares.
+        """
         settings = self.settings
+        own = {"alone": self.name} if self.control == "a_a" else {}
         return short_hash(
             {
                 "environment": self.environment.identity,
@@ -62,8 +69,14 @@ class Experiment:
                 "slots": self.slots,
                 "options": settings.engine_options,
                 "seed": settings.sampling.seed,
+                **own,
             }
         )
+
+    @property
+    def sampled(self) -> bool:
+        """Whether power is read in its windows."""
+        return self.control != "sampler_off"
 
     @property
     def environment_hash(self) -> str:

@@ -7,6 +7,7 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from llm_energy.config.analysis import Assumptions, Comparisons
+from llm_energy.config.controls import Controls
 from llm_energy.config.cycles import Cycles
 from llm_energy.config.inputs import DeclaredPrompts, ModelConfig
 from llm_energy.config.settings import DeclaredSettings, SettingKey
@@ -240,6 +241,8 @@ class CampaignConfig(Model):
     """Experiment that the others are compared with."""
     comparisons: Comparisons = Field(default_factory=Comparisons)
     """How experiments are compared with each other."""
+    controls: Controls = Field(default_factory=Controls)
+    """Measurements whose outcome is known beforehand."""
     assumptions: Assumptions = Field(default_factory=Assumptions)
     """Prices and intensities that cost and carbon are computed from."""
     backends: Annotated[dict[Identifier, BackendConfig], Field(min_length=1)]

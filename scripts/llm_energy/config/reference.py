@@ -7,6 +7,7 @@ HEADINGS = {
     "CampaignConfig": "The file",
     "AdaptiveCycles": "`cycles`, in two stages",
     "Comparisons": "`comparisons`",
+    "Controls": "`controls`",
     "Assumptions": "`assumptions`",
     "SensorAccuracy": "`assumptions.sensor`",
     "Electricity": "`assumptions.electricity`",

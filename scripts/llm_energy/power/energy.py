@@ -12,6 +12,7 @@ from typing import Any
 from llm_energy.power import flags
 from llm_energy.power.account import Account
 from llm_energy.power.meter import Device, Scope
+from llm_energy.power.reasons import SAMPLER_OFF
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
 from llm_energy.power.uncertainty import LIMITS, SensorLimits, add_devices, combined
@@ -88,6 +89,20 @@ def account_energy(
     changed = drift(counted)
     raised = flags.of_devices(counted, median_step_s=median_step_s, own_processes=own_processes)
     return EnergyAccount(energy, raised + flags.of_drift(changed), changed)
+
+
+def unsampled(energy: Energy) -> Energy:
+    """The energy of a window in which power was left unread on purpose: None for that reason.
+
+    Another reason, such as a lost device, stays.
+    """
+
+    def named(reason: str | None) -> str | None:
+        lacks = reason is not None and reason.startswith("no_sample")
+        return SAMPLER_OFF if lacks else reason
+
+    devices = [d.model_copy(update={"reason": named(d.reason)}) for d in energy.devices]
+    return energy.model_copy(update={"reason": named(energy.reason), "devices": devices})
 
 
 def default_scope(devices: Iterable[Device]) -> Scope:

@@ -1,5 +1,8 @@
 """Reason codes for energy that is not there: what each one means and what can be done."""
 
+SAMPLER_OFF = "sampler_off"
+"""Of a control: nothing is wrong with it, and measuring it again gives no energy either."""
+
 MEANINGS = {
     "no_meter": "This machine has no power sensor that can be read: no NVIDIA GPU with its driver "
     "and no RAPL domains in /sys/class/powercap.",
@@ -21,6 +24,7 @@ MEANINGS = {
     "no_samples": "The sensor gave no value at all.",
     "no_sample_before": "No sample lies before the start of the interval.",
     "no_sample_after": "No sample lies after the end of the interval.",
+    SAMPLER_OFF: "Power was left unread in the window on purpose: a control of what reading costs.",
     "sampling_gap": "Samples are missing for so long that the integral may be wrong by more than "
     "the limit.",
     "too_few_samples": "Too few samples lie inside the window for a mean.",

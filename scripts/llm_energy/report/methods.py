@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from llm_energy.config.controls import MEASURED
+from llm_energy.report.controls import controls_text
 from llm_energy.report.numbers import fixed, number, plural
 from llm_energy.summary import Design, Facts, Summary
 
@@ -39,6 +41,7 @@ def methods(summary: Summary) -> list[tuple[str, str]]:
         ("Speed and latency", _speed()),
         ("Energy", _energy(done)),
         ("Statistics", _statistics(summary)),
+        *([("Controls", controls_text(summary))] if summary.facts.controls else []),
     ]
 
 
@@ -60,8 +63,11 @@ def _cycles(facts: Facts) -> str:
     """`4 experiments × 3 cycles = `, or how the number of cycles was decided."""
     design = facts.design
     if design.adaptive is None:
-        count = facts.planned // design.cycles
-        return f"{plural(count, 'experiment')} × {plural(design.cycles, 'cycle')} = "
+        controls = sum(control.kind in MEASURED for control in design.controls)
+        count = facts.planned // design.cycles - controls
+        what = plural(count, "experiment")
+        what += f" and {plural(controls, 'control')}" if controls else ""
+        return f"{what} × {plural(design.cycles, 'cycle')} = "
     target = 100 * design.adaptive.target_relative_half_width
     return (
         f"Every experiment in {design.adaptive.first} cycles, and then, decided once by the spread "

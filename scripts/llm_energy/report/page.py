@@ -20,6 +20,8 @@ from llm_energy.report.comparisons import (
     outputs_table,
     refusals,
 )
+from llm_energy.report.controls import CAPTION as CONTROLS
+from llm_energy.report.controls import controls_table, failed_controls
 from llm_energy.report.cycles import cycles_table
 from llm_energy.report.environment import differences, environment
 from llm_energy.report.estimates import planned_experiment
@@ -207,6 +209,9 @@ def _content(summary: Summary, figures: Sequence[Figure]) -> Mapping[str, Any]:
         "refusals": refusals(summary),
         "decode": decode_table(summary),
         "outputs": outputs_table(summary),
+        "controls": controls_table(summary),
+        "controls_caption": CONTROLS,
+        "failed_controls": failed_controls(summary),
         "dictionary": dictionary_table(summary),
         "papers": paper_downloads(summary),
         "panels": [Panel(number, figure) for number, figure in enumerate(figures, start=1)],

@@ -65,6 +65,16 @@ def test_an_energy_that_should_be_missing_is_told(measured, tmp_path):
     assert told == "its power series gives no energy (mean_power_below_idle), it says 3000 J"
 
 
+def test_a_window_left_unread_on_purpose_has_no_energy(measured, tmp_path):
+    file = write_series(tmp_path, "series/off.parquet", series_of(constant(300.0), end=10.0))
+    told = {"energy_joules": None, "reason": "sampler_off"}
+    changed = {
+        "energy": measured.energy.model_copy(update=told),
+        "side_files": measured.side_files | {"series": file},
+    }
+    assert list(differences(tmp_path, measured.model_copy(update=changed))) == []
+
+
 def test_other_tokens_do_not(measured, tmp_path):
     tokens = Tokens(input=70, output=11, requests=10)
     (told,) = differences(tmp_path, measured.model_copy(update={"tokens": tokens}))

@@ -6,7 +6,7 @@ import math
 import pytest
 from made_power import GPU, constant, phases, reading, series_of, together
 
-from llm_energy.power.energy import account_energy
+from llm_energy.power.energy import account_energy, unsampled
 from llm_energy.power.flags import foreign_processes
 from llm_energy.power.meter import Device, State
 from llm_energy.power.series import Series
@@ -203,6 +203,14 @@ class TestRefusals:
 
     def test_a_series_that_ends_inside_the_window(self):
         assert self.refused(series_of(load_of(600.0), end=20.0)) == "no_sample_after"
+
+    def test_a_window_that_was_left_unread_on_purpose_has_a_reason_of_its_own(self):
+        found = unsampled(energy(series_of(load_of(600.0), end=14.0)))
+        assert (found.energy_joules, found.reason) == (None, "sampler_off")
+        assert [device.reason for device in found.devices] == ["sampler_off"]
+        assert found.loaded_idle_power_watts == pytest.approx(100.0)
+        lost = unsampled(energy(series_of(load_of(600.0), end=14.0, lost_at=8.0)))
+        assert lost.reason == "gpu_lost"
 
     def test_a_mean_above_the_enforced_limit(self):
         assert self.refused(series_of(load_of(800.0))) == "mean_power_above_limit"
