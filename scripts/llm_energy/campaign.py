@@ -20,9 +20,10 @@ from llm_energy.config.identity import PROTOCOL_VERSION
 from llm_energy.config.inputs import ModelConfig, Prompts
 from llm_energy.config.lines import SourceLines
 from llm_energy.config.lock import LockError, read_lock
-from llm_energy.config.model import BackendConfig, CampaignConfig, Measurement, Publication
+from llm_energy.config.model import BackendConfig, CampaignConfig, Measurement
 from llm_energy.config.order import engine_key, schedule
 from llm_energy.config.problems import CampaignError, Problems, unknown
+from llm_energy.config.publication import Publication
 from llm_energy.config.resolve import Resolver
 from llm_energy.config.structure import read_structure
 from llm_energy.config.twins import check_controls, twins

@@ -2,22 +2,33 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
+import yaml
 
 from llm_energy.archive.reproduce import compare
 from llm_energy.archive.verify import verify_files, verify_results
-from tests.integration.workflow import Tree
+from tests.integration.workflow import CAMPAIGN, Tree
+from tests.ro_crate import assert_valid, report
 
 pytestmark = pytest.mark.integration
 
 ARCHIVE = Path("results/nap/archive/nap.tar.gz")
 TOKEN = "hf_" + 36 * "x"
+PUBLICATION = {
+    "title": "What a nap costs",
+    "authors": [{"name": "Doe, Jane", "orcid": "0000-0002-1825-0097"}],
+    "licence": "CC-BY-4.0",
+    "related": [{"identifier": "10.1234/nap"}],
+}
+STEPS = ["environment", "model", "prompts", "measure", "aggregate", "figures", "tables", "report"]
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +37,7 @@ def archived(measured_template, tmp_path_factory):
     folder = tmp_path_factory.mktemp("archived") / "tree"
     subprocess.run(["cp", "-a", str(measured_template.folder), str(folder)], check=True)
     tree = Tree(folder)
+    tree.write_campaign(CAMPAIGN | {"publication": PUBLICATION})
     author = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
     for command in (
         ["init", "-q"],
@@ -73,9 +85,15 @@ def call(folder, *arguments):
     )
 
 
+def copied(source, target):
+    """A copy without modes; with times, by which Snakemake tells what has to be made again."""
+    shutil.copyfile(source, target)
+    os.utime(target, ns=(Path(source).stat().st_atime_ns, Path(source).stat().st_mtime_ns))
+
+
 def test_the_same_input_gives_the_same_bytes_wherever_it_lies(archived, tmp_path):
     other = Tree(tmp_path / "elsewhere")
-    shutil.copytree(archived.folder, other.folder, copy_function=shutil.copyfile)
+    shutil.copytree(archived.folder, other.folder, copy_function=copied)
     (other.folder / "envs/workflow/setup.sh").chmod(0o755)
     (other.folder / "envs/debian/make-base.sh").chmod(0o755)
     (other.folder / ".ci/run").chmod(0o755)
@@ -131,6 +149,72 @@ def test_it_holds_what_a_reader_needs_to_know(archived, unpacked):
     assert "| nap_batch1 | 2 | Throughput |" in readme
     assert "with 2 changed or added files" in readme
     assert str(archived.folder) not in readme
+
+
+def entities_of(folder):
+    graph = json.loads((folder / "ro-crate-metadata.json").read_text())["@graph"]
+    return {entity["@id"]: entity for entity in graph}
+
+
+def test_a_validator_of_provenance_run_crates_accepts_it(unpacked, tmp_path):
+    assert_valid(unpacked, tmp_path)
+
+
+def test_the_crate_holds_every_file_with_its_checksum(unpacked):
+    entities = entities_of(unpacked)
+    files = {unquote(i): e["sha256"] for i, e in entities.items() if "sha256" in e}
+    sums = dict(
+        reversed(line.split("  ", 1)) for line in (unpacked / "SHA256SUMS").read_text().splitlines()
+    )
+    assert sums.pop("ro-crate-metadata.json")
+    assert files == sums
+    assert len(entities["./"]["hasPart"]) == len(files) + 1  # the folder of results
+
+
+def test_every_job_of_the_campaign_is_an_action_of_its_step(archived, unpacked):
+    entities = entities_of(unpacked)
+    engine = entities["#engine"]
+    assert entities[engine["instrument"]["@id"]]["name"] == "Snakemake"
+    controls = [entities[each["@id"]] for each in engine["object"]]
+    assert {c["instrument"]["@id"] for c in controls} == {f"#step/{name}" for name in STEPS}
+    told = report(unpacked)
+    assert told.count("  step: #step/measure\n") == 4
+    for name in set(STEPS) - {"measure"}:
+        assert told.count(f"  step: #step/{name}\n") == 1
+    path = archived.results()[0].relative_to(archived.folder / "results/nap")
+    result = json.loads((unpacked / "results/nap" / path).read_text())
+    action = entities[f"#job/{path.with_suffix('')}"]
+    assert (action["startTime"], action["endTime"]) == (result["started"], result["finished"])
+    assert action["agent"] == {"@id": "https://orcid.org/0000-0002-1825-0097"}
+    assert "resourceUsage" not in action
+    assert "No energy: no_meter." in action["description"]
+    assert len(action["object"]) == 4  # configuration, environment, model, prompts
+    assert len(action["result"]) == 2
+
+
+def test_without_snakemake_s_records_it_says_which_jobs_are_not_told(archived, unpacked, tmp_path):
+    tree = archived.copy(tmp_path / "tree")
+    shutil.rmtree(tree.folder / ".snakemake/metadata")
+    tree.run("archive", check=True)
+    with tarfile.open(tree.folder / ARCHIVE) as archive:
+        file = archive.extractfile("nap/ro-crate-metadata.json")
+        assert file is not None
+        entities = {entity["@id"]: entity for entity in json.load(file)["@graph"]}
+    missing = ", ".join(name for name in STEPS if name != "measure")
+    assert f"the jobs of the steps {missing}: the records" in entities["./"]["description"]
+    assert "No action stands" not in entities_of(unpacked)["./"]["description"]
+    assert len([i for i in entities if i.startswith("#job/")]) == 4
+
+
+def test_its_deposit_at_zenodo_follows_from_the_citation(unpacked):
+    citation = yaml.safe_load((unpacked / "CITATION.cff").read_text())
+    deposit = json.loads((unpacked / ".zenodo.json").read_text())
+    assert deposit["title"] == citation["title"] == "What a nap costs"
+    assert deposit["creators"] == [{"name": "Doe, Jane", "orcid": "0000-0002-1825-0097"}]
+    assert (deposit["upload_type"], deposit["license"]) == ("dataset", "CC-BY-4.0")
+    assert deposit["related_identifiers"] == [
+        {"identifier": "10.1234/nap", "relation": "isSupplementTo"}
+    ]
 
 
 def test_nothing_in_it_has_to_be_made_again(unpacked):

@@ -1,6 +1,7 @@
 """What an archive holds: code, configuration, results, and what describes them.
 
-README.md CITATION.cff LICENSE reproduce.sh campaign.yaml
+README.md CITATION.cff .zenodo.json LICENSE reproduce.sh campaign.yaml
+ro-crate-metadata.json  all of it, and the jobs that made it, for other tools
 configuration/    the campaign's files as they were given
 inputs/           prompt files of the user's own
 provenance/       code.json, code.patch, plan.json, order.csv
@@ -19,14 +20,25 @@ from typing import Any
 import yaml
 
 from llm_energy.archive.code import Code, read_code
-from llm_energy.archive.describe import citation, readme
+from llm_energy.archive.crate import METADATA, About, crate_metadata
+from llm_energy.archive.describe import (
+    NOT_STATED,
+    citation,
+    description,
+    published,
+    readme,
+    title,
+)
+from llm_energy.archive.known_jobs import jobs_of
 from llm_energy.archive.pack import Member
 from llm_energy.archive.verify import result_files
+from llm_energy.archive.zenodo import deposit
 from llm_energy.campaign import Campaign, Cell
 from llm_energy.config.inputs import FilePrompts
 from llm_energy.decisions import asked_cells, decided
 from llm_energy.results import Result, ResultError, read_planned_result
 from llm_energy.status import standings, write_manifest
+from llm_energy.summary import Summary
 from llm_energy.summary_files import read_summary
 
 NOT_SHIPPED = ("archive", "export", "report-partial.html")
@@ -76,12 +88,14 @@ def contents(
     summary = read_summary(results / "summary")
     made = {
         "README.md": readme(campaign, summary, results, code),
-        "CITATION.cff": citation(campaign, summary),
+        "CITATION.cff": _yaml(about := citation(campaign, summary)),
         "campaign.yaml": _yaml(portable(campaign, config)),
         "provenance/code.json": _json(_code_record(code)),
         "provenance/plan.json": _json(_plan(campaign, asked)),
         "provenance/order.csv": _order(asked, results),
     }
+    if campaign.publication.authors and (zenodo := deposit(about, campaign.publication.related)):
+        made[".zenodo.json"] = _json(zenodo)
     members = {name: Member(text.encode()) for name, text in made.items()}
     members["reproduce.sh"] = Member(REPRODUCE.encode(), executable=True)
     members["LICENSE"] = Member(root / "LICENSE", public=True)
@@ -101,7 +115,23 @@ def contents(
     # be newer than the report that shows them.
     for folder in ("figures", "tables"):
         members[f"results/{campaign.name}/{folder}/.snakemake_timestamp"] = Member(b"")
-    return members
+    jobs = jobs_of(campaign, results, members)
+    crate = crate_metadata(_about(campaign, summary, code), members, jobs)
+    return members | {METADATA: Member(crate.encode())}
+
+
+def _about(campaign: Campaign, summary: Summary, code: Code) -> About:
+    publication = campaign.publication
+    return About(
+        title=title(campaign),
+        description=description(campaign, summary),
+        licence=publication.licence or NOT_STATED,
+        published=published(summary),
+        authors=publication.who,
+        keywords=publication.keywords,
+        results=f"results/{campaign.name}",
+        commit=code.commit,
+    )
 
 
 def portable(campaign: Campaign, config: Mapping[str, Any]) -> dict[str, Any]:

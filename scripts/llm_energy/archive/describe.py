@@ -10,10 +10,10 @@ from typing import Any
 
 import jinja2
 import pandas as pd
-import yaml
 
 from llm_energy.archive.code import Code
 from llm_energy.campaign import Campaign
+from llm_energy.config.publication import Author
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
 from llm_energy.progress import human_duration
 from llm_energy.provenance import ENVIRONMENT
@@ -65,7 +65,22 @@ def title(campaign: Campaign) -> str:
     return campaign.publication.title or f"Energy and efficiency of LLM inference: {campaign.name}"
 
 
-def citation(campaign: Campaign, summary: Summary) -> str:
+def description(campaign: Campaign, summary: Summary) -> str:
+    """What an archive is, in a few sentences: the campaign's own, or counts."""
+    facts = summary.facts
+    return campaign.publication.description or (
+        f"Raw data, tables, figures, report and code of the campaign {campaign.name}: "
+        f"{facts.completed} of {facts.planned} measurements completed, "
+        f"{len(campaign.experiments)} experiments."
+    )
+
+
+def published(summary: Summary) -> str:
+    """The day of the last measurement: the data's date, whenever an archive is made of them."""
+    return str(summary.measurements["finished"].max())[:10]
+
+
+def citation(campaign: Campaign, summary: Summary) -> dict[str, Any]:
     """CITATION.cff of an archive (Citation File Format 1.2.0)."""
     publication = campaign.publication
     about: dict[str, Any] = {
@@ -73,19 +88,24 @@ def citation(campaign: Campaign, summary: Summary) -> str:
         "message": "If you use these measurements, please cite them.",
         "type": "dataset",
         "title": title(campaign),
-        "authors": [_author(name) for name in publication.authors] or [{"name": NOT_STATED}],
+        "abstract": description(campaign, summary),
+        "authors": [_author(author) for author in publication.who] or [{"name": NOT_STATED}],
     }
     if publication.licence:
         about["license"] = publication.licence
-    about["date-released"] = str(summary.measurements["finished"].max())[:10]
-    return yaml.safe_dump(about, sort_keys=False, allow_unicode=True)
+    if publication.keywords:
+        about["keywords"] = list(publication.keywords)
+    return about | {"date-released": published(summary)}
 
 
-def _author(name: str) -> dict[str, str]:
-    family, comma, given = name.partition(",")
+def _author(author: Author) -> dict[str, str]:
+    family, comma, given = author.name.partition(",")
+    about = {"family-names": family.strip(), "given-names": given.strip()}
     if not comma:
-        return {"name": name}
-    return {"family-names": family.strip(), "given-names": given.strip()}
+        about = {"name": author.name}
+    if author.affiliation:
+        about["affiliation"] = author.affiliation
+    return about | ({"orcid": f"https://orcid.org/{author.orcid}"} if author.orcid else {})
 
 
 def _code_note(code: Code) -> str:

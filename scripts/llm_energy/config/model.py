@@ -10,6 +10,7 @@ from llm_energy.config.analysis import Assumptions, Comparisons
 from llm_energy.config.controls import Controls
 from llm_energy.config.cycles import Cycles
 from llm_energy.config.inputs import DeclaredPrompts, ModelConfig
+from llm_energy.config.publication import Publication
 from llm_energy.config.settings import DeclaredSettings, SettingKey
 from llm_energy.config.types import (
     BaseImage,
@@ -152,17 +153,6 @@ class Measurement(Model):
 
 DEADLINES = ("load_deadline_s", "first_wave_deadline_s", "measure_deadline_s")
 """Keys of `Measurement` that do not change what is measured."""
-
-
-class Publication(Model):
-    """What an archive of the campaign says of itself; no part of what is measured."""
-
-    title: Text | None = None
-    """Title of the data."""
-    authors: list[Text] = Field(default_factory=list)
-    """Who measured: `Family name, Given name`, or the name of an organisation."""
-    licence: Text | None = None
-    """Licence of the data, as its SPDX identifier, such as `CC-BY-4.0`."""
 
 
 def _exactly_one_way(schema: dict[str, Any]) -> None:

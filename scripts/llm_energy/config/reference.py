@@ -29,6 +29,8 @@ HEADINGS = {
     "Sampling": "`sampling`, inside settings",
     "Group": "`experiments.NAME`",
     "Publication": "`publication`",
+    "Author": "`publication.authors`, with more than a name",
+    "Related": "`publication.related`",
     "Range": "A range, as the values of an axis",
 }
 """Model -> where it stands in the file, in the order of the reference."""

@@ -1,0 +1,77 @@
+"""Jobs that only Snakemake's own metadata tell of: which rule made a file, when, and out of what.
+
+The metadata lie in the folder where the campaign ran and go no further: in a clone, or after
+`.snakemake` was removed, there are none, and such jobs are unknown.
+"""
+
+import json
+from base64 import urlsafe_b64encode
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from llm_energy.archive.jobs import STEPS, Job
+from llm_energy.archive.measured import KINDS
+from llm_energy.cache import CACHE
+
+METADATA = Path(".snakemake/metadata")
+LONGEST = 254
+"""Of a file's name there: what is longer becomes folders."""
+
+
+def recorded_jobs(
+    targets: Iterable[str],
+    files_of: Callable[[str], Sequence[str]],
+    *,
+    metadata: Path = METADATA,
+) -> Iterator[Job]:
+    """The jobs that made `targets`, and those that made what these needed from the cache.
+
+    Args:
+        targets: outputs as the workflow names them.
+        files_of: names in the archive of what an output holds or stands for; none if it has none.
+        metadata: Snakemake's folder of records.
+    """
+    found: dict[tuple[str, ...], dict[str, dict[str, Any]]] = defaultdict(dict)
+    waiting, known = sorted(targets), set()
+    while waiting:
+        target = waiting.pop()
+        if target in known:
+            continue
+        known.add(target)
+        record = read_record(target, metadata)
+        if record is None or record["rule"] not in STEPS or record["rule"] in KINDS.values():
+            continue  # measurements tell more of themselves
+        # A job is told by its log: its outputs have records of their own, a moment apart.
+        found[(record["rule"], *record["log"])][target] = record
+        waiting += [path for path in record["input"] if path.startswith(f"{CACHE}/")]
+    for (rule, *_), by_output in found.items():
+        outputs = sorted(by_output)
+        records = list(by_output.values())
+        yield Job(
+            step=rule,
+            name=f"{rule}/{outputs[0]}",
+            description="No energy: it is metered in measurements only.",
+            started=_utc(min(record["starttime"] for record in records)),
+            ended=_utc(max(record["endtime"] for record in records)),
+            inputs=tuple(name for path in records[0]["input"] for name in files_of(path)),
+            outputs=tuple(name for path in outputs for name in files_of(path)),
+        )
+
+
+def read_record(target: str, metadata: Path) -> dict[str, Any] | None:
+    """What Snakemake (9) kept of the job that made an output; None where it kept nothing."""
+    name = urlsafe_b64encode(target.encode()).decode()
+    parts = [name[start : start + LONGEST] for start in range(0, len(name), LONGEST)]
+    try:
+        content = metadata.joinpath(*[f"@{part}" for part in parts[:-1]], parts[-1]).read_bytes()
+    except OSError:
+        return None
+    record: dict[str, Any] = json.loads(content)
+    return None if record.get("incomplete") or record.get("endtime") is None else record
+
+
+def _utc(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
