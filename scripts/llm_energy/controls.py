@@ -25,56 +25,42 @@ from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
 from llm_energy.power.energy import total
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
+from llm_energy.report.numbers import percent
 from llm_energy.results import Result
-from llm_energy.stats.comparisons import MINIMUM_PAIRS, Ratio, paired_ratio
-from llm_energy.summary import ControlFinding, ControlVerdict
+from llm_energy.stats.comparisons import MINIMUM_PAIRS, paired_ratio
+from llm_energy.stats.controls import (
+    FAULT_CONFIDENCE,
+    MARGIN,
+    ControlFinding,
+    ControlVerdict,
+    verdict,
+)
 
-MARGIN = 0.02
-"""Distance from 1 within which the 95 % interval of a ratio must lie."""
-
-FAULT_CONFIDENCE = 0.99
-"""Of the interval that must hold 1: one sound A/A control in a hundred fails by chance."""
+LIMIT = percent(MARGIN, 0)
 
 IDLE_POWER = "loaded_idle_power_watts"
 
 REASONS: Mapping[tuple[ControlKind, ControlVerdict], str] = {
-    ("a_a", "pass"): "Equal settings gave equal results, within ±2 %.",
-    ("a_a", "inconclusive"): "Neither shown to be equal within ±2 % nor different. More cycles "
-    "would tell.",
+    ("a_a", "pass"): f"Equal settings gave equal results, within ±{LIMIT}.",
+    ("a_a", "inconclusive"): f"Neither shown to be equal within ±{LIMIT} nor different. More "
+    "cycles would tell.",
     ("a_a", "fail"): "Equal settings gave different results: something besides the settings "
     "differs between measurements. Believe no difference between experiments that is this small.",
-    ("idle", "pass"): "With nothing asked of the engine, energy above idle was 0 within ±2 % of "
-    "idle power.",
-    ("idle", "inconclusive"): "Not known to within ±2 % of idle power. More cycles or a longer "
-    "`measurement.baseline_s` would tell.",
+    ("idle", "pass"): f"With nothing asked of the engine, energy above idle was 0 within ±{LIMIT} "
+    "of idle power.",
+    ("idle", "inconclusive"): f"Not known to within ±{LIMIT} of idle power. "
+    "More cycles would tell, or a longer baseline_s.",
     ("idle", "fail"): "Idle power changes while nothing is asked, so that energies above idle are "
     "off by as much. Look for other work on the device.",
-    ("sampler_off", "pass"): "Reading power changed throughput by less than 2 %.",
-    ("sampler_off", "inconclusive"): "What reading power costs is not known to within ±2 %. More "
-    "cycles would tell.",
-    ("sampler_off", "fail"): "Reading power changes throughput. Lower `measurement.sampling_hz`.",
+    ("sampler_off", "pass"): f"Reading power changed throughput by less than {LIMIT}.",
+    ("sampler_off", "inconclusive"): f"What reading power costs is not known to within ±{LIMIT}. "
+    "More cycles would tell.",
+    ("sampler_off", "fail"): "Reading power changes throughput. Lower sampling_hz.",
 }
 """What a verdict on a control means."""
 
 Block = tuple[object, ...]
 Values = Mapping[Block, float]
-
-
-def verdict(ratio: Ratio | None, *, exact: bool) -> ControlVerdict:
-    """What the ratio of a control says.
-
-    Args:
-        exact: the truth is 1, so that any difference is a fault, however small.
-    """
-    interval = ratio and ratio.interval()
-    outer = ratio and ratio.interval(FAULT_CONFIDENCE)
-    if not interval or not outer:
-        return "not_testable"
-    differs = not outer.low <= 1.0 <= outer.high
-    small = abs(interval.low - 1.0) <= MARGIN and abs(interval.high - 1.0) <= MARGIN
-    if differs and (exact or not small):
-        return "fail"
-    return "pass" if small else "inconclusive"
 
 
 def control_findings(

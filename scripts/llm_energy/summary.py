@@ -8,16 +8,15 @@ from pydantic import Field
 
 from llm_energy.config.analysis import Assumptions
 from llm_energy.config.contrasts import Contrast
-from llm_energy.config.controls import Control, ControlKind
+from llm_energy.config.controls import Control
 from llm_energy.config.cycles import AdaptiveCycles
 from llm_energy.results import Model
+from llm_energy.stats.controls import ControlFinding
 from llm_energy.stats.two_stages import CyclesDecided
 
 Verdict = Literal["different", "equivalent", "inconclusive", "not_testable"]
 """`equivalent` where the ratio is shown to lie within the margin, `different` where the
 simultaneous interval excludes 1, `not_testable` where there is no interval."""
-
-ControlVerdict = Literal["pass", "inconclusive", "fail", "not_testable"]
 
 
 class Design(Model):
@@ -159,29 +158,6 @@ class AnchorRatio(Model):
     """To the geometric mean of its cycles in other sessions."""
     earlier: int
     """Number of these cycles."""
-
-
-class ControlFinding(Model):
-    """What one control says by one metric: the ratio of the control to its base."""
-
-    kind: ControlKind
-    experiment: str
-    base: str
-    metric: str
-    pairs: int
-    """Blocks (cycle, session) with both sides."""
-    ratio: float | None
-    low: float | None
-    """95 % interval, not adjusted; None under three pairs."""
-    high: float | None
-    low_99: float | None
-    """99 % interval."""
-    high_99: float | None
-    verdict: ControlVerdict
-    reason: str
-    """What the verdict means, or why there is none."""
-    flags: list[str]
-    """Codes of the flags of the control's own measurements."""
 
 
 class FrontPoint(Model):

@@ -10,13 +10,14 @@ from tests.llm_energy.power import made_power
 
 from llm_energy.aggregate import aggregate
 from llm_energy.config.controls import Control
-from llm_energy.controls import control_findings, verdict
+from llm_energy.controls import control_findings
 from llm_energy.invalid import invalid_results
 from llm_energy.report.controls import controls_table, failed_controls
 from llm_energy.report.headline import console
 from llm_energy.report.page import render_page
 from llm_energy.results import write_result
 from llm_energy.stats.comparisons import paired_ratio
+from llm_energy.stats.controls import verdict
 
 BASE = make_results.REFERENCE
 A_A = Control("a_a", f"{BASE}.a_a", BASE)

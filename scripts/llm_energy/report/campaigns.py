@@ -10,7 +10,11 @@ from llm_energy.comparing import compare_all
 from llm_energy.config.contrasts import Contrast
 from llm_energy.report.comparisons import CONTEXT, rows_of
 from llm_energy.report.environment import environment
-from llm_energy.report.page import template
+from llm_energy.report.estimates import shortened
+from llm_energy.report.figures import render_files
+from llm_energy.report.page import Panel, template
+from llm_energy.report.ratios import ratio_drawings
+from llm_energy.report.style import Figure
 from llm_energy.report.tables import NAME, Cell, Column, Table
 from llm_energy.summary import Comparison, Refusal, Summary
 from llm_energy.summary_files import read_summary
@@ -108,14 +112,26 @@ def ratios_table(together: Together) -> Table | None:
     columns = [NAME, Column("Campaign", numeric=False)]
     rows = []
     for comparison in together.comparisons:
-        name = comparison.experiment.partition(SEPARATOR)[2]
+        name = _experiment(comparison)
         rows.append([Cell(name, sort=name), Cell(comparison.level or "", sort=comparison.level)])
     return rows_of(columns, rows, together.comparisons)
+
+
+def ratio_figures(together: Together, base: str) -> list[Figure]:
+    """Figures of the ratios to the campaign `base`, with all their files."""
+    short = shortened(together.common)
+    names = {c.experiment: short[_experiment(c)] for c in together.comparisons}
+    return render_files(lambda: ratio_drawings(together.comparisons, base, names))
+
+
+def _experiment(comparison: Comparison) -> str:
+    return comparison.experiment.partition(SEPARATOR)[2]
 
 
 def render_campaigns(campaigns: Mapping[str, Summary]) -> str:
     """The HTML of the comparison; equal campaigns give equal pages."""
     together = compare_campaigns(campaigns)
+    figures = ratio_figures(together, next(iter(campaigns)))
     simulated = any(s.measurements["energy_simulated"].any() for s in campaigns.values())
     return template("campaigns.html.jinja").render(
         campaigns=[
@@ -130,6 +146,7 @@ def render_campaigns(campaigns: Mapping[str, Summary]) -> str:
         ],
         together=together,
         ratios=ratios_table(together),
+        panels=[Panel(number, figure) for number, figure in enumerate(figures, start=1)],
         context=CONTEXT,
         refusals=list(_refusals(together)),
         environment=environment_table(campaigns),

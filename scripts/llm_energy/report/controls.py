@@ -1,10 +1,11 @@
 """The controls of a campaign as the page tells them."""
 
-from llm_energy.controls import IDLE_POWER, MARGIN
+from llm_energy.controls import IDLE_POWER
 from llm_energy.report.comparisons import TITLES
 from llm_energy.report.numbers import interval, number, percent, plural
 from llm_energy.report.tables import NOTHING, Cell, Column, Table
-from llm_energy.summary import ControlFinding, Summary
+from llm_energy.stats.controls import MARGIN, ControlFinding
+from llm_energy.summary import Summary
 
 KINDS = {
     "a_a": "A/A: the same settings twice, in engine processes of their own",

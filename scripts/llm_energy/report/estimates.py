@@ -1,7 +1,7 @@
 """What figures, tables and headline have in common: the experiments ranked by one metric."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
@@ -159,9 +159,13 @@ def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
 @lru_cache(maxsize=4)
 def short_names(summary: Summary) -> Mapping[str, str]:
     """Each planned experiment's name without the parts with which all of them begin."""
-    facts = summary.facts
+    gaps = [*summary.facts.missing, *summary.facts.unusable]
     names = {*summary.measurements["experiment"]}
-    names |= {planned_experiment(gap.path) for gap in [*facts.missing, *facts.unusable]}
+    return shortened(names | {planned_experiment(gap.path) for gap in gaps})
+
+
+def shortened(names: Collection[str]) -> Mapping[str, str]:
+    """Each name without the parts with which all of them begin."""
     columns = zip(*(name.split("_") for name in names), strict=False)
     shared = sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, columns))
     if not shared:

@@ -1,7 +1,7 @@
 """All figures of a campaign, in the order in which the page shows them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
@@ -29,10 +29,15 @@ def draw(summary: Summary) -> list[Figure]:
 
 def draw_files(summary: Summary) -> list[Figure]:
     """The same with all files, which take four times as long."""
+    return render_files(lambda: _drawings(summary))
+
+
+def render_files(drawings: Callable[[], Sequence[Drawing]]) -> list[Figure]:
+    """Figures with all their files; `drawings` is called once for each of the two widths."""
     with styled(COLUMN_INCHES):
-        columns = _drawings(summary)
+        columns = drawings()
     with styled(PAGE_INCHES):
-        pages = _drawings(summary)
+        pages = drawings()
         return [rendered(page, column) for page, column in zip(pages, columns, strict=True)]
 
 

@@ -1,16 +1,21 @@
 """Two campaigns on one page: what they have in common, and what else differs."""
 
+import io
+
 import make_results
+import pandas as pd
 import pytest
 
 from llm_energy.aggregate import aggregate
 from llm_energy.report.campaigns import (
     compare_campaigns,
     environment_table,
+    ratio_figures,
     ratios_table,
     read_campaigns,
     render_campaigns,
 )
+from llm_energy.report.numbers import number
 from llm_energy.summary_files import write_summary
 
 NAMES = ["here", "there"]
@@ -76,6 +81,35 @@ def test_the_page_says_it_all(campaigns):
     loaded = campaigns()
     page = render_campaigns(loaded)
     assert "<title>here and there</title>" in page
+    assert page.count("<figure ") == 3
+    for kind in ("svg.gz", "pdf", "png", "csv.gz"):
+        assert f'download="energy-ratios.{kind}"' in page
     assert 'id="ratios-table"' in page
     assert "simulated sensor" in page
     assert len(ratios_table(compare_campaigns(loaded)).rows) == page.count("no pairs")
+
+
+def test_a_figure_draws_the_ratios_of_the_table_and_holds_them_as_data(campaigns):
+    together = compare_campaigns(campaigns())
+    energy, speed, first = ratio_figures(together, "here")
+    assert energy.title == "Energy per output token, ratio to here"
+    assert "less is better" in energy.caption
+    assert "more is better" in speed.caption
+    assert "less is better" in first.caption
+    table = pd.read_csv(io.StringIO(speed.csv))
+    own = [c for c in together.comparisons if c.metric == "output_tokens_per_second"]
+    assert set(table["experiment"]) == {
+        f"batch{size} out{length}" for size in (1, 4) for length in (16, 48)
+    }
+    assert table["ratio"].tolist() == pytest.approx([c.ratio for c in own])
+    assert table["simultaneous_high"].tolist() == pytest.approx([c.simultaneous_high for c in own])
+    assert f"{number(own[0].ratio, (own[0].simultaneous_high - own[0].simultaneous_low) / 2)}×" in (
+        speed.svg
+    )
+
+
+def test_what_was_measured_once_has_a_ratio_and_no_interval(campaigns):
+    figures = ratio_figures(compare_campaigns(campaigns(cycles=1)), "here")
+    table = pd.read_csv(io.StringIO(figures[0].csv))
+    assert table["ratio"].notna().all()
+    assert table["low"].isna().all()
