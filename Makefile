@@ -3,19 +3,23 @@
 # make check    lint, format, types and documentation
 # make docs     the documentation as a site, in site/
 # make setup    only set up
+# make setup-slurm   set up, with what spreads a campaign over a Slurm cluster: docs/slurm.md
 # make schemas  write config/schemas and the references of keys and options again, after a change
 # make test-gpu PYTHON=... [MODEL=...]   try the GPUs of this machine: docs/gpu-acceptance.md
 # make lock     pin the workflow's own packages again
 
 SNAKEMAKE = .venv/bin/snakemake --cores 1 --profile workflow-profile
 
-.PHONY: setup setup-tests run test test-gpu check docs schemas lock
+.PHONY: setup setup-tests setup-slurm run test test-gpu check docs schemas lock
 
 setup:
 	@envs/workflow/setup.sh
 
 setup-tests:
 	@envs/workflow/setup.sh --tests
+
+setup-slurm:
+	@envs/workflow/setup.sh --slurm
 
 run: setup
 	@$(SNAKEMAKE)
@@ -47,6 +51,6 @@ schemas: setup
 
 # Pin again what the *.in files allow (needs uv).
 lock:
-	cd envs/workflow && for name in requirements development; do \
+	cd envs/workflow && for name in requirements development slurm; do \
 	  uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    $$name.in -o $$name.lock; done

@@ -11,7 +11,7 @@ rule calibrate_nvidia_smi:
         f"logs/{CAMPAIGN.name}/calibrate_nvidia_smi.log",
     conda:
         "../envs/workflow/environment.yaml"
-    threads: workflow.cores
+    threads: workflow.resource_settings.cores or 1
     resources:
         gpu=1,
     params:

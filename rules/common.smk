@@ -9,8 +9,10 @@ SCRIPTS = ROOT / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 # To compare parameters Snakemake loads pandas if it finds it, though no parameter here is a table:
-# a third of the time of a command that has nothing to do. So it finds none until the end hooks.
-sys.modules.setdefault("pandas", None)
+# a third of the time of a command that has nothing to do. So it finds none until the end hooks;
+# unless another workflow uses this one, and may want it.
+if not workflow.modifier.is_module:
+    sys.modules.setdefault("pandas", None)
 
 from llm_energy import conclusion
 from llm_energy.cache import CACHE, environment_marker, model_marker, prompts_marker
@@ -20,6 +22,7 @@ from llm_energy.inputs.preflight import obstacles
 from llm_energy.invalid import invalid_results
 from llm_energy.lifecycle import Lifecycle, LifecycleError
 from llm_energy.preflight.blocking import gpu_obstacles
+from llm_energy.runs import Run
 from llm_energy.scripting import disk_refusal
 from llm_energy.status import standings, write_manifest
 
@@ -50,8 +53,16 @@ for key in ("remeasure", "new_device"):
 
 LOCK_FILE = ROOT / "config" / "models.lock.yaml"
 
+# A job in an allocation of a cluster reads all this again, with other arguments. It must find the
+# run that it belongs to, before Snakemake deletes what the job is about to make.
+SUBMITTED_BY = Run.of_invocation() if workflow.remote_exec else None
+if workflow.remote_exec and SUBMITTED_BY is None:
+    sys.exit("The workflow that submitted this job has ended: nothing is done.")
+
 # Targets are not known yet while rules are read, but for the command line itself.
-IS_PILOT = "pilot" in sys.argv
+IS_PILOT = (
+    SUBMITTED_BY.results.name == pilot.FOLDER if SUBMITTED_BY else "pilot" in sys.argv
+)
 
 try:
     CAMPAIGN = load_campaign(
@@ -119,6 +130,11 @@ def rank(wildcards):
     return len(CELLS) - cell.position + (cell in FIRST)
 
 
+def gpus_asked_for(wildcards):
+    """On this machine a token for exclusion; on a cluster, GPUs that an allocation must have."""
+    return int(workflow.local_exec or CAMPAIGN.measurement.device == "gpu")
+
+
 def start_run():
     """Open the run, if this invocation measures or calibrates."""
     if workflow.touch:
@@ -133,10 +149,11 @@ def start_run():
             f"calibrate_nvidia_smi: campaign `{CAMPAIGN.name}` measures on the CPU, nvidia-smi "
             "reads GPUs; name a campaign with `measurement.device: gpu`"
         )
-    if (needed or further or calibrated) and (
-        lines := [*obstacles(INPUTS, cache=CACHE), *gpu_obstacles(CAMPAIGN)]
-    ):
-        sys.exit("\n".join(lines))
+    spreads = workflow.non_local_exec
+    if needed or further or calibrated:
+        lines = obstacles(INPUTS, cache=CACHE)
+        if lines := [*lines, *([] if spreads else gpu_obstacles(CAMPAIGN))]:
+            sys.exit("\n".join(lines))
     try:
         LIFECYCLE.start(
             needed,
@@ -144,6 +161,7 @@ def start_run():
             further=further,
             remeasure=config.get("remeasure", False),
             new_device=config.get("new_device", False),
+            spreads=spreads,
         )
     except LifecycleError as error:
         sys.exit(str(error))
@@ -174,7 +192,7 @@ def finish_run(complete):
     elif not any(job.rule.name == "measure" for job in workflow.dag.jobs):
         lines = []  # a target without measurements failed, and said so
     else:
-        if sys.modules["pandas"] is None:
+        if "pandas" in sys.modules and sys.modules["pandas"] is None:
             del sys.modules["pandas"]  # the partial report needs it
         lines = conclusion.failure(CAMPAIGN, Path(RESULTS))
     for line in lines:

@@ -114,7 +114,7 @@ def needed_before_anchor(wildcards):
         f"anchors/{wildcards.experiment}/{wildcards.spec}/cycle-{wildcards.cycle}.json"
     )
     exists = Path(RESULTS, path).exists()
-    return [] if exists else inputs_of(ANCHORS[f"{RESULTS}/{path}"].experiment)
+    return [] if exists else inputs_of(CAMPAIGN.experiment(wildcards.experiment))
 
 
 def further_cells(jobs, needed):

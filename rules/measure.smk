@@ -11,9 +11,10 @@ rule measure:
     priority: rank
     conda:
         "../envs/workflow/environment.yaml"
-    threads: workflow.cores
+    # Where jobs are sent elsewhere no number of cores is known here.
+    threads: workflow.resource_settings.cores or 1
     resources:
-        gpu=1,
+        gpu=gpus_asked_for,
     params:
         spec="{spec}",
     script:

@@ -2,6 +2,7 @@
 # Make or refresh the workflow's virtual environment from its lock files.
 #   envs/workflow/setup.sh           what a campaign needs
 #   envs/workflow/setup.sh --tests   what the tests and checks need too
+#   envs/workflow/setup.sh --slurm   what spreads a campaign over a Slurm cluster too
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -27,10 +28,16 @@ libraries=$("$ldconfig" -p)
 
 locks=(envs/workflow/requirements.lock)
 stamp=.venv/.requirements
-if [ "${1:-}" = --tests ]; then
-  locks+=(envs/workflow/development.lock)
-  stamp=.venv/.development
-fi
+case ${1:-} in
+  --tests)
+    locks+=(envs/workflow/development.lock)
+    stamp=.venv/.development
+    ;;
+  --slurm)
+    locks+=(envs/workflow/slurm.lock)
+    stamp=.venv/.slurm
+    ;;
+esac
 wanted=$("$python" --version; cat "${locks[@]}")
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
   exit 0

@@ -47,6 +47,11 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
             "measurements belong to a run, which the workflow's onstart opens: start the workflow "
             "without --no-hooks"
         )
+    if run.spreads:
+        raise UserError(
+            "this job runs elsewhere than the workflow, and its allocation has no run: start the "
+            "workflow with --profile workflow-profile/slurm"
+        )
     if not run.owner.alive():  # it died before this job could ask the kernel to die with it
         raise UserError("the run that this measurement belongs to has ended")
     facts = run.read(f"experiments/{experiment}")

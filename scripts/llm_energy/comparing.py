@@ -147,7 +147,7 @@ def _compare(
     if "other_device" in marks and metric.sensor:
         limits = [_mean_limit(side, metric) for side in (base, other)]
         ratio = ratio.with_gains([limit for limit in limits if limit is not None])
-    same = "" if "other_device" in marks else _same_device(base)
+    same = "" if "other_device" in marks else _same_device(base, paired=bool(shared))
     return Compared(contrast, **names, metric=metric, ratio=ratio, marks=marks, same=same)
 
 
@@ -194,11 +194,16 @@ def _mean_limit(side: Rows, metric: Metric) -> float | None:
     return math.fsum(known) / len(known) if known else None
 
 
-def _same_device(rows: Rows) -> str:
-    uuids = {row["device_uuids"] for row in rows}
+def _same_device(rows: Rows, *, paired: bool) -> str:
+    """What the sides share; over several nodes of a cluster, what those of a pair do."""
+    places = {(row["host"], row["device_uuids"]) for row in rows}
+    uuids = {devices for _, devices in places}
+    if len(places) > 1 and not paired:
+        return ""
+    each = " in each pair" if len(places) > 1 else ""
     if uuids == {""}:
-        return "same machine"
-    return "same GPUs" if any(";" in each for each in uuids) else "same GPU"
+        return f"same machine{each}"
+    return f"same GPUs{each}" if any(";" in devices for devices in uuids) else f"same GPU{each}"
 
 
 def _adjusted(family: Sequence[Compared], margin: float) -> list[Comparison]:

@@ -6,6 +6,7 @@ those needed backends whose environment is ready (the first job that needs anoth
 """
 
 import atexit
+import contextlib
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from llm_energy import locks
+from llm_energy.allocation import AllocationError, cancel_orphans
 from llm_energy.backends.registry import (
     declare_backend,
     end_run,
@@ -29,10 +31,10 @@ from llm_energy.campaign import Campaign, Cell, Experiment
 from llm_energy.config.inputs import PathSource
 from llm_energy.config.plan import expected_duration_s
 from llm_energy.decisions import decision_path
-from llm_energy.device_guard import foreign_device
+from llm_energy.device_guard import ForeignDeviceError, refuse_foreign_device
 from llm_energy.host import describe_host
 from llm_energy.invalid import invalid_results
-from llm_energy.runs import RUN_VARIABLE, Run
+from llm_energy.runs import PYTHON_VARIABLE, RUN_VARIABLE, Run
 
 
 class LifecycleError(Exception):
@@ -57,6 +59,7 @@ class Lifecycle:
         further: Sequence[Cell] = (),
         remeasure: bool | str,
         new_device: bool = False,
+        spreads: bool = False,
     ) -> None:
         """Open a run for the measurements `needed`; nothing happens where there is nothing to do.
 
@@ -66,6 +69,8 @@ class Lifecycle:
             remeasure: True lets results be measured again that are there, `invalid` those that
                 are invalid; the old ones are kept aside.
             new_device: True lets a campaign grow on another device model than it began on.
+            spreads: True where jobs run on other hosts: nothing is started here, and each
+                allocation opens a run of its own.
 
         Raises:
             LifecycleError: results would be overwritten, the campaign was measured on another
@@ -75,7 +80,7 @@ class Lifecycle:
         experiments = {e.name: e for e in (*(cell.experiment for cell in ordered), *calibrated)}
         if not experiments:
             return
-        if not new_device:
+        if not (new_device or spreads):
             self._refuse_another_device()
         atexit.register(self.stop)
         self._take_lock()  # first of all: a living run adds results while we look
@@ -93,15 +98,12 @@ class Lifecycle:
         # A closed terminal must end the run as TERM does: the current measurement is kept.
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         self._set_aside(existing)
-        for run_id in reap_dead_runs():
-            print(f"Cleaned up after the run {run_id}, which had died.", file=sys.stderr)
-        try:
-            for runtime in {self._runtime_of(e) for e in experiments.values()}:
-                runtime_named(runtime).reap()
-        except BackendError as error:
-            raise LifecycleError(str(error)) from error
+        self._reap(set() if spreads else {self._runtime_of(e) for e in experiments.values()})
         self.run = self._enter(ordered, experiments, undecided=frozenset(further))
         os.environ[RUN_VARIABLE] = str(self.run.folder)
+        if spreads:
+            self._tell_allocations(new_device=new_device)
+            return
         try:
             ensure_watchdog(self.run)
             self._start_ready_backends(experiments.values())
@@ -125,13 +127,46 @@ class Lifecycle:
         return self.results / cell.result_path
 
     def _refuse_another_device(self) -> None:
-        found = foreign_device(self.campaign, self.results)
-        if found is not None:
-            there, here = found
+        device, paths = self.campaign.measurement.device, map(self._path, self.campaign.cells)
+        try:
+            refuse_foreign_device(self.campaign.name, device, paths)
+        except ForeignDeviceError as error:
+            raise LifecycleError(str(error)) from error
+
+    def _reap(self, runtimes: Collection[str]) -> None:
+        """End what dead runs left, here and in allocations, and refuse what cannot be judged."""
+        for run_id in reap_dead_runs():
+            print(f"Cleaned up after the run {run_id}, which had died.", file=sys.stderr)
+        try:
+            for job in cancel_orphans():
+                print(f"Cancelled job {job} of a run which had died.", file=sys.stderr)
+            for runtime in runtimes:
+                runtime_named(runtime).reap()
+        except (AllocationError, BackendError) as error:
+            raise LifecycleError(str(error)) from error
+        if other := self._run_elsewhere():
             raise LifecycleError(
-                f"campaign `{self.campaign.name}` was measured on `{there}`, this is `{here}`; "
-                "name another campaign, or add to it knowingly: --config new_device=true"
+                f"campaign `{self.campaign.name}` is being measured from {other.facts['host']}; "
+                f"end it there, or if that host is gone: rm -r {other.folder}"
             )
+
+    def _run_elsewhere(self) -> Run | None:
+        """Another run that adds to the same results; of this host, where the lock is held and the
+        dead are reaped, there is none."""
+        for run in Run.all():
+            with contextlib.suppress(KeyError, ValueError, OSError):  # not a record of ours
+                if run.results == self.results.absolute():
+                    return run
+        return None
+
+    def _tell_allocations(self, *, new_device: bool) -> None:
+        """Write down what the runs of allocations must know of this one."""
+        assert self.run is not None
+        device = self.campaign.measurement.device
+        facts = {"spreads": True, "device": device, "new_device": new_device}
+        self.run.write("cells", [cell.result_path for cell in self.campaign.cells])
+        self.run.write("run", self.run.facts | facts)
+        os.environ[PYTHON_VARIABLE] = sys.executable
 
     def _take_lock(self) -> None:
         path = Path(".cache/locks") / f"campaign-{self.campaign.name}.lock"

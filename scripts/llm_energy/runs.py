@@ -24,7 +24,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,12 @@ from llm_energy.results import write_atomically
 RUNS = Path(".cache/runs")
 RUN_VARIABLE = "LLM_ENERGY_RUN"
 """Environment variable that tells the jobs of a run which run they belong to."""
+
+PYTHON_VARIABLE = "LLM_ENERGY_PYTHON"
+"""Environment variable that tells the jobs of a cluster the interpreter of the workflow."""
+
+JOB_VARIABLE = "SLURM_JOB_ID"
+"""Environment variable by which Slurm tells a job which one it is."""
 
 LEASE_S = 30.0
 """How long backends outlive the last renewal: the longest that anything survives its run."""
@@ -92,10 +98,22 @@ class Run:
 
     @classmethod
     def create(
-        cls, *, campaign: str, results: Path, scripts: Path, host_facts: dict[str, Any]
+        cls,
+        *,
+        campaign: str,
+        results: Path,
+        scripts: Path,
+        host_facts: dict[str, Any],
+        run_id: str | None = None,
+        further: Mapping[str, Any] | None = None,
     ) -> "Run":
-        """Enter a new run, owned by this process, that adds to the folder `results`."""
-        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+        """Enter a new run, owned by this process, that adds to the folder `results`.
+
+        Args:
+            run_id: None for a new one.
+            further: facts to enter beside, or instead of, those found here.
+        """
+        run_id = run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         run = cls(RUNS.absolute() / run_id)
         (run.folder / "backends").mkdir(parents=True)
         for name in ("experiments", "declared", "health", "host_idle"):
@@ -116,15 +134,28 @@ class Run:
                 "session_id": f"{boot_id()[:8]}-{run_id}",
                 "started": utc_now(),
                 "sockets": sockets,
+                **(further or {}),
             },
         )
         return run
 
     @classmethod
-    def current(cls) -> "Run | None":
-        """The run that this process is a job of."""
+    def of_invocation(cls) -> "Run | None":
+        """The run of the Snakemake invocation that this process is a job of, while it lasts."""
         folder = os.environ.get(RUN_VARIABLE)
         return cls(Path(folder)) if folder and Path(folder, "run.json").exists() else None
+
+    @classmethod
+    def current(cls) -> "Run | None":
+        """The run that this process is a job of; where its allocation has one, that."""
+        own = cls.folder_of_allocation()
+        return cls(own) if own and (own / "run.json").exists() else cls.of_invocation()
+
+    @classmethod
+    def folder_of_allocation(cls) -> Path | None:
+        """Where the run of this allocation is, or would be; None outside of one."""
+        folder, job = os.environ.get(RUN_VARIABLE), os.environ.get(JOB_VARIABLE)
+        return Path(f"{folder}-job{job}") if folder and job else None
 
     @classmethod
     def all(cls) -> "list[Run]":
@@ -149,6 +180,22 @@ class Run:
     @property
     def owner(self) -> ProcessId:
         return ProcessId.from_json(self.facts["owner"])
+
+    @property
+    def results(self) -> Path:
+        """The folder of results that it adds to."""
+        return Path(self.facts["results"])
+
+    @property
+    def spreads(self) -> bool:
+        """Whether it starts nothing itself: its measurements run in allocations elsewhere."""
+        return bool(self.facts.get("spreads"))
+
+    def alive(self) -> bool:
+        """Whether its owner lives; on another host, whether its lease was renewed lately."""
+        if self.facts["host"] == platform.node():
+            return self.owner.alive()
+        return time.time() - self.lease.stat().st_mtime < LEASE_S
 
     @property
     def working_folder(self) -> Path:

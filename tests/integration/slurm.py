@@ -1,9 +1,11 @@
-"""A real Slurm of one node, all of it below one folder: its own key, ports, configuration."""
+"""A real Slurm on this machine, all of it below one folder: its own key, ports, configuration."""
 
 import os
 import shutil
 import socket
 import subprocess
+import sys
+import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
+LOCK = Path(__file__).parents[2] / "envs/workflow/slurm.lock"
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 
@@ -26,6 +29,17 @@ def require_slurm() -> None:
         pytest.skip(message)
 
 
+def python_with_plugin(folder: Path) -> str:
+    """An interpreter with the packages of this one and, in `folder`, the plugin for Slurm."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (packages,) = folder.glob("lib/python3*/site-packages")
+    (packages / "base.pth").write_text(sysconfig.get_path("purelib"))
+    python = folder / "bin" / "python"
+    pip = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "-r", LOCK], check=True)
+    return str(python)
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -33,35 +47,54 @@ def free_port() -> int:
         return port
 
 
-class Cluster:
-    """One node with all CPUs of this machine, in one partition."""
+IN_ITS_OWN_NAME = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"']
+"""Starts a command on a host of another name, which is this machine none the less."""
 
-    def __init__(self, folder: Path) -> None:
+
+class Cluster:
+    """Nodes with all CPUs of this machine each, in one partition."""
+
+    def __init__(self, folder: Path, nodes: Sequence[str] = ()) -> None:
+        """Without names of `nodes` there is one, this machine."""
         self._folder = folder
+        self._nodes = nodes
         self._daemons: list[subprocess.Popen[bytes]] = []
-        self.environment = {**os.environ, "PATH": PATH, "SLURM_CONF": str(folder / "slurm.conf")}
+        self._conf = folder / "slurm.conf"
+        path = f"{folder}/bin:{PATH}"
+        self.environment = {**os.environ, "PATH": path, "SLURM_CONF": str(self._conf)}
 
     def start(self) -> None:
-        """Start the three daemons; returns once the node takes jobs."""
-        folder, node = self._folder, socket.gethostname().split(".")[0]
-        for name in ("state", "spool"):
+        """Start the daemons; returns once the nodes take jobs."""
+        folder, head = self._folder, socket.gethostname().split(".")[0]
+        nodes = self._nodes or [head]
+        for name in ("state", *(f"spool/{node}" for node in nodes)):
             (folder / name).mkdir(parents=True)
         folder.chmod(0o755)
+        # Snakemake's plugin takes SLURM_CONF from the environment of srun.
+        srun = folder / "bin" / "srun"
+        srun.parent.mkdir()
+        real = shutil.which("srun", path=PATH)
+        srun.write_text(f'#!/bin/sh\nSLURM_CONF={self._conf} exec {real} "$@"\n')
+        srun.chmod(0o755)
         (folder / "key").write_bytes(os.urandom(128))
         (folder / "key").chmod(0o600)
         cpus = os.cpu_count() or 1
-        (folder / "slurm.conf").write_text(
+        described = "\n".join(
+            f"NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={free_port()} "
+            f"CPUs={cpus} Sockets=1 CoresPerSocket={cpus} State=UNKNOWN"
+            for node in nodes
+        )
+        self._conf.write_text(
             f"""ClusterName=tests
-SlurmctldHost={node}(127.0.0.1)
+SlurmctldHost={head}(127.0.0.1)
 SlurmctldPort={free_port()}
-SlurmdPort={free_port()}
 SlurmUser=root
 AuthType=auth/munge
 AuthInfo=socket={folder}/munge.socket
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool/%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd.%n.pid
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
@@ -70,7 +103,7 @@ SelectType=select/cons_tres
 ReturnToService=2
 KillWait=10
 MpiDefault=none
-NodeName={node} NodeAddr=127.0.0.1 CPUs={cpus} Sockets=1 CoresPerSocket={cpus} State=UNKNOWN
+{described}
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
         )
@@ -88,8 +121,11 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
         )
         self._wait(lambda: (folder / "munge.socket").exists(), "munge's socket")
         self._daemon(["slurmctld", "-D", "-c"])
-        self._daemon(["slurmd", "-D", "-N", node])
-        self._wait(lambda: "idle" in self.ask("sinfo", "-h", "-o", "%T"), "an idle node")
+        for node in nodes:
+            own_name = [*IN_ITS_OWN_NAME, node] if self._nodes else []
+            self._daemon([*own_name, "slurmd", "-D", "-N", node])
+        idle = ["idle"] * len(nodes)
+        self._wait(lambda: self.ask("sinfo", "-h", "-N", "-o", "%T").split() == idle, "idle nodes")
 
     def stop(self) -> None:
         """End the daemons, the last one first."""

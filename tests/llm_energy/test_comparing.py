@@ -112,6 +112,19 @@ class TestMarks:
         found = throughput(side(BASE, A), [*side(OTHER, B[:3]), *later])
         assert (found.pairs, found.marks) == (3, [])
 
+    def test_over_the_nodes_of_a_cluster_a_pair_lies_on_one_of_them(self):
+        def on(session, host, cycles):
+            for name, values in ((BASE, A), (OTHER, B)):
+                chosen = [values[cycle - 1] for cycle in cycles]
+                for made in side(name, chosen, cycles=cycles, session=session):
+                    changes = {"environment": made.environment.model_copy(update={"host": host})}
+                    yield made.model_copy(update=changes)
+
+        found = throughput([*on("monday", "node-a", [1, 2]), *on("tuesday", "node-b", [3, 4, 5])])
+        assert (found.pairs, found.marks) == (5, [])
+        assert found.ratio == pytest.approx(1.81167, abs=5e-6)
+        assert found.sentence.endswith("5 pairs, same machine in each pair")
+
     def test_different_gpus_add_the_gain_of_both_sensors_to_energies_only(self):
         def energy(uuid):
             found, _, _ = compared(side(BASE, A, uuids=["GPU-1"]), side(OTHER, B, uuids=[uuid]))

@@ -1,12 +1,20 @@
 """A run's record: everything it owns can be found by whoever cleans up."""
 
 import json
+import os
 import time
 from pathlib import Path
 
 import pytest
 
-from llm_energy.runs import LEASE_S, MEASURING_CODE, RUN_VARIABLE, Run, code_digest
+from llm_energy.runs import (
+    JOB_VARIABLE,
+    LEASE_S,
+    MEASURING_CODE,
+    RUN_VARIABLE,
+    Run,
+    code_digest,
+)
 
 
 @pytest.fixture
@@ -42,6 +50,33 @@ def test_jobs_find_their_run_in_the_environment(run, monkeypatch):
     assert Run.current() is None
     monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
     assert Run.current() == run
+
+
+def test_jobs_of_an_allocation_find_its_run_before_that_of_the_invocation(
+    run, scripts, monkeypatch
+):
+    monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
+    monkeypatch.setenv(JOB_VARIABLE, "7")
+    assert Run.current() == run  # the whole workflow in one allocation has no other
+    own = Run.create(
+        campaign="nap",
+        results=Path("results/nap"),
+        scripts=scripts,
+        host_facts={},
+        run_id=Run.folder_of_allocation().name,
+        further={"job": "7"},
+    )
+    assert own.run_id == f"{run.run_id}-job7"
+    assert (Run.current(), Run.of_invocation()) == (own, run)
+    own.remove()
+
+
+def test_on_another_host_it_lives_while_its_lease_is_renewed(run):
+    run.write("run", run.facts | {"host": "elsewhere", "owner": run.owner.to_json() | {"pid": 0}})
+    assert run.alive()
+    long_ago = time.time() - 2 * LEASE_S
+    os.utime(run.lease, (long_ago, long_ago))
+    assert not run.alive()
 
 
 def test_its_record_stays_with_the_results(run):

@@ -215,7 +215,8 @@ def end_run(run: Run) -> None:
     known = run.read("watchdog")
     if known is not None and known != ProcessId.current().to_json():
         ProcessId.from_json(known).end(patience_s=2.0)
-    stop_backends(run)
+    if not run.spreads:
+        stop_backends(run)
     with contextlib.suppress(OSError):  # a full disk must not keep anything alive
         run.publish()
     run.remove()

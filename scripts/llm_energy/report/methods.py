@@ -79,10 +79,17 @@ def _cycles(facts: Facts) -> str:
 def _processes(design: Design, done: pd.DataFrame) -> str:
     reused = int(done["engine_reused"].fillna(False).sum())
     sessions, runs = done["session_id"].nunique(), done["run_id"].nunique()
+    hosts = done["host"].nunique()
+    apart = (
+        f" They were made on {hosts} hosts: how much these differ is part of the interval of a "
+        "mean, and of no ratio of pairs."
+        if hosts > 1
+        else ""
+    )
     return (
         f"{ISOLATIONS.get(design.isolation, f'Isolation was `{design.isolation}`.')} "
         f"{reused} of {len(done)} measurements ran in a process that had served an earlier one. "
-        f"The measurements come from {plural(runs, 'run')} in {plural(sessions, 'session')}."
+        f"The measurements come from {plural(runs, 'run')} in {plural(sessions, 'session')}.{apart}"
     )
 
 

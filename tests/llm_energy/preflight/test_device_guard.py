@@ -19,28 +19,33 @@ def campaign(tmp_path):
     return on
 
 
+def foreign(campaign, results):
+    paths = [results / cell.result_path for cell in campaign.cells]
+    return foreign_device(campaign.measurement.device, paths)
+
+
 def measured_on(model, campaign, results):
     write_result(results / campaign.cells[3].result_path, make_result(device_model=model))
 
 
 def test_what_was_not_measured_yet_may_begin_anywhere(campaign, tmp_path, simulate):
     simulate(Gpu(name="Board 9000"))
-    assert foreign_device(campaign("cpu"), tmp_path) is None
-    assert foreign_device(campaign("gpu"), tmp_path) is None
+    assert foreign(campaign("cpu"), tmp_path) is None
+    assert foreign(campaign("gpu"), tmp_path) is None
 
 
 def test_the_same_cpu_goes_on_and_another_does_not(campaign, tmp_path):
     cpu = campaign("cpu")
     measured_on(cpu_model(), cpu, tmp_path)
-    assert foreign_device(cpu, tmp_path) is None
+    assert foreign(cpu, tmp_path) is None
     measured_on("Abacus", cpu, tmp_path)
-    assert foreign_device(cpu, tmp_path) == ("Abacus", cpu_model())
+    assert foreign(cpu, tmp_path) == ("Abacus", cpu_model())
 
 
 def test_the_same_gpu_goes_on_and_another_does_not(campaign, tmp_path, simulate):
     simulate(Gpu(name="Board 9000"))
     gpu = campaign("gpu")
     measured_on("Board 9000", gpu, tmp_path)
-    assert foreign_device(gpu, tmp_path) is None
+    assert foreign(gpu, tmp_path) is None
     measured_on("Board 8000", gpu, tmp_path)
-    assert foreign_device(gpu, tmp_path) == ("Board 8000", "Board 9000")
+    assert foreign(gpu, tmp_path) == ("Board 8000", "Board 9000")

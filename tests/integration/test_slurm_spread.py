@@ -1,0 +1,163 @@
+"""A campaign spread over the nodes of a real Slurm: each cycle is measured on one of them."""
+
+import copy
+import json
+import os
+import signal
+import subprocess
+
+import pytest
+
+from tests.integration.slurm import Cluster, python_with_plugin, require_slurm
+from tests.integration.workflow import CAMPAIGN, Tree, wait_for
+
+pytestmark = pytest.mark.integration
+
+NODES = ("node-a", "node-b")
+# Without accounting the head must ask the queue, and here it may ask often.
+OPTIONS = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"]
+GONE_S = 60.0
+"""The lease runs 30 s; Slurm's own clean-up comes on top."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    require_slurm()
+    cluster = Cluster(tmp_path_factory.mktemp("slurm"), NODES)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    return python_with_plugin(tmp_path_factory.mktemp("plugin"))
+
+
+class Head:
+    """The workflow as it is started on the head of the cluster."""
+
+    def __init__(self, cluster, python, tree):
+        self._environment = cluster.environment
+        self._python = python
+        self.tree = tree
+        self._started = []
+
+    def start(self, *targets):
+        """Start it in a session of its own, its output in `output.log`."""
+        command = [self._python, "-m", "snakemake", *targets, "--profile", "workflow-profile/slurm"]
+        command += [*OPTIONS, "--configfile", "config/nap.yaml"]
+        with (self.tree.folder / "output.log").open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=self.tree.folder,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._started.append(process)
+        return process
+
+    def end(self):
+        """Kill what a test that failed has left."""
+        for process in self._started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def run(self, *targets):
+        """Run it to its end; (exit code, output)."""
+        return self.start(*targets).wait(timeout=240), self.tree.output()
+
+
+def nothing_is_left(tree):
+    wait_for(lambda: not tree.processes(), timeout_s=GONE_S, why=f"left: {tree.processes()}")
+    assert tree.runs() == []
+
+
+def contents(tree):
+    return {path: path.read_bytes() for path in tree.results()}
+
+
+def sessions(tree):
+    """Cycle -> (node, session) of its measurements."""
+    found = {}
+    for content in contents(tree).values():
+        result = json.loads(content)
+        environment = result["environment"]
+        of_cycle = found.setdefault(result["cycle"], set())
+        of_cycle.add((environment["host"], environment["session_id"]))
+    return found
+
+
+def job_of(session):
+    return session.rpartition("-job")[2]
+
+
+@pytest.fixture(scope="module")
+def head(cluster, python, tmp_path_factory):
+    campaign = copy.deepcopy(CAMPAIGN)
+    campaign["measurement"]["minimum_duration_s"] = 4.0
+    head = Head(cluster, python, Tree.create(tmp_path_factory.mktemp("spread") / "tree", campaign))
+    yield head
+    head.end()
+
+
+@pytest.fixture(scope="module")
+def cancelled(cluster, head):
+    """(exit code, results, sessions) of a run of which one job was cancelled after a result."""
+    running = head.start("measurements")
+    wait_for(head.tree.results, why=f"no result: {head.tree.output()}")
+    (((_, session),),) = sessions(head.tree).values()
+    cluster.ask("scancel", job_of(session))
+    status = running.wait(timeout=240)
+    nothing_is_left(head.tree)
+    return status, contents(head.tree), sessions(head.tree)
+
+
+@pytest.fixture(scope="module")
+def resumed(head, cancelled):
+    """What `cancelled` left, and (exit code, output) of the run after one whose head was killed
+    while its job was on a node."""
+    running = head.start()
+    wait_for(lambda: list(head.tree.folder.glob(".cache/runs/*-job*/run.json")))
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    return cancelled, *head.run()
+
+
+def test_a_job_that_is_cancelled_keeps_what_it_has_and_the_others_go_on(cancelled):
+    status, results, _ = cancelled
+    assert status == 1
+    assert len(results) == 3
+
+
+def test_a_cycle_is_measured_in_one_session_on_one_node_and_the_next_one_elsewhere(cancelled):
+    _, _, found = cancelled
+    assert [len(each) for each in found.values()] == [1, 1]
+    ((first, first_session),), ((second, second_session),) = found.values()
+    assert {first, second} == set(NODES)
+    assert first_session != second_session
+
+
+def test_a_head_that_was_killed_goes_on_and_ends_the_job_that_it_left(head, resumed):
+    (_, kept, before), status, output = resumed
+    assert status == 0, output
+    assert "Cancelled job" in output
+    results = contents(head.tree)
+    assert len(results) == 4
+    assert kept.items() < results.items()
+    assert set.union(*before.values()) < set.union(*sessions(head.tree).values())
+    assert (head.tree.folder / "results/nap/report.html").exists()
+    nothing_is_left(head.tree)
+
+
+@pytest.mark.usefixtures("resumed")
+def test_the_same_command_again_has_nothing_to_do(head):
+    status, output = head.run()
+    assert status == 0
+    assert "Nothing to be done" in output
