@@ -12,6 +12,7 @@ from llm_energy.decisions import (
     read_decision,
 )
 from llm_energy.results import ResultError
+from llm_energy.settled import settled
 
 FIRST = frozenset(first_cells(CAMPAIGN))
 """Cells that are measured in any case."""
@@ -30,13 +31,31 @@ for result, cell in CELLS.items():
     RESULTS_OF.setdefault(cell.experiment.name, []).append(result)
 
 
-def is_decided(experiment):
-    """Whether an experiment's decision stood when this invocation began, and will stand.
+SETTLED = settled(Path(RESULTS), CELLS) - {f"{RESULTS}/{path}" for path in INVALID}
 
-    Who forces jobs may have the first cycles measured again.
+
+def forced():
+    """Whether jobs are forced, so that what stands may be measured again."""
+    return workflow.dag_settings.forceall or workflow.dag_settings.forcerun
+
+
+def is_decided(experiment):
+    """Whether an experiment's decision stood when this invocation began, and will stand."""
+    return experiment.name in DECIDED and not forced()
+
+
+def unsettled(results):
+    """Those of `results` that Snakemake must know of: a job for each of thousands that has nothing
+    to do costs it more time than the tables, the figures and the report take together.
     """
-    forced = workflow.dag_settings.forceall or workflow.dag_settings.forcerun
-    return experiment.name in DECIDED and not forced
+    return results if forced() else [path for path in results if path not in SETTLED]
+
+
+def first_asked(wildcards):
+    """What is measured in any case; one result where all are there, since a target without any
+    input always runs."""
+    results = [f"{RESULTS}/{cell.result_path}" for cell in first_cells(CAMPAIGN)]
+    return unsettled(results) or results[:1]
 
 
 def first_results(wildcards):
@@ -58,14 +77,13 @@ def decided_by(experiment):
                 experiment=experiment.name, spec=experiment.spec_hash
             )
             cycles = read_decision(Path(decision.output[0])).cycles
-        return RESULTS_OF[experiment.name][CAMPAIGN.adaptive.first : cycles]
+        further = RESULTS_OF[experiment.name][CAMPAIGN.adaptive.first : cycles]
+        return unsettled(further)
 
     return results
 
 
-MEASUREMENTS = [
-    f"{RESULTS}/{cell.result_path}" for cell in CAMPAIGN.cells if cell in FIRST
-]
+MEASUREMENTS = [first_asked]
 if CAMPAIGN.adaptive:
     MEASUREMENTS += map(decided_by, CAMPAIGN.experiments)
 
@@ -106,6 +124,12 @@ def anchors_of_campaign():
 
 
 ANCHORS = anchors_of_campaign()
+
+
+def planned():
+    """Every result that is asked for, by the decisions as they stand now; relative to RESULTS."""
+    cells = asked_cells(CAMPAIGN, decided(CAMPAIGN, Path(RESULTS)))
+    return [cell.result_path for cell in cells]
 
 
 def needed_before_anchor(wildcards):

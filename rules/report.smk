@@ -46,6 +46,7 @@ rule report:
         facts=f"{SUMMARY}/summary.json",
         tables=SUMMARY_TABLES,
         figures=f"{RESULTS}/figures",
+        papers=f"{RESULTS}/tables",
     output:
         report(
             f"{RESULTS}/report.html",

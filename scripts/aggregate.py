@@ -1,8 +1,11 @@
 """Rule script: the campaign's result files -> summary/."""
 
+import gc
 from pathlib import Path
 
 from llm_energy.scripting import UserError, rule_script
+
+gc.disable()  # a short job with millions of objects: looking for cycles takes a fifth of its time
 
 with rule_script(snakemake):
     from llm_energy.aggregate import aggregate
@@ -12,14 +15,9 @@ with rule_script(snakemake):
     from llm_energy.summary_files import write_summary
 
     folder = Path(snakemake.output.facts).parent
-    campaign = folder.parent
     summary = aggregate(
-        campaign,
-        planned=[
-            Path(path).relative_to(campaign).as_posix()
-            for path in snakemake.input
-            if path not in snakemake.input.anchors
-        ],
+        folder.parent,
+        planned=snakemake.params.planned,
         design=Design(**snakemake.params.design),
     )
     if unusable := summary.facts.unusable:

@@ -1,14 +1,20 @@
 """Rule script: summary/ and figures/ -> report.html."""
 
+import gc
 from pathlib import Path
 
 from llm_energy.scripting import rule_script
 
+gc.disable()  # a short job with millions of objects: looking for cycles takes a fifth of its time
+
 with rule_script(snakemake):
     from llm_energy.report.figures import read_figures
     from llm_energy.report.page import render_page, write_page
+    from llm_energy.report.paper_files import read_tables
     from llm_energy.summary_files import read_summary
 
     summary = read_summary(Path(snakemake.input.facts).parent)
-    page = render_page(summary, read_figures(Path(snakemake.input.figures)), partial=False)
+    figures = read_figures(Path(snakemake.input.figures))
+    files = read_tables(Path(snakemake.input.papers))
+    page = render_page(summary, figures, partial=False, files=files)
     write_page(Path(snakemake.output[0]).parent, page, partial=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 from llm_energy.scripting import rule_script
 
 with rule_script(snakemake):
-    from llm_energy.report.papers import write_tables
+    from llm_energy.report.paper_files import write_tables
     from llm_energy.summary_files import read_summary
 
     summary = read_summary(Path(snakemake.input.facts).parent)

@@ -4,7 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from llm_energy import campaign_flags, flags
 from llm_energy.anchoring import anchor_ratios, read_anchors, with_anchors
@@ -180,7 +180,7 @@ def _counts(
     """What became of the planned cycles of every experiment, in planned order."""
 
     def named(paths: Iterable[str]) -> Counter[str]:
-        return Counter(PurePosixPath(path).parts[1] for path in paths)
+        return Counter(path.split("/")[1] for path in paths)
 
     def count(outcome: Callable[[Result], bool]) -> Counter[str]:
         return Counter(r.experiment for r in results if outcome(r))

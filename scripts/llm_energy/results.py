@@ -8,7 +8,7 @@ valid. What was not measured is `None` with a reason beside it, never 0. Times c
 import hashlib
 import json
 import os
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -357,8 +357,9 @@ def read_planned_result(campaign_folder: Path, path: str) -> Result:
     Raises:
         ResultError: it is not.
     """
-    result = read_result(campaign_folder / path)
-    _, experiment, spec_hash, cycle = PurePosixPath(path).with_suffix("").parts
+    file = campaign_folder / path
+    result = read_result(file)
+    _, experiment, spec_hash, cycle = path.removesuffix(".json").split("/")
     claims = {
         "experiment": (result.experiment, experiment),
         "spec hash": (result.spec_hash, spec_hash),
@@ -367,9 +368,7 @@ def read_planned_result(campaign_folder: Path, path: str) -> Result:
     }
     for name, (found, expected) in claims.items():
         if found != expected:
-            raise ResultError(
-                f"{campaign_folder / path}: its {name} is {found}, its path says {expected}"
-            )
+            raise ResultError(f"{file}: its {name} is {found}, its path says {expected}")
     return result
 
 

@@ -4,7 +4,7 @@ What was not measured is empty, never 0.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
@@ -140,7 +140,7 @@ def measurements_table(results: Sequence[Result], reference: str | None = None) 
     """
     ordered = sorted(results, key=lambda result: (result.position, result.experiment))
     fixed = {
-        column.name: pd.Series([_look_up(r, column.source) for r in ordered], dtype=column.type)
+        column.name: pd.Series(_look_up(ordered, column.source), dtype=column.type)
         for column in COLUMNS
     }
     found = places(ordered)
@@ -186,12 +186,12 @@ def varying_settings(measurements: pd.DataFrame) -> dict[str, list[Any]]:
     return found
 
 
-def _look_up(value: Any, path: str) -> Any:
+def _look_up(results: Iterable[Result], path: str) -> list[Any]:
+    """The dotted name of each result; None where a part of it is."""
+    found: list[Any] = list(results)
     for name in path.split("."):
-        if value is None:
-            return None
-        value = getattr(value, name)
-    return value
+        found = [None if value is None else getattr(value, name) for value in found]
+    return found
 
 
 def _joined(lists: Sequence[Sequence[str]]) -> pd.Series:

@@ -109,6 +109,31 @@ def test_a_dropped_experiment_measures_nothing_and_keeps_its_results(measured):
     assert "nap_batch2" not in report
 
 
+def test_a_dropped_experiment_that_no_comparison_names_leaves_the_summary(measured):
+    """So that the design is the same with it and without it."""
+    alone = {"one": {}, "other": {"settings": {"output_tokens": 5}}}
+    measured.write_campaign(changed(experiments=alone, cycles=1))
+    measured.run(check=True)
+    summary = measured.folder / "results/nap/summary/experiments.csv"
+    assert "other" in summary.read_text()
+    del alone["other"]
+    measured.write_campaign(changed(experiments=alone, cycles=1))
+    assert finished(measured.run(check=True).stdout) == []
+    assert "other" not in summary.read_text()
+
+
+def test_a_result_that_came_in_place_of_another_makes_the_summary_again(measured):
+    """As when results are gathered from elsewhere: whatever the age of the others."""
+    summary = measured.folder / "results/nap/summary/measurements.csv"
+    replaced = measured.results()[1]
+    result = json.loads(replaced.read_text())
+    replaced.write_text(json.dumps(result | {"output_tokens_per_second": 12.25}))
+    measured.results()[0].touch()
+    assert finished(measured.run(check=True).stdout) == []
+    assert "12.25" in summary.read_text()
+    assert "Nothing to be done" in measured.run(check=True).stdout
+
+
 def test_two_values_that_swap_places_are_seen(measured):
     swapped = copy.deepcopy(CAMPAIGN)
     swapped["defaults"]["sampling"] = {"top_k": 3, "seed": 7}

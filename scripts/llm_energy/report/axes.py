@@ -1,6 +1,7 @@
 """Energy and throughput against each setting that varies, all other settings equal."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
@@ -21,6 +22,9 @@ MOST_LINES = 12
 
 LOGARITHMIC_FROM = 4
 """Axes whose largest value is at least that many times the smallest get a logarithmic scale."""
+
+MOST_TICKS = 12
+"""Numbers that stand side by side under one column; beyond it only some values are marked."""
 
 METRICS = {JOULES_PER_OUTPUT_TOKEN: "energy", THROUGHPUT: "throughput"}
 """What is drawn against settings, with the name of its files."""
@@ -154,7 +158,22 @@ def _scale(axes: Axes, values: Sequence[Any], *, numeric: bool) -> None:
         axes.set_xticks(range(len(values)), [str(value) for value in values])
         axes.set_xlim(-0.5, len(values) - 0.5)
         return
-    if values[0] > 0 and values[-1] / values[0] >= LOGARITHMIC_FROM:
+    logarithmic = values[0] > 0 and values[-1] / values[0] >= LOGARITHMIC_FROM
+    if logarithmic:
         axes.set_xscale("log", base=2)
-    axes.set_xticks(values, [exact(value) for value in values])
+    told = told_apart(values, math.log2 if logarithmic else float)
+    axes.set_xticks(told, [exact(value) for value in told])
     axes.minorticks_off()
+
+
+def told_apart(values: Sequence[Any], place: Callable[[Any], float]) -> list[Any]:
+    """Those of `values`, ascending, that get a tick: all, or if there are many, as many as have
+    room beside each other."""
+    if len(values) <= MOST_TICKS:
+        return list(values)
+    room = (place(values[-1]) - place(values[0])) / MOST_TICKS
+    kept = [values[0]]
+    for value in values[1:]:
+        if place(value) - place(kept[-1]) >= room:
+            kept.append(value)
+    return kept

@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from llm_energy.aggregate import aggregate
-from llm_energy.report import papers, power
+from llm_energy.report import paper_files, papers, power
 from llm_energy.report.comparisons import (
     comparison_tables,
     decode_table,
@@ -110,9 +110,21 @@ class Panel:
         ]
 
 
-def render_page(summary: Summary, figures: Sequence[Figure], *, partial: bool) -> str:
-    """The HTML of the report; equal summaries give equal pages."""
-    return template("page.html.jinja").render(_content(summary, figures), partial=partial)
+def render_page(
+    summary: Summary,
+    figures: Sequence[Figure],
+    *,
+    partial: bool,
+    files: paper_files.Files | None = None,
+) -> str:
+    """The HTML of the report; equal summaries give equal pages.
+
+    Args:
+        files: of the tables for papers, where they are made already.
+    """
+    if files is None:
+        files = {table.name: paper_files.text_files(table) for table in papers.tables(summary)}
+    return template("page.html.jinja").render(_content(summary, figures, files), partial=partial)
 
 
 def template(name: str) -> jinja2.Template:
@@ -174,24 +186,18 @@ def write_page(campaign_folder: Path, page: str, *, partial: bool) -> Path:
     return path
 
 
-def paper_downloads(summary: Summary) -> list[tuple[str, list[Download]]]:
+def paper_downloads(tables: paper_files.Files) -> list[tuple[str, list[Download]]]:
     """(what it is, files) of the tables for papers; their Parquet lies beside the page only."""
+    titles = {"csv": "CSV", "md": "Markdown", "tex": "LaTeX"}
     return [
-        (
-            table.name,
-            [
-                Download(
-                    f"{table.name}.csv", "CSV", "csv", table.data.to_csv(index=False).encode()
-                ),
-                Download(f"{table.name}.md", "Markdown", "md", papers.markdown(table).encode()),
-                Download(f"{table.name}.tex", "LaTeX", "tex", papers.latex(table).encode()),
-            ],
-        )
-        for table in papers.tables(summary)
+        (name, [Download(f"{name}.{kind}", titles[kind], kind, files[kind]) for kind in titles])
+        for name, files in tables.items()
     ]
 
 
-def _content(summary: Summary, figures: Sequence[Figure]) -> Mapping[str, Any]:
+def _content(
+    summary: Summary, figures: Sequence[Figure], files: paper_files.Files
+) -> Mapping[str, Any]:
     table = summary.measurements
     return {
         "facts": summary.facts,
@@ -213,7 +219,7 @@ def _content(summary: Summary, figures: Sequence[Figure]) -> Mapping[str, Any]:
         "controls_caption": CONTROLS,
         "failed_controls": failed_controls(summary),
         "dictionary": dictionary_table(summary),
-        "papers": paper_downloads(summary),
+        "papers": paper_downloads(files),
         "panels": [Panel(number, figure) for number, figure in enumerate(figures, start=1)],
         "results": results_table(summary),
         "settings": settings_table(summary),

@@ -1,15 +1,14 @@
-"""Tables as papers need them: CSV and Parquet with all digits, Markdown and LaTeX for people.
+"""Tables as papers need them, with all digits and as people read them.
 
 For people a number has its standard uncertainty in parentheses, in units of its last digits:
 0.5098(72) is 0.5098 ± 0.0072 (SI Brochure, 9th edition, 5.4.5; GUM 7.2.2).
 """
 
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from llm_energy.dictionary import dictionary
@@ -23,29 +22,12 @@ from llm_energy.metrics import (
     TTFT,
 )
 from llm_energy.report.estimates import Estimate, estimates, short_names
-from llm_energy.results import write_atomically
 from llm_energy.summary import Summary
 
 SHOWN = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, MEAN_POWER, TTFT, ITL, END_TO_END)
 UNCERTAINTY_DIGITS = 2
 PLAIN_DIGITS = 4
 """Where no uncertainty says how many digits are known."""
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "×": r"$\times$",
-    "–": "--",
-    "±": r"$\pm$",
-}
 
 
 @dataclass(frozen=True)
@@ -82,52 +64,6 @@ def tables(summary: Summary) -> list[PaperTable]:
     """Results, comparisons where there are any, and the data dictionary."""
     found = [_results(summary), _comparisons(summary), _dictionary(summary)]
     return [table for table in found if table is not None]
-
-
-def write_tables(folder: Path, summary: Summary) -> None:
-    """Write each table to `folder` as CSV, Parquet, Markdown and LaTeX."""
-    for table in tables(summary):
-        parquet = io.BytesIO()
-        table.data.to_parquet(parquet, index=False)
-        contents = {
-            "csv": table.data.to_csv(index=False).encode(),
-            "parquet": parquet.getvalue(),
-            "md": markdown(table).encode(),
-            "tex": latex(table).encode(),
-        }
-        for kind, content in contents.items():
-            write_atomically(folder / f"{table.name}.{kind}", content)
-
-
-def markdown(table: PaperTable) -> str:
-    align = ["---", *["---:" if _numeric(table, i) else "---" for i in range(1, len(table.head))]]
-    lines = [table.head, align, *table.rows]
-    cells = ([cell.replace("|", r"\|") for cell in line] for line in lines)
-    text = "\n".join(f"| {' | '.join(line)} |" for line in cells)
-    return f"{text}\n\n{table.caption}\n"
-
-
-def latex(table: PaperTable) -> str:
-    """A `table` environment that needs the package booktabs and no other."""
-    columns = "".join("r" if _numeric(table, i) else "l" for i in range(len(table.head)))
-    body = [" & ".join(map(_escaped, row)) + r" \\" for row in table.rows]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"  \centering",
-            f"  \\caption{{{_escaped(table.caption)}}}",
-            f"  \\label{{tab:{table.name}}}",
-            f"  \\begin{{tabular}}{{{columns}}}",
-            r"    \toprule",
-            "    " + " & ".join(map(_escaped, table.head)) + r" \\",
-            r"    \midrule",
-            *(f"    {line}" for line in body),
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
 
 
 def _results(summary: Summary) -> PaperTable | None:
@@ -217,7 +153,7 @@ def _standard(estimate: Estimate) -> float | None:
     """s/√n: what the t interval is a multiple of."""
     if estimate.n < 2:
         return None
-    return float(pd.Series(estimate.values).std(ddof=1)) / math.sqrt(estimate.n)
+    return float(np.std(estimate.values, ddof=1)) / math.sqrt(estimate.n)
 
 
 def _plain(value: float) -> str:
@@ -229,13 +165,3 @@ def _plain(value: float) -> str:
 
 def _short(title: str) -> str:
     return title.partition(",")[0]
-
-
-def _numeric(table: PaperTable, column: int) -> bool:
-    return all(row[column][:1].isdigit() or row[column] in ("–", "") for row in table.rows) and any(
-        row[column][:1].isdigit() for row in table.rows
-    )
-
-
-def _escaped(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in text).replace("`", "")

@@ -144,6 +144,7 @@ def rendered(drawing: Drawing, column: Drawing | None = None) -> Figure:
     title = {"Title": drawing.title}
     with mpl.rc_context({"svg.hashsalt": drawing.name}):
         svg = _saved(drawing.canvas, "svg", title | {"Date": None})
+    drawing.canvas.set_layout_engine("none")  # as it was laid out; doing it again takes as long
     return Figure(
         name=drawing.name,
         title=drawing.title,

@@ -159,15 +159,23 @@ def measurements_table(summary: Summary) -> Table:
         Column("Flags", numeric=False),
     ]
     names = short_names(summary)
+    latencies = [
+        f"{latency}_{percentile}_s"
+        for latency in ("time_to_first_token", "inter_token_latency")
+        for percentile in ("p50", "p95")
+    ]
+    needed = ["experiment", "cycle", "status", "message", "energy_joules", "energy_reason"]
+    needed += ["joules_per_output_token", "output_tokens_per_second", *latencies]
+    needed += ["window_duration_s", "output_tokens", "throughput_drift_relative"]
+    needed += ["warmup_verdict", "flags"]  # of many more columns, which take time to look at
     rows = []
-    for rank, row in enumerate(table.to_dict("records"), start=1):
+    for rank, row in enumerate(table[needed].to_dict("records"), start=1):
         name = Cell(names[row["experiment"]], sort=row["experiment"])
         cells = [_plain(rank), name, _plain(row["cycle"])]
         if metered:
             cells += [_energy(row), _number(row["joules_per_output_token"])]
         cells += [_number(row["output_tokens_per_second"])]
-        for latency in ("time_to_first_token", "inter_token_latency"):
-            cells += [_number(row[f"{latency}_{p}_s"], 1e3) for p in ("p50", "p95")]
+        cells += [_number(row[latency], 1e3) for latency in latencies]
         cells += [_number(row["window_duration_s"]), _plain(row["output_tokens"])]
         drift = row["throughput_drift_relative"]
         cells += [Cell(NOTHING) if pd.isna(drift) else Cell(percent(drift), sort=drift)]

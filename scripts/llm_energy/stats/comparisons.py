@@ -12,7 +12,7 @@ from functools import cached_property
 from statistics import fmean, variance
 from typing import TypeVar
 
-from scipy import stats
+from scipy import special
 
 from .intervals import CONFIDENCE, Interval, t_quantile
 
@@ -57,7 +57,7 @@ class Ratio:
         if self.standard_error == 0:
             return 1.0 if self.logarithm == 0 else 0.0
         t = abs(self.logarithm) / self.standard_error
-        return float(2 * stats.t.sf(t, self.degrees_of_freedom))
+        return float(2 * special.stdtr(self.degrees_of_freedom, -t))
 
     def equivalent(self, margin: float) -> bool | None:
         """Whether the ratio is shown to lie within a factor 1 + margin of 1, either way.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median, stdev
+from statistics import fmean, median
 
 from .intervals import (
     CONFIDENCE,
@@ -12,6 +12,7 @@ from .intervals import (
     cycles_needed_stein,
     geometric_mean,
     log_t_interval,
+    standard_deviation,
     t_interval,
 )
 
@@ -59,7 +60,7 @@ def summarise(values: Sequence[float], confidence: float = CONFIDENCE) -> CycleS
     if not values:
         raise ValueError("nothing to summarise: an experiment without values has no summary")
     n, mean = len(values), fmean(values)
-    deviation = stdev(values) if n > 1 else None
+    deviation = standard_deviation(values) if n > 1 else None
     interval = t_interval(values, confidence)
     pilot = n >= MINIMUM_PILOT_CYCLES
     target = TARGET_RELATIVE_HALF_WIDTH

@@ -31,6 +31,18 @@ class Interval:
         return (self.high - self.low) / 2
 
 
+def standard_deviation(values: Sequence[float]) -> float:
+    """Of two values or more, over n − 1."""
+    return _standard_deviation(tuple(values))
+
+
+@lru_cache(maxsize=16)
+def _standard_deviation(values: tuple[float, ...]) -> float:
+    """Kept for the values last asked for: exact, as `statistics` has it, it takes long, and each
+    interval and test asks for it again."""
+    return stdev(values)
+
+
 @lru_cache(maxsize=4096)
 def t_quantile(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> float:
     """Two-sided quantile of Student's t; infinitely many degrees of freedom give the normal's."""
@@ -44,8 +56,8 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Inter
     """
     if len(values) < 2:
         return None
-    centre = fmean(values)
-    half_width = t_quantile(len(values) - 1, confidence) * stdev(values) / math.sqrt(len(values))
+    centre, deviation = fmean(values), standard_deviation(values)
+    half_width = t_quantile(len(values) - 1, confidence) * deviation / math.sqrt(len(values))
     return Interval(centre - half_width, centre + half_width, confidence)
 
 
@@ -84,7 +96,7 @@ def bca_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Int
     None below `BOOTSTRAP_MINIMUM` values, or where all are equal. Efron (1987), Journal of the
     American Statistical Association 82:171, as scipy computes it.
     """
-    if len(values) < BOOTSTRAP_MINIMUM or stdev(values) == 0:
+    if len(values) < BOOTSTRAP_MINIMUM or standard_deviation(values) == 0:
         return None
     from scipy import stats  # takes seconds to load, which deciding on cycles need not wait for
 
@@ -140,7 +152,7 @@ def _spread_over_half_width(values: Sequence[float], relative_half_width: float)
         raise ValueError(f"relative_half_width must be positive, not {relative_half_width}")
     if len(values) < 2 or fmean(values) == 0:
         return None
-    return stdev(values) / (relative_half_width * abs(fmean(values)))
+    return standard_deviation(values) / (relative_half_width * abs(fmean(values)))
 
 
 @dataclass(frozen=True)

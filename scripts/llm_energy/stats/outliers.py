@@ -3,9 +3,11 @@
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from statistics import fmean, stdev
+from statistics import fmean
 
-from scipy import stats
+from scipy import special
+
+from llm_energy.stats.intervals import standard_deviation
 
 LEVEL = 0.01
 """Chance that a cycle of normal data is named: ISO 5725-2 calls an outlier what Grubbs' test finds
@@ -24,7 +26,7 @@ def outlier(values: Sequence[float]) -> int | None:
     """
     if len(values) < MINIMUM_CYCLES:
         return None
-    deviation = stdev(values)
+    deviation = standard_deviation(values)
     if deviation == 0:
         return None
     centre = fmean(values)
@@ -36,5 +38,5 @@ def outlier(values: Sequence[float]) -> int | None:
 def critical(n: int, level: float = LEVEL) -> float:
     """What the largest distance from the mean, in standard deviations, exceeds with chance `level`
     in n normal values."""
-    t = stats.t.isf(level / (2 * n), n - 2)
+    t = special.stdtrit(n - 2, level / (2 * n))
     return float((n - 1) / math.sqrt(n) * math.sqrt(t**2 / (n - 2 + t**2)))

@@ -37,9 +37,10 @@ def standings(first: Matrix, second: Matrix, confidence: float = CONFIDENCE) -> 
             where there is no value.
     """
     found = []
+    sides = [(matrix, _means(matrix)) for matrix in (first, second)]
     for row in range(len(first)):
         better, clearly, clearly_worse = zip(
-            *(_against(matrix, row, confidence) for matrix in (first, second)), strict=True
+            *(_against(matrix, means, row, confidence) for matrix, means in sides), strict=True
         )
         beats, beats_clearly = better[0] & better[1], clearly[0] & clearly[1]
         others = np.arange(len(first)) != row
@@ -53,7 +54,9 @@ def standings(first: Matrix, second: Matrix, confidence: float = CONFIDENCE) -> 
     return found
 
 
-def _against(matrix: Matrix, row: int, confidence: float) -> Sequence[NDArray[np.bool_]]:
+def _against(
+    matrix: Matrix, means: Matrix, row: int, confidence: float
+) -> Sequence[NDArray[np.bool_]]:
     """(better, clearly better, clearly worse) than the experiment of `row`, for each experiment."""
     differences = matrix - matrix[row]
     pairs = np.isfinite(differences).sum(axis=1)
@@ -66,13 +69,12 @@ def _against(matrix: Matrix, row: int, confidence: float) -> Sequence[NDArray[np
         half_width = np.where(
             pairs >= MINIMUM_PAIRS, quantiles[pairs] * spread / np.sqrt(pairs), np.inf
         )
-    apart = _means(matrix) - _means(matrix)[row]
-    mean = np.where(pairs > 0, mean, apart)
+    mean = np.where(pairs > 0, mean, means - means[row])
     return mean < 0, mean + half_width < 0, mean - half_width > 0
 
 
-def _means(matrix: Matrix) -> NDArray[np.float64]:
+def _means(matrix: Matrix) -> Matrix:
     counts = np.isfinite(matrix).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        means: NDArray[np.float64] = np.nansum(matrix, axis=1) / counts
+        means: Matrix = np.nansum(matrix, axis=1) / counts
     return means

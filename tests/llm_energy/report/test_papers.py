@@ -8,7 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from llm_energy.report.papers import latex, markdown, tables, with_uncertainty, write_tables
+from llm_energy.report.page import render_page
+from llm_energy.report.paper_files import latex, markdown, read_tables, write_tables
+from llm_energy.report.papers import tables, with_uncertainty
 
 
 @pytest.mark.parametrize(
@@ -85,3 +87,13 @@ def test_all_four_files_of_each_table_hold_the_same_rows(summary_of, tmp_path):
         parquet = pd.read_parquet(tmp_path / "tables" / f"{table.name}.parquet")
         assert len(csv) == len(parquet) == len(table.rows)
         assert list(csv) == list(parquet)
+
+
+def test_a_page_of_tables_that_are_written_is_the_page_that_makes_them(summary_of, tmp_path):
+    summary = summary_of()
+    write_tables(tmp_path / "tables", summary)
+    files = read_tables(tmp_path / "tables")
+    assert list(files) == [table.name for table in tables(summary)]
+    assert render_page(summary, (), partial=False, files=files) == render_page(
+        summary, (), partial=False
+    )
