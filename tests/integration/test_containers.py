@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import subprocess
+import tarfile
 from contextlib import contextmanager
 
 import pytest
@@ -48,6 +49,20 @@ def test_a_campaign_in_a_container(measured_in_containers):
     assert tree.failures() == []
     assert tree.events() == []
     assert containers_below(tree.folder) == []
+
+
+def test_its_archive_names_the_image_of_each_job(measured_in_containers, tmp_path):
+    tree = measured_in_containers.copy(tmp_path / "tree")
+    tree.run("archive", check=True)
+    with tarfile.open(tree.folder / "results/nap/archive/nap.tar.gz") as archive:
+        archive.extract("nap/ro-crate-metadata.json", tmp_path, filter="data")
+    graph = json.loads((tmp_path / "nap/ro-crate-metadata.json").read_text())["@graph"]
+    (image,) = [entity for entity in graph if entity["@type"] == "ContainerImage"]
+    ran_in = [entity["containerImage"] for entity in graph if "containerImage" in entity]
+    assert ran_in == 4 * [{"@id": image["@id"]}]
+    (digest,) = {read_result(path).environment.image_digest for path in tree.results()}
+    assert image["sha256"] == digest.removeprefix("sha256:")
+    assert "The image of the backend sleep, built on " in image["description"]
 
 
 @pytest.mark.parametrize(

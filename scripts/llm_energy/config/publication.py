@@ -2,10 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
 
 from llm_energy.config.types import Model, Text
 
+CHARACTERS = "0123456789X"
 ORCID = r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$"
 
 Relation = Literal[
@@ -19,12 +21,28 @@ Relation = Literal[
 """Of DataCite's relation types, those that a campaign's data may have to something else."""
 
 
+def check_character(orcid: str) -> str:
+    """What the last character of an ORCID iD must be: ISO 7064 MOD 11-2 of its other digits."""
+    total = 0
+    for digit in orcid.replace("-", "")[:-1]:
+        total = 2 * (total + int(digit))
+    return CHARACTERS[(12 - total % 11) % 11]
+
+
+def _adds_up(orcid: str) -> str:
+    """A mistyped one may be somebody else's."""
+    if check_character(orcid) != orcid[-1]:
+        message = "must be an ORCID iD: its last character does not fit the others"
+        raise PydanticCustomError("kind", message)
+    return orcid
+
+
 class Author(Model):
     """Who measured, with what tells them from others of the same name."""
 
     name: Text
     """`Family name, Given name`, or the name of an organisation."""
-    orcid: Annotated[str, Field(pattern=ORCID)] | None = None
+    orcid: Annotated[str, Field(pattern=ORCID), AfterValidator(_adds_up)] | None = None
     """ORCID iD, such as `0000-0002-1825-0097`."""
     affiliation: Text | None = None
     """Name of the institution."""
