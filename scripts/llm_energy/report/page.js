@@ -54,13 +54,16 @@ for (const input of document.querySelectorAll(".filter input")) {
   });
 }
 
+const unpacked = (address) => {
+  const packed = Uint8Array.from(atob(address.split(",")[1]), (character) => character.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip")));
+};
+
 // Packed files are unpacked on their way out.
 for (const link of document.querySelectorAll("a[data-type]")) {
   link.addEventListener("click", async (event) => {
     event.preventDefault();
-    const packed = Uint8Array.from(atob(link.href.split(",")[1]), (character) => character.charCodeAt(0));
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const file = new Blob([await new Response(stream).arrayBuffer()], { type: link.dataset.type });
+    const file = new Blob([await unpacked(link.href).arrayBuffer()], { type: link.dataset.type });
     const way = document.createElement("a");
     way.href = URL.createObjectURL(file);
     way.download = link.download.replace(/\.gz$/, "");
@@ -151,9 +154,9 @@ for (const section of document.querySelectorAll(".courses")) {
     }
   };
   section.hidden = false;
-  section.addEventListener("toggle", () => {
+  section.addEventListener("toggle", async () => {
     if (!section.open || courses) return;
-    courses = JSON.parse(document.getElementById("power-courses").textContent);
+    courses = await unpacked(document.getElementById("power-courses").textContent).json();
     courses.forEach((course, number) => {
       const several = courses.some((other) => other.device !== course.device);
       select.add(new Option(`${course.experiment}, cycle ${course.cycle}${several ? `, ${course.device}` : ""}`, number));

@@ -30,7 +30,8 @@ from llm_energy.report.figures import draw
 from llm_energy.report.headline import key_figures, notices
 from llm_energy.report.memory import out_of_memory_table
 from llm_energy.report.methods import methods
-from llm_energy.report.style import Figure, themed
+from llm_energy.report.style import THEME, Figure
+from llm_energy.report.svg import themed
 from llm_energy.report.tables import (
     common_settings,
     dictionary_table,
@@ -78,9 +79,15 @@ class Download:
 
     @property
     def address(self) -> str:
-        content = gzip.compress(self.content, mtime=0) if self.packed else self.content
-        kind = "application/gzip" if self.packed else self.media_type
-        return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+        if self.packed:
+            return packed(self.content)
+        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
+
+
+def packed(content: bytes) -> str:
+    """An address that holds the content, packed; equal contents give equal ones."""
+    inside = base64.b64encode(gzip.compress(content, mtime=0)).decode()
+    return f"data:application/gzip;base64,{inside}"
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ class Panel:
 
     @property
     def inline(self) -> Markup:
-        return Markup(themed(self.figure.svg, self.figure.name))
+        return Markup(themed(self.figure.svg, f"f{self.number}", colours=THEME))
 
     @property
     def downloads(self) -> list[Download]:
@@ -209,7 +216,7 @@ def _content(
         "key_figures": key_figures(summary),
         "notices": notices(summary),
         "results_with_energy": bool(table["energy_joules"].notna().any()),
-        "courses": Markup(power.page_data(summary)) if len(summary.power) else None,
+        "courses": packed(power.page_data(summary).encode()) if len(summary.power) else None,
         "failures": failure_groups(summary.facts.failures),
         "comparisons": comparison_tables(summary),
         "refusals": refusals(summary),

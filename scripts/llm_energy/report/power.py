@@ -14,7 +14,10 @@ from llm_energy.summary import Summary
 MOST_PANELS = 12
 
 PHASES = {
+    "cool_down": "cooling down",
+    "host_idle": "idle, no engine",
     "load": "loading",
+    "settle": "settling",
     "idle": "idle, model loaded",
     "warmup": "warm-up",
     "window": "window",
@@ -81,7 +84,7 @@ def page_data(summary: Summary) -> str:
         }
         for row in summary.power.to_dict("records")
     ]
-    return json.dumps(courses, separators=(",", ":")).replace("<", "\\u003c")
+    return json.dumps(courses, separators=(",", ":"))
 
 
 def _digits(values: Any) -> list[float | None]:

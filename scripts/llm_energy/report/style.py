@@ -2,7 +2,6 @@
 
 import io
 import math
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
+from llm_energy.report.svg import compact
+
 PAGE_INCHES, COLUMN_INCHES = 6.6, 3.4
 """Widths of figures on the page, and in the PDF for papers: one column of the usual two (ACM 3.33,
 IEEE 3.5). Type has one size in all of them."""
@@ -19,7 +20,7 @@ IEEE 3.5). Type has one size in all of them."""
 INK, MUTED, GRID, PAPER = "#22252a", "#646b75", "#e0e2e5", "#ffffff"
 SERIES = ("#1b62a5", "#b8460e", "#1c7c58", "#8a45a6", "#8a6a00", "#56606d")
 """Told apart with the common colour-vision deficiencies, and at least 4.5:1 on white; markers
-differ as well. Darker and lighter surfaces are served by `themed`."""
+differ as well. Darker and lighter surfaces are served by `THEME`."""
 
 COLOURS = 128
 """In the palette of a PNG: hues and what softens their edges."""
@@ -149,8 +150,8 @@ def rendered(drawing: Drawing, column: Drawing | None = None) -> Figure:
         name=drawing.name,
         title=drawing.title,
         caption=drawing.caption,
-        svg=svg.decode(),
-        csv=drawing.data.to_csv(index=False),
+        svg=compact(svg.decode()),
+        csv=drawing.data.to_csv(index=False, float_format="%.9g"),
         png=_pixels(drawing.canvas) if column else b"",
         pdf=_saved(column.canvas, "pdf", title | {"CreationDate": None}) if column else b"",
     )
@@ -167,22 +168,5 @@ def _pixels(canvas: Canvas) -> bytes:
     file, small = io.BytesIO(), io.BytesIO()
     canvas.savefig(file, format="png")
     image = Image.open(file).convert("RGB").quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
-    image.save(small, format="png", dpi=(_RC["savefig.dpi"],) * 2)
+    image.save(small, format="png", optimize=True, dpi=(_RC["savefig.dpi"],) * 2)
     return small.getvalue()
-
-
-def themed(svg: str, name: str) -> str:
-    """An SVG file's content as part of a page, which then rules its colours and its type.
-
-    Identifiers get `name` as a prefix, because those of several figures share the page.
-    """
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'\bid="', f'id="{name}-', svg)
-    svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)
-    svg = re.sub(r"'DejaVu Sans'", "var(--sans)", svg)
-    for colour, variable in THEME.items():
-        svg = svg.replace(colour, f"var(--figure-{variable})")
-    return svg

@@ -95,6 +95,7 @@ class TestEstimate:
             ({"kv_cache_type": "f32"}, 4),
             ({"kv_cache_type": "q8_0"}, 1.0625),
             ({"kv_cache_type": "q4_0"}, 0.5625),
+            ({"kv_cache_dtype": "u8"}, 1.1875),
         ],
     )
     def test_the_number_format_of_keys_and_values(self, options, bytes_per_number):

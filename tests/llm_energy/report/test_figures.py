@@ -9,7 +9,8 @@ import pytest
 from llm_energy.aggregate import aggregate
 from llm_energy.report import forest
 from llm_energy.report.figures import draw, draw_files, read_figures, write_figures
-from llm_energy.report.style import PAGE_INCHES, THEME, styled, themed
+from llm_energy.report.style import PAGE_INCHES, THEME, styled
+from llm_energy.report.svg import themed
 
 
 def by_name(figures):
@@ -170,7 +171,7 @@ class TestInThePage:
     @pytest.fixture
     def inline(self, plain):
         figure = plain["throughput"]
-        return themed(figure.svg, figure.name)
+        return themed(figure.svg, figure.name, colours=THEME)
 
     def test_the_page_rules_all_colours(self, inline):
         assert not [colour for colour in THEME if colour in inline]
