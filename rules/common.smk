@@ -194,7 +194,7 @@ def finish_run(complete):
     else:
         if "pandas" in sys.modules and sys.modules["pandas"] is None:
             del sys.modules["pandas"]  # the partial report needs it
-        lines = conclusion.failure(CAMPAIGN, Path(RESULTS))
+        lines = conclusion.failure(CAMPAIGN, Path(RESULTS), anchors=ANCHORS.values())
     for line in lines:
         print(line, file=sys.stderr)
     if measured:

@@ -1,7 +1,7 @@
 """What a run says when it ends: where the report is and what it says, or what failed and why."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from llm_energy.campaign import Campaign, Cell
@@ -22,20 +22,27 @@ def success(results: Path) -> list[str]:
     return [*headline.read_text().rstrip().splitlines(), f"Report: {report}"]
 
 
-def failure(campaign: Campaign, results: Path) -> list[str]:
+def failure(campaign: Campaign, results: Path, *, anchors: Iterable[Cell] = ()) -> list[str]:
     """What is missing and why; writes the partial report of what is there.
 
     Empty where every measurement has its result: then something else failed, and said so.
+
+    Args:
+        anchors: those that were asked for.
     """
     cells = asked_cells(campaign, decided(campaign, results))
     missing = [cell for cell in cells if not (results / cell.result_path).exists()]
     there = [cell for cell in cells if cell not in missing]
     unusable = [reason for cell in there if (reason := _why_unusable(cell, results))]
+    lost = [anchor for anchor in anchors if not (results / anchor.result_path).exists()]
     lines = _of_missing(missing, len(cells), results) + _of_unusable(unusable, len(there))
+    lines += [_of_anchor(anchor, results) for anchor in lost]
     if lines and len(there) > len(unusable):
         lines.append(_partial_report(campaign, cells, results))
     if missing:
         lines.append("The same command measures what is missing.")
+    elif lost and not unusable:
+        lines.append("The same command makes the report without it.")
     return lines
 
 
@@ -48,6 +55,15 @@ def _of_missing(missing: Sequence[Cell], planned: int, results: Path) -> list[st
     if len(tried) < len(missing):
         lines.append(f"  {len(missing) - len(tried)} not measured; what stopped them stands above")
     return lines
+
+
+def _of_anchor(anchor: Cell, results: Path) -> str:
+    """An anchor belongs to its session: another one cannot make up for it."""
+    failed = last_failure(results, anchor.result_path)
+    if failed is None:
+        return f"The anchor ({anchor.experiment.name} once more) was not measured."
+    told = f"{_why(failed[1])}, see {failed[1]}"
+    return f"The anchor ({anchor.experiment.name} once more) failed: {told}"
 
 
 def _of_unusable(reasons: Sequence[str], there: int) -> list[str]:
@@ -72,11 +88,14 @@ def _why_unusable(cell: Cell, results: Path) -> str | None:
 
 
 def _told(cell: Cell, record: Path) -> str:
+    return f"{cell.experiment.name} cycle {cell.cycle}: {_why(record)}, see {record}"
+
+
+def _why(record: Path) -> str:
     try:
-        reason = json.loads(record.read_bytes())["reason"]
+        return str(json.loads(record.read_bytes())["reason"])
     except (OSError, ValueError, LookupError, TypeError):
-        reason = "its record is damaged"
-    return f"{cell.experiment.name} cycle {cell.cycle}: {reason}, see {record}"
+        return "its record is damaged"
 
 
 def _partial_report(campaign: Campaign, cells: Sequence[Cell], results: Path) -> str:

@@ -15,7 +15,7 @@ from llm_energy.summary import Event, Failure, Gap
 
 def failures(campaign_folder: Path) -> Iterator[Failure]:
     """Every failed attempt; of a damaged record, what its path says."""
-    for path in sorted(campaign_folder.glob("failures/*/*/cycle-*.attempt-*.json")):
+    for path in sorted(campaign_folder.glob("failures/**/cycle-*.attempt-*.json")):
         cycle, attempt = path.stem.split(".")
         try:
             record = _read_record(path, "reason", "message")
@@ -28,6 +28,7 @@ def failures(campaign_folder: Path) -> Iterator[Failure]:
             attempt=int(attempt.removeprefix("attempt-")),
             reason=str(record["reason"]),
             message=str(record["message"]),
+            anchor=path.parts[-4] == "anchors",
         )
 
 

@@ -69,6 +69,8 @@ class Failure(Model):
     attempt: int
     reason: str
     message: str
+    anchor: bool = False
+    """Of an anchor, whose number `cycle` is then."""
 
 
 class CodeUse(Model):

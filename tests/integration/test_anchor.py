@@ -26,3 +26,30 @@ def test_an_extension_is_anchored_once_and_says_so(measured):
     before = anchor.read_bytes()
     assert "Nothing to be done" in measured.run(check=True).stdout
     assert anchor.read_bytes() == before
+
+
+def test_an_anchor_that_fails_is_named_and_its_record_is_in_the_report(fresh):
+    """The reference has an engine that fails as long as a file is not there."""
+    well = fresh.folder / "well"
+    well.touch()
+    fault = {"load_fault": "raise", "fault_once_file": str(well)}
+    grown = copy.deepcopy(CAMPAIGN) | {"cycles": 1, "reference": "base"}
+    grown["experiments"] = {"base": {"settings": {"engine": {"sleep": fault}}}}
+    fresh.write_campaign(grown)
+    fresh.run("measurements", check=True)
+
+    well.unlink()
+    grown["experiments"]["added"] = {}
+    fresh.write_campaign(grown)
+    done = fresh.run()
+    assert done.returncode != 0
+    assert finished(done.stdout) == [("added", 1)]
+    (record,) = (fresh.folder / "results/nap/failures/anchors/base").rglob("cycle-*.json")
+    told = f"The anchor (base once more) failed: {json.loads(record.read_text())['reason']}, see "
+    assert told + str(record.relative_to(fresh.folder)) in done.stdout
+    page = (fresh.folder / "results/nap/report-partial.html").read_text()
+    assert "base, anchor 1, attempt 1" in page
+
+    assert "makes the report without it" in done.stdout
+    assert finished(fresh.run(check=True).stdout) == []
+    assert "base, anchor 1, attempt 1" in (fresh.folder / "results/nap/report.html").read_text()

@@ -73,7 +73,7 @@ def verify_results(campaign_folder: Path) -> Verdict:
             name = path.relative_to(folder).as_posix()
             problems += [f"{where}: {problem}" for problem in problems_of(folder, name)]
         problems += _wrong_decisions(folder, campaign_folder)
-    for path in sorted(campaign_folder.glob("failures/*/*/*.json")) + sorted(
+    for path in sorted(campaign_folder.glob("failures/**/*.json")) + sorted(
         campaign_folder.glob("runs/*.json")
     ):
         try:
