@@ -73,7 +73,9 @@ rule prompts:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        plan=plan_parameter(INPUTS.prompts, "prompts"),
+        # What Snakemake makes of a function of `input` it does not compare: what the prompts are
+        # is in their path, and how long they may be differs between campaigns that share them.
+        plan=lambda wildcards, input: canonical_json(INPUTS.prompts[wildcards.prompts]),
     message:
         "Fixing the token ids of the prompts {wildcards.prompts}"
     script:

@@ -6,7 +6,8 @@ from pydantic import TypeAdapter
 
 from llm_energy.config.inputs import DeclaredPrompts
 from llm_energy.inputs.job import input_job
-from llm_energy.inputs.prompts import Room, Tokenizer, prepare_prompts
+from llm_energy.inputs.prompts import Tokenizer, prepare_prompts
+from llm_energy.inputs.token_length import Room
 
 with input_job(snakemake) as job:
     content = prepare_prompts(

@@ -153,6 +153,23 @@ def test_the_order_of_keys_and_the_way_of_writing_numbers_mean_nothing(measured)
     assert measured.planned() == 0
 
 
+def test_prompts_that_two_campaigns_share_are_made_once_and_must_fit_both(measured):
+    """A job that runs again takes its file away, while another campaign may read it."""
+    other = changed(campaign="other")
+    other["defaults"]["output_tokens"] = 5
+    measured.write_campaign(other)
+    dry = measured.run("--dry-run", "measurements", check=True).stdout
+    assert "measure " in dry
+    assert "\nprompts " not in dry
+    other["defaults"]["context_tokens"] = 6
+    measured.write_campaign(other)
+    refused = measured.run("measurements")
+    assert refused.returncode != 0
+    told = "does not fit the experiments with output_tokens 5 and context_tokens 6"
+    assert told in refused.stdout
+    assert measured.results("other") == []
+
+
 def test_touching_every_file_measures_nothing(measured):
     for path in measured.folder.rglob("*"):
         if "results" not in path.parts and ".cache" not in path.parts and path.is_file():

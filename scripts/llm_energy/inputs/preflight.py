@@ -5,12 +5,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llm_energy.cache import environment_marker
+from llm_energy.cache import environment_marker, prompts_marker
 from llm_energy.inputs import hub
 from llm_energy.inputs.environment import check_packages, installed_packages, own_interpreter
 from llm_energy.inputs.errors import InputError, ModelError
 from llm_energy.inputs.files import read_marker
 from llm_energy.inputs.plan import InputPlans, Plan
+from llm_energy.inputs.token_length import Room
 
 IN_IMAGES = ("build", "image")
 """Kinds of plans for environments in images."""
@@ -49,6 +50,14 @@ def _checks(plans: InputPlans, cache: Path) -> Iterator[Callable[[], Any]]:
         folder = cache / "models" / name
         if not (folder / "ready.json").exists():
             yield partial(check_source, plan, folder)
+    for name, plan in plans.prompts.items():
+        if prompts_marker(name, cache).exists():
+            yield partial(check_room, plan, prompts_marker(name, cache))
+
+
+def check_room(plan: Plan, marker: Path) -> None:
+    """Whether prompts that are ready, as another campaign may have left them, fit this one too."""
+    Room(**plan["room"]).check(read_marker(marker)["input_tokens"]["maximum"])
 
 
 def check_interpreter(plan: Plan) -> None:

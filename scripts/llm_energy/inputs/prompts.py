@@ -20,7 +20,7 @@ from llm_energy.inputs.oneshot import ask_worker
 from llm_energy.inputs.package import file_of_package
 from llm_energy.inputs.prompt_source import read_entries, select, text_of
 from llm_energy.inputs.synthetic import CHARACTERS_PER_TOKEN, cut, sentences_of, synthetic_text
-from llm_energy.inputs.token_length import PROBES, check_length, template_end, truncated
+from llm_energy.inputs.token_length import PROBES, Room, check_length, template_end, truncated
 from llm_energy.results import sha256_of
 
 Listed = ShippedPrompts | FilePrompts | PackagePrompts
@@ -64,28 +64,6 @@ class Tokenizer:
         return token_ids
 
 
-@dataclass(frozen=True)
-class Room:
-    """The least room for prompts among the experiments that use a set."""
-
-    context_tokens: int
-    output_tokens: int
-
-    def check(self, token_ids: Sequence[Sequence[int]]) -> None:
-        """Whether every prompt fits.
-
-        Raises:
-            PromptError: one does not; with the remedies.
-        """
-        longest = max(map(len, token_ids))
-        if longest + self.output_tokens > self.context_tokens:
-            raise PromptError(
-                f"a prompt of {longest} tokens does not fit the experiments with output_tokens "
-                f"{self.output_tokens} and context_tokens {self.context_tokens}; raise "
-                "context_tokens, or lower max_input_tokens"
-            )
-
-
 def prepare_prompts(
     prompts: Prompts,
     identity: Mapping[str, Any],
@@ -116,8 +94,8 @@ def prepare_prompts(
         token_ids, cut_short = synthetic(prompts, tokenizer, prose=source), 0
     else:
         token_ids, cut_short = chosen(prompts, tokenizer, source=source)
-    room.check(token_ids)
     lengths = [len(ids) for ids in token_ids]
+    room.check(max(lengths))
     return {
         "sha256": sha256_of(token_ids),
         "count": len(token_ids),

@@ -1,11 +1,33 @@
 """Prompts as token ids of a length that is allowed: refused or cut where they are longer."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from llm_energy.inputs.errors import PromptError
 
 PROBES = ("a", "1")
 """Two texts that share no token: what their token ids end with in common is the template's end."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """The least room for prompts among the experiments of a campaign that use a set."""
+
+    context_tokens: int
+    output_tokens: int
+
+    def check(self, longest: int) -> None:
+        """Whether a set fits whose longest prompt has so many tokens.
+
+        Raises:
+            PromptError: it does not; with the remedies.
+        """
+        if longest + self.output_tokens > self.context_tokens:
+            raise PromptError(
+                f"a prompt of {longest} tokens does not fit the experiments with output_tokens "
+                f"{self.output_tokens} and context_tokens {self.context_tokens}; raise "
+                "context_tokens, or lower max_input_tokens"
+            )
 
 
 def template_end(first: Sequence[int], second: Sequence[int]) -> list[int]:

@@ -10,7 +10,7 @@ from hub_server import HubServer, Repository
 from interpreters import interpreter
 from make_campaigns import BASE, COMMIT, SHA, load, make_checkout
 
-from llm_energy.cache import environment_marker
+from llm_energy.cache import environment_marker, prompts_marker
 from llm_energy.inputs.environment import packages_sha256
 from llm_energy.inputs.files import write_marker
 from llm_energy.inputs.plan import plan_inputs
@@ -181,6 +181,20 @@ def test_a_ready_environment_whose_interpreter_is_gone(tmp_path: Path, cache: Pa
     assert obstacles(plans, cache=cache) == [
         f"/nowhere/bin/python is gone; remove {marker} and start the same command again"
     ]
+
+
+def test_prompts_that_another_campaign_made_ready_must_fit_this_one(
+    tmp_path: Path, cache: Path
+) -> None:
+    root = make_checkout(tmp_path / "checkout")
+    plans = plan_inputs(load(root, copy.deepcopy(BASE)), root)
+    ((name, plan),) = plans.prompts.items()
+    most = plan["room"]["context_tokens"] - plan["room"]["output_tokens"]
+    write_marker(prompts_marker(name, cache), {"input_tokens": {"maximum": most}})
+    assert obstacles(plans, cache=cache) == []
+    write_marker(prompts_marker(name, cache), {"input_tokens": {"maximum": most + 1}})
+    (line,) = obstacles(plans, cache=cache)
+    assert line.startswith(f"a prompt of {most + 1} tokens does not fit the experiments with ")
 
 
 def test_a_hub_that_cannot_be_reached_is_asked_once(

@@ -18,7 +18,8 @@ from llm_energy.config.inputs import (
 )
 from llm_energy.inputs.errors import InputError, PromptError
 from llm_energy.inputs.files import file_sha256
-from llm_energy.inputs.prompts import Room, prepare_prompts
+from llm_energy.inputs.prompts import prepare_prompts
+from llm_energy.inputs.token_length import Room
 from llm_energy.results import sha256_of
 
 OPEN, CLOSE = 1, 2

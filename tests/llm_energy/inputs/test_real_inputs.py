@@ -26,7 +26,8 @@ from llm_energy.inputs.environment import prepare_environment
 from llm_energy.inputs.files import alone, file_sha256, write_marker
 from llm_energy.inputs.models import prepare_model
 from llm_energy.inputs.plan import plan_inputs
-from llm_energy.inputs.prompts import Room, Tokenizer, prepare_prompts
+from llm_energy.inputs.prompts import Tokenizer, prepare_prompts
+from llm_energy.inputs.token_length import Room
 
 pytestmark = pytest.mark.engine
 
