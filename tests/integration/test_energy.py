@@ -1,6 +1,8 @@
 """Energy through the whole workflow, on simulated GPUs whose true energy is known."""
 
 import csv
+import json
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -137,6 +139,25 @@ def test_series_are_exported_for_other_tools(measured_on_gpus):
     assert len(exported) == len(tree.results())
     assert f"device={truth.gpus[0].uuid}," in exported[0].read_text()
     assert ",campaign=nap,experiment=" in exported[0].read_text()
+
+
+def test_the_joules_of_each_job_are_in_the_metadata_of_the_archive(measured_on_gpus, tmp_path):
+    tree, _ = measured_on_gpus
+    tree.run("archive", check=True)
+    with tarfile.open(tree.folder / "results/nap/archive/nap.tar.gz") as archive:
+        archive.extract("nap/ro-crate-metadata.json", tmp_path, filter="data")
+    graph = json.loads((tmp_path / "nap/ro-crate-metadata.json").read_text())["@graph"]
+    entities = {entity["@id"]: entity for entity in graph}
+    for path in tree.results():
+        energy = read_result(path).energy
+        name = path.relative_to(tree.folder / "results/nap").with_suffix("")
+        used = [entities[each["@id"]] for each in entities[f"#job/{name}"]["resourceUsage"]]
+        assert {each["name"]: each["value"] for each in used} == {
+            "energy_joules": energy.energy_joules,
+            "warmup_energy_joules": energy.warmup_energy_joules,
+            "load_energy_joules": energy.load_energy_joules,
+        }
+        assert "from a SIMULATED sensor" in entities[f"#job/{name}"]["description"]
 
 
 def test_the_summary_and_the_report_say_that_it_was_simulated(measured_on_gpus):
