@@ -27,6 +27,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,7 @@ class Run:
         facts = self.facts
         record = {name: facts[name] for name in kept}
         record |= {"ended": utc_now(), "events": list(self.events())}
+        record["snakemake"] = version("snakemake")
         record["host_idle"] = self.all_in("host_idle")
         path = Path(facts["results"]) / "runs" / f"{self.run_id}.json"
         write_atomically(path, json.dumps(record, indent=1).encode() + b"\n")

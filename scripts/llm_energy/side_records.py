@@ -3,6 +3,7 @@
 No number depends on them, so a damaged one is told, and stops nothing.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,15 @@ def runs(campaign_folder: Path) -> tuple[list[Event], list[Gap]]:
             name = path.relative_to(campaign_folder).as_posix()
             damaged.append(Gap(path=name, reason=f"the record of a run, {reason}"))
     return events, damaged
+
+
+def snakemake_versions(campaign_folder: Path) -> list[str]:
+    """The versions of Snakemake that ran the campaign, as far as records of runs say."""
+    found = set()
+    for path in campaign_folder.glob("runs/*.json"):
+        with contextlib.suppress(ResultError):
+            found.add(str(_read_record(path, "snakemake")["snakemake"]))
+    return sorted(found)
 
 
 def _read_record(path: Path, *needed: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from llm_energy.runs import (
     Run,
     code_digest,
 )
+from llm_energy.side_records import snakemake_versions
 
 
 @pytest.fixture
@@ -84,6 +86,7 @@ def test_its_record_stays_with_the_results(run):
     run.publish()
     kept = json.loads(Path(f"results/nap/runs/{run.run_id}.json").read_text())
     assert kept["campaign"] == "nap"
+    assert snakemake_versions(Path("results/nap")) == [version("snakemake")]
     assert [event["kind"] for event in kept["events"]] == ["backend_replaced"]
 
 

@@ -14,6 +14,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from llm_energy.campaign import Campaign, Cell
 from llm_energy.config.inputs import FilePrompts
 from llm_energy.decisions import asked_cells, decided
 from llm_energy.results import Result, ResultError, read_planned_result
+from llm_energy.side_records import snakemake_versions
 from llm_energy.status import standings, write_manifest
 from llm_energy.summary import Summary
 from llm_energy.summary_files import read_summary
@@ -116,11 +118,11 @@ def contents(
     for folder in ("figures", "tables"):
         members[f"results/{campaign.name}/{folder}/.snakemake_timestamp"] = Member(b"")
     jobs = jobs_of(campaign, results, members)
-    crate = crate_metadata(_about(campaign, summary, code), members, jobs)
+    crate = crate_metadata(_about(campaign, summary, results, code), members, jobs)
     return members | {METADATA: Member(crate.encode())}
 
 
-def _about(campaign: Campaign, summary: Summary, code: Code) -> About:
+def _about(campaign: Campaign, summary: Summary, results: Path, code: Code) -> About:
     publication = campaign.publication
     return About(
         title=title(campaign),
@@ -131,6 +133,8 @@ def _about(campaign: Campaign, summary: Summary, code: Code) -> About:
         keywords=publication.keywords,
         results=f"results/{campaign.name}",
         commit=code.commit,
+        # Records of before it was kept, or of a run that is not published yet, do not say it.
+        snakemake=snakemake_versions(results) or [version("snakemake")],
     )
 
 

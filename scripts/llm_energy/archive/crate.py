@@ -8,7 +8,6 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from rocrate.model.entity import Entity
@@ -59,6 +58,8 @@ class About:
     """The campaign's folder of results in the archive."""
     commit: str | None
     """Of the workflow."""
+    snakemake: Sequence[str]
+    """Its versions that ran the campaign; at least one."""
 
 
 def crate_metadata(about: About, members: Mapping[str, Member], jobs: Sequence[Job]) -> str:
@@ -74,7 +75,8 @@ def crate_metadata(about: About, members: Mapping[str, Member], jobs: Sequence[J
         actions[job.step].append(add_job(crate, job, files, image=image, agents=agents))
     steps = _add_steps(crate, files, ran=list(actions))
     run = _add_run(crate, about, jobs, agents=agents)
-    _add_engine(crate, run, {rule: (steps[rule], actions[rule]) for rule in actions})
+    ran = {rule: (steps[rule], actions[rule]) for rule in actions}
+    _add_engine(crate, run, ran, versions=about.snakemake)
     _describe(crate, about, jobs, agents)
     crate.root_dataset["mentions"] = [
         run,
@@ -144,22 +146,28 @@ def _add_run(crate: ROCrate, about: About, jobs: Sequence[Job], *, agents: list[
 
 
 def _add_engine(
-    crate: ROCrate, run: Entity, jobs: Mapping[str, tuple[Entity, list[Entity]]]
+    crate: ROCrate,
+    run: Entity,
+    jobs: Mapping[str, tuple[Entity, list[Entity]]],
+    *,
+    versions: Sequence[str],
 ) -> None:
     """Snakemake, and its part: it ran the jobs of each step.
 
     Args:
         jobs: step and actions, by rule.
     """
-    snakemake = version("snakemake")
-    engine = add(
-        crate,
-        f"https://pypi.org/project/snakemake/{snakemake}/",
-        "SoftwareApplication",
-        name="Snakemake",
-        version=snakemake,
-        url="https://snakemake.github.io",
-    )
+    engines = [
+        add(
+            crate,
+            f"https://pypi.org/project/snakemake/{version}/",
+            "SoftwareApplication",
+            name="Snakemake",
+            version=version,
+            url="https://snakemake.github.io",
+        )
+        for version in versions
+    ]
     controls = [
         add(
             crate,
@@ -177,8 +185,7 @@ def _add_engine(
         "#engine",
         "OrganizeAction",
         name="Snakemake runs the campaign",
-        description="In the version that made the archive; the one of each run is not recorded.",
-        instrument=engine,
+        instrument=engines,
         object=controls,
         result=run,
         **{key: value for key, value in run.properties().items() if key in same},

@@ -44,6 +44,7 @@ ABOUT = About(
     keywords=["energy"],
     results=TOP,
     commit="0123456789abcdef",
+    snakemake=["9.26.0", "9.27.1"],
 )
 
 
@@ -103,6 +104,11 @@ def job(path):
 
 METERED = make_results.path_of(make_results.make_result())
 UNMETERED = METERED.replace("cycle-01", "cycle-02")
+
+
+def test_every_version_of_snakemake_that_ran_the_campaign_is_named(entities):
+    engines = [entities[each["@id"]] for each in entities["#engine"]["instrument"]]
+    assert [engine["version"] for engine in engines] == ["9.26.0", "9.27.1"]
 
 
 def test_what_was_measured_of_a_job_is_there_in_joules_with_where_they_are_defined(entities):
