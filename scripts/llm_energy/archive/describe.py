@@ -13,6 +13,7 @@ import pandas as pd
 
 from llm_energy.archive.code import Code
 from llm_energy.campaign import Campaign
+from llm_energy.config.experiment import Experiment
 from llm_energy.config.publication import Author
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
 from llm_energy.progress import human_duration
@@ -43,7 +44,7 @@ def readme(campaign: Campaign, summary: Summary, results: Path, code: Code) -> s
         completed=facts.completed,
         out_of_memory=facts.out_of_memory,
         failures=len(facts.failures),
-        experiments=[each for each in campaign.experiments if each.control is None],
+        experiments=_compared(campaign),
         cycles=int(table["cycle"].max()),
         seed=campaign.seed,
         started=table["started"].min()[:16].replace("T", " ") + " UTC",
@@ -71,8 +72,13 @@ def description(campaign: Campaign, summary: Summary) -> str:
     return campaign.publication.description or (
         f"Raw data, tables, figures, report and code of the campaign {campaign.name}: "
         f"{facts.completed} of {facts.planned} measurements completed, "
-        f"{len(campaign.experiments)} experiments."
+        f"{len(_compared(campaign))} experiments."
     )
+
+
+def _compared(campaign: Campaign) -> list[Experiment]:
+    """The experiments that a campaign is about: without those of controls."""
+    return [experiment for experiment in campaign.experiments if experiment.control is None]
 
 
 def published(summary: Summary) -> str:
