@@ -101,7 +101,9 @@ def test_an_archive_holds_them_and_finds_nothing_wrong(controlled):
         names = packed.getnames()
         plan = next(name for name in names if name.endswith("provenance/plan.json"))
         told = json.load(packed.extractfile(plan))
+        readme = packed.extractfile(plan.replace("provenance/plan.json", "README.md")).read()
     assert {control["kind"] for control in told["controls"]} == {"a_a", "sampler_off"}
+    assert b"(2 experiments, up to 3 cycles)" in readme
     assert sum(f"measurements/{A_A}/" in name for name in names) >= 3
 
 
