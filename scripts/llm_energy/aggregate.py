@@ -17,6 +17,7 @@ from llm_energy.power import flags as power_flags
 from llm_energy.power import reasons
 from llm_energy.power.ratios import STABLE_OFFSET, DeviceRatios, device_ratios
 from llm_energy.power.restate import with_limits
+from llm_energy.realised import in_realised_order
 from llm_energy.results import Result, ResultError, read_planned_result
 from llm_energy.side_records import failures, runs
 from llm_energy.side_tables import latency_table, power_table, usable_series
@@ -233,7 +234,7 @@ def _warmups(results: Iterable[Result]) -> list[WarmupTrace]:
 def _drift(results: Iterable[Result], metric: Metric) -> RunDrift | None:
     """Over the order in which it really happened, which a resumed campaign did not plan."""
     value_of = campaign_flags.WATCHED[metric]
-    ran = sorted((r for r in results if (value_of(r) or 0) > 0), key=lambda r: r.started)
+    ran = in_realised_order([r for r in results if (value_of(r) or 0) > 0])
     drift = drift_over_positions(
         (f"{r.experiment} {r.environment.device_model}", rank, value_of(r) or 0)
         for rank, r in enumerate(ran)

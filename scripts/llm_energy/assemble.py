@@ -131,26 +131,26 @@ def energy_of(
 ) -> EnergyAccount:
     """The energy of what did the work: an idle GPU beside a CPU engine is not it."""
     on_gpu = job.timing["device"] == "gpu"
+    gpus = metered_gpus(job, seen)
     gaps = latency.inter_token_latency_s if latency else None
     account = account_energy(
         seen.series,
         seen.phases,
         tokens,
         scope="gpu_board" if on_gpu else "cpu_package",
-        gpus=[gpu.id for gpu in metered_gpus(job, seen)] or None if on_gpu else None,
+        gpus=[gpu.id for gpu in gpus] or None if on_gpu else None,
         method=seen.method,
         median_step_s=gaps.p50 if gaps else None,
         own_processes=seen.own_processes if on_gpu else None,
     )
     if not job.sampled:
         account = replace(account, energy=unsampled(account.energy))
-    account = replace(account, flags=account.flags + occupancy_flags(job, seen))
+    account = replace(account, flags=account.flags + occupancy_flags(gpus, seen))
     return with_host_idle(account, seen)
 
 
-def occupancy_flags(job: Job, seen: Observation) -> list[Flag]:
+def occupancy_flags(gpus: Sequence[Device], seen: Observation) -> list[Flag]:
     """`gpu_use_unknown`, where GPUs are counted that the engine was not seen to use."""
-    gpus = metered_gpus(job, seen)
     if not gpus or seen.series is None or used_gpus(seen.series, seen.own_processes):
         return []
     detail = f"no process of the engine was listed on any GPU; counted: all {len(gpus)} of the host"

@@ -56,7 +56,8 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
         raise UserError("the run that this measurement belongs to has ended")
     facts = run.read(f"experiments/{experiment}")
     results = Path(run.facts["results"])
-    entry = next(e for e in run.read("plan") if results / e["result"] == output.absolute())
+    plan, own = run.read("plan"), output.absolute().relative_to(results).as_posix()
+    entry = next(entry for entry in plan if entry["result"] == own)
     first = failures.next_attempt(results, entry["result"])
     for attempt in range(first, first + len(failures.BACKOFF_S) + 1):
         job = Job(experiment, cycle, entry["position"], attempt, entry["result"], facts)
@@ -96,7 +97,8 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
                 LOG.info("times_s %s waited_s %.3f", json.dumps(times_s), seen.waited_s)
                 duration_s = times_s[-1] - begun_s - seen.waited_s
                 progress.note_duration(run, experiment=experiment, duration_s=duration_s)
-                print(progress.line(run, result, results=results), file=sys.stderr)
+                told = progress.line(run, result, results=results, whole_plan=plan)
+                print(told, file=sys.stderr)
             return
 
 

@@ -50,7 +50,7 @@ def refuse_leftovers(gpus: Metered, own: Collection[int]) -> None:
     """
     deadline = time.monotonic() + LEFTOVERS_GONE_S
     while found := [
-        f"{process_name(pid)} ({pid}) on {gpu.id}"
+        f"{process_name(pid) or 'unknown'} ({pid}) on {gpu.id}"
         for meter, gpu in gpus
         for pid in computing(meter.read(gpu, slow=True)) - set(own)
     ]:

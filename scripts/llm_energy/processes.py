@@ -102,12 +102,12 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-def process_name(pid: int) -> str:
-    """Short name of a process, for messages; `unknown` where it cannot be seen from here."""
+def process_name(pid: int) -> str | None:
+    """What a process is called; None if it is gone, or of another namespace."""
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
-        return "unknown"
+        return None
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 from worker import protocol
 from worker.kernel import oom_kills
 from worker.orphans import MARK, children, kill_children
-from worker.shared_memory import find_shared_memory, release_shared_memory, remove
+from worker.shared_memory import find_shared_memory, release_shared_memory, remove, shared_files
 from worker.workload import EngineConfig
 
 TAIL_LINES = 40
@@ -45,7 +45,7 @@ class EngineChild:
         self.log = log
         self.jobs = 0
         self.started = time.monotonic()
-        self._started_wall = time.time()
+        self._shared_before = shared_files()
         self.facts: dict[str, Any] = {}
         """`engine_version` and `observed`, known once it is loaded."""
         self._process = process
@@ -104,7 +104,7 @@ class EngineChild:
     async def close(self) -> None:
         """Let the engine release what outlives it, then end its whole process group."""
         # An engine that kills its own processes leaves behind what only they had open.
-        shared = find_shared_memory(self.pid, since=self._started_wall)
+        shared = find_shared_memory(self.pid, before=self._shared_before)
         if self.alive:
             self.send(protocol.encode({"op": "unload"}))
             with contextlib.suppress(asyncio.TimeoutError):
@@ -166,6 +166,6 @@ class EngineChild:
             await asyncio.sleep(GONE_STEP_S)
 
     def _kill_group(self) -> None:
-        release_shared_memory(self.pid, since=self._started_wall)
+        release_shared_memory(self.pid, before=self._shared_before)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)

@@ -28,7 +28,7 @@ from worker.harness import RequestError, measure
 from worker.kernel import oom_kills
 from worker.orphans import MARK, kill_marked
 from worker.protocol import Event, Load, Measure, Request, Steady, Unload
-from worker.shared_memory import release_shared_memory
+from worker.shared_memory import release_shared_memory, shared_files
 from worker.workload import EngineConfig, Workload
 
 PR_SET_PDEATHSIG = 1
@@ -47,12 +47,12 @@ def end_with(supervisor_pid: int, channel: socket.socket) -> None:
     with contextlib.suppress(OSError):
         # Where memory runs out this process goes, not its supervisor, which can tell of it.
         Path("/proc/self/oom_score_adj").write_text("1000")
-    start = time.time()
+    before = shared_files()
     if os.fork() == 0:
         hang_up = select.poll()
         hang_up.register(channel, 0)  # reports only that the other end is closed
         hang_up.poll()
-        release_shared_memory(os.getpgrp(), since=start)
+        release_shared_memory(os.getpgrp(), before=before)
         kill_marked(os.environ[MARK])
         os.killpg(0, signal.SIGKILL)
 

@@ -5,28 +5,44 @@ which only an orderly end removes. A container has as little as 64 MB of it.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 FOLDER = Path("/dev/shm")
 
 
-def release_shared_memory(group: int, *, since: float, folder: Path = FOLDER) -> None:
+def shared_files(folder: Path = FOLDER) -> frozenset[tuple[str, int]]:
+    """(path, inode) of everything there is now. Times of files are of a clock that may be set."""
+    found = set()
+    for path in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            found.add((str(path), path.stat().st_ino))
+    return frozenset(found)
+
+
+def release_shared_memory(
+    group: int, *, before: Collection[tuple[str, int]], folder: Path = FOLDER
+) -> None:
     """Remove the names of what the processes of a group share; call it just before they end.
 
-    Those who have it open keep it until then. For `since` see `find_shared_memory`.
+    Those who have it open keep it until then. For `before` see `find_shared_memory`.
     """
-    remove(find_shared_memory(group, since=since, folder=folder))
+    remove(find_shared_memory(group, before=before, folder=folder))
 
 
-def find_shared_memory(group: int, *, since: float, folder: Path = FOLDER) -> set[Path]:
+def find_shared_memory(
+    group: int, *, before: Collection[tuple[str, int]], folder: Path = FOLDER
+) -> set[Path]:
     """What the processes of a group share.
 
     Args:
-        since: wall-clock time of the group's begin; what is older belongs to somebody else.
+        before: what `shared_files` found when the group began: it belongs to somebody else.
     """
     return {
-        path for pid in _members(group) for path in _mapped(pid, folder) if _born(path) >= since
+        path
+        for pid in _members(group)
+        for path in _mapped(pid, folder)
+        if (str(path), _inode(path)) not in before
     }
 
 
@@ -37,12 +53,12 @@ def remove(paths: Iterable[Path]) -> None:
             path.unlink()
 
 
-def _born(path: Path) -> float:
-    """Wall-clock time of its last change of name or owner; 0 if it is gone."""
+def _inode(path: Path) -> int:
+    """Which file has that name; 0 if it is gone."""
     try:
-        return path.stat().st_ctime
+        return path.stat().st_ino
     except OSError:
-        return 0.0
+        return 0
 
 
 def _members(group: int) -> Iterator[int]:

@@ -13,7 +13,8 @@ from llm_energy.power.meter import State
 from llm_energy.results import Phase
 
 OTHER = replace(GPU, id="GPU-2")
-JOB = Job("e", 1, 0, 1, "measurements/e/s/cycle-1.json", {"measurement": {"device": "gpu"}})
+FACTS = {"measurement": {"device": "gpu"}, "sampled": True}
+JOB = Job("e", 1, 0, 1, "measurements/e/s/cycle-1.json", FACTS)
 
 
 def seen_on(*processes):
@@ -36,7 +37,7 @@ def test_only_the_gpus_that_the_engine_used_count():
     seen = seen_on(4711)
     assert metered_gpus(JOB, seen) == [GPU]
     assert energy_of(JOB, seen, None, None).energy.energy_joules == pytest.approx(6000.0)
-    assert occupancy_flags(JOB, seen) == []
+    assert occupancy_flags([GPU], seen) == []
 
 
 def test_where_it_was_seen_on_none_all_count_and_a_flag_says_so():

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from make_results import make_result
 
 from llm_energy.campaign_flags import with_order_flags
-from llm_energy.realised import places
+from llm_energy.realised import in_realised_order, places
 
 
 def measured(positions, *, run_id="run", stamped=True):
@@ -36,6 +36,16 @@ def test_a_clock_that_was_set_back_moves_nothing():
     results = measured([0, 1, 2])
     results[2] = results[2].model_copy(update={"started": "2020-01-01T00:00:00+00:00"})
     assert with_order_flags(results) == results
+
+
+def test_drift_is_told_over_an_order_that_no_clock_can_change():
+    results = measured([0, 1, 2])
+    results[1] = results[1].model_copy(update={"started": "2100-01-01T00:00:00+00:00"})
+    later = [
+        result.model_copy(update={"started": f"2101-01-0{day}T00:00:00+00:00"})
+        for day, result in enumerate(measured([3, 4], run_id="later"), start=1)
+    ]
+    assert in_realised_order([*reversed(later), *reversed(results)]) == results + later
 
 
 def test_what_changed_places_is_flagged_with_both():

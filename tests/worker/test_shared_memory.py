@@ -2,13 +2,17 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from worker.shared_memory import find_shared_memory, release_shared_memory, remove
+from worker.shared_memory import (
+    find_shared_memory,
+    release_shared_memory,
+    remove,
+    shared_files,
+)
 
 SHARER = """
 import mmap, sys, time
@@ -53,19 +57,30 @@ def sharer(shared: Path, tmp_path: Path) -> Iterator[Sharer]:
 
 def test_what_a_group_maps_is_removed(sharer: Sharer, shared: Path, tmp_path: Path) -> None:
     (shared / "unmapped").touch()
-    release_shared_memory(sharer.process.pid, since=0.0, folder=shared)
+    release_shared_memory(sharer.process.pid, before=(), folder=shared)
     assert [path.name for path in shared.iterdir()] == ["unmapped"]
     assert (tmp_path / "elsewhere").exists()
 
 
 def test_what_was_there_before_the_group_is_kept(sharer: Sharer, shared: Path) -> None:
-    release_shared_memory(sharer.process.pid, since=time.time() + 60, folder=shared)
+    release_shared_memory(sharer.process.pid, before=shared_files(shared), folder=shared)
     assert sorted(path.name for path in shared.iterdir()) == ["a", "b c"]
+
+
+def test_another_file_of_a_name_that_was_there_before_is_removed(shared: Path) -> None:
+    (shared / "a").touch()
+    before = shared_files(shared)
+    (shared / "new").touch()
+    (shared / "new").replace(shared / "a")
+    sharer = Sharer(shared / "a")
+    release_shared_memory(sharer.process.pid, before=before, folder=shared)
+    sharer.end()
+    assert list(shared.iterdir()) == []
 
 
 def test_other_groups_are_left_alone(sharer: Sharer, shared: Path) -> None:
     other = Sharer(shared / "other")
-    release_shared_memory(sharer.process.pid, since=0.0, folder=shared)
+    release_shared_memory(sharer.process.pid, before=(), folder=shared)
     other.end()
     assert [path.name for path in shared.iterdir()] == ["other"]
 
@@ -73,7 +88,7 @@ def test_other_groups_are_left_alone(sharer: Sharer, shared: Path) -> None:
 def test_what_is_found_can_be_removed_when_its_processes_are_gone(
     sharer: Sharer, shared: Path
 ) -> None:
-    found = find_shared_memory(sharer.process.pid, since=0.0, folder=shared)
+    found = find_shared_memory(sharer.process.pid, before=(), folder=shared)
     (shared / "a").unlink()  # one of them did it itself
     sharer.process.kill()
     sharer.process.wait()

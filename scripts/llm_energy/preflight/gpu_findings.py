@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from llm_energy.power.reasons import MEANINGS
 from llm_energy.preflight.findings import Finding
-from llm_energy.preflight.gpus import Gpu, process_name
+from llm_energy.preflight.gpus import Gpu
 from llm_energy.preflight.sizes import gigabytes
+from llm_energy.processes import process_name
 
 SENSORS = {
     "energy_counter_joules": "energy counter",

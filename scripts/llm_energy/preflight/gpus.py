@@ -3,7 +3,6 @@
 import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from llm_energy.power.meter import Device, Reading
@@ -72,14 +71,6 @@ def read_gpus(*, probed: bool = False) -> list[Gpu]:
         return [_completed(pynvml, gpus, handle) for handle in _handles(pynvml, gpus)]
     finally:
         pynvml.nvmlShutdown()
-
-
-def process_name(pid: int, proc: Path = Path("/proc")) -> str | None:
-    """What a process is called; None if it is gone, or of another namespace."""
-    try:
-        return (proc / str(pid) / "comm").read_text().strip()
-    except OSError:
-        return None
 
 
 def _handles(nvml: Any, gpus: dict[str, Gpu]) -> list[Any]:

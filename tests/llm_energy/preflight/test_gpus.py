@@ -12,7 +12,8 @@ from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
 
 from llm_energy.preflight import gpus as module
 from llm_energy.preflight.gpu_findings import enough_findings, gpu_findings
-from llm_energy.preflight.gpus import NoGpuError, process_name, read_gpus
+from llm_energy.preflight.gpus import NoGpuError, read_gpus
+from llm_energy.processes import process_name
 
 UUID = Gpu().uuid
 
