@@ -155,16 +155,43 @@ def test_a_supervisor_that_does_not_answer_is_replaced_with_its_container(runnin
     assert containers_below(tree.folder) == []
 
 
-def test_the_docker_engine_may_restart_in_the_middle(tmp_path):
+@pytest.fixture
+def apart(tmp_path):
+    """A tree, and a Docker engine of its own that has its image."""
     campaign = copy.deepcopy(CAMPAIGN)
     campaign["measurement"] |= {"minimum_duration_s": 1.0}
     tree = Tree.create(tmp_path / "tree", in_containers(campaign))
     tree.run("inputs", check=True)  # the host's engine has the image now
     image = next(tree.folder.glob(".cache/environments/sleep-*/ready.json"))
-    with (
-        own_engine(tmp_path / "engine", [json.loads(image.read_text())["reference"]]) as engine,
-        measuring(tree, DOCKER_HOST=engine.address) as process,
-    ):
+    with own_engine(tmp_path / "engine", [json.loads(image.read_text())["reference"]]) as engine:
+        yield tree, engine
+
+
+def test_a_docker_engine_that_stays_away_ends_the_run_and_costs_no_result(apart):
+    tree, engine = apart
+    with measuring(tree, DOCKER_HOST=engine.address) as process:
+        kept = {path: path.read_bytes() for path in tree.results()}
+        engine.stop()
+        assert process.wait(timeout=300) != 0
+    socket = engine.address.removeprefix("unix://")
+    remedy = f"the Docker engine does not answer at {socket}; start it, or set DOCKER_HOST"
+    assert remedy in tree.output()
+    assert "Traceback" not in tree.output()
+    assert "The same command measures what is missing." in tree.output()
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert tree.processes() == []
+    assert tree.runs() == []
+
+    engine.start()
+    done = tree.run("measurements", check=True, environment={"DOCKER_HOST": engine.address})
+    assert len(finished(done.stdout)) == 4 - len(kept)
+    assert len(tree.results()) == 4
+    assert engine.docker("ps", "--all", "--quiet").stdout == b""
+
+
+def test_the_docker_engine_may_restart_in_the_middle(apart):
+    tree, engine = apart
+    with measuring(tree, DOCKER_HOST=engine.address) as process:
         engine.restart()
         assert process.wait(timeout=180) == 0, tree.output()
     assert len(tree.results()) == 4

@@ -103,7 +103,7 @@ class Healer:
 
     def _heal(self, complaint: Complaint) -> None:
         record = known_backend(self._run, complaint.backend)
-        if record is None or health.count(self._run, complaint.backend) >= health.LIMIT:
+        if record is None or health.given_up(self._run, complaint.backend):
             return
         if complaint.hung or not runtime_named(record.runtime).alive(record):
             heal_backend(self._run, record, reason=complaint.reason)

@@ -4,6 +4,8 @@ Infrastructure that fails again and again would cost every remaining measurement
 breaker lets them fail at once and with a clear reason, while other backends go on.
 """
 
+from typing import Any
+
 from llm_energy.backends.runtime import BackendError
 from llm_energy.failures import RETRIED
 from llm_energy.runs import Run
@@ -12,35 +14,51 @@ LIMIT = 6
 """Failures of its infrastructure in a row after which a backend is given up for the run: two
 measurements with all their attempts."""
 
+SILENT = "docker_unreachable"
+"""Such a failure weighs two: the Docker engine was waited for each time, so that one measurement
+with all its attempts is enough."""
+
+NONE: dict[str, Any] = {"failures": 0, "weight": 0, "reason": None}
+
 
 def note_failure(run: Run, backend: str, reason: str) -> None:
     """Count a failure if it lies in the infrastructure."""
     if reason not in RETRIED:
         return
-    failures = count(run, backend) + 1
-    run.write(f"health/{backend}", {"failures": failures, "reason": reason})
-    if failures == LIMIT:
+    known = _known(run, backend)
+    now = {
+        "failures": known["failures"] + 1,
+        "weight": known["weight"] + (2 if reason == SILENT else 1),
+        "reason": reason,
+    }
+    run.write(f"health/{backend}", now)
+    if known["weight"] < LIMIT <= now["weight"]:
         run.add_event("backend_given_up", backend=backend, reason=reason)
 
 
 def note_success(run: Run, backend: str) -> None:
     """A measurement went well: what failed before does not count any more."""
-    if count(run, backend):
-        run.write(f"health/{backend}", {"failures": 0, "reason": None})
+    if _known(run, backend)["failures"]:
+        run.write(f"health/{backend}", NONE)
 
 
-def count(run: Run, backend: str) -> int:
-    """Failures in a row, up to now."""
-    known = run.read(f"health/{backend}")
-    return 0 if known is None else int(known["failures"])
+def given_up(run: Run, backend: str) -> bool:
+    """Whether it failed too often in a row."""
+    return bool(_known(run, backend)["weight"] >= LIMIT)
 
 
 def refuse_broken(run: Run, backend: str) -> None:
     """Raises BackendError(`backend_broken`) for a backend that is given up."""
-    known = run.read(f"health/{backend}")
-    if known is not None and known["failures"] >= LIMIT:
+    if given_up(run, backend):
+        known = _known(run, backend)
         raise BackendError(
             "backend_broken",
             f"backend `{backend}` failed {known['failures']} times in a row (last: "
             f"{known['reason']}) and is given up in this run; mend it and start the same command",
         )
+
+
+def _known(run: Run, backend: str) -> dict[str, Any]:
+    """What failed in a row, up to now."""
+    known: dict[str, Any] | None = run.read(f"health/{backend}")
+    return known or NONE

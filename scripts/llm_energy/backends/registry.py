@@ -177,11 +177,21 @@ def unload_others(run: Run, backend: str) -> None:
 
 
 def stop_backends(run: Run) -> None:
-    """End every backend of the run; one that resists does not keep the others alive."""
+    """End every backend of the run; one that resists does not keep the others alive.
+
+    A Docker engine that does not answer is waited for once: its containers end with their lease,
+    and the next start of a campaign removes what they leave.
+    """
+    silent = set()
     for record in known_backends(run):
-        with contextlib.suppress(BackendError, OSError):
-            runtime_named(record.runtime).stop(record)
-    for runtime in {declared["runtime"] for declared in run.all_in("declared").values()}:
+        if record.runtime not in silent:
+            try:
+                runtime_named(record.runtime).stop(record)
+            except (BackendError, OSError) as error:
+                if isinstance(error, BackendError) and error.reason == "docker_unreachable":
+                    silent.add(record.runtime)
+    declared = {each["runtime"] for each in run.all_in("declared").values()}
+    for runtime in declared - silent:
         with contextlib.suppress(BackendError, OSError):
             runtime_named(runtime).sweep(run)
 

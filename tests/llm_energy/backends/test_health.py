@@ -6,6 +6,7 @@ import pytest
 
 from llm_energy.backends import health
 from llm_energy.backends.runtime import BackendError
+from llm_energy.failures import BACKOFF_S
 from llm_energy.runs import Run
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
@@ -47,4 +48,11 @@ def test_a_success_clears_what_was_before(run):
 
 def test_what_the_engine_itself_reports_is_no_fault_of_the_infrastructure(run):
     fail(run, health.LIMIT, reason="engine_error")
-    assert health.count(run, "vllm") == 0
+    assert not health.given_up(run, "vllm")
+
+
+def test_a_docker_engine_that_stays_away_costs_one_measurement_its_attempts(run):
+    fail(run, len(BACKOFF_S) + 1, reason="docker_unreachable")
+    with pytest.raises(BackendError, match=r"`vllm` failed 3 times in a row \(last: docker_"):
+        health.refuse_broken(run, "vllm")
+    assert len(list(run.events())) == 1
