@@ -6,7 +6,7 @@ again says nothing new.
 
 from llm_energy.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.inputs.lock import to_pin
-from llm_energy.results import canonical_json
+from llm_energy.files import canonical_json
 
 
 rule model:

@@ -9,8 +9,8 @@ gc.disable()  # a short job with millions of objects: looking for cycles takes a
 
 with rule_script(snakemake):
     from llm_energy.aggregate import aggregate
+    from llm_energy.files import write_atomically
     from llm_energy.report.headline import console
-    from llm_energy.results import write_atomically
     from llm_energy.summary import Design
     from llm_energy.summary_files import write_summary
 

@@ -10,7 +10,7 @@ with rule_script(snakemake):
     from llm_energy.archive.pack import ArchiveError, pack
     from llm_energy.archive.verify import verify_results
     from llm_energy.campaign import load_campaign
-    from llm_energy.results import write_atomically
+    from llm_energy.files import write_atomically
     from llm_energy.runs import Run
 
     if run := Run.current():

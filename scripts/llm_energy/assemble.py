@@ -15,21 +15,20 @@ from llm_energy.power.energy import EnergyAccount, account_energy, total, unsamp
 from llm_energy.power.meter import Device
 from llm_energy.power.parquet import write_series
 from llm_energy.requests import write_requests
-from llm_energy.results import (
-    SCHEMA_VERSION,
+from llm_energy.result_parts import (
     Environment,
     Flag,
     Latency,
     Phase,
     ProcessState,
     PromptSet,
-    Result,
     SampleOutput,
     Settings,
     SideFile,
     Tokens,
     Window,
 )
+from llm_energy.results import SCHEMA_VERSION, Result
 from llm_energy.runs import Run, utc_now
 
 WINDOW_FIELDS = (

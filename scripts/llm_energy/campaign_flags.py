@@ -8,7 +8,8 @@ from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
 from llm_energy.outputs import output_repetition
 from llm_energy.power.ratios import DeviceRatios, deviation
 from llm_energy.realised import places
-from llm_energy.results import Flag, Result
+from llm_energy.result_parts import Flag
+from llm_energy.results import Result
 from llm_energy.stats.outliers import outlier
 from llm_energy.stats.outputs import REPEATED_LIMIT
 

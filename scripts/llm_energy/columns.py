@@ -11,7 +11,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_energy.results import SideFile, write_atomically
+from llm_energy.files import write_atomically
+from llm_energy.result_parts import SideFile
 
 if TYPE_CHECKING:
     import pyarrow as pa

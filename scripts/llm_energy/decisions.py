@@ -11,7 +11,9 @@ from pydantic import ValidationError
 
 from llm_energy.campaign import Campaign, Cell
 from llm_energy.config.cycles import AdaptiveCycles
-from llm_energy.results import Model, Result, ResultError, read_result, write_atomically
+from llm_energy.files import write_atomically
+from llm_energy.records import Model
+from llm_energy.results import Result, ResultError, read_result
 
 METRICS = ("joules_per_output_token", "output_tokens_per_second")
 """The metric that decides: the first of these that at least two of the first cycles have."""

@@ -5,8 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
+from llm_energy.files import canonical_json
 from llm_energy.metrics import JOULES_PER_REQUEST
-from llm_energy.results import Result, canonical_json
+from llm_energy.results import Result
 from llm_energy.stats.decode import decode_slope
 from llm_energy.stats.experiments import sensor_limit
 from llm_energy.summary import DecodeEnergy

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from llm_energy.results import write_atomically
+from llm_energy.files import write_atomically
 
 RETRIED = frozenset(
     {

@@ -1,7 +1,7 @@
 """The flags a result can carry: their codes, when they are raised, and what they mean."""
 
 from llm_energy.power.gates import COOL_MARGIN_CELSIUS, Thermal
-from llm_energy.results import Drift, Flag, Warmup
+from llm_energy.result_parts import Drift, Flag, Warmup
 
 DRIFT_LIMIT = 0.03
 """Relative change of throughput over the window from which it counts as drifting. Provisional: it

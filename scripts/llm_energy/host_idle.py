@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from llm_energy.power.meter import Device
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
-from llm_energy.results import Flag
+from llm_energy.result_parts import Flag
 from llm_energy.runs import Run
 
 FOLDER = "host_idle"

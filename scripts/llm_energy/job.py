@@ -9,7 +9,7 @@ from llm_energy.inputs.models import VerifiedModel
 from llm_energy.power.gates import Thermal
 from llm_energy.power.sensor import Method
 from llm_energy.power.series import Series
-from llm_energy.results import Phase, PowerSteadiness
+from llm_energy.result_parts import Phase, PowerSteadiness
 
 
 @dataclass(frozen=True)

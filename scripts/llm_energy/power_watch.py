@@ -16,7 +16,7 @@ from llm_energy.power.energy import total
 from llm_energy.power.meter import Device
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
-from llm_energy.results import PowerSteadiness
+from llm_energy.result_parts import PowerSteadiness
 from worker.steady import STEADY, Verdict, judge_trend
 
 SPAN_S = 30.0

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.cache import model_marker
+from llm_energy.files import sha256_of
 from llm_energy.inputs.environment import keep_package_list
 from llm_energy.inputs.files import read_marker, write_marker
 from llm_energy.job import Job, Observation
 from llm_energy.preflight.host import read_host
-from llm_energy.results import sha256_of
 from llm_energy.runs import Run
 
 ENVIRONMENT = "environment"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.columns import table_of, write_table
-from llm_energy.results import SideFile
+from llm_energy.result_parts import SideFile
 
 
 def write_requests(

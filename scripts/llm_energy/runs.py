@@ -31,8 +31,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from llm_energy.files import write_atomically
 from llm_energy.processes import ProcessId, boot_id
-from llm_energy.results import write_atomically
 
 RUNS = Path(".cache/runs")
 RUN_VARIABLE = "LLM_ENERGY_RUN"

@@ -18,9 +18,9 @@ from llm_energy import failures
 from llm_energy.campaign import Campaign, Cell
 from llm_energy.config.plan import phases_s, taken_s
 from llm_energy.decisions import asked_cells, decided, undecided
+from llm_energy.files import write_atomically
 from llm_energy.processes import ProcessId
 from llm_energy.progress import MEASURING, human_duration, remaining_s
-from llm_energy.results import write_atomically
 from llm_energy.runs import Run
 
 MANIFEST = "campaign.tsv"

@@ -10,7 +10,7 @@ from llm_energy.config.analysis import Assumptions
 from llm_energy.config.contrasts import Contrast
 from llm_energy.config.controls import Control
 from llm_energy.config.cycles import AdaptiveCycles
-from llm_energy.results import Model
+from llm_energy.records import Model
 from llm_energy.stats.controls import ControlFinding
 from llm_energy.stats.two_stages import CyclesDecided
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from llm_energy.results import write_atomically
+from llm_energy.files import write_atomically
 from llm_energy.summary import Facts, Summary
 
 TABLES = ("measurements", "experiments", "power", "latencies")

@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from llm_energy.files import canonical_json, sha256_of
 from llm_energy.metrics import PREFILL
 from llm_energy.outputs import equal_shares, output_repetition
 from llm_energy.realised import places
-from llm_energy.results import Result, canonical_json, sha256_of
+from llm_energy.results import Result
 
 Type = Literal["string", "Int64", "Float64", "boolean"]
 

@@ -11,14 +11,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from llm_energy.results import (
-    Distribution,
-    Drift,
-    Latency,
-    PowerSteadiness,
-    Tokens,
-    Warmup,
-)
+from llm_energy.result_parts import Distribution, Drift, Latency, PowerSteadiness, Tokens, Warmup
 
 RequestRecord = Mapping[str, Any]
 

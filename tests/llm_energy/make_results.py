@@ -14,27 +14,24 @@ from typing import Any
 
 import make_side_files
 
-from llm_energy.results import (
-    SCHEMA_VERSION,
-    DeviceEnergy,
+from llm_energy.files import sha256_of
+from llm_energy.result_energy import DeviceEnergy, Energy
+from llm_energy.result_parts import (
     Distribution,
     Drift,
-    Energy,
     Environment,
     Flag,
     Latency,
     Phase,
     ProcessState,
     PromptSet,
-    Result,
     SampleOutput,
     Settings,
     Tokens,
     Warmup,
     Window,
-    sha256_of,
-    write_result,
 )
+from llm_energy.results import SCHEMA_VERSION, Result, write_result
 from llm_energy.summary import Design
 
 SETTINGS = {

@@ -7,7 +7,9 @@ import make_side_files
 import pytest
 
 from llm_energy.aggregate import aggregate
-from llm_energy.results import Flag, read_result, write_atomically, write_result
+from llm_energy.files import write_atomically
+from llm_energy.result_parts import Flag
+from llm_energy.results import read_result, write_result
 from llm_energy.summary_files import read_summary, write_summary
 
 EXPERIMENT = make_results.REFERENCE

@@ -10,7 +10,7 @@ from llm_energy.assemble import energy_of, energy_spent, metered_gpus, occupancy
 from llm_energy.inputs.models import VerifiedModel
 from llm_energy.job import Job, Observation
 from llm_energy.power.meter import State
-from llm_energy.results import Phase
+from llm_energy.result_parts import Phase
 
 OTHER = replace(GPU, id="GPU-2")
 FACTS = {"measurement": {"device": "gpu"}, "sampled": True}

@@ -3,7 +3,7 @@
 import pytest
 
 from llm_energy import flags
-from llm_energy.results import Drift, Warmup
+from llm_energy.result_parts import Drift, Warmup
 
 UNTESTED = {"verdict": "too_few_waves", "trend_interval": None, "bound": None}
 TESTED = {

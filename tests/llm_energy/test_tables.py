@@ -6,7 +6,7 @@ import make_results
 import pandas as pd
 import pytest
 
-from llm_energy.results import DeviceEnergy, DeviceState
+from llm_energy.result_energy import DeviceEnergy, DeviceState
 from llm_energy.tables import COLUMNS, measurements_table, varying_settings
 
 

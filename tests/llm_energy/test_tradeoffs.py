@@ -4,7 +4,8 @@ import make_results
 import pytest
 
 from llm_energy.aggregate import aggregate
-from llm_energy.results import SampleOutput, write_result
+from llm_energy.result_parts import SampleOutput
+from llm_energy.results import write_result
 
 LENGTHS = {f"sweep_out{length}": {"output_tokens": length} for length in (1, 16, 48, 96)}
 

@@ -16,10 +16,10 @@ from llm_energy.acceptance.checks import sensor_lines
 from llm_energy.acceptance.lines import Line, Tell, failed
 from llm_energy.acceptance.load import LoadError
 from llm_energy.acceptance.physics import physics_lines
+from llm_energy.files import write_atomically
 from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.parquet import write_series
 from llm_energy.preflight.gpus import NoGpuError, read_gpus
-from llm_energy.results import write_atomically
 
 MODEL = "Qwen/Qwen3-0.6B"
 """Small, and under Apache-2.0; fetched from the hub unless another one is named."""

@@ -13,11 +13,12 @@ import yaml
 from llm_energy.acceptance.lines import Line, judged
 from llm_energy.config.inputs import HubSource, PathSource
 from llm_energy.config.lock import Lock, source_key
+from llm_energy.files import write_atomically
 from llm_energy.inputs.errors import InputError
 from llm_energy.inputs.lock import updated
 from llm_energy.power.parquet import read_series
 from llm_energy.power.series import Series
-from llm_energy.results import Result, ResultError, read_result, write_atomically
+from llm_energy.results import Result, ResultError, read_result
 
 BACKEND = "pytorch"
 SNAKEMAKE = [str(Path(sys.executable).parent / "snakemake"), "--cores", "1"]

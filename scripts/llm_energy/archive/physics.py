@@ -4,7 +4,9 @@ import math
 from collections.abc import Iterator
 
 from llm_energy.power.checks import MEAN_POWER_LIMIT
-from llm_energy.results import Distribution, Energy, Result
+from llm_energy.result_energy import Energy
+from llm_energy.result_parts import Distribution
+from llm_energy.results import Result
 
 PRECISION = 1e-6
 """Relative difference above which two ways to the same number contradict each other: far above the

@@ -17,13 +17,13 @@ from llm_energy.backends import registry
 from llm_energy.backends.runtime import BackendRecord, Runtime, runtime_named
 from llm_energy.calibration.beside import Beside, run_once
 from llm_energy.calibration.compare import compare
+from llm_energy.files import write_atomically
 from llm_energy.job import Job, Observation
 from llm_energy.measurement import measure
 from llm_energy.power import nvidia_smi
 from llm_energy.power.nvidia_smi import NvidiaSmiError
 from llm_energy.power.parquet import write_series
 from llm_energy.power.series import Series
-from llm_energy.results import write_atomically
 from llm_energy.runs import Run, utc_now
 from llm_energy.scripting import UserError
 

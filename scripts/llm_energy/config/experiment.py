@@ -7,7 +7,7 @@ from typing import Any
 from llm_energy.config.controls import MeasuredControl
 from llm_energy.config.identity import Declared, short_hash
 from llm_energy.config.settings import Settings
-from llm_energy.results import sha256_of
+from llm_energy.files import sha256_of
 
 
 @dataclass(frozen=True, eq=False)

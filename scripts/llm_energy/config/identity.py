@@ -24,7 +24,7 @@ from llm_energy.config.inputs import (
 from llm_energy.config.lock import Lock, full_commit, source_key
 from llm_energy.config.model import BackendConfig, Image, Interpreter
 from llm_energy.config.types import canonical
-from llm_energy.results import sha256_of
+from llm_energy.files import sha256_of
 
 PROTOCOL_VERSION = 2
 """Raised when the way of measuring changes: every experiment is then measured again."""

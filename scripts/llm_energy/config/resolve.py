@@ -19,7 +19,7 @@ from llm_energy.config.model import DEADLINES, CampaignConfig
 from llm_energy.config.problems import KeyPath, Problems, listed
 from llm_energy.config.settings import Settings, flatten, nest
 from llm_energy.config.types import canonical
-from llm_energy.results import sha256_of
+from llm_energy.files import sha256_of
 
 REFERENCES = ("backend", "model", "prompts")
 

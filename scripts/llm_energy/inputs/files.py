@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy import locks
-from llm_energy.results import write_atomically
+from llm_energy.files import write_atomically
 
 FILES = "files"
 """Folder of what was fetched, beside the marker."""

@@ -16,12 +16,12 @@ from llm_energy.campaign import Campaign
 from llm_energy.config.inputs import HubSource, PackageSource, PathSource, Source
 from llm_energy.config.lock import Lock, LockedEnvironment, LockedModel, full_commit, source_key
 from llm_energy.config.model import Interpreter
+from llm_energy.files import write_atomically
 from llm_energy.inputs import hub
 from llm_energy.inputs.environment import describe, own_interpreter, packages_sha256
 from llm_energy.inputs.files import file_sha256
 from llm_energy.inputs.models import local_sha256
 from llm_energy.inputs.package import file_of_package
-from llm_energy.results import write_atomically
 
 HEADER = """\
 # Identities that were looked up and hold from then on. Written by the target `lock`:

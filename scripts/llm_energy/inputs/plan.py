@@ -14,7 +14,7 @@ from llm_energy.campaign import Campaign, Experiment
 from llm_energy.config.identity import Declared, environment_folder, environment_identity
 from llm_energy.config.lock import Lock
 from llm_energy.config.model import BackendConfig, Image, Interpreter
-from llm_energy.results import canonical_json
+from llm_energy.files import canonical_json
 
 CONVERTER = "pytorch"
 """Backend whose environment converts models."""

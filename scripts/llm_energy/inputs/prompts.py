@@ -13,6 +13,7 @@ from llm_energy.config.inputs import (
     ShippedPrompts,
     SyntheticPrompts,
 )
+from llm_energy.files import sha256_of
 from llm_energy.inputs.errors import PromptError
 from llm_energy.inputs.files import file_sha256, read_marker
 from llm_energy.inputs.models import verify_model
@@ -21,7 +22,6 @@ from llm_energy.inputs.package import file_of_package
 from llm_energy.inputs.prompt_source import read_entries, select, text_of
 from llm_energy.inputs.synthetic import CHARACTERS_PER_TOKEN, cut, sentences_of, synthetic_text
 from llm_energy.inputs.token_length import PROBES, Room, check_length, template_end, truncated
-from llm_energy.results import sha256_of
 
 Listed = ShippedPrompts | FilePrompts | PackagePrompts
 """Prompt sets that are lists in a file."""

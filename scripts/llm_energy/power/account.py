@@ -9,7 +9,7 @@ from llm_energy.power.baseline import Baseline
 from llm_energy.power.integration import Amount
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.uncertainty import Budget, SensorLimits, gross_budget, net_budget
-from llm_energy.results import DeviceEnergy
+from llm_energy.result_energy import DeviceEnergy
 
 Span = tuple[float, float]
 """Start and end in s on CLOCK_MONOTONIC."""

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from llm_energy.power.baseline import Baseline
 from llm_energy.power.meter import State
-from llm_energy.results import DeviceState
+from llm_energy.result_energy import DeviceState
 
 MEAN_POWER_LIMIT = 1.05
 """Window mean over the enforced limit that no board sustains. Provisional."""

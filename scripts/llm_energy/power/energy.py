@@ -16,7 +16,8 @@ from llm_energy.power.reasons import SAMPLER_OFF
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
 from llm_energy.power.uncertainty import LIMITS, SensorLimits, add_devices, combined
-from llm_energy.results import Energy, Flag, Phase, Tokens
+from llm_energy.result_energy import Energy
+from llm_energy.result_parts import Flag, Phase, Tokens
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from llm_energy.power import checks
 from llm_energy.power.account import Account
 from llm_energy.power.meter import State
-from llm_energy.results import Flag
+from llm_energy.result_parts import Flag
 
 MEANINGS = {
     "alias_risk": "The decode steps keep time with the GPU's power sensor, which looks at 25 of "

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llm_energy.columns import table_of, write_table
 from llm_energy.power.meter import QUANTITIES, Device, Reading, State
 from llm_energy.power.series import Series
-from llm_energy.results import SideFile
+from llm_energy.result_parts import SideFile
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from llm_energy.results import DeviceEnergy, Result
+from llm_energy.result_energy import DeviceEnergy
+from llm_energy.results import Result
 
 STABLE_OFFSET = 0.05
 """Distance of a device's median ratio from 1 that is worth a warning. Provisional."""

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from llm_energy.files import write_atomically
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
 from llm_energy.report import axes, budget, distributions, forest, pareto, power, traces
 from llm_energy.report.style import (
@@ -14,7 +15,6 @@ from llm_energy.report.style import (
     rendered,
     styled,
 )
-from llm_energy.results import write_atomically
 from llm_energy.summary import Summary
 
 INDEX = "figures.json"

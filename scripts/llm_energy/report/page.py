@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from llm_energy.aggregate import aggregate
+from llm_energy.files import write_atomically
 from llm_energy.report import paper_files, papers, power
 from llm_energy.report.comparisons import (
     comparison_tables,
@@ -39,7 +40,6 @@ from llm_energy.report.tables import (
     results_table,
     settings_table,
 )
-from llm_energy.results import write_atomically
 from llm_energy.summary import Design, Summary
 
 COMPLETE, PARTIAL = "report.html", "report-partial.html"

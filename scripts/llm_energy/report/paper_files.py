@@ -4,8 +4,8 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
+from llm_energy.files import write_atomically
 from llm_energy.report.papers import PaperTable, tables
-from llm_energy.results import write_atomically
 from llm_energy.summary import Summary
 
 Files = Mapping[str, Mapping[str, bytes]]

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from llm_energy.config.controls import ControlKind
-from llm_energy.results import Model
+from llm_energy.records import Model
 from llm_energy.stats.comparisons import Ratio
 
 ControlVerdict = Literal["pass", "inconclusive", "fail", "not_testable"]

@@ -6,7 +6,8 @@ import pandas as pd
 
 from llm_energy.config.cycles import AdaptiveCycles
 from llm_energy.decisions import decide
-from llm_energy.results import Model, Result
+from llm_energy.records import Model
+from llm_energy.results import Result
 from llm_energy.stats.adaptive import two_stage_interval
 from llm_energy.stats.experiments import GROUP
 

@@ -7,7 +7,8 @@ from llm_energy.acceptance.physics import CHECKS, physics_lines
 from llm_energy.power.energy import account_energy
 from llm_energy.power.meter import Device, Reading, State
 from llm_energy.power.series import Series
-from llm_energy.results import Phase, Result, Tokens, Window
+from llm_energy.result_parts import Phase, Tokens, Window
+from llm_energy.results import Result
 
 GPU = Device(id="GPU-1", model="Made GPU", scope="gpu_board", power_limit_watts=700.0)
 IDLE, WARM_UP, WINDOW = (0.0, 10.0), (10.0, 20.0), (20.0, 35.0)

@@ -15,7 +15,8 @@ from llm_energy.archive.measured import Records, failed_jobs, measuring_job, rea
 from llm_energy.archive.pack import Member
 from llm_energy.config.publication import Author
 from llm_energy.failures import write_failure
-from llm_energy.results import sha256_of, write_atomically, write_result
+from llm_energy.files import sha256_of, write_atomically
+from llm_energy.results import write_result
 
 TOP = "results/synthetic"
 IMAGE = "sha256:" + 64 * "a"

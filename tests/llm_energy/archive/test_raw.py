@@ -8,7 +8,7 @@ from llm_energy.archive.raw import differences
 from llm_energy.power.energy import account_energy
 from llm_energy.power.parquet import write_series
 from llm_energy.requests import write_requests
-from llm_energy.results import Tokens
+from llm_energy.result_parts import Tokens
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from boxes import BACKEND, make_box, pip_from, plan_of
 from packages import build_wheel
 
 from llm_energy.containers.images import find
+from llm_energy.files import sha256_of
 from llm_energy.inputs.environment import prepare_environment
 from llm_energy.inputs.errors import InputError
 from llm_energy.inputs.image import (
@@ -23,7 +24,6 @@ from llm_energy.inputs.image import (
     reference_of,
 )
 from llm_energy.inputs.plan import Plan
-from llm_energy.results import sha256_of
 
 SECRET = "https://user:secret@index.invalid/simple"
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from make_campaigns import BASE, COMMIT, SHA, load, make_checkout
 
+from llm_energy.files import canonical_json
 from llm_energy.inputs.plan import InputPlans, one_of, plan_inputs, plan_parameter
-from llm_energy.results import canonical_json
 
 
 @pytest.fixture

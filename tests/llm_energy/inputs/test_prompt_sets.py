@@ -16,11 +16,11 @@ from llm_energy.config.inputs import (
     Synthetic,
     SyntheticPrompts,
 )
+from llm_energy.files import sha256_of
 from llm_energy.inputs.errors import InputError, PromptError
 from llm_energy.inputs.files import file_sha256
 from llm_energy.inputs.prompts import prepare_prompts
 from llm_energy.inputs.token_length import Room
-from llm_energy.results import sha256_of
 
 OPEN, CLOSE = 1, 2
 """Token ids that the chat template puts around a prompt."""

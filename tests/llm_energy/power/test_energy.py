@@ -11,7 +11,7 @@ from llm_energy.power.flags import foreign_processes
 from llm_energy.power.meter import Device, State
 from llm_energy.power.series import Series
 from llm_energy.power.uncertainty import SensorLimits
-from llm_energy.results import Tokens
+from llm_energy.result_parts import Tokens
 
 TOKENS = Tokens(input=500, output=1000, requests=10)
 PHASES = phases(load=(1, 3), idle=(4, 9), warmup=(11, 14), window=(14.03, 24.03), tail=(24.03, 25))

@@ -17,7 +17,7 @@ from llm_energy.power.energy import account_energy
 from llm_energy.power.meter import QUANTITIES, State
 from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.sampler import Sampler
-from llm_energy.results import Tokens
+from llm_energy.result_parts import Tokens
 
 TOKENS = Tokens(input=10, output=100, requests=1)
 LOADED = Gpu(knots=made.constant(600.0), counter_update_s=0.02)

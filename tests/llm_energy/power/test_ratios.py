@@ -7,7 +7,8 @@ from made_power import phases, series_of
 from llm_energy.aggregate import aggregate
 from llm_energy.power.energy import account_energy
 from llm_energy.power.ratios import device_ratios
-from llm_energy.results import DeviceEnergy, write_result
+from llm_energy.result_energy import DeviceEnergy
+from llm_energy.results import write_result
 
 
 def result(cycle, *devices):

@@ -8,7 +8,7 @@ from llm_energy.config.analysis import SensorAccuracy
 from llm_energy.power.energy import account_energy
 from llm_energy.power.restate import with_limits
 from llm_energy.power.uncertainty import SensorLimits
-from llm_energy.results import Tokens
+from llm_energy.result_parts import Tokens
 
 SPANS = {"idle": (1.0, 9.0), "window": (12.0, 24.0)}
 TOKENS = Tokens(input=10, output=100, requests=1)

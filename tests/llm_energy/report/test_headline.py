@@ -4,9 +4,10 @@ import make_results
 import pytest
 
 from llm_energy.aggregate import aggregate
+from llm_energy.files import sha256_of
 from llm_energy.report.headline import console, energy_notice, key_figures, ratio_text, token_notice
 from llm_energy.report.methods import methods
-from llm_energy.results import sha256_of, write_result
+from llm_energy.results import write_result
 
 
 def titles(summary):

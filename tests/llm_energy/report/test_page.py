@@ -12,9 +12,10 @@ import make_side_files
 import pytest
 
 from llm_energy.aggregate import aggregate
+from llm_energy.files import write_atomically
 from llm_energy.report.figures import draw_files
 from llm_energy.report.page import render_page, write_page, write_report
-from llm_energy.results import write_atomically, write_result
+from llm_energy.results import write_result
 
 VOID = {"meta", "input", "br", "link", "img", "wbr"}
 
