@@ -106,6 +106,9 @@ def needed_before(wildcards):
 
     Then no age of anything, and no lost metadata, can make Snakemake measure again.
     """
+    if workflow.remote_exec:
+        # Told to no job on a cluster: one failing measurement must not stop its block.
+        workflow.execution_settings.keep_going = True
     cell = cell_of(wildcards)
     if cell.result_path in INVALID:
         # As if --forcerun had named it, where it is asked for at all.

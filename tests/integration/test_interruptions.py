@@ -2,6 +2,7 @@
 on."""
 
 import copy
+import json
 import os
 import signal
 
@@ -89,6 +90,18 @@ def test_a_campaign_is_measured_by_one_run_at_a_time(running):
     assert f"campaign `nap` is being measured by process {process.pid}" in second.stdout
     assert process.wait(timeout=120) == 0, tree.output()
     assert len(tree.results()) == 4
+
+
+def test_a_campaign_that_another_host_measures_is_left_to_it(fresh):
+    record = fresh.folder / ".cache/runs/theirs/run.json"
+    record.parent.mkdir(parents=True)
+    results = fresh.folder / "results/nap"
+    record.write_text(json.dumps({"host": "elsewhere", "results": str(results)}))
+    refused = fresh.run()
+    assert refused.returncode == 1
+    assert "campaign `nap` is being measured from elsewhere; end it there" in refused.stdout
+    assert record.exists()
+    assert fresh.results() == []
 
 
 def test_looking_does_not_disturb_a_run(running):

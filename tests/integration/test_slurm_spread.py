@@ -1,6 +1,5 @@
 """A campaign spread over the nodes of a real Slurm: each cycle is measured on one of them."""
 
-import copy
 import json
 import os
 import signal
@@ -16,6 +15,8 @@ pytestmark = pytest.mark.integration
 NODES = ("node-a", "node-b")
 # Without accounting the head must ask the queue, and here it may ask often.
 OPTIONS = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"]
+START_S = 150.0
+"""Measurements of others on this machine are waited for."""
 GONE_S = 60.0
 """The lease runs 30 s; Slurm's own clean-up comes on top."""
 
@@ -98,21 +99,35 @@ def job_of(session):
     return session.rpartition("-job")[2]
 
 
+def campaign(fault):
+    """Three experiments in this order, the second of which may fail."""
+    settings = {
+        "one": {"batch_size": 1},
+        "two": {"batch_size": 4, "engine": {"sleep": {"wave_fault": fault}}},
+        "three": {"batch_size": 2},
+    }
+    return CAMPAIGN | {
+        "order": "sequential",
+        "measurement": CAMPAIGN["measurement"] | {"minimum_duration_s": 1.5},
+        "experiments": {name: {"settings": each} for name, each in settings.items()},
+    }
+
+
 @pytest.fixture(scope="module")
 def head(cluster, python, tmp_path_factory):
-    campaign = copy.deepcopy(CAMPAIGN)
-    campaign["measurement"]["minimum_duration_s"] = 4.0
-    head = Head(cluster, python, Tree.create(tmp_path_factory.mktemp("spread") / "tree", campaign))
+    tree = Tree.create(tmp_path_factory.mktemp("spread") / "tree", campaign("raise"))
+    head = Head(cluster, python, tree)
     yield head
     head.end()
 
 
 @pytest.fixture(scope="module")
-def cancelled(cluster, head):
-    """(exit code, results, sessions) of a run of which one job was cancelled after a result."""
+def broken(cluster, head):
+    """(exit code, results, sessions) of a run in which one experiment failed, and of which one job
+    was cancelled after its first result."""
     running = head.start("measurements")
-    wait_for(head.tree.results, why=f"no result: {head.tree.output()}")
-    (((_, session),),) = sessions(head.tree).values()
+    wait_for(head.tree.results, timeout_s=START_S, why="a first result")
+    (_, session), *_ = next(iter(sessions(head.tree).values()))
     cluster.ask("scancel", job_of(session))
     status = running.wait(timeout=240)
     nothing_is_left(head.tree)
@@ -120,28 +135,38 @@ def cancelled(cluster, head):
 
 
 @pytest.fixture(scope="module")
-def resumed(head, cancelled):
-    """What `cancelled` left, and (exit code, output) of the run after one whose head was killed
-    while its job was on a node."""
+def resumed(head, broken):
+    """What `broken` left, and (exit code, output) of the run after one whose head was killed while
+    its jobs were on the nodes."""
+    head.tree.write_campaign(campaign("none"))
     running = head.start()
-    wait_for(lambda: list(head.tree.folder.glob(".cache/runs/*-job*/run.json")))
+    entered = head.tree.folder / ".cache/runs"
+    wait_for(lambda: list(entered.glob("*-job*/run.json")), timeout_s=START_S, why="a job")
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
-    return cancelled, *head.run()
+    return broken, *head.run()
 
 
-def test_a_job_that_is_cancelled_keeps_what_it_has_and_the_others_go_on(cancelled):
-    status, results, _ = cancelled
+def test_what_fails_or_is_cancelled_takes_nothing_else_along(head, broken):
+    status, results, _ = broken
     assert status == 1
-    assert len(results) == 3
+    # Of one cycle all but what failed, of the other what came before its job was cancelled.
+    assert sorted(path.parts[-3] for path in results) == ["one", "one", "three"]
+    assert {failure["reason"] for failure in head.tree.failures()} == {"engine_error"}
 
 
-def test_a_cycle_is_measured_in_one_session_on_one_node_and_the_next_one_elsewhere(cancelled):
-    _, _, found = cancelled
+def test_a_cycle_is_measured_in_one_session_on_one_node_and_the_next_one_elsewhere(broken):
+    _, _, found = broken
     assert [len(each) for each in found.values()] == [1, 1]
     ((first, first_session),), ((second, second_session),) = found.values()
     assert {first, second} == set(NODES)
     assert first_session != second_session
+
+
+def test_its_backend_serves_all_of_it(broken):
+    _, results, _ = broken
+    served = [json.loads(content)["process"]["supervisor_jobs"] for content in results.values()]
+    assert max(served) >= 1
 
 
 def test_a_head_that_was_killed_goes_on_and_ends_the_job_that_it_left(head, resumed):
@@ -149,7 +174,7 @@ def test_a_head_that_was_killed_goes_on_and_ends_the_job_that_it_left(head, resu
     assert status == 0, output
     assert "Cancelled job" in output
     results = contents(head.tree)
-    assert len(results) == 4
+    assert len(results) == 6
     assert kept.items() < results.items()
     assert set.union(*before.values()) < set.union(*sessions(head.tree).values())
     assert (head.tree.folder / "results/nap/report.html").exists()

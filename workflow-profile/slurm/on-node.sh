@@ -1,6 +1,5 @@
 # Read by the batch script of every job that workflow-profile/slurm/config.yaml submits, on its node,
 # before the job's own Snakemake: it opens the run of this allocation, and ends it with the script.
-export SNAKEMAKE_PROFILE=workflow-profile/slurm/node
 trap '"$LLM_ENERGY_PYTHON" scripts/allocation.py end' EXIT
 trap 'exit 143' INT TERM
 "$LLM_ENERGY_PYTHON" scripts/allocation.py begin || exit 1

@@ -44,6 +44,17 @@ def test_exact_output_lengths_are_claimed_only_where_they_hold(tmp_path, summary
     assert claim not in text_of(summary)["Load"]
 
 
+def test_measurements_of_several_hosts_are_said_to_be(tmp_path):
+    planned = []
+    for cycle, host in enumerate(("node-a", "node-b"), start=1):
+        result = make_results.make_result(cycle=cycle)
+        changes = {"environment": result.environment.model_copy(update={"host": host})}
+        planned.append(make_results.path_of(result))
+        write_result(tmp_path / planned[-1], result.model_copy(update=changes))
+    summary = aggregate(tmp_path, planned=planned, design=make_results.design(cycles=2))
+    assert "They were made on 2 hosts" in " ".join(text_of(summary).values())
+
+
 def test_energy_names_method_scope_and_limits_or_the_reason(summary_of):
     assert "no_meter" in text_of(summary_of())["Energy"]
     energy = text_of(summary_of(metered=True))["Energy"]
