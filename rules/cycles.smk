@@ -9,8 +9,8 @@ from llm_energy.decisions import (
     decision_path,
     first_cells,
     may_follow,
-    read_decision,
 )
+from llm_energy.decision import read_decision
 from llm_energy.results import ResultError
 from llm_energy.settled import settled
 

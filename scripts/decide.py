@@ -6,7 +6,7 @@ from llm_energy.results import ResultError, read_result
 from llm_energy.scripting import rule_script
 
 with rule_script(snakemake, ResultError):
-    from llm_energy.decisions import decide, write_decision
+    from llm_energy.decision import decide, write_decision
 
     results = [read_result(Path(path)) for path in snakemake.input]
     decision = decide(results, snakemake.params.target)

@@ -6,16 +6,14 @@ from hypothesis import strategies as st
 from make_campaigns import changed, load, make_checkout
 from make_results import make_result
 
+from llm_energy.decision import decide, read_decision, write_decision
 from llm_energy.decisions import (
     asked_cells,
-    decide,
     decided,
     decision_path,
     first_cells,
     may_follow,
-    read_decision,
     undecided,
-    write_decision,
 )
 from llm_energy.results import ResultError, write_result
 

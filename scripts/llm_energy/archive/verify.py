@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llm_energy.archive.physics import contradictions
 from llm_energy.archive.raw import differences
-from llm_energy.decisions import decide, read_decision
+from llm_energy.decision import decide, read_decision
 from llm_energy.inputs.files import file_sha256
 from llm_energy.results import Result, ResultError, read_planned_result, read_result
 

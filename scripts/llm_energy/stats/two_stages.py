@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import pandas as pd
 
 from llm_energy.config.cycles import AdaptiveCycles
-from llm_energy.decisions import decide
+from llm_energy.decision import decide
 from llm_energy.records import Model
 from llm_energy.results import Result
 from llm_energy.stats.adaptive import two_stage_interval

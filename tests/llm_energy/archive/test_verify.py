@@ -5,7 +5,8 @@ import pytest
 
 from llm_energy.archive.verify import verify_results
 from llm_energy.config.cycles import AdaptiveCycles
-from llm_energy.decisions import decide, decision_path, write_decision
+from llm_energy.decision import decide, write_decision
+from llm_energy.decisions import decision_path
 from llm_energy.results import read_result
 
 ADAPTIVE = AdaptiveCycles(first=3, maximum=20, target_relative_half_width=0.02)
