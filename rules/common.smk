@@ -153,6 +153,12 @@ def start_run():
             "reads GPUs; name a campaign with `measurement.device: gpu`"
         )
     spreads = workflow.non_local_exec
+    if spreads and any(job.rule.name == "decide" for job in jobs):
+        # Snakemake adds to groups that are submitted already what a checkpoint asks for.
+        sys.exit(
+            f"campaign `{CAMPAIGN.name}` decides its cycles as it goes, which cannot be spread "
+            "over a cluster: give `cycles` a number, or use one allocation (docs/slurm.md)"
+        )
     if needed or further or calibrated:
         lines = obstacles(INPUTS, cache=CACHE)
         if lines := [*lines, *([] if spreads else gpu_obstacles(CAMPAIGN))]:

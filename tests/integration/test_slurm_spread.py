@@ -181,6 +181,14 @@ def test_a_head_that_was_killed_goes_on_and_ends_the_job_that_it_left(head, resu
     nothing_is_left(head.tree)
 
 
+def test_cycles_that_are_decided_on_the_way_are_refused(cluster, python, tmp_path):
+    cycles = {"first": 5, "maximum": 6, "target_relative_half_width": 0.01}
+    tree = Tree.create(tmp_path / "tree", CAMPAIGN | {"cycles": cycles})
+    status, output = Head(cluster, python, tree).run()
+    assert status == 1
+    assert "give `cycles` a number" in output
+
+
 @pytest.mark.usefixtures("resumed")
 def test_the_same_command_again_has_nothing_to_do(head):
     status, output = head.run()
