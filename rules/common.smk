@@ -11,7 +11,7 @@ sys.path.insert(0, str(SCRIPTS))
 # To compare parameters Snakemake loads pandas if it finds it, though no parameter here is a table:
 # a third of the time of a command that has nothing to do. So it finds none until the end hooks;
 # unless another workflow uses this one, and may want it.
-if not workflow.modifier.is_module:
+if workflow.modifier.parent_modifier is None:
     sys.modules.setdefault("pandas", None)
 
 from llm_energy import conclusion

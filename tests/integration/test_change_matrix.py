@@ -7,6 +7,7 @@ import copy
 import csv
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -34,9 +35,11 @@ def test_the_first_run_measures_everything_in_the_planned_order(fresh):
     assert [row["planned_place"] for row in rows] == ["1", "2", "3", "4"]
 
 
-def test_nothing_changed_means_nothing_to_do(measured):
-    done = measured.run(check=True)
+def test_nothing_changed_means_nothing_to_do_and_no_long_loading(measured):
+    done = measured.run(check=True, environment={"PYTHONPROFILEIMPORTTIME": "1"})
     assert "Nothing to be done" in done.stdout
+    assert re.search(r"\| +pydantic$", done.stdout, re.MULTILINE)
+    assert not re.search(r"\| +(pandas|matplotlib|docker)$", done.stdout, re.MULTILINE)
 
 
 def test_a_clone_that_ships_its_results_measures_nothing(measured, tmp_path):
