@@ -62,6 +62,11 @@ class Engine:
         self.stop()
         self.start()
 
+    def remove(self) -> None:
+        """Stop it for good."""
+        self.stop()
+        shutil.rmtree(self._sockets, ignore_errors=True)
+
     def docker(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
         options = {"check": True, "capture_output": True} | options
         return subprocess.run(["docker", "--host", self.address, *arguments], **options)
@@ -87,7 +92,7 @@ def own_engine(folder: Path, images: Sequence[str]) -> Iterator[Engine]:
             engine.copy_image(image)
         yield engine
     finally:
-        engine.stop()
+        engine.remove()
 
 
 def containers_of(run_id: str) -> list[str]:

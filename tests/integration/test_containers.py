@@ -109,16 +109,18 @@ def running(tmp_path):
 def measuring(tree, **environment):
     """A workflow that has measured one cell and is in the next."""
     process = tree.start("measurements", environment=environment)
-    wait_for(
-        lambda: finished(tree.output()) or process.poll() is not None,
-        timeout_s=300.0,
-        why=tree.output(),
-    )
-    assert process.poll() is None, tree.output()
-    yield process
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    try:
+        wait_for(
+            lambda: finished(tree.output()) or process.poll() is not None,
+            timeout_s=300.0,
+            why=tree.output(),
+        )
+        assert process.poll() is None, tree.output()
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def test_a_container_that_is_killed_is_recreated(running):
