@@ -36,15 +36,6 @@ rule all:
 include: "rules/archive.smk"
 
 
-# A cluster only measures: everything else runs where the workflow is started.
-localrules:
-    aggregate,
-    figures,
-    tables,
-    report,
-    compare,
-
-
 onstart:
     start_run()
 

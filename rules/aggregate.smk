@@ -34,6 +34,7 @@ rule aggregate:
         headline=f"{SUMMARY}/headline.txt",
     log:
         f"logs/{CAMPAIGN.name}/aggregate.log",
+    localrule: True
     conda:
         "../envs/workflow/environment.yaml"
     params:

@@ -13,6 +13,7 @@ rule compare:
         "logs/compare/{campaigns}.log",
     wildcard_constraints:
         campaigns=r"[^/+]+(\+[^/+]+)+",
+    localrule: True
     conda:
         "../envs/workflow/environment.yaml"
     script:

@@ -15,6 +15,7 @@ rule figures:
         ),
     log:
         f"logs/{CAMPAIGN.name}/figures.log",
+    localrule: True
     conda:
         "../envs/workflow/environment.yaml"
     script:
@@ -35,6 +36,7 @@ rule tables:
         ),
     log:
         f"logs/{CAMPAIGN.name}/tables.log",
+    localrule: True
     conda:
         "../envs/workflow/environment.yaml"
     script:
@@ -56,6 +58,7 @@ rule report:
         ),
     log:
         f"logs/{CAMPAIGN.name}/report.log",
+    localrule: True
     conda:
         "../envs/workflow/environment.yaml"
     script:

@@ -54,3 +54,14 @@ def test_it_makes_the_report_that_the_catalog_is_told_of(measured_test):
     assert usage["report"] is True
     snakemake(measured_test[0], "--report", "report.zip")
     assert (measured_test[0].folder / ".test/report.zip").stat().st_size > 0
+
+
+def test_a_workflow_that_uses_it_as_a_module_has_its_own_pandas(fresh):
+    (fresh.folder / "mine.smk").write_text(
+        "module energy:\n    snakefile: 'Snakefile'\n    config: config\n"
+        "use rule * from energy as energy_*\n"
+        "import pandas\n"
+        "rule mine:\n    default_target: True\n    input: rules.energy_all.input\n"
+    )
+    planned = fresh.run("--dry-run", "--snakefile", "mine.smk", check=True).stdout
+    assert "energy_measure" in planned
