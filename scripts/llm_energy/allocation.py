@@ -110,7 +110,7 @@ def cancel_orphans() -> Iterator[str]:
     """
     for run in Run.all():
         try:
-            facts = run.facts
+            facts = run.read("run") or {}  # it may end while it is looked at
         except (OSError, ValueError):
             continue  # not a record of ours
         if "invocation" not in facts or run.folder.with_name(facts["invocation"]).exists():

@@ -154,7 +154,8 @@ class Lifecycle:
         """Another run that adds to the same results; of this host, where the lock is held and the
         dead are reaped, there is none."""
         for run in Run.all():
-            with contextlib.suppress(KeyError, ValueError, OSError):  # not a record of ours
+            # Not a record of ours, or gone meanwhile.
+            with contextlib.suppress(KeyError, TypeError, ValueError, OSError):
                 if run.results == self.results.absolute():
                     return run
         return None

@@ -239,8 +239,8 @@ def reap_dead_runs() -> list[str]:
         try:
             # Through a shared file system other hosts' runs are seen too: not ours to judge.
             dead = run.facts["host"] == platform.node() and not run.owner.alive()
-        except (KeyError, ValueError):
-            continue  # not a record of ours: touch nothing
+        except (KeyError, TypeError, ValueError):
+            continue  # not a record of ours, or gone meanwhile: touch nothing
         if dead:
             end_run(run)
             reaped.append(run.run_id)
