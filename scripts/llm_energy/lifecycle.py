@@ -11,29 +11,25 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from llm_energy import locks
 from llm_energy.allocation import AllocationError, cancel_orphans
 from llm_energy.backends.registry import (
-    declare_backend,
     end_run,
     ensure_backend,
     ensure_watchdog,
     reap_dead_runs,
 )
 from llm_energy.backends.runtime import BackendError, runtime_named
-from llm_energy.cache import CACHE, environment_marker
+from llm_energy.cache import environment_marker
 from llm_energy.campaign import Campaign, Cell, Experiment
-from llm_energy.config.inputs import PathSource
-from llm_energy.config.plan import expected_duration_s
-from llm_energy.decisions import decision_path
 from llm_energy.device_guard import ForeignDeviceError, refuse_foreign_device
-from llm_energy.host import describe_host
 from llm_energy.invalid import invalid_results
+from llm_energy.run_entry import decision_of, enter_run
 from llm_energy.runs import PYTHON_VARIABLE, RUN_VARIABLE, Run
 
 
@@ -99,7 +95,14 @@ class Lifecycle:
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         self._set_aside(existing)
         self._reap(set() if spreads else {self._runtime_of(e) for e in experiments.values()})
-        self.run = self._enter(ordered, experiments, undecided=frozenset(further))
+        self.run = enter_run(
+            self.campaign,
+            ordered,
+            experiments,
+            results=self.results,
+            scripts=self.scripts,
+            undecided=frozenset(further),
+        )
         os.environ[RUN_VARIABLE] = str(self.run.folder)
         if spreads:
             self._tell_allocations(new_device=new_device)
@@ -183,13 +186,6 @@ class Lifecycle:
         allowed = invalid_results(self.results, paths) if remeasure == "invalid" else []
         return remeasure is True or allowed == paths
 
-    def _decision_of(self, cell: Cell) -> str | None:
-        """Where the decision of a cell's experiment lies, relative to the results."""
-        adaptive, experiment = self.campaign.adaptive, cell.experiment
-        if adaptive is None:
-            return None
-        return decision_path(adaptive, experiment=experiment.name, spec_hash=experiment.spec_hash)
-
     def _set_aside(self, cells: Iterable[Cell]) -> None:
         """Move results that are to be measured again, with their side files and what they
         decided."""
@@ -197,92 +193,12 @@ class Lifecycle:
         for cell in cells:
             own = Path(cell.result_path.removeprefix("measurements/"))
             beside = self.results.glob(f"*/{own.with_suffix('.parquet')}")
-            decision = self._decision_of(cell)
+            decision = decision_of(self.campaign, cell)
             decided = [self.results / decision] if decision else []
             for path in filter(Path.exists, (self._path(cell), *beside, *decided)):
                 kept = target / path.relative_to(self.results)
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(path, kept)
-
-    def _enter(
-        self,
-        ordered: Sequence[Cell],
-        experiments: Mapping[str, Experiment],
-        *,
-        undecided: Collection[Cell],
-    ) -> Run:
-        """Write down what this run does, so that its jobs need no configuration of their own."""
-        campaign = self.campaign
-        run = Run.create(
-            campaign=campaign.name,
-            results=self.results,
-            scripts=self.scripts,
-            host_facts=describe_host(self.scripts.parent),
-        )
-        durations: dict[str, float] = {}
-        for name, experiment in experiments.items():
-            durations[name], _ = expected_duration_s(experiment, campaign, self.results)
-            run.write(f"experiments/{name}", self._job_of(name))
-        for name in sorted({e.settings.backend for e in experiments.values()}):
-            self._declare(run, name, experiments.values())
-        run.write(
-            "plan",
-            [
-                {
-                    "experiment": cell.experiment.name,
-                    "cycle": cell.cycle,
-                    "position": cell.position,
-                    "result": cell.result_path,
-                    "expected_s": durations[cell.experiment.name],
-                    "decision": self._decision_of(cell) if cell in undecided else None,
-                }
-                for cell in ordered
-            ],
-        )
-        return run
-
-    def _job_of(self, name: str) -> dict[str, Any]:
-        campaign, experiment = self.campaign, self.campaign.experiment(name)
-        settings = experiment.settings
-        return {
-            "campaign": campaign.name,
-            "experiment": name,
-            "isolation": campaign.isolation,
-            "runtime": campaign.backends[settings.backend].runtime,
-            "settings": settings.model_dump(mode="json"),
-            "declared": dict(experiment.declared),
-            "measurement": campaign.measurement.model_dump(mode="json"),
-            "spec": dict(experiment.spec),
-            "spec_hash": experiment.spec_hash,
-            "engine_key": experiment.engine_key,
-            "sampled": experiment.sampled,
-            "slots": experiment.slots,
-            "environment_id": experiment.environment_id,
-            "model_id": experiment.model_id,
-            "prompts_id": experiment.prompts_id,
-        }
-
-    def _declare(self, run: Run, backend: str, experiments: Iterable[Experiment]) -> None:
-        config = self.campaign.backends[backend]
-        own = [e for e in experiments if e.settings.backend == backend]
-        container = config.container.model_dump(mode="json")
-        if self.campaign.measurement.device == "gpu" and container["gpus"] is None:
-            container["gpus"] = "all"
-        models = (CACHE / "models").absolute()
-        models.mkdir(parents=True, exist_ok=True)  # a container can mount only what is there
-        local = {
-            str(Path(source.path).absolute())
-            for source in (e.model.config for e in own)
-            if isinstance(source, PathSource)
-        }
-        declare_backend(
-            run,
-            backend,
-            runtime=config.runtime,
-            environment_id=own[0].environment_id,
-            container=container,
-            readable=[str(models), *sorted(local)],
-        )
 
     def _start_ready_backends(self, experiments: Iterable[Experiment]) -> None:
         assert self.run is not None
