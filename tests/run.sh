@@ -3,7 +3,7 @@
 # and together they take half the time on two cores.
 set -u
 cd "$(dirname "$0")/.."
-apart=(tests/integration/test_change_matrix.py tests/integration/test_mistakes.py)
+apart=(tests/integration/test_{change_matrix,lifetime,mistakes}.py)
 
 log=$(mktemp)
 .venv/bin/pytest tests/test_*.py tests/llm_energy tests/nvml_simulator tests/worker "${apart[@]}" >"$log" 2>&1 &

@@ -44,23 +44,38 @@ class Complaint:
 
 
 class Healer:
-    """Looks after the backends of one run, for as long as the process lives."""
+    """Looks after the backends of one run, until it is ended or its process is."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._complaints: queue.SimpleQueue[Complaint] = queue.SimpleQueue()
         self._listening = False
+        self._at_work, self._ended = threading.Lock(), False
         self._asked = time.monotonic()
 
     def look_after(self) -> None:
-        """Never returns. What fails is logged, and tried again at the next complaint."""
+        """Returns once it is ended. What fails is logged, and tried again at the next complaint."""
         while True:
             try:
                 complaint = self._complaints.get(timeout=LOOK_S)
             except queue.Empty:
-                self._guarded(self._look)
-            else:
-                self._guarded(self._heal, complaint)
+                complaint = None
+            with self._at_work:
+                if self._ended:
+                    return
+                if complaint is None:
+                    self._guarded(self._look)
+                else:
+                    self._guarded(self._heal, complaint)
+
+    def end(self) -> None:
+        """Heal nothing any more; what is being healed is finished first.
+
+        To be called before the run is ended in the same process: what is stopped then would be
+        taken for dead, and started again.
+        """
+        with self._at_work:
+            self._ended = True
 
     def _guarded(self, step: Any, *arguments: Any) -> None:
         try:

@@ -27,12 +27,13 @@ def watch(run: Run, stopped: threading.Event) -> None:
     Healing may take long and may fail: it happens beside, and never keeps the lease from being
     renewed.
     """
-    owner = run.owner
-    threading.Thread(target=Healer(run).look_after, daemon=True).start()
+    owner, healer = run.owner, Healer(run)
+    threading.Thread(target=healer.look_after, daemon=True).start()
     while not stopped.wait(PERIOD_S):
         if not (run.folder / "run.json").exists():
             return  # the run has been ended and forgotten
         if not owner.alive():
+            healer.end()
             end_run(run)
             return
         with contextlib.suppress(OSError):  # a full disk must not end the watch

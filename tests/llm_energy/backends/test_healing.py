@@ -10,6 +10,7 @@ import pytest
 
 from llm_energy.backends import healing, registry
 from llm_energy.backends.runtime import runtime_named
+from llm_energy.runs import Run
 
 PATIENCE_S = 60.0
 
@@ -18,9 +19,10 @@ PATIENCE_S = 60.0
 def healer(run, monkeypatch):
     monkeypatch.setattr(healing, "LOOK_S", 0.2)
     monkeypatch.setattr(healing, "QUESTION_S", 0.5)
-    record = registry.ensure_backend(run, "bare")
-    threading.Thread(target=healing.Healer(run).look_after, daemon=True).start()
-    return record
+    record, healer = registry.ensure_backend(run, "bare"), healing.Healer(run)
+    threading.Thread(target=healer.look_after, daemon=True).start()
+    yield record
+    healer.end()
 
 
 def wait_for_event(run):
@@ -71,3 +73,28 @@ def test_nobody_is_asked_beside_a_measurement(run, monkeypatch):
         fcntl.flock(lock, fcntl.LOCK_EX)
         healing.Healer(run)._ask(record)
     assert asked == []
+
+
+def test_what_is_being_healed_is_finished_and_then_nothing_is_healed_any_more(tmp_path):
+    begun, may_finish, healed = threading.Event(), threading.Event(), []
+
+    class Slow(healing.Healer):
+        def _heal(self, complaint):
+            begun.set()
+            may_finish.wait()
+            healed.append(complaint.backend)
+
+    healer = Slow(Run(tmp_path))
+    working = threading.Thread(target=healer.look_after)
+    working.start()
+    healer._complain("first", "it is gone", hung=False)
+    begun.wait()
+    ending = threading.Thread(target=healer.end)
+    ending.start()
+    assert healed == []
+    may_finish.set()
+    ending.join()
+    assert healed == ["first"]
+    healer._complain("second", "it is gone", hung=False)
+    working.join()
+    assert healed == ["first"]
