@@ -55,7 +55,7 @@ def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_
     if not run.owner.alive():  # it died before this job could ask the kernel to die with it
         raise UserError("the run that this measurement belongs to has ended")
     facts = run.read(f"experiments/{experiment}")
-    results = Path(run.facts["results"])
+    results = run.results
     plan, own = run.read("plan"), output.absolute().relative_to(results).as_posix()
     entry = next(entry for entry in plan if entry["result"] == own)
     first = failures.next_attempt(results, entry["result"])

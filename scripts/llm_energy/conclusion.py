@@ -31,8 +31,10 @@ def failure(campaign: Campaign, results: Path, *, anchors: Iterable[Cell] = ()) 
         anchors: those that were asked for.
     """
     cells = asked_cells(campaign, decided(campaign, results))
-    missing = [cell for cell in cells if not (results / cell.result_path).exists()]
-    there = [cell for cell in cells if cell not in missing]
+    missing: list[Cell] = []
+    there: list[Cell] = []
+    for cell in cells:
+        (there if (results / cell.result_path).exists() else missing).append(cell)
     unusable = [reason for cell in there if (reason := _why_unusable(cell, results))]
     lost = [anchor for anchor in anchors if not (results / anchor.result_path).exists()]
     lines = _of_missing(missing, len(cells), results) + _of_unusable(unusable, len(there))

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from llm_energy import host_idle, locks
@@ -116,8 +115,7 @@ def measure(job: Job, run: Run, seen: Observation) -> None:
         record = registry.ensure_backend(run, backend)
         registry.unload_others(run, backend)
         devices = tuple(d for _, d in working)
-        results = Path(run.facts["results"])
-        seen.method, abilities = sources.campaign_source(results, meters, devices)
+        seen.method, abilities = sources.campaign_source(run.results, meters, devices)
         watch = Watch(Sampler(meters, rate_hz=job.timing["sampling_hz"]), devices, seen.method)
         own_processes = partial(runtime_named(record.runtime).processes, record)
         with registry.trusted(run, record) as session:

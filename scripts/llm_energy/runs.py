@@ -192,9 +192,14 @@ class Run:
         """Whether it starts nothing itself: its measurements run in allocations elsewhere."""
         return bool(self.facts.get("spreads"))
 
+    @property
+    def on_this_host(self) -> bool:
+        """Whether it was entered here: through a shared file system other hosts' runs are seen."""
+        return bool(self.facts["host"] == platform.node())
+
     def alive(self) -> bool:
         """Whether its owner lives; on another host, whether its lease was renewed lately."""
-        if self.facts["host"] == platform.node():
+        if self.on_this_host:
             return self.owner.alive()
         return time.time() - self.lease.stat().st_mtime < LEASE_S
 

@@ -6,7 +6,6 @@ Nothing is locked, started or removed: it may be asked at any time, also while a
 import csv
 import io
 import json
-import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -81,11 +80,10 @@ def _living(run: Run, results: Path) -> dict[str, Any] | None:
     """
     try:
         facts = run.facts
-        if Path(facts["results"]) != results.absolute() or not run.alive():
+        if run.results != results.absolute() or not run.alive():
             return None
         measuring = run.read(MEASURING)
-        here = facts["host"] == platform.node()
-        if measuring and here and not ProcessId.from_json(measuring["process"]).alive():
+        if measuring and run.on_this_host and not ProcessId.from_json(measuring["process"]).alive():
             measuring = None
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -6,7 +6,6 @@ dead run's backends are reaped only when its owner is proven dead.
 
 import contextlib
 import json
-import platform
 import shutil
 import subprocess
 import sys
@@ -188,7 +187,7 @@ def stop_backends(run: Run) -> None:
             try:
                 runtime_named(record.runtime).stop(record)
             except (BackendError, OSError) as error:
-                if isinstance(error, BackendError) and error.reason == "docker_unreachable":
+                if isinstance(error, BackendError) and error.reason == health.SILENT:
                     silent.add(record.runtime)
     declared = {each["runtime"] for each in run.all_in("declared").values()}
     for runtime in declared - silent:
@@ -237,8 +236,7 @@ def reap_dead_runs() -> list[str]:
     reaped = []
     for run in Run.all():
         try:
-            # Through a shared file system other hosts' runs are seen too: not ours to judge.
-            dead = run.facts["host"] == platform.node() and not run.owner.alive()
+            dead = run.on_this_host and not run.owner.alive()  # another's is not ours to judge
         except (KeyError, TypeError, ValueError):
             continue  # not a record of ours, or gone meanwhile: touch nothing
         if dead:

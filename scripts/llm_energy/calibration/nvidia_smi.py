@@ -75,7 +75,7 @@ def calibrate(experiment: str) -> tuple[Path, dict[str, Any]]:
         **results_of(seen, beside, offset_s=sum(offsets_s) / 2),
     }
     found["cost"]["nvidia_smi"]["single_call_s"] = single_call_s
-    return keep(found, seen, beside, Path(run.facts["results"])), found
+    return keep(found, seen, beside, run.results), found
 
 
 def try_once(runtime: Runtime, record: BackendRecord) -> float:

@@ -7,7 +7,7 @@ import pandas as pd
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN
 from llm_energy.report.estimates import estimates
 from llm_energy.report.numbers import fixed
-from llm_energy.report.style import INK, SERIES, Drawing, canvas, grid_only, left_out
+from llm_energy.report.style import SERIES, Drawing, canvas, grid_only, left_out, value_beside
 from llm_energy.summary import Summary
 
 MOST_ROWS = 30
@@ -64,14 +64,7 @@ def budget(summary: Summary) -> Drawing | None:
         axes.barh(range(len(shown)), share, left=start, height=0.55, color=colour, label=words)
         start = [a + b for a, b in zip(start, share, strict=True)]
     for row, combined in enumerate(shown["combined_relative"]):
-        axes.annotate(
-            f"u = {fixed(100 * combined, 1)} %",
-            (1.01, row),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=7.5,
-            color=INK,
-        )
+        value_beside(axes, row, f"u = {fixed(100 * combined, 1)} %")
     axes.set_yticks(range(len(shown)), list(shown["label"]))
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_xlim(0, 100)

@@ -72,7 +72,7 @@ def decode_table(summary: Summary) -> Table | None:
             Cell(", ".join(names[name] for name in one.experiments)),
             Cell(", ".join(map(str, one.output_lengths))),
             Cell(str(one.cycles), sort=one.cycles),
-            _value(one.joules_per_output_token, one.low, one.high),
+            value_cell(one.joules_per_output_token, one.low, one.high),
             Cell(NOTHING)
             if one.total_low is None or one.total_high is None
             else Cell(interval(one.total_low, one.total_high), sort=one.total_high),
@@ -138,7 +138,7 @@ def _row(comparison: Comparison) -> list[Cell]:
     p_value = comparison.p_value_holm
     return [
         Cell(TITLES.get(comparison.metric, comparison.metric), sort=comparison.metric),
-        _value(comparison.ratio, comparison.simultaneous_low, comparison.simultaneous_high),
+        value_cell(comparison.ratio, comparison.simultaneous_low, comparison.simultaneous_high),
         Cell(NOTHING) if p_value is None else Cell(_p(p_value), sort=p_value),
         Cell(str(comparison.pairs), sort=comparison.pairs),
         Cell(VERDICTS[comparison.verdict], sort=comparison.verdict),
@@ -150,7 +150,8 @@ def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _value(value: float, low: float | None, high: float | None) -> Cell:
+def value_cell(value: float, low: float | None, high: float | None) -> Cell:
+    """A value with its interval under it, or with the word that there is none."""
     if low is None or high is None:
         return Cell(number(value), "no interval", value)
     return Cell(number(value, (high - low) / 2), interval(low, high), value)

@@ -1,7 +1,7 @@
 """The controls of a campaign as the page tells them."""
 
 from llm_energy.controls import IDLE_POWER
-from llm_energy.report.comparisons import TITLES
+from llm_energy.report.comparisons import TITLES, value_cell
 from llm_energy.report.numbers import interval, number, percent, plural
 from llm_energy.report.tables import NOTHING, Cell, Column, Table
 from llm_energy.stats.controls import MARGIN, ControlFinding
@@ -71,7 +71,7 @@ def _row(one: ControlFinding) -> list[Cell]:
     return [
         Cell(KINDS[one.kind], f"of {one.base}", one.kind),
         Cell(METRICS[one.metric], sort=one.metric),
-        _ratio(one),
+        Cell(NOTHING) if one.ratio is None else value_cell(one.ratio, one.low, one.high),
         Cell(NOTHING)
         if one.low_99 is None or one.high_99 is None
         else Cell(interval(one.low_99, one.high_99), sort=one.high_99),
@@ -96,12 +96,3 @@ def _outcome(one: ControlFinding) -> str:
     bounds = interval(one.low, one.high)
     value = number(one.ratio, (one.high - one.low) / 2)
     return f"{VERDICTS[one.verdict]} ({value}, 95 % interval {bounds}, {plural(one.pairs, 'pair')})"
-
-
-def _ratio(one: ControlFinding) -> Cell:
-    if one.ratio is None:
-        return Cell(NOTHING)
-    if one.low is None or one.high is None:
-        return Cell(number(one.ratio), "no interval", one.ratio)
-    half_width = (one.high - one.low) / 2
-    return Cell(number(one.ratio, half_width), interval(one.low, one.high), one.ratio)

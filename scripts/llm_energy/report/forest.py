@@ -18,7 +18,7 @@ from llm_energy.metrics import (
 from llm_energy.report.estimates import Estimate, as_data, estimates, without_value
 from llm_energy.report.numbers import decimals_for, fixed
 from llm_energy.report.open_ends import open_end, open_ends
-from llm_energy.report.style import INK, MUTED, SERIES, Drawing, canvas, grid_only, narrow
+from llm_energy.report.style import MUTED, SERIES, Drawing, canvas, grid_only, narrow, value_beside
 from llm_energy.summary import Summary
 
 ROW_INCHES = 0.36
@@ -147,14 +147,7 @@ def _rows(
         axes.barh(row, estimate.mean, height=0.5, color=colour, alpha=0.22, lw=0)
         axes.plot(estimate.mean, row, "o", ms=3.6, color=colour)
         axes.plot(estimate.values, [row + 0.3] * estimate.n, "|", ms=4, mew=0.9, color=MUTED)
-        axes.annotate(
-            _told(estimate),
-            (1.01, row),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=7.5,
-            color=INK,
-        )
+        value_beside(axes, row, _told(estimate))
     for row, (_, why) in enumerate(missing, start=len(rows)):
         _say(axes, row, why)
     labels = [*names, *(label for label, _ in missing)]

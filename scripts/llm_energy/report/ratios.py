@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
 from llm_energy.report.numbers import exact, number
-from llm_energy.report.style import INK, MARKERS, SERIES, Drawing, canvas, grid_only
+from llm_energy.report.style import INK, MARKERS, SERIES, Drawing, canvas, grid_only, value_beside
 from llm_energy.summary import Comparison
 
 DRAWN: Mapping[Metric, str] = {
@@ -97,14 +97,7 @@ def _line(axes: Axes, row: float, one: Comparison, look: Mapping[str, Any]) -> N
         axes.plot([low, high], [row, row], "-", color=look["color"], lw=1.6)
         half_width = (high - low) / 2
     axes.plot(one.ratio, row, ms=4, **look)
-    axes.annotate(
-        f"{number(one.ratio, half_width)}×",
-        (1.01, row),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        fontsize=7.5,
-        color=INK,
-    )
+    value_beside(axes, row, f"{number(one.ratio, half_width)}×")
 
 
 def _scale(axes: Axes, shown: Sequence[Comparison]) -> None:

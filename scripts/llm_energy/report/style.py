@@ -134,6 +134,18 @@ def left_out(count: int) -> str:
     return f" {count} experiments are left out." if count > 0 else ""
 
 
+def value_beside(axes: Axes, row: float, text: str) -> None:
+    """Write the value of a row beside it, right of the axes."""
+    axes.annotate(
+        text,
+        (1.01, row),
+        xycoords=("axes fraction", "data"),
+        va="center",
+        fontsize=7.5,
+        color=INK,
+    )
+
+
 def grid_only(axes: Axes, axis: str) -> None:
     """Keep the grid lines that belong to values of `axis` (`x` or `y`)."""
     axes.grid(visible=False, axis="y" if axis == "x" else "x")
