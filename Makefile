@@ -32,7 +32,7 @@ test: setup-tests
 
 # PYTHON: an interpreter with torch and transformers; MODEL: a folder, or a repository of the hub.
 test-gpu: setup
-	@PYTHONPATH=scripts .venv/bin/python -m llm_energy.acceptance \
+	@PYTHONPATH=scripts .venv/bin/python -m llm_energy.validation.acceptance \
 	  --python "$(PYTHON)" --model "$(MODEL)" $(ACCEPTANCE)
 
 check: setup-tests docs
@@ -46,8 +46,8 @@ docs: setup-tests
 	.venv/bin/mkdocs build --strict
 
 schemas: setup
-	PYTHONPATH=scripts .venv/bin/python -m llm_energy.schemas
-	PYTHONPATH=scripts .venv/bin/python -m llm_energy.config.options_page
+	PYTHONPATH=scripts:. .venv/bin/python -m docs.generate.schemas
+	PYTHONPATH=scripts:. .venv/bin/python -m docs.generate.options_page
 
 # Pin again what the *.in files allow (needs uv).
 lock:

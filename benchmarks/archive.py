@@ -18,9 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts"), str(ROOT / "tests/llm_energy")]
 
-from make_scale import campaign_of, write_results  # noqa: E402
 from scale import timed  # noqa: E402
 from tests.integration.workflow import Tree  # noqa: E402
+from tests.llm_energy.make_scale import campaign_of, write_results  # noqa: E402
 
 ARCHIVE = Path("results/nap/archive/nap.tar.gz")
 

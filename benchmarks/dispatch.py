@@ -27,11 +27,12 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "scripts")]
 
-from llm_energy.backends import registry  # noqa: E402
-from llm_energy.backends.runtime import DeclaredBackend, runtime_named  # noqa: E402
-from llm_energy.campaign import Experiment, load_campaign  # noqa: E402
+from llm_energy.backends import running  # noqa: E402
+from llm_energy.backends.runtime import DeclaredBackend  # noqa: E402
+from llm_energy.backends.runtimes import runtime_named  # noqa: E402
+from llm_energy.campaign.campaign import Experiment, load_campaign  # noqa: E402
 from llm_energy.inputs.models import verify_model  # noqa: E402
-from llm_energy.runs import Run  # noqa: E402
+from llm_energy.runs.run import Run  # noqa: E402
 
 DEFAULT = ("config/campaigns/cpu-containers.yaml", "config/overlays/debian-base.yaml")
 IDLE_S = 20.0
@@ -91,7 +92,7 @@ class Jobs:
                 "await_host": False,
             },
         }
-        with registry.connect(record) as session:
+        with running.connect(record) as session:
             session.request("load", deadline_s=900.0, key=key, engine=engine)
             session.request("measure", deadline_s=900.0, workload=workload)
 
@@ -148,19 +149,19 @@ def main() -> None:
         campaign="bench", results=Path(mkdtemp()), scripts=ROOT / "scripts", host_facts={}
     )
     try:
-        registry.ensure_watchdog(run)
+        running.ensure_watchdog(run)
         declared = DeclaredBackend(
             name=given.backend,
             runtime="docker",
             environment_id=experiment.environment_id,
-            environment=registry.read_environment(experiment.environment_id),
+            environment=running.read_environment(experiment.environment_id),
             container=limits,
             readable=[str(Path(".cache/models").absolute())],
         )
         measure(run, declared, Jobs(experiment), given.jobs, given.rounds)
     finally:
         results = Path(run.facts["results"])
-        registry.end_run(run)
+        running.end_run(run)
         shutil.rmtree(results)
 
 
@@ -189,7 +190,7 @@ def measure(run: Run, declared: DeclaredBackend, jobs: Jobs, count: int, rounds:
     with container(run, declared) as record:
 
         def hello() -> None:
-            with registry.connect(record):
+            with running.connect(record):
                 pass
 
         hello()

@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from tests.integration.workflow import CAMPAIGN, Tree  # noqa: E402
 
-from llm_energy.results import read_result  # noqa: E402
+from llm_energy.results.result import read_result  # noqa: E402
 
 TIMES = re.compile(r"times_s (\[.*\])(?: waited_s ([0-9.]+))?")
 SNAKEMAKE = "snakemake (from one job's end to the next's start)"

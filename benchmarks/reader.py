@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "scripts")]
 
 from llm_energy.archive.reproduce import MADE, PLANNED  # noqa: E402
-from llm_energy.results import read_result  # noqa: E402
+from llm_energy.results.result import read_result  # noqa: E402
 
 NAME = "smollm2-cpu"
 RESULTS = Path("results", NAME)

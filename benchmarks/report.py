@@ -21,7 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts"), str(ROOT / "tests/llm_energy")
 import make_results  # noqa: E402
 from tests.browser import Browser, found_chromium  # noqa: E402
 
-from llm_energy.aggregate import aggregate  # noqa: E402
+from llm_energy.analysis.aggregate import aggregate  # noqa: E402
 from llm_energy.report.figures import draw_files  # noqa: E402
 from llm_energy.report.page import render_page, write_page  # noqa: E402
 

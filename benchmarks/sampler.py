@@ -28,11 +28,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from tests.nvml_simulator import library, scenario  # noqa: E402
 
-from llm_energy.host import cpu_model  # noqa: E402
 from llm_energy.power.detect import open_meters  # noqa: E402
 from llm_energy.power.meter import Meter  # noqa: E402
 from llm_energy.power.sampler import Sampler  # noqa: E402
-from llm_energy.stats.comparisons import paired_ratio  # noqa: E402
+from llm_energy.stats.paired_ratios import paired_ratio  # noqa: E402
+from llm_energy.system.host import cpu_model  # noqa: E402
 
 RATES_HZ = (1.0, 10.0, 50.0, 100.0)
 HEAD = """\

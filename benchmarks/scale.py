@@ -19,8 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts"), str(ROOT / "tests/llm_energy")]
 
-from make_scale import campaign_of, write_results  # noqa: E402
 from tests.integration.workflow import Tree  # noqa: E402
+from tests.llm_energy.make_scale import campaign_of, write_results  # noqa: E402
 
 TARGETS = {"no-op rerun": 30.0, "aggregate and report": 60.0}
 """Seconds that 10,000 measurements may take."""

@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from tests.conftest import ready_engines  # noqa: E402
 
-from llm_energy.stats.comparisons import paired_ratio  # noqa: E402
+from llm_energy.stats.paired_ratios import paired_ratio  # noqa: E402
 
 ENGINES = (
     ("llamacpp", "GGUF", {"gpu_layers": 0}),

@@ -14,10 +14,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from tests.browser import DESKTOP, Browser  # noqa: E402
 
-from llm_energy.aggregate import aggregate  # noqa: E402
+from llm_energy.analysis.aggregate import aggregate  # noqa: E402
+from llm_energy.analysis.summary import Design, Summary  # noqa: E402
 from llm_energy.report.figures import draw_files  # noqa: E402
 from llm_energy.report.page import render_page, write_page  # noqa: E402
-from llm_energy.summary import Design, Summary  # noqa: E402
 
 EXAMPLE = ROOT / "docs/example/smollm2-cpu"
 PAGE = EXAMPLE.parent

@@ -1,6 +1,6 @@
 """From all measurements of the campaign to its tables: one job, never one for each experiment."""
 
-from llm_energy.files import sha256_of
+from llm_energy.system.files import sha256_of
 
 SUMMARY = f"{RESULTS}/summary"
 SUMMARY_TABLES = expand(

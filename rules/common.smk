@@ -14,17 +14,22 @@ sys.path.insert(0, str(SCRIPTS))
 if workflow.modifier.parent_modifier is None:
     sys.modules.setdefault("pandas", None)
 
-from llm_energy import conclusion
-from llm_energy.cache import CACHE, environment_marker, model_marker, prompts_marker
-from llm_energy.campaign import CampaignError, load_campaign, read_files
-from llm_energy.config import pilot
-from llm_energy.inputs.preflight import obstacles
-from llm_energy.invalid import invalid_results
-from llm_energy.lifecycle import Lifecycle, LifecycleError
+from llm_energy.system.cache import (
+    CACHE,
+    environment_marker,
+    model_marker,
+    prompts_marker,
+)
+from llm_energy.campaign.campaign import CampaignError, load_campaign, read_files
+from llm_energy.campaign import pilot_config
+from llm_energy.preflight.obstacles import obstacles
+from llm_energy.workflow.invalid import invalid_results
+from llm_energy.workflow.lifecycle import Lifecycle, LifecycleError
 from llm_energy.preflight.blocking import gpu_obstacles
-from llm_energy.runs import Run
-from llm_energy.scripting import disk_refusal
-from llm_energy.status import standings, write_manifest
+from llm_energy.runs.run import Run
+from llm_energy.system.scripting import disk_refusal
+from llm_energy.workflow import conclusion
+from llm_energy.workflow.status import standings, write_manifest
 
 # As in every workflow: config/config.yaml of the working directory, or else the one that ships.
 DEFAULT_CAMPAIGN = next(
@@ -61,12 +66,14 @@ if workflow.remote_exec and SUBMITTED_BY is None:
 
 # Targets are not known yet while rules are read, but for the command line itself.
 IS_PILOT = (
-    SUBMITTED_BY.results.name == pilot.FOLDER if SUBMITTED_BY else "pilot" in sys.argv
+    SUBMITTED_BY.results.name == pilot_config.FOLDER
+    if SUBMITTED_BY
+    else "pilot" in sys.argv
 )
 
 try:
     CAMPAIGN = load_campaign(
-        pilot.pilot_config(config) if IS_PILOT else config,
+        pilot_config.pilot_config(config) if IS_PILOT else config,
         files=CONFIG_FILES,
         root=ROOT,
         lock=LOCK_FILE,
@@ -75,7 +82,9 @@ try:
 except CampaignError as error:
     sys.exit("\n".join(error.messages))
 
-RESULTS = Path("results", CAMPAIGN.name, pilot.FOLDER if IS_PILOT else "").as_posix()
+RESULTS = Path(
+    "results", CAMPAIGN.name, pilot_config.FOLDER if IS_PILOT else ""
+).as_posix()
 CELLS = {f"{RESULTS}/{cell.result_path}": cell for cell in CAMPAIGN.cells}
 INVALID = set()
 if config.get("remeasure") == "invalid":
@@ -182,7 +191,7 @@ def start_run():
 
 def pilot_findings():
     """What a pilot found that did not come to its end."""
-    from llm_energy.pilot import findings  # SciPy
+    from llm_energy.workflow.pilot import findings  # SciPy
 
     campaign = load_campaign(config, files=CONFIG_FILES, root=ROOT, lock=LOCK_FILE)
     return findings(campaign, CAMPAIGN, Path(RESULTS))

@@ -2,17 +2,17 @@
 asks for. One input function for each experiment: one that fails does not stop the others.
 """
 
-from llm_energy.anchors import anchors
-from llm_energy.decisions import (
+from llm_energy.workflow.anchors import anchors
+from llm_energy.workflow.decisions import (
     asked_cells,
     decided,
     decision_path,
     first_cells,
     may_follow,
 )
-from llm_energy.decision import read_decision
-from llm_energy.results import ResultError
-from llm_energy.settled import settled
+from llm_energy.analysis.decision import read_decision
+from llm_energy.results.result import ResultError
+from llm_energy.workflow.settled import settled
 
 FIRST = frozenset(first_cells(CAMPAIGN))
 """Cells that are measured in any case."""

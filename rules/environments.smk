@@ -1,6 +1,6 @@
 """The environments that engines run in: one job for each backend."""
 
-from llm_energy.inputs.plan import one_of, plan_inputs, plan_parameter
+from llm_energy.inputs.recipes import one_of, plan_inputs, plan_parameter
 
 INPUTS = plan_inputs(CAMPAIGN, ROOT)
 

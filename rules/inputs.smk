@@ -4,9 +4,9 @@ Markers are ancient() to each other: what a marker says is in its path, so one t
 again says nothing new.
 """
 
-from llm_energy.cache import environment_marker, model_marker, prompts_marker
-from llm_energy.inputs.lock import to_pin
-from llm_energy.files import canonical_json
+from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
+from llm_energy.inputs.pin import to_pin
+from llm_energy.system.files import canonical_json
 
 
 rule model:

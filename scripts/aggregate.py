@@ -3,16 +3,16 @@
 import gc
 from pathlib import Path
 
-from llm_energy.scripting import UserError, rule_script
+from llm_energy.system.scripting import UserError, rule_script
 
 gc.disable()  # a short job with millions of objects: looking for cycles takes a fifth of its time
 
 with rule_script(snakemake):
-    from llm_energy.aggregate import aggregate
-    from llm_energy.files import write_atomically
+    from llm_energy.analysis.aggregate import aggregate
+    from llm_energy.analysis.summary import Design
+    from llm_energy.analysis.summary_files import write_summary
     from llm_energy.report.headline import console
-    from llm_energy.summary import Design
-    from llm_energy.summary_files import write_summary
+    from llm_energy.system.files import write_atomically
 
     folder = Path(snakemake.output.facts).parent
     summary = aggregate(

@@ -3,8 +3,8 @@
 import os
 import sys
 
-from llm_energy import allocation
-from llm_energy.processes import ProcessId
+from llm_energy.system.processes import ProcessId
+from llm_energy.workflow import allocation
 
 if sys.argv[1:] == ["begin"]:
     owner = ProcessId.of(os.getppid())

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-from llm_energy.scripting import UserError, rule_script
+from llm_energy.system.scripting import UserError, rule_script
 
 with rule_script(snakemake):
     from llm_energy.archive.__main__ import tell
     from llm_energy.archive.contents import contents
     from llm_energy.archive.pack import ArchiveError, pack
     from llm_energy.archive.verify import verify_results
-    from llm_energy.campaign import load_campaign
-    from llm_energy.files import write_atomically
-    from llm_energy.runs import Run
+    from llm_energy.campaign.campaign import load_campaign
+    from llm_energy.runs.run import Run
+    from llm_energy.system.files import write_atomically
+    from llm_energy.workflow.decisions import asked_cells, decided
+    from llm_energy.workflow.status import standings, write_manifest
 
     if run := Run.current():
         run.publish()  # this very invocation measured: what happened meanwhile belongs to it
@@ -22,7 +24,11 @@ with rule_script(snakemake):
         snakemake.config, files=[], root=root, lock=root / "config" / "models.lock.yaml"
     )
     files = [Path(path) for path in snakemake.params.files]
-    members = contents(campaign, snakemake.config, files=files, root=root, results=results)
+    write_manifest(results, standings(campaign, results))
+    planned = asked_cells(campaign, decided(campaign, results))
+    members = contents(
+        campaign, snakemake.config, planned=planned, files=files, root=root, results=results
+    )
     target = results / "archive" / f"{campaign.name}.tar.gz"
     try:
         sha256 = pack(target, campaign.name, members)

@@ -2,15 +2,15 @@
 
 import os
 
-from llm_energy.processes import die_with_parent
+from llm_energy.system.processes import die_with_parent
 
 die_with_parent(os.getppid())
 
 from llm_energy.backends.runtime import BackendError  # noqa: E402
-from llm_energy.calibration.nvidia_smi import calibrate, told  # noqa: E402
-from llm_energy.inputs.errors import InputError  # noqa: E402
-from llm_energy.power.nvidia_smi import NvidiaSmiError  # noqa: E402
-from llm_energy.scripting import rule_script  # noqa: E402
+from llm_energy.system.errors import InputError  # noqa: E402
+from llm_energy.system.scripting import rule_script  # noqa: E402
+from llm_energy.validation.nvidia_smi_calibration import calibrate, told  # noqa: E402
+from llm_energy.validation.nvidia_smi_output import NvidiaSmiError  # noqa: E402
 
 with rule_script(snakemake, BackendError, InputError, NvidiaSmiError):
     path, found = calibrate(snakemake.params.experiment)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from llm_energy.scripting import rule_script
+from llm_energy.system.scripting import rule_script
 
 with rule_script(snakemake):
-    from llm_energy.files import write_atomically
-    from llm_energy.report.campaigns import read_campaigns, render_campaigns
+    from llm_energy.report.campaigns_page import read_campaigns, render_campaigns
+    from llm_energy.system.files import write_atomically
 
     folders = [Path(facts).parent for facts in snakemake.input.facts]
     write_atomically(Path(snakemake.output[0]), render_campaigns(read_campaigns(folders)).encode())

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from llm_energy.inputs.conversion import convert_model
-from llm_energy.inputs.job import input_job
+from llm_energy.inputs.input_job import input_job
 from llm_energy.inputs.models import megabytes
 
 with input_job(snakemake) as job:

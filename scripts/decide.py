@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from llm_energy.results import ResultError, read_result
-from llm_energy.scripting import rule_script
+from llm_energy.results.result import ResultError, read_result
+from llm_energy.system.scripting import rule_script
 
 with rule_script(snakemake, ResultError):
-    from llm_energy.decision import decide, write_decision
+    from llm_energy.analysis.decision import decide, write_decision
 
     results = [read_result(Path(path)) for path in snakemake.input]
     decision = decide(results, snakemake.params.target)

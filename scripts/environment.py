@@ -1,7 +1,7 @@
 """Rule `environment`: make the environment of a backend ready."""
 
 from llm_energy.inputs.environment import prepare_environment
-from llm_energy.inputs.job import input_job
+from llm_energy.inputs.input_job import input_job
 
 with input_job(snakemake) as job:
     content = prepare_environment(job.plan, root=job.root, target=job.target, log=job.log)

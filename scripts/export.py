@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from llm_energy.scripting import UserError, rule_script
+from llm_energy.system.scripting import UserError, rule_script
 
 with rule_script(snakemake):
-    from llm_energy.power.export import export_campaign
+    from llm_energy.analysis.export import export_campaign
 
     results = Path(snakemake.params.results)
     written = export_campaign(results)

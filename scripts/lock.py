@@ -6,10 +6,10 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from llm_energy.config.inputs import DeclaredSource
-from llm_energy.config.lock import LockError, read_lock
-from llm_energy.inputs.lock import updated, write_lock
-from llm_energy.scripting import rule_script
+from llm_energy.campaign.declared_inputs import DeclaredSource
+from llm_energy.campaign.lock_file import LockError, read_lock
+from llm_energy.inputs.pin import updated, write_lock
+from llm_energy.system.scripting import rule_script
 
 with rule_script(snakemake, LockError):
     plan = json.loads(snakemake.params.plan)

@@ -2,8 +2,8 @@
 
 from pydantic import TypeAdapter
 
-from llm_energy.config.inputs import DeclaredSource
-from llm_energy.inputs.job import input_job
+from llm_energy.campaign.declared_inputs import DeclaredSource
+from llm_energy.inputs.input_job import input_job
 from llm_energy.inputs.models import megabytes, prepare_model
 
 with input_job(snakemake) as job:

@@ -3,14 +3,14 @@
 import sys
 from pathlib import Path
 
-from llm_energy.scripting import UserError, rule_script
+from llm_energy.system.scripting import UserError, rule_script
 
 with rule_script(snakemake):
     if not snakemake.input:
         raise UserError("name it on the command line: snakemake pilot ...")
-    from llm_energy.campaign import load_campaign
-    from llm_energy.config.pilot import pilot_config
-    from llm_energy.pilot import findings
+    from llm_energy.campaign.campaign import load_campaign
+    from llm_energy.campaign.pilot_config import pilot_config
+    from llm_energy.workflow.pilot import findings
 
     root = Path(snakemake.scriptdir).parent
     campaign, pilot = (

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from llm_energy.scripting import rule_script
+from llm_energy.system.scripting import rule_script
 
 with rule_script(snakemake):
-    from llm_energy.campaign import load_campaign
-    from llm_energy.config.plan import as_json, as_text, make_plan
+    from llm_energy.campaign.campaign import load_campaign
+    from llm_energy.workflow.plan import as_json, as_text, make_plan
 
     root = Path(snakemake.params.root)
     campaign = load_campaign(

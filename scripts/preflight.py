@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from llm_energy.scripting import UserError, rule_script
+from llm_energy.system.scripting import UserError, rule_script
 
 with rule_script(snakemake):
-    from llm_energy.campaign import load_campaign
-    from llm_energy.files import write_atomically
+    from llm_energy.campaign.campaign import load_campaign
     from llm_energy.preflight.findings import as_json, as_text, problems
     from llm_energy.preflight.look import look
+    from llm_energy.system.files import write_atomically
 
     root, results = Path(snakemake.params.root), Path(snakemake.params.results)
     campaign = load_campaign(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from llm_energy.config.inputs import DeclaredPrompts
-from llm_energy.inputs.job import input_job
+from llm_energy.campaign.declared_inputs import DeclaredPrompts
+from llm_energy.inputs.input_job import input_job
 from llm_energy.inputs.prompts import Tokenizer, prepare_prompts
 from llm_energy.inputs.token_length import Room
 

@@ -3,15 +3,15 @@
 import gc
 from pathlib import Path
 
-from llm_energy.scripting import rule_script
+from llm_energy.system.scripting import rule_script
 
 gc.disable()  # a short job with millions of objects: looking for cycles takes a fifth of its time
 
 with rule_script(snakemake):
+    from llm_energy.analysis.summary_files import read_summary
     from llm_energy.report.figures import read_figures
     from llm_energy.report.page import render_page, write_page
     from llm_energy.report.paper_files import read_tables
-    from llm_energy.summary_files import read_summary
 
     summary = read_summary(Path(snakemake.input.facts).parent)
     figures = read_figures(Path(snakemake.input.figures))

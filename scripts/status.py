@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from llm_energy.scripting import rule_script
+from llm_energy.system.scripting import rule_script
 
 with rule_script(snakemake):
-    from llm_energy.campaign import load_campaign
-    from llm_energy.status import as_text, standings, write_manifest
+    from llm_energy.campaign.campaign import load_campaign
+    from llm_energy.workflow.status import as_text, standings, write_manifest
 
     root, results = Path(snakemake.params.root), Path(snakemake.params.results)
     campaign = load_campaign(

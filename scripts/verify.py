@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from llm_energy.scripting import UserError, rule_script
+from llm_energy.system.scripting import UserError, rule_script
 
 with rule_script(snakemake):
     from llm_energy.archive.__main__ import tell

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from llm_energy.campaign import load_campaign
+from llm_energy.campaign.campaign import load_campaign
 
 ROOT = Path(__file__).parents[1]
 CAMPAIGNS = (ROOT / "config/config.yaml", *sorted((ROOT / "config/campaigns").glob("*.yaml")))

@@ -23,20 +23,43 @@ SELF_EVIDENT = 8
 """A function as short as this may be without a docstring."""
 
 ONLY_IN = {
-    "docker": ("llm_energy/containers/", "llm_energy/backends/", "llm_energy/inputs/"),
-    "pynvml": ("llm_energy/power/", "llm_energy/preflight/", "llm_energy/acceptance/"),
+    "docker": tuple(
+        f"llm_energy/{room}/" for room in ("containers", "backends", "inputs", "preflight")
+    ),
+    "pynvml": ("llm_energy/power/", "llm_energy/preflight/", "llm_energy/validation/"),
     "snakemake": (),
 }
 """Package -> the only places that may import it."""
 
-FORBIDDEN = {
-    "worker/": ("llm_energy",),
-    "llm_energy/power/": ("worker", "llm_energy.backends", "llm_energy.measurement"),
-    "llm_energy/stats/": ("worker", "llm_energy.backends", "llm_energy.power", "llm_energy.report"),
-    "llm_energy/report/": ("worker", "llm_energy.backends", "llm_energy.measurement"),
-    "llm_energy/config/": ("worker", "llm_energy.backends", "llm_energy.power"),
+ROOMS = (
+    "worker",
+    "containers",
+    "system",
+    "stats",
+    "results",
+    "campaign",
+    "power",
+    "runs",
+    "backends",
+    "inputs",
+    "preflight",
+    "measurement",
+    "analysis",
+    "report",
+    "archive",
+    "validation",
+    "workflow",
+)
+"""A room imports itself and the rooms before it; `worker` lies beside `llm_energy`."""
+
+BLIND = {
+    "worker": ("llm_energy",),
+    "power": ("worker",),
+    "stats": ("worker", "llm_energy.containers", "llm_energy.system"),
+    "report": ("worker", "llm_energy.backends", "llm_energy.measurement"),
+    "campaign": ("worker", "llm_energy.containers"),
 }
-"""Part -> what it must know nothing of."""
+"""Room -> earlier parts that it must know nothing of all the same."""
 
 
 def name_of(path: Path) -> str:
@@ -48,10 +71,9 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def imports(path: Path, *, at_start: bool = False) -> Iterator[str]:
-    """The modules that a file imports; at its start, or anywhere in it."""
-    tree = tree_of(path)
-    for node in tree.body if at_start else ast.walk(tree):
+def imports(path: Path) -> Iterator[str]:
+    """Yield the modules that a file imports, at its start or inside a function."""
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -63,16 +85,56 @@ def inside(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
-@pytest.mark.parametrize("part", FORBIDDEN)
-def test_imports_go_one_way(part):
+def room_of(module: str) -> str:
+    """The room of a module of ours, given with dots; empty for any other module."""
+    parts = module.split(".")
+    if parts[0] == "worker":
+        return "worker"
+    return parts[1] if parts[0] == "llm_energy" and len(parts) > 1 else ""
+
+
+def dotted(path: Path) -> str:
+    return name_of(path).removesuffix(".py").replace("/", ".")
+
+
+def test_every_module_lies_in_a_room():
+    assert {room_of(dotted(path)) for path in MODULES} == set(ROOMS)
+    assert [name_of(path) for path in (SCRIPTS / "llm_energy").glob("*.py")] == [
+        "llm_energy/__init__.py"
+    ]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_rooms_before_it(room):
+    allowed = set(ROOMS[: ROOMS.index(room) + 1])
     wrong = [
         f"{name_of(path)} imports {module}"
         for path in MODULES
-        if name_of(path).startswith(part)
+        if room_of(dotted(path)) == room
         for module in imports(path)
-        if any(inside(module, package) for package in FORBIDDEN[part])
+        if (found := room_of(module)) and found in ROOMS and found not in allowed
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("room", BLIND)
+def test_a_room_knows_nothing_of_parts_that_are_not_its_business(room):
+    wrong = [
+        f"{name_of(path)} imports {module}"
+        for path in MODULES
+        if room_of(dotted(path)) == room
+        for module in imports(path)
+        if any(inside(module, part) for part in BLIND[room])
+    ]
+    assert wrong == []
+
+
+def test_no_two_rooms_use_one_file_name():
+    """A name found by search leads to one place; engines' adapters are named after engines."""
+    rooms: dict[str, set[str]] = {}
+    for path in MODULES:
+        rooms.setdefault(path.stem, set()).add(room_of(dotted(path)))
+    assert {name: found for name, found in rooms.items() if len(found) > 1} == {}
 
 
 def test_the_worker_needs_the_standard_library_and_an_engine_only():
@@ -99,9 +161,9 @@ def test_what_talks_to_the_outside_does_so_in_one_place(package):
 
 
 def test_no_module_imports_itself_through_others():
-    names = {name_of(p).removesuffix(".py").replace("/", "."): p for p in MODULES}
+    names = {dotted(p): p for p in MODULES}
     graph = {
-        name: {module for module in imports(path, at_start=True) if module in names}
+        name: {module for module in imports(path) if module in names}
         for name, path in names.items()
     }
     try:

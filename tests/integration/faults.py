@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llm_energy import locks
-from llm_energy.aggregate import aggregate
-from llm_energy.results import ResultError, read_planned_result
-from llm_energy.summary import Design
+from llm_energy.analysis.aggregate import aggregate
+from llm_energy.analysis.summary import Design
+from llm_energy.results.result import ResultError, read_planned_result
+from llm_energy.system import locks
 from tests.integration.workflow import CAMPAIGN, Tree, finished, wait_for
 
 VICTIMS = {

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy.power import nvidia_smi
-from llm_energy.power.parquet import read_series
+from llm_energy.power.series_file import read_series
+from llm_energy.validation import nvidia_smi_output
 from tests.integration.gpus import powered_tree
 from tests.integration.test_energy import CAMPAIGN_ON_GPUS
 from tests.integration.workflow import CAMPAIGN, Tree
@@ -83,7 +83,7 @@ def test_all_that_was_read_lies_beside_it(calibrated):
     path, found = outcome(calibrated[0])
     window = found["window"]
     series = read_series(path.with_suffix(".parquet"))
-    rows = nvidia_smi.parse(path.with_suffix(".csv").read_text().splitlines())
+    rows = nvidia_smi_output.parse(path.with_suffix(".csv").read_text().splitlines())
     last = rows[-1].wall_s - found["wall_less_monotonic_s"][0]
     assert {row.uuid for row in rows} == {device.id for device in series.devices}
     assert min(last, series.readings[-1].monotonic_s) > window["end_monotonic_s"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from llm_energy.config.identity import PROTOCOL_VERSION
+from llm_energy.campaign.identity import PROTOCOL_VERSION
 from tests.integration.workflow import CAMPAIGN, Tree, finished, wait_for
 
 pytestmark = pytest.mark.integration
@@ -186,7 +186,7 @@ def test_touching_every_file_measures_nothing(measured):
         "Snakefile",
         "rules/measure.smk",
         "scripts/measure.py",
-        "scripts/llm_energy/measurement.py",
+        "scripts/llm_energy/measurement/measurement.py",
         "scripts/worker/supervisor.py",
         "scripts/worker/engines/sleep.py",
         "config/nap.yaml",
@@ -236,7 +236,7 @@ def test_a_rebuilt_environment_measures_nothing(measured):
 
 
 def test_a_raised_protocol_version_measures_everything_again(measured):
-    path = measured.folder / "scripts/llm_energy/config/identity.py"
+    path = measured.folder / "scripts/llm_energy/campaign/identity.py"
     text = path.read_text()
     line = f"PROTOCOL_VERSION = {PROTOCOL_VERSION}\n"
     assert line in text

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy.results import read_result
+from llm_energy.results.result import read_result
 from tests.integration.faults import differences, left
 from tests.integration.workflow import finished, wait_for
 

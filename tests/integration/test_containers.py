@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from llm_energy.results import read_result
+from llm_energy.results.result import read_result
 from tests.integration.docker import containers_below, own_engine, require_docker
 from tests.integration.workflow import CAMPAIGN, Tree, finished, in_containers, wait_for
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy.results import read_result
+from llm_energy.results.result import read_result
 
 RESULTS = Path(__file__).parents[2] / "results/cpu-containers"
 ENGINES = ("llamacpp", "pytorch", "vllm")

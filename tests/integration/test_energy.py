@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy.power.parquet import read_series
+from llm_energy.power.series_file import read_series
 from llm_energy.power.sources import read_sensors
-from llm_energy.results import read_result
+from llm_energy.results.result import read_result
 from tests.integration.gpus import powered_tree
 from tests.integration.workflow import CAMPAIGN
 from tests.nvml_simulator.fixtures import nvml_library

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy import locks
+from llm_energy.system import locks
 from tests.integration.docker import containers_below, containers_of, require_docker
 from tests.integration.workflow import CAMPAIGN, Tree, finished, in_containers, wait_for
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from llm_energy.results import read_result
+from llm_energy.results.result import read_result
 from tests.integration.workflow import CAMPAIGN, Tree
 
 pytestmark = pytest.mark.integration

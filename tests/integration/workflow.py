@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from llm_energy.campaign import Campaign, load_campaign
+from llm_energy.campaign.campaign import Campaign, load_campaign
 
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = [str(Path(sys.executable).parent / "snakemake"), "--cores", "1"]

@@ -3,7 +3,7 @@
 import copy
 
 from hypothesis import strategies as st
-from make_campaigns import BASE, COMMIT, SHA
+from tests.llm_energy.make_campaigns import BASE, COMMIT, SHA
 
 RICH = BASE | {
     "reference": "sweep_batch1_out16",

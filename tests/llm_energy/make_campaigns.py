@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from llm_energy.campaign import Campaign, CampaignError, load_campaign
+from llm_energy.campaign.campaign import Campaign, CampaignError, load_campaign
 
 TOY = """
 from worker.engines.base import Engine, Option

@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import make_side_files
+from tests.llm_energy import make_side_files
 
-from llm_energy.files import sha256_of
-from llm_energy.result_energy import DeviceEnergy, Energy
-from llm_energy.result_parts import (
+from llm_energy.analysis.summary import Design
+from llm_energy.results.energy import DeviceEnergy, Energy
+from llm_energy.results.parts import (
     Distribution,
     Drift,
     Environment,
@@ -31,8 +31,8 @@ from llm_energy.result_parts import (
     Warmup,
     Window,
 )
-from llm_energy.results import SCHEMA_VERSION, Result, write_result
-from llm_energy.summary import Design
+from llm_energy.results.result import SCHEMA_VERSION, Result, write_result
+from llm_energy.system.files import sha256_of
 
 SETTINGS = {
     "backend": "llamacpp",

@@ -7,13 +7,13 @@ import copy
 from pathlib import Path
 from typing import Any
 
-from make_results import make_result
 from tests.integration.workflow import CAMPAIGN
+from tests.llm_energy.make_results import make_result
 
-from llm_energy.campaign import Campaign
-from llm_energy.host import cpu_model
-from llm_energy.requests import write_requests
-from llm_energy.results import Result
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.results.requests import write_requests
+from llm_energy.results.result import Result
+from llm_energy.system.host import cpu_model
 
 CYCLES = 5
 

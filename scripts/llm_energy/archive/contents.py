@@ -20,28 +20,19 @@ from typing import Any
 
 import yaml
 
+from llm_energy.analysis.side_records import snakemake_versions
+from llm_energy.analysis.summary import Summary
+from llm_energy.analysis.summary_files import read_summary
 from llm_energy.archive.code import Code, read_code
 from llm_energy.archive.crate import METADATA, About, crate_metadata
-from llm_energy.archive.describe import (
-    NOT_STATED,
-    citation,
-    description,
-    published,
-    readme,
-    title,
-)
+from llm_energy.archive.describe import NOT_STATED, citation, description, published, readme, title
 from llm_energy.archive.known_jobs import jobs_of
 from llm_energy.archive.pack import Member
 from llm_energy.archive.verify import result_files
 from llm_energy.archive.zenodo import deposit
-from llm_energy.campaign import Campaign, Cell
-from llm_energy.config.inputs import FilePrompts
-from llm_energy.decisions import asked_cells, decided
-from llm_energy.results import Result, ResultError, read_planned_result
-from llm_energy.side_records import snakemake_versions
-from llm_energy.status import standings, write_manifest
-from llm_energy.summary import Summary
-from llm_energy.summary_files import read_summary
+from llm_energy.campaign.campaign import Campaign, Cell
+from llm_energy.campaign.declared_inputs import FilePrompts
+from llm_energy.results.result import Result, ResultError, read_planned_result
 
 NOT_SHIPPED = ("archive", "export", "report-partial.html")
 """Below a campaign's results: the archive itself, copies of the power series for other tools, and
@@ -72,6 +63,7 @@ def contents(
     campaign: Campaign,
     config: Mapping[str, Any],
     *,
+    planned: Sequence[Cell],
     files: Iterable[Path],
     root: Path,
     results: Path,
@@ -80,12 +72,11 @@ def contents(
 
     Args:
         config: the configuration in force.
+        planned: the measurements that the campaign asks for, in planned order.
         files: the files it was read from.
         root: the checkout.
         results: `results/{campaign}`, complete.
     """
-    write_manifest(results, standings(campaign, results))
-    asked = asked_cells(campaign, decided(campaign, results))
     code = read_code(root)
     summary = read_summary(results / "summary")
     made = {
@@ -93,8 +84,8 @@ def contents(
         "CITATION.cff": _yaml(about := citation(campaign, summary)),
         "campaign.yaml": _yaml(portable(campaign, config)),
         "provenance/code.json": _json(_code_record(code)),
-        "provenance/plan.json": _json(_plan(campaign, asked)),
-        "provenance/order.csv": _order(asked, results),
+        "provenance/plan.json": _json(_plan(campaign, planned)),
+        "provenance/order.csv": _order(planned, results),
     }
     if campaign.publication.authors and (zenodo := deposit(about, campaign.publication.related)):
         made[".zenodo.json"] = _json(zenodo)

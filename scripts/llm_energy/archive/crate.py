@@ -26,7 +26,7 @@ from llm_energy.archive.entities import (
 )
 from llm_energy.archive.jobs import STEPS, Job, unrecorded
 from llm_energy.archive.pack import Member
-from llm_energy.config.publication import Author
+from llm_energy.campaign.publication import Author
 
 METADATA = "ro-crate-metadata.json"
 VERSION = "1.1"

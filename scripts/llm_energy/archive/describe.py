@@ -11,15 +11,15 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from llm_energy.analysis.summary import Summary
 from llm_energy.archive.code import Code
-from llm_energy.campaign import Campaign
-from llm_energy.config.experiment import Experiment
-from llm_energy.config.publication import Author
-from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
-from llm_energy.progress import human_duration
-from llm_energy.provenance import ENVIRONMENT
-from llm_energy.report.numbers import number, percent
-from llm_energy.summary import Summary
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.campaign.experiment import Experiment
+from llm_energy.campaign.publication import Author
+from llm_energy.measurement.provenance import ENVIRONMENT
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
+from llm_energy.runs.progress import human_duration
+from llm_energy.system.numbers import number, percent
 
 TEMPLATE = "readme.md.jinja"
 SHOWN = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT)

@@ -13,7 +13,7 @@ from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
 from llm_energy.archive.jobs import STEPS, Image, Job
-from llm_energy.config.publication import Author
+from llm_energy.campaign.publication import Author
 
 TERMS = "https://w3id.org/ro/terms/workflow-run"
 ENERGY = "workflow/config/schemas/result.schema.yaml#/$defs/Energy/properties/"

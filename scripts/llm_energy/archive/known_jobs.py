@@ -8,9 +8,9 @@ from llm_energy.archive.jobs import Job
 from llm_energy.archive.measured import Records, failed_jobs, measuring_job, read_results
 from llm_energy.archive.recorded import METADATA, recorded_jobs
 from llm_energy.archive.reproduce import MADE
-from llm_energy.cache import CACHE, environment_marker, model_marker, prompts_marker
-from llm_energy.campaign import Campaign
-from llm_energy.config.experiment import Experiment
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.campaign.experiment import Experiment
+from llm_energy.system.cache import CACHE, environment_marker, model_marker, prompts_marker
 
 DERIVED = (*MADE, "decisions")
 """What is made of results, below a campaign's folder."""

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.archive.jobs import Image, Job
-from llm_energy.provenance import ENVIRONMENT
-from llm_energy.result_energy import Energy
-from llm_energy.results import Result, read_result
+from llm_energy.measurement.provenance import ENVIRONMENT
+from llm_energy.results.energy import Energy
+from llm_energy.results.result import Result, read_result
 
 ENERGIES = ("energy_joules", "warmup_energy_joules", "load_energy_joules")
 """Of a result: in the measured window, in the warm-up before it, and while the engine loaded."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from llm_energy.archive.secrets import known_secrets, secret_in
 from llm_energy.archive.verify import SUMS
-from llm_energy.inputs.files import file_sha256
+from llm_energy.inputs.checksums import file_sha256
 
 PACKED = 315532800
 """Time of change of every member: 1980-01-01, the earliest that all archive formats know."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from llm_energy.archive.jobs import STEPS, Job
 from llm_energy.archive.measured import KINDS
-from llm_energy.cache import CACHE
+from llm_energy.system.cache import CACHE
 
 METADATA = Path(".snakemake/metadata")
 LONGEST = 254

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from llm_energy.archive.compare import difference
+from llm_energy.archive.equality import difference
 from llm_energy.archive.verify import Verdict, result_files
 
 REPRODUCED = "reproduced"

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm_energy.archive.physics import contradictions
-from llm_energy.archive.raw import differences
-from llm_energy.decision import decide, read_decision
-from llm_energy.inputs.files import file_sha256
-from llm_energy.results import Result, ResultError, read_planned_result, read_result
+from llm_energy.analysis.decision import decide, read_decision
+from llm_energy.analysis.physics import contradictions
+from llm_energy.analysis.raw_check import differences
+from llm_energy.inputs.checksums import file_sha256
+from llm_energy.results.result import Result, ResultError, read_planned_result, read_result
 
 SUMS = "SHA256SUMS"
 """As `sha256sum --check` takes it: of every file of an archive but itself."""

@@ -7,7 +7,7 @@ GitHub integration does not read its CITATION.cff.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llm_energy.config.publication import Related
+from llm_energy.campaign.publication import Related
 
 ORCID = "https://orcid.org/"
 

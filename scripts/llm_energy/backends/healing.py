@@ -12,17 +12,18 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from llm_energy import locks
 from llm_energy.backends import health
-from llm_energy.backends.registry import (
+from llm_energy.backends.running import (
     connect,
     declared_backend,
     heal_backend,
     known_backend,
     known_backends,
 )
-from llm_energy.backends.runtime import BackendError, BackendRecord, runtime_named
-from llm_energy.runs import Run
+from llm_energy.backends.runtime import BackendError, BackendRecord
+from llm_energy.backends.runtimes import runtime_named
+from llm_energy.runs.run import Run
+from llm_energy.system import locks
 
 LOG = logging.getLogger(__name__)
 

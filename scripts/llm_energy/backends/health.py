@@ -7,8 +7,8 @@ breaker lets them fail at once and with a clear reason, while other backends go 
 from typing import Any
 
 from llm_energy.backends.runtime import BackendError
-from llm_energy.failures import RETRIED
-from llm_energy.runs import Run
+from llm_energy.results.failures import RETRIED
+from llm_energy.runs.run import Run
 
 LIMIT = 6
 """Failures of its infrastructure in a row after which a backend is given up for the run: two

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from llm_energy.runs import Run
+from llm_energy.runs.run import Run
 
 SCRIPTS = Path(__file__).parents[2]
 """Folder of the worker's code."""
@@ -131,16 +131,3 @@ def refuse_unusable_cuda(exit_code: int, printed: bytes, *, where: str = "") -> 
     if exit_code != 0:
         said = printed.decode(errors="replace").strip() or f"exit code {exit_code}"
         raise BackendError("cuda_unusable", f"CUDA cannot be used{where}: {said}")
-
-
-def runtime_named(name: str) -> Runtime:
-    """The runtime that a campaign's `backends.*.runtime` names."""
-    if name == "process":
-        from llm_energy.backends.process import ProcessRuntime
-
-        return ProcessRuntime()
-    if name == "docker":
-        from llm_energy.backends.docker import DockerRuntime
-
-        return DockerRuntime()
-    raise BackendError("unknown_runtime", f"there is no runtime `{name}`")

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 from llm_energy.backends.healing import Healer
-from llm_energy.backends.registry import end_run
-from llm_energy.runs import Run
+from llm_energy.backends.running import end_run
+from llm_energy.runs.run import Run
 
 PERIOD_S = 2.0
 """Between two looks at the owner: also the longest that backends outlive a killed Snakemake."""

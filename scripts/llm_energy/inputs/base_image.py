@@ -9,11 +9,11 @@ from pathlib import Path
 import docker
 from docker.models.images import Image
 
-from llm_energy.config.identity import DEBIAN_RECIPE, HASH_LENGTH
+from llm_energy.campaign.identity import DEBIAN_RECIPE, HASH_LENGTH
 from llm_energy.containers.engine import host
 from llm_energy.containers.images import find
-from llm_energy.inputs.errors import InputError
-from llm_energy.inputs.files import alone
+from llm_energy.inputs.checksums import alone
+from llm_energy.system.errors import InputError
 
 DEBIAN = "debian"
 """What `backends.{backend}.base` calls it."""

@@ -20,7 +20,7 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion
 
-from llm_energy.inputs.files import file_sha256
+from llm_energy.inputs.checksums import file_sha256
 from llm_energy.inputs.pip_settings import PipSettings
 
 FOLDER = "/context"

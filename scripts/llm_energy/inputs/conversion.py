@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from llm_energy.inputs.files import FILES, facts_of, files_below, read_marker
+from llm_energy.inputs.ask_worker import ask_worker
+from llm_energy.inputs.checksums import FILES, facts_of, files_below, read_marker
 from llm_energy.inputs.models import marker_of, verify_model
-from llm_energy.inputs.oneshot import ask_worker
 
 DTYPE = "bfloat16"
 """Number format of converted weights. Quantised weights have fewer digits than it keeps."""

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_energy.files import sha256_of, write_atomically
-from llm_energy.inputs.errors import InputError
+from llm_energy.inputs.ask_worker import ask_worker
 from llm_energy.inputs.interpreter import Environment, place_of, run_python
-from llm_energy.inputs.oneshot import ask_worker
 from llm_energy.inputs.venv import install
+from llm_energy.system.errors import InputError
+from llm_energy.system.files import sha256_of, write_atomically
 
 if TYPE_CHECKING:  # the campaign's model would cost every measuring job 0.1 s
-    from llm_energy.inputs.plan import Plan
+    from llm_energy.inputs.recipes import Plan
 
 LIST_PACKAGES = (
     "import json, importlib.metadata as m; "

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from llm_energy.inputs.errors import ModelError
-from llm_energy.inputs.files import FILES, FileFacts, facts_of, write_marker
+from llm_energy.inputs.checksums import FILES, FileFacts, facts_of, write_marker
 from llm_energy.inputs.weights import files_needed
+from llm_energy.system.errors import ModelError
 
 LICENCES = "https://huggingface.co"
 """Where a person accepts the licence of a gated model, whatever mirror the files come from."""

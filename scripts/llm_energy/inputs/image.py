@@ -10,17 +10,17 @@ from typing import Any
 import docker
 from docker.models.images import Image
 
-from llm_energy.config.identity import DEFINING_FILES, short_hash
+from llm_energy.campaign.identity import DEFINING_FILES, short_hash
 from llm_energy.containers import images
 from llm_energy.containers.engine import DockerError, connect
-from llm_energy.files import sha256_of
 from llm_energy.inputs.base_image import DEBIAN, debian_base, debian_tag
 from llm_energy.inputs.build_context import write_context
-from llm_energy.inputs.errors import InputError
 from llm_energy.inputs.interpreter import Environment, place_of, run_python
 from llm_energy.inputs.pip import NO_MESSAGE, explain
 from llm_energy.inputs.pip_settings import pip_settings
-from llm_energy.inputs.plan import Plan
+from llm_energy.inputs.recipes import Plan
+from llm_energy.system.errors import InputError
+from llm_energy.system.files import sha256_of
 
 DEFAULT_BASE = re.compile(r"^ARG BASE=(\S+)", re.MULTILINE)
 """Where a Dockerfile names the image that it is built on."""

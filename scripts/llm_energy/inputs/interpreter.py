@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from llm_energy.backends.process import worker_environment
+from llm_energy.backends.process_runtime import worker_environment
 from llm_energy.backends.runtime import SCRIPTS, worker_variables
-from llm_energy.inputs.errors import InputError
+from llm_energy.system.errors import InputError
 
 Environment = Mapping[str, Any]
 

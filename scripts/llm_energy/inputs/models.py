@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_energy.config.inputs import HubSource, PackageSource, PathSource, Source
+from llm_energy.campaign.declared_inputs import HubSource, PackageSource, PathSource, Source
 from llm_energy.inputs import hub
-from llm_energy.inputs.errors import ModelError
-from llm_energy.inputs.files import (
+from llm_energy.inputs.checksums import (
     FILES,
     FileFacts,
     facts_of,
@@ -24,6 +23,7 @@ from llm_energy.inputs.files import (
 )
 from llm_energy.inputs.package import file_of_package
 from llm_energy.inputs.weights import check_folder, main_file
+from llm_energy.system.errors import ModelError
 
 
 @dataclass(frozen=True)

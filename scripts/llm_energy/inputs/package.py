@@ -5,9 +5,9 @@ import zipfile
 from difflib import get_close_matches
 from pathlib import Path
 
-from llm_energy.inputs.errors import InputError
-from llm_energy.inputs.files import file_sha256
+from llm_energy.inputs.checksums import file_sha256
 from llm_energy.inputs.pip import run_pip
+from llm_energy.system.errors import InputError
 
 
 def file_of_package(

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from llm_energy.inputs.errors import InputError
+from llm_energy.system.errors import InputError
 
 UNREACHABLE = (
     "name resolution",

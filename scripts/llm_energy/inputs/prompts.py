@@ -5,23 +5,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from llm_energy.config.identity import SHIPPED_FIELD, prompt_file
-from llm_energy.config.inputs import (
+from llm_energy.campaign.declared_inputs import (
     FilePrompts,
     PackagePrompts,
     Prompts,
     ShippedPrompts,
     SyntheticPrompts,
 )
-from llm_energy.files import sha256_of
-from llm_energy.inputs.errors import PromptError
-from llm_energy.inputs.files import file_sha256, read_marker
+from llm_energy.campaign.identity import SHIPPED_FIELD, prompt_file
+from llm_energy.campaign.prompt_source import read_entries, select, text_of
+from llm_energy.inputs.ask_worker import ask_worker
+from llm_energy.inputs.checksums import file_sha256, read_marker
 from llm_energy.inputs.models import verify_model
-from llm_energy.inputs.oneshot import ask_worker
 from llm_energy.inputs.package import file_of_package
-from llm_energy.inputs.prompt_source import read_entries, select, text_of
 from llm_energy.inputs.synthetic import CHARACTERS_PER_TOKEN, cut, sentences_of, synthetic_text
 from llm_energy.inputs.token_length import PROBES, Room, check_length, template_end, truncated
+from llm_energy.system.errors import PromptError
+from llm_energy.system.files import sha256_of
 
 Listed = ShippedPrompts | FilePrompts | PackagePrompts
 """Prompt sets that are lists in a file."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import count
 
-from llm_energy.inputs.errors import PromptError
+from llm_energy.system.errors import PromptError
 
 CHARACTERS_PER_TOKEN = 8
 """Text that is tokenised for each token wanted. English has 4 to 5 characters to a token."""

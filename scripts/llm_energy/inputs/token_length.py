@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llm_energy.inputs.errors import PromptError
+from llm_energy.system.errors import PromptError
 
 PROBES = ("a", "1")
 """Two texts that share no token: what their token ids end with in common is the template's end."""

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from llm_energy.files import write_atomically
-from llm_energy.inputs.errors import InputError
 from llm_energy.inputs.pip import run_pip
+from llm_energy.system.errors import InputError
+from llm_energy.system.files import write_atomically
 
 INSTALLED = "installed"
 """File in a virtual environment that says what it was installed from; written last."""

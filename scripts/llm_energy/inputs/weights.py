@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from llm_energy.inputs.errors import ModelError
+from llm_energy.system.errors import ModelError
 
 CONFIGURATION = ("*.json", "*.model", "*.jinja", "*.txt", "*.tiktoken")
 """What stands beside weights in the Transformers format: configuration, tokenizer, template."""

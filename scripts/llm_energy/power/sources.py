@@ -12,11 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from llm_energy.files import write_atomically
 from llm_energy.power.meter import QUANTITIES, Device, Meter
 from llm_energy.power.sampler import MAXIMUM_RATE_HZ, Sampler
 from llm_energy.power.sensor import QUANTITY, Method
 from llm_energy.power.series import Series, update_period_s
+from llm_energy.system.files import write_atomically
 
 FILE = "sensors.json"
 

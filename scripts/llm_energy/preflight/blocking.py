@@ -6,7 +6,7 @@ A campaign on the CPU asks for none of it.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from llm_energy.campaign import Campaign
+from llm_energy.campaign.campaign import Campaign
 from llm_energy.preflight.asking import ask_all
 from llm_energy.preflight.findings import Finding, problems
 from llm_energy.preflight.gpu_findings import enough_findings
@@ -44,7 +44,7 @@ def gpu_obstacles(campaign: Campaign) -> list[str]:
         return []
     questions: dict[str, Callable[[], Any]] = {"gpus": read_gpus}
     if uses_docker(campaign):
-        from llm_energy.preflight.engine import ask_engine, toolkit_finding  # imports Docker
+        from llm_energy.preflight.docker_engine import ask_engine, toolkit_finding  # imports Docker
 
         questions["docker"] = ask_engine
     answers = ask_all(questions)

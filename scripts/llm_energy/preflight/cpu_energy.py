@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from llm_energy.power.rapl import POWERCAP, RaplMeter
-from llm_energy.power.reasons import MEANINGS
 from llm_energy.preflight.findings import Finding, Status
+from llm_energy.results.energy_reasons import MEANINGS
 
 SUBJECT = "cpu energy"
 

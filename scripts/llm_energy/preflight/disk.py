@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_energy.preflight.findings import Finding
-from llm_energy.preflight.models import TO_FETCH
-from llm_energy.preflight.sizes import gigabytes
+from llm_energy.preflight.model_findings import TO_FETCH
+from llm_energy.system.sizes import gigabytes
 
 LOW_BYTES = 2e9
 """Free space under which a disk is nearly full: the embedded campaign needs 0.3 GB. Provisional."""

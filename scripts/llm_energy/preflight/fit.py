@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_energy.campaign import Campaign, Experiment
+from llm_energy.campaign.campaign import Campaign, Experiment
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.gpus import Gpu
-from llm_energy.preflight.host import Host
-from llm_energy.preflight.memory import FORMULA, Estimate, UnknownFormatError, estimate
-from llm_energy.preflight.room import Room, gpu_room, gpus_of, host_room
-from llm_energy.preflight.shape import Shape, ShapeError, read_shape
-from llm_energy.preflight.sizes import gigabytes
+from llm_energy.preflight.host_findings import Host
+from llm_energy.preflight.memory_estimate import FORMULA, Estimate, UnknownFormatError, estimate
+from llm_energy.preflight.memory_room import Room, gpu_room, gpus_of, host_room
+from llm_energy.preflight.model_shape import Shape, ShapeError, read_shape
+from llm_energy.system.sizes import gigabytes
 
 
 @dataclass(frozen=True)

@@ -5,25 +5,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from llm_energy.campaign import Campaign
-from llm_energy.inputs.plan import InputPlans, plan_inputs
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.inputs.recipes import InputPlans, plan_inputs
 from llm_energy.preflight.asking import SilentError, ask_all, reason
-from llm_energy.preflight.blocking import (
-    backends_of,
-    no_gpu_finding,
-    too_few_gpus,
-    uses_docker,
-)
+from llm_energy.preflight.blocking import backends_of, no_gpu_finding, too_few_gpus, uses_docker
 from llm_energy.preflight.cpu_energy import cpu_energy_finding
 from llm_energy.preflight.disk import disk_findings, read_disks
-from llm_energy.preflight.environments import environment_finding
+from llm_energy.preflight.environment_findings import environment_finding
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.fit import memory_findings
 from llm_energy.preflight.gpu_findings import gpu_findings
 from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
-from llm_energy.preflight.host import host_findings, read_host
-from llm_energy.preflight.memory import FORMULA
-from llm_energy.preflight.models import conversion_finding, model_finding
+from llm_energy.preflight.host_findings import host_findings, read_host
+from llm_energy.preflight.memory_estimate import FORMULA
+from llm_energy.preflight.model_findings import conversion_finding, model_finding
 
 Answers = Mapping[str, Any]
 
@@ -62,7 +57,7 @@ def _about_machine(campaign: Campaign) -> dict[str, Callable[[], Any]]:
     gpus = partial(read_gpus, probed=on_gpu)
     if not uses_docker(campaign):
         return {"gpus": gpus}
-    from llm_energy.preflight.engine import ask_engine  # imports Docker
+    from llm_energy.preflight.docker_engine import ask_engine  # imports Docker
 
     return {"gpus": gpus, "docker": ask_engine}
 
@@ -93,7 +88,7 @@ def _told(name: str, answer: Any) -> Finding:
 def _docker(campaign: Campaign, answer: Any) -> Iterator[Finding]:
     if answer is None:
         return
-    from llm_energy.preflight.engine import engine_findings, toolkit_finding
+    from llm_energy.preflight.docker_engine import engine_findings, toolkit_finding
 
     if isinstance(answer, Exception):
         silent = isinstance(answer, SilentError)

@@ -8,14 +8,14 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
+from llm_energy.analysis.experiments_table import GROUP
+from llm_energy.analysis.measurements_table import SETTING, varying_settings
+from llm_energy.analysis.summary import Summary
 from llm_energy.report.estimates import Estimate, as_data, estimates, place_columns, place_text
-from llm_energy.report.numbers import exact, told
 from llm_energy.report.open_ends import open_end, open_ends
 from llm_energy.report.style import MARKERS, SERIES, Drawing, canvas, grid_only, narrow
-from llm_energy.stats.experiments import GROUP
-from llm_energy.summary import Summary
-from llm_energy.tables import SETTING, varying_settings
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
+from llm_energy.system.numbers import exact, told
 
 MOST_LINES = 12
 """Beyond it a legend is no longer read: the figure then shows the first lines and says so."""

@@ -4,11 +4,11 @@ import math
 
 import pandas as pd
 
-from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN
+from llm_energy.analysis.summary import Summary
 from llm_energy.report.estimates import estimates
-from llm_energy.report.numbers import fixed
 from llm_energy.report.style import SERIES, Drawing, canvas, grid_only, left_out, value_beside
-from llm_energy.summary import Summary
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN
+from llm_energy.system.numbers import fixed
 
 MOST_ROWS = 30
 PARTS = {

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from llm_energy.metrics import TTFT
+from llm_energy.analysis.summary import Summary
 from llm_energy.report.estimates import estimates, place_columns, place_text, short_names
-from llm_energy.report.numbers import exact, fixed
 from llm_energy.report.style import INK, SERIES, Drawing, canvas, grid_only, left_out, narrow
-from llm_energy.summary import Summary
+from llm_energy.results.metrics import TTFT
+from llm_energy.system.numbers import exact, fixed
 
 MOST_ROWS = 30
 ROW_INCHES, FRAME_INCHES = 0.34, 0.9

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from llm_energy.metrics import Metric
-from llm_energy.report.numbers import interval, number
-from llm_energy.stats.experiments import GROUP
-from llm_energy.summary import Summary
+from llm_energy.analysis.experiments_table import GROUP
+from llm_energy.analysis.summary import Summary
+from llm_energy.results.metrics import Metric
+from llm_energy.system.numbers import interval, number
 
 Row = Mapping[Any, Any]
 

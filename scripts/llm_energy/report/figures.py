@@ -4,18 +4,19 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from llm_energy.files import write_atomically
-from llm_energy.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
-from llm_energy.report import axes, budget, distributions, forest, pareto, power, traces
-from llm_energy.report.style import (
-    COLUMN_INCHES,
-    PAGE_INCHES,
-    Drawing,
-    Figure,
-    rendered,
-    styled,
+from llm_energy.analysis.summary import Summary
+from llm_energy.report import (
+    axes,
+    budget,
+    distributions,
+    forest,
+    pareto_figure,
+    power_figure,
+    traces,
 )
-from llm_energy.summary import Summary
+from llm_energy.report.style import COLUMN_INCHES, PAGE_INCHES, Drawing, Figure, rendered, styled
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
+from llm_energy.system.files import write_atomically
 
 INDEX = "figures.json"
 
@@ -45,11 +46,11 @@ def _drawings(summary: Summary) -> list[Drawing]:
     drawings = [
         forest.energy(summary),
         forest.throughput(summary),
-        pareto.trade_off(summary),
+        pareto_figure.trade_off(summary),
         *axes.by_setting(summary),
         forest.latency(summary),
         distributions.latencies(summary),
-        power.power(summary),
+        power_figure.power(summary),
         traces.warmup(summary),
         traces.order(summary, JOULES_PER_OUTPUT_TOKEN),
         traces.order(summary, THROUGHPUT),

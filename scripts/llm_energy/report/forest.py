@@ -6,7 +6,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from llm_energy.metrics import (
+from llm_energy.analysis.summary import Summary
+from llm_energy.report.estimates import Estimate, as_data, estimates, without_value
+from llm_energy.report.open_ends import open_end, open_ends
+from llm_energy.report.style import MUTED, SERIES, Drawing, canvas, grid_only, narrow, value_beside
+from llm_energy.results.metrics import (
     ITL,
     ITL_P95,
     JOULES_PER_OUTPUT_TOKEN,
@@ -15,11 +19,7 @@ from llm_energy.metrics import (
     TTFT_P95,
     Metric,
 )
-from llm_energy.report.estimates import Estimate, as_data, estimates, without_value
-from llm_energy.report.numbers import decimals_for, fixed
-from llm_energy.report.open_ends import open_end, open_ends
-from llm_energy.report.style import MUTED, SERIES, Drawing, canvas, grid_only, narrow, value_beside
-from llm_energy.summary import Summary
+from llm_energy.system.numbers import decimals_for, fixed
 
 ROW_INCHES = 0.36
 FRAME_INCHES = 0.95

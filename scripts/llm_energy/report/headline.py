@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from itertools import groupby
 
-from llm_energy.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
+from llm_energy.analysis.summary import Comparison, Summary
+from llm_energy.analysis.wording import DIFFERENT
 from llm_energy.report.estimates import Estimate, estimates, short_names
-from llm_energy.report.numbers import interval, number, plural
-from llm_energy.summary import Comparison, Summary
-from llm_energy.wording import DIFFERENT
+from llm_energy.results.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
+from llm_energy.system.numbers import interval, number, plural
 
 BEST = {
     JOULES_PER_OUTPUT_TOKEN: "Least energy per output token",

@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from llm_energy.config.controls import MEASURED
-from llm_energy.report.controls import controls_text
-from llm_energy.report.numbers import fixed, number, plural
-from llm_energy.summary import Design, Facts, Summary
+from llm_energy.analysis.summary import Design, Facts, Summary
+from llm_energy.campaign.control_settings import MEASURED
+from llm_energy.report.control_section import controls_text
+from llm_energy.system.numbers import fixed, number, plural
 
 ORDERS = {
     "randomised_blocks": "in randomised complete blocks: every cycle runs each experiment once, "

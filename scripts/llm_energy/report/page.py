@@ -12,35 +12,35 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from llm_energy.aggregate import aggregate
-from llm_energy.files import write_atomically
-from llm_energy.report import paper_files, papers, power
-from llm_energy.report.comparisons import (
+from llm_energy.analysis.aggregate import aggregate
+from llm_energy.analysis.summary import Design, Summary
+from llm_energy.report import paper_files, paper_tables, power_figure
+from llm_energy.report.comparison_section import (
     comparison_tables,
     decode_table,
     outputs_table,
     refusals,
 )
-from llm_energy.report.controls import CAPTION as CONTROLS
-from llm_energy.report.controls import controls_table, failed_controls
-from llm_energy.report.cycles import cycles_table
-from llm_energy.report.environment import differences, environment
+from llm_energy.report.control_section import CAPTION as CONTROLS
+from llm_energy.report.control_section import controls_table, failed_controls
+from llm_energy.report.cycles_section import cycles_table
+from llm_energy.report.environment_section import differences, environment
 from llm_energy.report.estimates import planned_experiment
-from llm_energy.report.failures import failure_groups
+from llm_energy.report.failed_attempts import failure_groups
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import key_figures, notices
-from llm_energy.report.memory import out_of_memory_table
 from llm_energy.report.methods import methods
-from llm_energy.report.style import THEME, Figure
-from llm_energy.report.svg import themed
-from llm_energy.report.tables import (
+from llm_energy.report.out_of_memory import out_of_memory_table
+from llm_energy.report.page_tables import (
     common_settings,
     dictionary_table,
     measurements_table,
     results_table,
     settings_table,
 )
-from llm_energy.summary import Design, Summary
+from llm_energy.report.style import THEME, Figure
+from llm_energy.report.svg import themed
+from llm_energy.system.files import write_atomically
 
 COMPLETE, PARTIAL = "report.html", "report-partial.html"
 
@@ -130,7 +130,9 @@ def render_page(
         files: of the tables for papers, where they are made already.
     """
     if files is None:
-        files = {table.name: paper_files.text_files(table) for table in papers.tables(summary)}
+        files = {
+            table.name: paper_files.text_files(table) for table in paper_tables.tables(summary)
+        }
     return template("page.html.jinja").render(_content(summary, figures, files), partial=partial)
 
 
@@ -216,7 +218,7 @@ def _content(
         "key_figures": key_figures(summary),
         "notices": notices(summary),
         "results_with_energy": bool(table["energy_joules"].notna().any()),
-        "courses": packed(power.page_data(summary).encode()) if len(summary.power) else None,
+        "courses": packed(power_figure.page_data(summary).encode()) if len(summary.power) else None,
         "failures": failure_groups(summary.facts.failures),
         "comparisons": comparison_tables(summary),
         "refusals": refusals(summary),

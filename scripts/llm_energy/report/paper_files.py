@@ -4,9 +4,9 @@ import io
 from collections.abc import Mapping
 from pathlib import Path
 
-from llm_energy.files import write_atomically
-from llm_energy.report.papers import PaperTable, tables
-from llm_energy.summary import Summary
+from llm_energy.analysis.summary import Summary
+from llm_energy.report.paper_tables import PaperTable, tables
+from llm_energy.system.files import write_atomically
 
 Files = Mapping[str, Mapping[str, bytes]]
 """Text files of the tables, by the table's name and the file's suffix."""

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from llm_energy.metrics import Metric
+from llm_energy.analysis.summary import Summary, WarmupTrace
 from llm_energy.report.estimates import short_names
-from llm_energy.report.numbers import fixed, percent
 from llm_energy.report.style import (
     INK,
     MARKERS,
@@ -20,7 +19,8 @@ from llm_energy.report.style import (
     narrow,
     panels,
 )
-from llm_energy.summary import Summary, WarmupTrace
+from llm_energy.results.metrics import Metric
+from llm_energy.system.numbers import fixed, percent
 
 MOST_PANELS = 12
 """Experiments whose warm-up is drawn: those with the least steady ones come first."""

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from llm_energy.stats.comparisons import MINIMUM_PAIRS
 from llm_energy.stats.intervals import CONFIDENCE, t_quantile
+from llm_energy.stats.paired_ratios import MINIMUM_PAIRS
 
 Status = Literal["front", "perhaps", "beaten"]
 Matrix = NDArray[np.float64]

@@ -5,18 +5,18 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import make_results
 import pytest
+from tests.llm_energy import make_results
 from tests.ro_crate import assert_valid, report
 
 from llm_energy.archive.crate import METADATA, About, crate_metadata
 from llm_energy.archive.jobs import STEPS
 from llm_energy.archive.measured import Records, failed_jobs, measuring_job, read_results
 from llm_energy.archive.pack import Member
-from llm_energy.config.publication import Author
-from llm_energy.failures import write_failure
-from llm_energy.files import sha256_of, write_atomically
-from llm_energy.results import write_result
+from llm_energy.campaign.publication import Author
+from llm_energy.results.failures import write_failure
+from llm_energy.results.result import write_result
+from llm_energy.system.files import sha256_of, write_atomically
 
 TOP = "results/synthetic"
 IMAGE = "sha256:" + 64 * "a"

@@ -1,13 +1,13 @@
 """Decisions on further cycles must follow from the first ones."""
 
-import make_results
 import pytest
+from tests.llm_energy import make_results
 
+from llm_energy.analysis.decision import decide, write_decision
 from llm_energy.archive.verify import verify_results
-from llm_energy.config.cycles import AdaptiveCycles
-from llm_energy.decision import decide, write_decision
-from llm_energy.decisions import decision_path
-from llm_energy.results import read_result
+from llm_energy.campaign.cycles import AdaptiveCycles
+from llm_energy.results.result import read_result
+from llm_energy.workflow.decisions import decision_path
 
 ADAPTIVE = AdaptiveCycles(first=3, maximum=20, target_relative_half_width=0.02)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from llm_energy.archive.zenodo import deposit
-from llm_energy.config.publication import Related
+from llm_energy.campaign.publication import Related
 
 DATA = {
     "type": "dataset",

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from tests.integration.docker import containers_of, require_docker
 
-from llm_energy.backends import registry
-from llm_energy.cache import environment_marker
-from llm_energy.config.identity import base_identity
-from llm_energy.config.model import Container
+from llm_energy.backends import running
+from llm_energy.campaign.identity import base_identity
+from llm_energy.campaign.schema import Container
 from llm_energy.containers.engine import connect
 from llm_energy.inputs.base_image import debian_base, debian_tag
-from llm_energy.runs import Run
+from llm_energy.runs.run import Run
+from llm_energy.system.cache import environment_marker
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,7 +36,7 @@ def run(tmp_path, monkeypatch):
     run = Run.create(
         campaign="c", results=Path("results/c"), scripts=ROOT / "scripts", host_facts={}
     )
-    registry.declare_backend(
+    running.declare_backend(
         run,
         "bare",
         runtime="docker",
@@ -45,9 +45,9 @@ def run(tmp_path, monkeypatch):
         readable=[str(tmp_path / ".cache/models")],
     )
     # The run's own watchdog must not be quicker than the healer under test.
-    monkeypatch.setattr(registry, "ensure_watchdog", lambda run: run.renew_lease())
-    monkeypatch.setattr("llm_energy.runs.LEASE_S", 600.0)
+    monkeypatch.setattr(running, "ensure_watchdog", lambda run: run.renew_lease())
+    monkeypatch.setattr("llm_energy.runs.run.LEASE_S", 600.0)
     run.renew_lease()
     yield run
-    registry.end_run(run)
+    running.end_run(run)
     assert containers_of(run.run_id) == []

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from llm_energy.backends import healing, registry
-from llm_energy.backends.runtime import runtime_named
-from llm_energy.runs import Run
+from llm_energy.backends import healing, running
+from llm_energy.backends.runtimes import runtime_named
+from llm_energy.runs.run import Run
 
 PATIENCE_S = 60.0
 
@@ -19,7 +19,7 @@ PATIENCE_S = 60.0
 def healer(run, monkeypatch):
     monkeypatch.setattr(healing, "LOOK_S", 0.2)
     monkeypatch.setattr(healing, "QUESTION_S", 0.5)
-    record, healer = registry.ensure_backend(run, "bare"), healing.Healer(run)
+    record, healer = running.ensure_backend(run, "bare"), healing.Healer(run)
     threading.Thread(target=healer.look_after, daemon=True).start()
     yield record
     healer.end()
@@ -34,7 +34,7 @@ def wait_for_event(run):
 
 
 def answers(record):
-    with registry.connect(record) as session:
+    with running.connect(record) as session:
         return session.peer["event"] == "hello"
 
 
@@ -48,7 +48,7 @@ def test_a_hung_supervisor_is_restarted_in_its_container(run, healer):
     event = wait_for_event(run)
     assert (event["kind"], event["backend"]) == ("backend_restarted", "bare")
     assert "no answer to `hello`" in event["reason"]
-    assert registry.known_backend(run, "bare") == healer
+    assert running.known_backend(run, "bare") == healer
     assert answers(healer)
 
 
@@ -58,13 +58,13 @@ def test_a_container_that_is_gone_is_recreated(run, healer):
     event = wait_for_event(run)
     assert (event["kind"], event["backend"]) == ("backend_recreated", "bare")
     assert event["reason"] == "its container ended with exit code 137"
-    recreated = registry.known_backend(run, "bare")
+    recreated = running.known_backend(run, "bare")
     assert recreated.handle["container"] != healer.handle["container"]
     assert answers(recreated)
 
 
 def test_nobody_is_asked_beside_a_measurement(run, monkeypatch):
-    record = registry.ensure_backend(run, "bare")
+    record = running.ensure_backend(run, "bare")
     asked = []
     monkeypatch.setattr(healing, "connect", asked.append)
     with run.measuring_lock.open("w") as lock:

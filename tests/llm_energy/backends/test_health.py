@@ -6,8 +6,8 @@ import pytest
 
 from llm_energy.backends import health
 from llm_energy.backends.runtime import BackendError
-from llm_energy.failures import BACKOFF_S
-from llm_energy.runs import Run
+from llm_energy.results.failures import BACKOFF_S
+from llm_energy.runs.run import Run
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 

@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from packages import build_wheel, requirement
+from tests.llm_energy.inputs.packages import build_wheel, requirement
 
-from llm_energy.config.identity import DEBIAN_RECIPE, Declared, environment_identity
-from llm_energy.config.lock import Lock
-from llm_energy.config.model import BackendConfig
-from llm_energy.inputs.plan import Plan, environment_plan
+from llm_energy.campaign.identity import DEBIAN_RECIPE, Declared, environment_identity
+from llm_energy.campaign.lock_file import Lock
+from llm_energy.campaign.schema import BackendConfig
+from llm_energy.inputs.recipes import Plan, environment_plan
 
 ROOT = Path(__file__).parents[3]
 BACKEND = "llamacpp"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy.inputs.errors import InputError
+from llm_energy.inputs.ask_worker import ask_worker
 from llm_energy.inputs.interpreter import Environment
-from llm_energy.inputs.oneshot import ask_worker
+from llm_energy.system.errors import InputError
 
 
 def environment(python: Path) -> Environment:

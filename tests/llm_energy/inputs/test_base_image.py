@@ -7,11 +7,11 @@ from pathlib import Path
 
 import docker
 import pytest
-from boxes import ROOT
+from tests.llm_energy.inputs.boxes import ROOT
 
-from llm_energy.config.identity import DEBIAN_RECIPE, base_identity
+from llm_energy.campaign.identity import DEBIAN_RECIPE, base_identity
 from llm_energy.inputs.base_image import debian_tag, make
-from llm_energy.inputs.errors import InputError
+from llm_energy.system.errors import InputError
 
 MIRROR = "http://mirror.invalid/debian"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from packages import build_wheel, requirement
+from tests.llm_energy.inputs.packages import build_wheel, requirement
 
 from llm_energy.inputs.build_context import named, pip_configuration, write_context
 from llm_energy.inputs.pip_settings import PipSettings

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from interpreters import interpreter
-from packages import build_wheel, requirement
+from tests.llm_energy.inputs.interpreters import interpreter
+from tests.llm_energy.inputs.packages import build_wheel, requirement
 
 from llm_energy.inputs.environment import (
     check_packages,
@@ -20,8 +20,8 @@ from llm_energy.inputs.environment import (
     package_lines,
     packages_sha256,
 )
-from llm_energy.inputs.errors import InputError
 from llm_energy.inputs.venv import install
+from llm_energy.system.errors import InputError
 
 NAMES = st.text("abcXY-_.", min_size=1, max_size=6).filter(lambda name: name[0].isalpha())
 PACKAGES = st.dictionaries(NAMES, st.from_regex(r"\d\.\d", fullmatch=True))

@@ -5,12 +5,12 @@ import traceback
 from pathlib import Path
 
 import pytest
-from hub_server import HubServer, Repository
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.llm_energy.inputs.hub_server import HubServer, Repository
 
 from llm_energy.inputs import hub
-from llm_energy.inputs.errors import ModelError
+from llm_energy.system.errors import ModelError
 
 COMMIT = "a" * 40
 WEIGHTS = bytes(range(256)) * 4096

@@ -8,13 +8,11 @@ from typing import Any
 
 import docker
 import pytest
-from boxes import BACKEND, make_box, pip_from, plan_of
-from packages import build_wheel
+from tests.llm_energy.inputs.boxes import BACKEND, make_box, pip_from, plan_of
+from tests.llm_energy.inputs.packages import build_wheel
 
 from llm_energy.containers.images import find
-from llm_energy.files import sha256_of
 from llm_energy.inputs.environment import prepare_environment
-from llm_energy.inputs.errors import InputError
 from llm_energy.inputs.image import (
     base_name,
     docker_engine,
@@ -23,7 +21,9 @@ from llm_energy.inputs.image import (
     prepare_image,
     reference_of,
 )
-from llm_energy.inputs.plan import Plan
+from llm_energy.inputs.recipes import Plan
+from llm_energy.system.errors import InputError
+from llm_energy.system.files import sha256_of
 
 SECRET = "https://user:secret@index.invalid/simple"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from llm_energy.inputs.errors import InputError
+from llm_energy.inputs.ask_worker import ask_worker
 from llm_energy.inputs.interpreter import run_python
-from llm_energy.inputs.oneshot import ask_worker
+from llm_energy.system.errors import InputError
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hub_server import HubServer, Repository
-from packages import build_wheel
+from tests.llm_energy.inputs.hub_server import HubServer, Repository
+from tests.llm_energy.inputs.packages import build_wheel
 
-from llm_energy.config.inputs import HubSource, PackageSource, PathSource, Source
-from llm_energy.inputs.errors import ModelError
-from llm_energy.inputs.files import file_sha256, files_sha256, write_marker
+from llm_energy.campaign.declared_inputs import HubSource, PackageSource, PathSource, Source
+from llm_energy.inputs.checksums import file_sha256, files_sha256, write_marker
 from llm_energy.inputs.models import local_sha256, megabytes, prepare_model, verify_model
+from llm_energy.system.errors import ModelError
 
 WEIGHTS = b"GGUF" + bytes(500)
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()

@@ -4,10 +4,10 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from packages import build_wheel
+from tests.llm_energy.inputs.packages import build_wheel
 
-from llm_energy.inputs.errors import InputError
 from llm_energy.inputs.package import file_of_package
+from llm_energy.system.errors import InputError
 
 WEIGHTS = b"GGUF" + bytes(1000)
 SHA256 = hashlib.sha256(WEIGHTS).hexdigest()

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from packages import build_wheel
+from tests.llm_energy.inputs.packages import build_wheel
 
-from llm_energy.config.inputs import (
+from llm_energy.campaign.declared_inputs import (
     FilePrompts,
     PackagePrompts,
     Prompts,
@@ -16,11 +16,11 @@ from llm_energy.config.inputs import (
     Synthetic,
     SyntheticPrompts,
 )
-from llm_energy.files import sha256_of
-from llm_energy.inputs.errors import InputError, PromptError
-from llm_energy.inputs.files import file_sha256
+from llm_energy.inputs.checksums import file_sha256
 from llm_energy.inputs.prompts import prepare_prompts
 from llm_energy.inputs.token_length import Room
+from llm_energy.system.errors import InputError, PromptError
+from llm_energy.system.files import sha256_of
 
 OPEN, CLOSE = 1, 2
 """Token ids that the chat template puts around a prompt."""

@@ -12,9 +12,8 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
-from llm_energy.cache import environment_marker, model_marker
-from llm_energy.campaign import load_campaign
-from llm_energy.config.inputs import (
+from llm_energy.campaign.campaign import load_campaign
+from llm_energy.campaign.declared_inputs import (
     DeclaredSource,
     FilePrompts,
     Prompts,
@@ -22,12 +21,13 @@ from llm_energy.config.inputs import (
     Synthetic,
     SyntheticPrompts,
 )
+from llm_energy.inputs.checksums import alone, file_sha256, write_marker
 from llm_energy.inputs.environment import prepare_environment
-from llm_energy.inputs.files import alone, file_sha256, write_marker
 from llm_energy.inputs.models import prepare_model
-from llm_energy.inputs.plan import plan_inputs
 from llm_energy.inputs.prompts import Tokenizer, prepare_prompts
+from llm_energy.inputs.recipes import plan_inputs
 from llm_energy.inputs.token_length import Room
+from llm_energy.system.cache import environment_marker, model_marker
 
 pytestmark = pytest.mark.engine
 

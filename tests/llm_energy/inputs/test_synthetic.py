@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_energy.inputs.errors import PromptError
 from llm_energy.inputs.synthetic import cut, sentences_of, synthetic_text
+from llm_energy.system.errors import PromptError
 
 SENTENCES = st.lists(st.text("abc ", min_size=1), min_size=1, max_size=9, unique=True)
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_energy.inputs.errors import PromptError
 from llm_energy.inputs.token_length import check_length, template_end, truncated
+from llm_energy.system.errors import PromptError
 
 IDS = st.lists(st.integers(0, 50), max_size=40)
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_energy.inputs.errors import ModelError
 from llm_energy.inputs.weights import files_needed, main_file
+from llm_energy.system.errors import ModelError
 
 TYPICAL = [
     ".gitattributes",

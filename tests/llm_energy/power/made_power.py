@@ -5,7 +5,7 @@ from pathlib import Path
 
 from llm_energy.power.meter import Device, Reading
 from llm_energy.power.series import Samples, Series
-from llm_energy.result_parts import Phase
+from llm_energy.results.parts import Phase
 
 GPU = Device(id="GPU-1", model="Made GPU", scope="gpu_board", power_limit_watts=700.0)
 

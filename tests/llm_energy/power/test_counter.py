@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_power import samples
+from tests.llm_energy.power.made_power import samples
 
 from llm_energy.power.counter import counter_energy, interval_powers, unwrapped
 from llm_energy.power.series import Samples

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from made_power import GPU, constant, series_of
+from tests.llm_energy.power.made_power import GPU, constant, series_of
 
 from llm_energy.power.gates import COOL_MARGIN_CELSIUS, cool, quiet, temperatures
 from llm_energy.power.meter import State

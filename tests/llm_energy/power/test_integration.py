@@ -5,7 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_power import constant, samples
+from tests.llm_energy.power.made_power import constant, samples
 
 from llm_energy.power.integration import Amount, edge_uncertainty, gap_limit_s, integrate
 from llm_energy.power.series import Samples

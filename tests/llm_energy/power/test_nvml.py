@@ -7,17 +7,17 @@ import time
 from contextlib import contextmanager
 
 import pytest
-from made_power import phases, powercap
+from tests.llm_energy.power.made_power import phases, powercap
 from tests.nvml_simulator import scenario as made
 from tests.nvml_simulator.library import VARIABLE
 from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
 
+from llm_energy.power.accounting import account_energy
 from llm_energy.power.detect import open_meters
-from llm_energy.power.energy import account_energy
 from llm_energy.power.meter import QUANTITIES, State
 from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.sampler import Sampler
-from llm_energy.result_parts import Tokens
+from llm_energy.results.parts import Tokens
 
 TOKENS = Tokens(input=10, output=100, requests=1)
 LOADED = Gpu(knots=made.constant(600.0), counter_update_s=0.02)

@@ -3,12 +3,12 @@
 import os
 from contextlib import contextmanager
 
-import made_power
 import pytest
+from tests.llm_energy.power import made_power
 
 from llm_energy.power.detect import open_meters
 from llm_energy.power.rapl import RaplMeter
-from llm_energy.power.reasons import MEANINGS
+from llm_energy.results.energy_reasons import MEANINGS
 
 SERVER = {
     "intel-rapl:0": ("package-0", 5_000_000),

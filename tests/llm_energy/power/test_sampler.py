@@ -4,7 +4,7 @@ import time
 from itertools import pairwise
 
 import pytest
-from made_power import GPU, powercap, reading
+from tests.llm_energy.power.made_power import GPU, powercap, reading
 
 from llm_energy.power.rapl import RaplMeter
 from llm_energy.power.sampler import Sampler

@@ -1,9 +1,9 @@
 """A series knows its samples, where they are missing, and how often its sensors update."""
 
-import made_power
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.llm_energy.power import made_power
 
 from llm_energy.power.series import Samples, sampling_period_s, update_period_s
 

@@ -2,7 +2,7 @@
 
 from llm_energy.power.meter import Device, Reading
 from llm_energy.preflight.gpus import Gpu
-from llm_energy.preflight.host import Host
+from llm_energy.preflight.host_findings import Host
 
 QUIET = Host(
     system="Made OS 1",

@@ -8,7 +8,7 @@ import pytest
 
 from llm_energy.preflight.asking import RefusalError, SilentError, ask_all, reason
 from llm_energy.preflight.findings import Finding, as_json, as_text, problems, summary
-from llm_energy.preflight.sizes import gigabytes
+from llm_energy.system.sizes import gigabytes
 
 FOUND = [
     Finding("ok", "host", "it is there", {"cores": 2}),

@@ -5,7 +5,7 @@ import os
 from dataclasses import replace
 
 import pytest
-from made_machines import gpu
+from tests.llm_energy.preflight.made_machines import gpu
 from tests.nvml_simulator import scenario as made
 from tests.nvml_simulator.library import VARIABLE
 from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
@@ -13,7 +13,7 @@ from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
 from llm_energy.preflight import gpus as module
 from llm_energy.preflight.gpu_findings import enough_findings, gpu_findings
 from llm_energy.preflight.gpus import NoGpuError, read_gpus
-from llm_energy.processes import process_name
+from llm_energy.system.processes import process_name
 
 UUID = Gpu().uuid
 

@@ -5,12 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
-from made_machines import QUIET, gpu
 from tests.llm_energy.inputs.hub_server import Repository, hub_server
 from tests.llm_energy.make_campaigns import BASE, COMMIT, SHA, load, make_checkout
+from tests.llm_energy.preflight.made_machines import QUIET, gpu
 from tests.nvml_simulator.scenario import Gpu
 
-from llm_energy.inputs.plan import plan_inputs
+from llm_energy.inputs.recipes import plan_inputs
 from llm_energy.preflight.blocking import gpu_obstacles
 from llm_energy.preflight.fit import memory_findings
 from llm_energy.preflight.look import look

@@ -2,17 +2,17 @@
 
 import re
 
-import make_results
 import pytest
+from tests.llm_energy import make_results
 
-from llm_energy.aggregate import aggregate
-from llm_energy.metrics import THROUGHPUT, TTFT
+from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report.axes import by_setting
 from llm_energy.report.estimates import estimates
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import key_figures
-from llm_energy.report.tables import results_table
-from llm_energy.results import write_result
+from llm_energy.report.page_tables import results_table
+from llm_energy.results.metrics import THROUGHPUT, TTFT
+from llm_energy.results.result import write_result
 
 FACTORS = (1, 30, 2)
 """Latencies of three cycles that scatter so much that the interval of their mean holds 0."""

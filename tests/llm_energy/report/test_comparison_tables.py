@@ -2,7 +2,8 @@
 
 import pytest
 
-from llm_energy.report.comparisons import (
+from llm_energy.analysis.summary import Refusal
+from llm_energy.report.comparison_section import (
     VERDICTS,
     comparison_tables,
     decode_table,
@@ -10,7 +11,6 @@ from llm_energy.report.comparisons import (
     refusals,
 )
 from llm_energy.report.page import render_page
-from llm_energy.summary import Refusal
 
 
 def titles(table):

@@ -3,10 +3,10 @@
 import csv
 import re
 
-import make_results
 import pytest
+from tests.llm_energy import make_results
 
-from llm_energy.aggregate import aggregate
+from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report import forest
 from llm_energy.report.figures import draw, draw_files, read_figures, write_figures
 from llm_energy.report.style import PAGE_INCHES, THEME, styled

@@ -1,13 +1,13 @@
 """The answer first: the best experiment by each metric, and how sure that is."""
 
-import make_results
 import pytest
+from tests.llm_energy import make_results
 
-from llm_energy.aggregate import aggregate
-from llm_energy.files import sha256_of
+from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report.headline import console, energy_notice, key_figures, ratio_text, token_notice
 from llm_energy.report.methods import methods
-from llm_energy.results import write_result
+from llm_energy.results.result import write_result
+from llm_energy.system.files import sha256_of
 
 
 def titles(summary):

@@ -2,11 +2,11 @@
 
 import time
 
-import make_results
 import pytest
 from tests.browser import PHONE, Browser
+from tests.llm_energy import make_results
 
-from llm_energy.aggregate import aggregate
+from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report.figures import draw_files
 from llm_energy.report.page import render_page, write_page
 

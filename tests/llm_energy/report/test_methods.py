@@ -1,12 +1,12 @@
 """The methods section is made from what was done."""
 
-import make_results
 import pytest
+from tests.llm_energy import make_results
 
-from llm_energy.aggregate import aggregate
-from llm_energy.report.environment import differences, environment
+from llm_energy.analysis.aggregate import aggregate
+from llm_energy.report.environment_section import differences, environment
 from llm_energy.report.methods import methods
-from llm_energy.results import write_result
+from llm_energy.results.result import write_result
 
 
 def text_of(summary):

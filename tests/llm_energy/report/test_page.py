@@ -7,15 +7,14 @@ import json
 import re
 from html.parser import HTMLParser
 
-import make_results
-import make_side_files
 import pytest
+from tests.llm_energy import make_results, make_side_files
 
-from llm_energy.aggregate import aggregate
-from llm_energy.files import write_atomically
+from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report.figures import draw_files
 from llm_energy.report.page import render_page, write_page, write_report
-from llm_energy.results import write_result
+from llm_energy.results.result import write_result
+from llm_energy.system.files import write_atomically
 
 VOID = {"meta", "input", "br", "link", "img", "wbr"}
 

@@ -1,9 +1,9 @@
 """The tables of the page."""
 
-import make_results
+from tests.llm_energy import make_results
 
-from llm_energy.report.memory import out_of_memory_table
-from llm_energy.report.tables import (
+from llm_energy.report.out_of_memory import out_of_memory_table
+from llm_energy.report.page_tables import (
     VERDICTS,
     common_settings,
     measurements_table,

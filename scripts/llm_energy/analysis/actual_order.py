@@ -1,0 +1,54 @@
+"""The order in which a run really measured, against the order that was planned for it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from llm_energy.results.result import Result
+
+
+class Places(NamedTuple):
+    """Where a measurement stands among those of its run, from 1."""
+
+    planned: int
+    realised: int
+
+
+def places(results: Sequence[Result]) -> list[Places]:
+    """The places of each result, in the order given.
+
+    Within its run: one that resumes a campaign plans the order of what was left to it.
+    """
+    found = [Places(0, 0)] * len(results)
+    for indices in _by_run(results):
+        planned = sorted(indices, key=lambda index: results[index].position)
+        realised = _realised(results, indices)
+        ranks = {index: rank for rank, index in enumerate(realised, start=1)}
+        for rank, index in enumerate(planned, start=1):
+            found[index] = Places(rank, ranks[index])
+    return found
+
+
+def in_realised_order(results: Sequence[Result]) -> list[Result]:
+    """The results as they were really measured, run after run."""
+    runs = sorted(_by_run(results), key=lambda indices: min(results[i].started for i in indices))
+    return [results[index] for indices in runs for index in _realised(results, indices)]
+
+
+def _by_run(results: Sequence[Result]) -> Iterable[list[int]]:
+    by_run: dict[str, list[int]] = defaultdict(list)
+    for index, result in enumerate(results):
+        by_run[result.environment.run_id].append(index)
+    return by_run.values()
+
+
+def _realised(results: Sequence[Result], indices: Iterable[int]) -> list[int]:
+    """The results of one run in their order: phases are stamped on a clock that nobody sets; what
+    has none is told by the wall clock."""
+    indices = list(indices)
+    stamped = all(results[index].phases for index in indices)
+    return sorted(indices, key=lambda index: _began(results[index], stamped=stamped))
+
+
+def _began(result: Result, *, stamped: bool) -> float | str:
+    return result.phases[0].start_monotonic_s if stamped else result.started

@@ -1,0 +1,250 @@
+"""From the result files of a campaign to its summary: everything that figures and report read."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from llm_energy.analysis import campaign_flags
+from llm_energy.analysis.actual_order import in_realised_order
+from llm_energy.analysis.anchoring import anchor_ratios, read_anchors, with_anchors
+from llm_energy.analysis.comparisons import compare_all
+from llm_energy.analysis.controls import control_findings, without_controls
+from llm_energy.analysis.counter_ratios import STABLE_OFFSET, DeviceRatios, device_ratios
+from llm_energy.analysis.decode_energy import decode_energies
+from llm_energy.analysis.derived import derived_metrics, stated, with_derived
+from llm_energy.analysis.experiments_table import experiments_table
+from llm_energy.analysis.measurements_table import measurements_table
+from llm_energy.analysis.restate import with_limits
+from llm_energy.analysis.side_records import failures, runs
+from llm_energy.analysis.side_tables import latency_table, power_table, usable_series
+from llm_energy.analysis.summary import (
+    CellCounts,
+    CodeUse,
+    Design,
+    DeviceSensors,
+    Facts,
+    Gap,
+    RunDrift,
+    Summary,
+    WarmupTrace,
+)
+from llm_energy.analysis.tradeoffs import fronts
+from llm_energy.analysis.two_stages import cycles_decided, with_two_stage_intervals
+from llm_energy.measurement import flags
+from llm_energy.power import power_flags as power_flags
+from llm_energy.results import energy_reasons
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT, Metric
+from llm_energy.results.result import Result, ResultError, read_planned_result
+from llm_energy.stats.drift import drift_over_positions
+
+
+def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) -> Summary:
+    """Read every planned result that is there, and account for those that are not.
+
+    Args:
+        campaign_folder: `results/{campaign}`.
+        planned: every planned result, as its path relative to `campaign_folder`, in planned order.
+    """
+    everything: list[Result] = []
+    missing, unusable = [], []
+    for path in planned:
+        if not (campaign_folder / path).exists():
+            missing.append(Gap(path=path, reason="not measured"))
+            continue
+        try:
+            everything.append(read_planned_result(campaign_folder, path))
+        except ResultError as error:
+            unusable.append(Gap(path=path, reason=str(error)))
+    everything = [with_limits(result, design.assumptions.sensor) for result in everything]
+    results = without_controls(everything, design.controls)
+    devices = device_ratios(results)
+    results = campaign_flags.with_ratio_flags(results, devices)
+    results = campaign_flags.with_order_flags(results)
+    results = campaign_flags.with_outlier_flags(results)
+    results = campaign_flags.with_output_flags(results)
+    assumptions = design.assumptions
+    measurements = with_derived(measurements_table(results, design.reference), assumptions)
+    with_reference, along_axes, refused = compare_all(
+        measurements,
+        reference=design.reference,
+        contrasts=design.contrasts,
+        margin=design.equivalence_margin,
+    )
+    anchors, unusable_anchors = read_anchors(campaign_folder)
+    ratios = list(anchor_ratios(anchors, results))
+    adaptive = design.adaptive
+    decided = cycles_decided(results, adaptive, measurements) if adaptive else []
+    events, damaged_runs = runs(campaign_folder)
+    gaps = list(_side_file_gaps(campaign_folder, [*everything, *anchors]))
+    lost = {gap.path for gap in gaps}
+    facts = Facts(
+        design=design,
+        planned=len(planned),
+        completed=sum(result.status == "completed" for result in everything),
+        out_of_memory=sum(result.status == "out_of_memory" for result in everything),
+        missing=missing,
+        unusable=unusable,
+        side_file_gaps=[*gaps, *unusable_anchors, *damaged_runs],
+        failures=list(failures(campaign_folder)),
+        events=events,
+        flags=_flags(results),
+        energy_reasons=_energy_reasons(results),
+        devices=[_sensors(device) for device in devices],
+        warmups=_warmups(results),
+        drift=_drift(results, THROUGHPUT),
+        energy_drift=_drift(results, JOULES_PER_OUTPUT_TOKEN),
+        counts=_counts(planned, everything, missing, unusable),
+        comparisons=with_anchors(with_reference, ratios, results),
+        axis_comparisons=with_anchors(along_axes, ratios, results),
+        anchors=ratios,
+        controls=control_findings(
+            design.controls, everything, partial(usable_series, campaign_folder, gaps=lost)
+        ),
+        refused_comparisons=refused,
+        fronts=list(fronts(measurements)),
+        decode=list(decode_energies(results)),
+        cycles_decided=decided,
+        assumed=stated(assumptions, _scopes(results)),
+    )
+    metrics = (*METRICS, *derived_metrics(assumptions))
+    experiments = with_two_stage_intervals(experiments_table(measurements, metrics), decided)
+    return Summary(
+        facts,
+        measurements,
+        experiments,
+        power=power_table(campaign_folder, results, lost),
+        latencies=latency_table(campaign_folder, results, lost),
+    )
+
+
+def _side_file_gaps(campaign_folder: Path, results: Iterable[Result]) -> Iterator[Gap]:
+    for result in results:
+        for file in result.side_files.values():
+            path = campaign_folder / file.path
+            if not path.exists():
+                yield Gap(path=file.path, reason="absent")
+            elif hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
+                yield Gap(path=file.path, reason="changed since it was measured")
+
+
+def _uses(said: Sequence[tuple[str, str]], meanings: Mapping[str, str]) -> list[CodeUse]:
+    """Count the codes in (code, detail) pairs, one for each measurement that carries one."""
+    counts, first = Counter(code for code, _ in said), dict(reversed(said))
+    return [
+        CodeUse(
+            code=code,
+            meaning=meanings.get(code, ""),
+            measurements=counts[code],
+            example=first[code],
+        )
+        for code in sorted(counts)
+    ]
+
+
+def _flags(results: Iterable[Result]) -> list[CodeUse]:
+    """A measurement counts once for a flag, however many of its devices raised it."""
+    once = [{flag.code: flag.message for flag in reversed(r.flags)} for r in results]
+    said = [pair for flags_of_one in once for pair in flags_of_one.items()]
+    return _uses(said, flags.MEANINGS | power_flags.MEANINGS | campaign_flags.MEANINGS)
+
+
+def _energy_reasons(results: Iterable[Result]) -> list[CodeUse]:
+    completed = [r.energy for r in results if r.status == "completed"]
+    said = [(e.reason, "") for e in completed if e.energy_joules is None and e.reason]
+    return _uses(said, energy_reasons.MEANINGS)
+
+
+def _sensors(ratios: DeviceRatios) -> DeviceSensors:
+    warning = (
+        f"The energy counter of {ratios.device} reads {ratios.median_ratio - 1.0:+.1%} against its "
+        f"instant power, in the median of {ratios.count} windows (limit ±{STABLE_OFFSET:.0%}). "
+        "Ratios between experiments on this device do not depend on it; its joules may be off by "
+        "as much."
+    )
+    return DeviceSensors(
+        device=ratios.device,
+        median_ratio=ratios.median_ratio,
+        median_ratio_idle=ratios.median_ratio_idle,
+        windows=ratios.count,
+        deviating=len(ratios.deviating),
+        warning=warning if ratios.warning else None,
+    )
+
+
+def _counts(
+    planned: Sequence[str],
+    results: Sequence[Result],
+    missing: Sequence[Gap],
+    unusable: Sequence[Gap],
+) -> list[CellCounts]:
+    """What became of the planned cycles of every experiment, in planned order."""
+
+    def named(paths: Iterable[str]) -> Counter[str]:
+        return Counter(path.split("/")[1] for path in paths)
+
+    def count(outcome: Callable[[Result], bool]) -> Counter[str]:
+        return Counter(r.experiment for r in results if outcome(r))
+
+    done = count(lambda r: r.status == "completed")
+    lost = count(lambda r: r.status == "out_of_memory")
+    invalid = count(_energy_is_invalid)
+    absent, unread = (named(gap.path for gap in gaps) for gaps in (missing, unusable))
+    return [
+        CellCounts(
+            experiment=name,
+            planned=number,
+            completed=done[name],
+            energy_invalid=invalid[name],
+            out_of_memory=lost[name],
+            missing=absent[name],
+            unusable=unread[name],
+        )
+        for name, number in named(planned).items()
+    ]
+
+
+def _energy_is_invalid(result: Result) -> bool:
+    """Whether it was metered in vain: a host without a meter has nothing that could be invalid."""
+    energy = result.energy
+    metered = energy.reason not in ("no_meter", energy_reasons.SAMPLER_OFF)
+    return result.status == "completed" and energy.energy_joules is None and metered
+
+
+def _scopes(results: Iterable[Result]) -> set[str]:
+    return {r.energy.scope for r in results if r.energy.scope and r.energy.energy_joules}
+
+
+def _warmups(results: Iterable[Result]) -> list[WarmupTrace]:
+    return [
+        WarmupTrace(
+            experiment=r.experiment,
+            cycle=r.cycle,
+            capped=r.warmup.capped,
+            throughput_relative=[
+                value / r.output_tokens_per_second
+                for value in r.warmup.throughput_tokens_per_second
+            ],
+        )
+        for r in sorted(results, key=lambda result: result.position)
+        if r.warmup and r.output_tokens_per_second
+    ]
+
+
+def _drift(results: Iterable[Result], metric: Metric) -> RunDrift | None:
+    """Over the order in which it really happened, which a resumed campaign did not plan."""
+    value_of = campaign_flags.WATCHED[metric]
+    ran = in_realised_order([r for r in results if (value_of(r) or 0) > 0])
+    drift = drift_over_positions(
+        (f"{r.experiment} {r.environment.device_model}", rank, value_of(r) or 0)
+        for rank, r in enumerate(ran)
+    )
+    if drift is None:
+        return None
+    return RunDrift(
+        change=drift.change,
+        low=drift.interval.low,
+        high=drift.interval.high,
+        observations=drift.observations,
+    )

@@ -1,0 +1,259 @@
+"""Experiments compared with each other: what may be, what must be marked, and what is refused."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from llm_energy.analysis.experiments_table import sensor_limit
+from llm_energy.analysis.summary import Comparison, Refusal, Verdict
+from llm_energy.analysis.wording import comparison_sentence
+from llm_energy.campaign.contrasts import Contrast
+from llm_energy.results.metrics import (
+    ITL,
+    JOULES_PER_OUTPUT_TOKEN,
+    JOULES_PER_REQUEST,
+    THROUGHPUT,
+    TTFT,
+    Metric,
+)
+from llm_energy.stats.intervals import Interval
+from llm_energy.stats.paired_ratios import (
+    Ratio,
+    holm,
+    paired_ratio,
+    simultaneous_confidence,
+    unpaired_ratio,
+)
+
+COMPARED = (JOULES_PER_OUTPUT_TOKEN, JOULES_PER_REQUEST, THROUGHPUT, TTFT, ITL)
+
+SAME_BLOCK = ("cycle", "session_id", "device_model", "power_limit_watts")
+"""Two measurements form a pair if they share these."""
+
+SAME_TERMS = {"load_mode": "load modes"}
+SAME_ENERGY_TERMS = {
+    "energy_scope": "scopes of energy",
+    "energy_method": "sources of energy",
+    "energy_simulated": "simulated and real sensors",
+}
+"""Columns in which both sides must agree, with what a refusal calls them."""
+
+PER_TOKEN = {THROUGHPUT.column, JOULES_PER_OUTPUT_TOKEN.column, ITL.column}
+
+MARKS = {
+    "unpaired": "No cycle has both sides, so that drift of the machine is part of the ratio.",
+    "other_session": "The sides come from different sessions: what changed in between is part of "
+    "the ratio.",
+    "other_device": "The sides were measured on different devices: the interval holds the gain of "
+    "both power sensors.",
+    "other_power_limit": "The sides ran under different power limits.",
+    "other_tokenizer": "The sides split text into different tokens: a token is not the same work. "
+    "Compare by request.",
+}
+"""Code -> what a reader must know about such a comparison."""
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison before it is adjusted for the others of its family."""
+
+    contrast: Contrast | None
+    experiment: str
+    base: str
+    metric: Metric
+    ratio: Ratio
+    marks: tuple[str, ...]
+    same: str
+    """What the sides share, such as `same GPU`; may be empty."""
+
+
+def compare_all(
+    measurements: pd.DataFrame,
+    *,
+    reference: str | None,
+    contrasts: Iterable[Contrast],
+    margin: float,
+) -> tuple[list[Comparison], list[Comparison], list[Refusal]]:
+    """(with the reference, along axes, refused), each in measured order."""
+    rows = _by_experiment(measurements)
+    wanted: list[tuple[Contrast | None, str, str]] = []
+    if reference in rows:
+        wanted += [(None, name, reference) for name in rows if name != reference]
+    along = [(c, c.experiment, c.base) for c in contrasts]
+    wanted += [pair for pair in along if pair[1] in rows and pair[2] in rows]
+    found: dict[tuple[str | None, str], list[Compared]] = defaultdict(list)
+    refused: dict[Refusal, None] = {}
+    for contrast, experiment, base in wanted:
+        for metric in COMPARED:
+            outcome = _compare(rows[experiment], rows[base], metric, contrast)
+            if isinstance(outcome, Refusal):
+                refused[outcome] = None
+            elif outcome is not None:
+                found[contrast.factor if contrast else None, metric.column].append(outcome)
+    comparisons = [each for family in found.values() for each in _adjusted(family, margin)]
+    return (
+        [each for each in comparisons if each.factor is None],
+        [each for each in comparisons if each.factor is not None],
+        list(refused),
+    )
+
+
+def _by_experiment(measurements: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    """Rows of each experiment; what is missing is None."""
+    columns = [*SAME_BLOCK, *SAME_TERMS, *SAME_ENERGY_TERMS, *(m.column for m in COMPARED)]
+    columns += ["experiment", "host", "device_uuids", "tokenizer_sha256", "prompts_sha256"]
+    columns += ["sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power_watts"]
+    plain = measurements[columns].astype(object).where(measurements[columns].notna(), None)
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in plain.to_dict("records"):
+        found[row["experiment"]].append({str(key): value for key, value in row.items()})
+    return dict(found)
+
+
+def _compare(
+    other: Rows, base: Rows, metric: Metric, contrast: Contrast | None
+) -> Compared | Refusal | None:
+    """None where a side has no value of the metric."""
+    other, base = (
+        [row for row in side if row[metric.column] is not None] for side in (other, base)
+    )
+    if not other or not base:
+        return None
+    names = {"experiment": other[0]["experiment"], "base": base[0]["experiment"]}
+    for column, name in _terms(metric).items():
+        terms = {row[column] for row in (*other, *base)}
+        if len(terms) > 1:
+            listed = ", ".join(sorted(map(str, terms)))
+            reason = f"{name} must not be mixed: {listed}"
+            return Refusal(**names, metric=metric.column, reason=reason)
+    if min(row[metric.column] for row in (*other, *base)) <= 0:
+        reason = "a value that is not positive has no ratio"
+        return Refusal(**names, metric=metric.column, reason=reason)
+    values = [{_block(row): float(row[metric.column]) for row in side} for side in (base, other)]
+    ratio = paired_ratio(*values)
+    shared = values[0].keys() & values[1].keys()
+    if ratio is None:
+        ratio = unpaired_ratio(*(list(side.values()) for side in values))
+        assert ratio is not None  # both sides have values
+    else:
+        base, other = ([row for row in side if _block(row) in shared] for side in (base, other))
+    marks = _marks(other, base, metric, paired=bool(shared))
+    if "other_device" in marks and metric.sensor:
+        limits = [_mean_limit(side, metric) for side in (base, other)]
+        ratio = ratio.with_gains([limit for limit in limits if limit is not None])
+    same = "" if "other_device" in marks else _same_device(base, paired=bool(shared))
+    return Compared(contrast, **names, metric=metric, ratio=ratio, marks=marks, same=same)
+
+
+def _terms(metric: Metric) -> dict[str, str]:
+    return SAME_TERMS | (SAME_ENERGY_TERMS if metric.kind == "energy" else {})
+
+
+def _block(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in SAME_BLOCK)
+
+
+def _marks(other: Rows, base: Rows, metric: Metric, *, paired: bool) -> tuple[str, ...]:
+    def differ(*columns: str) -> bool:
+        sides = ({tuple(row[c] for c in columns) for row in side} for side in (other, base))
+        return len(set(map(frozenset, sides))) > 1
+
+    apart = not paired and not (
+        {row["session_id"] for row in other} & {row["session_id"] for row in base}
+    )
+    checks = {
+        "unpaired": not paired,
+        "other_session": apart,
+        "other_device": differ("host", "device_model", "device_uuids"),
+        "other_power_limit": differ("power_limit_watts"),
+        "other_tokenizer": metric.column in PER_TOKEN
+        and differ("tokenizer_sha256")
+        and differ("prompts_sha256"),
+    }
+    return tuple(code for code, holds in checks.items() if holds)
+
+
+def _mean_limit(side: Rows, metric: Metric) -> float | None:
+    """The mean relative limit of a side's power sensor; None where nothing states it."""
+    limits = [
+        sensor_limit(
+            metric,
+            gain=row["sensor_gain_limit_relative"],
+            offset_watts=row["sensor_offset_limit_watts"],
+            power_watts=row["mean_power_watts"],
+        )
+        for row in side
+    ]
+    known = [limit for limit in limits if limit is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
+def _same_device(rows: Rows, *, paired: bool) -> str:
+    """What the sides share; over several nodes of a cluster, what those of a pair do."""
+    places = {(row["host"], row["device_uuids"]) for row in rows}
+    uuids = {devices for _, devices in places}
+    if len(places) > 1 and not paired:
+        return ""
+    each = " in each pair" if len(places) > 1 else ""
+    if uuids == {""}:
+        return f"same machine{each}"
+    return f"same GPUs{each}" if any(";" in devices for devices in uuids) else f"same GPU{each}"
+
+
+def _adjusted(family: Sequence[Compared], margin: float) -> list[Comparison]:
+    """The comparisons of one family, adjusted for each other."""
+    testable = [each for each in family if each.ratio.p_value is not None]
+    p_values = [each.ratio.p_value or 0.0 for each in testable]
+    adjusted = dict(zip(map(id, testable), holm(p_values), strict=True))
+    confidence = simultaneous_confidence(len(testable))
+    made = []
+    for each in family:
+        single, joint = each.ratio.interval(), each.ratio.interval(confidence)
+        verdict = _verdict(each.ratio, joint, margin)
+        contrast = each.contrast
+        made.append(
+            Comparison(
+                experiment=each.experiment,
+                base=each.base,
+                metric=each.metric.column,
+                factor=contrast.factor if contrast else None,
+                level=contrast.level if contrast else None,
+                base_level=contrast.base_level if contrast else None,
+                pairs=each.ratio.pairs,
+                ratio=each.ratio.ratio,
+                low=single.low if single else None,
+                high=single.high if single else None,
+                simultaneous_low=joint.low if joint else None,
+                simultaneous_high=joint.high if joint else None,
+                p_value=each.ratio.p_value,
+                p_value_holm=adjusted.get(id(each)),
+                family=len(testable),
+                verdict=verdict,
+                marks=list(each.marks),
+                sentence=comparison_sentence(
+                    each.metric,
+                    each.ratio.ratio,
+                    joint,
+                    pairs=each.ratio.pairs,
+                    family=len(testable),
+                    same=each.same,
+                    marks=each.marks,
+                    equivalence_margin=margin if verdict == "equivalent" else None,
+                ),
+            )
+        )
+    return made
+
+
+def _verdict(ratio: Ratio, joint: Interval | None, margin: float) -> Verdict:
+    if joint is None:
+        return "not_testable"
+    if ratio.equivalent(margin):
+        return "equivalent"
+    return "inconclusive" if joint.low <= 1 <= joint.high else "different"

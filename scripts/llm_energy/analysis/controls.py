@@ -1,0 +1,190 @@
+"""Verdicts on the controls of a campaign (see `config/controls.py`): pure functions of its results.
+
+A control is paired with its base by cycle within a session, like any two experiments, and its
+ratio has a known answer. The limit of ±2 % is what the campaign's comparisons call no difference
+where nothing else is declared. An A/A control fails by the least difference that its 99 % interval
+shows, because the truth is exactly 1 and every other comparison rests on such intervals; of the
+other two it is only asked that the effect be small, since reading a sensor costs something, and
+idle power is let rest until it changes by no more than 2 % (`power/gates.py`).
+
+The idle control needs no measurement of its own. The idle phase already is a stretch in which
+nothing is asked of the loaded engine: its second half stands for the window, its first half is the
+baseline, and both are taken with the estimator of every baseline, in each cycle, from the very
+measurements whose energy above idle is in question. A window of its own would put the same question
+to the same sensor, later and once more. Neither sees that a device idles at more power when it is
+warm from its load.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import cast
+
+from llm_energy.analysis.control_verdict import (
+    FAULT_CONFIDENCE,
+    MARGIN,
+    ControlFinding,
+    ControlVerdict,
+    verdict,
+)
+from llm_energy.campaign.control_settings import MEASURED, Control, ControlKind
+from llm_energy.power.accounting import total
+from llm_energy.power.sensor import Method, Sensor
+from llm_energy.power.series import Series
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
+from llm_energy.results.result import Result
+from llm_energy.stats.paired_ratios import MINIMUM_PAIRS, paired_ratio
+from llm_energy.system.numbers import percent
+
+LIMIT = percent(MARGIN, 0)
+
+IDLE_POWER = "loaded_idle_power_watts"
+
+REASONS: Mapping[tuple[ControlKind, ControlVerdict], str] = {
+    ("a_a", "pass"): f"Equal settings gave equal results, within ±{LIMIT}.",
+    ("a_a", "inconclusive"): f"Neither shown to be equal within ±{LIMIT} nor different. More "
+    "cycles would tell.",
+    ("a_a", "fail"): "Equal settings gave different results: something besides the settings "
+    "differs between measurements. Believe no difference between experiments that is this small.",
+    ("idle", "pass"): f"With nothing asked of the engine, energy above idle was 0 within ±{LIMIT} "
+    "of idle power.",
+    ("idle", "inconclusive"): f"Not known to within ±{LIMIT} of idle power. "
+    "More cycles would tell, or a longer baseline_s.",
+    ("idle", "fail"): "Idle power changes while nothing is asked, so that energies above idle are "
+    "off by as much. Look for other work on the device.",
+    ("sampler_off", "pass"): f"Reading power changed throughput by less than {LIMIT}.",
+    ("sampler_off", "inconclusive"): f"What reading power costs is not known to within ±{LIMIT}. "
+    "More cycles would tell.",
+    ("sampler_off", "fail"): "Reading power changes throughput. Lower sampling_hz.",
+}
+"""What a verdict on a control means."""
+
+Block = tuple[object, ...]
+Values = Mapping[Block, float]
+
+
+def control_findings(
+    controls: Iterable[Control],
+    results: Sequence[Result],
+    series_of: Callable[[Result], Series | None],
+) -> list[ControlFinding]:
+    """What the controls of a campaign found, in declared order.
+
+    Args:
+        results: all of the campaign, those of controls included.
+        series_of: the power series of a result; None where it has none or it cannot be used.
+    """
+    return [
+        finding
+        for control in controls
+        for finding in _findings(
+            control,
+            [r for r in results if r.experiment == control.base],
+            [r for r in results if r.experiment == control.experiment],
+            series_of,
+        )
+    ]
+
+
+def without_controls(results: Iterable[Result], controls: Iterable[Control]) -> list[Result]:
+    """The results that a campaign is about."""
+    own = {control.experiment for control in controls if control.kind in MEASURED}
+    return [result for result in results if result.experiment not in own]
+
+
+def _findings(
+    control: Control,
+    base: Sequence[Result],
+    other: Sequence[Result],
+    series_of: Callable[[Result], Series | None],
+) -> Iterator[ControlFinding]:
+    finding = partial(
+        _finding, control, codes=sorted({flag.code for r in other for flag in r.flags})
+    )
+    apart = "not measured in the same cycle of a session"
+    if control.kind == "idle":
+        halves = {_block(r): both for r in base if (both := _idle_halves(r, series_of(r)))}
+        first, second = ({b: both[half] for b, both in halves.items()} for half in (0, 1))
+        yield finding(IDLE_POWER, first, second, lacks="no idle power was measured")
+    elif control.kind == "sampler_off" and not any("series" in r.side_files for r in base):
+        lacks = "there is no power sensor, so nothing is read in other measurements either"
+        yield finding(THROUGHPUT.column, {}, {}, lacks=lacks)
+    else:
+        yield finding(THROUGHPUT.column, _speeds(base), _speeds(other), lacks=apart)
+    if control.kind == "a_a" and (energies := _energies(base)):
+        yield finding(JOULES_PER_OUTPUT_TOKEN.column, energies, _energies(other), lacks=apart)
+
+
+def _finding(
+    control: Control,
+    metric: str,
+    base: Values,
+    other: Values,
+    *,
+    lacks: str,
+    codes: Sequence[str],
+) -> ControlFinding:
+    """The finding by one metric; `lacks` says why there is no pair, where there is none."""
+    ratio = paired_ratio(base, other)
+    found = verdict(ratio, exact=control.kind == "a_a")
+    reason = REASONS.get((control.kind, found))
+    if reason is None:
+        why = f"under {MINIMUM_PAIRS} cycles" if ratio else lacks
+        reason = f"Not testable: {why}."
+    inner = ratio and ratio.interval()
+    outer = ratio and ratio.interval(FAULT_CONFIDENCE)
+    return ControlFinding(
+        kind=control.kind,
+        experiment=control.experiment,
+        base=control.base,
+        metric=metric,
+        pairs=ratio.pairs if ratio else 0,
+        ratio=ratio.ratio if ratio else None,
+        low=inner.low if inner else None,
+        high=inner.high if inner else None,
+        low_99=outer.low if outer else None,
+        high_99=outer.high if outer else None,
+        verdict=found,
+        reason=reason,
+        flags=list(codes),
+    )
+
+
+def _speeds(results: Iterable[Result]) -> Values:
+    return {_block(r): r.output_tokens_per_second for r in results if r.output_tokens_per_second}
+
+
+def _energies(results: Iterable[Result]) -> Values:
+    """Only what one sensor and one method measured forms pairs."""
+    return {
+        (*_block(r), r.energy.scope, r.energy.method, r.energy.simulated): joules
+        for r in results
+        if (joules := r.energy.joules_per_output_token)
+    }
+
+
+def _block(result: Result) -> Block:
+    """What the two sides of a pair share."""
+    place = result.environment
+    return result.cycle, place.session_id, place.device_model, place.power_limit_watts
+
+
+def _idle_halves(result: Result, series: Series | None) -> tuple[float, float] | None:
+    """Power in W of the devices that count, in both halves of the idle phase; None where one is
+    not known."""
+    idle = next((phase for phase in result.phases if phase.name == "idle"), None)
+    method = cast(Method | None, result.energy.method)
+    if idle is None or method is None or series is None:
+        return None
+    counted = {device.device for device in result.energy.devices if device.counted}
+    sensors = [Sensor(device, series) for device in series.devices if device.id in counted]
+    middle_s = (idle.start_monotonic_s + idle.end_monotonic_s) / 2
+    edges = (idle.start_monotonic_s, middle_s, idle.end_monotonic_s)
+    first, second = (
+        total(
+            baseline.power_watts if baseline else None
+            for baseline in (sensor.baseline(method, *span) for sensor in sensors)
+        )
+        for span in pairwise(edges)
+    )
+    return (first, second) if first and second else None

@@ -1,0 +1,77 @@
+"""Counter against integrated instant power, over all results of a campaign.
+
+Two sensors of one device that disagree always in the same way are that device's nature, and one
+warning; a result in which they disagree otherwise than usual is that result's flag.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from llm_energy.results.energy import DeviceEnergy
+from llm_energy.results.result import Result
+
+STABLE_OFFSET = 0.05
+"""Distance of a device's median ratio from 1 that is worth a warning. Provisional."""
+
+SMALLEST_LIMIT = 0.01
+"""Distance from the device's median that sensors of different kinds may always have."""
+
+
+@dataclass(frozen=True)
+class DeviceRatios:
+    """Counter over instant power of one device."""
+
+    device: str
+    median_ratio: float
+    median_ratio_idle: float | None
+    """While the loaded engine was idle; None where nothing says it."""
+    count: int
+    """Windows that have both."""
+    deviating: tuple[Result, ...]
+    """Results whose ratio leaves the median by more than their limit."""
+
+    @property
+    def warning(self) -> bool:
+        """Whether the two sensors differ by a stable offset."""
+        return abs(self.median_ratio - 1.0) > STABLE_OFFSET
+
+
+def device_ratios(results: Sequence[Result]) -> list[DeviceRatios]:
+    """What the windows of a campaign say about each device's two sensors, by device."""
+    windows: dict[str, list[tuple[Result, DeviceEnergy, float]]] = defaultdict(list)
+    for result in results:
+        for device in result.energy.devices:
+            if (ratio := ratio_of(device)) is not None:
+                windows[device.device].append((result, device, ratio))
+    found = []
+    for name, seen in sorted(windows.items()):
+        usual = median(ratio for _, _, ratio in seen)
+        deviating = (r for r, device, ratio in seen if abs(ratio / usual - 1.0) > limit(r, device))
+        idle = [ratio for _, d, _ in seen if (ratio := d.counter_over_instant_idle) is not None]
+        usual_idle = median(idle) if idle else None
+        found.append(DeviceRatios(name, usual, usual_idle, len(seen), tuple(deviating)))
+    return found
+
+
+def ratio_of(device: DeviceEnergy) -> float | None:
+    """Counter over integrated instant power; None unless both are there."""
+    if device.counter_joules is None or not device.integrated_instant_joules:
+        return None
+    return device.counter_joules / device.integrated_instant_joules
+
+
+def deviation(result: Result, ratios: DeviceRatios) -> float:
+    """Relative distance of a result from the median of a device that it has a ratio of."""
+    ratio = next(ratio_of(d) for d in result.energy.devices if d.device == ratios.device)
+    assert ratio is not None
+    return ratio / ratios.median_ratio - 1.0
+
+
+def limit(result: Result, device: DeviceEnergy) -> float:
+    """How far a window's ratio may leave the median: either sensor may be late by one update
+    period at each edge of the window."""
+    if result.window is None or device.update_period_s is None:
+        return SMALLEST_LIMIT
+    return max(SMALLEST_LIMIT, 2.0 * device.update_period_s / result.window.duration_s)

@@ -1,0 +1,88 @@
+"""How many cycles an experiment needs: a pure function of the results of its first cycles.
+
+Apart from what it means for a campaign, because each decision is a job that loads no more than it
+needs.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from llm_energy.results.result import Result, ResultError
+from llm_energy.results.strict_model import Model
+from llm_energy.system.files import write_atomically
+
+METRICS = ("joules_per_output_token", "output_tokens_per_second")
+"""The metric that decides: the first of these that at least two of the first cycles have."""
+
+
+class Decision(Model):
+    """How many cycles an experiment needs."""
+
+    experiment: str
+    spec_hash: str
+    first: int
+    target_relative_half_width: float
+    metric: str | None
+    """The metric that decided; None where no metric has two values, as after out of memory."""
+    values: list[float | None]
+    """Of that metric in the first cycles, in order."""
+    coefficient_of_variation: float | None
+    cycles: int
+    """Cycles in all, not capped; the first ones where nothing is known of the spread."""
+
+
+def decide(results: Sequence[Result], target_relative_half_width: float) -> Decision:
+    """The decision that the results of the first cycles make."""
+    from statistics import fmean, stdev
+
+    from llm_energy.stats.adaptive import cycles_asked  # SciPy
+
+    ordered = sorted(results, key=lambda result: result.cycle)
+    first, target = ordered[0], target_relative_half_width
+    chosen: str | None = None
+    values: list[float | None] = []
+    needed, variation = None, None
+    for metric in METRICS:
+        values = [_value(result, metric) for result in ordered]
+        needed = cycles_asked(values, target)
+        if needed is not None:
+            known = [value for value in values if value is not None]
+            chosen, variation = metric, stdev(known) / abs(fmean(known))
+            break
+    return Decision(
+        experiment=first.experiment,
+        spec_hash=first.spec_hash,
+        first=len(ordered),
+        target_relative_half_width=target,
+        metric=chosen,
+        values=values if chosen else [],
+        coefficient_of_variation=variation,
+        cycles=len(ordered) if needed is None else needed,
+    )
+
+
+def _value(result: Result, metric: str) -> float | None:
+    value: float | None = (
+        result.energy.joules_per_output_token
+        if metric == "joules_per_output_token"
+        else result.output_tokens_per_second
+    )
+    return value
+
+
+def write_decision(path: Path, decision: Decision) -> None:
+    write_atomically(path, decision.model_dump_json(indent=1).encode() + b"\n")
+
+
+def read_decision(path: Path) -> Decision:
+    """Read and check a decision.
+
+    Raises:
+        ResultError: not readable, or no decision; it may be deleted, and is made again.
+    """
+    try:
+        return Decision.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ResultError(f"{path}: no decision; delete it, and it is made again") from error

@@ -1,0 +1,70 @@
+"""Energy of decoding over the experiments that differ in their output length alone."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import fmean
+from typing import Any
+
+from llm_energy.analysis.experiments_table import sensor_limit
+from llm_energy.analysis.measurements_table import gain_limit, offset_limit
+from llm_energy.analysis.summary import DecodeEnergy
+from llm_energy.results.metrics import JOULES_PER_REQUEST
+from llm_energy.results.result import Result
+from llm_energy.stats.decode_slope import decode_slope
+from llm_energy.system.files import canonical_json
+
+
+def decode_energies(results: Iterable[Result]) -> Iterator[DecodeEnergy]:
+    """One for each set of settings that was measured at three output lengths or more."""
+    alike: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        if result.energy.joules_per_request:
+            alike[_without_length(result)].append(result)
+    for group in alike.values():
+        requests: dict[tuple[int, str], dict[int, float]] = defaultdict(dict)
+        for result in group:
+            block = result.cycle, result.environment.session_id
+            requests[block][_length(result)] = result.energy.joules_per_request or 0.0
+        slope = decode_slope(requests, sensor_limit=_limit(group))
+        if slope is not None:
+            within = sorted(group, key=_length)
+            yield DecodeEnergy(
+                experiments=list(dict.fromkeys(result.experiment for result in within)),
+                output_lengths=list(slope.lengths),
+                cycles=slope.cycles,
+                joules_per_output_token=slope.joules_per_output_token,
+                low=slope.interval.low if slope.interval else None,
+                high=slope.interval.high if slope.interval else None,
+                total_low=slope.total.interval.low if slope.total else None,
+                total_high=slope.total.interval.high if slope.total else None,
+                worst_residual_relative=slope.worst_residual_relative,
+                energy_scope=str(group[0].energy.scope),
+            )
+
+
+def _without_length(result: Result) -> str:
+    """Equal for results that differ in nothing but the length of their outputs."""
+    spec: dict[str, Any] = dict(result.spec)
+    spec["settings"] = {k: v for k, v in spec["settings"].items() if k != "output_tokens"}
+    place = result.environment.device_model, result.environment.power_limit_watts
+    energy = result.energy.scope, result.energy.method, result.energy.simulated
+    return canonical_json([spec, place, energy])
+
+
+def _length(result: Result) -> int:
+    return int(result.settings.resolved["output_tokens"])
+
+
+def _limit(group: Sequence[Result]) -> float | None:
+    """Relative limit of the power sensor, mean over the results that state one."""
+    limits = [
+        sensor_limit(
+            JOULES_PER_REQUEST,
+            gain=gain_limit(result),
+            offset_watts=offset_limit(result),
+            power_watts=result.energy.mean_power_watts,
+        )
+        for result in group
+    ]
+    known = [limit for limit in limits if limit is not None]
+    return fmean(known) if known else None

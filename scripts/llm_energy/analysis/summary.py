@@ -1,0 +1,282 @@
+"""The summary of a campaign, as it is kept between jobs: two tables, and facts beside them."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+from pydantic import Field
+
+from llm_energy.analysis.control_verdict import ControlFinding
+from llm_energy.analysis.two_stages import CyclesDecided
+from llm_energy.campaign.analysis_settings import Assumptions
+from llm_energy.campaign.contrasts import Contrast
+from llm_energy.campaign.control_settings import Control
+from llm_energy.campaign.cycles import AdaptiveCycles
+from llm_energy.results.strict_model import Model
+
+Verdict = Literal["different", "equivalent", "inconclusive", "not_testable"]
+"""`equivalent` where the ratio is shown to lie within the margin, `different` where the
+simultaneous interval excludes 1, `not_testable` where there is no interval."""
+
+
+class Design(Model):
+    """How the campaign was planned: what no single result can know (`Campaign.design`)."""
+
+    name: str
+    cycles: int
+    adaptive: AdaptiveCycles | None = None
+    """Where `cycles` are the most, and the first of them decided how many there are."""
+    order: str
+    seed: int
+    isolation: str
+    reference: str | None
+    assumptions: Assumptions = Assumptions()
+    contrasts: tuple[Contrast, ...] = ()
+    """The comparisons along axes."""
+    controls: tuple[Control, ...] = ()
+    """What tests the measuring itself, and is no part of any statement about experiments."""
+    equivalence_margin: float = 0.02
+    """Ratios within a factor of 1 + this of 1 count as no difference."""
+
+
+class Gap(Model):
+    """Something that was planned or recorded and is not there, or cannot be used."""
+
+    path: str
+    """Relative to the campaign's results folder."""
+    reason: str
+
+
+class CellCounts(Model):
+    """What became of the planned cycles of one experiment."""
+
+    experiment: str
+    planned: int
+    completed: int
+    energy_invalid: int
+    """Of the completed ones: metered, and their energy must not be used."""
+    out_of_memory: int
+    missing: int
+    unusable: int
+
+
+class Failure(Model):
+    """One failed attempt; `path` is its record, relative to the campaign's results folder."""
+
+    path: str
+    experiment: str
+    cycle: int
+    attempt: int
+    reason: str
+    message: str
+    anchor: bool = False
+    """Of an anchor, whose number `cycle` is then."""
+
+
+class CodeUse(Model):
+    """A flag or a reason code, and how many measurements carry it."""
+
+    code: str
+    meaning: str
+    measurements: int
+    example: str
+    """What the first of them said; may be empty."""
+
+
+class DeviceSensors(Model):
+    """Energy counter against integrated instant power of one device, over all windows."""
+
+    device: str
+    median_ratio: float
+    """Counter over integral; comparisons on one device do not depend on it."""
+    median_ratio_idle: float | None
+    """The same while the loaded engine was idle."""
+    windows: int
+    """Measurements that have both."""
+    deviating: int
+    """Measurements flagged `ratio_deviates`."""
+    warning: str | None
+    """What a stable offset of the two sensors means; None where they agree."""
+
+
+class WarmupTrace(Model):
+    experiment: str
+    cycle: int
+    capped: bool
+    throughput_relative: list[float]
+    """Of each warm-up wave, over the throughput of the window that followed."""
+
+
+class RunDrift(Model):
+    """Common drift from first to last measurement, with its 95 % interval."""
+
+    change: float
+    """Relative: 0.01 is 1 % more at the end."""
+    low: float
+    high: float
+    observations: int
+
+
+class Comparison(Model):
+    """The ratio of one experiment to another, of geometric means over cycles."""
+
+    experiment: str
+    base: str
+    """What it is compared with."""
+    metric: str
+    factor: str | None
+    """The axis along which the two differ; None in comparisons with the reference."""
+    level: str | None
+    base_level: str | None
+    pairs: int
+    """Blocks (cycle, session) with both sides; 0 where the sides were measured apart."""
+    ratio: float
+    low: float | None
+    """95 % interval, not adjusted for other comparisons; None under three pairs."""
+    high: float | None
+    simultaneous_low: float | None
+    """Interval that holds with 95 % together with those of its whole family."""
+    simultaneous_high: float | None
+    p_value: float | None
+    """Two-sided, of a ratio of 1, not adjusted."""
+    p_value_holm: float | None
+    """Adjusted over its family by Holm's method."""
+    family: int
+    """Comparisons adjusted for: those of one metric with the reference, or along one axis."""
+    verdict: Verdict
+    marks: list[str]
+    """Codes of what else differs, such as `other_session`; see `comparing.MARKS`."""
+    sentence: str
+    """What a reader is told, without the names of the two."""
+
+
+class AnchorRatio(Model):
+    """The reference, measured once more in a later session, over what it was before."""
+
+    experiment: str
+    session_id: str
+    metric: str
+    ratio: float
+    """To the geometric mean of its cycles in other sessions."""
+    earlier: int
+    """Number of these cycles."""
+
+
+class FrontPoint(Model):
+    """One experiment among those that are traded off against each other."""
+
+    experiment: str
+    device_model: str
+    power_limit_watts: float | None
+    status: Literal["front", "perhaps", "beaten"]
+    """`front`: no other is better in both metrics; `perhaps`: another is, but not clearly;
+    `beaten`: another is clearly better in both, by paired 95 % intervals, not adjusted."""
+    certain: bool
+    """On the front: every other is clearly worse in one of the metrics."""
+    beaten_by: str | None
+
+
+class Front(Model):
+    """The Pareto front of `against` (energy per output token; throughput where no energy was
+    measured) and another metric."""
+
+    metric: str
+    against: str
+    load_mode: str
+    energy_scope: str | None
+    mixed_tokenizers: bool
+    """Then a token is not the same work everywhere."""
+    points: list[FrontPoint]
+
+
+class DecodeEnergy(Model):
+    """Energy of decoding: slope of energy per request over output length, prefill left out."""
+
+    experiments: list[str]
+    """They differ in output length alone, in its order."""
+    output_lengths: list[int]
+    cycles: int
+    joules_per_output_token: float
+    low: float | None
+    """95 % t interval over cycles; None for one cycle."""
+    high: float | None
+    total_low: float | None
+    """95 % interval with the limits of the power sensor."""
+    total_high: float | None
+    worst_residual_relative: float
+    """Greatest distance from the line over the energy there: how little it is one."""
+    energy_scope: str
+
+
+class Refusal(Model):
+    """Two experiments that must not be compared, and why."""
+
+    experiment: str
+    base: str
+    metric: str
+    reason: str
+
+
+class Event(Model):
+    """A recovery or another event that a run recorded."""
+
+    run_id: str
+    time: str
+    kind: str
+    detail: str
+    """What happened, as one sentence."""
+
+
+class Facts(Model):
+    """What the tables do not hold."""
+
+    design: Design
+    planned: int
+    completed: int
+    out_of_memory: int
+    missing: list[Gap]
+    unusable: list[Gap]
+    side_file_gaps: list[Gap]
+    failures: list[Failure]
+    events: list[Event]
+    flags: list[CodeUse]
+    energy_reasons: list[CodeUse]
+    """Why completed measurements have no energy."""
+    devices: list[DeviceSensors]
+    """Devices whose counter and instant power were both read."""
+    warmups: list[WarmupTrace]
+    drift: RunDrift | None
+    """Of throughput; None where it is not testable: no experiment was measured often enough."""
+    energy_drift: RunDrift | None
+    """Of energy per output token, likewise."""
+    counts: list[CellCounts]
+    comparisons: list[Comparison]
+    """With the reference of the design, if it names one."""
+    axis_comparisons: list[Comparison]
+    """Along each axis, with all else being equal."""
+    refused_comparisons: list[Refusal]
+    fronts: list[Front]
+    decode: list[DecodeEnergy]
+    anchors: list[AnchorRatio] = Field(default_factory=list)
+    """Of sessions that added to the campaign without the reference."""
+    controls: list[ControlFinding] = Field(default_factory=list)
+    """In declared order; empty where the campaign asks for none."""
+    cycles_decided: list[CyclesDecided] = Field(default_factory=list)
+    """Of adaptive cycles; empty where their number was given."""
+    assumed: str | None = None
+    """What cost and carbon in the tables assume; None where they are not computed."""
+
+    @property
+    def complete(self) -> bool:
+        return not self.missing and not self.unusable
+
+
+@dataclass(frozen=True, eq=False)  # tables have no truth value: each summary equals itself alone
+class Summary:
+    facts: Facts
+    measurements: pd.DataFrame
+    experiments: pd.DataFrame
+    power: pd.DataFrame
+    """The course of power in each measurement; see `side_tables`."""
+    latencies: pd.DataFrame
+    """How latencies are distributed in each experiment; see `side_tables`."""

@@ -1,0 +1,84 @@
+"""Pareto fronts over the experiments of a campaign."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from llm_energy.analysis.comparisons import SAME_BLOCK, SAME_ENERGY_TERMS, SAME_TERMS
+from llm_energy.analysis.summary import Front, FrontPoint
+from llm_energy.results.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
+from llm_energy.stats.pareto import standings
+
+TRADES = {
+    JOULES_PER_OUTPUT_TOKEN: (THROUGHPUT, TTFT, ITL),
+    THROUGHPUT: (TTFT, ITL),
+}
+"""Metric -> what it is traded for; the first one that was measured counts, so that without energy
+throughput is traded for latency."""
+PLACE = ("experiment", "device_model", "power_limit_watts")
+
+
+def fronts(measurements: pd.DataFrame) -> Iterator[Front]:
+    """One for each trade of `TRADES` and each set of terms under which it was measured.
+
+    Experiments without one of the two metrics have no place on a front.
+    """
+    against = next((m for m in TRADES if measurements[m.column].notna().any()), THROUGHPUT)
+    names = [*SAME_TERMS, *(SAME_ENERGY_TERMS if against.kind == "energy" else ())]
+    for metric in TRADES[against]:
+        wanted = [against.column, metric.column]
+        known = measurements.dropna(subset=wanted)
+        known = known[(known[wanted] > 0).all(axis=1)]
+        for terms, group in known.groupby(names, dropna=False):
+            if group["experiment"].nunique() > 1:
+                yield _front(group, metric, against, dict(zip(names, terms, strict=True)))
+
+
+def _front(group: pd.DataFrame, metric: Metric, against: Metric, terms: dict[str, object]) -> Front:
+    rows, blocks = _keys(group, PLACE), _keys(group, SAME_BLOCK)
+    energy, other = (_logarithms(group, one, rows=rows, blocks=blocks) for one in (against, metric))
+    first = group.loc[~rows.duplicated()].set_index(rows[~rows.duplicated()])
+    names = [str(first.loc[row, "experiment"]) for row in energy.index]
+    points = [
+        FrontPoint(
+            experiment=names[index],
+            device_model=str(first.loc[row, "device_model"]),
+            power_limit_watts=_number(first.loc[row, "power_limit_watts"]),
+            status=standing.status,
+            certain=standing.certain,
+            beaten_by=None if standing.beaten_by is None else names[standing.beaten_by],
+        )
+        for index, (row, standing) in enumerate(
+            zip(energy.index, standings(energy.to_numpy(), other.to_numpy()), strict=True)
+        )
+    ]
+    return Front(
+        metric=metric.column,
+        against=against.column,
+        load_mode=str(terms["load_mode"]),
+        energy_scope=None if against.kind != "energy" else str(terms["energy_scope"]),
+        mixed_tokenizers=bool(group["tokenizer_sha256"].nunique() > 1)
+        and bool(group["prompts_sha256"].nunique() > 1),
+        points=points,
+    )
+
+
+def _keys(group: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """One text for each row of the values of some columns."""
+    texts = (group[column].astype("string").fillna("") for column in columns)
+    return pd.Series(["\t".join(values) for values in zip(*texts, strict=True)], index=group.index)
+
+
+def _logarithms(
+    group: pd.DataFrame, metric: Metric, *, rows: pd.Series, blocks: pd.Series
+) -> pd.DataFrame:
+    """Experiment × block, less being better."""
+    sign = -1.0 if metric.higher_is_better else 1.0
+    logs = sign * np.log(group[metric.column].astype(float))
+    table = pd.DataFrame({"row": rows, "block": blocks, "log": logs})
+    return table.pivot(index="row", columns="block", values="log")
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not pd.isna(value) else None

@@ -1,0 +1,92 @@
+"""What adaptive cycles gave: how many were asked for, and the intervals that belong to them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pandas as pd
+
+from llm_energy.analysis.decision import decide
+from llm_energy.analysis.experiments_table import GROUP
+from llm_energy.campaign.cycles import AdaptiveCycles
+from llm_energy.results.result import Result
+from llm_energy.results.strict_model import Model
+from llm_energy.stats.adaptive import two_stage_interval
+
+
+class CyclesDecided(Model):
+    """The cycles of one experiment, as its first ones decided them."""
+
+    experiment: str
+    metric: str | None
+    """What decided; None where nothing is known of its spread, as after out of memory."""
+    coefficient_of_variation: float | None
+    """Of that metric over the first cycles."""
+    needed: int
+    """Cycles that the target needs."""
+    asked: int
+    """The same, but no more than the campaign's maximum."""
+    measured: int
+    """Cycles that have a value."""
+    low: float | None
+    """95 % interval of the mean, after Stein; None unless all that was asked for is there."""
+    high: float | None
+    relative_half_width: float | None
+    """What was achieved: half width of that interval over the magnitude of the mean."""
+
+    @property
+    def capped(self) -> bool:
+        return self.asked < self.needed
+
+
+def cycles_decided(
+    results: Iterable[Result], adaptive: AdaptiveCycles, measurements: pd.DataFrame
+) -> list[CyclesDecided]:
+    """One entry for each experiment all of whose first cycles are there."""
+    by_experiment: dict[str, list[Result]] = {}
+    for result in results:
+        by_experiment.setdefault(result.experiment, []).append(result)
+    rows = {str(name): table for name, table in measurements.groupby("experiment")}
+    return list(_decided(by_experiment.values(), adaptive, rows))
+
+
+def _decided(
+    groups: Iterable[Sequence[Result]], adaptive: AdaptiveCycles, rows: dict[str, pd.DataFrame]
+) -> Iterator[CyclesDecided]:
+    for group in groups:
+        first = [result for result in group if result.cycle <= adaptive.first]
+        if len(first) < adaptive.first:
+            continue
+        decision = decide(first, adaptive.target_relative_half_width)
+        asked = min(decision.cycles, adaptive.maximum)
+        table = rows[decision.experiment].sort_values("cycle")
+        values = table[decision.metric].dropna().tolist() if decision.metric else []
+        whole = len(group) == asked and len(table.drop_duplicates(list(GROUP))) == 1
+        known = sum(value is not None for value in decision.values)
+        interval = two_stage_interval(values, known) if whole else None
+        mean = sum(values) / len(values) if values else 0.0
+        yield CyclesDecided(
+            experiment=decision.experiment,
+            metric=decision.metric,
+            coefficient_of_variation=decision.coefficient_of_variation,
+            needed=decision.cycles,
+            asked=asked,
+            measured=len(values),
+            low=interval.low if interval else None,
+            high=interval.high if interval else None,
+            relative_half_width=interval.half_width / abs(mean) if interval and mean else None,
+        )
+
+
+def with_two_stage_intervals(
+    experiments: pd.DataFrame, decided: Iterable[CyclesDecided]
+) -> pd.DataFrame:
+    """The table of experiments with Stein's interval for the metrics that decided.
+
+    An ordinary t interval takes the number of cycles as given; there it came from the first ones.
+    """
+    table = experiments.copy()
+    for one in decided:
+        if one.low is not None:
+            rows = (table["experiment"] == one.experiment) & (table["metric"] == one.metric)
+            columns = ["t_low", "t_high", "relative_half_width"]
+            table.loc[rows, columns] = [one.low, one.high, one.relative_half_width]
+    return table

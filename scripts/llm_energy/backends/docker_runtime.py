@@ -1,0 +1,245 @@
+"""The `docker` runtime: a backend's supervisor as the main process of a long-running container.
+
+A container gets what it needs and no more: our worker code and the models read-only, a memory file
+system for what engines write, no network, no privileges. It has no restart policy, because a
+restarted one would outlive its run, and is removed by the engine when its supervisor ends, which
+the lease makes certain whatever else was killed.
+"""
+
+import contextlib
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import docker
+from docker.errors import ImageNotFound, NotFound
+from docker.models.containers import Container
+
+from llm_energy.backends.container import SOCKET, container_options, pid_namespace
+from llm_energy.backends.execution import ExecTransport
+from llm_energy.backends.runtime import (
+    CHECK_CUDA,
+    BackendError,
+    BackendRecord,
+    DeclaredBackend,
+    Transport,
+    refuse_unusable_cuda,
+)
+from llm_energy.containers.engine import LABEL, DockerError, connect, told
+from llm_energy.containers.stream import start_attached
+from llm_energy.runs.run import Run
+from llm_energy.system.cache import environment_marker
+from llm_energy.system.processes import ProcessId
+
+START_S = 60.0
+"""Deadline for a container to run and its supervisor to listen; GPUs take the engine seconds."""
+
+REMOVAL_S = 30.0
+"""Deadline for a removal that the engine itself has begun, as it does when a supervisor ends."""
+
+ENGINE_PATIENCE_S = 30.0
+"""How long to wait for a Docker engine that does not answer: it may be restarting."""
+
+
+class DockerRuntime:
+    name = "docker"
+
+    def start(self, declared: DeclaredBackend, run: Run) -> BackendRecord:
+        environment = declared.environment
+        with engine() as client:
+            try:
+                with told():
+                    container = client.containers.create(
+                        environment["image"], **container_options(declared, run)
+                    )
+            except DockerError as error:
+                if isinstance(error.__cause__, ImageNotFound):
+                    marker = environment_marker(declared.environment_id)
+                    remedy = f"remove {marker} and start the same command again"
+                    message = f"the image {environment['reference']} is gone; {remedy}"
+                    raise BackendError("environment_missing", message) from error
+                raise BackendError("backend_refused", str(error)) from error
+            started = time.monotonic()
+            try:
+                start_and_await(container, declared.name)
+            except BaseException:
+                with contextlib.suppress(DockerError), told():
+                    container.remove(force=True)
+                raise
+            handle = {
+                "container": container.id,
+                "name": container.name,
+                "python": environment["python"],
+                "start_s": time.monotonic() - started,
+            }
+        return BackendRecord(declared.name, self.name, declared.environment_id, handle)
+
+    def connect(self, record: BackendRecord) -> Transport:
+        command = [record.handle["python"], "-m", "worker.client", SOCKET]
+        return self.execute(record, command)
+
+    def execute(self, record: BackendRecord, command: Sequence[str]) -> Transport:
+        return ExecTransport(open_engine(), record.handle["container"], command, record.name)
+
+    def alive(self, record: BackendRecord) -> bool:
+        with engine() as client:
+            found = find(client, record)
+            return found is not None and found.status == "running"
+
+    def restart(self, record: BackendRecord) -> bool:
+        """Restart the container; whether its supervisor listens again."""
+        with engine() as client:
+            found = find(client, record)
+            if found is None:
+                return False
+            try:
+                with told():
+                    found.restart(timeout=1)
+                    return listens(found, record)
+            except DockerError:
+                return False
+
+    def stop(self, record: BackendRecord) -> None:
+        with engine() as client:
+            remove(find(client, record))
+
+    def sweep(self, run: Run) -> None:
+        with engine() as client, told():
+            label = f"{LABEL}.run={run.run_id}"
+            for container in client.containers.list(all=True, filters={"label": label}):
+                remove(container)
+
+    def reap(self) -> None:
+        with engine() as client, told():
+            label = f"{LABEL}.namespace={pid_namespace()}"
+            for container in client.containers.list(all=True, filters={"label": label}):
+                owner = ProcessId.from_json(json.loads(container.labels[f"{LABEL}.owner"]))
+                if not owner.alive():
+                    remove(container)
+
+    def check_cuda(self, record: BackendRecord) -> None:
+        with engine() as client:
+            found = find(client, record)
+            if found is None:
+                return  # told by its event
+            with told():
+                done = found.exec_run([record.handle["python"], *CHECK_CUDA])
+        refuse_unusable_cuda(done.exit_code, done.output, where=" in its container")
+
+    def processes(self, record: BackendRecord) -> set[int]:
+        with engine() as client:
+            found = find(client, record)
+            if found is None:
+                return set()
+            try:
+                with told():
+                    listing = found.top(ps_args="-o pid")
+            except DockerError:  # it has ended meanwhile
+                return set()
+        return {int(row[0]) for row in listing["Processes"]}
+
+
+def open_engine() -> docker.DockerClient:
+    """A connection to the Docker engine, which may be restarting.
+
+    Raises:
+        BackendError: `docker_unreachable`.
+    """
+    deadline = time.monotonic() + ENGINE_PATIENCE_S
+    while True:
+        try:
+            return connect()
+        except DockerError as error:
+            if time.monotonic() > deadline:
+                raise BackendError("docker_unreachable", str(error)) from error
+            time.sleep(0.5)
+
+
+@contextlib.contextmanager
+def engine() -> Any:
+    """`open_engine` for the time of a block; what the engine refuses in it is a BackendError."""
+    client = open_engine()
+    try:
+        yield client
+    except DockerError as error:
+        raise BackendError("docker_refused", str(error)) from error
+    finally:
+        client.close()
+
+
+def find(client: docker.DockerClient, record: BackendRecord) -> Container | None:
+    """The container of a record; None once it is removed."""
+    with told():
+        try:
+            return client.containers.get(record.handle["container"])
+        except NotFound:
+            return None
+
+
+def remove(container: Container | None) -> None:
+    """Kill and remove a container; it may be gone, or be going, already. Its name is free then."""
+    if container is None:
+        return
+    try:
+        with told():
+            container.remove(force=True, v=True)
+    except DockerError as error:
+        if isinstance(error.__cause__, NotFound):
+            return
+        if "already in progress" not in str(error):
+            raise
+        await_removal(container)
+
+
+def await_removal(container: Container) -> None:
+    """Wait until the engine has removed what it said to be removing."""
+    try:
+        with told():
+            container.wait(condition="removed", timeout=REMOVAL_S)
+    except DockerError as error:
+        if not isinstance(error.__cause__, NotFound):
+            raise
+
+
+def start_and_await(container: Container, backend: str) -> None:
+    """Start the container; returns once its supervisor says that it listens.
+
+    Raises:
+        BackendError: with what was printed instead.
+    """
+    deadline, printed = time.monotonic() + START_S, bytearray()
+    try:
+        with told():
+            stream = start_attached(container)
+    except DockerError as error:
+        raise BackendError("backend_refused", f"backend `{backend}`: {error}") from error
+    try:
+        while LISTENING not in printed:
+            frame = stream.receive(deadline)
+            if frame is None:
+                break
+            printed += frame.content
+        else:
+            return
+    except EOFError:
+        pass
+    finally:
+        stream.close()
+    message = f"the supervisor of backend `{backend}` did not start in its container"
+    raise BackendError("backend_start_failed", message, log=printed.decode(errors="replace"))
+
+
+LISTENING = b"supervisor: listening"
+"""What a supervisor prints once it accepts connections."""
+
+
+def listens(container: Container, record: BackendRecord) -> bool:
+    """Whether a client can reach the supervisor of a running container, waiting for it a while."""
+    command = [record.handle["python"], "-m", "worker.client", SOCKET]
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if container.exec_run(command).exit_code == 0:
+            return True
+        time.sleep(0.2)
+    return False

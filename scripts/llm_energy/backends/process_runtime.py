@@ -1,0 +1,174 @@
+"""The `process` runtime: a supervisor as a local process in the backend's virtual environment.
+
+It runs in a session of its own, so that Ctrl-C in the terminal does not reach it, with its output
+in files. It ends when it is stopped, or by itself when its lease is not renewed.
+"""
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from llm_energy.backends.line_buffer import Lines
+from llm_energy.backends.runtime import (
+    CHECK_CUDA,
+    SCRIPTS,
+    BackendError,
+    BackendRecord,
+    DeclaredBackend,
+    Transport,
+    refuse_unusable_cuda,
+    worker_variables,
+)
+from llm_energy.runs.run import Run
+from llm_energy.system.processes import ProcessId, descendants
+
+START_S = 30.0
+"""Deadline for a supervisor to listen: it imports the standard library only."""
+
+
+def worker_environment() -> dict[str, str]:
+    """Environment of everything that runs in a backend: our worker code, offline, no secrets."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "LLM_ENERGY_", "PIP_"))}
+    return kept | worker_variables(str(SCRIPTS))
+
+
+def last_lines(path: Path, count: int = 10) -> str:
+    """The last lines of a log file, for a message; empty if there is none."""
+    try:
+        return "\n".join(path.read_text(errors="replace").splitlines()[-count:])
+    except OSError:
+        return ""
+
+
+class ProcessRuntime:
+    name = "process"
+
+    def start(self, declared: DeclaredBackend, run: Run) -> BackendRecord:
+        backend = declared.name
+        socket = Path(run.facts["sockets"]) / f"{backend}.sock"
+        log = run.folder / f"{backend}.supervisor.log"
+        command = [declared.environment["python"], "-m", "worker.supervisor"]
+        command += ["--socket", str(socket), "--lease", str(run.lease), "--log", str(run.folder)]
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=run.folder,
+                env=worker_environment(),
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_S
+        while not socket.exists():
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                process.wait()
+                message = f"the supervisor of backend `{backend}` did not start; log: {log}"
+                raise BackendError("backend_start_failed", message, log=last_lines(log))
+            time.sleep(0.005)
+        identity = ProcessId.of(process.pid)
+        if identity is None:
+            raise BackendError("backend_start_failed", f"`{backend}` ended at once; log: {log}")
+        handle = {"process": identity.to_json(), "socket": str(socket), "python": command[0]}
+        return BackendRecord(backend, self.name, declared.environment_id, handle)
+
+    def connect(self, record: BackendRecord) -> Transport:
+        command = [record.handle["python"], "-m", "worker.client", record.handle["socket"]]
+        return self.execute(record, command)
+
+    def execute(self, record: BackendRecord, command: Sequence[str]) -> Transport:
+        return ClientTransport(record.name, command)
+
+    def alive(self, record: BackendRecord) -> bool:
+        return self._process(record).alive()
+
+    def stop(self, record: BackendRecord) -> None:
+        process = self._process(record)
+        # Its SIGTERM handler kills the engine's process group before it ends. If it does not
+        # listen, the engine still ends with it: it has a parent-death signal.
+        process.end(patience_s=5.0)
+        Path(record.handle["socket"]).unlink(missing_ok=True)
+
+    def restart(self, record: BackendRecord) -> bool:  # noqa: ARG002
+        return False  # a new process is a new backend
+
+    def sweep(self, run: Run) -> None:
+        """Nothing: what is not entered ends with its lease."""
+
+    def reap(self) -> None:
+        """Nothing: a supervisor without a run ends with its lease."""
+
+    def check_cuda(self, record: BackendRecord) -> None:
+        done = subprocess.run(
+            [record.handle["python"], *CHECK_CUDA],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=worker_environment(),
+            start_new_session=True,
+        )
+        refuse_unusable_cuda(done.returncode, done.stdout)
+
+    def processes(self, record: BackendRecord) -> set[int]:
+        return descendants(self._process(record).pid)
+
+    @staticmethod
+    def _process(record: BackendRecord) -> ProcessId:
+        return ProcessId.from_json(record.handle["process"])
+
+
+class ClientTransport:
+    """The worker's client as a child process: the same lines over stdio as in a container."""
+
+    def __init__(self, backend: str, command: Sequence[str]) -> None:
+        self._backend = backend
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=worker_environment(),
+            start_new_session=True,
+        )
+        self._lines = Lines()
+
+    def send(self, line: bytes) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + b"\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._lost() from error
+
+    def receive(self, timeout_s: float) -> bytes | None:
+        assert self._process.stdout is not None
+        deadline = time.monotonic() + timeout_s
+        while (line := self._lines.next()) is None:
+            wait_s = max(0.0, deadline - time.monotonic())
+            if not select.select([self._process.stdout], [], [], wait_s)[0]:
+                return None
+            chunk = os.read(self._process.stdout.fileno(), 1 << 16)
+            if not chunk:
+                raise self._lost()
+            self._lines.add(chunk)
+        return line
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):  # it has ended already
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=2.0)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._process.stdout.close()
+
+    def _lost(self) -> BackendError:
+        return BackendError("backend_lost", f"the connection to backend `{self._backend}` was lost")

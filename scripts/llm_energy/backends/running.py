@@ -1,0 +1,244 @@
+"""The backends of a run: started when first needed, found again, ended with the run.
+
+Whoever starts a backend, the run owns it. Only what carries a run's id is ever touched, and a
+dead run's backends are reaped only when its owner is proven dead.
+"""
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llm_energy.backends import health
+from llm_energy.backends.process_runtime import worker_environment
+from llm_energy.backends.runtime import BackendError, BackendRecord, DeclaredBackend
+from llm_energy.backends.runtimes import runtime_named
+from llm_energy.backends.session import Session
+from llm_energy.runs.run import Run
+from llm_energy.system import locks
+from llm_energy.system.cache import environment_marker
+from llm_energy.system.processes import ProcessId
+
+
+def declare_backend(run: Run, name: str, **facts: Any) -> None:
+    """Enter what the campaign says of a backend, so that whoever needs it can start it.
+
+    Args:
+        facts: `runtime`, `environment_id`, `container` and `readable` of a `DeclaredBackend`.
+    """
+    run.write(f"declared/{name}", {"name": name, **facts})
+
+
+def declared_backend(run: Run, name: str) -> DeclaredBackend:
+    """What the run entered of a backend, with its environment.
+
+    Raises:
+        BackendError: the environment is not ready.
+    """
+    facts = run.read(f"declared/{name}")
+    return DeclaredBackend(**facts, environment=read_environment(facts["environment_id"]))
+
+
+def ensure_backend(run: Run, name: str) -> BackendRecord:
+    """The living backend of this run; started if it is not there, replaced if it is dead.
+
+    Raises:
+        BackendError: it cannot be started, or has failed too often in this run.
+    """
+    health.refuse_broken(run, name)
+    with locks.waiting(run.folder / "backends" / f"{name}.lock"):
+        ensure_watchdog(run)
+        record = known_backend(run, name)
+        if record is not None:
+            if runtime_named(record.runtime).alive(record):
+                return record
+            runtime_named(record.runtime).stop(record)
+            run.add_event("backend_replaced", backend=name, reason="it was found dead")
+        return _start(run, name)
+
+
+def heal_backend(run: Run, record: BackendRecord, *, reason: str) -> None:
+    """Restart a backend that does not answer; recreate it where that does not help.
+
+    Raises:
+        BackendError: it cannot be started any more; told by an event too.
+    """
+    name, runtime = record.name, runtime_named(record.runtime)
+    with locks.waiting(run.folder / "backends" / f"{name}.lock"):
+        if known_backend(run, name) != record:
+            return  # it was replaced meanwhile
+        health.note_failure(run, name, "backend_silent")
+        if runtime.alive(record) and runtime.restart(record):
+            run.add_event("backend_restarted", backend=name, reason=reason)
+            return
+        runtime.stop(record)
+        try:
+            _start(run, name)
+        except BackendError as error:
+            run.add_event("backend_lost", backend=name, reason=f"{reason}; {error}")
+            raise
+        run.add_event("backend_recreated", backend=name, reason=reason)
+
+
+def discard_backend(run: Run, record: BackendRecord) -> None:
+    """End a backend that cannot be trusted any more; the next measurement starts another."""
+    name = record.name
+    with locks.waiting(run.folder / "backends" / f"{name}.lock"):
+        if known_backend(run, name) == record:
+            runtime_named(record.runtime).stop(record)
+            (run.folder / "backends" / f"{name}.json").unlink()
+            run.add_event("backend_discarded", backend=name, reason="it stopped answering")
+
+
+def _start(run: Run, name: str) -> BackendRecord:
+    declared = declared_backend(run, name)
+    record = runtime_named(declared.runtime).start(declared, run)
+    run.write(f"backends/{name}", record.to_json())
+    return record
+
+
+def known_backend(run: Run, name: str) -> BackendRecord | None:
+    """The backend as the run entered it when it was started; None where it was not."""
+    known = run.read(f"backends/{name}")
+    return None if known is None else BackendRecord.from_json(known)
+
+
+def known_backends(run: Run) -> list[BackendRecord]:
+    """All backends that the run entered, by name."""
+    return [BackendRecord.from_json(known) for known in run.all_in("backends").values()]
+
+
+def read_environment(environment_id: str) -> dict[str, Any]:
+    """The readiness marker of an environment.
+
+    Raises:
+        BackendError: it is not there, with the remedy.
+    """
+    marker = environment_marker(environment_id)
+    try:
+        content: dict[str, Any] = json.loads(marker.read_text())
+    except FileNotFoundError as error:
+        message = f"{marker}: the environment is not ready; start the same command again"
+        raise BackendError("environment_missing", message) from error
+    return content
+
+
+def connect(record: BackendRecord) -> Session:
+    """Open a session with a backend."""
+    return Session(runtime_named(record.runtime).connect(record))
+
+
+@contextlib.contextmanager
+def trusted(run: Run, record: BackendRecord) -> Iterator[Session]:
+    """A session with a backend, which is ended if it stops answering in it.
+
+    What hangs cannot be asked to unload its engine; what was ended certainly holds none.
+    """
+    try:
+        with connect(record) as session:
+            yield session
+    except BackendError as error:
+        if error.reason in ("backend_silent", "backend_lost"):
+            with contextlib.suppress(BackendError):  # the first failure is the one to be told
+                discard_backend(run, record)
+        raise
+
+
+def unload_others(run: Run, backend: str) -> None:
+    """Make `backend` the only one that may hold an engine process, and verify that it is.
+
+    At most one engine is resident: another one would share the device's memory and raise its
+    idle power.
+
+    Raises:
+        BackendError: `engine_resident`, another backend's engine could not be unloaded.
+    """
+    for record in known_backends(run):
+        if record.name == backend or not runtime_named(record.runtime).alive(record):
+            continue
+        with trusted(run, record) as session:
+            if session.peer["engine"] is None:
+                continue
+            session.request("unload", deadline_s=30.0)
+        with trusted(run, record) as session:
+            if session.peer["engine"] is not None:
+                raise BackendError(
+                    "engine_resident", f"the engine of `{record.name}` did not unload"
+                )
+
+
+def stop_backends(run: Run) -> None:
+    """End every backend of the run; one that resists does not keep the others alive.
+
+    A Docker engine that does not answer is waited for once: its containers end with their lease,
+    and the next start of a campaign removes what they leave.
+    """
+    silent = set()
+    for record in known_backends(run):
+        if record.runtime not in silent:
+            try:
+                runtime_named(record.runtime).stop(record)
+            except (BackendError, OSError) as error:
+                if isinstance(error, BackendError) and error.reason == health.SILENT:
+                    silent.add(record.runtime)
+    declared = {each["runtime"] for each in run.all_in("declared").values()}
+    for runtime in declared - silent:
+        with contextlib.suppress(BackendError, OSError):
+            runtime_named(runtime).sweep(run)
+
+
+def ensure_watchdog(run: Run) -> None:
+    """Start the run's watchdog unless it lives."""
+    known = run.read("watchdog")
+    if known is not None and ProcessId.from_json(known).alive():
+        return
+    run.renew_lease()
+    with (run.folder / "watchdog.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "llm_energy.backends.watchdog", str(run.folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=run.folder,
+            env=worker_environment(),
+            start_new_session=True,
+        )
+    identity = ProcessId.of(process.pid)
+    if identity is None:
+        raise BackendError("watchdog_failed", f"the watchdog did not start; log: {log.name}")
+    run.write("watchdog", identity.to_json())
+
+
+def end_run(run: Run) -> None:
+    """Stop everything that the run started and forget it; may be called any number of times."""
+    if not (run.folder / "run.json").exists():
+        return
+    known = run.read("watchdog")
+    if known is not None and known != ProcessId.current().to_json():
+        ProcessId.from_json(known).end(patience_s=2.0)
+    if not run.spreads:
+        stop_backends(run)
+    with contextlib.suppress(OSError):  # a full disk must not keep anything alive
+        run.publish()
+    run.remove()
+
+
+def reap_dead_runs() -> list[str]:
+    """End what runs left behind whose owner is proven dead; returns their ids."""
+    reaped = []
+    for run in Run.all():
+        try:
+            dead = run.on_this_host and not run.owner.alive()  # another's is not ours to judge
+        except (KeyError, TypeError, ValueError):
+            continue  # not a record of ours, or gone meanwhile: touch nothing
+        if dead:
+            end_run(run)
+            reaped.append(run.run_id)
+    for folder in Path(".cache/runs").glob("*/"):
+        if not any(folder.iterdir()):
+            shutil.rmtree(folder, ignore_errors=True)
+    return reaped

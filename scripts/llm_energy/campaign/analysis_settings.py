@@ -1,0 +1,54 @@
+"""What the analysis of a campaign is told: never a part of what is measured.
+
+A change here makes the tables and the report again, and measures nothing.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from llm_energy.campaign.settings import SettingKey
+from llm_energy.campaign.types import Currency, Model, unit
+
+
+class Electricity(Model):
+    """What a kilowatt-hour costs you."""
+
+    price_per_kwh: Annotated[float, Field(gt=0), unit("currency/kWh")]
+    """Price of electricity."""
+    currency: Currency
+    """Its currency, as three capital letters of ISO 4217, such as EUR."""
+
+
+class SensorAccuracy(Model):
+    """How far the power sensors may be off, if you know better than the vendors say."""
+
+    gain_limit_relative: Annotated[float, Field(ge=0, lt=1)]
+    """Limit of the gain: 0.05 is ±5 %, any value within it equally likely."""
+    offset_limit_watts: Annotated[float, Field(ge=0), unit("W")] = 0.0
+    """Limit of the offset of each device."""
+
+
+class Assumptions(Model):
+    """What uncertainty, cost and carbon are computed from. A price that is not given is not
+    guessed: nothing is computed from it or shown."""
+
+    sensor: SensorAccuracy | None = None
+    """Limits of the power sensors, as from a comparison with a wall meter; without it ±5 % and, for
+    GPUs, ±5 W, which vendors said of old boards."""
+
+    electricity: Electricity | None = None
+    """Price of electricity, for the cost of a million output tokens."""
+    carbon_intensity_grams_per_kwh: Annotated[float, Field(gt=0), unit("g/kWh")] | None = None
+    """Greenhouse gases of the grid in g of CO2 equivalent, for those of a million output tokens."""
+    power_usage_effectiveness: Annotated[float, Field(ge=1)] | None = None
+    """Energy of the whole data centre over that of its computers: it multiplies cost and carbon."""
+
+
+class Comparisons(Model):
+    """How experiments are compared, beside every one with the `reference`."""
+
+    factors: list[SettingKey] | None = None
+    """Settings whose values are compared with all else being equal; each axis where not given."""
+    equivalence_margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Ratios within a factor of 1 + this of 1 count as no difference."""

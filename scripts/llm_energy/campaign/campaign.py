@@ -1,0 +1,276 @@
+"""A campaign: from its configuration to its experiments and their schedule.
+
+Nothing here measures, downloads, prints or writes: a campaign is planned on any machine.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_energy.campaign.analysis_settings import Assumptions
+from llm_energy.campaign.catalogue import Catalogue
+from llm_energy.campaign.contrasts import Contrast, axes_of, contrasts
+from llm_energy.campaign.control_experiments import check_controls, twins
+from llm_energy.campaign.control_settings import Control, controls
+from llm_energy.campaign.cycles import AdaptiveCycles
+from llm_energy.campaign.declared_inputs import ModelConfig, Prompts
+from llm_energy.campaign.expand import expand
+from llm_energy.campaign.experiment import Cell, Experiment
+from llm_energy.campaign.identity import PROTOCOL_VERSION
+from llm_energy.campaign.line_numbers import SourceLines
+from llm_energy.campaign.lock_file import LockError, read_lock
+from llm_energy.campaign.order import engine_key, schedule
+from llm_energy.campaign.problems import CampaignError, Problems, unknown
+from llm_energy.campaign.publication import Publication
+from llm_energy.campaign.resolve import Resolver
+from llm_energy.campaign.schema import BackendConfig, CampaignConfig, Measurement
+from llm_energy.campaign.setting_checks import check_backends, check_measurement, check_values
+from llm_energy.campaign.structure import read_structure
+
+__all__ = [
+    "PROTOCOL_VERSION",
+    "Campaign",
+    "CampaignError",
+    "Cell",
+    "Experiment",
+    "engine_key",
+    "load_campaign",
+    "read_files",
+    "result_path",
+]
+
+
+MAXIMUM_MEASUREMENTS = 1_000_000
+"""Most measurements of a campaign: beyond it, it is a mistake and planning fills the memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class Campaign:
+    """What is measured, how often and in which order."""
+
+    name: str
+    seed: int
+    cycles: int
+    """How often every experiment is measured; where `adaptive`, at most."""
+    adaptive: AdaptiveCycles | None
+    order: str
+    isolation: str
+    reference: str | None
+    """Name of the experiment that the others are compared with."""
+    assumptions: Assumptions
+    contrasts: tuple[Contrast, ...]
+    """The comparisons along axes."""
+    controls: tuple[Control, ...]
+    """Of the reference, or of the first experiment."""
+    equivalence_margin: float
+    backends: Mapping[str, BackendConfig]
+    models: Mapping[str, ModelConfig]
+    prompts: Mapping[str, Prompts]
+    measurement: Measurement
+    publication: Publication
+    experiments: tuple[Experiment, ...]
+    """In declared order, those of controls last."""
+    cells: tuple[Cell, ...]
+    """In planned order."""
+    unpinned: tuple[str, ...]
+    """One line for each identity that has to be pinned before anything is measured."""
+
+    @property
+    def design(self) -> dict[str, Any]:
+        """What the analysis must know of the plan, in plain values: the fields of a `Design`."""
+        same = ("name", "cycles", "order", "seed", "isolation", "reference", "equivalence_margin")
+        return {
+            **{name: getattr(self, name) for name in same},
+            "adaptive": self.adaptive and self.adaptive.model_dump(),
+            "assumptions": self.assumptions.model_dump(),
+            "contrasts": [asdict(contrast) for contrast in self.contrasts],
+            "controls": [asdict(control) for control in self.controls],
+        }
+
+    def experiment(self, name: str) -> Experiment:
+        """The experiment of this name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for experiment in self.experiments:
+            if experiment.name == name:
+                return experiment
+        raise KeyError(name)
+
+
+def result_path(cell: Cell) -> str:
+    """Where a cell's result lies, relative to the campaign's results folder."""
+    return cell.result_path
+
+
+def read_files(files: Sequence[Path]) -> SourceLines:
+    """The campaign's files as they are written, whatever their keys.
+
+    Raises:
+        CampaignError: one of them does not exist, or is not YAML with keys at its top.
+    """
+    lines = SourceLines(files)
+    if lines.unreadable():
+        raise CampaignError([str(mistake) for mistake in lines.mistakes])
+    return lines
+
+
+def load_campaign(
+    config: Mapping[str, Any],
+    *,
+    files: Sequence[Path],
+    root: Path,
+    lock: Path | None,
+    allow_unpinned: bool = False,
+) -> Campaign:
+    """Check a configuration and make the campaign it describes.
+
+    Args:
+        config: the configuration in force: the files merged, with what `--config` gave.
+        files: the files it was read from, later ones winning; for messages.
+        root: the checkout, with envs/ and config/prompts/.
+        lock: the lock file, which need not exist.
+        allow_unpinned: leave identities without a pin to the caller (`Campaign.unpinned`); the
+            hashes of such experiments mean nothing.
+
+    Raises:
+        CampaignError: with one message for every mistake there is.
+    """
+    lines = read_files(files)
+    problems, unpinned = Problems(), Problems()
+    model = read_structure(config, problems)
+    experiments = _experiments(model, config, root, lock, problems, unpinned)
+    base = _base_of_controls(model, experiments)
+    asked = controls(model.controls, base.name) if base else []
+    check_controls(asked, experiments, baseline_s=model.measurement.baseline_s, problems=problems)
+
+    mistakes = lines.mistakes + lines.locate(problems, config)
+    to_pin = lines.locate(unpinned, config)
+    if mistakes or (to_pin and not allow_unpinned):
+        everything = mistakes if allow_unpinned else mistakes + to_pin
+        raise CampaignError([str(mistake) for mistake in sorted(everything)])
+    adaptive = None if isinstance(model.cycles, int) else model.cycles
+    cycles = model.cycles if isinstance(model.cycles, int) else model.cycles.maximum
+    measured = (*experiments, *(twins(asked, base) if base else ()))
+    return Campaign(
+        name=model.campaign,
+        seed=model.seed,
+        cycles=cycles,
+        adaptive=adaptive,
+        order=model.order,
+        isolation=model.isolation,
+        reference=model.reference,
+        assumptions=model.assumptions,
+        contrasts=contrasts(
+            model.experiments,
+            experiments,
+            factors=model.comparisons.factors,
+            reference=model.reference,
+        ),
+        controls=tuple(asked),
+        equivalence_margin=model.comparisons.equivalence_margin,
+        backends=model.backends,
+        models=model.models,
+        prompts=model.prompts,
+        measurement=model.measurement,
+        publication=model.publication,
+        experiments=measured,
+        cells=schedule(
+            measured,
+            cycles=cycles,
+            seed=model.seed,
+            randomised=model.order == "randomised_blocks",
+        ),
+        unpinned=tuple(str(mistake) for mistake in to_pin),
+    )
+
+
+def _experiments(
+    model: CampaignConfig,
+    raw: Mapping[str, Any],
+    root: Path,
+    lock: Path | None,
+    problems: Problems,
+    unpinned: Problems,
+) -> tuple[Experiment, ...]:
+    """All experiments of the groups without a mistake, after all checks."""
+    try:
+        pins = read_lock(lock)
+    except LockError as error:
+        raise CampaignError([str(error)]) from error
+    broken = {problem.path[:2] for problem in problems}
+    catalogue = Catalogue(model, root=root, lock=pins, problems=problems, unpinned=unpinned)
+    names = {section: _names(raw, section) for section in ("backends", "models", "prompts")}
+    check_measurement(model, problems)
+    check_backends(model, problems)
+    check_values(model, names, catalogue.tables, problems)
+    complete = not any(path[0] == "defaults" for path in broken)
+    resolver = Resolver(model, catalogue, complete=complete, problems=problems)
+    points = [
+        (group, point)
+        for group, declared in model.experiments.items()
+        if ("experiments", group) not in broken
+        for point in expand(group, declared, problems)
+    ]
+    made = (resolver.experiment(group, point) for group, point in points)
+    experiments = [experiment for experiment in made if experiment]
+    _check_distinct(experiments, problems)
+    _check_number(experiments, model, problems)
+    known = [point.name for _, point in points]
+    whole = not any(path[0] == "experiments" for path in broken)
+    if whole and known and model.reference is not None and model.reference not in known:
+        problems.add(("reference",), unknown("experiment", model.reference, known))
+    if whole:
+        _check_factors(model, problems)
+    return tuple(experiments)
+
+
+def _base_of_controls(
+    model: CampaignConfig, experiments: Sequence[Experiment]
+) -> Experiment | None:
+    """The reference, or the first experiment; None where a mistake leaves neither."""
+    if model.reference is None:
+        return experiments[0] if experiments else None
+    return next((e for e in experiments if e.name == model.reference), None)
+
+
+def _check_factors(model: CampaignConfig, problems: Problems) -> None:
+    """Whether what is to be compared varies at all."""
+    known = {key for group in model.experiments.values() for axis in axes_of(group) for key in axis}
+    for index, factor in enumerate(model.comparisons.factors or ()):
+        if factor not in known:
+            where = ("comparisons", "factors", index)
+            problems.add(
+                where, unknown("axis", factor, known) if known else "varies nowhere; remove it"
+            )
+
+
+def _check_number(
+    experiments: Sequence[Experiment], model: CampaignConfig, problems: Problems
+) -> None:
+    cycles = model.cycles if isinstance(model.cycles, int) else model.cycles.maximum
+    if (number := len(experiments) * cycles) > MAXIMUM_MEASUREMENTS:
+        message = f"makes {number} measurements, more than {MAXIMUM_MEASUREMENTS}; lower it"
+        problems.add(("cycles",), message)
+
+
+def _check_distinct(experiments: Sequence[Experiment], problems: Problems) -> None:
+    """Whether every experiment has a name and a spec of its own."""
+    names, specs = set[str](), dict[str, str]()
+    for experiment in experiments:
+        path, name = ("experiments", experiment.group), experiment.name
+        twin = specs.setdefault(experiment.spec_hash, name)
+        if name in names:
+            problems.add(path, f"a second experiment is named {name}; rename its group")
+        elif twin != name:
+            message = f"{name} is the same as {twin}; leave one out, with `exclude`"
+            problems.add(path, message)
+        names.add(name)
+
+
+def _names(raw: Mapping[str, Any], section: str) -> set[str] | None:
+    """The names that a section declares, those with a mistake included; None without a section."""
+    entries = raw.get(section)
+    return {str(name) for name in entries} if isinstance(entries, Mapping) else None

@@ -1,0 +1,177 @@
+"""Everything that experiments refer to by name, looked up and identified once."""
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from llm_energy.campaign.declared_inputs import ShippedPrompts, Source, SyntheticPrompts
+from llm_energy.campaign.engine_options import (
+    EngineImportError,
+    EngineTable,
+    available_backends,
+    read_engine,
+)
+from llm_energy.campaign.identity import (
+    SHIPPED,
+    Declared,
+    UnpinnedError,
+    environment_identity,
+    model_identity,
+    prompt_file,
+    prompts_identity,
+    source_format,
+    source_identity,
+)
+from llm_energy.campaign.lock_file import Lock, source_key
+from llm_energy.campaign.problems import KeyPath, Problems, listed, unknown
+from llm_energy.campaign.prompt_source import read_entries
+from llm_energy.campaign.schema import CampaignConfig
+from llm_energy.system.errors import PromptError
+
+
+class Catalogue:
+    """The backends, models and prompt sets of a campaign.
+
+    A look-up returns None where something is wrong with the entry; that is added to `problems`, or
+    to `unpinned` where only the pin is missing.
+    """
+
+    def __init__(
+        self,
+        config: CampaignConfig,
+        *,
+        root: Path,
+        lock: Lock,
+        problems: Problems,
+        unpinned: Problems,
+    ) -> None:
+        self.config = config
+        self.root = root
+        self.lock = lock
+        self.problems = problems
+        self.unpinned = unpinned
+        self.tables = self._engine_tables()
+        # Many experiments ask for the same few entries.
+        self.environment = cache(self._environment)
+        self.model = cache(self._model)
+        self.tokenizer = cache(self._tokenizer)
+        self.prompts = cache(self._prompts)
+        self.prompt_count = cache(self._prompt_count)
+
+    def _engine_tables(self) -> dict[str, EngineTable]:
+        available = available_backends(self.root)
+        tables = {}
+        for name in self.config.backends:
+            path = ("backends", name)
+            if name not in available:
+                self.problems.add(path, unknown("backend", name, available))
+                continue
+            try:
+                tables[name] = read_engine(self.root, name)
+            except EngineImportError as error:
+                self.problems.add(path, f"its engine module cannot be read: {error}")
+        return tables
+
+    def _environment(self, backend: str) -> Declared | None:
+        config = self.config.backends.get(backend)
+        if config is None or backend not in self.tables:
+            return None
+        try:
+            identity = environment_identity(
+                self.root, backend, config, self.lock, device=self.config.measurement.device
+            )
+        except UnpinnedError as error:
+            self.unpinned.add(("backends", backend, "environment"), str(error))
+            identity = {"unpinned": backend}
+        return Declared(name=backend, config=config, identity=identity)
+
+    def _model(self, name: str, backend: str) -> Declared | None:
+        model, table = self.config.models.get(name), self.tables.get(backend)
+        if model is None or table is None:
+            return None
+        where, source = model.source_for(backend)
+        path = ("models", name, *where)
+        if source is None:
+            self.problems.add(path, f"is missing, and {backend} has none of its own; add a source")
+            return None
+        pinned = self._pinned(source, path)
+        identity = model_identity(source, pinned, table.model_formats)
+        if identity is None:
+            wanted, native = listed(table.model_formats), source_format(source)
+            message = f"{backend} reads {wanted}, and {native} cannot be converted to it"
+            remedy = f"give it a source of its own under sources.{backend}"
+            self.problems.add(path, f"{message}; {remedy}")
+            return None
+        return Declared(name=name, config=source, identity=identity)
+
+    def _tokenizer(self, name: str) -> Declared | None:
+        model = self.config.models.get(name)
+        if model is None:
+            return None
+        if model.source is None and len(model.sources) > 1:
+            message = "needs `source` beside several `sources`: its tokenizer counts for all"
+            self.problems.add(("models", name), message)
+            return None
+        where, source = model.source_for(None)
+        if source is None:
+            return None  # told where a backend misses its source
+        identity = {
+            **self._pinned(source, ("models", name, *where)),
+            "format": source_format(source),
+        }
+        return Declared(name=name, config=source, identity=identity)
+
+    def _pinned(self, source: Source, path: KeyPath) -> Mapping[str, Any]:
+        try:
+            return source_identity(source, self.lock)
+        except UnpinnedError as error:
+            self.unpinned.add(path, str(error))
+            return {"unpinned": source_key(source)}
+
+    def _prompts(self, name: str) -> Declared | None:
+        """A prompt set as a recipe, whatever tokenizer it meets."""
+        prompts = self.config.prompts.get(name)
+        if prompts is None:
+            return None
+        declared = getattr(prompts, "sha256", None)
+        file = prompt_file(prompts, self.root)
+        found = hashlib.sha256(file.read_bytes()).hexdigest() if file and file.is_file() else None
+        if found and declared not in (None, found):
+            message = f"is not that of the file, {found}; correct one of them"
+            self.problems.add(("prompts", name, "sha256"), message)
+        sha256 = declared or found
+        if sha256 is None:
+            self._report_missing(name)
+            return None
+        return Declared(name=name, config=prompts, identity=prompts_identity(prompts, sha256))
+
+    def _report_missing(self, name: str) -> None:
+        prompts = self.config.prompts[name]
+        if isinstance(prompts, ShippedPrompts):
+            shipped = [path.stem for path in (self.root / SHIPPED).glob("*.jsonl")]
+            message = unknown("shipped prompt set", prompts.shipped, shipped)
+            self.problems.add(("prompts", name, "shipped"), message)
+        else:
+            file = prompt_file(prompts, self.root)
+            message = f"{file} does not exist; paths start at the working directory"
+            self.problems.add(("prompts", name, "file"), message)
+
+    def _prompt_count(self, name: str) -> int | None:
+        """How many prompts the set has; None where that cannot be known yet."""
+        prompts = self.config.prompts[name]
+        if isinstance(prompts, SyntheticPrompts):
+            return prompts.synthetic.count
+        file = prompt_file(prompts, self.root)
+        if file is None or not file.is_file():
+            return prompts.limit
+        try:
+            available = len(read_entries(file))
+        except PromptError as error:
+            self.problems.add(("prompts", name), str(error))
+            return None
+        if prompts.limit is not None and prompts.limit > available:
+            message = f"asks for {prompts.limit} of {available} prompts; lower it"
+            self.problems.add(("prompts", name, "limit"), message)
+        return prompts.limit or available

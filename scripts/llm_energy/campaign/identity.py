@@ -1,0 +1,218 @@
+"""What an experiment is, before anything is downloaded or built: its declared identities.
+
+Content counts, never a place: the path of a local model or interpreter, the name that a campaign
+gives to a model, comments and line ends leave every identity as it is. Numbers have one form.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_energy.campaign.declared_inputs import (
+    FilePrompts,
+    HubSource,
+    PackagePrompts,
+    PackageSource,
+    PathSource,
+    Prompts,
+    ShippedPrompts,
+    Source,
+    SyntheticPrompts,
+)
+from llm_energy.campaign.lock_file import Lock, full_commit, source_key
+from llm_energy.campaign.schema import BackendConfig, Image, Interpreter
+from llm_energy.campaign.types import canonical
+from llm_energy.system.files import sha256_of
+
+PROTOCOL_VERSION = 2
+"""Raised when the way of measuring changes: every experiment is then measured again."""
+
+HASH_LENGTH = 12
+"""Digits of a hash in a path: 48 bits, a collision among a million has a chance of 1 in 500."""
+
+CONVERSIONS = {("gguf", "hf"): 1}
+"""Model formats that can be turned into others, with the version of the recipe."""
+
+DEFINING_FILES = {
+    "process": ("requirements.txt",),
+    "docker": ("Dockerfile", "requirements.txt"),
+}
+"""Files of envs/{backend} that say what its environment holds, by runtime, the needed one first."""
+
+DEBIAN_RECIPE = Path("envs/debian/make-base.sh")
+"""What makes the base image `debian`."""
+
+SHIPPED = Path("config/prompts")
+"""Folder of the prompt sets that come with the workflow."""
+
+SHIPPED_FIELD = "prompt"
+"""Where the text lies in each line of a shipped prompt set."""
+
+PROSE = "prose.txt"
+"""The shipped text that synthetic prompts are cut from."""
+
+LOCK_REMEDY = "pin it with the target `lock`: `snakemake lock` and the rest of this command"
+
+
+class UnpinnedError(Exception):
+    """An identity that neither the configuration nor the lock file pins."""
+
+
+@dataclass(frozen=True)
+class Declared:
+    """One input under its name in the campaign: what was declared, and what that identifies."""
+
+    name: str
+    config: Any
+    """The source, prompt set or backend as declared; what it takes to get the input."""
+    identity: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Names the input's folder in the cache: `NAME-HASH`."""
+        return f"{self.name}-{short_hash(self.identity)}"
+
+
+def short_hash(value: Any) -> str:
+    """The first digits of the hash of a value, its numbers in their one form."""
+    return sha256_of(canonical(value))[:HASH_LENGTH]
+
+
+def source_identity(source: Source, lock: Lock) -> dict[str, Any]:
+    """A model source with what pins it, from the configuration or else from the lock file.
+
+    Raises:
+        UnpinnedError: neither has it.
+    """
+    entry = lock.models.get(source_key(source))
+    if isinstance(source, HubSource):
+        locked = entry.revision if entry else None
+        pin = source.revision if full_commit(source.revision) else locked
+    else:
+        pin = source.sha256 or (entry.sha256 if entry else None)
+    if pin is None:
+        raise UnpinnedError(f"{source_key(source)} is not pinned; {LOCK_REMEDY}")
+    if isinstance(source, HubSource):
+        files = {"files": source.files} if source.files else {}
+        return {"hub": source.hub, "revision": pin, **files}
+    if isinstance(source, PackageSource):
+        return source.model_dump(include={"package", "version", "file"}) | {"sha256": pin}
+    return {"sha256": pin}
+
+
+def source_format(source: Source) -> str:
+    """`gguf` for sources that name such files only, else `hf`: a folder as on the hub."""
+    if isinstance(source, HubSource):
+        names = source.files or [""]
+    else:
+        names = [source.path if isinstance(source, PathSource) else source.file]
+    return "gguf" if all(name.endswith(".gguf") for name in names) else "hf"
+
+
+def model_identity(
+    source: Source, identity: Mapping[str, Any], formats: tuple[str, ...]
+) -> dict[str, Any] | None:
+    """A pinned source in a format that the engine takes, converted if need be; else None."""
+    native = source_format(source)
+    if native in formats:
+        return {**identity, "format": native}
+    for wanted in formats:
+        recipe = CONVERSIONS.get((native, wanted))
+        if recipe is not None:
+            return {**identity, "format": wanted, "converted_from": native, "recipe": recipe}
+    return None
+
+
+def environment_folder(root: Path, backend: str, device: str) -> Path:
+    """The folder that defines a backend's environment: envs/{backend}, or its gpu/ on a GPU."""
+    folder = root / "envs" / backend
+    return folder / "gpu" if device == "gpu" and (folder / "gpu").is_dir() else folder
+
+
+def environment_identity(
+    root: Path, backend: str, config: BackendConfig, lock: Lock, *, device: str
+) -> dict[str, Any]:
+    """What defines the environment of a backend: never what was built or installed from it.
+
+    Raises:
+        UnpinnedError: an interpreter whose packages nobody pinned, or an environment without a file
+            that defines it.
+    """
+    match config.environment:
+        case Interpreter():
+            locked = lock.environments.get(backend)
+            pin = config.environment.packages_sha256 or (locked.packages_sha256 if locked else None)
+            if pin is None:
+                message = f"the packages of this interpreter are not pinned; {LOCK_REMEDY}"
+                raise UnpinnedError(message)
+            return {"packages_sha256": pin}
+        case Image():
+            return {"image": config.environment.image.rpartition("@")[2]}
+    folder = environment_folder(root, backend, device)
+    wanted = DEFINING_FILES[config.runtime]
+    files = [folder / name for name in wanted if (folder / name).is_file()]
+    if wanted[0] not in [path.name for path in files]:
+        where = folder.relative_to(root)
+        raise UnpinnedError(
+            f"runtime {config.runtime} on a {device.upper()} needs {where}/{wanted[0]}, which does "
+            "not exist; choose another runtime or device, or add the file"
+        )
+    identity = {path.name: hashlib.sha256(substance(path).encode()).hexdigest() for path in files}
+    return identity | base_identity(root, config.base)
+
+
+def base_identity(root: Path, base: str | None) -> dict[str, str]:
+    """What the declared base adds: nothing where it is the one that the Dockerfile names."""
+    if base is None:
+        return {}
+    recipe = root / DEBIAN_RECIPE
+    if base == "debian":
+        return {"base": f"debian:{hashlib.sha256(substance(recipe).encode()).hexdigest()}"}
+    return {"base": base}
+
+
+def container_identity(config: BackendConfig) -> dict[str, Any]:
+    """What of a container's limits can change what is measured; empty without any.
+
+    GPUs by number: which ones of a host is no part of an experiment.
+    """
+    if config.runtime != "docker":
+        return {}
+    given = config.container.model_dump(
+        include={"cpus", "memory", "gpus", "environment"}, exclude_defaults=True
+    )
+    if given.get("gpus") == "all":
+        del given["gpus"]  # what it is where nothing is declared
+    elif isinstance(given.get("gpus"), list):
+        given["gpus"] = len(given["gpus"])
+    return given
+
+
+def substance(path: Path) -> str:
+    """The lines of a requirements file or Dockerfile that are no comment and not empty."""
+    lines = (line.rstrip() for line in path.read_text(encoding="utf-8").splitlines())
+    return "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
+
+
+def prompts_identity(prompts: Prompts, sha256: str) -> dict[str, Any]:
+    """The recipe of a prompt set; `sha256` is that of the file its text comes from."""
+    if isinstance(prompts, SyntheticPrompts):
+        return {"sha256": sha256, **prompts.model_dump()}
+    field = SHIPPED_FIELD if isinstance(prompts, ShippedPrompts) else prompts.field
+    selection = {"limit", "seed", "chat_template", "max_input_tokens", "on_too_long"}
+    return {"sha256": sha256, "field": field, **prompts.model_dump(include=selection)}
+
+
+def prompt_file(prompts: Prompts, root: Path) -> Path | None:
+    """The file that a prompt set's text comes from; None where it has to be fetched first."""
+    match prompts:
+        case ShippedPrompts():
+            return root / SHIPPED / f"{prompts.shipped}.jsonl"
+        case SyntheticPrompts():
+            return root / SHIPPED / PROSE
+        case FilePrompts():
+            return Path(prompts.file)
+        case PackagePrompts():
+            return None

@@ -1,0 +1,82 @@
+"""The lock file: identities that were looked up once and hold from then on."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import Field, ValidationError
+
+from llm_energy.campaign.declared_inputs import HubSource, PackageSource, Source
+from llm_energy.campaign.types import Model, Sha256
+
+COMMIT = r"^[0-9a-f]{40}$"
+
+
+class LockedModel(Model):
+    """What pins one model source."""
+
+    revision: Annotated[str, Field(pattern=COMMIT)] | None = None
+    """Full commit of a hub repository."""
+    sha256: Sha256 | None = None
+    """Checksum of a file, or of a folder's sorted checksums."""
+    files: dict[str, Sha256] = Field(default_factory=dict)
+    """Checksums of single files, where they are known; no part of the identity."""
+
+
+class LockedEnvironment(Model):
+    """What pins an interpreter of the user's."""
+
+    packages_sha256: Sha256
+    """Checksum of its installed packages."""
+
+
+class Lock(Model):
+    """config/models.lock.yaml, written by the `lock` target."""
+
+    models: dict[str, LockedModel] = Field(default_factory=dict)
+    """By `source_key`."""
+    environments: dict[str, LockedEnvironment] = Field(default_factory=dict)
+    """By backend."""
+
+
+class LockError(ValueError):
+    """A lock file that cannot be used; the message is one line."""
+
+
+def read_lock(path: Path | None) -> Lock:
+    """The lock file; an empty lock where there is none.
+
+    Raises:
+        LockError: not readable as a lock file.
+    """
+    if path is None or not path.exists():
+        return Lock()
+    remedy = "remove it and run the `lock` target again"
+    try:
+        return Lock.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise LockError(f"{path}: cannot be read ({type(error).__name__}); {remedy}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise LockError(f"{path}: {where}: {first['msg']}; {remedy}") from error
+
+
+def full_commit(revision: str | None) -> bool:
+    """Whether a revision is a full commit, which no branch or tag can move."""
+    return revision is not None and re.fullmatch(COMMIT, revision) is not None
+
+
+def source_key(source: Source) -> str:
+    """The one text of a source, as the lock file names it.
+
+    `hub:org/name` (`hub:org/name@branch` where a branch or tag is asked for), `path:PATH`,
+    `package:name==version:file`.
+    """
+    if isinstance(source, HubSource):
+        moving = source.revision if not full_commit(source.revision) else None
+        return f"hub:{source.hub}" + (f"@{moving}" if moving else "")
+    if isinstance(source, PackageSource):
+        return f"package:{source.package}=={source.version}:{source.file}"
+    return f"path:{source.path}"

@@ -1,0 +1,36 @@
+"""The pilot of a campaign: the same experiments, measured shortly, before the days are spent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from llm_energy.campaign.schema import Measurement
+
+FOLDER = "pilot"
+"""Inside the campaign's results folder."""
+
+CYCLES = 2
+"""The fewest that have a spread; it is pooled over all experiments."""
+
+LONGEST_S = {
+    "cpu": {"minimum_duration_s": 1.0, "baseline_s": 0.5, "warmup_cap_s": 2.0},
+    "gpu": {"minimum_duration_s": 10.0, "baseline_s": 5.0, "warmup_cap_s": 30.0},
+}
+"""By device. Shorter windows on GPUs are refused: their sensors are too slow for them."""
+
+
+def pilot_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of a campaign's pilot.
+
+    Its durations are part of what identifies a measurement, so that no result of a pilot can be
+    taken for one of the campaign. A mistake in the configuration is left to whoever reads it.
+    """
+    given = config.get("measurement")
+    try:
+        timing = Measurement.model_validate(given or {})
+    except ValidationError:
+        return dict(config)
+    limits = LONGEST_S[timing.device]
+    short = {key: min(getattr(timing, key), limit) for key, limit in limits.items()}
+    return {**config, "cycles": CYCLES, "measurement": {**(given or {}), **short}}

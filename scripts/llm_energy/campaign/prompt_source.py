@@ -1,0 +1,148 @@
+"""Prompts as they stand in a file: read, chosen by a seed, refused where they are none."""
+
+import gzip
+import hashlib
+import json
+import unicodedata
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_energy.campaign.problems import printable
+from llm_energy.system.errors import PromptError
+
+MAXIMUM_CHARACTERS = 1_000_000
+"""Longest prompt that is tokenised at all: more than the largest contexts in use hold."""
+
+ALLOWED_CONTROL = frozenset("\t\n\r")
+
+REMEDY = "correct it, or leave it out with another `seed` or `limit`"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a prompt file, not yet looked into: only what is chosen is parsed."""
+
+    place: str
+    """File and line, for messages."""
+    content: bytes
+    """Its JSON text."""
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """The entries of a prompt file: lines of JSON, or one JSON array (`.json`), or either `.gz`.
+
+    Raises:
+        PromptError: no such file, not of that kind, or nothing in it.
+    """
+    try:
+        content = path.read_bytes()
+        if path.suffix == ".gz":
+            content = gzip.decompress(content)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise PromptError(f"{path}: not a whole gzip file; correct `file`") from error
+    except OSError as error:
+        raise PromptError(f"{path}: {error.strerror}; correct `file`") from error
+    content = content.removeprefix(b"\xef\xbb\xbf")  # the mark that some editors put first
+    if path.name.removesuffix(".gz").endswith(".json"):
+        entries = _of_array(content, path)
+    else:
+        lines = enumerate(content.splitlines(), start=1)
+        entries = [Entry(f"{path}:{number}", line.strip()) for number, line in lines]
+        entries = [entry for entry in entries if entry.content]
+    if not entries:
+        raise PromptError(f"{path}: has no prompts; correct `file`")
+    return entries
+
+
+def _of_array(content: bytes, path: Path) -> list[Entry]:
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise PromptError(f"{path}: not JSON in UTF-8: {error}") from error
+    if not isinstance(values, list):
+        raise PromptError(f"{path}: not a JSON array; give a file with one prompt on each line")
+    return [Entry(f"{path}[{i}]", json.dumps(v).encode()) for i, v in enumerate(values)]
+
+
+def select(entries: Sequence[Entry], *, limit: int | None, seed: int) -> list[Entry]:
+    """`limit` entries in an order that the seed chooses; all of them without a limit.
+
+    The rank of an entry depends on the seed and on its content alone: raising the limit keeps the
+    earlier ones in their places, and a line added elsewhere changes no other's rank.
+
+    Raises:
+        PromptError: there are fewer than `limit`.
+    """
+    if limit is not None and limit > len(entries):
+        place = entries[0].place.rpartition(":")[0] or entries[0].place
+        raise PromptError(
+            f"{place}: has {len(entries)} prompts, `limit` asks for {limit}; lower `limit`"
+        )
+    prefix = f"{seed}/".encode()
+    ranked = sorted(entries, key=lambda entry: hashlib.sha256(prefix + entry.content).digest())
+    return ranked[:limit]
+
+
+def text_of(entry: Entry, field: str) -> str:
+    """The prompt of an entry.
+
+    Args:
+        field: keys and list indices, joined by dots: `prompt`, `turns.0`.
+
+    Raises:
+        PromptError: no such text, or a text that is no prompt; names file and line.
+    """
+    try:
+        value: Any = json.loads(entry.content.decode())
+    except UnicodeDecodeError as error:
+        byte = entry.content[error.start]
+        raise PromptError(
+            f"{entry.place}: not UTF-8 (byte 0x{byte:02x} at column {error.start + 1}); save the "
+            "file as UTF-8"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise PromptError(f"{entry.place}: not JSON: {error}; {REMEDY}") from error
+    for part in field.split("."):
+        try:
+            value = value[int(part)] if isinstance(value, list) else value[part]
+        except (LookupError, TypeError, ValueError) as error:
+            has = f"; it has {printable(', '.join(value))}" if isinstance(value, dict) else ""
+            raise PromptError(
+                f"{entry.place}: has no field {field}{has}; correct `field`"
+            ) from error
+    if not isinstance(value, str):
+        raise PromptError(f"{entry.place}: field {field} is no text; correct `field`")
+    check_text(value, place=entry.place)
+    return value
+
+
+def check_text(text: str, *, place: str) -> None:
+    """Whether a text can be a prompt.
+
+    Raises:
+        PromptError: empty, far too long, or with characters that only damaged text has.
+    """
+    if not text.strip():
+        raise PromptError(f"{place}: the prompt is empty; {REMEDY}")
+    if len(text) > MAXIMUM_CHARACTERS:
+        raise PromptError(
+            f"{place}: the prompt has {len(text)} characters, at most {MAXIMUM_CHARACTERS} are "
+            f"taken; {REMEDY}"
+        )
+    for position, character in enumerate(_strange(text)):
+        if character:
+            raise PromptError(
+                f"{place}: the prompt has the control character U+{ord(text[position]):04X} at "
+                f"position {position + 1}; {REMEDY}"
+            )
+
+
+def _strange(text: str) -> Iterable[bool]:
+    """Which characters are control characters or halves of a surrogate pair."""
+    return (
+        unicodedata.category(character) in ("Cc", "Cs") and character not in ALLOWED_CONTROL
+        for character in text
+    )

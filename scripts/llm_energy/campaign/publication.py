@@ -1,0 +1,95 @@
+"""What an archive says of itself: who measured, and how to find and use the data."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic_core import PydanticCustomError
+
+from llm_energy.campaign.types import Model, Text
+
+CHARACTERS = "0123456789X"
+ORCID = r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$"
+
+Relation = Literal[
+    "isSupplementTo",
+    "isDocumentedBy",
+    "isDerivedFrom",
+    "isNewVersionOf",
+    "isPartOf",
+    "references",
+]
+"""Of DataCite's relation types, those that a campaign's data may have to something else."""
+
+
+def check_character(orcid: str) -> str:
+    """What the last character of an ORCID iD must be: ISO 7064 MOD 11-2 of its other digits."""
+    total = 0
+    for digit in orcid.replace("-", "")[:-1]:
+        total = 2 * (total + int(digit))
+    return CHARACTERS[(12 - total % 11) % 11]
+
+
+def _adds_up(orcid: str) -> str:
+    """A mistyped one may be somebody else's."""
+    if check_character(orcid) != orcid[-1]:
+        message = "must be an ORCID iD: its last character does not fit the others"
+        raise PydanticCustomError("kind", message)
+    return orcid
+
+
+class Author(Model):
+    """Who measured, with what tells them from others of the same name."""
+
+    name: Text
+    """`Family name, Given name`, or the name of an organisation."""
+    orcid: Annotated[str, Field(pattern=ORCID), AfterValidator(_adds_up)] | None = None
+    """ORCID iD, such as `0000-0002-1825-0097`."""
+    affiliation: Text | None = None
+    """Name of the institution."""
+
+
+class Related(Model):
+    """Something that the data belong to, such as the paper."""
+
+    identifier: Text
+    """Its DOI or address."""
+    relation: Relation = "isSupplementTo"
+    """What the data are to it, in DataCite's terms."""
+
+
+def _kind_of_author(value: Any) -> str | None:
+    if isinstance(value, str):
+        return "<name>"
+    return "<author>" if isinstance(value, dict | Author) else None
+
+
+class Publication(Model):
+    """What an archive of the campaign says of itself; no part of what is measured."""
+
+    title: Text | None = None
+    """Title of the data."""
+    description: Text | None = None
+    """What they are, in a few sentences; counts of experiments and measurements if not given."""
+    authors: list[
+        Annotated[
+            Annotated[Text, Tag("<name>")] | Annotated[Author, Tag("<author>")],
+            Discriminator(
+                _kind_of_author,
+                custom_error_type="kind",
+                custom_error_message="must be a name, or keys with a name",
+            ),
+        ]
+    ] = Field(default_factory=list)
+    """Who measured: `Family name, Given name`, the name of an organisation, or keys that say more;
+    jobs name them as their agents."""
+    licence: Text | None = None
+    """Licence of the data, as its SPDX identifier, such as `CC-BY-4.0`."""
+    keywords: list[Text] = Field(default_factory=list)
+    """Words to find them by."""
+    related: list[Related] = Field(default_factory=list)
+    """What they belong to, such as the paper."""
+
+    @property
+    def who(self) -> list[Author]:
+        """The authors, all in their long form."""
+        return [Author(name=one) if isinstance(one, str) else one for one in self.authors]

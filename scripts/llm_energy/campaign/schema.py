@@ -1,0 +1,263 @@
+"""A campaign file as a whole: what may be written where, with types, units and defaults."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic.json_schema import SkipJsonSchema
+from pydantic_core import PydanticCustomError
+
+from llm_energy.campaign.analysis_settings import Assumptions, Comparisons
+from llm_energy.campaign.control_settings import Controls
+from llm_energy.campaign.cycles import Cycles
+from llm_energy.campaign.declared_inputs import DeclaredPrompts, ModelConfig
+from llm_energy.campaign.publication import Publication
+from llm_energy.campaign.settings import DeclaredSettings, SettingKey
+from llm_energy.campaign.types import (
+    BaseImage,
+    Count,
+    Duration,
+    EnvironmentVariable,
+    Hertz,
+    Identifier,
+    Memory,
+    Model,
+    Name,
+    Natural,
+    PinnedImage,
+    Scalar,
+    Seconds,
+    Sha256,
+    Text,
+)
+
+GPU_DEFAULTS = {"minimum_duration_s": 30.0, "baseline_s": 30.0, "warmup_cap_s": 180.0}
+"""Where a GPU needs more than a CPU: its sensors average over 1 s and its temperature settles."""
+
+GPU_CYCLES = 5
+"""On a GPU: below 5 an interval over cycles is wider than most effects that are looked for."""
+
+
+class Interpreter(Model):
+    """An environment of yours that holds the engine already."""
+
+    python: Text
+    """Path of its Python interpreter. It is no part of the environment's identity."""
+    packages_sha256: Sha256 | None = None
+    """Checksum of its installed packages; without it the `lock` target pins it."""
+
+
+class Image(Model):
+    """An image that holds the engine already; pulled if this host does not have it."""
+
+    image: PinnedImage
+    """`NAME@sha256:...`, or the id `sha256:...` of an image of this host."""
+    python: Text = "python3"
+    """Its Python interpreter that has the engine."""
+
+
+def _kind_of_environment(value: Any) -> str:
+    if isinstance(value, Model):
+        return f"<{type(value).__name__}>"
+    if isinstance(value, dict):
+        return "<Image>" if "image" in value else "<Interpreter>"
+    return "<managed>"
+
+
+def _kind_of_gpus(value: Any) -> str | None:
+    kinds = {int: "<number>", float: "<number>", list: "<list>"}
+    return "<all>" if value == "all" else kinds.get(type(value))
+
+
+Gpus = Annotated[
+    Annotated[Literal["all"], Tag("<all>")]
+    | Annotated[Count, Tag("<number>")]
+    | Annotated[Annotated[list[Text], Field(min_length=1)], Tag("<list>")],
+    Discriminator(
+        _kind_of_gpus,
+        custom_error_type="kind",
+        custom_error_message="must be `all`, a number, or a list of UUIDs",
+    ),
+]
+
+
+class Container(Model):
+    """What a backend's container gets of the host. Runtime `docker` only."""
+
+    gpus: Gpus | None = None
+    """`all`, a number, or a list of UUIDs. GPU: all."""
+    cpus: Annotated[float, Field(gt=0)] | None = None
+    """Most CPU time that it gets, in cores."""
+    memory: Memory | None = None
+    """Most memory that it gets, such as `8g`; an engine that needs more ends as out of memory."""
+    shm_size: Memory = "1g"
+    """Size of /dev/shm, which engine processes share tensors through."""
+    ulimits: dict[Identifier, Annotated[int, Field(ge=-1, le=2**53)]] = Field(default_factory=dict)
+    """Limits by name, soft and hard at once, such as `memlock: -1`."""
+    environment: dict[EnvironmentVariable, str] = Field(default_factory=dict)
+    """Environment variables for the engine. They are part of what is measured: no secrets."""
+    user: Text | None = None
+    """`UID` or `UID:GID` it runs as; your own where it is not given."""
+    read_only: bool = True
+    """Whether its root file system cannot be written; /tmp and its home can in any case."""
+
+
+class BackendConfig(Model):
+    """How a backend runs."""
+
+    runtime: Literal["process", "docker"] = "process"
+    """`process`: a process of this machine in an environment of its own; `docker`: a container."""
+    environment: Annotated[
+        Annotated[Literal["managed"], Tag("<managed>")]
+        | Annotated[Interpreter, Tag("<Interpreter>")]
+        | Annotated[Image, Tag("<Image>")],
+        Discriminator(_kind_of_environment),
+    ] = "managed"
+    """`managed`: made from envs/{backend}; or an interpreter of yours, `{python: PATH}`, or an
+    image, `{image: NAME@sha256:...}`."""
+    base: BaseImage | None = None
+    """Image that a managed container is built on: `debian`, which is made on this machine from
+    Debian's packages, or an image by exact tag or digest; else the one that its Dockerfile names.
+    """
+    container: Container = Field(default_factory=Container)
+    """What its container gets of the host."""
+
+
+class Measurement(Model):
+    """Durations and rates of every measurement of the campaign."""
+
+    device: Literal["cpu", "gpu"] = "cpu"
+    """What does the work; it chooses the defaults of the durations."""
+    minimum_duration_s: Duration = 3.0
+    """Least length of the measured window. GPU: 30, and no less than 10."""
+    baseline_s: Seconds = 2.0
+    """How long the loaded engine stays idle before its warm-up. GPU: 30."""
+    warmup_cap_s: Seconds = 5.0
+    """Longest warm-up, counted from the end of its first wave. GPU: 180."""
+    tail_s: Seconds = 1.0
+    """How long the load runs on after the window, so that its end lies inside steady load."""
+    sampling_hz: Hertz = 10.0
+    """How often power and energy counter are read."""
+    load_deadline_s: Duration = 900.0
+    """Loading the engine fails after this time."""
+    first_wave_deadline_s: Duration = 900.0
+    """The first wave, in which an engine may compile, fails after this time."""
+    measure_deadline_s: Duration = 3600.0
+    """Warm-up, window and tail together fail after this time."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_device(cls, given: Any) -> Any:
+        gpu = isinstance(given, dict) and given.get("device") == "gpu"
+        return {**GPU_DEFAULTS, **given} if gpu else given
+
+
+DEADLINES = ("load_deadline_s", "first_wave_deadline_s", "measure_deadline_s")
+"""Keys of `Measurement` that do not change what is measured."""
+
+
+def _exactly_one_way(schema: dict[str, Any]) -> None:
+    """What `Range._one_way` checks, in JSON schema."""
+    above_zero = {"from": {"exclusiveMinimum": 0}}
+    schema["oneOf"] = [{"required": ["step"]}, {"required": ["factor"], "properties": above_zero}]
+
+
+class Range(Model):
+    """Values `from`, `from + step`, ... or `from`, `from * factor`, ... up to `to`."""
+
+    model_config = ConfigDict(json_schema_extra=_exactly_one_way)
+
+    from_: Annotated[float, Field(alias="from")]
+    """First value; above 0 with a factor."""
+    to: float
+    """Last value, reached or not."""
+    step: Annotated[float, Field(gt=0)] | SkipJsonSchema[None] = None
+    """Difference of two neighbours; either this or `factor`."""
+    factor: Annotated[float, Field(gt=1)] | SkipJsonSchema[None] = None
+    """Ratio of two neighbours; either this or `step`."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Range":
+        given = self.model_fields_set & {"step", "factor"}
+        if len(given) != 1 or (self.step is None and self.factor is None):
+            raise PydanticCustomError("kind", "needs exactly one of the keys step and factor")
+        if self.factor is not None and self.from_ <= 0:
+            raise PydanticCustomError("kind", "must begin above 0 to grow by a factor")
+        return self
+
+
+def _kind_of_values(value: Any) -> str:
+    return "<Range>" if isinstance(value, dict | Range) else "<list>"
+
+
+AxisValues = Annotated[
+    Annotated[Annotated[list[Scalar], Field(min_length=1)], Tag("<list>")]
+    | Annotated[Range, Tag("<Range>")],
+    Discriminator(_kind_of_values),
+]
+Axes = dict[SettingKey, AxisValues]
+Point = Annotated[dict[SettingKey, Scalar], Field(min_length=1)]
+
+
+class Group(Model):
+    """A named group of experiments: one, or every combination of its axes."""
+
+    settings: DeclaredSettings = Field(default_factory=DeclaredSettings)
+    """Settings of all its experiments; they win over `defaults`."""
+    axes: Axes = Field(default_factory=dict)
+    """Settings that vary, each with a list of values or a range: every combination is measured."""
+    linked: list[Annotated[Axes, Field(min_length=1)]] = Field(default_factory=list)
+    """Settings that vary together: each block is one axis, its lists run side by side."""
+    exclude: list[Point] = Field(default_factory=list)
+    """Combinations that are left out: all that agree with the values given."""
+    include: list[Point] = Field(default_factory=list)
+    """Combinations that are added: a value for each axis, and for other settings as you like."""
+
+
+class CampaignConfig(Model):
+    """One campaign: what is compared, and how it is measured."""
+
+    campaign: Name
+    """Name of the campaign: its results lie under results/{campaign}."""
+    seed: Natural = 0
+    """Seed of the order of the measurements."""
+    cycles: Cycles = 3
+    """How often every experiment is measured: a number, or two stages of which the first tells how
+    long the second must be. GPU: 5."""
+    order: Literal["randomised_blocks", "sequential"] = "randomised_blocks"
+    """`randomised_blocks`: each cycle in a random order of its own; `sequential`: as declared."""
+    isolation: Literal["cycle", "measurement", "campaign"] = "cycle"
+    """How long measurements with equal engine settings share an engine process."""
+    reference: Text | None = None
+    """Experiment that the others are compared with."""
+    comparisons: Comparisons = Field(default_factory=Comparisons)
+    """How experiments are compared with each other."""
+    controls: Controls = Field(default_factory=Controls)
+    """Measurements whose outcome is known beforehand."""
+    assumptions: Assumptions = Field(default_factory=Assumptions)
+    """Prices and intensities that cost and carbon are computed from."""
+    backends: Annotated[dict[Identifier, BackendConfig], Field(min_length=1)]
+    """Inference engines in use, by name."""
+    models: Annotated[dict[Name, ModelConfig], Field(min_length=1)]
+    """Models in use, by a name of your choice."""
+    prompts: Annotated[dict[Name, DeclaredPrompts], Field(min_length=1)]
+    """Prompt sets in use, by a name of your choice."""
+    measurement: Measurement = Field(default_factory=Measurement)
+    """Durations and rates of every measurement."""
+    defaults: DeclaredSettings = Field(default_factory=DeclaredSettings)
+    """Settings that every experiment starts from."""
+    experiments: Annotated[dict[Name, Group], Field(min_length=1)]
+    """Groups of experiments, by a name of your choice."""
+    publication: Publication = Field(default_factory=Publication)
+    """Title, authors and licence of an archive of the campaign."""
+    remeasure: Literal[True, False, "invalid"] = False
+    """For `--config`: `true`: measure again what `--forcerun` names; `invalid`: measure again what
+    has no energy, or a result that cannot be used. The old results go to superseded/."""
+    new_device: bool = False
+    """For `--config`: allow to add to a campaign that was measured on another device model."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cycles_of_the_device(cls, given: Any) -> Any:
+        measurement = given.get("measurement") if isinstance(given, dict) else None
+        gpu = isinstance(measurement, dict) and measurement.get("device") == "gpu"
+        return {"cycles": GPU_CYCLES, **given} if gpu else given

@@ -1,0 +1,98 @@
+"""The settings of an experiment: as a campaign declares them, and resolved."""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from llm_energy.campaign.types import Count, Identifier, Model, Name, Natural, Scalar, Tokens, unit
+
+
+class Sampling(Model):
+    """How output tokens are drawn. The default is greedy."""
+
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    """0 takes the most likely token."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Cumulated probability of the tokens that are kept; 1 keeps all."""
+    top_k: Natural = 0
+    """Number of tokens that are kept; 0 keeps all."""
+    seed: Natural = 0
+    """Seed of the engine's random numbers."""
+
+
+class _Common(Model):
+    batch_size: Annotated[Count, unit("requests")] = 1
+    """Requests submitted together; with load mode `closed`, the constant concurrency."""
+    output_tokens: Tokens = 16
+    """Tokens generated for each request, no fewer and no more."""
+    context_tokens: Tokens = 512
+    """Room for prompt and output of one sequence."""
+    dtype: str = "auto"
+    """Number format of weights and arithmetic, such as `bfloat16`; `auto` is the model's own."""
+    load_mode: Literal["waves", "closed"] = "waves"
+    """`waves`: submit a batch, wait for all of it; `closed`: constant concurrency."""
+    sampling: Sampling = Sampling()
+    """How output tokens are drawn."""
+
+
+class DeclaredSettings(_Common):
+    """A block of settings in the file; what it leaves out comes from elsewhere."""
+
+    backend: Identifier | None = None
+    """One of `backends`."""
+    model: Name | None = None
+    """One of `models`."""
+    prompts: Name | None = None
+    """One of `prompts`."""
+    engine: dict[Identifier, dict[Identifier, Scalar]] = Field(default_factory=dict)
+    """Engine options by backend; only those of the experiment's backend count."""
+
+    def declared(self) -> dict[str, Any]:
+        """Only what the file says, nested as it is there."""
+        return self.model_dump(exclude_unset=True, exclude_none=True)
+
+
+class Settings(_Common):
+    """All settings of one experiment."""
+
+    backend: str
+    model: str
+    prompts: str
+    engine_options: dict[str, Any]
+    """Options of the experiment's backend, defaults included."""
+
+
+PLAIN_KEYS = tuple(
+    key for key in DeclaredSettings.model_fields if key not in ("sampling", "engine")
+)
+SAMPLING_KEYS = tuple(f"sampling.{key}" for key in Sampling.model_fields)
+DOTTED_KEYS = PLAIN_KEYS + SAMPLING_KEYS
+"""Every setting that may vary, but for engine options (`engine.{backend}.{option}`)."""
+
+SETTING_KEY = "^({}|engine\\.[a-z][a-z0-9_]*\\.[a-z][a-z0-9_]*)$".format(
+    "|".join(key.replace(".", "\\.") for key in DOTTED_KEYS)
+)
+
+SettingKey = Annotated[str, Field(pattern=SETTING_KEY)]
+
+
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """{"sampling": {"seed": 1}} -> ("sampling.seed", 1), ..."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `flatten`."""
+    nested: dict[str, Any] = {}
+    for key, value in flat.items():
+        *parents, last = key.split(".")
+        inner = nested
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[last] = value
+    return nested

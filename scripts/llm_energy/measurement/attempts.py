@@ -1,0 +1,184 @@
+"""One cell of the campaign with all its attempts: what the measuring job does."""
+
+import json
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from llm_energy.backends import health
+from llm_energy.backends.runtime import SCRIPTS, BackendError
+from llm_energy.measurement.build_result import assemble, energy_spent
+from llm_energy.measurement.job import Job, Observation
+from llm_energy.measurement.measurement import measure, prepare
+from llm_energy.measurement.provenance import keep_provenance
+from llm_energy.results import failures
+from llm_energy.results.result import write_result
+from llm_energy.runs import progress
+from llm_energy.runs.run import Run, code_digest, utc_now
+from llm_energy.system.errors import InputError
+from llm_energy.system.processes import nothing_but_kill_ends
+from llm_energy.system.scripting import FULL, UserError, disk_refusal
+
+LOG = logging.getLogger(__name__)
+
+ROOM_BYTES = 50_000_000
+"""Room on the disk that a measurement is not begun without. Its requests take 8 bytes for each
+output token and its series 100 bytes for each device and sample: 10 minutes at 5,000 tokens/s with
+8 devices at 10 Hz take 30 MB. Provisional."""
+
+
+def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_s: float) -> None:
+    """Measure one cell into `output`, trying again where the infrastructure failed.
+
+    Every failed attempt leaves a failure record; the result is written last, whole or not at all.
+
+    Args:
+        begun_s: CLOCK_MONOTONIC when the job's script began, for the account of its overhead.
+
+    Raises:
+        UserError: it failed, with the reason and where the records lie.
+    """
+    run = Run.current()
+    if run is None:
+        raise UserError(
+            "measurements belong to a run, which the workflow's onstart opens: start the workflow "
+            "without --no-hooks"
+        )
+    if run.spreads:
+        raise UserError(
+            "this job runs elsewhere than the workflow, and its allocation has no run: start the "
+            "workflow with --profile workflow-profile/slurm"
+        )
+    if not run.owner.alive():  # it died before this job could ask the kernel to die with it
+        raise UserError("the run that this measurement belongs to has ended")
+    facts = run.read(f"experiments/{experiment}")
+    results = run.results
+    plan, own = run.read("plan"), output.absolute().relative_to(results).as_posix()
+    entry = next(entry for entry in plan if entry["result"] == own)
+    first = failures.next_attempt(results, entry["result"])
+    for attempt in range(first, first + len(failures.BACKOFF_S) + 1):
+        job = Job(experiment, cycle, entry["position"], attempt, entry["result"], facts)
+        started, times_s = utc_now(), [begun_s, time.monotonic()]
+        progress.note_start(run, result=entry["result"], attempt=attempt)
+        seen = None
+        try:
+            refuse_full_disk(results)
+            seen = begin(job, run)
+            measure(job, run, seen)
+            times_s.append(time.monotonic())
+            keep_provenance(job, seen, run, results)
+            result = assemble(job, seen, run, results)
+            # Snakemake deletes the result of a job that is ended after it was written.
+            with nothing_but_kill_ends():
+                write_result(output, result)
+        except Exception as error:
+            failure = as_failure(error)
+            reason = failure.reason
+            health.note_failure(run, job.settings["backend"], reason)
+            record = write_record(
+                job, failure, started=started, results=results, log=log, seen=seen
+            )
+            retry = reason in failures.RETRIED and attempt - first < len(failures.BACKOFF_S)
+            if not retry:
+                raise UserError(
+                    f"{experiment} cycle {cycle} failed: {reason}: {failure}; record: {record}, "
+                    f"log: {log}; the same command measures what is missing"
+                ) from error
+            LOG.warning("attempt %d failed: %s: %s", attempt, reason, failure)
+            time.sleep(failures.BACKOFF_S[attempt - first])
+        else:
+            with unharmed():
+                health.note_success(run, job.settings["backend"])
+                times_s.append(time.monotonic())
+                # begin, imports, measuring, writing
+                LOG.info("times_s %s waited_s %.3f", json.dumps(times_s), seen.waited_s)
+                duration_s = times_s[-1] - begun_s - seen.waited_s
+                progress.note_duration(run, experiment=experiment, duration_s=duration_s)
+                told = progress.line(run, result, results=results, whole_plan=plan)
+                print(told, file=sys.stderr)
+            return
+
+
+@contextmanager
+def unharmed() -> Iterator[None]:
+    """Inside it nothing fails the job: Snakemake deletes the result of a job that fails."""
+    try:
+        yield
+    except Exception:
+        LOG.exception("the result is written; telling of it failed")
+
+
+def begin(job: Job, run: Run) -> Observation:
+    """Make ready to measure once, with the code that the run started with."""
+    if code_digest(SCRIPTS) != run.facts["code_digest"]:
+        raise BackendError(
+            "code_changed",
+            "the measuring code was changed while the campaign runs; start the same command "
+            "again to go on with the new code",
+            phase="start",
+        )
+    return prepare(job)
+
+
+def refuse_full_disk(results: Path) -> None:
+    """Whether there is room for what a measurement writes, found out before it is measured.
+
+    Raises:
+        BackendError: `disk_full`.
+    """
+    free = shutil.disk_usage(results).free
+    if free < ROOM_BYTES:
+        message = f"{free / 1e6:.0f} MB are left on the disk of {results}: make room"
+        raise BackendError("disk_full", message, phase="start")
+
+
+def as_failure(error: Exception) -> BackendError:
+    """A failed attempt with its reason code: `internal_error` for a defect of this program, whose
+    traceback goes to the log."""
+    if isinstance(error, BackendError):
+        return error
+    if isinstance(error, InputError):
+        return BackendError("input_error", str(error), phase="inputs")
+    refusal = disk_refusal(error) if isinstance(error, OSError) else None
+    if isinstance(error, OSError) and refusal is not None:
+        full = error.errno in FULL
+        return BackendError("disk_full" if full else "disk_refused", refusal, phase="write")
+    LOG.error("a defect", exc_info=error)
+    return BackendError("internal_error", f"{type(error).__name__}: {error}", phase="unknown")
+
+
+def write_record(
+    job: Job,
+    error: BackendError,
+    *,
+    started: str,
+    results: Path,
+    log: Path,
+    seen: Observation | None,
+) -> Path | str:
+    """Keep what is known of a failed attempt, with the energy that it took in vain.
+
+    Returns where it is, or why it could not be kept.
+    """
+    record = {
+        "experiment": job.experiment,
+        "cycle": job.cycle,
+        "spec_hash": job.facts["spec_hash"],
+        "attempt": job.attempt,
+        "reason": error.reason,
+        "phase": error.phase,
+        "message": str(error),
+        "log_tail": error.log.splitlines(),
+        "log": str(log),
+        "started": started,
+        "failed": utc_now(),
+        "energy_spent": energy_spent(job, seen),
+    }
+    try:
+        return failures.write_failure(results, job.result_path, job.attempt, record)
+    except OSError as refused:
+        return f"none ({refused.strerror})"

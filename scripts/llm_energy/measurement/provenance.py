@@ -1,0 +1,86 @@
+"""What measurements were made with, kept beside them while the machine that made them is at hand.
+
+Each record is named by its content and written once: results of two builds of one backend each
+find theirs. Nothing in a record says where on the machine a thing was. A results folder can then be
+archived anywhere, also where no cache, engine or model is left.
+
+    environment/{backend}-{packages}.txt   package list; its sha256 is the result's packages_sha256
+    environment/{backend}-{content}.json   runtime, image digests, versions
+    environment/model-{name}-{sha256}.json checksum of each file of a model
+    environment/prompts-{name}-{sha256}.json  the token ids themselves
+    environment/host-{session}.json        host and power meters of a session
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from llm_energy.inputs.checksums import read_marker, write_marker
+from llm_energy.inputs.environment import keep_package_list
+from llm_energy.measurement.job import Job, Observation
+from llm_energy.preflight.host_findings import read_host
+from llm_energy.runs.run import Run
+from llm_energy.system.cache import model_marker
+from llm_energy.system.files import sha256_of
+
+ENVIRONMENT = "environment"
+"""Folder of these records, below the campaign's results folder."""
+
+_OF_AN_ENVIRONMENT = (
+    "kind",
+    "device",
+    "image",
+    "repo_digest",
+    "base",
+    "base_image",
+    "python_version",
+    "engine_version",
+    "environment_hash",
+)
+
+
+def keep_provenance(job: Job, seen: Observation, run: Run, results: Path) -> None:
+    """Write what is not there yet of the records that a result refers to."""
+    backend, settings = job.settings["backend"], job.settings
+    packages = keep_package_list(seen.environment, backend=backend, results=results)
+    environment = {k: seen.environment[k] for k in _OF_AN_ENVIRONMENT if k in seen.environment}
+    environment |= {"backend": backend, "packages": packages.name}
+    records: dict[str, Callable[[], Mapping[str, Any]]] = {
+        f"{backend}-{sha256_of(environment)[:12]}": lambda: environment,
+        f"model-{settings['model']}-{seen.model.sha256[:12]}": lambda: _model(job, seen),
+        f"prompts-{settings['prompts']}-{seen.prompts['sha256'][:12]}": lambda: seen.prompts,
+        f"host-{run.facts['session_id']}": lambda: _host(seen),
+    }
+    for name, content in records.items():
+        path = results / ENVIRONMENT / f"{name}.json"
+        if not path.exists():
+            write_marker(path, content())
+
+
+def _model(job: Job, seen: Observation) -> dict[str, Any]:
+    files = read_marker(model_marker(job.facts["model_id"]))["files"]
+    return {
+        "name": job.settings["model"],
+        "format": seen.model.format,
+        "identity": dict(seen.model.identity),
+        "sha256": seen.model.sha256,
+        "files": {
+            name: {"sha256": facts["sha256"], "size_bytes": facts["size"]}
+            for name, facts in sorted(files.items())
+        },
+    }
+
+
+def _host(seen: Observation) -> dict[str, Any]:
+    """What stays as it is during a session; the meters as they described themselves."""
+    host = read_host()
+    return {
+        "system": host.system,
+        "kernel": host.kernel,
+        "cpu": host.cpu,
+        "cores": host.cores,
+        "memory_bytes": host.memory_bytes,
+        "governors": list(host.governors),
+        "meters": [asdict(device) for device in seen.series.devices] if seen.series else [],
+    }

@@ -1,0 +1,175 @@
+"""From an engine's account of a measurement to the numbers of its result: pure functions.
+
+A request is a dict as the worker reports it: `prompt` (index), `wave`, `submitted` and
+`token_times`, one CLOCK_MONOTONIC second for each output token as the engine process saw it.
+All functions count what lies inside the window, so one definition serves both load modes.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from llm_energy.results.parts import Distribution, Drift, Latency, PowerSteadiness, Tokens, Warmup
+
+RequestRecord = Mapping[str, Any]
+
+PERCENTILES = (50, 90, 95, 99)
+
+DRIFT_WAVES = 9
+"""Least waves of a window whose drift is told: three in each third. Provisional."""
+
+
+def quantile(ordered: Sequence[float], fraction: float) -> float:
+    """Quantile of values in ascending order, linear between order statistics.
+
+    Type 7 of Hyndman and Fan, The American Statistician 50 (1996), as numpy computes it.
+    """
+    position = (len(ordered) - 1) * fraction
+    below = math.floor(position)
+    if below == len(ordered) - 1:
+        return ordered[below]
+    return ordered[below] + (position - below) * (ordered[below + 1] - ordered[below])
+
+
+def distribution(values: Sequence[float]) -> Distribution | None:
+    """Summary of `values`; None where there are none."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    p50, p90, p95, p99 = (quantile(ordered, p / 100) for p in PERCENTILES)
+    return Distribution(
+        count=len(ordered),
+        mean=statistics.fmean(ordered),
+        minimum=ordered[0],
+        p50=p50,
+        p90=p90,
+        p95=p95,
+        p99=p99,
+        maximum=ordered[-1],
+    )
+
+
+def latency(requests: Sequence[RequestRecord], *, start: float, end: float) -> Latency:
+    """Latencies of what happened wholly inside the window [start, end], in s.
+
+    In load mode `closed` requests that straddle an edge lose the latencies that straddle it:
+    long ones are a little likelier to be lost, a bias that shrinks with window over latency.
+    """
+    first, gaps, whole = [], [], []
+    for request in requests:
+        times = request["token_times"]
+        if not times:
+            continue
+        inside = request["submitted"] >= start
+        if inside and times[0] <= end:
+            first.append(times[0] - request["submitted"])
+        if inside and times[-1] <= end:
+            whole.append(times[-1] - request["submitted"])
+        gaps += [b - a for a, b in pairwise(times) if a >= start and b <= end]
+    return Latency(
+        time_to_first_token_s=distribution(first),
+        inter_token_latency_s=distribution(gaps),
+        end_to_end_s=distribution(whole),
+    )
+
+
+def tokens(
+    requests: Sequence[RequestRecord],
+    *,
+    input_lengths: Sequence[int],
+    start: float,
+    end: float,
+) -> Tokens:
+    """Tokens of the window by time stamp: a prompt counts where its first token falls.
+
+    Args:
+        input_lengths: token count of each prompt, by prompt index; padding is not counted.
+    """
+    output = sum(start <= t <= end for request in requests for t in request["token_times"])
+    prefilled = [r for r in requests if r["token_times"] and start <= r["token_times"][0] <= end]
+    finished = sum(
+        bool(r["token_times"]) and start <= r["token_times"][-1] <= end for r in requests
+    )
+    return Tokens(
+        input=sum(input_lengths[request["prompt"]] for request in prefilled),
+        output=output,
+        requests=finished,
+    )
+
+
+def rate_drift(requests: Sequence[RequestRecord], *, start: float, end: float) -> float | None:
+    """Output rate of the last third of the window against its first third: relative change.
+
+    For load mode `closed`, where tokens flow evenly. None where a third holds no token.
+    """
+    third = (end - start) / 3.0
+    times = [t for request in requests for t in request["token_times"]]
+    first = sum(start <= t < start + third for t in times)
+    last = sum(end - third < t <= end for t in times)
+    return last / first - 1.0 if first and last else None
+
+
+def pass_drift(requests: Sequence[RequestRecord], *, waves: int, passes: int) -> float | None:
+    """Throughput of the last third of the passes against the first third: relative change.
+
+    For load mode `waves`: passes hold the same work, so the inverse of their durations is compared
+    and wave edges do not count. None below `DRIFT_WAVES` waves or three passes, where a single
+    wave would decide.
+    """
+    if waves < DRIFT_WAVES or passes < 3:
+        return None
+    first_wave = min(request["wave"] for request in requests)
+    edges: dict[int, tuple[float, float]] = {}
+    for request in requests:
+        number = (request["wave"] - first_wave) * passes // waves
+        begun, ended = edges.get(number, (math.inf, -math.inf))
+        submitted, last = request["submitted"], request["token_times"][-1]
+        edges[number] = (min(begun, submitted), max(ended, last))
+    durations = [edges[number][1] - edges[number][0] for number in range(passes)]
+    third = passes // 3
+    return sum(durations[:third]) / sum(durations[-third:]) - 1.0
+
+
+def warmup(report: Mapping[str, Any], *, power: PowerSteadiness | None = None) -> Warmup:
+    """The worker's account of the warm-up, as the result keeps it.
+
+    Args:
+        power: the host's verdict, where it had one.
+    """
+    interval = report["trend_interval"]
+    return Warmup(
+        steady=report["steady"],
+        capped=report["capped"],
+        verdict=report["verdict"],
+        waves=len(report["throughput"]),
+        duration_s=report["end"] - report["start"],
+        first_wave_s=report["first_wave_s"],
+        throughput_tokens_per_second=report["throughput"],
+        coefficient_of_variation=report["cv"],
+        trend_interval=None if interval is None else (interval[0], interval[1]),
+        bound=report["bound"],
+        power=power,
+    )
+
+
+def drift(
+    requests: Sequence[RequestRecord],
+    *,
+    start: float,
+    end: float,
+    waves: int | None,
+    passes: int | None,
+) -> Drift:
+    """Drift inside the window; the power side is filled in where power was metered.
+
+    Args:
+        waves: of the window; None, as `passes`, in load mode `closed`.
+    """
+    if waves is None or passes is None:
+        change = rate_drift(requests, start=start, end=end)
+    else:
+        inside = [r for r in requests if r["submitted"] >= start and r["token_times"][-1] <= end]
+        change = pass_drift(inside, waves=waves, passes=passes)
+    return Drift(throughput_relative=change, power_relative=None)

@@ -1,0 +1,200 @@
+"""From the raw series of a measurement to the energy of its result: the one entry, and pure.
+
+Gross energy over the window is primary. What is not known is None with a reason code (see
+`reasons.py`); a device that is missing makes the sum None, never smaller.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from math import fsum
+from typing import Any
+
+from llm_energy.power import power_flags
+from llm_energy.power.device_account import Account
+from llm_energy.power.meter import Device, Scope
+from llm_energy.power.sensor import Method, Sensor
+from llm_energy.power.series import Series
+from llm_energy.power.uncertainty import LIMITS, SensorLimits, add_devices, combined
+from llm_energy.results.energy import Energy
+from llm_energy.results.energy_reasons import SAMPLER_OFF
+from llm_energy.results.parts import Flag, Phase, Tokens
+
+
+@dataclass(frozen=True)
+class EnergyAccount:
+    """What a measurement's series says: the energy, and what a reader must know about it."""
+
+    energy: Energy
+    flags: list[Flag] = field(default_factory=list)
+    power_drift_relative: float | None = None
+    """Mean power of the last third of the window over the first third, less 1."""
+
+
+def account_energy(
+    series: Series | None,
+    phases: Sequence[Phase],
+    tokens: Tokens | None,
+    *,
+    scope: Scope | None = None,
+    gpus: Collection[str] | None = None,
+    method: Method = "counter",
+    limits: SensorLimits | None = None,
+    median_step_s: float | None = None,
+    own_processes: Collection[int] | None = None,
+) -> EnergyAccount:
+    """The energy of one measurement.
+
+    Args:
+        series: what the sampler collected; None or no device is `no_meter`.
+        phases: `load`, `idle`, `warmup`, `window`; one that is absent costs only what it gives.
+        tokens: counts over the window; None where there was none.
+        scope: of the devices that are added up; default: see `default_scope`.
+        gpus: UUIDs of the GPUs that the engine ran on; default: all devices of the scope.
+        method: the campaign's choice of source.
+        limits: of the sensors; default: by scope.
+        median_step_s: median time between tokens, to see whether it locks to a GPU's sensor.
+        own_processes: host ids of the measurement's processes; None: others are not looked for.
+    """
+    if series is None or not series.devices:
+        return EnergyAccount(_energy(reason="no_meter"))
+    scope = scope or default_scope(series.devices)
+    spans = {phase.name: (phase.start_monotonic_s, phase.end_monotonic_s) for phase in phases}
+    accounts = [
+        Account(
+            Sensor(device, series),
+            method,
+            spans,
+            limits=limits or LIMITS[device.scope],
+            counted=device.scope == scope and (gpus is None or device.id in gpus),
+        )
+        for device in series.devices
+    ]
+    counted = [account for account in accounts if account.counted]
+    lost = gpus is not None and not set(gpus) <= {a.sensor.device.id for a in counted}
+    reasons = [a.window.reason for a in counted if a.window.reason]
+    if lost or not counted:
+        reasons.insert(0, "gpu_not_metered" if gpus else "no_meter")
+    known = {
+        "method": method,
+        "scope": scope,
+        "devices": [account.record() for account in accounts],
+        "simulated": any(account.sensor.device.simulated for account in accounts),
+    }
+    if not lost:
+        known |= _phases(counted)
+    if reasons:
+        return EnergyAccount(_energy(reason=reasons[0], **known))
+    energy = _energy(
+        **known, **_window(counted, tokens), gpu_cpu_dram_joules=_host_joules(accounts)
+    )
+    changed = drift(counted)
+    raised = power_flags.of_devices(
+        counted, median_step_s=median_step_s, own_processes=own_processes
+    )
+    return EnergyAccount(energy, raised + power_flags.of_drift(changed), changed)
+
+
+def unsampled(energy: Energy) -> Energy:
+    """The energy of a window in which power was left unread on purpose: None for that reason.
+
+    Another reason, such as a lost device, stays.
+    """
+
+    def named(reason: str | None) -> str | None:
+        lacks = reason is not None and reason.startswith("no_sample")
+        return SAMPLER_OFF if lacks else reason
+
+    devices = [d.model_copy(update={"reason": named(d.reason)}) for d in energy.devices]
+    return energy.model_copy(update={"reason": named(energy.reason), "devices": devices})
+
+
+def default_scope(devices: Iterable[Device]) -> Scope:
+    """GPU boards where the host has any, otherwise CPU packages."""
+    return "gpu_board" if any(d.scope == "gpu_board" for d in devices) else "cpu_package"
+
+
+def drift(accounts: Sequence[Account]) -> float | None:
+    """Power of all devices in the last third of the window over the first third, less 1."""
+    start_s, end_s = accounts[0].spans["window"]
+    third = (end_s - start_s) / 3.0
+    first = total(account.joules(start_s, start_s + third) for account in accounts)
+    last = total(account.joules(end_s - third, end_s) for account in accounts)
+    return last / first - 1.0 if first and last is not None else None
+
+
+def total(amounts: Iterable[float | None]) -> float | None:
+    """Sum of all; None where one is None or there is none."""
+    values = list(amounts)
+    known = [value for value in values if value is not None]
+    return fsum(known) if values and len(known) == len(values) else None
+
+
+def _phases(counted: Sequence[Account]) -> dict[str, Any]:
+    """What lies outside of the window."""
+    idle = [account.baseline for account in counted]
+    watts = total(baseline.power_watts if baseline else None for baseline in idle)
+    errors = total(baseline.standard_error_watts if baseline else None for baseline in idle)
+    return {
+        "load_energy_joules": total(account.phase_joules("load") for account in counted),
+        "warmup_energy_joules": total(account.phase_joules("warmup") for account in counted),
+        "loaded_idle_power_watts": watts,
+        "loaded_idle_standard_error_watts": errors,
+    }
+
+
+def _window(counted: Sequence[Account], tokens: Tokens | None) -> dict[str, Any]:
+    """The energy of the window, which every device knows, and what follows from it."""
+    joules = fsum(account.window.joules or 0.0 for account in counted)
+    gross = add_devices(account.gross_budget() for account in counted)
+    net = [account.net_budget() for account in counted]
+    net_budget = add_devices(budget for budget in net if budget)
+    net_known = all(budget is not None for budget in net)
+    found = {
+        "energy_joules": joules,
+        "mean_power_watts": joules / counted[0].duration_s,
+        "standard_uncertainty_joules": combined(gross),
+        "uncertainty_budget_joules": gross,
+        "energy_above_loaded_idle_joules": total(account.net_joules for account in counted),
+    }
+    if net_known:
+        found |= {
+            "above_loaded_idle_uncertainty_joules": combined(net_budget),
+            "above_loaded_idle_budget_joules": net_budget,
+        }
+    if tokens is not None and joules > 0.0:
+        found |= _per_unit(joules, tokens)
+    return found
+
+
+def _per_unit(joules: float, tokens: Tokens) -> dict[str, float | None]:
+    """Gross energy by what was done with it; None where nothing was done."""
+
+    def each(count: int) -> float | None:
+        return joules / count if count > 0 else None
+
+    return {
+        "joules_per_output_token": each(tokens.output),
+        "joules_per_token": each(tokens.input + tokens.output),
+        "joules_per_request": each(tokens.requests),
+        "output_tokens_per_joule": tokens.output / joules if tokens.output > 0 else None,
+    }
+
+
+def _host_joules(accounts: Sequence[Account]) -> float | None:
+    """GPUs of the measurement, CPU packages and memory; None unless all can be read."""
+    parts = [
+        account
+        for account in accounts
+        if account.counted or account.sensor.device.scope in ("cpu_package", "dram")
+    ]
+    scopes = {account.sensor.device.scope for account in parts}
+    complete = {"cpu_package", "dram"} <= scopes
+    return total(account.window.joules for account in parts) if complete else None
+
+
+def _energy(**known: Any) -> Energy:
+    """An energy of which only `known` is known."""
+    nothing: dict[str, Any] = dict.fromkeys(Energy.model_fields)
+    nothing |= {"uncertainty_budget_joules": {}, "above_loaded_idle_budget_joules": {}}
+    nothing |= {"devices": [], "simulated": False}
+    return Energy(**(nothing | known))

@@ -1,0 +1,127 @@
+"""One device over the phases of a measurement."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from llm_energy.power import plausibility
+from llm_energy.power.baseline import Baseline
+from llm_energy.power.integration import Amount
+from llm_energy.power.sensor import Method, Sensor
+from llm_energy.power.uncertainty import Budget, SensorLimits, gross_budget, net_budget
+from llm_energy.results.energy import DeviceEnergy
+
+Span = tuple[float, float]
+"""Start and end in s on CLOCK_MONOTONIC."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What one device's series says of each phase, by the campaign's one method."""
+
+    sensor: Sensor
+    method: Method
+    spans: Mapping[str, Span]
+    """Phase -> when it was."""
+    limits: SensorLimits
+    counted: bool
+    """Whether it is part of the measurement's sum."""
+
+    def joules(self, start_s: float, end_s: float) -> float | None:
+        """Energy over any interval of the series."""
+        return self.sensor.energy(self.method, start_s, end_s).joules
+
+    def phase_joules(self, phase: str) -> float | None:
+        """Energy of a phase; None where there was none or its energy is not known."""
+        return self._phase(phase).joules
+
+    @cached_property
+    def window(self) -> Amount:
+        """Energy of the window, or the reason why it must not be used."""
+        amount = self._phase("window")
+        if amount.joules is None:
+            return amount
+        impossible = plausibility.impossible_mean(
+            amount.joules / self.duration_s,
+            baseline=self.baseline,
+            power_limit_watts=self.sensor.device.power_limit_watts,
+        )
+        return Amount(reason=impossible) if impossible else amount
+
+    @cached_property
+    def baseline(self) -> Baseline | None:
+        """Mean power of the idle phase, None where it is not known."""
+        span = self.spans.get("idle")
+        if span is None or self._phase("idle").joules is None:
+            return None
+        return self.sensor.baseline(self.method, *span)
+
+    @property
+    def duration_s(self) -> float:
+        """Of the window, which must be there."""
+        start_s, end_s = self.spans["window"]
+        return end_s - start_s
+
+    @property
+    def net_joules(self) -> float | None:
+        """Window less baseline power × duration; may be negative."""
+        if self.window.joules is None or self.baseline is None:
+            return None
+        return self.window.joules - self.baseline.power_watts * self.duration_s
+
+    def gross_budget(self) -> Budget:
+        """Budget of the window's energy, which must be known."""
+        assert self.window.joules is not None
+        return gross_budget(
+            self.window.joules,
+            self.duration_s,
+            limits=self.limits,
+            edges_joules=self.window.edge_uncertainty_joules,
+        )
+
+    def net_budget(self) -> Budget | None:
+        """Budget of the energy above the baseline; None without a standard error of it."""
+        error_watts = self.baseline.standard_error_watts if self.baseline else None
+        if self.net_joules is None or error_watts is None:
+            return None
+        return net_budget(
+            self.net_joules,
+            self.duration_s,
+            limits=self.limits,
+            edges_joules=self.window.edge_uncertainty_joules,
+            baseline_watts=error_watts,
+        )
+
+    def record(self) -> DeviceEnergy:
+        """What the result keeps of this device."""
+        span = self.spans.get("window")
+        return DeviceEnergy(
+            device=self.sensor.device.id,
+            scope=self.sensor.device.scope,
+            counted=self.counted,
+            energy_joules=self.window.joules,
+            reason=self.window.reason,
+            counter_joules=self._source("counter"),
+            integrated_instant_joules=self._source("integrated_instant"),
+            integrated_average_joules=self._source("integrated_average"),
+            loaded_idle_power_watts=self.baseline.power_watts if self.baseline else None,
+            counter_over_instant=self._ratio("window"),
+            counter_over_instant_idle=self._ratio("idle"),
+            update_period_s=self.sensor.update_period_s,
+            state=plausibility.summarise(self.sensor.states(*span)) if span else None,
+        )
+
+    def _source(self, method: Method, phase: str = "window") -> float | None:
+        span = self.spans.get(phase)
+        return self.sensor.energy(method, *span).joules if span else None
+
+    def _ratio(self, phase: str) -> float | None:
+        counter = self._source("counter", phase)
+        instant = self._source("integrated_instant", phase)
+        return counter / instant if counter is not None and instant else None
+
+    def _phase(self, phase: str) -> Amount:
+        if self.sensor.device.refusal:
+            return Amount(reason=self.sensor.device.refusal)
+        span = self.spans.get(phase)
+        return self.sensor.energy(self.method, *span) if span else Amount(reason=f"no_{phase}")

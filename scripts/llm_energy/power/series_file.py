@@ -1,0 +1,119 @@
+"""The raw series as a Parquet file: units and identity in its metadata, nothing left out.
+
+pyarrow is loaded inside the functions, so that a job pays for it only when it writes.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from llm_energy.power.meter import QUANTITIES, Device, Reading, State
+from llm_energy.power.series import Series
+from llm_energy.results.columns import table_of, write_table
+from llm_energy.results.parts import SideFile
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+METADATA_KEY = b"llm_energy.series"
+"""Of the file's metadata: JSON with `identity`, `devices` and `rate_hz`."""
+
+UNITS = {
+    "monotonic_s": "s, CLOCK_MONOTONIC",
+    "wall_s": "s since 1970-01-01 UTC",
+    "read_s": "s",
+    "energy_counter_joules": "J",
+    "instant_power_watts": "W",
+    "average_power_watts": "W",
+    "usage_power_watts": "W",
+    "temperature_celsius": "°C",
+    "sm_clock_mhz": "MHz",
+    "memory_clock_mhz": "MHz",
+    "utilisation_percent": "%",
+    "memory_used_bytes": "B",
+    "throttle_reasons": "bit mask of nvmlClocksEventReasons",
+    "performance_state": "0 (fastest) to 15",
+}
+_INTEGERS = ("memory_used_bytes", "throttle_reasons", "performance_state")
+_STATE = tuple(field.name for field in dataclasses.fields(State))
+
+
+def write_series(
+    root: Path, path: str, series: Series, *, identity: Mapping[str, Any] = MappingProxyType({})
+) -> SideFile:
+    """Write `series` to `root`/`path`, one row for each reading.
+
+    Args:
+        identity: what the series belongs to (campaign, experiment, cycle), for the metadata.
+    """
+    schema = _schema()
+    rows = [_row(reading) for reading in series.readings]
+    table = table_of(rows, schema)
+    about = {
+        "identity": dict(identity),
+        "devices": [dataclasses.asdict(device) for device in series.devices],
+        "rate_hz": series.rate_hz,
+    }
+    table = table.replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
+    return write_table(root, path, table)
+
+
+def read_series(path: Path) -> Series:
+    """The series as it was written."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path)
+    about = json.loads(table.schema.metadata[METADATA_KEY])
+    return Series(
+        devices=tuple(Device(**device) for device in about["devices"]),
+        readings=tuple(_reading(row) for row in table.to_pylist(maps_as_pydicts="strict")),
+        rate_hz=about["rate_hz"],
+    )
+
+
+def read_identity(path: Path) -> dict[str, Any]:
+    """What the series belongs to, as it was written."""
+    import pyarrow.parquet as pq
+
+    identity: dict[str, Any] = json.loads(pq.read_schema(path).metadata[METADATA_KEY])["identity"]
+    return identity
+
+
+def _schema() -> "pa.Schema":
+    import pyarrow as pa
+
+    def column(name: str) -> pa.Field:
+        kind = pa.int64() if name in _INTEGERS else pa.float64()
+        return pa.field(name, kind, metadata={b"unit": UNITS[name].encode()})
+
+    return pa.schema(
+        [
+            pa.field("device", pa.string()),
+            *(column(name) for name in UNITS),
+            pa.field("process_ids", pa.list_(pa.int64())),
+            pa.field("has_state", pa.bool_()),
+            pa.field("unavailable", pa.map_(pa.string(), pa.string())),
+        ]
+    )
+
+
+def _row(reading: Reading) -> dict[str, Any]:
+    names = ("device", "monotonic_s", "wall_s", "read_s", *QUANTITIES)
+    state = reading.state or State()
+    return {
+        **{name: getattr(reading, name) for name in names},
+        **{name: getattr(state, name) for name in _STATE},
+        "has_state": reading.state is not None,
+        "unavailable": dict(reading.unavailable),
+    }
+
+
+def _reading(row: dict[str, Any]) -> Reading:
+    state = {name: row.pop(name) for name in _STATE}
+    if state["process_ids"] is not None:
+        state["process_ids"] = tuple(state["process_ids"])
+    has_state = row.pop("has_state")
+    return Reading(**row, state=State(**state) if has_state else None)

@@ -1,0 +1,162 @@
+"""Two or more finished campaigns on one page: another machine, another version."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from llm_energy.analysis.comparisons import compare_all
+from llm_energy.analysis.summary import Comparison, Refusal, Summary
+from llm_energy.analysis.summary_files import read_summary
+from llm_energy.campaign.contrasts import Contrast
+from llm_energy.report.comparison_section import CONTEXT, rows_of
+from llm_energy.report.environment_section import environment
+from llm_energy.report.estimates import shortened
+from llm_energy.report.figures import render_files
+from llm_energy.report.page import Panel, template
+from llm_energy.report.page_tables import NAME, Cell, Column, Table
+from llm_energy.report.ratio_figure import ratio_drawings
+from llm_energy.report.style import Figure
+
+SEPARATOR = ": "
+"""Between campaign and experiment, in the names under which both are compared."""
+
+
+@dataclass(frozen=True)
+class Together:
+    """What a comparison of campaigns found."""
+
+    common: Sequence[str]
+    """Experiments that every campaign has measured, by name."""
+    only_in: Mapping[str, Sequence[str]]
+    """Campaign -> experiments that another one lacks."""
+    other_spec: Sequence[str]
+    """Common experiments that are not the same in all that determines a measurement."""
+    comparisons: Sequence[Comparison]
+    refused: Sequence[Refusal]
+
+
+def read_campaigns(folders: Sequence[Path]) -> dict[str, Summary]:
+    """Name -> summary of each campaign, from their folders `summary/`.
+
+    The name is that of the folder of results, for a campaign that was measured on two machines
+    has the same name on both.
+    """
+    return {folder.parent.name: read_summary(folder) for folder in folders}
+
+
+def compare_campaigns(campaigns: Mapping[str, Summary]) -> Together:
+    """Every campaign after the first against the first, experiment by experiment.
+
+    Sides that were measured in different sessions share no block, so they are compared without
+    pairs; between different devices the interval holds the gain of both sensors.
+    """
+    tables = {name: summary.measurements for name, summary in campaigns.items()}
+    first, *others = tables
+    has = {name: list(dict.fromkeys(table["experiment"])) for name, table in tables.items()}
+    common = [name for name in has[first] if all(name in has[other] for other in others)]
+    renamed = [
+        table.assign(experiment=name + SEPARATOR + table["experiment"])
+        for name, table in tables.items()
+    ]
+    contrasts = [
+        Contrast(
+            factor="campaign",
+            experiment=other + SEPARATOR + name,
+            base=first + SEPARATOR + name,
+            level=other,
+            base_level=first,
+        )
+        for other in others
+        for name in common
+    ]
+    _, comparisons, refused = compare_all(
+        pd.concat(renamed, ignore_index=True),
+        reference=None,
+        contrasts=contrasts,
+        margin=campaigns[first].facts.design.equivalence_margin,
+    )
+    specs = pd.concat(tables.values()).groupby("experiment")["spec_hash"].nunique()
+    return Together(
+        common=common,
+        only_in={
+            name: [e for e in experiments if e not in common] for name, experiments in has.items()
+        },
+        other_spec=[name for name in common if specs[name] > 1],
+        comparisons=comparisons,
+        refused=refused,
+    )
+
+
+def environment_table(campaigns: Mapping[str, Summary]) -> Table | None:
+    """What the campaigns were not measured alike with; None where nothing differs."""
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for name, summary in campaigns.items():
+        for heading, found in environment(summary):
+            for line in found:
+                lines.setdefault((heading, line.name), {})[name] = "; ".join(line.values)
+    rows = [
+        [Cell(heading), Cell(what), *(Cell(values.get(name, "–")) for name in campaigns)]
+        for (heading, what), values in lines.items()
+        if len({values.get(name) for name in campaigns}) > 1
+    ]
+    titles = ("Of", "What", *campaigns)
+    return Table([Column(title, numeric=False) for title in titles], rows) if rows else None
+
+
+def ratios_table(together: Together) -> Table | None:
+    """One row for each common experiment, campaign and metric."""
+    if not together.comparisons:
+        return None
+    columns = [NAME, Column("Campaign", numeric=False)]
+    rows = []
+    for comparison in together.comparisons:
+        name = _experiment(comparison)
+        rows.append([Cell(name, sort=name), Cell(comparison.level or "", sort=comparison.level)])
+    return rows_of(columns, rows, together.comparisons)
+
+
+def ratio_figures(together: Together, base: str) -> list[Figure]:
+    """Figures of the ratios to the campaign `base`, with all their files."""
+    short = shortened(together.common)
+    names = {c.experiment: short[_experiment(c)] for c in together.comparisons}
+    return render_files(lambda: ratio_drawings(together.comparisons, base, names))
+
+
+def _experiment(comparison: Comparison) -> str:
+    return comparison.experiment.partition(SEPARATOR)[2]
+
+
+def render_campaigns(campaigns: Mapping[str, Summary]) -> str:
+    """The HTML of the comparison; equal campaigns give equal pages."""
+    together = compare_campaigns(campaigns)
+    figures = ratio_figures(together, next(iter(campaigns)))
+    simulated = any(s.measurements["energy_simulated"].any() for s in campaigns.values())
+    return template("campaigns.html.jinja").render(
+        campaigns=[
+            {
+                "name": name,
+                "facts": summary.facts,
+                "devices": sorted(summary.measurements["device_model"].dropna().unique()),
+                "hosts": sorted(summary.measurements["host"].dropna().unique()),
+                "started": summary.measurements["started"].min(),
+            }
+            for name, summary in campaigns.items()
+        ],
+        together=together,
+        ratios=ratios_table(together),
+        panels=[Panel(number, figure) for number, figure in enumerate(figures, start=1)],
+        context=CONTEXT,
+        refusals=list(_refusals(together)),
+        environment=environment_table(campaigns),
+        simulated=simulated,
+    )
+
+
+def _refusals(together: Together) -> Iterator[tuple[str, int, str]]:
+    reasons: dict[str, list[str]] = {}
+    for refused in together.refused:
+        reasons.setdefault(refused.reason, []).append(refused.experiment)
+    for reason, names in reasons.items():
+        yield reason, len(names), names[0]

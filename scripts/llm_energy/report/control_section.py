@@ -1,0 +1,98 @@
+"""The controls of a campaign as the page tells them."""
+
+from llm_energy.analysis.control_verdict import MARGIN, ControlFinding
+from llm_energy.analysis.controls import IDLE_POWER
+from llm_energy.analysis.summary import Summary
+from llm_energy.report.comparison_section import TITLES, value_cell
+from llm_energy.report.page_tables import NOTHING, Cell, Column, Table
+from llm_energy.system.numbers import interval, number, percent, plural
+
+KINDS = {
+    "a_a": "A/A: the same settings twice, in engine processes of their own",
+    "idle": "Idle: nothing asked of the loaded engine",
+    "sampler_off": "Sampler off: power not read in the window",
+}
+"""Kind of a control -> how people read it."""
+
+VERDICTS = {
+    "pass": "passed",
+    "inconclusive": "inconclusive",
+    "fail": "failed",
+    "not_testable": "not testable",
+}
+"""Verdict on a control -> how people read it."""
+
+METRICS = {**TITLES, IDLE_POWER: "Power, second half of the idle phase over its first"}
+
+CAPTION = (
+    "Measurements whose outcome is known beforehand: each ratio must be 1. A control passes where "
+    f"its 95 % interval lies inside ±{percent(MARGIN, 0)}; it fails where its 99 % interval "
+    "excludes 1, but for idle and sampler off only if the 95 % interval reaches beyond that limit. "
+    "Ratios are paired by cycle within a session and not adjusted for each other. Measurements of "
+    "controls are no part of anything else on this page."
+)
+
+
+def controls_table(summary: Summary) -> Table | None:
+    """One row for each control and metric; None where the campaign asks for none."""
+    columns = [
+        Column("Control", numeric=False),
+        Column("Metric", numeric=False),
+        Column("Ratio"),
+        Column("99 % interval"),
+        Column("Pairs"),
+        Column("Verdict", numeric=False),
+        Column("In words", numeric=False),
+    ]
+    rows = [_row(finding) for finding in summary.facts.controls]
+    return Table(columns, rows) if rows else None
+
+
+def controls_text(summary: Summary) -> str:
+    """What came of the controls, for the methods section."""
+    told = [f"{_kind(one)} by {_metric(one)} {_outcome(one)}" for one in summary.facts.controls]
+    return (
+        "The measuring itself was tested with controls, whose ratio to their base must be 1 "
+        f"(limit ±{percent(MARGIN, 0)}): {'; '.join(told)}."
+    )
+
+
+def failed_controls(summary: Summary) -> list[str]:
+    """A sentence for each control that failed: it stands at the head of the page."""
+    return [
+        f"The control “{_kind(one)}” failed by {_metric(one)}. {one.reason}"
+        for one in summary.facts.controls
+        if one.verdict == "fail"
+    ]
+
+
+def _row(one: ControlFinding) -> list[Cell]:
+    flagged = f"Flags of its measurements: {', '.join(one.flags)}" if one.flags else ""
+    return [
+        Cell(KINDS[one.kind], f"of {one.base}", one.kind),
+        Cell(METRICS[one.metric], sort=one.metric),
+        Cell(NOTHING) if one.ratio is None else value_cell(one.ratio, one.low, one.high),
+        Cell(NOTHING)
+        if one.low_99 is None or one.high_99 is None
+        else Cell(interval(one.low_99, one.high_99), sort=one.high_99),
+        Cell(str(one.pairs), sort=one.pairs),
+        Cell(VERDICTS[one.verdict], sort=one.verdict),
+        Cell(one.reason, flagged),
+    ]
+
+
+def _kind(one: ControlFinding) -> str:
+    return KINDS[one.kind].partition(":")[0]
+
+
+def _metric(one: ControlFinding) -> str:
+    title = METRICS[one.metric].partition(",")[0]
+    return f"{title[0].lower()}{title[1:]}"
+
+
+def _outcome(one: ControlFinding) -> str:
+    if one.ratio is None or one.low is None or one.high is None:
+        return VERDICTS[one.verdict]
+    bounds = interval(one.low, one.high)
+    value = number(one.ratio, (one.high - one.low) / 2)
+    return f"{VERDICTS[one.verdict]} ({value}, 95 % interval {bounds}, {plural(one.pairs, 'pair')})"

@@ -1,0 +1,82 @@
+"""The energy of a result, of each device and in sum; what was not measured is None and says why."""
+
+from pydantic import Field
+
+from llm_energy.results.strict_model import Model
+
+
+class DeviceState(Model):
+    """Thermal state and clocks of one device over the window; None where it does not say."""
+
+    temperature_mean_celsius: float | None
+    temperature_max_celsius: float | None
+    sm_clock_mean_mhz: float | None
+    sm_clock_min_mhz: float | None
+    throttle_reasons: list[str]
+    """Names of all that were active at some moment, such as `software_power_cap`."""
+    performance_states: list[int]
+    """All that were seen; 0 is the fastest."""
+
+
+class DeviceEnergy(Model):
+    """Energy of one metered device over the window."""
+
+    device: str
+    """GPU UUID, or RAPL domain such as `package-0`."""
+    scope: str
+    energy_joules: float | None
+    reason: str | None
+    counter_joules: float | None
+    integrated_instant_joules: float | None
+    integrated_average_joules: float | None
+    counted: bool = True
+    """False for devices of the host that are listed but are no part of the sum."""
+    loaded_idle_power_watts: float | None = None
+    counter_over_instant: float | None = None
+    """Energy by the counter over that by integrated instant power, in the window."""
+    counter_over_instant_idle: float | None = None
+    """The same while the loaded engine was idle."""
+    update_period_s: float | None = None
+    """How often the slower of counter and instant power was seen to update."""
+    state: DeviceState | None = None
+
+
+class Energy(Model):
+    """Energy over the window. Every None has its `reason`."""
+
+    energy_joules: float | None
+    """Gross energy, primary; summed over the counted `devices`, None if one is missing."""
+    reason: str | None
+    """Reason code where `energy_joules` is None, such as `no_meter`."""
+    method: str | None
+    """`counter`, `integrated_instant` or `integrated_average`; one for the whole campaign."""
+    scope: str | None
+    """`gpu_board`, `module`, `cpu_package`, `dram` or `wall`."""
+    mean_power_watts: float | None
+    loaded_idle_power_watts: float | None
+    loaded_idle_standard_error_watts: float | None
+    energy_above_loaded_idle_joules: float | None
+    """Gross minus loaded idle power × duration; may be negative, never clamped."""
+    standard_uncertainty_joules: float | None
+    """Of `energy_joules`."""
+    uncertainty_budget_joules: dict[str, float]
+    """Of `energy_joules`: standard uncertainties of `gain`, `offset` and `edges`."""
+    above_loaded_idle_uncertainty_joules: float | None = None
+    """Of `energy_above_loaded_idle_joules`."""
+    above_loaded_idle_budget_joules: dict[str, float] = Field(default={})
+    """Of `energy_above_loaded_idle_joules`: `gain` (once, of the difference), `edges` and
+    `baseline`; the sensor's offset cancels."""
+    host_idle_power_watts: float | None = None
+    """Of the counted devices without an engine, once in each run and cycle, for its drift alone;
+    None where it was not taken, as while an engine stayed loaded."""
+    gpu_cpu_dram_joules: float | None = None
+    """GPUs counted, CPU packages and memory together; None unless all can be read."""
+    joules_per_output_token: float | None
+    joules_per_token: float | None
+    joules_per_request: float | None
+    output_tokens_per_joule: float | None
+    load_energy_joules: float | None
+    warmup_energy_joules: float | None
+    devices: list[DeviceEnergy]
+    simulated: bool
+    """True where the sensor is a simulator: such numbers must never be quoted."""

@@ -1,0 +1,50 @@
+"""Failure records: one file for each failed attempt, kept when a later attempt succeeds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from llm_energy.system.files import write_atomically
+
+RETRIED = frozenset(
+    {
+        "backend_lost",
+        "backend_silent",
+        "backend_start_failed",
+        "device_occupied",
+        "docker_refused",
+        "docker_unreachable",
+    }
+)
+"""Reasons that lie in the infrastructure, not in what was measured: worth another attempt. All
+others would fail again, or would choose among measured values."""
+
+BACKOFF_S = (1.0, 10.0)
+"""Waiting time before the second and the third attempt."""
+
+
+def failure_path(results: Path, result_path: str, attempt: int) -> Path:
+    """`measurements/E/S/cycle-N.json` -> `failures/E/S/cycle-N.attempt-K.json`."""
+    relative = Path(result_path.removeprefix("measurements/"))
+    return results / "failures" / relative.with_suffix(f".attempt-{attempt}.json")
+
+
+def next_attempt(results: Path, result_path: str) -> int:
+    """The next free attempt number, from 1."""
+    attempt = 1
+    while failure_path(results, result_path, attempt).exists():
+        attempt += 1
+    return attempt
+
+
+def last_failure(results: Path, result_path: str) -> tuple[int, Path] | None:
+    """Number and record of the last failed attempt; None where none failed."""
+    last = next_attempt(results, result_path) - 1
+    return (last, failure_path(results, result_path, last)) if last else None
+
+
+def write_failure(results: Path, result_path: str, attempt: int, record: dict[str, Any]) -> Path:
+    """Keep what is known of one failed attempt; returns where."""
+    path = failure_path(results, result_path, attempt)
+    write_atomically(path, json.dumps(record, indent=1).encode() + b"\n")
+    return path

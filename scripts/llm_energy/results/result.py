@@ -1,0 +1,135 @@
+"""The result of one measurement: its model, its file, and how it is read and written.
+
+A result file is the completion marker of its measurement: it exists only when it is complete and
+valid. What was not measured is `None` with a reason beside it, never 0.
+"""
+
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import ValidationError
+
+from llm_energy.results.energy import Energy
+from llm_energy.results.parts import (
+    Drift,
+    Environment,
+    Flag,
+    Latency,
+    Phase,
+    ProcessState,
+    PromptSet,
+    SampleOutput,
+    Settings,
+    SideFile,
+    Tokens,
+    Warmup,
+    Window,
+)
+from llm_energy.results.strict_model import Model
+from llm_energy.system.files import sha256_of, write_atomically
+
+SCHEMA_VERSION: Final = 1
+"""Raised when the layout of a result changes in a way that a reader must know about."""
+
+
+class Result(Model):
+    """One measurement: experiment × cycle."""
+
+    schema_version: Literal[1]
+    protocol_version: int
+    """Of the measuring protocol; results of different versions are different measurements."""
+    status: Literal["completed", "out_of_memory"]
+    """`out_of_memory` is an outcome too: then there is no window."""
+    campaign: str
+    experiment: str
+    cycle: int
+    """From 1."""
+    position: int
+    """Rank in the planned order of the campaign, from 0."""
+    started: str
+    """ISO 8601, UTC: when the measuring job began."""
+    finished: str
+    attempt: int
+    """From 1; failed ones have records under `failures/`."""
+    spec_hash: str
+    """Of `spec`: part of the path of this file."""
+    spec: dict[str, Any]
+    """All that identifies what was measured, and is known before it."""
+    settings: Settings
+    """As declared, as resolved with all defaults, and as the live engine told them."""
+    prompts: PromptSet
+    load_mode: Literal["waves", "closed"]
+    phases: list[Phase]
+    """The time line of the measurement."""
+    environment: Environment
+    """Engine, host, devices and code."""
+    process: ProcessState | None
+    """Age of backend and engine process, and how many jobs they had served."""
+    window: Window | None
+    tokens: Tokens | None
+    output_tokens_per_second: float | None
+    """Output tokens of the window over its duration."""
+    requests_per_second: float | None
+    """Requests of the window over its duration."""
+    latency: Latency | None
+    warmup: Warmup | None
+    drift: Drift | None
+    """Inside the window."""
+    energy: Energy
+    flags: list[Flag]
+    """What a reader must know of this result."""
+    sample_outputs: list[SampleOutput]
+    """Output token ids of the first 3 prompts."""
+    side_files: dict[str, SideFile]
+    """`requests` and, where metered, `series`."""
+    message: str | None = None
+    """For status `out_of_memory`: what the engine said."""
+
+
+class ResultError(ValueError):
+    """A result file that cannot be used; the message names the file and says why."""
+
+
+def read_result(path: Path) -> Result:
+    """Read and check one result file.
+
+    Raises:
+        ResultError: not readable, not JSON, or not of this schema version.
+    """
+    try:
+        return Result.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ResultError(f"{path}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ResultError(f"{path}: not a result: {where}: {first['msg']}") from error
+
+
+def read_planned_result(campaign_folder: Path, path: str) -> Result:
+    """A result that is valid and is the one that its path says.
+
+    Args:
+        path: `measurements/E/S/cycle-N.json`, relative to `campaign_folder`.
+
+    Raises:
+        ResultError: it is not.
+    """
+    file = campaign_folder / path
+    result = read_result(file)
+    _, experiment, spec_hash, cycle = path.removesuffix(".json").split("/")
+    claims = {
+        "experiment": (result.experiment, experiment),
+        "spec hash": (result.spec_hash, spec_hash),
+        "cycle": (f"cycle-{result.cycle:02d}", cycle),
+        "hash of its spec": (sha256_of(result.spec)[: len(spec_hash)], spec_hash),
+    }
+    for name, (found, expected) in claims.items():
+        if found != expected:
+            raise ResultError(f"{file}: its {name} is {found}, its path says {expected}")
+    return result
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write one result as the completion marker that it is: whole or not at all."""
+    write_atomically(path, result.model_dump_json(indent=1).encode() + b"\n")

@@ -1,0 +1,128 @@
+"""Where a run stands: the one line for each finished measurement, and the time that remains."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from llm_energy.results.result import Result
+from llm_energy.runs.run import Run, utc_now
+from llm_energy.system.processes import ProcessId
+
+MEASURING = "measuring"
+"""Name of the run's record of the measurement that is going on."""
+
+
+def note_start(run: Run, *, result: str, attempt: int) -> None:
+    """Say what is measured now: this process measures `result`, relative to the results folder."""
+    process = ProcessId.current().to_json()
+    facts = {"result": result, "attempt": attempt, "started": utc_now(), "process": process}
+    run.write(MEASURING, facts)
+
+
+def note_duration(run: Run, *, experiment: str, duration_s: float) -> None:
+    """Remember what a measurement of this run took, for the estimate of the next ones."""
+    with (run.folder / "durations.jsonl").open("a") as file:
+        file.write(json.dumps([experiment, duration_s]) + "\n")
+
+
+def remaining_s(
+    expected: Mapping[str, float], *, left: Iterable[str], taken: Iterable[tuple[str, float]]
+) -> float:
+    """Estimated time for what is left, in s.
+
+    The expectation for each experiment, replaced by the mean of what was seen of that experiment,
+    and scaled by seen over expected for experiments that were not seen yet.
+
+    Args:
+        expected: time of one measurement of each experiment, in s.
+        left: the experiment of each measurement that is left.
+        taken: (experiment, duration in s) of each measurement that was made.
+    """
+    seen: dict[str, list[float]] = {}
+    for experiment, duration_s in taken:
+        seen.setdefault(experiment, []).append(duration_s)
+    planned = sum(expected[name] * len(values) for name, values in seen.items() if name in expected)
+    scale = sum(map(sum, seen.values())) / planned if planned else 1.0
+    return sum(
+        sum(seen[name]) / len(seen[name]) if name in seen else expected[name] * scale
+        for name in left
+    )
+
+
+def human_duration(seconds: float) -> str:
+    """Seconds as people say them: `42 s`, `7 min`, `3 h 05 min`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def describe(result: Result) -> str:
+    """The headline numbers of one result, each with its unit."""
+    if result.status == "out_of_memory":
+        return "out of memory (recorded)"
+    parts = [f"{result.output_tokens_per_second:.1f} tokens/s"]
+    first = result.latency.time_to_first_token_s if result.latency else None
+    if first is not None:
+        parts.append(f"first token {first.p50 * 1000:.0f} ms")
+    joules = result.energy.joules_per_output_token
+    if joules is not None:
+        simulated = " (simulated)" if result.energy.simulated else ""
+        parts.append(f"{joules:.4g} J/token{simulated}")
+    else:
+        parts.append(f"no energy ({result.energy.reason})")
+    parts += [flag.code for flag in result.flags]
+    return ", ".join(parts)
+
+
+def asked(
+    plan: Iterable[Mapping[str, Any]], *, results: Path
+) -> tuple[list[Mapping[str, Any]], bool]:
+    """What of a run's plan is asked for so far, and whether decisions may ask for more.
+
+    Entries with a `decision` (its file, relative to `results`) are asked for if it says so.
+    """
+    known, undecided = list[Mapping[str, Any]](), False
+    cycles: dict[str, int | None] = {}
+    for entry in plan:
+        if (name := entry.get("decision")) is None:
+            known.append(entry)
+            continue
+        if name not in cycles:
+            path = results / name
+            cycles[name] = json.loads(path.read_bytes())["cycles"] if path.exists() else None
+        most = cycles[name]
+        undecided = undecided or most is None
+        if most is not None and entry["cycle"] <= most:
+            known.append(entry)
+    return known, undecided
+
+
+def line(
+    run: Run, result: Result, *, results: Path, whole_plan: Iterable[Mapping[str, Any]]
+) -> str:
+    """`[ 5/12] experiment cycle 2: 88.1 tokens/s, …; 42 s left`.
+
+    Args:
+        whole_plan: of the run.
+    """
+    plan, undecided = asked(whole_plan, results=results)
+    record = run.folder / "durations.jsonl"
+    taken = [json.loads(text) for text in record.read_text().splitlines()]
+    # Asked of maybe ten thousand after each of them: a Path for each would take ten times as long.
+    open_ = [
+        each["experiment"]
+        for each in plan
+        if not os.path.exists(f"{results}/{each['result']}")  # noqa: PTH110
+    ]
+    done = len(plan) - len(open_)
+    expected = {entry["experiment"]: entry["expected_s"] for entry in plan}
+    left = human_duration(remaining_s(expected, left=open_, taken=taken))
+    width = len(str(len(plan)))
+    name = f"{result.experiment} cycle {result.cycle}"
+    end = f"{left} left" if done < len(plan) else "measuring is done"
+    if undecided:
+        end = f"{left} left, and the cycles that the first ones will ask for"
+    return f"[{done:{width}}/{len(plan)}] {name}: {describe(result)}; {end}"

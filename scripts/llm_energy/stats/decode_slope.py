@@ -1,0 +1,74 @@
+"""Energy of decoding: the slope of energy over output length, never one run minus another."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, linear_regression, stdev
+from typing import TypeVar
+
+from llm_energy.stats.intervals import Interval, TotalUncertainty, t_interval, total_uncertainty
+
+Block = TypeVar("Block")
+
+MINIMUM_LENGTHS = 3
+"""Through two points every line fits: a third shows whether there is a line at all."""
+
+
+@dataclass(frozen=True)
+class Slope:
+    """Joules per output token of one request, prefill left out."""
+
+    joules_per_output_token: float
+    """Mean over cycles of the least-squares slope within a cycle."""
+    interval: Interval | None
+    """Student's t over cycles; None for one cycle."""
+    total: TotalUncertainty | None
+    """With the limits of the power sensor, where they are known."""
+    cycles: int
+    lengths: tuple[int, ...]
+    """All output lengths that took part."""
+    worst_residual_relative: float
+    """Greatest distance from the line, mean over cycles, over the energy at that length. Decoding
+    with a longer context costs more, so that a line is an approximation."""
+
+
+def decode_slope(
+    joules_per_request: Mapping[Block, Mapping[int, float]], *, sensor_limit: float | None = None
+) -> Slope | None:
+    """Fit energy = prefill + slope · output tokens within each cycle; None where no cycle has
+    `MINIMUM_LENGTHS` lengths.
+
+    The cycle is the unit of replication: its lengths share what differs between cycles.
+
+    Args:
+        joules_per_request: block -> output length in tokens -> gross J for each request.
+        sensor_limit: relative limit of the power sensor.
+    """
+    cycles = [each for each in joules_per_request.values() if len(each) >= MINIMUM_LENGTHS]
+    if not cycles:
+        return None
+    fits = [linear_regression(list(each), list(each.values())) for each in cycles]
+    slopes = [fit.slope for fit in fits]
+    residuals: dict[int, list[float]] = {}
+    for fit, each in zip(fits, cycles, strict=True):
+        for length, joules in each.items():
+            apart = (joules - fit.intercept - fit.slope * length) / joules
+            residuals.setdefault(length, []).append(apart)
+    return Slope(
+        joules_per_output_token=fmean(slopes),
+        interval=t_interval(slopes),
+        total=_total(slopes, sensor_limit),
+        cycles=len(cycles),
+        lengths=tuple(sorted(residuals)),
+        worst_residual_relative=max(abs(fmean(each)) for each in residuals.values()),
+    )
+
+
+def _total(slopes: Sequence[float], sensor_limit: float | None) -> TotalUncertainty | None:
+    if sensor_limit is None or len(slopes) < 2:
+        return None
+    return total_uncertainty(
+        mean=fmean(slopes),
+        standard_deviation=stdev(slopes),
+        n=len(slopes),
+        gain_limit=sensor_limit,
+    )

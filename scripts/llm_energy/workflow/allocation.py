@@ -1,0 +1,142 @@
+"""A block of measurements in an allocation of its own, on a node of a cluster.
+
+The workflow on the head submits all measurements of a cycle as one job of Slurm, and opens a run
+that starts nothing. Each job opens a run of its own on its node before it measures, with backends
+and a watchdog there, and ends it when the job ends. So the session of a result is its allocation:
+whatever differs between nodes, or from one allocation to the next, is never inside a pair.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+
+from llm_energy.backends.running import end_run, ensure_backend, ensure_watchdog, reap_dead_runs
+from llm_energy.backends.runtime import SCRIPTS, BackendError
+from llm_energy.backends.runtimes import runtime_named
+from llm_energy.runs.run import JOB_VARIABLE, Run
+from llm_energy.system.cache import environment_marker
+from llm_energy.system.host import describe_host
+from llm_energy.system.processes import ProcessId
+from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_device
+
+GONE_S = 120.0
+"""How long a cancelled job may take to end: Slurm's KillWait is 30 s by default."""
+
+
+class AllocationError(Exception):
+    """An allocation that cannot measure, or cannot be ended; the message is one line."""
+
+
+def begin(owner: ProcessId) -> Run:
+    """Open the run of this allocation on its node.
+
+    Args:
+        owner: the run ends with this process: the batch script.
+
+    Raises:
+        AllocationError: nothing may be measured here.
+    """
+    invocation, folder = Run.of_invocation(), Run.folder_of_allocation()
+    if folder is None:
+        raise AllocationError("this is no job that the workflow has submitted to Slurm")
+    if invocation is None:
+        raise AllocationError("the workflow that submitted this job has ended: nothing is measured")
+    facts, declared = invocation.facts, invocation.all_in("declared")
+    reap_dead_runs()
+    try:
+        for runtime in {each["runtime"] for each in declared.values()}:
+            runtime_named(runtime).reap()
+        _refuse_another_device(invocation)
+        run = _enter(invocation, run_id=folder.name, owner=owner)
+        ensure_watchdog(run)
+        for name, each in declared.items():
+            if environment_marker(each["environment_id"]).exists():
+                ensure_backend(run, name)
+    except (BackendError, ForeignDeviceError) as error:
+        end()
+        raise AllocationError(f"{facts['campaign']}: {error}") from error
+    if Run.of_invocation() is None:  # then nobody else knows of this one
+        end()
+        raise AllocationError("the workflow that submitted this job has ended: nothing is measured")
+    return run
+
+
+def end() -> None:
+    """End the run of this allocation and all that it started; may be called any number of times."""
+    folder = Run.folder_of_allocation()
+    if folder is not None:
+        end_run(Run(folder))
+
+
+def _refuse_another_device(invocation: Run) -> None:
+    facts, results = invocation.facts, invocation.results
+    if not facts["new_device"]:
+        cells = (results / path for path in invocation.read("cells"))
+        refuse_foreign_device(facts["campaign"], facts["device"], cells)
+
+
+def _enter(invocation: Run, *, run_id: str, owner: ProcessId) -> Run:
+    """A run with the plan and the experiments of the invocation, and the facts of this host."""
+    facts = invocation.facts
+    code = {key: facts["host_facts"][key] for key in ("git_commit", "git_dirty")}
+    run = Run.create(
+        campaign=facts["campaign"],
+        results=invocation.results,
+        scripts=SCRIPTS,
+        host_facts=describe_host(SCRIPTS.parent) | code,
+        run_id=run_id,
+        further={
+            "owner": owner.to_json(),
+            "code_digest": facts["code_digest"],  # one version for the whole invocation
+            "invocation": invocation.run_id,
+            "job": os.environ[JOB_VARIABLE],
+        },
+    )
+    for name in ("experiments", "declared"):
+        shutil.copytree(invocation.folder / name, run.folder / name, dirs_exist_ok=True)
+    run.write("plan", invocation.read("plan"))
+    return run
+
+
+def cancel_orphans() -> Iterator[str]:
+    """Cancel the jobs whose invocation is gone, and forget their runs; yields the jobs' ids.
+
+    Jobs of it that have not begun yet find it gone and measure nothing.
+
+    Raises:
+        AllocationError: Slurm cannot be asked, or a job does not end.
+    """
+    for run in Run.all():
+        try:
+            facts = run.read("run") or {}  # it may end while it is looked at
+        except (OSError, ValueError):
+            continue  # not a record of ours
+        if "invocation" not in facts or run.folder.with_name(facts["invocation"]).exists():
+            continue
+        job = facts["job"]
+        _ask_slurm("scancel", job)
+        deadline = time.monotonic() + GONE_S
+        while _ask_slurm("squeue", "--noheader", "--jobs", job).strip():
+            if time.monotonic() > deadline:
+                raise AllocationError(f"job {job} on {facts['host']} does not end: scancel {job}")
+            time.sleep(0.5)
+        if (run.folder / "run.json").exists():  # it was killed before it could end its run
+            with contextlib.suppress(OSError):
+                run.publish()
+            run.remove()
+        yield job
+
+
+def _ask_slurm(*command: str) -> str:
+    """What a command prints; nothing where Slurm does not know the job any more."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise AllocationError(f"cannot ask Slurm for what a dead run left: {error}") from error
+    if done.returncode and "Invalid job id" not in done.stderr:
+        message = done.stderr.strip() or f"{command[0]} failed"
+        raise AllocationError(f"cannot ask Slurm for what a dead run left: {message}")
+    return done.stdout if done.returncode == 0 else ""

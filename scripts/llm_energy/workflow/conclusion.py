@@ -1,0 +1,120 @@
+"""What a run says when it ends: where the report is and what it says, or what failed and why."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from llm_energy.campaign.campaign import Campaign, Cell
+from llm_energy.results.failures import last_failure
+from llm_energy.results.result import ResultError, read_planned_result
+from llm_energy.system.scripting import disk_refusal
+from llm_energy.workflow.decisions import asked_cells, decided
+
+LISTED = 20
+"""Most measurements that are named one by one."""
+
+
+def success(results: Path) -> list[str]:
+    """Headline and place of the report; empty where this invocation made none."""
+    headline, report = results / "summary/headline.txt", results / "report.html"
+    if not (headline.exists() and report.exists()):
+        return []
+    return [*headline.read_text().rstrip().splitlines(), f"Report: {report}"]
+
+
+def failure(campaign: Campaign, results: Path, *, anchors: Iterable[Cell] = ()) -> list[str]:
+    """What is missing and why; writes the partial report of what is there.
+
+    Empty where every measurement has its result: then something else failed, and said so.
+
+    Args:
+        anchors: those that were asked for.
+    """
+    cells = asked_cells(campaign, decided(campaign, results))
+    missing: list[Cell] = []
+    there: list[Cell] = []
+    for cell in cells:
+        (there if (results / cell.result_path).exists() else missing).append(cell)
+    unusable = [reason for cell in there if (reason := _why_unusable(cell, results))]
+    lost = [anchor for anchor in anchors if not (results / anchor.result_path).exists()]
+    lines = _of_missing(missing, len(cells), results) + _of_unusable(unusable, len(there))
+    lines += [_of_anchor(anchor, results) for anchor in lost]
+    if lines and len(there) > len(unusable):
+        lines.append(_partial_report(campaign, cells, results))
+    if missing:
+        lines.append("The same command measures what is missing.")
+    elif lost and not unusable:
+        lines.append("The same command makes the report without it.")
+    return lines
+
+
+def _of_missing(missing: Sequence[Cell], planned: int, results: Path) -> list[str]:
+    if not missing:
+        return []
+    tried = [(c, last) for c in missing if (last := last_failure(results, c.result_path))]
+    told = [_told(cell, record) for cell, (_, record) in tried]
+    lines = [f"{len(missing)} of {planned} measurements are missing:", *_listed(told)]
+    if len(tried) < len(missing):
+        lines.append(f"  {len(missing) - len(tried)} not measured; what stopped them stands above")
+    return lines
+
+
+def _of_anchor(anchor: Cell, results: Path) -> str:
+    """An anchor belongs to its session: another one cannot make up for it."""
+    failed = last_failure(results, anchor.result_path)
+    if failed is None:
+        return f"The anchor ({anchor.experiment.name} once more) was not measured."
+    told = f"{_why(failed[1])}, see {failed[1]}"
+    return f"The anchor ({anchor.experiment.name} once more) failed: {told}"
+
+
+def _of_unusable(reasons: Sequence[str], there: int) -> list[str]:
+    if not reasons:
+        return []
+    remedy = "to measure them again and keep the files, add: --config remeasure=invalid"
+    head = f"{len(reasons)} of {there} results cannot be used; {remedy}"
+    return [head, *_listed(reasons)]
+
+
+def _listed(lines: Sequence[str]) -> list[str]:
+    more = [f"  and {len(lines) - LISTED} more"] if len(lines) > LISTED else []
+    return [f"  {line}" for line in lines[:LISTED]] + more
+
+
+def _why_unusable(cell: Cell, results: Path) -> str | None:
+    try:
+        read_planned_result(results, cell.result_path)
+    except ResultError as error:
+        return str(error)
+    return None
+
+
+def _told(cell: Cell, record: Path) -> str:
+    return f"{cell.experiment.name} cycle {cell.cycle}: {_why(record)}, see {record}"
+
+
+def _why(record: Path) -> str:
+    try:
+        return str(json.loads(record.read_bytes())["reason"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return "its record is damaged"
+
+
+def _partial_report(campaign: Campaign, cells: Sequence[Cell], results: Path) -> str:
+    try:
+        return f"Report of what is there: {_write_partial_report(campaign, cells, results)}"
+    except OSError as error:
+        return f"No report of what is there: {disk_refusal(error) or error}"
+
+
+def _write_partial_report(campaign: Campaign, cells: Sequence[Cell], results: Path) -> Path:
+    # pandas, scipy and matplotlib: loaded only where there is something to report
+    from llm_energy.analysis.summary import Design
+    from llm_energy.report.page import write_report
+
+    return write_report(
+        results,
+        planned=[cell.result_path for cell in cells],
+        design=Design(**campaign.design),
+        partial=True,
+    )

@@ -1,0 +1,117 @@
+"""Cycles in two stages: what each experiment's first cycles decided, and what is asked for by it.
+
+A decision is a pure function of the results of an experiment's first cycles; its file says what
+was decided and is the mark that its second stage may begin.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from llm_energy.analysis.decision import decide, read_decision
+from llm_energy.campaign.campaign import Campaign, Cell
+from llm_energy.campaign.cycles import AdaptiveCycles
+from llm_energy.results.result import ResultError, read_result
+
+
+def decision_path(adaptive: AdaptiveCycles, *, experiment: str, spec_hash: str) -> str:
+    """Where an experiment's decision lies, relative to the campaign's results folder.
+
+    The path says how it was decided: another first stage or target is another decision.
+    """
+    rule = f"first-{adaptive.first}_target-{adaptive.target_relative_half_width:g}"
+    return f"decisions/{experiment}/{spec_hash}/{rule}.json"
+
+
+def first_cells(campaign: Campaign) -> list[Cell]:
+    """What is measured in any case, in planned order."""
+    first = campaign.adaptive.first if campaign.adaptive else campaign.cycles
+    return [cell for cell in campaign.cells if cell.cycle <= first]
+
+
+def decided(campaign: Campaign, results: Path) -> dict[str, int]:
+    """Cycles in all of each experiment whose first cycles are there and have decided.
+
+    Raises:
+        ResultError: a decision cannot be read.
+    """
+    adaptive = campaign.adaptive
+    if adaptive is None:
+        return {experiment.name: campaign.cycles for experiment in campaign.experiments}
+    begun = {
+        cell.experiment.name
+        for cell in first_cells(campaign)
+        if not (results / cell.result_path).exists()
+    }
+    paths = {
+        e.name: results / decision_path(adaptive, experiment=e.name, spec_hash=e.spec_hash)
+        for e in campaign.experiments
+        if e.name not in begun
+    }
+    return {
+        name: min(read_decision(path).cycles, adaptive.maximum)
+        for name, path in paths.items()
+        if path.exists()
+    }
+
+
+def undecided(campaign: Campaign, results: Path) -> list[str]:
+    """Experiments that may go on after their first cycles.
+
+    Raises:
+        ResultError: a decision cannot be read.
+    """
+    known = decided(campaign, results)
+    return [e.name for e in campaign.experiments if e.name not in known]
+
+
+def asked_cells(campaign: Campaign, known: Mapping[str, int]) -> list[Cell]:
+    """What is to be measured as far as it is decided (see `decided`), in planned order."""
+    first = campaign.adaptive.first if campaign.adaptive else campaign.cycles
+    return [
+        cell
+        for cell in campaign.cells
+        if cell.cycle <= max(first, known.get(cell.experiment.name, 0))
+    ]
+
+
+def may_follow(
+    campaign: Campaign,
+    results: Path,
+    undecided: Iterable[str],
+    *,
+    needed: Iterable[Cell],
+    again: bool = False,
+) -> list[Cell]:
+    """What the decisions of the experiments `undecided` may still ask for, in planned order.
+
+    Exactly what they will, where no first cycle is measured any more; else up to the maximum.
+
+    Args:
+        needed: what is measured in any case.
+        again: what follows is measured again where it is there.
+    """
+    changing = {cell.experiment.name for cell in needed}
+    adaptive = campaign.adaptive
+    names = set(undecided)
+    if adaptive is None or not names:
+        return []
+    first: dict[str, list[Path]] = {name: [] for name in names}
+    for cell in first_cells(campaign):
+        if cell.experiment.name in names:
+            first[cell.experiment.name].append(results / cell.result_path)
+    most = dict.fromkeys(names, adaptive.maximum)
+    for name, paths in first.items():
+        if name not in changing:
+            try:
+                decision = decide(
+                    [read_result(path) for path in paths], adaptive.target_relative_half_width
+                )
+            except ResultError:
+                continue  # the job that decides says what is wrong
+            most[name] = min(decision.cycles, adaptive.maximum)
+    return [
+        cell
+        for cell in campaign.cells
+        if adaptive.first < cell.cycle <= most.get(cell.experiment.name, 0)
+        and (again or not (results / cell.result_path).exists())
+    ]

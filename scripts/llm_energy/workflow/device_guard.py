@@ -1,0 +1,60 @@
+"""Whether a campaign was measured on another device model than this machine has."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from llm_energy.preflight.gpus import NoGpuError, read_gpus
+from llm_energy.results.result import ResultError, read_result
+from llm_energy.system.host import cpu_model
+
+
+class ForeignDeviceError(Exception):
+    """The campaign was measured on another device model."""
+
+
+def refuse_foreign_device(campaign: str, device: str, results: Iterable[Path]) -> None:
+    """Let a campaign go on only on the device model that it began on.
+
+    Args:
+        campaign: its name.
+        device: `cpu` or `gpu`.
+        results: where its results are or will be.
+
+    Raises:
+        ForeignDeviceError: with the remedy.
+    """
+    found = foreign_device(device, results)
+    if found is not None:
+        there, here = found
+        raise ForeignDeviceError(
+            f"campaign `{campaign}` was measured on `{there}`, this is `{here}`; name another "
+            "campaign, or add to it knowingly: --config new_device=true"
+        )
+
+
+def foreign_device(device: str, results: Iterable[Path]) -> tuple[str, str] | None:
+    """The device model of a campaign's results and what is here, where they differ.
+
+    Results of one campaign belong together: another device model is another campaign. None where
+    nothing is measured yet, and where no GPU can be asked, which is told elsewhere.
+    """
+    there = _measured_on(results)
+    if there is None:
+        return None
+    if device == "cpu":
+        here = [cpu_model()]
+    else:
+        try:
+            here = sorted({gpu.device.model for gpu in read_gpus()})
+        except NoGpuError:
+            return None
+    return None if there in here else (there, ", ".join(here))
+
+
+def _measured_on(results: Iterable[Path]) -> str | None:
+    for path in results:
+        try:
+            return read_result(path).environment.device_model
+        except ResultError:
+            continue  # not measured yet, or unusable: aggregation reports it
+    return None

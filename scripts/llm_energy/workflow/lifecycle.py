@@ -1,0 +1,208 @@
+"""What happens around the jobs of a run: the work of onstart, onsuccess, onerror and atexit.
+
+`start` does, in this order: nothing if no measurement is needed; register the clean-up; lock the
+campaign; refuse to overwrite; reap what dead runs left; enter the run; start the watchdog and
+those needed backends whose environment is ready (the first job that needs another one starts it).
+"""
+
+import atexit
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from llm_energy.backends.running import end_run, ensure_backend, ensure_watchdog, reap_dead_runs
+from llm_energy.backends.runtime import BackendError
+from llm_energy.backends.runtimes import runtime_named
+from llm_energy.campaign.campaign import Campaign, Cell, Experiment
+from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
+from llm_energy.system import locks
+from llm_energy.system.cache import environment_marker
+from llm_energy.workflow.allocation import AllocationError, cancel_orphans
+from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_device
+from llm_energy.workflow.invalid import invalid_results
+from llm_energy.workflow.run_entry import decision_of, enter_run
+
+
+class LifecycleError(Exception):
+    """A run that must not start; the message is one line with its remedy."""
+
+
+class Lifecycle:
+    """The state of one Snakemake invocation between its onstart and its end."""
+
+    def __init__(self, campaign: Campaign, *, results: Path, scripts: Path) -> None:
+        self.campaign = campaign
+        self.results = results
+        self.scripts = scripts
+        self.run: Run | None = None
+        self._lock: IO[str] | None = None
+
+    def start(
+        self,
+        needed: Sequence[Cell],
+        *,
+        calibrated: Sequence[Experiment] = (),
+        further: Sequence[Cell] = (),
+        remeasure: bool | str,
+        new_device: bool = False,
+        spreads: bool = False,
+    ) -> None:
+        """Open a run for the measurements `needed`; nothing happens where there is nothing to do.
+
+        Args:
+            calibrated: experiments whose engine other jobs of this run load, for no result.
+            further: measurements that decisions of this run may ask for.
+            remeasure: True lets results be measured again that are there, `invalid` those that
+                are invalid; the old ones are kept aside.
+            new_device: True lets a campaign grow on another device model than it began on.
+            spreads: True where jobs run on other hosts: nothing is started here, and each
+                allocation opens a run of its own.
+
+        Raises:
+            LifecycleError: results would be overwritten, the campaign was measured on another
+                device or is running already, or a backend does not start.
+        """
+        ordered = sorted((*needed, *further), key=lambda cell: cell.position)
+        experiments = {e.name: e for e in (*(cell.experiment for cell in ordered), *calibrated)}
+        if not experiments:
+            return
+        if not (new_device or spreads):
+            self._refuse_another_device()
+        atexit.register(self.stop)
+        self._take_lock()  # first of all: a living run adds results while we look
+        self.results.mkdir(parents=True, exist_ok=True)
+        if not os.access(self.results, os.W_OK):  # for root too, where the disk is read-only
+            message = "cannot be written; make it writable, or start where it is"
+            raise LifecycleError(f"{self.results} {message}")
+        existing = [cell for cell in (*needed, *further) if self._path(cell).exists()]
+        if not self._may_remeasure(existing, remeasure):
+            raise LifecycleError(
+                f"{len(existing)} of the measurements asked for have a result already "
+                f"(the first is {self._path(existing[0])}); to measure them again and keep the "
+                "old results under superseded/, add: --config remeasure=true"
+            )
+        # A closed terminal must end the run as TERM does: the current measurement is kept.
+        signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+        self._set_aside(existing)
+        self._reap(set() if spreads else {self._runtime_of(e) for e in experiments.values()})
+        self.run = enter_run(
+            self.campaign,
+            ordered,
+            experiments,
+            results=self.results,
+            scripts=self.scripts,
+            undecided=frozenset(further),
+        )
+        os.environ[RUN_VARIABLE] = str(self.run.folder)
+        if spreads:
+            self._tell_allocations(new_device=new_device)
+            return
+        try:
+            ensure_watchdog(self.run)
+            self._start_ready_backends(experiments.values())
+        except BackendError as error:
+            raise LifecycleError(f"{error}\n{error.log}".strip()) from error
+
+    def stop(self) -> None:
+        """End the run and all that it started; idempotent."""
+        run, self.run = self.run, None
+        os.environ.pop(RUN_VARIABLE, None)
+        if run is not None:
+            end_run(run)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _runtime_of(self, experiment: Experiment) -> str:
+        return self.campaign.backends[experiment.settings.backend].runtime
+
+    def _path(self, cell: Cell) -> Path:
+        return self.results / cell.result_path
+
+    def _refuse_another_device(self) -> None:
+        device, paths = self.campaign.measurement.device, map(self._path, self.campaign.cells)
+        try:
+            refuse_foreign_device(self.campaign.name, device, paths)
+        except ForeignDeviceError as error:
+            raise LifecycleError(str(error)) from error
+
+    def _reap(self, runtimes: Collection[str]) -> None:
+        """End what dead runs left, here and in allocations, and refuse what cannot be judged."""
+        for run_id in reap_dead_runs():
+            print(f"Cleaned up after the run {run_id}, which had died.", file=sys.stderr)
+        try:
+            for job in cancel_orphans():
+                print(f"Cancelled job {job} of a run which had died.", file=sys.stderr)
+            for runtime in runtimes:
+                runtime_named(runtime).reap()
+        except (AllocationError, BackendError) as error:
+            raise LifecycleError(str(error)) from error
+        if other := self._run_elsewhere():
+            raise LifecycleError(
+                f"campaign `{self.campaign.name}` is being measured from {other.facts['host']}; "
+                f"end it there, or if that host is gone: rm -r {other.folder}"
+            )
+
+    def _run_elsewhere(self) -> Run | None:
+        """Another run that adds to the same results; of this host, where the lock is held and the
+        dead are reaped, there is none."""
+        for run in Run.all():
+            # Not a record of ours, or gone meanwhile.
+            with contextlib.suppress(KeyError, TypeError, ValueError, OSError):
+                if run.results == self.results.absolute():
+                    return run
+        return None
+
+    def _tell_allocations(self, *, new_device: bool) -> None:
+        """Write down what the runs of allocations must know of this one."""
+        assert self.run is not None
+        device = self.campaign.measurement.device
+        facts = {"spreads": True, "device": device, "new_device": new_device}
+        self.run.write("cells", [cell.result_path for cell in self.campaign.cells])
+        self.run.write("run", self.run.facts | facts)
+        os.environ[PYTHON_VARIABLE] = sys.executable
+
+    def _take_lock(self) -> None:
+        path = Path(".cache/locks") / f"campaign-{self.campaign.name}.lock"
+        self._lock = locks.hold(path)
+        if self._lock is None:
+            raise LifecycleError(
+                f"campaign `{self.campaign.name}` is being measured by process "
+                f"{locks.holder(path)}; wait for it to end, or end it"
+            )
+
+    def _may_remeasure(self, existing: Sequence[Cell], remeasure: bool | str) -> bool:
+        paths = [cell.result_path for cell in existing]
+        allowed = invalid_results(self.results, paths) if remeasure == "invalid" else []
+        return remeasure is True or allowed == paths
+
+    def _set_aside(self, cells: Iterable[Cell]) -> None:
+        """Move results that are to be measured again, with their side files and what they
+        decided."""
+        target = self.results / "superseded" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        for cell in cells:
+            own = Path(cell.result_path.removeprefix("measurements/"))
+            beside = self.results.glob(f"*/{own.with_suffix('.parquet')}")
+            decision = decision_of(self.campaign, cell)
+            decided = [self.results / decision] if decision else []
+            for path in filter(Path.exists, (self._path(cell), *beside, *decided)):
+                kept = target / path.relative_to(self.results)
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                shutil.move(path, kept)
+
+    def _start_ready_backends(self, experiments: Iterable[Experiment]) -> None:
+        assert self.run is not None
+        for backend in sorted(
+            {
+                experiment.settings.backend
+                for experiment in experiments
+                if environment_marker(experiment.environment_id).exists()
+            }
+        ):
+            ensure_backend(self.run, backend)

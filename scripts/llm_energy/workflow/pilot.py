@@ -1,0 +1,123 @@
+"""What a pilot tells of its campaign: what will fail, and what the campaign will take.
+
+Its numbers come from short windows and few cycles: they are estimates, said to be so, and no part
+of any statistics.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+from llm_energy.campaign.campaign import Campaign, Cell
+from llm_energy.results import failures
+from llm_energy.results.result import Result, ResultError, read_result
+from llm_energy.runs.progress import human_duration
+from llm_energy.stats.spread import PooledSpread, cycles_for, pooled_spread
+from llm_energy.workflow.plan import taken_s
+
+TARGET_RELATIVE_HALF_WIDTH = 0.02
+"""The precision that cycles are estimated for where the campaign names none."""
+
+
+def findings(campaign: Campaign, pilot: Campaign, results: Path) -> list[str]:
+    """What the pilot found, in lines for people.
+
+    Args:
+        results: the pilot's folder.
+    """
+    measured: dict[str, list[Result]] = {}
+    faults = []
+    for cell in pilot.cells:
+        try:
+            result = read_result(results / cell.result_path)
+            measured.setdefault(cell.experiment.name, []).append(result)
+        except ResultError:
+            faults.append(_fault(cell, results))
+    everything = [result for own in measured.values() for result in own]
+    lost = Counter(r.experiment for r in everything if r.status == "out_of_memory")
+    codes = Counter(flag for r in everything for flag in {flag.code for flag in r.flags})
+    lines = [f"Pilot of {campaign.name}: {len(everything)} of {len(pilot.cells)} measurements"]
+    lines += [f"  Out of memory: {name}" for name in lost]
+    lines += [f"  Failed: {fault}" for fault in faults]
+    lines += [f"  Flag {code}: {count} measurements" for code, count in sorted(codes.items())]
+    if everything:
+        lines += _estimates(campaign, pilot, measured)
+    return lines
+
+
+def _fault(cell: Cell, results: Path) -> str:
+    name = f"{cell.experiment.name} cycle {cell.cycle}"
+    failed = failures.last_failure(results, cell.result_path)
+    if failed is None:
+        return f"{name}: not measured"
+    _, record = failed
+    return f"{name}: {json.loads(record.read_text())['reason']}, see {record}"
+
+
+def _estimates(
+    campaign: Campaign, pilot: Campaign, measured: Mapping[str, Sequence[Result]]
+) -> list[str]:
+    """Spread, cycles and hours, as far as there is something to estimate them from."""
+    adaptive = campaign.adaptive
+    target = adaptive.target_relative_half_width if adaptive else TARGET_RELATIVE_HALF_WIDTH
+    metric, spread = spread_of(measured.values())
+    lines = list[str]()
+    cycles = [adaptive.first, adaptive.maximum] if adaptive else [campaign.cycles]
+    if spread is None:
+        lines.append("  Spread between cycles: unknown, no experiment has two values")
+    else:
+        ends = [cycles_for(end, target) for end in (spread.low, spread.high)]
+        if adaptive:
+            cycles = [max(adaptive.first, min(n, adaptive.maximum)) for n in ends]
+        lines += [
+            f"  Spread of {metric} between cycles: {spread.value:.2%} (95 % interval "
+            f"{spread.low:.2%} to {spread.high:.2%}, pooled over {spread.experiments} experiments)",
+            f"  Cycles for ±{100 * target:g} %: {_range(ends)} (estimate: from short windows, and "
+            "without what changes from hour to hour)",
+        ]
+    once = [duration_s(campaign, pilot, own) for own in measured.values()]
+    shortest, longest = (sum(ends) for ends in zip(*once, strict=True))
+    low, high = (human_duration(s) for s in (shortest * cycles[0], longest * cycles[-1]))
+    hours = low if low == high else f"{low} to {high}"
+    lines.append(f"  Expected time for {_range(cycles)} cycles: {hours} (estimate)")
+    if absent := len(pilot.experiments) - len(measured):
+        lines.append(f"  Without the experiments that have no result: {absent}")
+    return lines
+
+
+def spread_of(measured: Collection[Sequence[Result]]) -> tuple[str, PooledSpread | None]:
+    """The metric that has a spread, energy first, and its spread over all experiments."""
+    energy = [_known([r.energy.joules_per_output_token for r in own]) for own in measured]
+    if spread := pooled_spread(energy):
+        return "energy per output token", spread
+    throughput = [_known([r.output_tokens_per_second for r in own]) for own in measured]
+    return "throughput", pooled_spread(throughput)
+
+
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def duration_s(
+    campaign: Campaign, pilot: Campaign, measured: Sequence[Result]
+) -> tuple[float, float]:
+    """What one measurement of an experiment takes in the campaign, at least and at most, in s.
+
+    What it took in the pilot, with the longer window and baseline, and at most with all the time
+    that the campaign gives a warm-up which the pilot cut short.
+    """
+    long, short = campaign.measurement, pilot.measurement
+    seen = fmean(taken_s(result.started, result.finished) for result in measured)
+    if not any(result.window for result in measured):
+        return seen, seen  # out of memory: nothing of it becomes longer
+    least = seen + long.minimum_duration_s - short.minimum_duration_s
+    least += long.baseline_s - short.baseline_s
+    capped = any(result.warmup and result.warmup.capped for result in measured)
+    return least, least + capped * (long.warmup_cap_s - short.warmup_cap_s)
+
+
+def _range(ends: Sequence[int]) -> str:
+    low, high = min(ends), max(ends)
+    return str(low) if low == high else f"{low} to {high}"

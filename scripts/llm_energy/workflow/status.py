@@ -1,0 +1,218 @@
+"""Where every measurement of a campaign stands, told from the files of results, failures and runs.
+
+Nothing is locked, started or removed: it may be asked at any time, also while a run goes on.
+"""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from llm_energy.campaign.campaign import Campaign, Cell
+from llm_energy.results import failures
+from llm_energy.runs.progress import MEASURING, human_duration, remaining_s
+from llm_energy.runs.run import Run
+from llm_energy.system.files import write_atomically
+from llm_energy.system.processes import ProcessId
+from llm_energy.workflow.decisions import asked_cells, decided, undecided
+from llm_energy.workflow.plan import phases_s, taken_s
+
+MANIFEST = "campaign.tsv"
+LISTED = 20
+"""Most failed measurements that are named one by one."""
+
+Status = Literal["done", "unusable", "running", "failed", "pending"]
+
+MARKS: Mapping[Status, str] = {
+    "done": "+",
+    "unusable": "?",
+    "running": ">",
+    "failed": "x",
+    "pending": ".",
+}
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One measurement; a row of `campaign.tsv`."""
+
+    position: int
+    """Rank in the planned order, from 0."""
+    experiment: str
+    cycle: int
+    spec_hash: str
+    status: Status
+    reason: str
+    """`out_of_memory` where done, what is wrong with its file where unusable; else the reason code
+    of the last failed attempt, also of one that is measured again."""
+    attempt: int | None
+    """The attempt that succeeded, runs now, or failed last; from 1."""
+    started: str | None
+    """ISO 8601, UTC."""
+    finished: str | None
+    duration_s: float | None
+    file: str
+    """Result or failure record, relative to the campaign's results folder."""
+
+
+def standings(campaign: Campaign, results: Path) -> list[Standing]:
+    """Every measurement that is asked for so far, in planned order.
+
+    Args:
+        results: `results/{campaign}`.
+    """
+    runs = [facts for run in Run.all() if (facts := _living(run, results))]
+    running = {str(facts["measuring"].get("result")): facts["measuring"] for facts in runs}
+    begun = min((str(facts["started"]) for facts in runs), default=None)
+    cells = asked_cells(campaign, decided(campaign, results))
+    return [_standing(cell, results, running, begun) for cell in cells]
+
+
+def _living(run: Run, results: Path) -> dict[str, Any] | None:
+    """When a run that adds to `results` began and what it measures; None for any other.
+
+    A run may end, and take its folder away, while it is looked at.
+    """
+    try:
+        facts = run.facts
+        if run.results != results.absolute() or not run.alive():
+            return None
+        measuring = run.read(MEASURING)
+        if measuring and run.on_this_host and not ProcessId.from_json(measuring["process"]).alive():
+            measuring = None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return {"started": facts["started"], "measuring": measuring or {}}
+
+
+def _standing(
+    cell: Cell, results: Path, running: Mapping[str, Mapping[str, Any]], begun: str | None
+) -> Standing:
+    known: dict[str, Any] = {
+        "position": cell.position,
+        "experiment": cell.experiment.name,
+        "cycle": cell.cycle,
+        "spec_hash": cell.experiment.spec_hash,
+    }
+    nothing: dict[str, Any] = dict.fromkeys(("attempt", "started", "finished", "duration_s"))
+    try:
+        return Standing(**known, **_done(results / cell.result_path), file=cell.result_path)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        wrong = f"{type(error).__name__}: {error}"
+        return Standing(**known, **nothing, status="unusable", reason=wrong, file=cell.result_path)
+    failure = _last_failure(cell, results)
+    reason, file = str(failure.get("reason", "")), str(failure.get("file", ""))
+    if now := running.get(cell.result_path):
+        told = nothing | {"attempt": now["attempt"], "started": now["started"]}
+        return Standing(**known, **told, status="running", reason=reason, file=file)
+    # What failed before the living run began is measured again in it.
+    again = begun is not None and str(failure.get("failed", "")) < begun
+    told = nothing | {"attempt": failure.get("attempt"), "started": failure.get("started")}
+    told["finished"] = failure.get("failed")
+    status: Status = "failed" if failure and not again else "pending"
+    return Standing(**known, **told, status=status, reason=reason, file=file)
+
+
+def _done(path: Path) -> dict[str, Any]:
+    """What a result says of its making.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: it is not there, or it is no result.
+    """
+    result = json.loads(path.read_bytes())
+    return {
+        "status": "done",
+        "reason": "" if result["status"] == "completed" else result["status"],
+        "attempt": result["attempt"],
+        "started": result["started"],
+        "finished": result["finished"],
+        "duration_s": round(taken_s(result["started"], result["finished"]), 3),
+    }
+
+
+def _last_failure(cell: Cell, results: Path) -> dict[str, Any]:
+    """The record of the last failed attempt, with its `file`; empty where none failed."""
+    failed = failures.last_failure(results, cell.result_path)
+    if failed is None:
+        return {}
+    attempt, path = failed
+    told = {"file": path.relative_to(results).as_posix(), "attempt": attempt}
+    try:
+        return {**json.loads(path.read_bytes()), **told}
+    except (OSError, ValueError, TypeError):
+        return {"reason": "record_unusable", **told}
+
+
+def write_manifest(results: Path, rows: Iterable[Standing]) -> Path:
+    """Write `campaign.tsv`; returns where."""
+    text = io.StringIO()
+    writer = csv.writer(text, dialect="excel-tab", lineterminator="\n")
+    writer.writerow(field.name for field in fields(Standing))
+    for row in rows:
+        writer.writerow(asdict(row).values())
+    path = results / MANIFEST
+    write_atomically(path, text.getvalue().encode())
+    return path
+
+
+def left_s(campaign: Campaign, rows: Sequence[Standing], *, now: datetime) -> float:
+    """Estimated time in s for what is running and pending: from what was measured, else from the
+    least length of the phases."""
+    taken = [(row.experiment, row.duration_s) for row in rows if row.duration_s is not None]
+    expected = {experiment.name: phases_s(campaign) for experiment in campaign.experiments}
+    left = [row.experiment for row in rows if row.status in ("running", "pending")]
+    elapsed = sum(_elapsed_s(row, now) for row in rows if row.status == "running")
+    return max(0.0, remaining_s(expected, left=left, taken=taken) - elapsed)
+
+
+def _elapsed_s(row: Standing, now: datetime) -> float:
+    return (now - datetime.fromisoformat(row.started)).total_seconds() if row.started else 0.0
+
+
+def as_text(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> str:
+    """The whole campaign for people: sums, one line for each experiment, and what failed."""
+    now = datetime.now(UTC)
+    counts = Counter(row.status for row in rows)
+    told = ", ".join(f"{counts[status]} {status}" for status in MARKS if counts[status])
+    left = human_duration(left_s(campaign, rows, now=now))
+    head = f"Campaign {campaign.name}: {len(rows)} measurements: {told}"
+    lines = [f"{head}; about {left} left" if counts["pending"] + counts["running"] else head]
+    lines += [
+        f"Running: {row.experiment} cycle {row.cycle}, for {human_duration(_elapsed_s(row, now))}"
+        for row in rows
+        if row.status == "running"
+    ]
+    lines += ["", *_table(campaign, rows)]
+    lines.append("  ".join(f"{mark} {status}" for status, mark in MARKS.items() if counts[status]))
+    bad = [row for row in rows if row.status in ("failed", "unusable")]
+    if open_ := undecided(campaign, results):
+        most = f"up to cycle {campaign.cycles}, as their spread asks for"
+        lines.append(f"Undecided: {len(open_)} of these experiments may go on, {most}.")
+    if bad:
+        lines.append("")
+        lines += [
+            f"{row.experiment} cycle {row.cycle}: {row.reason}, see {results / row.file}"
+            for row in bad[:LISTED]
+        ]
+        if len(bad) > LISTED:
+            lines.append(f"and {len(bad) - LISTED} more, see {results / MANIFEST}")
+    return "\n".join(lines) + "\n"
+
+
+def _table(campaign: Campaign, rows: Sequence[Standing]) -> list[str]:
+    """One line for each experiment, a mark for each of its cycles."""
+    marks: dict[str, str] = {experiment.name: "" for experiment in campaign.experiments}
+    for row in sorted(rows, key=lambda row: row.cycle):
+        marks[row.experiment] += MARKS[row.status]
+    width = max(map(len, marks))
+    return [
+        f"{name:{width}}  {each.count(MARKS['done']):3}/{len(each)}  {each}"
+        for name, each in marks.items()
+    ]

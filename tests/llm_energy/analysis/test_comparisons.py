@@ -1,0 +1,222 @@
+"""Which experiments are compared, what is marked, what is refused, and what a reader is told."""
+
+import pytest
+from tests.llm_energy import make_results
+
+from llm_energy.analysis.comparisons import MARKS, compare_all
+from llm_energy.analysis.measurements_table import measurements_table
+from llm_energy.analysis.wording import DIFFERENT
+from llm_energy.campaign.contrasts import Contrast
+from llm_energy.results.metrics import THROUGHPUT
+
+A = [0.50, 0.52, 0.49, 0.51, 0.53]
+B = [0.90, 0.95, 0.89, 0.92, 0.96]
+BASE, OTHER = "base", "other"
+
+
+def side(name, values, *, cycles=None, session=None, uuids=(), **options):
+    """Results of one experiment with these throughputs."""
+    for cycle, value in zip(cycles or range(1, 6), values, strict=False):
+        made = make_results.make_result(
+            name, cycle=cycle, output_tokens_per_second=value, metered=True, **options
+        )
+        changes = {"device_uuids": list(uuids)} | ({"session_id": session} if session else {})
+        yield made.model_copy(update={"environment": made.environment.model_copy(update=changes)})
+
+
+def compared(*sides, contrasts=(), reference=BASE, margin=0.02):
+    table = measurements_table([result for results in sides for result in results])
+    return compare_all(table, reference=reference, contrasts=contrasts, margin=margin)
+
+
+def throughput(*sides, **options):
+    """The one comparison of throughput."""
+    (found,) = [c for c in compared(*sides, **options)[0] if c.metric == THROUGHPUT.column]
+    return found
+
+
+class TestPairs:
+    def test_the_known_answer_and_how_it_is_told(self):
+        found = throughput(side(BASE, A, uuids=["GPU-1"]), side(OTHER, B, uuids=["GPU-1"]))
+        assert found.ratio == pytest.approx(1.81167, abs=5e-6)
+        assert (found.low, found.high) == pytest.approx((1.79855, 1.82489), abs=5e-6)
+        assert (found.experiment, found.base, found.pairs) == (OTHER, BASE, 5)
+        assert (found.verdict, found.marks) == ("different", [])
+        assert found.sentence == "has 1.812× (1.799 to 1.825) the throughput, 5 pairs, same GPU"
+
+    def test_a_missing_cycle_takes_its_pair_with_it(self):
+        four = side(OTHER, [*B[:2], *B[3:]], cycles=[1, 2, 4, 5])
+        found = throughput(side(BASE, A), four)
+        assert found.pairs == 4
+        assert found.ratio == pytest.approx(1.81051, abs=5e-6)  # not 1.794, the ratio of the means
+        assert (found.low, found.high) == pytest.approx((1.79173, 1.82949), abs=5e-6)
+
+    def test_under_three_pairs_it_is_not_testable_and_said_to_be(self):
+        found = throughput(side(BASE, A[:2]), side(OTHER, B[:2]))
+        assert (found.pairs, found.low, found.p_value_holm) == (2, None, None)
+        assert found.verdict == "not_testable"
+        assert found.sentence == "has 1.81× the throughput, 2 pairs, too few for an interval, " + (
+            "same machine"
+        )
+
+    def test_what_lies_within_the_margin_is_equivalent_and_not_merely_undecided(self):
+        near = [value * (1.004 if cycle % 2 else 0.998) for cycle, value in enumerate(A)]
+        assert throughput(side(BASE, A), side(OTHER, near)).verdict == "equivalent"
+        tight = throughput(side(BASE, A), side(OTHER, near), margin=0.001)
+        assert tight.verdict == "inconclusive"
+        assert "equivalent within ±2" in throughput(side(BASE, A), side(OTHER, near)).sentence
+
+    def test_energy_per_token_is_used(self):
+        (found,) = [
+            c
+            for c in compared(side(BASE, A), side(OTHER, B))[0]
+            if c.metric == "joules_per_output_token"
+        ]
+        assert found.sentence.startswith("uses ")
+        assert "the energy per token, 5 pairs" in found.sentence
+
+    def test_a_reference_that_was_not_measured_compares_nothing(self):
+        assert compared(side(OTHER, B)) == ([], [], [])
+        assert compared(side(OTHER, B), side(BASE, A), reference=None) == ([], [], [])
+
+
+class TestMultiplicity:
+    def test_a_family_is_adjusted_together(self):
+        third = side("third", [value * 1.01 for value in A])
+        found, _, _ = compared(side(BASE, A), side(OTHER, B), third)
+        of_throughput = [c for c in found if c.metric == THROUGHPUT.column]
+        assert {c.family for c in of_throughput} == {2}
+        for each in of_throughput:
+            assert each.simultaneous_low <= each.low
+            assert each.high <= each.simultaneous_high
+            assert each.p_value <= each.p_value_holm
+        wide = next(c for c in of_throughput if c.experiment == OTHER)
+        # 1.81167 · exp(−t₀.₉₈₇₅(4) / t₀.₉₇₅(4) · ln(1.82489 / 1.81167)), t = 3.4954 and 2.7764
+        assert wide.simultaneous_low == pytest.approx(1.79517, abs=1e-5)
+        assert "interval simultaneous over 2 comparisons" in wide.sentence
+
+
+class TestMarks:
+    def test_every_mark_has_its_meaning(self):
+        assert set(DIFFERENT) < set(MARKS)
+
+    def test_sides_of_different_sessions_are_compared_without_pairs_and_marked(self):
+        found = throughput(side(BASE, A, session="monday"), side(OTHER, B, session="tuesday"))
+        assert (found.pairs, found.marks) == (0, ["unpaired", "other_session"])
+        assert found.sentence.endswith("no pairs, same machine, different sessions")
+        paired = throughput(side(BASE, A), side(OTHER, B))
+        assert found.low < paired.low  # drift between sessions is no longer taken out
+
+    def test_pairs_are_kept_where_a_part_was_measured_in_another_session(self):
+        later = side(OTHER, B[3:], cycles=[4, 5], session="tuesday")
+        found = throughput(side(BASE, A), [*side(OTHER, B[:3]), *later])
+        assert (found.pairs, found.marks) == (3, [])
+
+    def test_over_the_nodes_of_a_cluster_a_pair_lies_on_one_of_them(self):
+        def on(session, host, cycles):
+            for name, values in ((BASE, A), (OTHER, B)):
+                chosen = [values[cycle - 1] for cycle in cycles]
+                for made in side(name, chosen, cycles=cycles, session=session):
+                    changes = {"environment": made.environment.model_copy(update={"host": host})}
+                    yield made.model_copy(update=changes)
+
+        found = throughput([*on("monday", "node-a", [1, 2]), *on("tuesday", "node-b", [3, 4, 5])])
+        assert (found.pairs, found.marks) == (5, [])
+        assert found.ratio == pytest.approx(1.81167, abs=5e-6)
+        assert found.sentence.endswith("5 pairs, same machine in each pair")
+
+    def test_different_gpus_add_the_gain_of_both_sensors_to_energies_only(self):
+        def energy(uuid):
+            found, _, _ = compared(side(BASE, A, uuids=["GPU-1"]), side(OTHER, B, uuids=[uuid]))
+            return {c.metric: c for c in found}
+
+        here, there = energy("GPU-1"), energy("GPU-2")
+        width = {
+            name: (c["joules_per_output_token"].high)
+            for name, c in (("here", here), ("there", there))
+        }
+        assert width["there"] > 1.05 * width["here"]
+        assert there["joules_per_output_token"].marks == ["other_device"]
+        assert "different devices" in there["joules_per_output_token"].sentence
+        assert "same GPU" not in there["joules_per_output_token"].sentence
+        assert there[THROUGHPUT.column].high == here[THROUGHPUT.column].high
+
+    def test_another_power_limit_is_another_block(self):
+        found = throughput(
+            side(BASE, A, power_limit_watts=300.0), side(OTHER, B, power_limit_watts=400.0)
+        )
+        assert found.marks == ["unpaired", "other_power_limit"]
+
+    def test_tokens_of_different_tokenizers_are_marked_and_requests_are_not(self):
+        def with_tokenizer(results, name):
+            for result in results:
+                prompts = result.prompts.model_copy(update={"sha256": name})
+                spec = {**result.spec, "tokenizer": {"sha256": name}}
+                yield result.model_copy(update={"prompts": prompts, "spec": spec})
+
+        found, _, _ = compared(
+            with_tokenizer(side(BASE, A), "a"), with_tokenizer(side(OTHER, B), "b")
+        )
+        marks = {c.metric: c.marks for c in found}
+        assert marks["joules_per_output_token"] == ["other_tokenizer"]
+        assert marks["output_tokens_per_second"] == ["other_tokenizer"]
+        assert marks["joules_per_request"] == []
+
+
+class TestRefusals:
+    def test_load_modes_are_never_compared_with_each_other(self):
+        found, _, refused = compared(side(BASE, A), side(OTHER, B, load_mode="closed"))
+        assert found == []
+        assert {each.reason for each in refused} == {"load modes must not be mixed: closed, waves"}
+
+    def test_scopes_of_energy_are_never_mixed_and_speed_does_not_mind(self):
+        def of_the_package(results):
+            for result in results:
+                energy = result.energy.model_copy(update={"scope": "cpu_package"})
+                yield result.model_copy(update={"energy": energy})
+
+        found, _, refused = compared(side(BASE, A), of_the_package(side(OTHER, B)))
+        assert "joules_per_output_token" not in {c.metric for c in found}
+        assert THROUGHPUT.column in {c.metric for c in found}
+        assert {each.reason for each in refused} == {
+            "scopes of energy must not be mixed: cpu_package, gpu_board"
+        }
+
+    def test_scopes_mixed_within_a_side_are_refused_too(self):
+        def mixed(results):
+            for result in results:
+                scope = "cpu_package" if result.cycle == 1 else "gpu_board"
+                energy = result.energy.model_copy(update={"scope": scope})
+                yield result.model_copy(update={"energy": energy})
+
+        found, _, _ = compared(mixed(side(BASE, A)), mixed(side(OTHER, B)))
+        assert "joules_per_output_token" not in {c.metric for c in found}
+
+    def test_values_of_zero_have_no_ratio(self):
+        found, _, refused = compared(side(BASE, [0.0, *A[1:]]), side(OTHER, B))
+        assert THROUGHPUT.column not in {c.metric for c in found}
+        assert "not positive" in refused[0].reason
+
+    def test_out_of_memory_is_nothing_to_compare(self):
+        lost = [make_results.make_result(OTHER, out_of_memory=True)]
+        assert compared(side(BASE, A), lost) == ([], [], [])
+
+
+class TestAxes:
+    contrast = Contrast("batch_size", "4", "1", OTHER, BASE)
+
+    def test_a_contrast_names_axis_and_levels(self):
+        _, along, _ = compared(
+            side(BASE, A), side(OTHER, B), contrasts=[self.contrast], reference=None
+        )
+        (found,) = [c for c in along if c.metric == THROUGHPUT.column]
+        assert (found.factor, found.level, found.base_level) == ("batch_size", "4", "1")
+        assert found.ratio == pytest.approx(1.81167, abs=5e-6)
+
+    def test_each_axis_is_a_family_of_its_own(self):
+        other = Contrast("dtype", "b", "a", OTHER, BASE)
+        _, along, _ = compared(side(BASE, A), side(OTHER, B), contrasts=[self.contrast, other])
+        assert {c.family for c in along} == {1}
+
+    def test_a_side_that_was_not_measured_has_no_comparison(self):
+        assert compared(side(BASE, A), contrasts=[self.contrast]) == ([], [], [])

@@ -1,0 +1,123 @@
+"""Two sensors of one device: what is its nature, and what is one result's."""
+
+import pytest
+from tests.llm_energy import make_results
+from tests.llm_energy.power.made_power import phases, series_of
+
+from llm_energy.analysis.aggregate import aggregate
+from llm_energy.analysis.counter_ratios import device_ratios
+from llm_energy.power.accounting import account_energy
+from llm_energy.results.energy import DeviceEnergy
+from llm_energy.results.result import write_result
+
+
+def result(cycle, *devices):
+    plain = make_results.make_result(cycle=cycle, metered=True)
+    return plain.model_copy(
+        update={"energy": plain.energy.model_copy(update={"devices": list(devices)})}
+    )
+
+
+def device(ratio, *, name="GPU-1", update_period_s=0.02, instant=1000.0):
+    counter = None if ratio is None else ratio * instant
+    return DeviceEnergy(
+        device=name,
+        scope="gpu_board",
+        energy_joules=counter,
+        reason=None,
+        counter_joules=counter,
+        integrated_instant_joules=instant,
+        integrated_average_joules=None,
+        update_period_s=update_period_s,
+    )
+
+
+def test_a_stable_offset_is_one_warning_and_no_results_flag():
+    results = [result(cycle, device(0.84)) for cycle in (1, 2, 3)]
+    (found,) = device_ratios(results)
+    assert found.median_ratio == pytest.approx(0.84)
+    assert (found.count, found.warning, found.deviating) == (3, True, ())
+
+
+def test_what_they_do_while_idle_stands_beside_it():
+    idle = device(1.0).model_copy(update={"counter_over_instant_idle": 0.7})
+    (found,) = device_ratios([result(1, device(1.0)), result(2, idle), result(3, idle)])
+    assert (found.median_ratio, found.median_ratio_idle) == (1.0, 0.7)
+    assert not found.warning
+    assert device_ratios([result(1, device(1.0))])[0].median_ratio_idle is None
+
+
+def test_sensors_that_agree_are_no_warning():
+    (found,) = device_ratios([result(1, device(1.02)), result(2, device(1.02))])
+    assert not found.warning
+
+
+def test_a_result_that_leaves_its_devices_median_is_named():
+    results = [result(1, device(1.0)), result(2, device(1.0)), result(3, device(1.05))]
+    (found,) = device_ratios(results)
+    assert found.deviating == (results[2],)
+
+
+def test_a_slow_sensor_may_leave_it_further():
+    # Windows of make_results last over 3 s: 2 · 0.1 / 3 = 6 %.
+    results = [result(cycle, device(1.0, update_period_s=0.1)) for cycle in (1, 2)]
+    results.append(result(3, device(1.05, update_period_s=0.1)))
+    assert device_ratios(results)[0].deviating == ()
+
+
+def test_each_device_has_its_own_median():
+    results = [result(cycle, device(0.8), device(1.1, name="GPU-2")) for cycle in (1, 2)]
+    medians = {found.device: found.median_ratio for found in device_ratios(results)}
+    assert medians == pytest.approx({"GPU-1": 0.8, "GPU-2": 1.1})
+
+
+def test_a_device_with_one_sensor_has_no_ratio():
+    assert device_ratios([result(1, device(None)), result(2, device(1.0, instant=0.0))]) == []
+
+
+class TestACampaignWhoseCounterReadsTooLittle:
+    """Two experiments × three cycles, whose energies come from series of known power."""
+
+    spans = phases(idle=(4, 9), window=(14.03, 24.03))
+
+    def facts(self, folder, *, gain, odd_gain=None):
+        planned = []
+        for position, (name, watts) in enumerate((("base", 400.0), ("other", 600.0)) * 3):
+            plain = make_results.make_result(name, cycle=position // 2 + 1, position=position)
+            odd = odd_gain is not None and position == 5
+            series = series_of(
+                lambda t, base=watts + position % 3: base + (t % 1),
+                counter_gain=odd_gain if odd else gain,
+            )
+            energy = account_energy(series, self.spans, plain.tokens).energy
+            planned.append(make_results.path_of(plain))
+            result = plain.model_copy(update={"energy": energy})
+            write_result(folder / planned[-1], result)
+        design = make_results.design(reference="base")
+        return aggregate(folder, planned=planned, design=design).facts
+
+    def test_it_is_one_warning_of_the_device_and_no_ratio_between_experiments_changes(
+        self, tmp_path
+    ):
+        true, low = (self.facts(tmp_path / str(gain), gain=gain) for gain in (1.0, 0.84))
+        assert [device.warning for device in true.devices] == [None]
+        (device,) = low.devices
+        assert (device.device, device.windows, device.deviating) == ("GPU-1", 6, 0)
+        assert device.median_ratio == pytest.approx(0.84, rel=0.01)
+        assert device.median_ratio_idle == pytest.approx(0.84, rel=0.02)
+        assert "-16" in device.warning
+        assert [use.code for use in low.flags] == []
+        metric = "joules_per_output_token"
+        for one, other in zip(true.comparisons, low.comparisons, strict=True):
+            assert one.metric == other.metric
+            assert other.ratio == pytest.approx(one.ratio, rel=1e-6)
+            assert (other.low, other.high) == pytest.approx((one.low, one.high), rel=1e-6)
+        assert metric in {comparison.metric for comparison in low.comparisons}
+
+    def test_a_result_whose_ratio_deviates_is_flagged_in_the_table(self, tmp_path):
+        facts = self.facts(tmp_path, gain=1.0, odd_gain=0.9)
+        (use,) = facts.flags
+        assert (use.code, use.measurements) == ("ratio_deviates", 1)
+        assert "GPU-1: -10" in use.example
+        assert use.meaning
+        assert facts.devices[0].deviating == 1

@@ -1,0 +1,93 @@
+"""One row per experiment group and metric; nothing is averaged across groups."""
+
+import math
+
+import pandas as pd
+import pytest
+from tests.llm_energy import make_results
+
+from llm_energy.analysis.experiments_table import COLUMNS, experiments_table
+from llm_energy.analysis.measurements_table import measurements_table
+
+A = [0.50, 0.52, 0.49, 0.51, 0.53]
+
+
+def throughputs(values, **options):
+    return [
+        make_results.make_result(cycle=cycle, output_tokens_per_second=value, **options)
+        for cycle, value in enumerate(values, start=1)
+    ]
+
+
+def row_of(results, metric="output_tokens_per_second"):
+    table = experiments_table(measurements_table(results))
+    (row,) = table[table["metric"] == metric].to_dict("records")
+    return row
+
+
+def test_the_known_answer_arrives_in_the_table():
+    row = row_of(throughputs(A))
+    assert (row["n"], row["unit"]) == (5, "tokens/s")
+    assert row["mean"] == pytest.approx(0.51)
+    assert (row["t_high"] - row["t_low"]) / 2 == pytest.approx(0.019632, abs=5e-7)
+    assert (row["log_t_low"], row["log_t_high"]) == pytest.approx((0.49054, 0.52982), abs=5e-6)
+    assert (row["cycles_needed"], row["cycles_needed_stein"]) == (12, 19)
+
+
+def test_one_cycle_has_a_value_and_no_interval():
+    row = row_of(throughputs([0.5]))
+    assert row["mean"] == 0.5
+    assert pd.isna(row["t_low"])
+    assert pd.isna(row["standard_deviation"])
+
+
+def test_other_devices_and_power_limits_are_other_groups():
+    results = [
+        *throughputs(A, device_model="GPU A", power_limit_watts=300.0),
+        *throughputs(A, device_model="GPU A", power_limit_watts=400.0),
+        *throughputs(A, device_model="GPU B", power_limit_watts=400.0),
+    ]
+    table = experiments_table(measurements_table(results))
+    assert (table["metric"] == "output_tokens_per_second").sum() == 3
+    assert set(table["n"]) == {5}
+
+
+def test_cycles_out_of_memory_are_no_values():
+    results = throughputs(A[:2])
+    results.append(make_results.make_result(cycle=3, out_of_memory=True))
+    assert row_of(results)["n"] == 2
+
+
+def test_an_experiment_that_never_fitted_has_no_row():
+    table = experiments_table(measurements_table([make_results.make_result(out_of_memory=True)]))
+    assert len(table) == 0
+    assert list(table.columns) == list(COLUMNS)
+
+
+class TestTheSensor:
+    metered = tuple(make_results.make_result(cycle=c, metered=True) for c in (1, 2, 3))
+
+    def systematic(self, metric):
+        """Relative standard uncertainty that no number of cycles reduces."""
+        row = row_of(self.metered, metric)
+        repeatability = row["standard_deviation"] / row["n"] ** 0.5
+        variance = row["total_standard_uncertainty"] ** 2 - repeatability**2
+        return variance**0.5 / abs(row["mean"])
+
+    def test_gain_and_offset_are_part_of_a_gross_energy(self):
+        power = row_of(self.metered, "mean_power_watts")["mean"]
+        expected = math.hypot(0.05, 5.0 / power) / math.sqrt(3)
+        for metric in ("joules_per_output_token", "output_tokens_per_joule", "mean_power_watts"):
+            assert self.systematic(metric) == pytest.approx(expected, rel=1e-3)
+
+    def test_above_a_baseline_the_offset_cancels(self):
+        net = self.systematic("energy_above_loaded_idle_joules")
+        assert net == pytest.approx(0.05 / math.sqrt(3))
+
+    def test_speed_knows_no_sensor(self):
+        assert pd.isna(row_of(self.metered)["total_low"])
+
+
+def test_without_a_meter_there_is_no_row_of_energy():
+    table = experiments_table(measurements_table(throughputs(A)))
+    assert not table["metric"].str.contains("joule").any()

@@ -1,0 +1,81 @@
+"""Energy and tokens of a result are worked out again from its side files."""
+
+import pytest
+from tests.llm_energy import make_results
+from tests.llm_energy.power.made_power import constant, phases, series_of
+
+from llm_energy.analysis.raw_check import differences
+from llm_energy.power.accounting import account_energy
+from llm_energy.power.series_file import write_series
+from llm_energy.results.parts import Tokens
+from llm_energy.results.requests import write_requests
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """A result with a series of constant power and the requests of its window."""
+    plain = make_results.make_result()
+    window = plain.window.model_copy(
+        update={"start_monotonic_s": 10.0, "end_monotonic_s": 20.0, "duration_s": 10.0}
+    )
+    requests = [
+        {"prompt": 0, "wave": wave, "submitted": 10.0 + wave, "token_times": [10.5 + wave]}
+        for wave in range(10)
+    ]
+    tokens = Tokens(input=70, output=10, requests=10)
+    series = series_of(constant(300.0))
+    spans = phases(load=(0.0, 1.0), idle=(1.0, 5.0), warmup=(5.0, 10.0), window=(10.0, 20.0))
+    return plain.model_copy(
+        update={
+            "window": window,
+            "tokens": tokens,
+            "phases": spans,
+            "energy": account_energy(series, spans, tokens, scope="gpu_board").energy,
+            "side_files": {
+                "requests": write_requests(
+                    tmp_path, "requests/a.parquet", requests, input_lengths=[7]
+                ),
+                "series": write_series(tmp_path, "series/a.parquet", series),
+            },
+        }
+    )
+
+
+def with_series(result, folder, power):
+    file = write_series(folder, "series/other.parquet", series_of(power))
+    return result.model_copy(update={"side_files": result.side_files | {"series": file}})
+
+
+def test_a_result_follows_from_its_raw_data(measured, tmp_path):
+    assert measured.energy.energy_joules == pytest.approx(3000.0)
+    assert list(differences(tmp_path, measured)) == []
+
+
+def test_another_energy_does_not(measured, tmp_path):
+    energy = measured.energy.model_copy(update={"energy_joules": 2900.0})
+    (told,) = differences(tmp_path, measured.model_copy(update={"energy": energy}))
+    assert told == "its power series gives 3000 J, it says 2900 J"
+
+
+def test_an_energy_that_should_be_missing_is_told(measured, tmp_path):
+    """Nobody idles at more power than under load: such an energy is not used."""
+    (told,) = differences(
+        tmp_path, with_series(measured, tmp_path, lambda t: 900.0 if t < 5 else 300.0)
+    )
+    assert told == "its power series gives no energy (mean_power_below_idle), it says 3000 J"
+
+
+def test_a_window_left_unread_on_purpose_has_no_energy(measured, tmp_path):
+    file = write_series(tmp_path, "series/off.parquet", series_of(constant(300.0), end=10.0))
+    told = {"energy_joules": None, "reason": "sampler_off"}
+    changed = {
+        "energy": measured.energy.model_copy(update=told),
+        "side_files": measured.side_files | {"series": file},
+    }
+    assert list(differences(tmp_path, measured.model_copy(update=changed))) == []
+
+
+def test_other_tokens_do_not(measured, tmp_path):
+    tokens = Tokens(input=70, output=11, requests=10)
+    (told,) = differences(tmp_path, measured.model_copy(update={"tokens": tokens}))
+    assert "it says Tokens(input=70, output=11, requests=10)" in told

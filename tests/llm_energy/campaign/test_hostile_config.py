@@ -1,0 +1,135 @@
+"""A campaign file may hold anything: it is a campaign, or each mistake in it is told in a line."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.llm_energy.altered_campaigns import KEYS, PATHS, RICH
+from tests.llm_energy.make_campaigns import BASE, load, mistakes, with_experiments
+
+from llm_energy.campaign.campaign import CampaignError, load_campaign, read_files
+
+ANY_KEY = (
+    st.sampled_from(KEYS)
+    | st.text(max_size=4)
+    | st.integers()
+    | st.none()
+    | st.booleans()
+    | st.dates()
+)
+ANY_LEAF = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.datetimes()
+    | st.binary(max_size=4)
+    | st.frozensets(st.integers(), max_size=2)
+    | st.sampled_from([10**400, "a\x00b", "a\nb", "../x", "/etc/passwd", "$(touch x)", "; touch x"])
+)
+ANYTHING = st.recursive(
+    ANY_LEAF,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_KEY, inner, max_size=3),
+    max_leaves=6,
+)
+"""Whatever YAML can say."""
+
+
+@st.composite
+def strange(draw):
+    """A campaign that uses the whole grammar, with one or two values or keys that are anything."""
+    config = copy.deepcopy(RICH)
+    for _ in range(draw(st.integers(1, 2))):
+        *parents, last = draw(st.sampled_from(PATHS))
+        inner = config
+        try:
+            for part in parents:
+                inner = inner[part]
+            key = draw(st.just(last) | ANY_KEY) if isinstance(inner, dict) else last
+            inner[key] = draw(ANYTHING)
+        except (LookupError, TypeError):
+            continue  # an earlier change took it away
+    return config
+
+
+def told(load):
+    """What a campaign that cannot be used is told of; nothing of one that can."""
+    try:
+        load()
+    except CampaignError as error:
+        return error.messages
+    return []
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(strange() | st.dictionaries(ANY_KEY, ANYTHING, max_size=4))
+def test_any_value_is_a_campaign_or_told_in_lines(root, config):
+    for message in mistakes(root, config):
+        assert message.isprintable()
+
+
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
+def test_any_bytes_are_a_file_or_told_in_lines(tmp_path, content):
+    path = tmp_path / "campaign.yaml"
+    path.write_bytes(content)
+    assert all(message.isprintable() for message in told(lambda: read_files([path])))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("seed: " + "[" * 100_000, "not valid YAML: exceeded maximum nesting depth"),
+        ("seed: &x [*x]", "seed: must be a whole number"),
+        ("campaign: &x {a: *x}", "campaign: must be text"),
+        ("seed: .nan", "campaign.yaml:1: seed: must be a whole number, not NaN"),
+        ("cycles: 2000000000", "cycles: makes 8000000000 measurements, more than 1000000"),
+        ("2020-01-01: 1", "a key must be text; put it in quotes"),
+        ('"\\e[31m": 1', "\\x1b[31m: unknown key"),
+    ],
+)
+def test_what_would_exhaust_or_confuse_is_told(root, monkeypatch, tmp_path, text, words):
+    monkeypatch.chdir(tmp_path)
+    Path("campaign.yaml").write_text(text)
+    messages = told(lambda: read_files([Path("campaign.yaml")])) or told(
+        lambda: load_campaign(
+            BASE | yaml.safe_load(text), files=[Path("campaign.yaml")], root=root, lock=None
+        )
+    )
+    assert any(words in message for message in messages), messages
+
+
+@given(st.text(min_size=1, max_size=30) | st.sampled_from(["..", "../../x", "a/b", "~", "$(x)"]))
+def test_no_name_leads_out_of_the_results_folder(root, value):
+    """Settings that are text give experiments their names; campaigns and groups are refused."""
+    experiments = {"sweep": {"axes": {"model": ["small", value]}}}
+    models = BASE["models"] | {value: BASE["models"]["large"]}
+    for config in (
+        with_experiments(**experiments) | {"models": models},
+        BASE | {"campaign": value},
+        with_experiments(**{value: {}}),
+    ):
+        try:
+            campaign = load(root, config)
+        except CampaignError:
+            continue
+        for cell in campaign.cells:
+            assert Path(campaign.name).parts == (campaign.name,)
+            parts = Path(cell.result_path).parts
+            assert (len(parts), parts[0]) == (4, "measurements")
+            assert not {"..", "."} & set(parts)
+
+
+def test_nothing_that_yaml_can_construct_is_executed(tmp_path):
+    path = tmp_path / "campaign.yaml"
+    path.write_text(f"campaign: !!python/object/apply:os.system ['touch {tmp_path}/ran']\n")
+    read_files([path])
+    assert not (tmp_path / "ran").exists()

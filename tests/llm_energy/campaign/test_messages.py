@@ -1,0 +1,436 @@
+"""Every mistake in a campaign is told at once: one line with file, line, key and remedy."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from tests.llm_energy.altered_campaigns import altered
+from tests.llm_energy.make_campaigns import (
+    BASE,
+    SHA,
+    changed,
+    load_text,
+    mistakes,
+    with_experiments,
+)
+
+from llm_energy.campaign.campaign import CampaignError, load_campaign
+from llm_energy.campaign.problems import dotted
+
+LOCAL = {"path": "weights.gguf", "sha256": SHA["a"]}
+
+HEAD = """\
+campaign: trial
+backends: {toy: {}}
+models:
+  small:
+    source: {package: tiny, version: "1.0", file: t.gguf, sha256: SHA}
+prompts:
+  short: {shipped: everyday, limit: 8}
+defaults: {backend: toy, model: small, prompts: short}
+""".replace("SHA", SHA["a"])
+
+
+@pytest.fixture(autouse=True)
+def _working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def told(root, text):
+    with pytest.raises(CampaignError) as error:
+        load_text(root, text)
+    return error.value.messages
+
+
+def told_if_any(root, text):
+    try:
+        load_text(root, text)
+    except CampaignError as error:
+        return error.messages
+    return []
+
+
+@pytest.mark.parametrize(
+    ("cycles", "told"),
+    [
+        ("few", 'cycles: must be a whole number, not "few"'),
+        ({"first": 5}, "cycles.maximum: is missing; give it a value"),
+        ({"maximum": 5}, "maximum must be above first, which is 5; or give one number"),
+        ({"maximum": 9, "target": 0.1}, "cycles.target: unknown key"),
+        ({"maximum": 9, "target_relative_half_width": 2}, "must be below 1"),
+    ],
+)
+def test_cycles_are_a_number_or_two_stages(root, cycles, told):
+    (message,) = mistakes(root, changed(lambda config: config.update(cycles=cycles)))
+    assert told in message
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(root):
+    text = HEAD.replace("campaign: trial", "campaign: ../trial") + (
+        "cylces: 3\n"  # line 9
+        "experiments:\n"
+        "  first:\n"
+        "    axes: {batch_sise: [1, 4]}\n"
+        "  second:\n"
+        "    settings:\n"
+        "      model: smal\n"
+        "      dtype: bf16\n"
+        "    axes:\n"
+        "      batch_size: [1, 3]\n"
+        "      engine.toy.threads: [1, many]\n"
+        "    exclude: [{batch_size: 9}]\n"
+    )
+    assert told(root, text) == [
+        "campaign.yaml:1: campaign: may hold a-z, 0-9, `.`, `_` and `-`, and begins with a letter "
+        "or a digit",
+        "campaign.yaml:9: cylces: unknown key; did you mean cycles?",
+        "campaign.yaml:12: experiments.first.axes.batch_sise: unknown setting; did you mean "
+        "batch_size?",
+        "campaign.yaml:15: experiments.second.settings.model: unknown model `smal`; did you mean "
+        "small?",
+        "campaign.yaml:16: experiments.second.settings.dtype: toy has no dtype `bf16`; it has auto",
+        "campaign.yaml:18: experiments.second.axes.batch_size: 8 prompts are no multiple of batch "
+        "size 3; change one of them",
+        "campaign.yaml:19: experiments.second.axes.engine.toy.threads[1]: must be a whole number, "
+        'not "many"',
+        "campaign.yaml:20: experiments.second.exclude[0]: excludes nothing: no combination has "
+        "these values; correct or remove it",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("sed: 3", "sed: unknown key; did you mean seed?"),
+        ("measurment: {}", "measurment: unknown key; did you mean measurement?"),
+        ("measurement: {baseline: 3}", "measurement.baseline: unknown key; did you mean"),
+        ("measurement: {tail_s: 1 s}", 'measurement.tail_s: must be a number, not "1 s"'),
+        ("measurement: {tail_s: -1}", "measurement.tail_s: must be at least 0, not -1"),
+        ("measurement: {sampling_hz: 0}", "measurement.sampling_hz: must be above 0"),
+        (
+            "measurement: {device: gpu, minimum_duration_s: 5}",
+            "measurement.minimum_duration_s: must be at least 10 on a GPU",
+        ),
+        ("cycles: 0", "cycles: must be at least 1, not 0"),
+        ("cycles: 2.5", "cycles: must be a whole number, not 2.5"),
+        ("cycles: true", "cycles: must be a whole number, not true"),
+        ("cycles:", "cycles: must be a whole number, not null"),
+        ("seed: '7'", 'seed: must be a whole number, not "7"'),
+        ("order: sequentail", "order: must be 'randomised_blocks' or 'sequential', not"),
+        ("order: sequentail", "did you mean sequential?"),
+        ("reference: sweep_batch2", "reference: unknown experiment; did you mean sweep_batch4?"),
+        ("remeasure: maybe", "remeasure: must be"),
+    ],
+)
+def test_a_mistake_at_the_top_of_the_file(root, line, message):
+    groups = "experiments: {sweep: {axes: {batch_size: [1, 4]}}}\n"
+    (found,) = told(root, HEAD + groups + line + "\n")
+    assert found.startswith("campaign.yaml:10: ")
+    assert message in found
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    [
+        ({"axis": {}}, "experiments.x.axis: unknown key; did you mean axes?"),
+        ({"settings": {"batchsize": 2}}, "experiments.x.settings.batchsize: unknown key; did you"),
+        ({"settings": {"sampling": {"temp": 1}}}, "settings.sampling.temp: unknown key"),
+        ({"settings": {"sampling": {"top_p": 0}}}, "sampling.top_p: must be above 0, not 0"),
+        ({"settings": {"batch_size": 0}}, "settings.batch_size: must be at least 1, not 0"),
+        ({"settings": {"load_mode": "open"}}, "load_mode: must be 'waves' or 'closed'"),
+        ({"settings": {"backend": "boxi"}}, "unknown backend `boxi`; did you mean boxy?"),
+        ({"settings": {"prompts": "shot"}}, "unknown prompts `shot`; did you mean short?"),
+        ({"settings": {"model": None}, "axes": []}, "axes: must be keys with values, not []"),
+        ({"axes": {"batch_size": []}}, "axes.batch_size: must not be empty"),
+        ({"axes": {"batch_size": 4}}, "axes.batch_size: must be a list, not 4"),
+        ({"axes": {"batch_size": [[1]]}}, "batch_size[0]: must be one number or text"),
+        ({"axes": {"batch_size": [1, "4"]}}, 'batch_size[1]: must be a whole number, not "4"'),
+        ({"axes": {"batch_size": [4, 4.0]}}, "axes.batch_size: has 4 twice; keep one"),
+        (
+            {"linked": [{"batch_size": [1, 4, 1], "output_tokens": [16, 48, 16]}]},
+            "linked[0]: has 1 with 16 twice; keep one",
+        ),
+        ({"axes": {"load_mode": ["waves", "wave"]}}, "load_mode[1]: must be 'waves' or"),
+        ({"axes": {"model": ["small", "tiny"]}}, "axes.model[1]: unknown model `tiny`; known"),
+        ({"axes": {"engine": [1]}}, "axes.engine: unknown setting; known: "),
+        ({"axes": {"sampling.temprature": [0]}}, "did you mean sampling.temperature?"),
+        ({"axes": {"engine.toi.threads": [1]}}, "unknown backend `toi`; did you mean toy?"),
+        ({"axes": {"engine.toy.thread": [1]}}, "unknown option of toy; did you mean threads?"),
+        ({"axes": {"engine.toy.threads": [0]}}, "threads[0]: must be at least 1, not 0"),
+        ({"axes": {"engine.toy.threads": [True]}}, "threads[0]: must be a whole number, not true"),
+        ({"axes": {"engine.toy.slots": ["x"]}}, 'slots[0]: must be a whole number, not "x"'),
+        ({"axes": {"engine.toy.cache": [1]}}, "cache[0]: must be true or false, not 1"),
+        ({"axes": {"engine.toy.layout": [True]}}, "must be text, not true; put it in quotes"),
+        ({"axes": {"engine.toy.layout": ["x"]}}, "layout[0]: must be one of rows, columns"),
+        ({"settings": {"engine": {"toy": {"gain": "x"}}}}, 'toy.gain: must be a number, not "x"'),
+        (
+            {"settings": {"batch_size": 4, "engine": {"toy": {"slots": 2}}}},
+            "experiments.x.settings.engine.toy.slots: must be at least 4, the batch size",
+        ),
+        ({"axes": {"batch_size": {"from": 8, "to": 1, "step": 1}}}, "`to` lies below `from`"),
+        ({"axes": {"batch_size": {"from": 1, "to": 8}}}, "needs exactly one of the keys step and"),
+        ({"axes": {"batch_size": {"from": 0, "to": 8, "factor": 2}}}, "must begin above 0 to grow"),
+        ({"axes": {"batch_size": {"from": 1, "to": 8, "faktor": 2}}}, "did you mean factor?"),
+        (
+            {"axes": {"batch_size": {"from": 1, "to": 1e9, "step": 1}}},
+            "axes.batch_size: has over 100000 values; use a larger step",
+        ),
+        (
+            {
+                "axes": {
+                    "output_tokens": {"from": 1, "to": 9999, "step": 1},
+                    "sampling.seed": {"from": 1, "to": 9999, "step": 1},
+                }
+            },
+            "experiments.x: makes more than 100000 experiments; use fewer values",
+        ),
+        (
+            {"linked": [{"batch_size": [1, 2], "output_tokens": [16]}]},
+            "linked[0]: needs lists of one length (here batch_size: 2, output_tokens: 1)",
+        ),
+        (
+            {"axes": {"batch_size": [1]}, "linked": [{"batch_size": [2]}]},
+            "experiments.x: batch_size varies twice; keep it in one axis",
+        ),
+        (
+            {"axes": {"batch_size": [1]}, "exclude": [{"output_tokens": 16}]},
+            "exclude[0].output_tokens: unknown axis of this group; known: batch_size",
+        ),
+        (
+            {"axes": {"batch_size": [1, 4]}, "exclude": [{"batch_size": 1}, {"batch_size": 4}]},
+            "experiments.x.exclude: excludes every combination; keep one, or drop the group",
+        ),
+        (
+            {"axes": {"batch_size": [1]}, "include": [{"output_tokens": 16}]},
+            "include[0]: needs a value for batch_size",
+        ),
+        (
+            {"axes": {"batch_size": [1]}, "include": [{"batch_size": 3}]},
+            "experiments.x.include: 8 prompts are no multiple of batch size 3; change one of them",
+        ),
+        (
+            {"axes": {"batch_size": [1]}, "include": [{"batch_size": 1}]},
+            "a second experiment is named x_batch1; rename its group",
+        ),
+        (
+            {"axes": {"engine.boxy.eager": [True, False]}},
+            "x_eagerfalse is the same as x_eagertrue; leave one out, with `exclude`",
+        ),
+        (
+            {"settings": {"backend": "boxy", "load_mode": "closed", "model": "large"}},
+            "boxy has no load mode `closed`; it has waves",
+        ),
+        ({"settings": {"model": "large"}}, "models.large.source: toy reads gguf, and hf cannot be"),
+    ],
+)
+def test_a_mistake_in_a_group(root, group, message):
+    found = mistakes(root, with_experiments(x=group))
+    assert len(found) == 1, found
+    assert message in found[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("campaign"), "campaign: is missing; give it a value"),
+        (lambda c: c.pop("experiments"), "experiments: is missing; give it a value"),
+        (lambda c: c.update(experiments={}), "experiments: must not be empty"),
+        (lambda c: c.update(models=[]), "models: must be keys with values, not []"),
+        (
+            lambda c: c.update(assumptions={"electricity": {"price_per_kwh": 0.3}}),
+            "assumptions.electricity.currency: is missing; give it a value",
+        ),
+        (
+            lambda c: c.update(
+                assumptions={"electricity": {"price_per_kwh": 0.3, "currency": "€"}}
+            ),
+            "assumptions.electricity.currency: must be three capital letters, such as EUR",
+        ),
+        (
+            lambda c: c.update(assumptions={"power_usage_effectiveness": 0.9}),
+            "assumptions.power_usage_effectiveness: must be at least 1, not 0.9",
+        ),
+        (lambda c: c["defaults"].pop("model"), "experiments.sweep: has no model; set it here or"),
+        (lambda c: c["backends"].update(tos={}), "tos: unknown backend; did you mean toy"),
+        (lambda c: c["backends"].update(base={}), "base: unknown backend; known: boxy, toy"),
+        (lambda c: c["backends"].update(unready={}), "unready: unknown backend; known: boxy, toy"),
+        (lambda c: c["backends"]["toy"].update(runtime="proces"), "did you mean process?"),
+        (
+            lambda c: c["backends"]["toy"].update(environment={"pyhton": "x"}),
+            "backends.toy.environment.pyhton: unknown key; did you mean python?",
+        ),
+        (
+            lambda c: c["models"]["small"]["source"].update(verison=2),
+            "models.small.source.verison: unknown key; did you mean version?",
+        ),
+        (lambda c: c["models"]["small"].update(source={}), "needs exactly one of the keys package"),
+        (
+            lambda c: c["models"]["small"]["source"].update(sha256="12"),
+            "models.small.source.sha256: must be a sha256: 64 hexadecimal digits in lower case",
+        ),
+        (
+            lambda c: c["models"].update(small={"sources": {"boxy": LOCAL}}),
+            "models.small.source: is missing, and toy has none of its own; add a source",
+        ),
+        (
+            lambda c: c["models"]["small"].update(sources={"tou": {"path": "x"}}),
+            "models.small.sources.tou: unknown backend `tou`; did you mean toy?",
+        ),
+        (
+            lambda c: c["prompts"]["short"].update(shipped="everday"),
+            "prompts.short.shipped: unknown shipped prompt set; did you mean everyday?",
+        ),
+        (lambda c: c["prompts"]["short"].update(limit=16), "limit: asks for 16 of 12 prompts"),
+        (lambda c: c["prompts"].update(short={"shiped": "x"}), "short: needs one of the keys"),
+        (
+            lambda c: c["prompts"].update(short={"file": "nowhere.jsonl"}),
+            "prompts.short.file: nowhere.jsonl does not exist; paths start at the",
+        ),
+        (
+            lambda c: c["prompts"].update(short={"synthetic": {"input_tokens": 500, "count": 4}}),
+            "experiments.sweep: context_tokens 512 cannot hold prompts of 500 and the output",
+        ),
+        (lambda c: c["defaults"].update(modle="small"), "modle: unknown key; did you mean model"),
+        (lambda c: c["defaults"].update(model=3), "defaults.model: must be text, not 3; put it in"),
+        (lambda c: c["experiments"].update({"Ü x": {}}), "experiments.Ü x: may hold a-z"),
+        (lambda c: c["experiments"].update({8: {}}), "experiments[8]: must be text, not 8"),
+        (lambda c: c["experiments"].update(y=None), "experiments.y: must be keys with values"),
+        (lambda c: c["experiments"].update({"a" * 101: {}}), "must have at most 100 characters"),
+    ],
+)
+def test_a_mistake_elsewhere(root, change, message):
+    found = mistakes(root, changed(change))
+    assert len(found) == 1, found
+    assert message in found[0]
+
+
+def test_a_mistake_that_leaves_no_experiment_is_told_once(root):
+    config = changed(lambda c: c.update(reference="sweep_batch1_out16"))
+    config["backends"] = {"toi": {}}
+    config["defaults"]["backend"] = "toi"
+    assert mistakes(root, config) == ["backends.toi: unknown backend; did you mean toy?"]
+
+
+def test_a_misspelt_required_key_is_one_mistake(root):
+    text = HEAD.replace("package: tiny", "pakage: tiny") + "experiments: {one: {}}\n"
+    messages = told(root, text)
+    assert messages == [
+        "campaign.yaml:5: models.small.source: needs exactly one of the keys package, hub and path"
+    ]
+
+
+def test_wrong_yaml_is_one_line_with_its_place(root):
+    with pytest.raises(CampaignError) as error:
+        load_campaign({}, files=[_file("a: [1\nb: 2\n")], root=root, lock=None)
+    (message,) = error.value.messages
+    assert message.startswith("campaign.yaml:2: not valid YAML: ")
+
+
+def test_a_key_given_twice_is_a_mistake_wherever_it_is(root):
+    text = HEAD + "experiments:\n  one: {}\n  two: {settings: {batch_size: 2}}\n  one: {}\n"
+    assert told(root, text) == ["campaign.yaml:12: one: key given twice; keep one"]
+
+
+def test_a_file_that_cannot_be_read_is_named(root):
+    with pytest.raises(CampaignError) as error:
+        load_campaign({}, files=[Path("absent.yaml")], root=root, lock=None)
+    assert error.value.messages == ["absent.yaml:1: cannot be read: No such file or directory"]
+
+
+@pytest.mark.parametrize("text", ["# nothing yet\n", "- a list\n", "a text\n"])
+def test_a_file_without_keys_is_one_line(root, text):
+    with pytest.raises(CampaignError) as error:
+        load_campaign({}, files=[_file(text)], root=root, lock=None)
+    assert error.value.messages == [
+        "campaign.yaml:1: must be keys with values; config/README.md explains them"
+    ]
+
+
+@pytest.mark.parametrize("code", ["import nothing_of_this_name", "ENGINE = 3", "ENGINE ="])
+def test_an_engine_module_that_cannot_be_read_is_one_line(own_root, code):
+    (own_root / "scripts" / "worker" / "engines" / "boxy.py").write_text(code)
+    (message,) = mistakes(own_root, BASE)
+    assert message.startswith("backends.boxy: its engine module cannot be read: ")
+    assert "\n" not in message
+
+
+def test_of_several_files_the_one_that_won_is_named(root):
+    first = _file(HEAD + "experiments: {one: {}}\ncycles: 0\n", "first.yaml")
+    second = _file("order: sequential\ncycles: -1\n", "second.yaml")
+    config = {**_read(first), **_read(second)}
+    with pytest.raises(CampaignError) as error:
+        load_campaign(config, files=[first, second], root=root, lock=None)
+    (message,) = error.value.messages
+    assert message == "second.yaml:2: cycles: must be at least 1, not -1"
+
+
+def test_a_value_from_the_command_line_is_said_to_be_from_there(root):
+    file = _file(HEAD + "experiments: {one: {}}\ncycles: 3\n")
+    for change, key in (({"cycles": 0}, "cycles"), ({"cylces": 3}, "cylces")):
+        with pytest.raises(CampaignError) as error:
+            load_campaign(_read(file) | change, files=[file], root=root, lock=None)
+        (message,) = error.value.messages
+        assert message.startswith(f"--config: {key}: ")
+
+
+def test_a_key_that_an_anchor_brings_is_found_at_the_anchor(root):
+    text = HEAD + (
+        "experiments:\n"
+        "  one: {settings: &shared {batch_size: 3}}\n"
+        "  two:\n"
+        "    settings: {<<: *shared, output_tokens: 8}\n"
+    )
+    messages = told(root, text)
+    assert [message.split(" ")[0] for message in messages] == ["campaign.yaml:10:"] * 2
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(altered())
+def test_whatever_is_wrong_is_told_in_lines_and_never_in_a_traceback(root, config):
+    messages = told_if_any(root, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
+    assert len(set(messages)) == len(messages)
+    for message in messages:
+        assert re.fullmatch(r"campaign\.yaml:[0-9]+: \S.*: .+", message)
+
+
+def test_a_long_value_is_cut_in_the_message(root):
+    (message,) = mistakes(root, BASE | {"cycles": "x" * 1000})
+    assert len(message) < 200
+
+
+def test_reading_a_campaign_prints_nothing_and_imports_nothing_heavy(root):
+    code = (
+        "import sys, pathlib\n"
+        "import make_campaigns\n"
+        f"make_campaigns.load(pathlib.Path({str(root)!r}))\n"
+        "heavy = {'pandas', 'numpy', 'scipy', 'matplotlib', 'docker', 'pynvml', 'snakemake', "
+        "'torch', 'huggingface_hub'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_paths_are_written_as_in_the_file():
+    assert dotted(("axes", "sampling.seed", 0, "x")) == "axes.sampling.seed[0].x"
+
+
+def _file(text, name="campaign.yaml"):
+    Path(name).write_text(text)
+    return Path(name)
+
+
+def _read(path):
+    return yaml.safe_load(path.read_text())

@@ -1,0 +1,207 @@
+"""Prompts as they stand in a file: what is read, what is chosen, what is refused."""
+
+import gzip
+import json
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from llm_energy.campaign.prompt_source import Entry, read_entries, select, text_of
+from llm_energy.system.errors import PromptError
+
+CONTENTS = st.lists(st.binary(min_size=1, max_size=8), min_size=1, max_size=30)
+
+
+def entries(contents: list[bytes]) -> list[Entry]:
+    return [Entry(f"file:{i + 1}", content) for i, content in enumerate(contents)]
+
+
+def written(tmp_path: Path, content: bytes | str, name: str = "mine.jsonl") -> Path:
+    path = tmp_path / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def first_text(path: Path, field: str = "prompt") -> str:
+    return text_of(read_entries(path)[0], field)
+
+
+def test_each_line_is_an_entry_with_its_line_number(tmp_path: Path) -> None:
+    path = written(tmp_path, '{"prompt": "a"}\r\n\n  \n{"prompt": "b"}\n')
+    assert [entry.place for entry in read_entries(path)] == [f"{path}:1", f"{path}:4"]
+    assert [text_of(entry, "prompt") for entry in read_entries(path)] == ["a", "b"]
+
+
+def test_a_compressed_file_is_read_too(tmp_path: Path) -> None:
+    path = written(tmp_path, gzip.compress(b'{"prompt": "a"}'), "mine.jsonl.gz")
+    assert first_text(path) == "a"
+
+
+def test_a_json_array_is_read_too(tmp_path: Path) -> None:
+    path = written(tmp_path, json.dumps([{"prompt": "a"}, "b"], indent=1), "mine.json")
+    assert [entry.place for entry in read_entries(path)] == [f"{path}[0]", f"{path}[1]"]
+    assert first_text(path) == "a"
+
+
+def test_a_mark_that_an_editor_put_first_is_no_mistake(tmp_path: Path) -> None:
+    assert first_text(written(tmp_path, b'\xef\xbb\xbf{"prompt": "a"}')) == "a"
+
+
+def test_a_field_may_lie_deeper(tmp_path: Path) -> None:
+    path = written(tmp_path, '{"turns": ["first", {"text": "second"}]}')
+    assert first_text(path, "turns.0") == "first"
+    assert first_text(path, "turns.1.text") == "second"
+
+
+def test_tabs_and_line_ends_are_text(tmp_path: Path) -> None:
+    assert first_text(written(tmp_path, r'{"prompt": "a\n\tb\r\n"}')) == "a\n\tb\r\n"
+
+
+@given(CONTENTS, st.integers(0, 9), st.data())
+def test_a_greater_limit_keeps_the_earlier_prompts(
+    contents: list[bytes], seed: int, data: st.DataObject
+) -> None:
+    few = data.draw(st.integers(1, len(contents)))
+    many = data.draw(st.integers(few, len(contents)))
+    fewer = select(entries(contents), limit=few, seed=seed)
+    assert select(entries(contents), limit=many, seed=seed)[:few] == fewer
+
+
+@given(CONTENTS, st.integers(0, 9))
+def test_every_prompt_is_chosen_once_without_a_limit(contents: list[bytes], seed: int) -> None:
+    chosen = select(entries(contents), limit=None, seed=seed)
+    assert sorted(chosen, key=lambda e: int(e.place[5:])) == entries(contents)
+
+
+@given(CONTENTS, st.binary(min_size=9, max_size=9), st.integers(0, 9))
+def test_a_new_line_changes_no_rank_of_the_others(
+    contents: list[bytes], added: bytes, seed: int
+) -> None:
+    before = [e.content for e in select(entries(contents), limit=None, seed=seed)]
+    after = [e.content for e in select(entries([added, *contents]), limit=None, seed=seed)]
+    assert [content for content in after if content != added] == before
+
+
+def test_another_seed_chooses_others() -> None:
+    many = entries([str(i).encode() for i in range(100)])
+    assert select(many, limit=10, seed=1) != select(many, limit=10, seed=2)
+
+
+def test_only_what_is_chosen_is_looked_into(tmp_path: Path) -> None:
+    path = written(tmp_path, b'{"prompt": "good"}\n\xff\xff not even text\n')
+    chosen = {text for e in select(read_entries(path), limit=1, seed=2) for text in [e.content]}
+    assert chosen == {b'{"prompt": "good"}'}
+
+
+def test_more_prompts_than_there_are_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path, '{"prompt": "a"}\n')
+    with pytest.raises(PromptError) as caught:
+        select(read_entries(path), limit=2, seed=0)
+    assert str(caught.value) == f"{path}: has 1 prompts, `limit` asks for 2; lower `limit`"
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PromptError, match=r"x\.jsonl: No such file or directory; correct `file`"):
+        read_entries(tmp_path / "x.jsonl")
+
+
+@pytest.mark.parametrize("content", ["", "\n \n"])
+def test_a_file_without_prompts_is_refused(tmp_path: Path, content: str) -> None:
+    with pytest.raises(PromptError, match=r"mine\.jsonl: has no prompts"):
+        read_entries(written(tmp_path, content))
+
+
+@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"{}" * 99)[:-9]])
+def test_a_damaged_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(PromptError, match=r"mine\.jsonl\.gz: not a whole gzip file"):
+        read_entries(written(tmp_path, content, "mine.jsonl.gz"))
+
+
+@pytest.mark.parametrize(("content", "told"), [("{}", "not a JSON array"), ("[", "not JSON")])
+def test_a_json_file_of_another_kind_is_refused(tmp_path: Path, content: str, told: str) -> None:
+    with pytest.raises(PromptError, match=told):
+        read_entries(written(tmp_path, content, "mine.json"))
+
+
+REFUSED = {
+    "bytes that are no UTF-8": (b'{"prompt": "\xe9t\xe9"}', "not UTF-8 (byte 0xe9 at column 13)"),
+    "a line that is no JSON": (b'{"prompt": "a"', "not JSON: "),
+    "JSON that is nested too deep": (b"[" * 200_000, "not JSON: maximum recursion depth"),
+    "a field that a terminal would obey": (b'{"\\u001b[31m": 1}', "it has \\x1b[31m"),
+    "a line without the field": (b'{"text": "a", "id": 1}', "no field prompt; it has text, id"),
+    "a line that is a list": (b'["a"]', "has no field prompt; correct"),
+    "a number": (b'{"prompt": 7}', "field prompt is no text"),
+    "an empty prompt": (b'{"prompt": ""}', "the prompt is empty"),
+    "a blank prompt": (b'{"prompt": " \\n\\t"}', "the prompt is empty"),
+    "a NUL": (b'{"prompt": "ab\\u0000c"}', "control character U+0000 at position 3"),
+    "a terminal escape": (b'{"prompt": "\\u001b[31m"}', "control character U+001B at position 1"),
+    "half a surrogate pair": (b'{"prompt": "a\\ud83d"}', "control character U+D83D at position 2"),
+    "more than a million characters": (
+        b'{"prompt": "' + b"a" * 1_000_001 + b'"}',
+        "has 1000001 characters, at most 1000000 are taken",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_no_prompt_is_refused_in_one_line_with_file_and_line(
+    tmp_path: Path, case: str
+) -> None:
+    content, told = REFUSED[case]
+    path = written(tmp_path, b'{"prompt": "good"}\n' + content)
+    with pytest.raises(PromptError) as caught:
+        text_of(read_entries(path)[1], "prompt")
+    message = str(caught.value)
+    assert message.startswith(f"{path}:2: ")
+    assert told in message
+    assert "\n" not in message
+    assert ";" in message, "a remedy follows"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.just("prompt") | st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+FILES = (
+    st.binary(max_size=50)
+    | JSON.map(lambda value: json.dumps(value).encode())
+    | st.lists(JSON, max_size=3).map(lambda v: b"\n".join(json.dumps(x).encode() for x in v))
+)
+NAMES = ["mine.jsonl", "mine.json", "mine.json.gz", "mine.jsonl.gz"]
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    FILES,
+    st.booleans(),
+    st.sampled_from(NAMES),
+    st.sampled_from(["prompt", "prompt.0", "0", ".", "a..b"]),
+)
+def test_any_file_is_prompts_or_refused_in_one_line(
+    tmp_path: Path, content: bytes, compressed: bool, name: str, field: str
+) -> None:
+    path = written(tmp_path, gzip.compress(content) if compressed else content, name)
+    try:
+        texts = [text_of(entry, field) for entry in read_entries(path)]
+    except PromptError as error:
+        assert str(error).isprintable()  # noqa: PT017 - either is fine
+    else:
+        assert all(text.strip() for text in texts)
+
+
+@given(st.binary(min_size=1, max_size=3), st.integers(0, 60))
+def test_any_damage_to_an_archive_is_refused_or_harmless(damage: bytes, where: int) -> None:
+    content = gzip.compress(b'{"prompt": "Why is the sky blue?"}')
+    broken = content[:where] + damage + content[where + len(damage) :]
+    with TemporaryDirectory() as folder, suppress(PromptError):
+        read_entries(written(Path(folder), broken, "mine.jsonl.gz"))

@@ -1,0 +1,140 @@
+"""What must be made ready for a campaign: one plan for each cached input."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.llm_energy.make_campaigns import BASE, COMMIT, SHA, load, make_checkout
+
+from llm_energy.inputs.recipes import InputPlans, one_of, plan_inputs, plan_parameter
+from llm_energy.system.files import canonical_json
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A checkout with the backends `toy` (gguf) and `boxy` (hf), and with the one that converts."""
+    checkout = make_checkout(tmp_path / "checkout")
+    (checkout / "envs" / "pytorch").mkdir()
+    (checkout / "envs" / "pytorch" / "requirements.txt").write_text("converter==1.0\n")
+    return checkout
+
+
+def plans(root: Path, **experiments: Any) -> tuple[Any, InputPlans]:
+    campaign = load(root, {**BASE, "experiments": experiments or BASE["experiments"]})
+    return campaign, plan_inputs(campaign, root)
+
+
+def settings(**values: Any) -> dict[str, Any]:
+    return {"settings": values}
+
+
+def test_each_experiment_finds_all_that_it_needs(root: Path) -> None:
+    campaign, inputs = plans(
+        root, a={}, b=settings(backend="boxy"), c=settings(backend="boxy", model="large")
+    )
+    for experiment in campaign.experiments:
+        assert experiment.environment_id in inputs.environments
+        assert (experiment.model_id in inputs.models) != (experiment.model_id in inputs.conversions)
+        assert experiment.prompts_id in inputs.prompts
+
+
+def test_what_experiments_share_is_made_once(root: Path) -> None:
+    _, inputs = plans(root)
+    counts = [len(inputs.environments), len(inputs.models), len(inputs.prompts)]
+    assert counts == [1, 1, 1]
+    assert not inputs.conversions
+
+
+def test_what_no_experiment_uses_is_not_made(root: Path) -> None:
+    _, inputs = plans(root, a={})
+    assert [plan["backend"] for plan in inputs.environments.values()] == ["toy"]
+    (model,) = inputs.models.values()
+    assert model["source"] == {
+        "package": "tiny",
+        "version": "1.0",
+        "file": "t.gguf",
+        "sha256": SHA["a"],
+    }
+
+
+def test_an_engine_that_takes_no_gguf_gets_a_converted_model(root: Path) -> None:
+    campaign, inputs = plans(root, a=settings(backend="boxy"))
+    plan = inputs.conversions[campaign.experiments[0].model_id]
+    assert inputs.models[plan["model"]]["identity"]["format"] == "gguf"
+    assert inputs.environments[plan["environment"]]["backend"] == "pytorch"
+
+
+def test_where_engines_run_in_containers_one_converts_too(root: Path) -> None:
+    for backend in ("boxy", "pytorch"):
+        (root / "envs" / backend / "Dockerfile").write_text("FROM scratch\n")
+    container = {"runtime": "docker", "base": "debian"}
+    backends = dict.fromkeys(BASE["backends"], container)
+    (root / "envs/debian").mkdir()
+    (root / "envs/debian/make-base.sh").write_text("debootstrap\n")
+    experiments = {"b": settings(backend="boxy")}
+    campaign = load(root, {**BASE, "backends": backends, "experiments": experiments})
+    inputs = plan_inputs(campaign, root)
+    (conversion,) = inputs.conversions.values()
+    plan = inputs.environments[conversion["environment"]]
+    assert (plan["backend"], plan["kind"], plan["base"]) == ("pytorch", "build", "debian")
+
+
+def test_a_job_does_not_depend_on_which_environment_helps_it(root: Path) -> None:
+    campaign, inputs = plans(root, a=settings(backend="boxy"))
+    model_id = campaign.experiments[0].model_id
+    parameter = json.loads(plan_parameter(inputs.conversions, "model")({"model": model_id}))
+    assert parameter == {"identity": inputs.conversions[model_id]["identity"]}
+
+
+def test_the_original_of_a_converted_model_is_the_one_that_other_engines_use(root: Path) -> None:
+    campaign, inputs = plans(root, a={}, b=settings(backend="boxy"))
+    plain, converted = campaign.experiments
+    assert inputs.conversions[converted.model_id]["model"] == plain.model_id
+    assert set(inputs.models) == {plain.model_id}
+
+
+def test_a_model_of_the_hub_is_planned_with_its_commit(root: Path) -> None:
+    _, inputs = plans(root, a=settings(backend="boxy", model="large"))
+    (model,) = inputs.models.values()
+    assert model["identity"] == {"hub": "somebody/large", "revision": COMMIT, "format": "hf"}
+
+
+def test_prompts_are_tokenised_by_an_engine_that_reads_the_models_own_format(root: Path) -> None:
+    campaign, inputs = plans(root, a=settings(backend="boxy"), b={})
+    converted, plain = campaign.experiments
+    assert converted.prompts_id == plain.prompts_id
+    plan = inputs.prompts[plain.prompts_id]
+    assert plan["backend"] == "toy"
+    assert (plan["model"], plan["environment"]) == (plain.model_id, plain.environment_id)
+
+
+def test_prompts_must_fit_the_experiment_with_the_least_room(root: Path) -> None:
+    roomy, tight = settings(context_tokens=512), settings(context_tokens=128, output_tokens=100)
+    campaign, inputs = plans(root, a=roomy, b=tight)
+    room = inputs.prompts[campaign.experiments[0].prompts_id]["room"]
+    assert room == {"context_tokens": 128, "output_tokens": 100}
+
+
+def test_an_interpreter_of_the_users_is_planned_with_its_path(root: Path) -> None:
+    own = {"environment": {"python": "/opt/toy/bin/python", "packages_sha256": SHA["b"]}}
+    campaign = load(root, {**BASE, "backends": {"toy": own, "boxy": {}}})
+    (environment,) = plan_inputs(campaign, root).environments.values()
+    assert environment["python"] == "/opt/toy/bin/python"
+    assert environment["identity"] == {"packages_sha256": SHA["b"]}
+
+
+def test_plans_are_json(root: Path) -> None:
+    _, inputs = plans(root, a={}, b=settings(backend="boxy"))
+    for plan in (*inputs.environments.values(), *inputs.models.values(), *inputs.prompts.values()):
+        assert json.loads(canonical_json(plan)) == plan
+
+
+@given(st.sets(st.from_regex(r"[a-z.-]{1,6}-[0-9a-f]{2}", fullmatch=True)), st.text("ab.-0"))
+def test_a_wildcard_matches_the_planned_names_only(names: set[str], other: str) -> None:
+    pattern = re.compile(one_of(names))
+    assert all(pattern.fullmatch(name) for name in names)
+    assert bool(pattern.fullmatch(other)) == (other in names)

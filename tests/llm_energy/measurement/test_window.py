@@ -1,0 +1,120 @@
+"""What lies inside the window counts, by time stamp; nothing else does."""
+
+import numpy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_energy.measurement import window
+
+
+def request(submitted, *token_times, prompt=0, wave=None):
+    times = list(token_times)
+    return {"prompt": prompt, "wave": wave, "submitted": submitted, "token_times": times}
+
+
+def test_one_value_is_its_own_distribution():
+    one = window.distribution([0.25])
+    assert one is not None
+    assert (one.count, one.mean, one.minimum, one.p50, one.p99, one.maximum) == (
+        1, 0.25, 0.25, 0.25, 0.25, 0.25,
+    )  # fmt: skip
+
+
+def test_no_value_has_no_distribution():
+    assert window.distribution([]) is None
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=2, max_size=200))
+def test_percentiles_are_ordered_and_agree_with_numpy(values):
+    found = window.distribution(values)
+    assert found is not None
+    assert found.minimum <= found.p50 <= found.p90 <= found.p95 <= found.p99 <= found.maximum
+    expected = numpy.percentile(values, [50, 90, 95, 99])
+    assert [found.p50, found.p90, found.p95, found.p99] == pytest.approx(list(expected))
+
+
+def test_latencies_of_a_wave():
+    found = window.latency([request(10.0, 10.5, 10.6, 10.8)], start=10.0, end=10.8)
+    assert found.time_to_first_token_s is not None
+    assert found.time_to_first_token_s.mean == pytest.approx(0.5)
+    assert found.inter_token_latency_s is not None
+    assert found.inter_token_latency_s.mean == pytest.approx(0.15)
+    assert found.end_to_end_s is not None
+    assert found.end_to_end_s.mean == pytest.approx(0.8)
+
+
+def test_one_output_token_has_no_inter_token_latency():
+    assert window.latency([request(0, 1)], start=0, end=1).inter_token_latency_s is None
+
+
+def test_a_latency_that_crosses_an_edge_is_not_counted():
+    crossing_start = request(9.0, 9.5, 10.5, 10.7)
+    crossing_end = request(11.0, 11.5, 12.5)
+    found = window.latency([crossing_start, crossing_end], start=10.0, end=12.0)
+    assert found.time_to_first_token_s is not None
+    assert found.time_to_first_token_s.count == 1  # that of the second request
+    assert found.inter_token_latency_s is not None
+    assert found.inter_token_latency_s.count == 1  # 10.5 to 10.7
+    assert found.end_to_end_s is None
+
+
+def test_tokens_count_by_their_time_stamp():
+    requests = [request(9.0, 9.5, 10.5, prompt=0), request(10.0, 10.2, 12.5, prompt=1)]
+    counted = window.tokens(requests, input_lengths=[100, 7], start=10.0, end=12.0)
+    assert (counted.input, counted.output, counted.requests) == (7, 2, 1)
+
+
+@given(
+    st.lists(st.floats(0, 30), max_size=60),
+    st.floats(0, 30),
+    st.floats(0, 30),
+    st.floats(0, 30),
+)
+def test_two_neighbouring_windows_hold_what_their_union_holds(times, a, b, c):
+    start, middle, end = sorted([a, b, c])
+    requests = [request(0.0, *sorted(t for t in times if t not in (start, middle, end)))]
+
+    def output(first, last):
+        return window.tokens(requests, input_lengths=[1], start=first, end=last).output
+
+    assert output(start, middle) + output(middle, end) == output(start, end)
+
+
+def test_a_slower_last_third_is_a_negative_drift():
+    times = [0.1 * i for i in range(1, 31)] + [6.0 + 0.2 * i for i in range(1, 16)]
+    change = window.rate_drift([request(0.0, *times)], start=0.0, end=9.0)
+    assert change == pytest.approx(15 / 30 - 1, abs=0.04)
+
+
+def test_an_empty_third_has_no_drift():
+    assert window.rate_drift([request(0.0, 1.0, 2.0)], start=0.0, end=9.0) is None
+
+
+def waves_of(durations, *, first=5):
+    """One request for each wave, back to back."""
+    requests, now = [], 100.0
+    for number, duration in enumerate(durations, start=first):
+        requests.append(request(now, now + duration / 2, now + duration, wave=number))
+        now += duration
+    return requests
+
+
+def drift_of(durations, *, passes):
+    requests = waves_of(durations)
+    end = requests[-1]["token_times"][-1]
+    found = window.drift(requests, start=100.0, end=end, waves=len(durations), passes=passes)
+    return found.throughput_relative
+
+
+def test_passes_that_take_equally_long_have_no_drift_whatever_their_waves_take():
+    assert drift_of([1.0, 3.0, 2.0] * 3, passes=3) == pytest.approx(0.0)
+
+
+def test_passes_that_take_longer_at_the_end_are_a_negative_drift():
+    assert drift_of([1.0] * 6 + [1.25] * 3, passes=3) == pytest.approx(-0.2)
+
+
+@pytest.mark.parametrize(("durations", "passes"), [([1.0] * 8, 4), ([1.0] * 12, 2)])
+def test_few_waves_or_passes_tell_no_drift(durations, passes):
+    assert drift_of(durations, passes=passes) is None

@@ -1,0 +1,282 @@
+"""From a series to the energy of a result: known answers, scope, and one case for each refusal."""
+
+import dataclasses
+import math
+
+import pytest
+from tests.llm_energy.power.made_power import GPU, constant, phases, reading, series_of, together
+
+from llm_energy.power.accounting import account_energy, unsampled
+from llm_energy.power.meter import Device, State
+from llm_energy.power.power_flags import foreign_processes
+from llm_energy.power.series import Series
+from llm_energy.power.uncertainty import SensorLimits
+from llm_energy.results.parts import Tokens
+
+TOKENS = Tokens(input=500, output=1000, requests=10)
+PHASES = phases(load=(1, 3), idle=(4, 9), warmup=(11, 14), window=(14.03, 24.03), tail=(24.03, 25))
+OTHER = dataclasses.replace(GPU, id="GPU-2")
+PACKAGE = Device(id="package-0", model="Made CPU", scope="cpu_package", counter_update_s=0.001)
+MEMORY = dataclasses.replace(PACKAGE, id="package-0/dram", scope="dram")
+PLATFORM = dataclasses.replace(PACKAGE, id="psys", scope="platform")
+
+
+def load_of(watts, *, idle=100.0):
+    """Idle until second 10, then the load."""
+    return lambda t: idle if t < 10.0 else watts
+
+
+def energy(series, **options):
+    return account_energy(series, PHASES, options.pop("tokens", TOKENS), **options).energy
+
+
+class TestKnownAnswers:
+    def test_600_w_for_10_s_above_an_idle_of_100_w(self):
+        found = energy(series_of(load_of(600.0)))
+        assert found.energy_joules == pytest.approx(6000.0)
+        assert found.mean_power_watts == pytest.approx(600.0)
+        assert found.loaded_idle_power_watts == pytest.approx(100.0)
+        assert found.energy_above_loaded_idle_joules == pytest.approx(5000.0)
+        assert found.joules_per_output_token == pytest.approx(6.0)
+        assert found.joules_per_token == pytest.approx(4.0)
+        assert found.joules_per_request == pytest.approx(600.0)
+        assert found.output_tokens_per_joule == pytest.approx(1 / 6.0)
+        assert found.load_energy_joules == pytest.approx(200.0)
+        assert found.warmup_energy_joules == pytest.approx(1800.0)
+        assert (found.method, found.scope, found.reason) == ("counter", "gpu_board", None)
+
+    @pytest.mark.parametrize("method", ["counter", "integrated_instant"])
+    def test_one_method_serves_window_and_baseline(self, method):
+        series = series_of(load_of(600.0), counter_gain=0.84)
+        found = energy(series, method=method)
+        gain = 0.84 if method == "counter" else 1.0
+        assert found.energy_joules == pytest.approx(gain * 6000.0)
+        assert found.loaded_idle_power_watts == pytest.approx(gain * 100.0)
+
+    def test_every_source_stands_beside_the_chosen_one(self):
+        (device,) = energy(series_of(load_of(600.0), counter_gain=0.84)).devices
+        assert device.counter_joules == pytest.approx(5040.0)
+        assert device.integrated_instant_joules == pytest.approx(6000.0)
+        assert device.integrated_average_joules is None
+        assert device.energy_joules == device.counter_joules
+        assert device.update_period_s == pytest.approx(0.1)
+
+    def test_a_wrong_gain_leaves_ratios_as_they_are(self):
+        def joules(watts, gain):
+            return energy(series_of(load_of(watts), counter_gain=gain)).energy_joules
+
+        ratio = joules(600.0, 1.0) / joules(400.0, 1.0)
+        assert joules(600.0, 0.84) / joules(400.0, 0.84) == pytest.approx(ratio, rel=1e-6)
+
+    def test_gross_energy_ranks_and_energy_above_idle_may_say_the_opposite(self):
+        slow = energy(
+            series_of(load_of(300.0, idle=120.0)), tokens=Tokens(input=0, output=1000, requests=1)
+        )
+        fast = energy(
+            series_of(load_of(500.0, idle=120.0)), tokens=Tokens(input=0, output=2000, requests=1)
+        )
+        assert slow.joules_per_output_token == pytest.approx(3.0)
+        assert fast.joules_per_output_token == pytest.approx(2.5)
+        assert slow.energy_above_loaded_idle_joules / 1000 == pytest.approx(1.8)
+        assert fast.energy_above_loaded_idle_joules / 2000 == pytest.approx(1.9)
+
+    def test_a_ramp_drifts_by_its_thirds_and_is_flagged(self):
+        ramp = series_of(lambda t: 100.0 if t < 10.0 else 500.0 + 5.0 * (t - 14.03))
+        account = account_energy(ramp, PHASES, TOKENS)
+        assert account.power_drift_relative == pytest.approx(0.0656, abs=2e-4)
+        assert [flag.code for flag in account.flags] == ["power_drift"]
+
+    def test_the_budget_holds_every_contribution(self):
+        limits = SensorLimits(gain=0.05, offset_watts=3.0)
+        found = energy(series_of(load_of(600.0)), limits=limits)
+        assert found.uncertainty_budget_joules == pytest.approx(
+            {"gain": 173.205, "offset": 17.3205, "edges": 24.495}, rel=1e-4
+        )
+        assert found.standard_uncertainty_joules == pytest.approx(175.784, rel=1e-5)
+        assert found.above_loaded_idle_budget_joules == pytest.approx(
+            {"gain": 144.338, "edges": 24.495, "baseline": 8.3316}, rel=1e-4
+        )
+
+    @pytest.mark.parametrize("method", ["counter", "integrated_instant"])
+    def test_the_load_that_follows_does_not_leak_into_the_baseline(self, method):
+        series = series_of(load_of(600.0))
+        spans = phases(idle=(4.03, 9.97), window=(14.0, 24.0))
+        found = account_energy(series, spans, TOKENS, method=method).energy
+        assert found.loaded_idle_power_watts == pytest.approx(100.0)
+
+    def test_energy_above_idle_may_be_negative(self):
+        # Half a watt below a baseline that scatters by several: possible, and not clamped.
+        scatter = series_of(lambda t: 99.5 if t >= 10.0 else 100.0 + 5.0 * (-1) ** int(10 * t))
+        found = energy(scatter)
+        assert found.energy_above_loaded_idle_joules == pytest.approx(-5.0, abs=1.5)
+
+
+class TestScope:
+    def host(self):
+        return together(
+            series_of(constant(10.0), device=PACKAGE),
+            series_of(constant(2.0), device=MEMORY),
+            series_of(constant(15.0), device=PLATFORM),
+        )
+
+    def test_package_and_memory_are_120_j_and_the_platform_stands_apart(self):
+        found = energy(self.host())
+        assert found.scope == "cpu_package"
+        assert found.energy_joules == pytest.approx(100.0)
+        assert found.gpu_cpu_dram_joules == pytest.approx(120.0)
+        by_id = {device.device: device for device in found.devices}
+        assert by_id["psys"].energy_joules == pytest.approx(150.0)
+        assert [name for name, device in by_id.items() if device.counted] == ["package-0"]
+
+    def test_gpu_and_host_are_never_one_scope(self):
+        found = energy(together(self.host(), series_of(load_of(600.0))))
+        assert found.scope == "gpu_board"
+        assert found.energy_joules == pytest.approx(6000.0)
+        assert found.gpu_cpu_dram_joules == pytest.approx(6120.0)
+
+    def test_without_memory_there_is_no_sum_over_the_host(self):
+        package = series_of(constant(10.0), device=PACKAGE)
+        assert energy(package).gpu_cpu_dram_joules is None
+
+    def test_only_the_gpus_that_were_used_are_added_up(self):
+        both = together(series_of(load_of(600.0)), series_of(load_of(400.0), device=OTHER))
+        assert energy(both).energy_joules == pytest.approx(10_000.0)
+        one = energy(both, gpus=["GPU-2"])
+        assert one.energy_joules == pytest.approx(4000.0)
+        assert [device.counted for device in one.devices] == [False, True]
+
+    def test_the_scope_may_be_asked_for(self):
+        both = together(self.host(), series_of(load_of(600.0)))
+        assert energy(both, scope="cpu_package").energy_joules == pytest.approx(100.0)
+
+    def test_several_gpus_may_be_wrong_in_the_same_direction(self):
+        both = together(series_of(load_of(600.0)), series_of(load_of(600.0), device=OTHER))
+        one = energy(series_of(load_of(600.0)))
+        assert energy(both).standard_uncertainty_joules == pytest.approx(
+            2 * one.standard_uncertainty_joules
+        )
+
+    def test_a_simulated_sensor_marks_the_energy(self):
+        simulated = dataclasses.replace(GPU, simulated=True)
+        assert energy(series_of(load_of(600.0), device=simulated)).simulated
+        assert not energy(series_of(load_of(600.0))).simulated
+
+
+class TestRefusals:
+    def refused(self, series, **options):
+        found = energy(series, **options)
+        assert found.energy_joules is None
+        assert found.joules_per_output_token is None
+        assert found.standard_uncertainty_joules is None
+        assert found.energy_above_loaded_idle_joules is None
+        return found.reason
+
+    def test_no_series(self):
+        assert self.refused(None) == "no_meter"
+
+    def test_no_device(self):
+        assert self.refused(Series((), (), 10.0)) == "no_meter"
+
+    def test_no_device_of_the_scope(self):
+        assert self.refused(series_of(load_of(600.0)), scope="cpu_package") == "no_meter"
+
+    def test_a_gpu_that_was_used_but_is_not_metered(self):
+        reason = self.refused(series_of(load_of(600.0)), gpus=["GPU-1", "GPU-2"])
+        assert reason == "gpu_not_metered"
+
+    def test_one_of_two_gpus_lost_is_no_energy_not_half_of_it(self):
+        lost = series_of(load_of(600.0), device=OTHER, lost_at=20.0)
+        both = together(series_of(load_of(600.0)), lost)
+        assert self.refused(both) == "gpu_lost"
+        devices = energy(both).devices
+        assert [device.reason for device in devices] == [None, "gpu_lost"]
+        assert energy(both).loaded_idle_power_watts == pytest.approx(200.0)
+        assert energy(both).warmup_energy_joules == pytest.approx(3600.0)
+
+    def test_a_source_that_the_device_does_not_have(self):
+        reason = self.refused(series_of(load_of(600.0)), method="integrated_average")
+        assert reason == "not_supported"
+
+    def test_a_device_whose_energy_must_not_be_used(self):
+        split = dataclasses.replace(GPU, refusal="mig_enabled")
+        assert self.refused(series_of(load_of(600.0), device=split)) == "mig_enabled"
+
+    def test_a_series_that_ends_inside_the_window(self):
+        assert self.refused(series_of(load_of(600.0), end=20.0)) == "no_sample_after"
+
+    def test_a_window_that_was_left_unread_on_purpose_has_a_reason_of_its_own(self):
+        found = unsampled(energy(series_of(load_of(600.0), end=14.0)))
+        assert (found.energy_joules, found.reason) == (None, "sampler_off")
+        assert [device.reason for device in found.devices] == ["sampler_off"]
+        assert found.loaded_idle_power_watts == pytest.approx(100.0)
+        lost = unsampled(energy(series_of(load_of(600.0), end=14.0, lost_at=8.0)))
+        assert lost.reason == "gpu_lost"
+
+    def test_a_mean_above_the_enforced_limit(self):
+        assert self.refused(series_of(load_of(800.0))) == "mean_power_above_limit"
+
+    def test_a_mean_below_the_loaded_idle(self):
+        assert self.refused(series_of(load_of(50.0))) == "mean_power_below_idle"
+
+    def test_a_measurement_without_a_window_keeps_what_it_spent(self):
+        found = account_energy(series_of(load_of(600.0)), phases(load=(1, 3)), None).energy
+        assert (found.energy_joules, found.reason) == (None, "no_window")
+        assert found.load_energy_joules == pytest.approx(200.0)
+
+    def test_no_baseline_costs_only_what_needs_it(self):
+        found = account_energy(
+            series_of(load_of(600.0)), phases(window=(14.0, 24.0)), TOKENS
+        ).energy
+        assert found.energy_joules == pytest.approx(6000.0)
+        assert found.loaded_idle_power_watts is None
+        assert found.energy_above_loaded_idle_joules is None
+
+    def test_no_tokens_is_no_energy_per_token(self):
+        found = energy(series_of(load_of(600.0)), tokens=Tokens(input=0, output=0, requests=0))
+        assert found.energy_joules == pytest.approx(6000.0)
+        assert found.joules_per_output_token is None
+        assert found.output_tokens_per_joule is None
+
+
+class TestFlags:
+    def codes(self, series, **options):
+        return {flag.code for flag in account_energy(series, PHASES, TOKENS, **options).flags}
+
+    def with_state(self, **values):
+        plain = series_of(load_of(600.0))
+        kept = (dataclasses.replace(r, state=State(**values)) for r in plain.readings)
+        return dataclasses.replace(plain, readings=tuple(kept))
+
+    def test_a_plain_window_has_none(self):
+        assert self.codes(self.with_state(), own_processes=[1]) == set()
+
+    def test_decode_steps_in_time_with_the_sensor(self):
+        assert self.codes(series_of(load_of(600.0)), median_step_s=0.05) == {"alias_risk"}
+        cpu = series_of(constant(10.0), device=PACKAGE)
+        assert self.codes(cpu, median_step_s=0.05) == set()
+
+    def test_other_processes_on_the_gpu(self):
+        series = self.with_state(process_ids=(7, 8))
+        assert self.codes(series, own_processes=[7]) == {"contended"}
+        assert self.codes(series, own_processes=[7, 8]) == set()
+        assert self.codes(series) == set()
+        assert foreign_processes([State(process_ids=(9, 7)), State()], [7]) == [9]
+
+    def test_heat_and_the_power_limit(self):
+        assert self.codes(self.with_state(throttle_reasons=0x24)) == {"slowed_down", "power_capped"}
+
+    def test_a_single_sample_far_above_the_limit(self):
+        series = series_of(lambda t: 1100.0 if 20.0 < t < 20.15 else load_of(600.0)(t))
+        assert self.codes(series) == {"power_spike"}
+
+    def test_gaps_that_hide_little_are_kept_with_their_bound(self):
+        plain = series_of(lambda t: load_of(600.0)(t) + 0.1 * math.sin(t))
+        kept = tuple(r for r in plain.readings if not 18.0 < r.monotonic_s < 19.0)
+        series = dataclasses.replace(plain, readings=kept)
+        assert self.codes(series, method="integrated_instant") == {"sampling_gap"}
+        assert self.codes(series) == set()
+
+
+def test_readings_that_never_came_are_no_samples():
+    empty = Series((GPU,), (reading(1.0), reading(30.0)), 10.0)
+    assert energy(empty).reason == "no_samples"

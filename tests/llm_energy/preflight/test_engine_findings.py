@@ -1,0 +1,100 @@
+"""What `docker info` says of an engine and of GPUs in its containers."""
+
+import pytest
+from tests.integration.docker import require_docker
+
+from llm_energy.preflight import docker_engine as module
+from llm_energy.preflight.asking import RefusalError
+from llm_energy.preflight.docker_engine import ask_engine, engine_findings, toolkit_finding
+
+INFO = {
+    "ServerVersion": "28.3.2",
+    "ApiVersion": "1.51",
+    "Driver": "overlay2",
+    "DockerRootDir": "/var/lib/docker",
+    "CgroupVersion": "2",
+    "SecurityOptions": ["name=seccomp,profile=builtin"],
+    "MemoryLimit": True,
+    "SwapLimit": True,
+    "Runtimes": {"runc": {}, "io.containerd.runc.v2": {}},
+}
+CDI = [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}, {"Source": "cdi", "ID": "vendor.com/nic=0"}]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_installed(monkeypatch):
+    monkeypatch.setattr(module.shutil, "which", lambda _: None)
+
+
+def statuses(*, memory_limits=True, **changes):
+    return [f.status for f in engine_findings(INFO | changes, memory_limits=memory_limits)]
+
+
+def test_an_engine_is_described():
+    (found,) = engine_findings(INFO, memory_limits=True)
+    expected = "engine 28.3.2, API 1.51, overlay2 in /var/lib/docker, run by root, cgroups v2"
+    assert found.message == expected
+
+
+def test_a_rootless_one_is_told_so():
+    (found,) = engine_findings(INFO | {"SecurityOptions": ["name=rootless"]}, memory_limits=False)
+    assert found.facts["rootless"]
+    assert "rootless" in found.message
+
+
+def test_limits_that_it_cannot_keep_matter_to_those_who_ask_for_them():
+    assert statuses(MemoryLimit=False) == ["ok", "warning"]
+    assert statuses(SwapLimit=False) == ["ok", "warning"]
+    assert statuses(MemoryLimit=False, memory_limits=False) == ["ok"]
+
+
+def test_whole_copies_of_layers_are_a_warning():
+    assert statuses(Driver="vfs") == ["ok", "warning"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, "problem"),
+        ({"Runtimes": {"nvidia": {}}}, "ok"),
+        ({"Runtimes": None, "DiscoveredDevices": None}, "problem"),
+        ({"DiscoveredDevices": CDI}, "problem"),  # this version asks the hook, not CDI
+        ({"DiscoveredDevices": CDI, "ServerVersion": "29.4.0"}, "ok"),
+        ({"DiscoveredDevices": CDI[1:], "ServerVersion": "29.4.0"}, "problem"),
+        ({"DiscoveredDevices": CDI, "ServerVersion": "dev"}, "problem"),
+    ],
+)
+def test_whether_containers_can_have_gpus(changes, status):
+    assert toolkit_finding(INFO | changes).status == status
+
+
+def test_the_remedy_is_the_one_that_a_run_tells():
+    message = toolkit_finding(INFO).message
+    assert "install nvidia-container-toolkit" in message
+    assert "nvidia-ctk runtime configure --runtime=docker" in message
+
+
+def test_what_is_installed_but_not_set_up_may_work(monkeypatch):
+    monkeypatch.setattr(module.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert toolkit_finding(INFO).status == "warning"
+
+
+def test_the_real_engine():
+    require_docker()
+    info = ask_engine()
+    (described, *_) = engine_findings(info, memory_limits=False)
+    assert described.facts["version"]
+    assert described.facts["root_folder"].startswith("/")
+    assert toolkit_finding(info).status in ("ok", "problem")
+
+
+def test_an_engine_that_is_not_there(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(RefusalError, match=r"does not answer at .*none\.sock; start it"):
+        ask_engine()
+
+
+def test_an_engine_of_another_machine(monkeypatch):
+    monkeypatch.setenv("DOCKER_HOST", "tcp://elsewhere:2375")
+    with pytest.raises(RefusalError, match="only an engine of this host"):
+        ask_engine()

@@ -1,0 +1,99 @@
+"""Tables for papers: uncertainty in SI notation, LaTeX that compiles, all digits in files."""
+
+import math
+import re
+
+import pandas as pd
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from llm_energy.report.page import render_page
+from llm_energy.report.paper_files import latex, markdown, read_tables, write_tables
+from llm_energy.report.paper_tables import tables, with_uncertainty
+
+
+@pytest.mark.parametrize(
+    ("value", "uncertainty", "text"),
+    [
+        (0.5098, 0.0072, "0.5098(72)"),
+        (0.51, 0.00996, "0.510(10)"),
+        (123.4, 1.234, "123.4(1.2)"),
+        (12.3, 12.0, "12(12)"),
+        (123456.0, 4321.0, "123500(4300)"),
+        (39.4, None, "39.40"),
+        (39.4, 0.0, "39.40"),
+    ],
+)
+def test_the_uncertainty_stands_in_units_of_the_last_digits(value, uncertainty, text):
+    assert with_uncertainty(value, uncertainty) == text
+
+
+@given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
+def test_what_is_read_back_is_the_value_within_a_hundredth_of_two_digits(value, uncertainty):
+    assume(uncertainty < value)
+    shown, inside = re.fullmatch(
+        r"([\d.]+)\(([\d.]+)\)", with_uncertainty(value, uncertainty)
+    ).groups()
+    decimals = len(shown.partition(".")[2])
+    read = float(inside) if "." in inside or not decimals else int(inside) / 10**decimals
+    assert read == pytest.approx(uncertainty, rel=0.051)
+    assert abs(float(shown) - value) <= 0.051 * 10 ** (math.floor(math.log10(read)) + 0.0001)
+
+
+def test_results_have_every_metric_with_its_unit_and_n(summary_of):
+    results = tables(summary_of(metered=True))[0]
+    assert results.head[:4] == [
+        "Experiment",
+        "n",
+        "Energy per output token (J/token)",
+        "Throughput (tokens/s)",
+    ]
+    assert len(results.rows) == 4
+    assert all(re.fullmatch(r"[\d.]+\([\d.]+\)", cell) for row in results.rows for cell in row[2:])
+
+
+def test_one_cycle_has_no_uncertainty(summary_of):
+    results = tables(summary_of(cycles=1))[0]
+    assert not any("(" in cell for row in results.rows for cell in row[1:])
+
+
+def test_latex_needs_booktabs_alone_and_escapes_what_it_must(summary_of):
+    experiments = {"a_b%": {"dtype": "x"}, "c&d": {"dtype": "y"}}
+    text = latex(tables(summary_of(experiments=experiments, reference=None))[0])
+    assert text.count(r"\toprule") == text.count(r"\midrule") == text.count(r"\bottomrule") == 1
+    assert r"a\_b\%" in text
+    assert r"c\&d" in text
+    assert text.count("{") == text.count("}")
+    columns = len(re.search(r"tabular}{(\w+)}", text)[1])
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert all(len(re.findall(r"(?<!\\)&", row)) == columns - 1 for row in rows)
+
+
+def test_markdown_has_one_cell_for_each_column(summary_of):
+    for table in tables(summary_of()):
+        lines = [line for line in markdown(table).splitlines() if line.startswith("|")]
+        bars = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
+        assert bars == {len(table.head) + 1}
+
+
+def test_all_four_files_of_each_table_hold_the_same_rows(summary_of, tmp_path):
+    summary = summary_of()
+    write_tables(tmp_path / "tables", summary)
+    for table in tables(summary):
+        kinds = {file.suffix for file in (tmp_path / "tables").glob(f"{table.name}.*")}
+        assert kinds == {".csv", ".parquet", ".md", ".tex"}
+        csv = pd.read_csv(tmp_path / "tables" / f"{table.name}.csv")
+        parquet = pd.read_parquet(tmp_path / "tables" / f"{table.name}.parquet")
+        assert len(csv) == len(parquet) == len(table.rows)
+        assert list(csv) == list(parquet)
+
+
+def test_a_page_of_tables_that_are_written_is_the_page_that_makes_them(summary_of, tmp_path):
+    summary = summary_of()
+    write_tables(tmp_path / "tables", summary)
+    files = read_tables(tmp_path / "tables")
+    assert list(files) == [table.name for table in tables(summary)]
+    assert render_page(summary, (), partial=False, files=files) == render_page(
+        summary, (), partial=False
+    )

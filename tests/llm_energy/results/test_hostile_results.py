@@ -1,0 +1,95 @@
+"""A result file that somebody else wrote, cut or changed: told as unusable, or as what it is."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.llm_energy.make_results import REFERENCE, design, make_result
+
+from llm_energy.analysis.aggregate import aggregate
+from llm_energy.results.result import ResultError, read_result
+from llm_energy.workflow.invalid import invalid_results
+
+GOOD = make_result()
+CONTENT = GOOD.model_dump_json(indent=1).encode()
+PATH = f"measurements/{REFERENCE}/{GOOD.spec_hash}/cycle-01.json"
+
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from([[], {}, "../x", 1e308, -1, 0])
+)
+
+
+def paths_of(value, path=()):
+    yield path
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from paths_of(inner, (*path, key))
+
+
+PLACES = list(paths_of(json.loads(CONTENT)))[1:]
+
+
+@st.composite
+def contents(draw):
+    """The result file after it was cut, after bytes of it changed, or after a value of it did."""
+    match draw(st.sampled_from(["cut", "bytes", "value", "anything"])):
+        case "cut":
+            return CONTENT[: draw(st.integers(0, len(CONTENT) - 1))]
+        case "bytes":
+            where, new = draw(st.integers(0, len(CONTENT) - 1)), draw(st.binary(max_size=4))
+            return CONTENT[:where] + new + CONTENT[where + len(new) :]
+        case "value":
+            result = json.loads(CONTENT)
+            *parents, last = draw(st.sampled_from(PLACES))
+            inner = result
+            for part in parents:
+                inner = inner[part]
+            inner[last] = draw(VALUES)
+            return json.dumps(result).encode()
+    return draw(st.binary(max_size=40))
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(contents())
+def test_whatever_a_result_file_holds_it_is_accounted_for(tmp_path, content):
+    write(tmp_path, content)
+    facts = aggregate(tmp_path, planned=[PATH], design=design(cycles=1)).facts
+    assert facts.completed + facts.out_of_memory + len(facts.unusable) == facts.planned == 1
+    for gap in facts.unusable:
+        assert gap.reason.isprintable()
+        assert invalid_results(tmp_path, [PATH]) == [PATH]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"schema_version": 2}, "not a result: schema_version: Input should be 1"),
+        ({"spec_hash": "0" * 12}, "its spec hash is 000000000000, its path says"),
+        ({"cycle": 2}, "its cycle is cycle-02, its path says cycle-01"),
+        ({"experiment": "other"}, "its experiment is other, its path says"),
+    ],
+)
+def test_what_is_not_this_result_of_this_schema_is_told(tmp_path, change, told):
+    write(tmp_path, json.dumps(json.loads(CONTENT) | change).encode())
+    (gap,) = aggregate(tmp_path, planned=[PATH], design=design(cycles=1)).facts.unusable
+    assert told in gap.reason
+    assert invalid_results(tmp_path, [PATH]) == [PATH]
+
+
+def test_a_folder_in_the_place_of_a_result_is_told(tmp_path):
+    (tmp_path / PATH).mkdir(parents=True)
+    with pytest.raises(ResultError, match="Is a directory"):
+        read_result(tmp_path / PATH)
+
+
+def write(folder, content):
+    (folder / PATH).parent.mkdir(parents=True, exist_ok=True)
+    (folder / PATH).write_bytes(content)

@@ -1,0 +1,106 @@
+"""A run's record: everything it owns can be found by whoever cleans up."""
+
+import json
+import os
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from llm_energy.analysis.side_records import snakemake_versions
+from llm_energy.runs.run import (
+    JOB_VARIABLE,
+    LEASE_S,
+    MEASURING_CODE,
+    RUN_VARIABLE,
+    Run,
+    code_digest,
+)
+
+
+@pytest.fixture
+def scripts(tmp_path):
+    folder = tmp_path / "scripts"
+    for part in MEASURING_CODE:
+        name = part if part.endswith(".py") else f"{part}/x.py"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"# {name}\n")
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path, scripts, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = Run.create(campaign="nap", results=Path("results/nap"), scripts=scripts, host_facts={})
+    yield run
+    if run.read("run"):
+        run.remove()
+
+
+def test_a_new_run_is_owned_by_this_process_and_found_again(run):
+    assert run.owner.alive()
+    assert [other.run_id for other in Run.all()] == [run.run_id]
+
+
+def test_its_lease_is_in_the_future_on_the_monotonic_clock(run):
+    expiry = float(run.lease.read_text())
+    assert 0 < expiry - time.monotonic() <= LEASE_S
+
+
+def test_jobs_find_their_run_in_the_environment(run, monkeypatch):
+    assert Run.current() is None
+    monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
+    assert Run.current() == run
+
+
+def test_jobs_of_an_allocation_find_its_run_before_that_of_the_invocation(
+    run, scripts, monkeypatch
+):
+    monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
+    monkeypatch.setenv(JOB_VARIABLE, "7")
+    assert Run.current() == run  # the whole workflow in one allocation has no other
+    own = Run.create(
+        campaign="nap",
+        results=Path("results/nap"),
+        scripts=scripts,
+        host_facts={},
+        run_id=Run.folder_of_allocation().name,
+        further={"job": "7"},
+    )
+    assert own.run_id == f"{run.run_id}-job7"
+    assert (Run.current(), Run.of_invocation()) == (own, run)
+    own.remove()
+
+
+def test_on_another_host_it_lives_while_its_lease_is_renewed(run):
+    run.write("run", run.facts | {"host": "elsewhere", "owner": run.owner.to_json() | {"pid": 0}})
+    assert run.alive()
+    long_ago = time.time() - 2 * LEASE_S
+    os.utime(run.lease, (long_ago, long_ago))
+    assert not run.alive()
+
+
+def test_its_record_stays_with_the_results(run):
+    run.add_event("backend_replaced", backend="sleep")
+    run.publish()
+    kept = json.loads(Path(f"results/nap/runs/{run.run_id}.json").read_text())
+    assert kept["campaign"] == "nap"
+    assert snakemake_versions(Path("results/nap")) == [version("snakemake")]
+    assert [event["kind"] for event in kept["events"]] == ["backend_replaced"]
+
+
+def test_nothing_is_left_of_a_removed_run(run):
+    sockets = Path(run.facts["sockets"])
+    assert sockets.is_dir()
+    run.remove()
+    assert not sockets.exists()
+    assert Run.all() == []
+
+
+def test_the_code_digest_goes_by_content_not_by_time(scripts):
+    before = code_digest(scripts)
+    (scripts / "worker/x.py").touch()
+    assert code_digest(scripts) == before
+    (scripts / "worker/x.py").write_text("# changed\n")
+    assert code_digest(scripts) != before

@@ -1,0 +1,53 @@
+"""How rule scripts end: in one line on the console, with the traceback in the rule's log."""
+
+import errno
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from llm_energy.system.scripting import UserError, rule_script
+
+
+@pytest.fixture
+def job(tmp_path):
+    """What a rule script is given: its rule's name and its log."""
+    return SimpleNamespace(rule="measure", log=[str(tmp_path / "logs" / "measure.log")])
+
+
+def os_error(number, path=None):
+    return OSError(number, os.strerror(number), path)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (UserError("correct it"), "measure: correct it"),
+        (KeyError("expected"), "measure: 'expected'"),
+        (ValueError("odd"), "measure: ValueError: odd (traceback: LOG)"),
+        (
+            os_error(errno.ENOSPC),
+            "measure: no space left on the disk: make room, then start the same command again; "
+            "see LOG",
+        ),
+        (
+            os_error(errno.EACCES, "results/x"),
+            "measure: cannot write or read here: [Errno 13] Permission denied: 'results/x'; change "
+            "its permissions; see LOG",
+        ),
+        (os_error(errno.EIO), "measure: OSError: [Errno 5] Input/output error (traceback: LOG)"),
+    ],
+)
+def test_what_is_raised_is_one_line_and_leaves_its_traceback(job, capsys, error, told):
+    with pytest.raises(SystemExit) as end, rule_script(job, KeyError):
+        raise error
+    assert end.value.code == 1
+    assert capsys.readouterr().err.splitlines() == [told.replace("LOG", job.log[0])]
+    assert "Traceback" in Path(job.log[0]).read_text()
+
+
+def test_a_script_that_ends_well_says_nothing(job, capsys):
+    with rule_script(job):
+        pass
+    assert capsys.readouterr() == ("", "")

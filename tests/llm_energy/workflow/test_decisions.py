@@ -1,0 +1,128 @@
+"""What is asked for follows from the results of the first cycles alone."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.llm_energy.make_campaigns import changed, load, make_checkout
+from tests.llm_energy.make_results import make_result
+
+from llm_energy.analysis.decision import decide, read_decision, write_decision
+from llm_energy.results.result import ResultError, write_result
+from llm_energy.workflow.decisions import (
+    asked_cells,
+    decided,
+    decision_path,
+    first_cells,
+    may_follow,
+    undecided,
+)
+
+CYCLES = {"first": 3, "maximum": 6, "target_relative_half_width": 0.02}
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory):
+    """Four experiments in three to six cycles."""
+    root = make_checkout(tmp_path_factory.mktemp("decisions"))
+    return load(root, changed(lambda c: c.update(cycles=CYCLES)))
+
+
+def first_results(**changes):
+    return [make_result(cycle=cycle, position=cycle, **changes) for cycle in (1, 2, 3)]
+
+
+def measure(campaign, results, experiment, cycles=(1, 2, 3), **changes):
+    """Results that have nothing of the experiment but name and cycle."""
+    for cell in campaign.cells:
+        if cell.experiment is experiment and cell.cycle in cycles:
+            made = make_result(experiment.name, cycle=cell.cycle, **changes)
+            write_result(results / cell.result_path, made)
+
+
+def path_of(campaign, results, experiment):
+    names = {"experiment": experiment.name, "spec_hash": experiment.spec_hash}
+    return results / decision_path(campaign.adaptive, **names)
+
+
+def test_energy_decides_where_it_is_metered():
+    results = first_results(metered=True)
+    decision = decide(results, 0.02)
+    assert decision.metric == "joules_per_output_token"
+    assert decision.values == [
+        r.energy.joules_per_output_token for r in first_results(metered=True)
+    ]
+
+
+def test_throughput_decides_where_it_is_not():
+    results = first_results()
+    decision = decide(results, 0.02)
+    assert decision.metric == "output_tokens_per_second"
+    assert decision.values == [result.output_tokens_per_second for result in results]
+
+
+def test_out_of_memory_asks_for_no_more():
+    decision = decide(first_results(out_of_memory=True), 0.02)
+    assert (decision.metric, decision.values, decision.cycles) == (None, [], 3)
+
+
+@given(st.permutations(first_results()))
+def test_a_decision_is_a_pure_function_of_its_measurements(results):
+    assert decide(results, 0.02) == decide(first_results(), 0.02)
+
+
+def test_at_first_the_first_cycles_are_asked_for(campaign, tmp_path):
+    assert decided(campaign, tmp_path) == {}
+    assert {cell.cycle for cell in first_cells(campaign)} == {1, 2, 3}
+    assert asked_cells(campaign, {}) == first_cells(campaign)
+    assert len(undecided(campaign, tmp_path)) == 4
+
+
+def test_a_decision_asks_for_more_of_its_experiment_up_to_the_maximum(campaign, tmp_path):
+    one, other = campaign.experiments[:2]
+    for experiment, cycles in ((one, 4), (other, 90)):
+        measure(campaign, tmp_path, experiment)
+        decision = decide(first_results(), 0.02).model_copy(update={"cycles": cycles})
+        write_decision(path_of(campaign, tmp_path, experiment), decision)
+    known = decided(campaign, tmp_path)
+    assert known == {one.name: 4, other.name: 6}
+    asked = asked_cells(campaign, known)
+    assert len(asked) == 4 + 6 + 3 + 3
+    assert [cell.position for cell in asked] == sorted(cell.position for cell in asked)
+
+
+def test_a_decision_counts_only_while_its_first_cycles_are_there(campaign, tmp_path):
+    experiment = campaign.experiments[0]
+    measure(campaign, tmp_path, experiment, cycles=(1, 3))
+    write_decision(path_of(campaign, tmp_path, experiment), decide(first_results(), 0.02))
+    assert decided(campaign, tmp_path) == {}
+
+
+def test_a_file_that_is_no_decision_is_told_with_the_remedy(tmp_path):
+    (tmp_path / "decision.json").write_text("{")
+    with pytest.raises(ResultError, match=r"decision\.json: no decision; delete it"):
+        read_decision(tmp_path / "decision.json")
+
+
+def test_what_may_follow_is_known_as_soon_as_the_first_cycles_stand(campaign, tmp_path):
+    experiment = campaign.experiments[0]
+    second = [c for c in campaign.cells if c.experiment is experiment and c.cycle == 2]
+
+    def following(needed=(), **options):
+        cells = may_follow(campaign, tmp_path, [experiment.name], needed=needed, **options)
+        return [cell.cycle for cell in cells]
+
+    assert following(needed=second) == [4, 5, 6]
+    measure(campaign, tmp_path, experiment, out_of_memory=True)
+    assert following() == []
+    assert following(needed=second) == [4, 5, 6]
+    measure(campaign, tmp_path, experiment, cycles=(4,))
+    assert following(needed=second) == [5, 6]
+    assert following(needed=second, again=True) == [4, 5, 6]
+
+
+def test_a_number_of_cycles_needs_no_decision(tmp_path):
+    campaign = load(make_checkout(tmp_path / "checkout"))
+    known = decided(campaign, tmp_path)
+    assert asked_cells(campaign, known) == list(campaign.cells) == first_cells(campaign)
+    assert undecided(campaign, tmp_path) == []
+    assert may_follow(campaign, tmp_path, known, needed=[]) == []

@@ -1,0 +1,51 @@
+"""A campaign goes on only on the device model that it began on."""
+
+import pytest
+from tests.llm_energy.make_campaigns import changed, load, make_checkout
+from tests.llm_energy.make_results import make_result
+from tests.nvml_simulator.scenario import Gpu
+
+from llm_energy.results.result import write_result
+from llm_energy.system.host import cpu_model
+from llm_energy.workflow.device_guard import foreign_device
+
+
+@pytest.fixture
+def campaign(tmp_path):
+    def on(device):
+        measurement = {"measurement": {"device": device}}
+        return load(make_checkout(tmp_path / device), changed(lambda c: c.update(measurement)))
+
+    return on
+
+
+def foreign(campaign, results):
+    paths = [results / cell.result_path for cell in campaign.cells]
+    return foreign_device(campaign.measurement.device, paths)
+
+
+def measured_on(model, campaign, results):
+    write_result(results / campaign.cells[3].result_path, make_result(device_model=model))
+
+
+def test_what_was_not_measured_yet_may_begin_anywhere(campaign, tmp_path, simulate):
+    simulate(Gpu(name="Board 9000"))
+    assert foreign(campaign("cpu"), tmp_path) is None
+    assert foreign(campaign("gpu"), tmp_path) is None
+
+
+def test_the_same_cpu_goes_on_and_another_does_not(campaign, tmp_path):
+    cpu = campaign("cpu")
+    measured_on(cpu_model(), cpu, tmp_path)
+    assert foreign(cpu, tmp_path) is None
+    measured_on("Abacus", cpu, tmp_path)
+    assert foreign(cpu, tmp_path) == ("Abacus", cpu_model())
+
+
+def test_the_same_gpu_goes_on_and_another_does_not(campaign, tmp_path, simulate):
+    simulate(Gpu(name="Board 9000"))
+    gpu = campaign("gpu")
+    measured_on("Board 9000", gpu, tmp_path)
+    assert foreign(gpu, tmp_path) is None
+    measured_on("Board 8000", gpu, tmp_path)
+    assert foreign(gpu, tmp_path) == ("Board 8000", "Board 9000")
