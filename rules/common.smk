@@ -85,11 +85,11 @@ except CampaignError as error:
 RESULTS = Path(
     "results", CAMPAIGN.name, pilot_config.FOLDER if IS_PILOT else ""
 ).as_posix()
-CELLS = {f"{RESULTS}/{cell.result_path}": cell for cell in CAMPAIGN.cells}
+PLANNED = {f"{RESULTS}/{planned.result_path}": planned for planned in CAMPAIGN.schedule}
 INVALID = set()
 if config.get("remeasure") == "invalid":
     INVALID |= {
-        *invalid_results(Path(RESULTS), [c.result_path for c in CAMPAIGN.cells])
+        *invalid_results(Path(RESULTS), [c.result_path for c in CAMPAIGN.schedule])
     }
 LIFECYCLE = Lifecycle(CAMPAIGN, results=Path(RESULTS), scripts=SCRIPTS)
 
@@ -103,9 +103,9 @@ wildcard_constraints:
     cycle=r"\d+",
 
 
-def cell_of(wildcards):
-    """The cell of the campaign that a measuring job measures."""
-    return CELLS[
+def planned_of(wildcards):
+    """The planned measurement of a measuring job."""
+    return PLANNED[
         f"{RESULTS}/measurements/{wildcards.experiment}/{wildcards.spec}/cycle-{wildcards.cycle}.json"
     ]
 
@@ -118,13 +118,13 @@ def needed_before(wildcards):
     if workflow.remote_exec:
         # Told to no job on a cluster: one failing measurement must not stop its block.
         workflow.execution_settings.keep_going = True
-    cell = cell_of(wildcards)
-    if cell.result_path in INVALID:
+    planned = planned_of(wildcards)
+    if planned.result_path in INVALID:
         # As if --forcerun had named it, where it is asked for at all.
-        workflow.dag.forcefiles.add(f"{RESULTS}/{cell.result_path}")
-    elif Path(RESULTS, cell.result_path).exists():
+        workflow.dag.forcefiles.add(f"{RESULTS}/{planned.result_path}")
+    elif Path(RESULTS, planned.result_path).exists():
         return []
-    return inputs_of(cell.experiment)
+    return inputs_of(planned.experiment)
 
 
 def inputs_of(experiment):
@@ -138,8 +138,8 @@ def inputs_of(experiment):
 
 def rank(wildcards):
     """Planned position as a priority: the earlier, the higher."""
-    cell = cell_of(wildcards)
-    return len(CELLS) - cell.position + (cell in FIRST)
+    planned = planned_of(wildcards)
+    return len(PLANNED) - planned.position + (planned in FIRST)
 
 
 def gpus_asked_for(wildcards):
@@ -152,9 +152,9 @@ def start_run():
     if workflow.touch:
         return
     jobs = list(workflow.dag.needrun_jobs())
-    needed = [CELLS[str(job.output[0])] for job in jobs if job.rule.name == "measure"]
+    needed = [PLANNED[str(job.output[0])] for job in jobs if job.rule.name == "measure"]
     needed += [ANCHORS[str(job.output[0])] for job in jobs if job.rule.name == "anchor"]
-    further = further_cells(jobs, needed)
+    further = further_measurements(jobs, needed)
     calibrated = [CALIBRATED for job in jobs if job.rule.name == "calibrate_nvidia_smi"]
     if calibrated and CAMPAIGN.measurement.device != "gpu":
         sys.exit(

@@ -4,34 +4,34 @@ asks for. One input function for each experiment: one that fails does not stop t
 
 from llm_energy.workflow.anchors import anchors
 from llm_energy.workflow.decisions import (
-    asked_cells,
+    requested,
     decided,
     decision_path,
-    first_cells,
+    first_cycles,
     may_follow,
 )
 from llm_energy.analysis.decision import read_decision
 from llm_energy.results.result import ResultError
 from llm_energy.workflow.settled import settled
 
-FIRST = frozenset(first_cells(CAMPAIGN))
+FIRST = frozenset(first_cycles(CAMPAIGN))
 """Cells that are measured in any case."""
 
 try:
     DECIDED = decided(CAMPAIGN, Path(RESULTS))
 except ResultError as error:
     sys.exit(str(error))
-for cell in FIRST:
-    if cell.result_path in INVALID:  # measured again in this run
-        DECIDED.pop(cell.experiment.name, None)
+for planned in FIRST:
+    if planned.result_path in INVALID:  # measured again in this run
+        DECIDED.pop(planned.experiment.name, None)
 
 RESULTS_OF = {}
 """By experiment, the paths of all results that it may have, by cycle."""
-for result, cell in CELLS.items():
-    RESULTS_OF.setdefault(cell.experiment.name, []).append(result)
+for result, planned in PLANNED.items():
+    RESULTS_OF.setdefault(planned.experiment.name, []).append(result)
 
 
-SETTLED = settled(Path(RESULTS), CELLS) - {f"{RESULTS}/{path}" for path in INVALID}
+SETTLED = settled(Path(RESULTS), PLANNED) - {f"{RESULTS}/{path}" for path in INVALID}
 
 
 def forced():
@@ -54,7 +54,7 @@ def unsettled(results):
 def first_asked(wildcards):
     """What is measured in any case; one result where all are there, since a target without any
     input always runs."""
-    results = [f"{RESULTS}/{cell.result_path}" for cell in first_cells(CAMPAIGN)]
+    results = [f"{RESULTS}/{planned.result_path}" for planned in first_cycles(CAMPAIGN)]
     return unsettled(results) or results[:1]
 
 
@@ -98,7 +98,7 @@ if CAMPAIGN.adaptive:
         log:
             f"logs/{CAMPAIGN.name}/decide/{{experiment}}/{{spec}}.log",
         # All decisions come after all first cycles and before any other.
-        priority: len(CELLS) - len(FIRST) + 1
+        priority: len(PLANNED) - len(FIRST) + 1
         localrule: True
         conda:
             "../envs/workflow/environment.yaml"
@@ -115,9 +115,10 @@ def anchors_of_campaign():
     if IS_PILOT or CAMPAIGN.reference is None:
         return {}
     missing = [
-        cell
-        for cell in asked_cells(CAMPAIGN, DECIDED)
-        if cell.result_path in INVALID or not Path(RESULTS, cell.result_path).exists()
+        planned
+        for planned in requested(CAMPAIGN, DECIDED)
+        if planned.result_path in INVALID
+        or not Path(RESULTS, planned.result_path).exists()
     ]
     found = anchors(CAMPAIGN, Path(RESULTS), to_measure=missing)
     return {f"{RESULTS}/{anchor.result_path}": anchor for anchor in found}
@@ -128,8 +129,8 @@ ANCHORS = anchors_of_campaign()
 
 def planned():
     """Every result that is asked for, by the decisions as they stand now; relative to RESULTS."""
-    cells = asked_cells(CAMPAIGN, decided(CAMPAIGN, Path(RESULTS)))
-    return [cell.result_path for cell in cells]
+    schedule = requested(CAMPAIGN, decided(CAMPAIGN, Path(RESULTS)))
+    return [planned.result_path for planned in schedule]
 
 
 def needed_before_anchor(wildcards):
@@ -141,7 +142,7 @@ def needed_before_anchor(wildcards):
     return [] if exists else inputs_of(CAMPAIGN.experiment(wildcards.experiment))
 
 
-def further_cells(jobs, needed):
+def further_measurements(jobs, needed):
     """What decisions that are still to be made may ask for."""
     undecided = [job.wildcards.experiment for job in jobs if job.rule.name == "decide"]
     again = (

@@ -29,7 +29,7 @@ use rule measure as anchor with:
     log:
         f"logs/{CAMPAIGN.name}/anchor/{{experiment}}/{{spec}}/cycle-{{cycle}}.log",
     # Before all that it is the anchor of.
-    priority: len(CELLS) + 2
+    priority: len(PLANNED) + 2
 
 
 rule measurements:

@@ -12,7 +12,7 @@ with rule_script(snakemake):
     from llm_energy.campaign.campaign import load_campaign
     from llm_energy.runs.run import Run
     from llm_energy.system.files import write_atomically
-    from llm_energy.workflow.decisions import asked_cells, decided
+    from llm_energy.workflow.decisions import decided, requested
     from llm_energy.workflow.status import standings, write_manifest
 
     if run := Run.current():
@@ -25,7 +25,7 @@ with rule_script(snakemake):
     )
     files = [Path(path) for path in snakemake.params.files]
     write_manifest(results, standings(campaign, results))
-    planned = asked_cells(campaign, decided(campaign, results))
+    planned = requested(campaign, decided(campaign, results))
     members = contents(
         campaign, snakemake.config, planned=planned, files=files, root=root, results=results
     )

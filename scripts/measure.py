@@ -1,4 +1,4 @@
-"""Rule `measure`: one cell of the campaign, attempts and failure records included."""
+"""Rule `measure`: one planned measurement, attempts and failure records included."""
 
 import os
 import sys
@@ -15,11 +15,11 @@ die_with_parent(os.getppid())
 
 from pathlib import Path  # noqa: E402
 
-from llm_energy.measurement.attempts import measure_cell  # noqa: E402
+from llm_energy.measurement.attempts import measure_planned  # noqa: E402
 from llm_energy.system.scripting import rule_script  # noqa: E402
 
 with rule_script(snakemake):
-    measure_cell(
+    measure_planned(
         Path(snakemake.output[0]),
         experiment=snakemake.wildcards.experiment,
         cycle=int(snakemake.wildcards.cycle),

@@ -37,7 +37,7 @@ GONE_S = 40.0
 START_S = 3.0
 """The span of moments before the first measurement is finished: about as long as that takes."""
 
-CELL_S = 0.8
+MEASUREMENT_S = 0.8
 """The span of moments after a finished measurement: about as long as the next one takes."""
 
 
@@ -126,7 +126,7 @@ def trial(tree: Tree, fault: Fault | None) -> Outcome:
 def missing(tree: Tree) -> int:
     """How many measurements have no result."""
     folder = tree.folder / "results/nap"
-    return sum(not (folder / cell.result_path).exists() for cell in tree.campaign().cells)
+    return sum(not (folder / planned.result_path).exists() for planned in tree.campaign().schedule)
 
 
 def strike(tree: Tree, process: subprocess.Popen[bytes], fault: Fault, lacking: int) -> bool:
@@ -137,7 +137,7 @@ def strike(tree: Tree, process: subprocess.Popen[bytes], fault: Fault, lacking: 
         timeout_s=300.0,
         why="measuring does not go on",
     )
-    time.sleep(fault.delay * (CELL_S if after else START_S))
+    time.sleep(fault.delay * (MEASUREMENT_S if after else START_S))
     while process.poll() is None:
         pids = [process.pid] if fault.victim == "snakemake" else found(tree, fault.victim)
         if pids:
@@ -198,7 +198,7 @@ def differences(tree: Tree) -> list[str]:
     campaign = tree.campaign()
     summary = aggregate(
         tree.folder / "results/nap",
-        planned=[cell.result_path for cell in campaign.cells],
+        planned=[planned.result_path for planned in campaign.schedule],
         design=Design.model_validate(campaign, from_attributes=True),
     )
     table = summary.measurements.sort_values("position")
@@ -207,8 +207,8 @@ def differences(tree: Tree) -> list[str]:
     told += [f"{gap.path}: {gap.reason}" for gap in facts.side_file_gaps]
     rows = table[["experiment", "spec_hash", "cycle", "status"]].itertuples(index=False, name=None)
     planned = [
-        (cell.experiment.name, cell.experiment.spec_hash, cell.cycle, "completed")
-        for cell in campaign.cells
+        (planned.experiment.name, planned.experiment.spec_hash, planned.cycle, "completed")
+        for planned in campaign.schedule
     ]
     if (measured := list(rows)) != planned:
         told.append(f"the table of measurements holds {measured}")

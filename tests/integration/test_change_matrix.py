@@ -331,7 +331,7 @@ def test_a_resumed_run_goes_on_in_the_planned_order(tmp_path):
 def test_what_remains_keeps_its_order(measured):
     plan = measured.plan()
     folder = Path(measured.folder, "results/nap")
-    gone = [cell for cell in measured.campaign().cells if cell.position in (0, 2, 3)]
-    for cell in gone:
-        (folder / cell.result_path).unlink()
+    gone = [planned for planned in measured.campaign().schedule if planned.position in (0, 2, 3)]
+    for planned in gone:
+        (folder / planned.result_path).unlink()
     assert measured.measured() == [plan[0], plan[2], plan[3]]

@@ -154,7 +154,7 @@ class Tree:
 
     def plan(self) -> list[tuple[str, int]]:
         """(experiment, cycle) of all measurements in their planned order."""
-        return [(cell.experiment.name, cell.cycle) for cell in self.campaign().cells]
+        return [(planned.experiment.name, planned.cycle) for planned in self.campaign().schedule]
 
     def planned(self, *arguments: str) -> int:
         """How many measurements a dry run would start."""

@@ -1,4 +1,4 @@
-"""Synthetic results for every cell of a real campaign, for what depends on their number alone.
+"""Synthetic results for every measurement of a real campaign: for what depends on their number.
 
 No number in here was measured: see `make_results.py`.
 """
@@ -28,26 +28,26 @@ def campaign_of(measurements: int) -> dict[str, Any]:
 
 
 def write_results(campaign: Campaign, folder: Path, *, requests: bool = False) -> list[Path]:
-    """Write a result for each cell below `folder`, the campaign's results; their paths.
+    """Write a result for each measurement below `folder`, the campaign's results; their paths.
 
     Args:
         requests: with the side file that such a window leaves, one row for each request.
     """
     device, paths = cpu_model(), []
-    for cell in campaign.cells:
-        experiment = cell.experiment
+    for planned in campaign.schedule:
+        experiment = planned.experiment
         result = make_result(
             experiment.name,
-            cycle=cell.cycle,
-            position=cell.position,
+            cycle=planned.cycle,
+            position=planned.position,
             settings=experiment.settings.model_dump(mode="json"),
             device_model=device,
             spec=dict(experiment.spec),
             spec_hash=experiment.spec_hash,
         )
         if requests:
-            result = with_requests(result, folder, cell.result_path)
-        path = folder / cell.result_path
+            result = with_requests(result, folder, planned.result_path)
+        path = folder / planned.result_path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(result.model_dump_json(indent=1))  # without fsync: nothing to lose
         paths.append(path)

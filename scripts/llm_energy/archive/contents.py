@@ -30,7 +30,7 @@ from llm_energy.archive.known_jobs import jobs_of
 from llm_energy.archive.pack import Member
 from llm_energy.archive.verify import result_files
 from llm_energy.archive.zenodo import deposit
-from llm_energy.campaign.campaign import Campaign, Cell
+from llm_energy.campaign.campaign import Campaign, PlannedMeasurement
 from llm_energy.campaign.declared_inputs import FilePrompts
 from llm_energy.results.result import Result, ResultError, read_planned_result
 
@@ -63,7 +63,7 @@ def contents(
     campaign: Campaign,
     config: Mapping[str, Any],
     *,
-    planned: Sequence[Cell],
+    planned: Sequence[PlannedMeasurement],
     files: Iterable[Path],
     root: Path,
     results: Path,
@@ -171,8 +171,8 @@ def _code_record(code: Code) -> dict[str, Any]:
     }
 
 
-def _plan(campaign: Campaign, asked: Sequence[Cell]) -> dict[str, Any]:
-    """What was to be measured: every experiment as resolved, and every cell in planned order."""
+def _plan(campaign: Campaign, asked: Sequence[PlannedMeasurement]) -> dict[str, Any]:
+    """Every experiment as resolved, and every measurement in planned order."""
     return {
         **campaign.design,
         "measurement": campaign.measurement.model_dump(mode="json"),
@@ -188,22 +188,22 @@ def _plan(campaign: Campaign, asked: Sequence[Cell]) -> dict[str, Any]:
         ],
         "cells": [
             {
-                "position": cell.position,
-                "experiment": cell.experiment.name,
-                "cycle": cell.cycle,
-                "result": cell.result_path,
+                "position": planned.position,
+                "experiment": planned.experiment.name,
+                "cycle": planned.cycle,
+                "result": planned.result_path,
             }
-            for cell in asked
+            for planned in asked
         ],
     }
 
 
-def _order(asked: Sequence[Cell], results: Path) -> str:
+def _order(asked: Sequence[PlannedMeasurement], results: Path) -> str:
     """The order in which it really happened, beside the planned one."""
     measured: list[Result] = []
-    for cell in asked:
+    for planned in asked:
         try:
-            measured.append(read_planned_result(results, cell.result_path))
+            measured.append(read_planned_result(results, planned.result_path))
         except ResultError:
             continue  # the tables and the report name it
     rows = csv.writer(text := io.StringIO(), lineterminator="\n")

@@ -16,11 +16,11 @@ from llm_energy.campaign.control_settings import Control, controls
 from llm_energy.campaign.cycles import AdaptiveCycles
 from llm_energy.campaign.declared_inputs import ModelConfig, Prompts
 from llm_energy.campaign.expand import expand
-from llm_energy.campaign.experiment import Cell, Experiment
+from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.campaign.identity import PROTOCOL_VERSION
 from llm_energy.campaign.line_numbers import SourceLines
 from llm_energy.campaign.lock_file import LockError, read_lock
-from llm_energy.campaign.order import engine_key, schedule
+from llm_energy.campaign.order import schedule
 from llm_energy.campaign.problems import CampaignError, Problems, unknown
 from llm_energy.campaign.publication import Publication
 from llm_energy.campaign.resolve import Resolver
@@ -32,12 +32,10 @@ __all__ = [
     "PROTOCOL_VERSION",
     "Campaign",
     "CampaignError",
-    "Cell",
     "Experiment",
-    "engine_key",
+    "PlannedMeasurement",
     "load_campaign",
     "read_files",
-    "result_path",
 ]
 
 
@@ -71,7 +69,7 @@ class Campaign:
     publication: Publication
     experiments: tuple[Experiment, ...]
     """In declared order, those of controls last."""
-    cells: tuple[Cell, ...]
+    schedule: tuple[PlannedMeasurement, ...]
     """In planned order."""
     unpinned: tuple[str, ...]
     """One line for each identity that has to be pinned before anything is measured."""
@@ -98,11 +96,6 @@ class Campaign:
             if experiment.name == name:
                 return experiment
         raise KeyError(name)
-
-
-def result_path(cell: Cell) -> str:
-    """Where a cell's result lies, relative to the campaign's results folder."""
-    return cell.result_path
 
 
 def read_files(files: Sequence[Path]) -> SourceLines:
@@ -177,7 +170,7 @@ def load_campaign(
         measurement=model.measurement,
         publication=model.publication,
         experiments=measured,
-        cells=schedule(
+        schedule=schedule(
             measured,
             cycles=cycles,
             seed=model.seed,

@@ -1,4 +1,4 @@
-"""Experiments and the cells of the schedule: what the rest of the workflow knows of a campaign."""
+"""Experiments and the measurements planned of them: what the workflow knows of a campaign."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ def slots_of(settings: Settings) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
+class PlannedMeasurement:
     """One measurement of the plan: experiment × cycle."""
 
     experiment: Experiment

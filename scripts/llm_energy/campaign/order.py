@@ -9,22 +9,17 @@ changes the order of what was there.
 import hashlib
 from collections.abc import Sequence
 
-from llm_energy.campaign.experiment import Cell, Experiment
-
-
-def engine_key(experiment: Experiment) -> str:
-    """Equal for experiments that one engine process can serve."""
-    return experiment.engine_key
+from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 
 
 def schedule(
     experiments: Sequence[Experiment], *, cycles: int, seed: int, randomised: bool
-) -> tuple[Cell, ...]:
-    """All cells of a campaign in their planned order, positions from 0.
+) -> tuple[PlannedMeasurement, ...]:
+    """All measurements of a campaign in their planned order, positions from 0.
 
     Without `randomised` every cycle has the experiments in the order given.
     """
-    keys = [engine_key(experiment) for experiment in experiments]
+    keys = [experiment.engine_key for experiment in experiments]
     ordered: list[tuple[Experiment, int]] = []
     for cycle in range(1, cycles + 1):
         block = list(zip(experiments, keys, strict=True))
@@ -32,7 +27,7 @@ def schedule(
             block.sort(key=lambda pair: _rank(seed, cycle, *pair))
         ordered += [(experiment, cycle) for experiment, _ in block]
     return tuple(
-        Cell(experiment=experiment, cycle=cycle, position=position)
+        PlannedMeasurement(experiment=experiment, cycle=cycle, position=position)
         for position, (experiment, cycle) in enumerate(ordered)
     )
 

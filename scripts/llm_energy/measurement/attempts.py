@@ -1,4 +1,4 @@
-"""One cell of the campaign with all its attempts: what the measuring job does."""
+"""One planned measurement with all its attempts: what the measuring job does."""
 
 import json
 import logging
@@ -31,8 +31,10 @@ output token and its series 100 bytes for each device and sample: 10 minutes at 
 8 devices at 10 Hz take 30 MB. Provisional."""
 
 
-def measure_cell(output: Path, *, experiment: str, cycle: int, log: Path, begun_s: float) -> None:
-    """Measure one cell into `output`, trying again where the infrastructure failed.
+def measure_planned(
+    output: Path, *, experiment: str, cycle: int, log: Path, begun_s: float
+) -> None:
+    """Measure once into `output`, trying again where the infrastructure failed.
 
     Every failed attempt leaves a failure record; the result is written last, whole or not at all.
 

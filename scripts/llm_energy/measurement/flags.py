@@ -21,7 +21,6 @@ MEANINGS = {
     "idle_not_settled": "A device had not come to rest when its loaded idle power was taken.",
     "idle_drift": "The devices' idle power without an engine is not what it was in the run's first "
     "cycle.",
-    "code_changed": "Results of one protocol version were measured with different code digests.",
 }
 """Code -> what a reader must know. Energy adds its own (see power/)."""
 

@@ -74,8 +74,8 @@ def end() -> None:
 def _refuse_another_device(invocation: Run) -> None:
     facts, results = invocation.facts, invocation.results
     if not facts["new_device"]:
-        cells = (results / path for path in invocation.read("cells"))
-        refuse_foreign_device(facts["campaign"], facts["device"], cells)
+        paths = (results / path for path in invocation.read("schedule"))
+        refuse_foreign_device(facts["campaign"], facts["device"], paths)
 
 
 def _enter(invocation: Run, *, run_id: str, owner: ProcessId) -> Run:

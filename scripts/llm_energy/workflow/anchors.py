@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_energy.campaign.campaign import Campaign
-from llm_energy.campaign.experiment import Cell
+from llm_energy.campaign.experiment import PlannedMeasurement
 
 
 @dataclass(frozen=True, eq=False)
-class Anchor(Cell):
+class Anchor(PlannedMeasurement):
     """One more measurement of the reference; its `cycle` is its number, from 1."""
 
     @property
@@ -22,7 +22,9 @@ class Anchor(Cell):
         return f"anchors/{experiment.name}/{experiment.spec_hash}/cycle-{self.cycle:02d}.json"
 
 
-def anchors(campaign: Campaign, results: Path, *, to_measure: Collection[Cell]) -> list[Anchor]:
+def anchors(
+    campaign: Campaign, results: Path, *, to_measure: Collection[PlannedMeasurement]
+) -> list[Anchor]:
     """The anchors that there are, in order, and the one that measuring `to_measure` adds.
 
     It adds one if the reference has results, which are of earlier sessions, and is itself not
@@ -35,9 +37,9 @@ def anchors(campaign: Campaign, results: Path, *, to_measure: Collection[Cell]) 
     while (results / found[-1].result_path).exists():
         found.append(Anchor(experiment=reference, cycle=len(found) + 1, position=-1))
     measured = any(
-        (results / cell.result_path).exists()
-        for cell in campaign.cells
-        if cell.experiment is reference
+        (results / planned.result_path).exists()
+        for planned in campaign.schedule
+        if planned.experiment is reference
     )
-    alone = all(cell.experiment is not reference for cell in to_measure)
+    alone = all(planned.experiment is not reference for planned in to_measure)
     return found if to_measure and measured and alone else found[:-1]

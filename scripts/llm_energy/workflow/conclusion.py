@@ -4,11 +4,11 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from llm_energy.campaign.campaign import Campaign, Cell
+from llm_energy.campaign.campaign import Campaign, PlannedMeasurement
 from llm_energy.results.failures import last_failure
 from llm_energy.results.result import ResultError, read_planned_result
 from llm_energy.system.scripting import disk_refusal
-from llm_energy.workflow.decisions import asked_cells, decided
+from llm_energy.workflow.decisions import decided, requested
 
 LISTED = 20
 """Most measurements that are named one by one."""
@@ -22,7 +22,9 @@ def success(results: Path) -> list[str]:
     return [*headline.read_text().rstrip().splitlines(), f"Report: {report}"]
 
 
-def failure(campaign: Campaign, results: Path, *, anchors: Iterable[Cell] = ()) -> list[str]:
+def failure(
+    campaign: Campaign, results: Path, *, anchors: Iterable[PlannedMeasurement] = ()
+) -> list[str]:
     """What is missing and why; writes the partial report of what is there.
 
     Empty where every measurement has its result: then something else failed, and said so.
@@ -30,17 +32,17 @@ def failure(campaign: Campaign, results: Path, *, anchors: Iterable[Cell] = ()) 
     Args:
         anchors: those that were asked for.
     """
-    cells = asked_cells(campaign, decided(campaign, results))
-    missing: list[Cell] = []
-    there: list[Cell] = []
-    for cell in cells:
-        (there if (results / cell.result_path).exists() else missing).append(cell)
-    unusable = [reason for cell in there if (reason := _why_unusable(cell, results))]
+    wanted = requested(campaign, decided(campaign, results))
+    missing: list[PlannedMeasurement] = []
+    there: list[PlannedMeasurement] = []
+    for planned in wanted:
+        (there if (results / planned.result_path).exists() else missing).append(planned)
+    unusable = [reason for planned in there if (reason := _why_unusable(planned, results))]
     lost = [anchor for anchor in anchors if not (results / anchor.result_path).exists()]
-    lines = _of_missing(missing, len(cells), results) + _of_unusable(unusable, len(there))
+    lines = _of_missing(missing, len(wanted), results) + _of_unusable(unusable, len(there))
     lines += [_of_anchor(anchor, results) for anchor in lost]
     if lines and len(there) > len(unusable):
-        lines.append(_partial_report(campaign, cells, results))
+        lines.append(_partial_report(campaign, wanted, results))
     if missing:
         lines.append("The same command measures what is missing.")
     elif lost and not unusable:
@@ -48,18 +50,18 @@ def failure(campaign: Campaign, results: Path, *, anchors: Iterable[Cell] = ()) 
     return lines
 
 
-def _of_missing(missing: Sequence[Cell], planned: int, results: Path) -> list[str]:
+def _of_missing(missing: Sequence[PlannedMeasurement], planned: int, results: Path) -> list[str]:
     if not missing:
         return []
     tried = [(c, last) for c in missing if (last := last_failure(results, c.result_path))]
-    told = [_told(cell, record) for cell, (_, record) in tried]
+    told = [_told(planned, record) for planned, (_, record) in tried]
     lines = [f"{len(missing)} of {planned} measurements are missing:", *_listed(told)]
     if len(tried) < len(missing):
         lines.append(f"  {len(missing) - len(tried)} not measured; what stopped them stands above")
     return lines
 
 
-def _of_anchor(anchor: Cell, results: Path) -> str:
+def _of_anchor(anchor: PlannedMeasurement, results: Path) -> str:
     """An anchor belongs to its session: another one cannot make up for it."""
     failed = last_failure(results, anchor.result_path)
     if failed is None:
@@ -81,16 +83,16 @@ def _listed(lines: Sequence[str]) -> list[str]:
     return [f"  {line}" for line in lines[:LISTED]] + more
 
 
-def _why_unusable(cell: Cell, results: Path) -> str | None:
+def _why_unusable(planned: PlannedMeasurement, results: Path) -> str | None:
     try:
-        read_planned_result(results, cell.result_path)
+        read_planned_result(results, planned.result_path)
     except ResultError as error:
         return str(error)
     return None
 
 
-def _told(cell: Cell, record: Path) -> str:
-    return f"{cell.experiment.name} cycle {cell.cycle}: {_why(record)}, see {record}"
+def _told(planned: PlannedMeasurement, record: Path) -> str:
+    return f"{planned.experiment.name} cycle {planned.cycle}: {_why(record)}, see {record}"
 
 
 def _why(record: Path) -> str:
@@ -100,21 +102,23 @@ def _why(record: Path) -> str:
         return "its record is damaged"
 
 
-def _partial_report(campaign: Campaign, cells: Sequence[Cell], results: Path) -> str:
+def _partial_report(campaign: Campaign, wanted: Sequence[PlannedMeasurement], results: Path) -> str:
     try:
-        return f"Report of what is there: {_write_partial_report(campaign, cells, results)}"
+        return f"Report of what is there: {_write_partial_report(campaign, wanted, results)}"
     except OSError as error:
         return f"No report of what is there: {disk_refusal(error) or error}"
 
 
-def _write_partial_report(campaign: Campaign, cells: Sequence[Cell], results: Path) -> Path:
+def _write_partial_report(
+    campaign: Campaign, wanted: Sequence[PlannedMeasurement], results: Path
+) -> Path:
     # pandas, scipy and matplotlib: loaded only where there is something to report
     from llm_energy.analysis.summary import Design
     from llm_energy.report.page import write_report
 
     return write_report(
         results,
-        planned=[cell.result_path for cell in cells],
+        planned=[planned.result_path for planned in wanted],
         design=Design(**campaign.design),
         partial=True,
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from llm_energy.analysis.decision import decide, read_decision
-from llm_energy.campaign.campaign import Campaign, Cell
+from llm_energy.campaign.campaign import Campaign, PlannedMeasurement
 from llm_energy.campaign.cycles import AdaptiveCycles
 from llm_energy.results.result import ResultError, read_result
 
@@ -22,10 +22,10 @@ def decision_path(adaptive: AdaptiveCycles, *, experiment: str, spec_hash: str) 
     return f"decisions/{experiment}/{spec_hash}/{rule}.json"
 
 
-def first_cells(campaign: Campaign) -> list[Cell]:
+def first_cycles(campaign: Campaign) -> list[PlannedMeasurement]:
     """What is measured in any case, in planned order."""
     first = campaign.adaptive.first if campaign.adaptive else campaign.cycles
-    return [cell for cell in campaign.cells if cell.cycle <= first]
+    return [planned for planned in campaign.schedule if planned.cycle <= first]
 
 
 def decided(campaign: Campaign, results: Path) -> dict[str, int]:
@@ -38,9 +38,9 @@ def decided(campaign: Campaign, results: Path) -> dict[str, int]:
     if adaptive is None:
         return {experiment.name: campaign.cycles for experiment in campaign.experiments}
     begun = {
-        cell.experiment.name
-        for cell in first_cells(campaign)
-        if not (results / cell.result_path).exists()
+        planned.experiment.name
+        for planned in first_cycles(campaign)
+        if not (results / planned.result_path).exists()
     }
     paths = {
         e.name: results / decision_path(adaptive, experiment=e.name, spec_hash=e.spec_hash)
@@ -64,13 +64,13 @@ def undecided(campaign: Campaign, results: Path) -> list[str]:
     return [e.name for e in campaign.experiments if e.name not in known]
 
 
-def asked_cells(campaign: Campaign, known: Mapping[str, int]) -> list[Cell]:
+def requested(campaign: Campaign, known: Mapping[str, int]) -> list[PlannedMeasurement]:
     """What is to be measured as far as it is decided (see `decided`), in planned order."""
     first = campaign.adaptive.first if campaign.adaptive else campaign.cycles
     return [
-        cell
-        for cell in campaign.cells
-        if cell.cycle <= max(first, known.get(cell.experiment.name, 0))
+        planned
+        for planned in campaign.schedule
+        if planned.cycle <= max(first, known.get(planned.experiment.name, 0))
     ]
 
 
@@ -79,9 +79,9 @@ def may_follow(
     results: Path,
     undecided: Iterable[str],
     *,
-    needed: Iterable[Cell],
+    needed: Iterable[PlannedMeasurement],
     again: bool = False,
-) -> list[Cell]:
+) -> list[PlannedMeasurement]:
     """What the decisions of the experiments `undecided` may still ask for, in planned order.
 
     Exactly what they will, where no first cycle is measured any more; else up to the maximum.
@@ -90,15 +90,15 @@ def may_follow(
         needed: what is measured in any case.
         again: what follows is measured again where it is there.
     """
-    changing = {cell.experiment.name for cell in needed}
+    changing = {planned.experiment.name for planned in needed}
     adaptive = campaign.adaptive
     names = set(undecided)
     if adaptive is None or not names:
         return []
     first: dict[str, list[Path]] = {name: [] for name in names}
-    for cell in first_cells(campaign):
-        if cell.experiment.name in names:
-            first[cell.experiment.name].append(results / cell.result_path)
+    for planned in first_cycles(campaign):
+        if planned.experiment.name in names:
+            first[planned.experiment.name].append(results / planned.result_path)
     most = dict.fromkeys(names, adaptive.maximum)
     for name, paths in first.items():
         if name not in changing:
@@ -110,8 +110,8 @@ def may_follow(
                 continue  # the job that decides says what is wrong
             most[name] = min(decision.cycles, adaptive.maximum)
     return [
-        cell
-        for cell in campaign.cells
-        if adaptive.first < cell.cycle <= most.get(cell.experiment.name, 0)
-        and (again or not (results / cell.result_path).exists())
+        planned
+        for planned in campaign.schedule
+        if adaptive.first < planned.cycle <= most.get(planned.experiment.name, 0)
+        and (again or not (results / planned.result_path).exists())
     ]

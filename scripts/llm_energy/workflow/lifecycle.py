@@ -19,7 +19,7 @@ from typing import IO
 from llm_energy.backends.running import end_run, ensure_backend, ensure_watchdog, reap_dead_runs
 from llm_energy.backends.runtime import BackendError
 from llm_energy.backends.runtimes import runtime_named
-from llm_energy.campaign.campaign import Campaign, Cell, Experiment
+from llm_energy.campaign.campaign import Campaign, Experiment, PlannedMeasurement
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
 from llm_energy.system import locks
 from llm_energy.system.cache import environment_marker
@@ -45,10 +45,10 @@ class Lifecycle:
 
     def start(
         self,
-        needed: Sequence[Cell],
+        needed: Sequence[PlannedMeasurement],
         *,
         calibrated: Sequence[Experiment] = (),
-        further: Sequence[Cell] = (),
+        further: Sequence[PlannedMeasurement] = (),
         remeasure: bool | str,
         new_device: bool = False,
         spreads: bool = False,
@@ -68,8 +68,10 @@ class Lifecycle:
             LifecycleError: results would be overwritten, the campaign was measured on another
                 device or is running already, or a backend does not start.
         """
-        ordered = sorted((*needed, *further), key=lambda cell: cell.position)
-        experiments = {e.name: e for e in (*(cell.experiment for cell in ordered), *calibrated)}
+        ordered = sorted((*needed, *further), key=lambda planned: planned.position)
+        experiments = {
+            e.name: e for e in (*(planned.experiment for planned in ordered), *calibrated)
+        }
         if not experiments:
             return
         if not (new_device or spreads):
@@ -80,7 +82,7 @@ class Lifecycle:
         if not os.access(self.results, os.W_OK):  # for root too, where the disk is read-only
             message = "cannot be written; make it writable, or start where it is"
             raise LifecycleError(f"{self.results} {message}")
-        existing = [cell for cell in (*needed, *further) if self._path(cell).exists()]
+        existing = [planned for planned in (*needed, *further) if self._path(planned).exists()]
         if not self._may_remeasure(existing, remeasure):
             raise LifecycleError(
                 f"{len(existing)} of the measurements asked for have a result already "
@@ -122,11 +124,11 @@ class Lifecycle:
     def _runtime_of(self, experiment: Experiment) -> str:
         return self.campaign.backends[experiment.settings.backend].runtime
 
-    def _path(self, cell: Cell) -> Path:
-        return self.results / cell.result_path
+    def _path(self, planned: PlannedMeasurement) -> Path:
+        return self.results / planned.result_path
 
     def _refuse_another_device(self) -> None:
-        device, paths = self.campaign.measurement.device, map(self._path, self.campaign.cells)
+        device, paths = self.campaign.measurement.device, map(self._path, self.campaign.schedule)
         try:
             refuse_foreign_device(self.campaign.name, device, paths)
         except ForeignDeviceError as error:
@@ -164,7 +166,7 @@ class Lifecycle:
         assert self.run is not None
         device = self.campaign.measurement.device
         facts = {"spreads": True, "device": device, "new_device": new_device}
-        self.run.write("cells", [cell.result_path for cell in self.campaign.cells])
+        self.run.write("schedule", [planned.result_path for planned in self.campaign.schedule])
         self.run.write("run", self.run.facts | facts)
         os.environ[PYTHON_VARIABLE] = sys.executable
 
@@ -177,21 +179,21 @@ class Lifecycle:
                 f"{locks.holder(path)}; wait for it to end, or end it"
             )
 
-    def _may_remeasure(self, existing: Sequence[Cell], remeasure: bool | str) -> bool:
-        paths = [cell.result_path for cell in existing]
+    def _may_remeasure(self, existing: Sequence[PlannedMeasurement], remeasure: bool | str) -> bool:
+        paths = [planned.result_path for planned in existing]
         allowed = invalid_results(self.results, paths) if remeasure == "invalid" else []
         return remeasure is True or allowed == paths
 
-    def _set_aside(self, cells: Iterable[Cell]) -> None:
+    def _set_aside(self, replaced: Iterable[PlannedMeasurement]) -> None:
         """Move results that are to be measured again, with their side files and what they
         decided."""
         target = self.results / "superseded" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        for cell in cells:
-            own = Path(cell.result_path.removeprefix("measurements/"))
+        for planned in replaced:
+            own = Path(planned.result_path.removeprefix("measurements/"))
             beside = self.results.glob(f"*/{own.with_suffix('.parquet')}")
-            decision = decision_of(self.campaign, cell)
+            decision = decision_of(self.campaign, planned)
             decided = [self.results / decision] if decision else []
-            for path in filter(Path.exists, (self._path(cell), *beside, *decided)):
+            for path in filter(Path.exists, (self._path(planned), *beside, *decided)):
                 kept = target / path.relative_to(self.results)
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(path, kept)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from llm_energy.campaign.campaign import Campaign, Cell
+from llm_energy.campaign.campaign import Campaign, PlannedMeasurement
 from llm_energy.results import failures
 from llm_energy.results.result import Result, ResultError, read_result
 from llm_energy.runs.progress import human_duration
@@ -29,16 +29,16 @@ def findings(campaign: Campaign, pilot: Campaign, results: Path) -> list[str]:
     """
     measured: dict[str, list[Result]] = {}
     faults = []
-    for cell in pilot.cells:
+    for planned in pilot.schedule:
         try:
-            result = read_result(results / cell.result_path)
-            measured.setdefault(cell.experiment.name, []).append(result)
+            result = read_result(results / planned.result_path)
+            measured.setdefault(planned.experiment.name, []).append(result)
         except ResultError:
-            faults.append(_fault(cell, results))
+            faults.append(_fault(planned, results))
     everything = [result for own in measured.values() for result in own]
     lost = Counter(r.experiment for r in everything if r.status == "out_of_memory")
     codes = Counter(flag for r in everything for flag in {flag.code for flag in r.flags})
-    lines = [f"Pilot of {campaign.name}: {len(everything)} of {len(pilot.cells)} measurements"]
+    lines = [f"Pilot of {campaign.name}: {len(everything)} of {len(pilot.schedule)} measurements"]
     lines += [f"  Out of memory: {name}" for name in lost]
     lines += [f"  Failed: {fault}" for fault in faults]
     lines += [f"  Flag {code}: {count} measurements" for code, count in sorted(codes.items())]
@@ -47,9 +47,9 @@ def findings(campaign: Campaign, pilot: Campaign, results: Path) -> list[str]:
     return lines
 
 
-def _fault(cell: Cell, results: Path) -> str:
-    name = f"{cell.experiment.name} cycle {cell.cycle}"
-    failed = failures.last_failure(results, cell.result_path)
+def _fault(planned: PlannedMeasurement, results: Path) -> str:
+    name = f"{planned.experiment.name} cycle {planned.cycle}"
+    failed = failures.last_failure(results, planned.result_path)
     if failed is None:
         return f"{name}: not measured"
     _, record = failed

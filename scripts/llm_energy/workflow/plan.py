@@ -13,7 +13,7 @@ from llm_energy.campaign.cycles import AdaptiveCycles
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.settings import flatten
 from llm_energy.runs.progress import human_duration
-from llm_energy.workflow.decisions import asked_cells, decided, first_cells
+from llm_energy.workflow.decisions import decided, first_cycles, requested
 
 DurationSource = Literal["results", "phases"]
 """`results`: the median of earlier results of the same spec; `phases`: see `phases_s`."""
@@ -58,12 +58,12 @@ def make_plan(campaign: Campaign, results: Path) -> Plan:
     """The plan of a campaign whose results lie under `results` (`results/{campaign}`)."""
     varying = varying_settings(campaign.experiments)
     ranks: dict[str, list[int]] = {experiment.name: [] for experiment in campaign.experiments}
-    for cell in first_cells(campaign):
-        ranks[cell.experiment.name].append(cell.position % len(campaign.experiments) + 1)
+    for planned in first_cycles(campaign):
+        ranks[planned.experiment.name].append(planned.position % len(campaign.experiments) + 1)
     measured, cycles = dict.fromkeys(ranks, 0), dict.fromkeys(ranks, 0)
-    for cell in asked_cells(campaign, decided(campaign, results)):
-        cycles[cell.experiment.name] += 1
-        measured[cell.experiment.name] += (results / cell.result_path).exists()
+    for planned in requested(campaign, decided(campaign, results)):
+        cycles[planned.experiment.name] += 1
+        measured[planned.experiment.name] += (results / planned.result_path).exists()
     rows = []
     for experiment in campaign.experiments:
         expected_s, source = expected_duration_s(experiment, campaign, results)

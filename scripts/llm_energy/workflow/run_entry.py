@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.backends.running import declare_backend
-from llm_energy.campaign.campaign import Campaign, Cell, Experiment
+from llm_energy.campaign.campaign import Campaign, Experiment, PlannedMeasurement
 from llm_energy.campaign.declared_inputs import PathSource
 from llm_energy.runs.run import Run
 from llm_energy.system.cache import CACHE
@@ -16,12 +16,12 @@ from llm_energy.workflow.plan import expected_duration_s
 
 def enter_run(
     campaign: Campaign,
-    ordered: Sequence[Cell],
+    ordered: Sequence[PlannedMeasurement],
     experiments: Mapping[str, Experiment],
     *,
     results: Path,
     scripts: Path,
-    undecided: Collection[Cell],
+    undecided: Collection[PlannedMeasurement],
 ) -> Run:
     """A new run with its plan, its experiments and its backends.
 
@@ -47,25 +47,25 @@ def enter_run(
         "plan",
         [
             {
-                "experiment": cell.experiment.name,
-                "cycle": cell.cycle,
-                "position": cell.position,
-                "result": cell.result_path,
-                "expected_s": durations[cell.experiment.name],
-                "decision": decision_of(campaign, cell) if cell in undecided else None,
+                "experiment": planned.experiment.name,
+                "cycle": planned.cycle,
+                "position": planned.position,
+                "result": planned.result_path,
+                "expected_s": durations[planned.experiment.name],
+                "decision": decision_of(campaign, planned) if planned in undecided else None,
             }
-            for cell in ordered
+            for planned in ordered
         ],
     )
     return run
 
 
-def decision_of(campaign: Campaign, cell: Cell) -> str | None:
-    """Where the decision on a cell's experiment lies, relative to the results; None where cycles
+def decision_of(campaign: Campaign, planned: PlannedMeasurement) -> str | None:
+    """Where the decision on its experiment lies, relative to the results; None where cycles
     are not decided."""
     if campaign.adaptive is None:
         return None
-    experiment = cell.experiment
+    experiment = planned.experiment
     return decision_path(
         campaign.adaptive, experiment=experiment.name, spec_hash=experiment.spec_hash
     )

@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_energy.campaign.campaign import Campaign, Cell
+from llm_energy.campaign.campaign import Campaign, PlannedMeasurement
 from llm_energy.results import failures
 from llm_energy.runs.progress import MEASURING, human_duration, remaining_s
 from llm_energy.runs.run import Run
 from llm_energy.system.files import write_atomically
 from llm_energy.system.processes import ProcessId
-from llm_energy.workflow.decisions import asked_cells, decided, undecided
+from llm_energy.workflow.decisions import decided, requested, undecided
 from llm_energy.workflow.plan import phases_s, taken_s
 
 MANIFEST = "campaign.tsv"
@@ -69,8 +69,8 @@ def standings(campaign: Campaign, results: Path) -> list[Standing]:
     runs = [facts for run in Run.all() if (facts := _living(run, results))]
     running = {str(facts["measuring"].get("result")): facts["measuring"] for facts in runs}
     begun = min((str(facts["started"]) for facts in runs), default=None)
-    cells = asked_cells(campaign, decided(campaign, results))
-    return [_standing(cell, results, running, begun) for cell in cells]
+    wanted = requested(campaign, decided(campaign, results))
+    return [_standing(planned, results, running, begun) for planned in wanted]
 
 
 def _living(run: Run, results: Path) -> dict[str, Any] | None:
@@ -91,25 +91,30 @@ def _living(run: Run, results: Path) -> dict[str, Any] | None:
 
 
 def _standing(
-    cell: Cell, results: Path, running: Mapping[str, Mapping[str, Any]], begun: str | None
+    planned: PlannedMeasurement,
+    results: Path,
+    running: Mapping[str, Mapping[str, Any]],
+    begun: str | None,
 ) -> Standing:
     known: dict[str, Any] = {
-        "position": cell.position,
-        "experiment": cell.experiment.name,
-        "cycle": cell.cycle,
-        "spec_hash": cell.experiment.spec_hash,
+        "position": planned.position,
+        "experiment": planned.experiment.name,
+        "cycle": planned.cycle,
+        "spec_hash": planned.experiment.spec_hash,
     }
     nothing: dict[str, Any] = dict.fromkeys(("attempt", "started", "finished", "duration_s"))
     try:
-        return Standing(**known, **_done(results / cell.result_path), file=cell.result_path)
+        return Standing(**known, **_done(results / planned.result_path), file=planned.result_path)
     except FileNotFoundError:
         pass
     except (OSError, ValueError, KeyError, TypeError) as error:
         wrong = f"{type(error).__name__}: {error}"
-        return Standing(**known, **nothing, status="unusable", reason=wrong, file=cell.result_path)
-    failure = _last_failure(cell, results)
+        return Standing(
+            **known, **nothing, status="unusable", reason=wrong, file=planned.result_path
+        )
+    failure = _last_failure(planned, results)
     reason, file = str(failure.get("reason", "")), str(failure.get("file", ""))
-    if now := running.get(cell.result_path):
+    if now := running.get(planned.result_path):
         told = nothing | {"attempt": now["attempt"], "started": now["started"]}
         return Standing(**known, **told, status="running", reason=reason, file=file)
     # What failed before the living run began is measured again in it.
@@ -137,9 +142,9 @@ def _done(path: Path) -> dict[str, Any]:
     }
 
 
-def _last_failure(cell: Cell, results: Path) -> dict[str, Any]:
+def _last_failure(planned: PlannedMeasurement, results: Path) -> dict[str, Any]:
     """The record of the last failed attempt, with its `file`; empty where none failed."""
-    failed = failures.last_failure(results, cell.result_path)
+    failed = failures.last_failure(results, planned.result_path)
     if failed is None:
         return {}
     attempt, path = failed

@@ -21,7 +21,7 @@ def load(file):
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
 def test_every_shipped_campaign_can_be_planned(file):
     campaign = load(file)
-    assert len(campaign.cells) == len(campaign.experiments) * campaign.cycles > 0
+    assert len(campaign.schedule) == len(campaign.experiments) * campaign.cycles > 0
     assert campaign.unpinned == ()
 
 

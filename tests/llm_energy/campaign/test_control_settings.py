@@ -29,15 +29,17 @@ def test_two_of_them_are_measured_in_every_cycle(root):
     names = [f"{FIRST}.a_a", f"{FIRST}.sampler_off"]
     assert [e.name for e in campaign.experiments] == [e.name for e in plain.experiments] + names
     for name in names:
-        assert [cell.cycle for cell in campaign.cells if cell.experiment.name == name] == [1, 2]
+        assert [
+            planned.cycle for planned in campaign.schedule if planned.experiment.name == name
+        ] == [1, 2]
     assert [c.experiment for c in campaign.controls] == [names[0], FIRST, names[1]]
 
 
 def test_the_others_keep_their_identity_and_their_order(root):
     campaign, plain = load(root, controlled()), load(root)
     assert specs(plain).items() <= specs(campaign).items()
-    kept = [cell for cell in campaign.cells if cell.experiment.control is None]
-    assert [c.result_path for c in kept] == [c.result_path for c in plain.cells]
+    kept = [planned for planned in campaign.schedule if planned.experiment.control is None]
+    assert [c.result_path for c in kept] == [c.result_path for c in plain.schedule]
 
 
 def test_an_a_a_control_differs_in_nothing_but_its_name_and_its_engine_process(root):

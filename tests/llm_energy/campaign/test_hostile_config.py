@@ -121,9 +121,9 @@ def test_no_name_leads_out_of_the_results_folder(root, value):
             campaign = load(root, config)
         except CampaignError:
             continue
-        for cell in campaign.cells:
+        for planned in campaign.schedule:
             assert Path(campaign.name).parts == (campaign.name,)
-            parts = Path(cell.result_path).parts
+            parts = Path(planned.result_path).parts
             assert (len(parts), parts[0]) == (4, "measurements")
             assert not {"..", "."} & set(parts)
 

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.llm_energy.make_campaigns import changed, load, make_checkout, with_experiments
 
-from llm_energy.campaign.campaign import engine_key, result_path
 from llm_energy.campaign.order import schedule
 
 MANY = with_experiments(
@@ -31,8 +30,8 @@ def experiments(tmp_path_factory):
 
 
 def plan(experiments, *, seed, cycles):
-    cells = schedule(experiments, cycles=cycles, seed=seed, randomised=True)
-    return [(cell.experiment.name, cell.cycle) for cell in cells]
+    made = schedule(experiments, cycles=cycles, seed=seed, randomised=True)
+    return [(planned.experiment.name, planned.cycle) for planned in made]
 
 
 SEEDS, CYCLES = st.integers(0, 2**63 - 1), st.integers(1, 6)
@@ -40,21 +39,25 @@ SEEDS, CYCLES = st.integers(0, 2**63 - 1), st.integers(1, 6)
 
 @given(seed=SEEDS, cycles=CYCLES)
 def test_every_cycle_is_a_complete_block(experiments, seed, cycles):
-    cells = schedule(experiments, cycles=cycles, seed=seed, randomised=True)
-    assert [cell.position for cell in cells] == list(range(cycles * len(experiments)))
+    made = schedule(experiments, cycles=cycles, seed=seed, randomised=True)
+    assert [planned.position for planned in made] == list(range(cycles * len(experiments)))
     for cycle in range(1, cycles + 1):
         first = (cycle - 1) * len(experiments)
-        block = cells[first : first + len(experiments)]
-        assert {cell.cycle for cell in block} == {cycle}
-        assert {cell.experiment for cell in block} == set(experiments)
+        block = made[first : first + len(experiments)]
+        assert {planned.cycle for planned in block} == {cycle}
+        assert {planned.experiment for planned in block} == set(experiments)
 
 
 @given(seed=SEEDS)
 def test_what_shares_an_engine_process_or_a_backend_is_adjacent(experiments, seed):
     block = [
-        cell.experiment for cell in schedule(experiments, cycles=1, seed=seed, randomised=True)
+        planned.experiment
+        for planned in schedule(experiments, cycles=1, seed=seed, randomised=True)
     ]
-    for shared in (engine_key, lambda experiment: experiment.settings.backend):
+    for shared in (
+        lambda experiment: experiment.engine_key,
+        lambda experiment: experiment.settings.backend,
+    ):
         runs = [key for key, _ in groupby(block, key=shared)]
         assert len(runs) == len(set(runs))
 
@@ -91,19 +94,19 @@ def test_adding_an_experiment_keeps_the_order_of_the_others(experiments, seed, d
     fewer = [experiment for i, experiment in enumerate(experiments) if i != dropped]
     more = plan(experiments, seed=seed, cycles=2)
     absent = experiments[dropped].name
-    assert plan(fewer, seed=seed, cycles=2) == [cell for cell in more if cell[0] != absent]
+    assert plan(fewer, seed=seed, cycles=2) == [planned for planned in more if planned[0] != absent]
 
 
 def test_sequential_keeps_the_declared_order(root):
     campaign = load(root, changed(lambda c: c.update(order="sequential")))
     names = [experiment.name for experiment in campaign.experiments]
-    assert [cell.experiment.name for cell in campaign.cells] == names * 2
+    assert [planned.experiment.name for planned in campaign.schedule] == names * 2
 
 
 def test_an_engine_process_is_shared_where_it_is_loaded_with_the_same(root):
     def keys(**axes):
         campaign = load(root, with_experiments(x={"axes": axes}))
-        return {engine_key(experiment) for experiment in campaign.experiments}
+        return {experiment.engine_key for experiment in campaign.experiments}
 
     assert len(keys(output_tokens=[8, 16])) == 1
     assert len(keys(**{"sampling.temperature": [0.0, 1.0]})) == 1
@@ -114,12 +117,12 @@ def test_an_engine_process_is_shared_where_it_is_loaded_with_the_same(root):
 
 
 def test_the_path_of_a_result_holds_experiment_spec_and_cycle(root):
-    cell = load(root).cells[0]
-    experiment = cell.experiment
+    planned = load(root).schedule[0]
+    experiment = planned.experiment
     expected = f"measurements/{experiment.name}/{experiment.spec_hash}/cycle-01.json"
-    assert result_path(cell) == expected
+    assert planned.result_path == expected
 
 
 def test_every_result_has_a_path_of_its_own(root):
-    paths = [result_path(cell) for cell in load(root, MANY).cells]
+    paths = [planned.result_path for planned in load(root, MANY).schedule]
     assert all(one != other for one, other in pairwise(sorted(paths)))

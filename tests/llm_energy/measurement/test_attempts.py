@@ -10,7 +10,7 @@ import pytest
 from tests.disks import small_disk
 
 from llm_energy.backends.runtime import BackendError
-from llm_energy.measurement.attempts import as_failure, measure_cell, refuse_full_disk
+from llm_energy.measurement.attempts import as_failure, measure_planned, refuse_full_disk
 from llm_energy.runs.run import RUN_VARIABLE, Run
 from llm_energy.system.errors import ModelError
 from llm_energy.system.processes import ProcessId
@@ -59,7 +59,9 @@ def test_a_job_whose_run_died_before_it_began_measures_nothing(tmp_path, monkeyp
     run.write("run", run.facts | {"owner": owner})
     monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
     with pytest.raises(UserError, match="the run that this measurement belongs to has ended"):
-        measure_cell(tmp_path / "r.json", experiment="e", cycle=1, log=tmp_path / "l", begun_s=0.0)
+        measure_planned(
+            tmp_path / "r.json", experiment="e", cycle=1, log=tmp_path / "l", begun_s=0.0
+        )
     run.remove()
 
 

@@ -15,7 +15,7 @@ from llm_energy.system.processes import ProcessId
 from llm_energy.workflow import allocation
 from llm_energy.workflow.allocation import AllocationError
 
-CELL = "measurements/nap/0123456789ab/cycle-1.json"
+RESULT = "measurements/nap/0123456789ab/cycle-1.json"
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def invocation(tmp_path, monkeypatch):
         further={"spreads": True, "device": "cpu", "new_device": False},
     )
     run.write("plan", [{"experiment": "nap", "cycle": 1}])
-    run.write("cells", [CELL])
+    run.write("schedule", [RESULT])
     monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
     monkeypatch.setenv(JOB_VARIABLE, "7")
     yield run
@@ -65,7 +65,7 @@ def test_nothing_is_measured_for_an_invocation_that_has_ended(invocation):
 
 
 def test_a_node_of_another_device_model_adds_nothing_unless_told(invocation):
-    write_result(invocation.results / CELL, make_result(device_model="Abacus"))
+    write_result(invocation.results / RESULT, make_result(device_model="Abacus"))
     with pytest.raises(AllocationError, match="was measured on `Abacus`"):
         begin()
     assert Run.all() == [invocation]

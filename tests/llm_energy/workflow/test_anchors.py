@@ -19,9 +19,9 @@ def campaign(tmp_path):
 def needed(campaign, results, *, without=()):
     """Paths of the anchors, where all that is not there is measured."""
     missing = [
-        cell
-        for cell in campaign.cells
-        if cell.experiment.name not in without and not (results / cell.result_path).exists()
+        planned
+        for planned in campaign.schedule
+        if planned.experiment.name not in without and not (results / planned.result_path).exists()
     ]
     return [anchor.result_path for anchor in anchors(campaign, results, to_measure=missing)]
 
@@ -36,15 +36,15 @@ def test_the_first_session_needs_none(campaign, tmp_path):
 
 
 def test_a_session_that_measures_the_reference_needs_none(campaign, tmp_path):
-    first = next(c for c in campaign.cells if c.experiment.name == campaign.reference)
+    first = next(c for c in campaign.schedule if c.experiment.name == campaign.reference)
     touch(tmp_path, first.result_path)
     assert needed(campaign, tmp_path) == []
 
 
 def test_a_session_without_it_needs_the_next_one_and_the_earlier_stay(campaign, tmp_path):
-    for cell in campaign.cells:
-        if cell.experiment.name == campaign.reference:
-            touch(tmp_path, cell.result_path)
+    for planned in campaign.schedule:
+        if planned.experiment.name == campaign.reference:
+            touch(tmp_path, planned.result_path)
     (one,) = needed(campaign, tmp_path)
     spec = campaign.experiment(campaign.reference).spec_hash
     assert one == f"anchors/sweep_batch1_out16/{spec}/cycle-01.json"
@@ -57,7 +57,7 @@ def test_a_session_without_it_needs_the_next_one_and_the_earlier_stay(campaign, 
 
 def test_without_a_reference_there_is_nothing_to_anchor(tmp_path):
     campaign = load(make_checkout(tmp_path / "checkout"))
-    assert anchors(campaign, tmp_path, to_measure=campaign.cells) == []
+    assert anchors(campaign, tmp_path, to_measure=campaign.schedule) == []
 
 
 def in_session(session, name, cycle, **changes):

@@ -9,11 +9,11 @@ from tests.llm_energy.make_results import make_result
 from llm_energy.analysis.decision import decide, read_decision, write_decision
 from llm_energy.results.result import ResultError, write_result
 from llm_energy.workflow.decisions import (
-    asked_cells,
     decided,
     decision_path,
-    first_cells,
+    first_cycles,
     may_follow,
+    requested,
     undecided,
 )
 
@@ -33,10 +33,10 @@ def first_results(**changes):
 
 def measure(campaign, results, experiment, cycles=(1, 2, 3), **changes):
     """Results that have nothing of the experiment but name and cycle."""
-    for cell in campaign.cells:
-        if cell.experiment is experiment and cell.cycle in cycles:
-            made = make_result(experiment.name, cycle=cell.cycle, **changes)
-            write_result(results / cell.result_path, made)
+    for planned in campaign.schedule:
+        if planned.experiment is experiment and planned.cycle in cycles:
+            made = make_result(experiment.name, cycle=planned.cycle, **changes)
+            write_result(results / planned.result_path, made)
 
 
 def path_of(campaign, results, experiment):
@@ -72,8 +72,8 @@ def test_a_decision_is_a_pure_function_of_its_measurements(results):
 
 def test_at_first_the_first_cycles_are_asked_for(campaign, tmp_path):
     assert decided(campaign, tmp_path) == {}
-    assert {cell.cycle for cell in first_cells(campaign)} == {1, 2, 3}
-    assert asked_cells(campaign, {}) == first_cells(campaign)
+    assert {planned.cycle for planned in first_cycles(campaign)} == {1, 2, 3}
+    assert requested(campaign, {}) == first_cycles(campaign)
     assert len(undecided(campaign, tmp_path)) == 4
 
 
@@ -85,9 +85,9 @@ def test_a_decision_asks_for_more_of_its_experiment_up_to_the_maximum(campaign, 
         write_decision(path_of(campaign, tmp_path, experiment), decision)
     known = decided(campaign, tmp_path)
     assert known == {one.name: 4, other.name: 6}
-    asked = asked_cells(campaign, known)
+    asked = requested(campaign, known)
     assert len(asked) == 4 + 6 + 3 + 3
-    assert [cell.position for cell in asked] == sorted(cell.position for cell in asked)
+    assert [planned.position for planned in asked] == sorted(planned.position for planned in asked)
 
 
 def test_a_decision_counts_only_while_its_first_cycles_are_there(campaign, tmp_path):
@@ -105,11 +105,11 @@ def test_a_file_that_is_no_decision_is_told_with_the_remedy(tmp_path):
 
 def test_what_may_follow_is_known_as_soon_as_the_first_cycles_stand(campaign, tmp_path):
     experiment = campaign.experiments[0]
-    second = [c for c in campaign.cells if c.experiment is experiment and c.cycle == 2]
+    second = [c for c in campaign.schedule if c.experiment is experiment and c.cycle == 2]
 
     def following(needed=(), **options):
-        cells = may_follow(campaign, tmp_path, [experiment.name], needed=needed, **options)
-        return [cell.cycle for cell in cells]
+        schedule = may_follow(campaign, tmp_path, [experiment.name], needed=needed, **options)
+        return [planned.cycle for planned in schedule]
 
     assert following(needed=second) == [4, 5, 6]
     measure(campaign, tmp_path, experiment, out_of_memory=True)
@@ -123,6 +123,6 @@ def test_what_may_follow_is_known_as_soon_as_the_first_cycles_stand(campaign, tm
 def test_a_number_of_cycles_needs_no_decision(tmp_path):
     campaign = load(make_checkout(tmp_path / "checkout"))
     known = decided(campaign, tmp_path)
-    assert asked_cells(campaign, known) == list(campaign.cells) == first_cells(campaign)
+    assert requested(campaign, known) == list(campaign.schedule) == first_cycles(campaign)
     assert undecided(campaign, tmp_path) == []
     assert may_follow(campaign, tmp_path, known, needed=[]) == []

@@ -20,12 +20,12 @@ def campaign(tmp_path):
 
 
 def foreign(campaign, results):
-    paths = [results / cell.result_path for cell in campaign.cells]
+    paths = [results / planned.result_path for planned in campaign.schedule]
     return foreign_device(campaign.measurement.device, paths)
 
 
 def measured_on(model, campaign, results):
-    write_result(results / campaign.cells[3].result_path, make_result(device_model=model))
+    write_result(results / campaign.schedule[3].result_path, make_result(device_model=model))
 
 
 def test_what_was_not_measured_yet_may_begin_anywhere(campaign, tmp_path, simulate):

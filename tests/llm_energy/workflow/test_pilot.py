@@ -19,9 +19,9 @@ def campaigns(tmp_path):
 
 
 def measure(pilot, results, **changes):
-    for cell in pilot.cells:
-        made = make_result(cell.experiment.name, cycle=cell.cycle, metered=True, **changes)
-        write_result(results / cell.result_path, made)
+    for planned in pilot.schedule:
+        made = make_result(planned.experiment.name, cycle=planned.cycle, metered=True, **changes)
+        write_result(results / planned.result_path, made)
 
 
 def test_spread_cycles_and_time_are_estimates(campaigns, tmp_path):
@@ -54,16 +54,16 @@ def test_out_of_memory_takes_no_longer_in_the_campaign_and_is_told(campaigns, tm
 
 
 def names_as_measured(pilot):
-    return list(dict.fromkeys(cell.experiment.name for cell in pilot.cells))
+    return list(dict.fromkeys(planned.experiment.name for planned in pilot.schedule))
 
 
 def test_what_failed_is_told_with_its_record(campaigns, tmp_path):
     campaign, pilot = campaigns
     measure(pilot, tmp_path)
-    for cell in pilot.cells:
-        if cell.experiment is pilot.experiments[0]:
-            (tmp_path / cell.result_path).unlink()
-            write_failure(tmp_path, cell.result_path, 1, {"reason": "engine_error"})
+    for planned in pilot.schedule:
+        if planned.experiment is pilot.experiments[0]:
+            (tmp_path / planned.result_path).unlink()
+            write_failure(tmp_path, planned.result_path, 1, {"reason": "engine_error"})
     lines = findings(campaign, pilot, tmp_path)
     assert lines[0] == "Pilot of trial: 6 of 8 measurements"
     name = pilot.experiments[0].name

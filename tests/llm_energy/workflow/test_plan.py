@@ -8,14 +8,14 @@ from tests.llm_energy.make_campaigns import changed, load, with_experiments
 from llm_energy.workflow.plan import as_json, as_text, expected_duration_s, make_plan, phases_s
 
 
-def write_result(results, cell, *, started, finished):
-    path = results / cell.result_path
+def write_result(results, planned, *, started, finished):
+    path = results / planned.result_path
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"started": started, "finished": finished}))
 
 
-def cells_of(campaign, experiment):
-    return [cell for cell in campaign.cells if cell.experiment is experiment]
+def planned_of(campaign, experiment):
+    return [planned for planned in campaign.schedule if planned.experiment is experiment]
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_without_results_the_phases_say_how_long_a_measurement_takes(campaign, t
 
 def test_earlier_results_of_the_same_spec_say_it_better(campaign, tmp_path):
     experiment = campaign.experiments[0]
-    first, second = cells_of(campaign, experiment)
+    first, second = planned_of(campaign, experiment)
     write_result(tmp_path, first, started="2026-01-01T00:00:00Z", finished="2026-01-01T00:00:20Z")
     write_result(
         tmp_path, second, started="2026-01-01T23:59:50Z", finished="2026-01-02T00:00:30+00:00"
@@ -42,8 +42,10 @@ def test_earlier_results_of_the_same_spec_say_it_better(campaign, tmp_path):
 
 def test_a_file_that_is_no_result_says_nothing(campaign, tmp_path):
     experiment = campaign.experiments[0]
-    for cell, content in zip(cells_of(campaign, experiment), ("{", '{"started": 3}'), strict=True):
-        path = tmp_path / cell.result_path
+    for planned, content in zip(
+        planned_of(campaign, experiment), ("{", '{"started": 3}'), strict=True
+    ):
+        path = tmp_path / planned.result_path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
     assert expected_duration_s(experiment, campaign, tmp_path) == (11, "phases")
@@ -51,7 +53,7 @@ def test_a_file_that_is_no_result_says_nothing(campaign, tmp_path):
 
 def test_only_what_has_no_result_takes_time(campaign, tmp_path):
     assert make_plan(campaign, tmp_path).remaining_s == 8 * 11
-    done = campaign.cells[0]
+    done = campaign.schedule[0]
     write_result(tmp_path, done, started="2026-01-01T00:00:00Z", finished="2026-01-01T00:00:20Z")
     plan = make_plan(campaign, tmp_path)
     assert plan.remaining_s == 6 * 11 + 20
@@ -62,9 +64,9 @@ def test_only_what_has_no_result_takes_time(campaign, tmp_path):
 
 def test_places_are_those_of_the_schedule(campaign, tmp_path):
     rows = {row.experiment: row for row in make_plan(campaign, tmp_path).rows}
-    for cell in campaign.cells:
-        place = rows[cell.experiment.name].ranks[cell.cycle - 1]
-        assert campaign.cells[(cell.cycle - 1) * len(rows) + place - 1] is cell
+    for planned in campaign.schedule:
+        place = rows[planned.experiment.name].ranks[planned.cycle - 1]
+        assert campaign.schedule[(planned.cycle - 1) * len(rows) + place - 1] is planned
 
 
 def test_the_table_shows_what_varies_and_is_aligned(root, tmp_path):
@@ -104,9 +106,9 @@ def test_the_text_says_where_the_expected_time_comes_from(campaign, tmp_path):
 
     assert source() == "from the least length of their phases, without loading)"
     for number, experiment in enumerate(campaign.experiments, start=1):
-        cell = cells_of(campaign, experiment)[0]
+        planned = planned_of(campaign, experiment)[0]
         write_result(
-            tmp_path, cell, started="2026-01-01T00:00:00Z", finished="2026-01-01T00:00:20Z"
+            tmp_path, planned, started="2026-01-01T00:00:00Z", finished="2026-01-01T00:00:20Z"
         )
         if number == 1:
             assert source().startswith("1 of 4 experiments from earlier results, the others from")

@@ -26,16 +26,16 @@ def campaign(tmp_path):
     return load(make_checkout(tmp_path / "checkout"))
 
 
-def measure(results, cell, *, status="completed"):
-    path = results / cell.result_path
+def measure(results, planned, *, status="completed"):
+    path = results / planned.result_path
     path.parent.mkdir(parents=True, exist_ok=True)
     times = {"started": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:00:20Z"}
     path.write_text(json.dumps(times | {"status": status, "attempt": 1}))
 
 
-def fail(results, cell, *, attempt=1, failed="2026-01-01T00:00:05.000+00:00"):
+def fail(results, planned, *, attempt=1, failed="2026-01-01T00:00:05.000+00:00"):
     record = {"reason": "engine_error", "started": "2026-01-01T00:00:00Z", "failed": failed}
-    write_failure(results, cell.result_path, attempt, record)
+    write_failure(results, planned.result_path, attempt, record)
 
 
 def test_before_anything_is_measured_all_is_pending_in_planned_order(campaign, results):
@@ -47,8 +47,8 @@ def test_before_anything_is_measured_all_is_pending_in_planned_order(campaign, r
 
 
 def test_a_result_is_done_and_says_how_long_it_took(campaign, results):
-    measure(results, campaign.cells[0])
-    measure(results, campaign.cells[1], status="out_of_memory")
+    measure(results, campaign.schedule[0])
+    measure(results, campaign.schedule[1], status="out_of_memory")
     first, second, *_ = standings(campaign, results)
     assert (first.status, first.reason, first.duration_s) == ("done", "", 20)
     assert (second.status, second.reason) == ("done", "out_of_memory")
@@ -56,14 +56,14 @@ def test_a_result_is_done_and_says_how_long_it_took(campaign, results):
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"status": "completed"}', '{"started": 3}'])
 def test_a_file_that_is_no_result_is_unusable(campaign, results, content):
-    measure(results, campaign.cells[0])
-    (results / campaign.cells[0].result_path).write_text(content)
+    measure(results, campaign.schedule[0])
+    (results / campaign.schedule[0].result_path).write_text(content)
     assert standings(campaign, results)[0].status == "unusable"
 
 
 def test_a_failure_is_told_with_its_reason_and_last_record(campaign, results):
     for attempt in (1, 2):
-        fail(results, campaign.cells[0], attempt=attempt)
+        fail(results, campaign.schedule[0], attempt=attempt)
     row = standings(campaign, results)[0]
     assert (row.status, row.reason, row.attempt) == ("failed", "engine_error", 2)
     text = as_text(campaign, results, [row])
@@ -72,17 +72,17 @@ def test_a_failure_is_told_with_its_reason_and_last_record(campaign, results):
 
 
 def test_a_failure_that_later_succeeded_is_done(campaign, results):
-    fail(results, campaign.cells[0])
-    measure(results, campaign.cells[0])
+    fail(results, campaign.schedule[0])
+    measure(results, campaign.schedule[0])
     assert standings(campaign, results)[0].status == "done"
 
 
 def test_a_living_run_tells_what_it_measures_and_will_try_again(campaign, results):
-    fail(results, campaign.cells[0])
-    fail(results, campaign.cells[1])
-    fail(results, campaign.cells[2], failed="2999-01-01T00:00:00Z")
+    fail(results, campaign.schedule[0])
+    fail(results, campaign.schedule[1])
+    fail(results, campaign.schedule[2], failed="2999-01-01T00:00:00Z")
     run = Run.create(campaign="trial", results=results, scripts=SCRIPTS, host_facts={})
-    note_start(run, result=campaign.cells[1].result_path, attempt=2)
+    note_start(run, result=campaign.schedule[1].result_path, attempt=2)
     assert [row.status for row in standings(campaign, results)[:4]] == [
         "pending",
         "running",
@@ -90,7 +90,7 @@ def test_a_living_run_tells_what_it_measures_and_will_try_again(campaign, result
         "pending",
     ]
     text = as_text(campaign, results, standings(campaign, results))
-    assert f"Running: {campaign.cells[1].experiment.name} cycle 1, for 0 s" in text
+    assert f"Running: {campaign.schedule[1].experiment.name} cycle 1, for 0 s" in text
     run.remove()
     assert standings(campaign, results)[1].status == "failed"
 
@@ -99,9 +99,9 @@ def test_a_run_of_another_campaign_and_a_job_that_died_measure_nothing(campaign,
     other = Run.create(
         campaign="other", results=results.parent / "other", scripts=SCRIPTS, host_facts={}
     )
-    note_start(other, result=campaign.cells[0].result_path, attempt=1)
+    note_start(other, result=campaign.schedule[0].result_path, attempt=1)
     own = Run.create(campaign="trial", results=results, scripts=SCRIPTS, host_facts={})
-    note_start(own, result=campaign.cells[1].result_path, attempt=1)
+    note_start(own, result=campaign.schedule[1].result_path, attempt=1)
     record = own.read("measuring")
     record["process"]["start_ticks"] += 1
     own.write("measuring", record)
@@ -109,20 +109,20 @@ def test_a_run_of_another_campaign_and_a_job_that_died_measure_nothing(campaign,
 
 
 def test_the_manifest_has_a_row_for_each_measurement(campaign, results):
-    measure(results, campaign.cells[0])
-    fail(results, campaign.cells[1])
+    measure(results, campaign.schedule[0])
+    fail(results, campaign.schedule[1])
     path = write_manifest(results, standings(campaign, results))
     with path.open() as file:
         rows = list(csv.DictReader(file, dialect="excel-tab"))
     assert [row["status"] for row in rows] == ["done", "failed", *["pending"] * 6]
-    assert rows[0]["file"] == campaign.cells[0].result_path
+    assert rows[0]["file"] == campaign.schedule[0].result_path
     assert rows[2]["duration_s"] == ""
 
 
 def test_the_text_sums_up_and_has_a_mark_for_each_cycle(campaign, results):
-    for cell in campaign.cells[:4]:
-        measure(results, cell)
-    fail(results, campaign.cells[4])
+    for planned in campaign.schedule[:4]:
+        measure(results, planned)
+    fail(results, campaign.schedule[4])
     text = as_text(campaign, results, standings(campaign, results))
     head, _, *table, legend, _, _failed = text.splitlines()
     assert head == ("Campaign trial: 8 measurements: 4 done, 1 failed, 3 pending; about 60 s left")
