@@ -1,4 +1,4 @@
-"""Questions to what may be slow or silent (Docker, NVML, the hub), asked at once, not for long."""
+"""Ask what may be slow or silent (Docker, NVML, the hub), all at once and with one deadline."""
 
 import logging
 import threading
@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 DEADLINE_S = 10.0
-"""After this time no answer is an answer too: preflight is for people who wait."""
+"""Preflight is for people who wait: a question without an answer by then is reported as silent."""
 
 LOG = logging.getLogger(__name__)
 
 
 class RefusalError(Exception):
-    """An answer that people can read as it is: why something is not to be had."""
+    """An answer that users can read as it is: the reason why something is not available."""
 
 
 class SilentError(RefusalError):
@@ -23,7 +23,7 @@ class SilentError(RefusalError):
 def ask_all(
     questions: Mapping[str, Callable[[], Any]], *, deadline_s: float = DEADLINE_S
 ) -> dict[str, Any]:
-    """The answer to each question: what it returned, or the exception that it raised.
+    """Return for each question what it returned, or the exception that it raised.
 
     A question that is still open at the deadline is left to its daemon thread, which ends with
     the process, and its answer is a SilentError.
@@ -32,21 +32,16 @@ def ask_all(
 
     def ask(name: str, question: Callable[[], Any]) -> None:
         try:
-            answer = question()
-        except RefusalError as error:
-            answer = error
+            answers[name] = question()
         except Exception as error:
-            LOG.warning("%s", name, exc_info=True)
-            answer = error
-        answers[name] = answer
+            if not isinstance(error, RefusalError):
+                LOG.warning("%s", name, exc_info=True)
+            answers[name] = error
 
-    threads = [
-        threading.Thread(target=ask, args=asked, name=asked[0], daemon=True)
-        for asked in questions.items()
-    ]
-    end = time.monotonic() + deadline_s
+    threads = [threading.Thread(target=ask, args=q, daemon=True) for q in questions.items()]
     for thread in threads:
         thread.start()
+    end = time.monotonic() + deadline_s
     for thread in threads:
         thread.join(max(0.0, end - time.monotonic()))
     silent = SilentError(f"no answer within {deadline_s:g} s")
@@ -54,5 +49,5 @@ def ask_all(
 
 
 def reason(error: Exception) -> str:
-    """An exception in words, for the finding that something is unknown."""
+    """Describe an exception for a finding with status `unknown`."""
     return str(error) if isinstance(error, RefusalError) else f"{type(error).__name__}: {error}"

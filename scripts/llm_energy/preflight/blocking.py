@@ -1,7 +1,4 @@
-"""What of the machine would stop a campaign on GPUs; told by preflight, and by a run that starts.
-
-A campaign on the CPU asks for none of it.
-"""
+"""Check the GPUs that a campaign needs: for preflight, and for a run that starts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -20,7 +17,7 @@ def uses_docker(campaign: Campaign) -> bool:
 
 
 def backends_of(campaign: Campaign) -> list[str]:
-    """The backends that experiments use, in declared order."""
+    """Return the backends that experiments use, in declared order."""
     return list(dict.fromkeys(e.settings.backend for e in campaign.experiments))
 
 
@@ -29,7 +26,7 @@ def no_gpu_finding(error: NoGpuError) -> Finding:
 
 
 def too_few_gpus(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
-    """Backends that ask for more GPUs than there are, or than they are given."""
+    """Yield a problem for each backend that needs more GPUs than there are, or than it gets."""
     for backend in backends_of(campaign):
         config = campaign.backends[backend]
         own = [e for e in campaign.experiments if e.settings.backend == backend]
@@ -39,7 +36,7 @@ def too_few_gpus(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
 
 
 def gpu_obstacles(campaign: Campaign) -> list[str]:
-    """One line for each thing that keeps a campaign from the GPUs it measures on; quick."""
+    """Return one line for each reason why the campaign cannot use the GPUs it measures on."""
     if campaign.measurement.device != "gpu":
         return []
     questions: dict[str, Callable[[], Any]] = {"gpus": read_gpus}
@@ -53,6 +50,6 @@ def gpu_obstacles(campaign: Campaign) -> list[str]:
         found.append(no_gpu_finding(answers["gpus"]))
     elif isinstance(answers["gpus"], list):
         found += too_few_gpus(campaign, answers["gpus"])
-    if isinstance(answers.get("docker"), dict):  # a silent engine is told with its images
+    if isinstance(answers.get("docker"), dict):  # a silent engine is reported with its images
         found.append(toolkit_finding(answers["docker"]))
     return [f"{finding.subject}: {finding.message}" for finding in problems(found)]

@@ -1,4 +1,4 @@
-"""Room on the disks that a campaign writes to, against what it is known to need."""
+"""Compare the room on the disks that a campaign writes to with what it is known to need."""
 
 import shutil
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from llm_energy.preflight.model_findings import TO_FETCH
 from llm_energy.system.sizes import gigabytes
 
 LOW_BYTES = 2e9
-"""Free space under which a disk is nearly full: the embedded campaign needs 0.3 GB. Provisional."""
+"""Free space below which a disk counts as nearly full. The default campaign needs 0.3 GB.
+Provisional."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,11 @@ class Disk:
     folders: tuple[str, ...]
     free_bytes: int
     holds_cache: bool
-    """Whether models and environments lie on it."""
+    """Models and environments lie on it."""
 
 
 def read_disks(cache: Path, results: Path, docker_root: Path | None) -> list[Disk]:
-    """The file systems of those folders, each once; a folder need not exist yet.
+    """Return the file systems of those folders, each once; a folder need not exist yet.
 
     Args:
         docker_root: None where the campaign has no containers, or the engine does not answer.
@@ -43,7 +44,7 @@ def read_disks(cache: Path, results: Path, docker_root: Path | None) -> list[Dis
 
 
 def _existing(path: Path) -> Path | None:
-    """The folder itself, or the nearest one above it that exists and may be looked at."""
+    """Return the folder itself, or the nearest parent that exists and is accessible."""
     for folder in (path.absolute(), *path.absolute().parents):
         try:
             folder.stat()
@@ -54,7 +55,7 @@ def _existing(path: Path) -> Path | None:
 
 
 def disk_findings(disks: Sequence[Disk], inputs: Sequence[Finding]) -> list[Finding]:
-    """Each disk.
+    """Return one finding for each disk.
 
     Args:
         inputs: the findings about environments and models.

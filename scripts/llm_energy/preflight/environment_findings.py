@@ -1,4 +1,4 @@
-"""Each environment that a campaign needs: ready, or how it will be made, or why it cannot be."""
+"""Check each environment of a campaign: ready, to be made, or why it cannot be."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from llm_energy.system.cache import environment_marker
 
 
 def environment_finding(name: str, plan: Plan, *, root: Path, cache: Path) -> Finding:
-    """Look at one environment; nothing is made.
+    """Check one environment; nothing is made.
 
     Args:
         name: of its folder in the cache.

@@ -1,4 +1,4 @@
-"""What a look at the machine found: one sentence each, and how they are told."""
+"""Findings of preflight, and their output as text and JSON."""
 
 import json
 from collections import Counter
@@ -8,50 +8,48 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 Status = Literal["ok", "note", "warning", "problem", "unknown"]
-"""`problem`: the run would stop or fail; `warning`: it would run, and be worse for it; `unknown`:
-this could not be found out."""
+"""`problem`: the run would stop or fail; `warning`: it would run, with worse data; `unknown`: this
+could not be determined."""
 
-TOLD: Mapping[Status, str] = {"problem": "problem", "warning": "warning", "unknown": "unknown"}
-"""What is counted in the summary, in this order."""
+COUNTED: tuple[Status, ...] = ("problem", "warning", "unknown")
+"""Statuses that the summary counts, in its order."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     status: Status
     subject: str
     message: str
     """One sentence, with the remedy where there is one."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """The same in values that JSON can say, units in their names."""
+    """The same as JSON values, with units in their names."""
 
 
 def problems(findings: Iterable[Finding]) -> list[Finding]:
-    """What would stop the run."""
+    """Return the findings that would stop the run."""
     return [finding for finding in findings if finding.status == "problem"]
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    """How many there are of what should be read."""
+    """Count the findings that need attention, in words."""
     counts = Counter(finding.status for finding in findings)
     parts = [
-        f"{n} {word}{'s' * (n != 1 and word != 'unknown')}"
-        for status, word in TOLD.items()
+        f"{n} {status}{'s' * (n != 1 and status != 'unknown')}"
+        for status in COUNTED
         if (n := counts[status])
     ]
     return ", ".join(parts) or "nothing is in the way"
 
 
 def as_text(campaign: str, findings: Sequence[Finding]) -> str:
-    """One line for each finding, aligned; the summary last, where a terminal stands still."""
-    status_width = max(len(finding.status) for finding in findings)
-    subject_width = max(len(finding.subject) for finding in findings)
-    lines = [
-        f"{finding.status:{status_width}}  {finding.subject:{subject_width}}  {finding.message}"
-        for finding in findings
-    ]
-    return "\n".join([*lines, "", f"Campaign {campaign} on this machine: {summary(findings)}", ""])
+    """Format one aligned line for each finding; the summary is last, where a terminal stops."""
+    from tabulate import tabulate
+
+    rows = [(finding.status, finding.subject, finding.message) for finding in findings]
+    table = tabulate(rows, tablefmt="plain", disable_numparse=True)
+    return f"{table}\n\nCampaign {campaign} on this machine: {summary(findings)}\n"
 
 
 def as_json(campaign: str, findings: Sequence[Finding]) -> str:

@@ -1,4 +1,4 @@
-"""Whether the engines of a campaign fit into memory, as far as that can be known beforehand."""
+"""Check whether the engines of a campaign fit into memory, as far as it can be known before."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,23 @@ from llm_energy.campaign.campaign import Campaign, Experiment
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.gpus import Gpu
 from llm_energy.preflight.host_findings import Host
-from llm_energy.preflight.memory_estimate import FORMULA, Estimate, UnknownFormatError, estimate
-from llm_energy.preflight.memory_room import Room, gpu_room, gpus_of, host_room
+from llm_energy.preflight.memory_estimate import (
+    FORMULA,
+    Estimate,
+    Room,
+    UnknownFormatError,
+    estimate,
+    gpu_room,
+    gpus_of,
+    host_room,
+)
 from llm_energy.preflight.model_shape import Shape, ShapeError, read_shape
 from llm_energy.system.sizes import gigabytes
 
 
 @dataclass(frozen=True)
 class Need:
-    """One experiment, what it needs and what there is; `room` is None where that is not known."""
+    """The memory that one experiment needs, and the room for it; None where that is not known."""
 
     experiment: Experiment
     estimate: Estimate
@@ -41,7 +49,7 @@ class Need:
 def memory_findings(
     campaign: Campaign, *, host: Host, gpus: Sequence[Gpu], cache: Path
 ) -> Iterator[Finding]:
-    """One finding for each backend and model, with all their experiments in its facts.
+    """Yield one finding for each backend and model, with all their experiments in its facts.
 
     Args:
         gpus: of this machine; empty where NVML shows none.
@@ -70,8 +78,7 @@ def _need(
     campaign: Campaign, experiment: Experiment, shape: Shape, host: Host, gpus: Sequence[Gpu]
 ) -> Need:
     settings = experiment.settings
-    options = settings.engine_options
-    config = campaign.backends[settings.backend]
+    options, config = settings.engine_options, campaign.backends[settings.backend]
     found = estimate(
         shape,
         dtype=settings.dtype,
@@ -111,12 +118,12 @@ def _fit(subject: str, name: str, needs: Sequence[Need]) -> Finding:
 def _context(
     subject: str, name: str, shape: Shape, experiments: Sequence[Experiment]
 ) -> Iterator[Finding]:
-    """Experiments that ask for longer sequences than the model is made for."""
+    """Warn about experiments with longer sequences than the model is made for."""
     limit = shape.context_tokens
-    asked = max(e.settings.context_tokens for e in experiments)
-    if limit is not None and asked > limit:
+    longest = max(e.settings.context_tokens for e in experiments)
+    if limit is not None and longest > limit:
         message = (
-            f"{name} is made for sequences of {limit} tokens, context_tokens asks for {asked}: "
+            f"{name} is made for sequences of {limit} tokens, context_tokens asks for {longest}: "
             "an engine may refuse it; lower context_tokens"
         )
         yield Finding("warning", subject.replace("memory", "context"), message)

