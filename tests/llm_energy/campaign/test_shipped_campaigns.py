@@ -10,12 +10,53 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.llm_energy.make_campaigns import specs
 
 from llm_energy.campaign.campaign import Campaign, load_campaign
 
 ROOT = Path(__file__).parents[3]
 FILES = [ROOT / "config/config.yaml", *sorted((ROOT / "config/campaigns").glob("*.yaml"))]
 FILES += [ROOT / ".test/config/config.yaml"]
+
+SPEC_HASHES = {
+    "config": {
+        "batch-by-length_batch1_out16": "647b6bfd8947",
+        "batch-by-length_batch1_out48": "1d521891c176",
+        "batch-by-length_batch4_out16": "9aea0fb40239",
+        "batch-by-length_batch4_out48": "189080b2f387",
+    },
+    "cpu-containers": {
+        "engines_batch1_llamacpp_auto": "57ff32042c95",
+        "engines_batch1_pytorch_float32": "5447f5c9ec17",
+        "engines_batch1_vllm_float32": "13ffc3ad444c",
+        "engines_batch4_llamacpp_auto": "14e55212e6ab",
+        "engines_batch4_pytorch_float32": "7db9f8f5558d",
+        "engines_batch4_vllm_float32": "376e4e1f8cc1",
+    },
+    "cpu-engines": {
+        "engines_llamacpp_auto": "647b6bfd8947",
+        "engines_openvino_auto": "df53641d1d67",
+        "engines_pytorch_float32": "2a4caaec94cf",
+        "engines_vllm_float32": "7a1164fa9d61",
+    },
+    "gpu-three-backends": {
+        "engines_pytorch_batch1": "2e63706448a9",
+        "engines_pytorch_batch8": "8d8a2500919e",
+        "engines_pytorch_batch32": "62e4e53bbc3c",
+        "engines_vllm_batch1": "648f181a50ea",
+        "engines_vllm_batch8": "1ed13448809a",
+        "engines_vllm_batch32": "ee88e3bcb19a",
+        "engines_tensorrt_batch1": "eb99bc9c9228",
+        "engines_tensorrt_batch8": "533b1c4df017",
+        "engines_tensorrt_batch32": "334ed284f9df",
+        "engines_pytorch_batch1.a_a": "2e63706448a9",
+        "engines_pytorch_batch1.sampler_off": "fccb469aa073",
+    },
+}
+"""Results are found by these hashes: one that changes makes users measure again.
+
+They change only on purpose: with `PROTOCOL_VERSION`, a pinned package, or a default.
+"""
 
 per_file = pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 
@@ -33,8 +74,27 @@ def load(file: Path) -> Campaign:
 @per_file
 def test_it_is_valid_and_all_that_misses_is_a_pin(file: Path) -> None:
     campaign = load(file)
-    assert campaign.schedule
+    assert len(campaign.schedule) == len(campaign.experiments) * campaign.cycles > 0
     assert all("is not pinned; pin it with" in line for line in campaign.unpinned)
+
+
+@pytest.mark.parametrize("file", FILES[:-1], ids=lambda file: file.stem)
+def test_a_change_of_the_code_keeps_its_results_valid(file: Path) -> None:
+    assert specs(load(file)) == SPEC_HASHES[file.stem]
+
+
+def test_the_default_campaign_crosses_batch_size_and_output_length() -> None:
+    campaign = load(FILES[0])
+    assert list(specs(campaign)) == list(SPEC_HASHES["config"])
+    assert campaign.cycles == 3
+    assert campaign.reference is not None
+    assert campaign.experiment(campaign.reference).factors == {"batch_size": 1, "output_tokens": 16}
+    assert {experiment.settings.backend for experiment in campaign.experiments} == {"llamacpp"}
+
+
+def test_an_experiment_that_is_not_there_is_a_key_error() -> None:
+    with pytest.raises(KeyError, match="nobody"):
+        load(FILES[0]).experiment("nobody")
 
 
 @per_file
