@@ -1,4 +1,5 @@
-"""Where the tests that need a real engine find it: in what the workflow itself made ready."""
+"""Settings of all tests: real engines are found in what the workflow made ready, and hypothesis is
+small unless HYPOTHESIS_PROFILE=large asks for more."""
 
 import json
 import os
@@ -6,11 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from hypothesis import HealthCheck, settings
 
 from llm_energy.campaign.campaign import load_campaign
 
 ROOT = Path(__file__).parents[1]
 CAMPAIGNS = (ROOT / "config/config.yaml", *sorted((ROOT / "config/campaigns").glob("*.yaml")))
+
+# No deadline and no "too slow": a busy machine is no fault. Function-scoped fixtures are only ever
+# folders, which each example may write again.
+settings.register_profile(
+    "small",
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.register_profile("large", settings.get_profile("small"), max_examples=1000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "small"))
 
 
 def ready_engines() -> Iterator[tuple[str, str]]:
@@ -37,6 +50,6 @@ def ready_engines() -> Iterator[tuple[str, str]]:
 
 
 def pytest_configure() -> None:
-    """What the caller's environment names wins over what is found."""
+    """Name the engines in the environment, where the caller has not named others."""
     for variable, path in ready_engines():
         os.environ.setdefault(variable, path)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from docs.generate.reference import HEADINGS
 from docs.generate.schemas import generated, json_schema
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from pydantic import ValidationError
 from tests.llm_energy.altered_campaigns import RICH, altered
 
@@ -28,7 +28,6 @@ def accepted_by_models(config):
     return True
 
 
-@settings(max_examples=500, deadline=None)
 @given(altered())
 @example(RICH)
 @example(RICH | {"cycles": 2.0})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.altered_campaigns import KEYS, PATHS, RICH
 from tests.llm_energy.make_campaigns import BASE, load, mistakes, with_experiments
@@ -65,18 +65,12 @@ def told(load):
     return []
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(strange() | st.dictionaries(ANY_KEY, ANYTHING, max_size=4))
 def test_any_value_is_a_campaign_or_told_in_lines(root, config):
     for message in mistakes(root, config):
         assert message.isprintable()
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_any_bytes_are_a_file_or_told_in_lines(tmp_path, content):
     path = tmp_path / "campaign.yaml"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from tests.llm_energy.altered_campaigns import altered
 from tests.llm_energy.make_campaigns import (
     BASE,
@@ -388,9 +388,6 @@ def test_a_key_that_an_anchor_brings_is_found_at_the_anchor(root):
     assert [message.split(" ")[0] for message in messages] == ["campaign.yaml:10:"] * 2
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(altered())
 def test_whatever_is_wrong_is_told_in_lines_and_never_in_a_traceback(root, config):
     messages = told_if_any(root, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))

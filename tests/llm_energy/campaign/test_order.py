@@ -3,7 +3,7 @@
 from itertools import groupby, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.make_campaigns import changed, load, make_checkout, with_experiments
 
@@ -88,7 +88,6 @@ def test_adding_a_cycle_keeps_the_order_of_the_earlier_ones(experiments, seed, c
     assert plan(experiments, seed=seed, cycles=cycles + 1)[: len(before)] == before
 
 
-@settings(max_examples=30)
 @given(seed=SEEDS, dropped=st.integers(0, 15))
 def test_adding_an_experiment_keeps_the_order_of_the_others(experiments, seed, dropped):
     fewer = [experiment for i, experiment in enumerate(experiments) if i != dropped]

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.make_results import REFERENCE, design, make_result
 
@@ -55,9 +55,6 @@ def contents(draw):
     return draw(st.binary(max_size=40))
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 @given(contents())
 def test_whatever_a_result_file_holds_it_is_accounted_for(tmp_path, content):
     write(tmp_path, content)
