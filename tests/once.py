@@ -1,4 +1,4 @@
-"""A costly value is made once in a session of tests, whichever worker of pytest-xdist needs it first."""
+"""Values that are made once in a session of tests, whichever worker of pytest-xdist comes first."""
 
 import os
 import pickle

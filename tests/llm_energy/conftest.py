@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import docker
 import pytest
@@ -13,15 +13,12 @@ from tests.llm_energy.inputs.boxes import ROOT
 from tests.llm_energy.inputs.hub_server import hub_server
 from tests.llm_energy.make_campaigns import make_checkout
 from tests.nvml_simulator.fixtures import nvml_library, simulate
-from tests.once import once
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.summary import Summary
 from llm_energy.campaign.identity import base_identity
 from llm_energy.containers.engine import connect
 from llm_energy.inputs.base_image import debian_base, debian_tag
-from llm_energy.report.figures import draw_files
-from llm_energy.report.style import Figure
 from llm_energy.system.errors import InputError
 
 # NVML is the simulator's in all of these tests, whatever the machine has and whichever comes first.
@@ -40,26 +37,6 @@ def summary_of(tmp_path: Path) -> Callable[..., Summary]:
         return aggregate(tmp_path, planned=planned, design=design)
 
     return make
-
-
-class Whole(NamedTuple):
-    """A metered campaign with side files, and all files of its figures. Not to be changed."""
-
-    summary: Summary
-    figures: list[Figure]
-
-
-@pytest.fixture(scope="session")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """The synthetic campaign with everything, aggregated and drawn once for all tests."""
-
-    def make() -> tuple[Summary, list[Figure]]:
-        folder = tmp_path_factory.mktemp("whole")
-        planned = make_results.make_campaign(folder, metered=True, side_files=True)
-        summary = aggregate(folder, planned=planned, design=make_results.design())
-        return summary, draw_files(summary)
-
-    return Whole(*once(tmp_path_factory, "whole", make))
 
 
 @pytest.fixture(scope="session")

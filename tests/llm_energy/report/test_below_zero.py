@@ -6,11 +6,12 @@ import pytest
 from tests.llm_energy import make_results
 
 from llm_energy.analysis.aggregate import aggregate
+from llm_energy.report import forest
 from llm_energy.report.axes import by_setting
 from llm_energy.report.estimates import estimates
-from llm_energy.report.figures import draw
 from llm_energy.report.headline import key_figures
 from llm_energy.report.page_tables import results_table
+from llm_energy.report.style import PAGE_INCHES, rendered, styled
 from llm_energy.results.metrics import THROUGHPUT, TTFT
 from llm_energy.results.result import write_result
 
@@ -49,12 +50,14 @@ def test_the_note_stands_only_where_it_is_needed(summary_of):
     assert results_table(summary_of()).note == ""
 
 
-def test_the_figure_has_an_open_end_and_says_so(noisy, summary_of):
-    figures = {figure.name: figure for figure in draw(noisy)}
-    assert "Hollow triangle at 0" in figures["latency"].caption
-    assert "Hollow" not in figures["throughput"].caption
-    assert "fill: none; stroke: #1b62a5" in re.sub(r"\s+", " ", figures["latency"].svg)
-    assert not [f for f in draw(summary_of()) if "Hollow" in f.caption]
+def test_the_figure_has_an_open_end_and_says_so(noisy, plain):
+    with styled(PAGE_INCHES):
+        latency = rendered(forest.latency(noisy))
+        throughput = forest.throughput(noisy)
+    assert "Hollow triangle at 0" in latency.caption
+    assert "Hollow" not in throughput.caption
+    assert "fill: none; stroke: #1b62a5" in re.sub(r"\s+", " ", latency.svg)
+    assert not [figure for figure in plain if "Hollow" in figure.caption]
 
 
 def test_so_has_a_line_along_a_setting(tmp_path):

@@ -4,40 +4,40 @@ import csv
 import re
 
 import pytest
-from tests.llm_energy import make_results
 
-from llm_energy.analysis.aggregate import aggregate
-from llm_energy.report import forest
-from llm_energy.report.figures import draw, draw_files, read_figures, write_figures
-from llm_energy.report.style import PAGE_INCHES, THEME, styled
+from llm_energy.report import forest, traces
+from llm_energy.report.axes import by_setting
+from llm_energy.report.figures import draw, read_figures, write_figures
+from llm_energy.report.style import PAGE_INCHES, THEME, rendered, styled
 from llm_energy.report.svg import themed
+from llm_energy.results.metrics import THROUGHPUT
 
 
 def by_name(figures):
     return {figure.name: figure for figure in figures}
 
 
-def summary_in(folder, **options):
-    planned = make_results.make_campaign(folder, **options)
-    return aggregate(folder, planned=planned, design=make_results.design())
+def drawn(drawing_of, summary):
+    """One figure of a summary, for the page alone."""
+    with styled(PAGE_INCHES):
+        return rendered(drawing_of(summary))
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    """The figures of the synthetic campaign, by name, drawn once for all."""
-    return by_name(draw(summary_in(tmp_path_factory.mktemp("plain"))))
+def unmetered(plain):
+    """The figures of the synthetic campaign, by name."""
+    return by_name(plain)
 
 
 @pytest.fixture(scope="module")
-def metered(tmp_path_factory):
+def metered(whole):
     """The same with energy and side files."""
-    folder = tmp_path_factory.mktemp("metered")
-    return by_name(draw(summary_in(folder, metered=True, side_files=True)))
+    return by_name(whole.figures)
 
 
 class TestWhatIsDrawn:
-    def test_without_a_meter_there_is_no_figure_of_energy(self, plain):
-        assert list(plain) == [
+    def test_without_a_meter_there_is_no_figure_of_energy(self, unmetered):
+        assert list(unmetered) == [
             "throughput",
             "trade-off",
             "throughput-by-batch-size",
@@ -77,36 +77,37 @@ class TestWhatIsDrawn:
         assert len(drawing.data) == forest.MOST_ROWS
 
     def test_one_cycle_is_drawn_without_intervals_and_without_an_order(self, summary_of):
-        figures = by_name(draw(summary_of(cycles=1)))
-        assert "order" not in figures
-        assert "n = 1" in figures["throughput"].svg
-        assert "±" not in figures["throughput"].svg
+        summary = summary_of(cycles=1)
+        assert traces.order(summary, THROUGHPUT) is None
+        svg = drawn(forest.throughput, summary).svg
+        assert "n = 1" in svg
+        assert "±" not in svg
 
     def test_experiments_without_a_value_keep_their_row_and_say_why(self, summary_of):
         summary = summary_of(
             missing=[("batch-by-length_batch1_out48", cycle) for cycle in (1, 2, 3)],
             out_of_memory=["batch-by-length_batch4_out48"],
         )
-        svg = by_name(draw(summary))["throughput"].svg
+        svg = drawn(forest.throughput, summary).svg
         assert "not measured" in svg
         assert "out of memory" in svg
 
     def test_cycles_out_of_memory_are_told_beside_those_that_went_well(self, summary_of):
         lost = [("batch-by-length_batch4_out48", 2)]
-        svg = by_name(draw(summary_of(out_of_memory=lost)))["throughput"].svg
+        svg = drawn(forest.throughput, summary_of(out_of_memory=lost)).svg
         assert "n = 2, 1 out of memory" in svg
 
     def test_a_line_ends_in_a_cross_where_memory_ran_out(self, summary_of):
-        figure = by_name(draw(summary_of(out_of_memory=["batch-by-length_batch4_out48"])))
-        assert "A cross on the axis: out of memory." in figure["throughput-by-batch-size"].caption
+        lines = by_name(by_setting(summary_of(out_of_memory=["batch-by-length_batch4_out48"])))
+        assert "A cross on the axis: out of memory." in lines["throughput-by-batch-size"].caption
 
-    def test_without_a_loss_there_is_no_cross(self, plain):
-        assert "cross" not in plain["throughput-by-batch-size"].caption
+    def test_without_a_loss_there_is_no_cross(self, unmetered):
+        assert "cross" not in unmetered["throughput-by-batch-size"].caption
 
     def test_one_point_and_a_cross_make_a_line(self, summary_of):
         sizes = {f"grow_batch{size}": {"batch_size": size} for size in (1, 4)}
-        figures = by_name(draw(summary_of(experiments=sizes, out_of_memory=["grow_batch4"])))
-        assert "throughput-by-batch-size" in figures
+        lines = by_setting(summary_of(experiments=sizes, out_of_memory=["grow_batch4"]))
+        assert [line.name for line in lines] == ["throughput-by-batch-size"]
 
     def test_all_out_of_memory_draws_nothing(self, summary_of):
         assert draw(summary_of(experiments={"a": {}}, out_of_memory=["a"])) == []
@@ -116,15 +117,12 @@ class TestWhatIsDrawn:
             "pair_a": {"batch_size": 1, "output_tokens": 16},
             "pair_b": {"batch_size": 4, "output_tokens": 48},
         }
-        names = by_name(draw(summary_of(experiments=confounded)))
-        assert not any(name.startswith("throughput-by") for name in names)
+        assert by_setting(summary_of(experiments=confounded)) == []
 
     def test_one_output_token_has_no_inter_token_latency(self, summary_of):
         lengths = {f"one_out{length}": {"output_tokens": length} for length in (1, 16)}
-        assert (
-            "not defined for one token"
-            in by_name(draw(summary_of(experiments=lengths)))["latency"].svg
-        )
+        svg = drawn(forest.latency, summary_of(experiments=lengths)).svg
+        assert "not defined for one token" in svg
 
     def test_nothing_measured_draws_nothing(self, summary_of):
         experiment = "batch-by-length_batch1_out16"
@@ -133,44 +131,40 @@ class TestWhatIsDrawn:
 
 
 class TestFiles:
-    def test_figures_are_read_as_they_were_written(self, summary_of, tmp_path):
-        only = {"only": {}}
-        figures = draw_files(summary_of(experiments=only, reference=None))
-        write_figures(tmp_path / "figures", figures)
-        assert read_figures(tmp_path / "figures") == figures
+    def test_figures_are_read_as_they_were_written(self, whole, tmp_path):
+        write_figures(tmp_path / "figures", whole.figures)
+        assert read_figures(tmp_path / "figures") == whole.figures
         starts = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml", "csv": b"experiment,"}
         for kind, start in starts.items():
             content = (tmp_path / "figures" / f"throughput.{kind}").read_bytes()
             assert content.startswith(start)
 
-    def test_for_papers_a_figure_is_as_wide_as_a_column_and_its_fonts_are_embedded(
-        self, summary_of
-    ):
-        (figure, *_) = draw_files(summary_of(experiments={"only": {}}, reference=None))
-        (box,) = re.findall(rb"/MediaBox \[ 0 0 ([\d.]+) ", figure.pdf)
-        assert float(box) == pytest.approx(72 * 3.4, abs=0.1)
-        assert b"/FontFile2" in figure.pdf
-        assert b"/Type3" not in figure.pdf
+    def test_for_papers_a_figure_is_as_wide_as_a_column_and_its_fonts_are_embedded(self, whole):
+        for figure in whole.figures:
+            (box,) = re.findall(rb"/MediaBox \[ 0 0 ([\d.]+) ", figure.pdf)
+            assert float(box) == pytest.approx(72 * 3.4, abs=0.1)
+            assert b"/FontFile2" in figure.pdf
+            assert b"/Type3" not in figure.pdf
 
-    def test_the_data_beside_a_figure_are_what_it_shows(self, plain):
-        rows = list(csv.DictReader(plain["throughput"].csv.splitlines()))
+    def test_the_data_beside_a_figure_are_what_it_shows(self, unmetered):
+        rows = list(csv.DictReader(unmetered["throughput"].csv.splitlines()))
         assert next(row["label"] for row in rows) == "batch4 out48"
         assert {(row["unit"], row["n"]) for row in rows} == {("tokens/s", "3")}
         for row in rows:
             assert float(row["t_low"]) < float(row["mean"]) < float(row["t_high"])
             assert len(row["cycles"].split()) == 3
 
-    def test_equal_summaries_give_equal_figures(self, plain, summary_of):
-        assert draw(summary_of()) == list(plain.values())
+    def test_equal_summaries_give_equal_figures(self, unmetered, summary_of):
+        assert draw(summary_of()) == list(unmetered.values())
 
-    def test_text_stays_text(self, plain):
-        assert ">batch4 out48</text>" in plain["throughput"].svg
+    def test_text_stays_text(self, unmetered):
+        assert ">batch4 out48</text>" in unmetered["throughput"].svg
 
 
 class TestInThePage:
     @pytest.fixture
-    def inline(self, plain):
-        figure = plain["throughput"]
+    def inline(self, unmetered):
+        figure = unmetered["throughput"]
         return themed(figure.svg, figure.name, colours=THEME)
 
     def test_the_page_rules_all_colours(self, inline):

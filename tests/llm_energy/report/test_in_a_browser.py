@@ -4,10 +4,7 @@ import time
 
 import pytest
 from tests.browser import PHONE, Browser
-from tests.llm_energy import make_results
 
-from llm_energy.analysis.aggregate import aggregate
-from llm_energy.report.figures import draw_files
 from llm_energy.report.page import render_page, write_page
 
 FIRST = """[...document.querySelectorAll("#results-table tbody tr")]
@@ -17,13 +14,9 @@ SHOWN = """[...document.querySelectorAll("#measurements-table tbody tr")]
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("page")
-    planned = make_results.make_campaign(folder, metered=True, side_files=True)
-    summary = aggregate(folder, planned=planned, design=make_results.design())
-    return write_page(
-        folder, render_page(summary, draw_files(summary), partial=False), partial=False
-    )
+def page(whole, tmp_path_factory):
+    text = render_page(whole.summary, whole.figures, partial=False)
+    return write_page(tmp_path_factory.mktemp("page"), text, partial=False)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ import pytest
 from tests.llm_energy import make_results, make_side_files
 
 from llm_energy.analysis.aggregate import aggregate
-from llm_energy.report.figures import draw_files
 from llm_energy.report.page import render_page, write_page, write_report
 from llm_energy.results.result import write_result
 from llm_energy.system.files import write_atomically
@@ -53,12 +52,9 @@ def page_of(summary_of):
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory):
+def page(whole):
     """The text of a whole report, figures and all, as the workflow makes it."""
-    folder = tmp_path_factory.mktemp("whole")
-    planned = make_results.make_campaign(folder, metered=True, side_files=True)
-    summary = aggregate(folder, planned=planned, design=make_results.design())
-    return render_page(summary, draw_files(summary), partial=False)
+    return render_page(whole.summary, whole.figures, partial=False)
 
 
 class TestSelfContained:
@@ -191,7 +187,8 @@ class TestPartial:
         assert not (tmp_path / "report-partial.html").exists()
 
     def test_it_leaves_the_summary_of_the_workflow_alone(self, tmp_path):
-        planned = make_results.make_campaign(tmp_path, missing=[(make_results.REFERENCE, 2)])
+        only = {make_results.REFERENCE: {}}
+        planned = make_results.make_campaign(tmp_path, experiments=only, missing=[(*only, 2)])
         write_report(tmp_path, planned=planned, design=make_results.design(), partial=True)
         assert not (tmp_path / "summary").exists()
         assert not aggregate(tmp_path, planned=planned, design=make_results.design()).facts.complete
