@@ -1,13 +1,13 @@
-"""The NVML meter on NVIDIA's own binding, against a library whose true energy is known."""
+"""The NVML meter on NVIDIA's own binding."""
 
 import os
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 
 import pytest
-from tests.llm_energy.power.made_power import phases, powercap
+from tests.llm_energy.power.made_power import powercap
+from tests.llm_energy.power.simulated_gpus import AFTER_OPENING, LOADED, opened, sampled, wait_until
 from tests.nvml_simulator import scenario as made
 from tests.nvml_simulator.library import VARIABLE
 from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
@@ -16,37 +16,14 @@ from llm_energy.power.accounting import account_energy
 from llm_energy.power.detect import open_meters
 from llm_energy.power.meter import QUANTITIES, State
 from llm_energy.power.nvml import NvmlMeter
-from llm_energy.power.sampler import Sampler
 from llm_energy.results.parts import Tokens
 
 TOKENS = Tokens(input=10, output=100, requests=1)
-LOADED = Gpu(knots=made.constant(600.0), counter_update_s=0.02)
-
-
-@contextmanager
-def opened():
-    meter = NvmlMeter.open()
-    assert meter is not None
-    try:
-        yield meter
-    finally:
-        meter.close()
 
 
 def one_reading(*, slow=False):
     with opened() as meter:
         return meter.read(meter.devices[0], slow=slow)
-
-
-def sampled(duration_s, *, rate_hz=50.0):
-    """A series over `duration_s` and the window that lies inside it."""
-    with opened() as meter, Sampler([meter], rate_hz=rate_hz) as sampler:
-        time.sleep(0.2)
-        start = time.monotonic()
-        time.sleep(duration_s)
-        end = time.monotonic()
-        time.sleep(0.2)
-    return sampler.series(), phases(window=(start, end))
 
 
 class TestDevices:
@@ -154,115 +131,17 @@ class TestReading:
         }
         assert [name for name, value in fields.items() if value is None] == [target]
 
-    @pytest.mark.parametrize(
-        ("code", "reason"),
-        [(made.GPU_LOST, "gpu_lost"), (made.TIMEOUT, "timeout"), (999, "read_failed")],
-    )
-    def test_an_error_of_the_gpu_is_a_reason(self, simulate, code, reason):
-        # Described in its first half second, lost after that.
-        simulate(Gpu(faults=(Fault("all", code, (0.5, 1e9)),)))
+    def test_an_error_of_the_gpu_is_a_reason(self, simulate):
+        reasons = {made.GPU_LOST: "gpu_lost", made.TIMEOUT: "timeout", 999: "read_failed"}
+        failing = [Gpu(faults=(Fault("all", code, AFTER_OPENING),)) for code in reasons]
+        truth = simulate(*(with_uuid(gpu, number) for number, gpu in enumerate(failing)))
         with opened() as meter:
-            time.sleep(0.6)
-            reading = meter.read(meter.devices[0], slow=True)
-        assert reading.unavailable == dict.fromkeys(QUANTITIES, reason)
-        assert reading.state == State()
-
-
-class TestAgainstTheTruth:
-    @pytest.mark.parametrize("method", ["counter", "integrated_instant", "integrated_average"])
-    def test_a_window_inside_steady_load(self, simulate, method):
-        truth = simulate(LOADED, epoch_s=time.monotonic() - 10.0)
-        series, spans = sampled(2.0)
-        found = account_energy(series, spans, TOKENS, method=method).energy
-        window = spans[0]
-        true = truth.joules(0, window.start_monotonic_s, window.end_monotonic_s)
-        assert found.energy_joules == pytest.approx(true, abs=0.02 * 600.0 + 0.002 * true)
-        assert found.simulated
-
-    def test_load_that_comes_and_goes_with_the_work(self, simulate, tmp_path):
-        load = tmp_path / "load"
-        gpu = Gpu(knots=made.constant(600.0), load_file=load, counter_update_s=0.02)
-        truth = simulate(gpu)
-        with opened() as meter, Sampler([meter], rate_hz=50.0) as sampler:
-            time.sleep(0.2)
-            start = time.monotonic()
-            made.set_load(load, 1.0, at_s=start + 0.5)
-            made.set_load(load, 0.0, at_s=start + 1.0)
-            time.sleep(1.5)
-            end = time.monotonic()
-            time.sleep(0.2)
-        found = account_energy(sampler.series(), phases(window=(start, end)), TOKENS).energy
-        true = truth.joules(0, start, end)
-        assert true == pytest.approx(250.0 + 100.0 * (end - start), abs=1e-6)
-        assert found.energy_joules == pytest.approx(true, abs=0.02 * 600.0 + 0.002 * true)
-
-    def test_a_counter_with_a_wrong_gain_shows_in_the_ratio(self, simulate):
-        gpu = Gpu(knots=made.constant(600.0), counter_update_s=0.02, counter_gain=0.84)
-        simulate(gpu, epoch_s=time.monotonic() - 10.0)
-        series, spans = sampled(2.0)
-        (device,) = account_energy(series, spans, TOKENS).energy.devices
-        ratio = device.counter_joules / device.integrated_instant_joules
-        assert ratio == pytest.approx(0.84, abs=0.02)
-
-    def test_the_counter_sees_what_a_windowed_sensor_does_not(self, simulate):
-        knots = made.bursts(low=600.0, high=100.0, period_s=0.1, duty=0.25)
-        gpu = Gpu(knots=knots, period_s=0.1, sensor="window", counter_update_s=0.02)
-        truth = simulate(gpu, epoch_s=time.monotonic() - 10.0)
-        series, spans = sampled(2.0)
-        account = account_energy(series, spans, TOKENS, median_step_s=0.1)
-        (device,) = account.energy.devices
-        window = spans[0]
-        true = truth.joules(0, window.start_monotonic_s, window.end_monotonic_s)
-        assert device.counter_joules == pytest.approx(true, rel=0.02)
-        assert device.integrated_instant_joules < 0.3 * true
-        assert "alias_risk" in {flag.code for flag in account.flags}
-
-
-class TestRefusals:
-    def energy_of(self, simulate, *gpus, duration_s=0.8, **options):
-        simulate(*gpus, epoch_s=options.pop("epoch_s", time.monotonic()))
-        series, spans = sampled(duration_s)
-        return series, account_energy(series, spans, TOKENS, **options)
-
-    def test_a_gpu_lost_in_the_window_keeps_what_was_sampled(self, simulate):
-        lost = Gpu(knots=made.constant(600.0), faults=(Fault("all", made.GPU_LOST, (0.7, 1e9)),))
-        series, account = self.energy_of(simulate, with_uuid(LOADED, 2), lost)
-        assert (account.energy.energy_joules, account.energy.reason) == (None, "gpu_lost")
-        kept = series.samples(series.devices[1], "energy_counter_joules")
-        assert len(kept) > 3
-
-    def test_a_timeout_is_a_gap_that_a_counter_survives(self, simulate):
-        gpu = Gpu(
-            knots=made.constant(600.0),
-            counter_update_s=0.02,
-            faults=(Fault("all", made.TIMEOUT, (0.5, 0.7)),),
-        )
-        series, account = self.energy_of(simulate, gpu)
-        assert account.energy.mean_power_watts == pytest.approx(600.0, rel=0.05)
-        assert "timeout" in {r for each in series.readings for r in each.unavailable.values()}
-
-    def test_a_driver_that_was_reloaded_ends_the_energy_of_its_gpus(self, simulate):
-        simulate(LOADED, reload=(0.5, 0.6))
-        series, spans = sampled(0.8)
-        energy = account_energy(series, spans, TOKENS).energy
-        assert (energy.energy_joules, energy.reason) == (None, "driver_reloaded")
-
-    def test_a_part_of_a_gpu_has_no_energy_of_its_own(self, simulate):
-        split = Gpu(knots=made.constant(600.0), mig=True)
-        _, account = self.energy_of(simulate, split)
-        assert (account.energy.energy_joules, account.energy.reason) == (None, "mig_enabled")
-
-    def test_a_gpu_without_a_counter_has_no_energy_by_counter(self, simulate):
-        gpu = Gpu(knots=made.constant(600.0), faults=(Fault("counter", made.NOT_SUPPORTED),))
-        _, account = self.energy_of(simulate, gpu)
-        assert (account.energy.energy_joules, account.energy.reason) == (None, "not_supported")
-        assert account.energy.devices[0].integrated_instant_joules is not None
-
-    def test_other_processes_are_flagged(self, simulate):
-        gpu = Gpu(knots=made.constant(600.0), processes=((1, 0.0, 1e9), (4711, 0.0, 1e9)))
-        _, account = self.energy_of(simulate, gpu, duration_s=1.3, own_processes=[1])
-        (flag,) = [flag for flag in account.flags if flag.code == "contended"]
-        assert "4711" in flag.message
+            wait_until(truth.epoch_s + AFTER_OPENING[0])
+            found = [meter.read(device, slow=True) for device in meter.devices]
+        assert [reading.unavailable for reading in found] == [
+            dict.fromkeys(QUANTITIES, reason) for reason in reasons.values()
+        ]
+        assert [reading.state for reading in found] == [State()] * 3
 
 
 def test_a_process_finds_the_simulator_by_its_library_path(simulate, nvml_library):

@@ -3,6 +3,7 @@
 import ctypes
 import os
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from tests.llm_energy.preflight.made_machines import gpu
@@ -10,6 +11,7 @@ from tests.nvml_simulator import scenario as made
 from tests.nvml_simulator.library import VARIABLE
 from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
 
+from llm_energy.power.sources import probe
 from llm_energy.preflight import gpus as module
 from llm_energy.preflight.gpu_findings import enough_findings, gpu_findings
 from llm_energy.preflight.gpus import NoGpuError, read_gpus
@@ -112,7 +114,8 @@ def test_without_both_energy_would_be_empty(simulate):
     assert "it would be empty" in message
 
 
-def test_how_often_a_sensor_changes_is_watched(simulate):
+def test_how_often_a_sensor_changes_is_watched(simulate, monkeypatch):
+    monkeypatch.setattr(module, "probe", partial(probe, duration_s=1.0))
     simulate(Gpu(name="Board 9000", counter_update_s=0.1), driver="580.00")
     (gpu,) = read_gpus(probed=True)
     assert gpu.update_periods_s["energy_counter_joules"] == pytest.approx(0.1, rel=0.3)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.llm_energy.preflight.made_machines import QUIET, gpu
 from tests.nvml_simulator.scenario import Gpu
 
 from llm_energy.inputs.recipes import plan_inputs
+from llm_energy.power.sources import probe
 from llm_energy.preflight.blocking import gpu_obstacles
 from llm_energy.preflight.fit import memory_findings
 from llm_energy.preflight.look import look
@@ -176,7 +178,8 @@ class TestGpuCampaign:
         campaign = campaign_of(tmp_path, measurement=GPU_TIMES)
         assert gpu_obstacles(campaign) == [f"gpu: {found.message}"]
 
-    def test_with_one_nothing_is_in_the_way(self, tmp_path, cache, simulate):
+    def test_with_one_nothing_is_in_the_way(self, tmp_path, cache, simulate, monkeypatch):
+        monkeypatch.setattr("llm_energy.preflight.gpus.probe", partial(probe, duration_s=0.5))
         simulate(Gpu(name="Board 9000"), driver="580.00")
         found = seen(tmp_path, cache, measurement=GPU_TIMES)
         assert {f.status for f in found["gpu"]} == {"ok"}

@@ -8,6 +8,7 @@ from tests.llm_energy import make_results
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.summary_files import write_summary
+from llm_energy.report import campaigns_page
 from llm_energy.report.campaigns_page import (
     compare_campaigns,
     environment_table,
@@ -16,29 +17,40 @@ from llm_energy.report.campaigns_page import (
     read_campaigns,
     render_campaigns,
 )
+from llm_energy.report.ratio_figure import ratio_drawings
 from llm_energy.system.numbers import number
 
 NAMES = ["here", "there"]
 
 
-@pytest.fixture
-def campaigns(tmp_path):
+def campaigns_in(folder, **there):
     """The same experiments here and, on another device in another session, there."""
-
-    def make(**there):
-        for name in NAMES:
-            options = {"device_model": f"Device {name}"} | (there if name == "there" else {})
-            folder = tmp_path / name
-            planned = make_results.make_campaign(folder, metered=True, **options)
-            design = make_results.design(name=name)
-            write_summary(folder / "summary", aggregate(folder, planned=planned, design=design))
-        return read_campaigns([tmp_path / name / "summary" for name in NAMES])
-
-    return make
+    for name in NAMES:
+        options = {"device_model": f"Device {name}"} | (there if name == "there" else {})
+        planned = make_results.make_campaign(folder / name, metered=True, **options)
+        summary = aggregate(folder / name, planned=planned, design=make_results.design(name=name))
+        write_summary(folder / name / "summary", summary)
+    return read_campaigns([folder / name / "summary" for name in NAMES])
 
 
-def test_every_common_experiment_is_compared_by_every_metric(campaigns):
-    together = compare_campaigns(campaigns())
+@pytest.fixture(scope="module")
+def alike(tmp_path_factory):
+    """Two campaigns that differ in the device alone. Not to be changed."""
+    return campaigns_in(tmp_path_factory.mktemp("campaigns"))
+
+
+@pytest.fixture(scope="module")
+def together(alike):
+    return compare_campaigns(alike)
+
+
+@pytest.fixture(scope="module")
+def figures(together):
+    """The figures of `alike`, drawn once for all."""
+    return ratio_figures(together, "here")
+
+
+def test_every_common_experiment_is_compared_by_every_metric(together):
     assert list(together.common)
     assert together.only_in == {"here": [], "there": []}
     assert {c.level for c in together.comparisons} == {"there"}
@@ -46,8 +58,7 @@ def test_every_common_experiment_is_compared_by_every_metric(campaigns):
     assert {c.experiment.partition(": ")[2] for c in energy} == set(make_results.EXPERIMENTS)
 
 
-def test_between_devices_an_energy_ratio_holds_both_sensors(campaigns):
-    together = compare_campaigns(campaigns())
+def test_between_devices_an_energy_ratio_holds_both_sensors(together):
     by_metric = {c.metric: c for c in together.comparisons}
     energy, speed = by_metric["joules_per_output_token"], by_metric["output_tokens_per_second"]
     assert "other_device" in energy.marks
@@ -56,42 +67,42 @@ def test_between_devices_an_energy_ratio_holds_both_sensors(campaigns):
     assert speed.high - speed.low < energy.high - energy.low
 
 
-def test_experiments_of_one_campaign_only_are_named(campaigns):
+def test_experiments_of_one_campaign_only_are_named(tmp_path):
     some = dict(list(make_results.EXPERIMENTS.items())[:2])
-    together = compare_campaigns(campaigns(experiments=some))
+    together = compare_campaigns(campaigns_in(tmp_path, experiments=some))
     assert set(together.common) == set(some)
     assert len(together.only_in["here"]) == 2
 
 
-def test_another_version_under_the_same_name_is_said(campaigns):
+def test_another_version_under_the_same_name_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(campaigns_page, "ratio_figures", lambda *_: [])  # they take their time
     longer = {name: s | {"context_tokens": 1024} for name, s in make_results.EXPERIMENTS.items()}
-    loaded = campaigns(experiments=longer)
+    loaded = campaigns_in(tmp_path, experiments=longer)
     assert len(compare_campaigns(loaded).other_spec) == 4
     assert "Not the same experiments in all respects" in render_campaigns(loaded)
 
 
-def test_only_what_differs_in_the_environment_is_listed(campaigns):
-    table = environment_table(campaigns())
+def test_only_what_differs_in_the_environment_is_listed(alike):
+    table = environment_table(alike)
     assert [(row[1].text, row[2].text, row[3].text) for row in table.rows] == [
         ("Device", "Device here", "Device there")
     ]
 
 
-def test_the_page_says_it_all(campaigns):
-    loaded = campaigns()
-    page = render_campaigns(loaded)
+def test_the_page_says_it_all(alike, together, figures, monkeypatch):
+    monkeypatch.setattr(campaigns_page, "ratio_figures", lambda *_: figures)
+    page = render_campaigns(alike)
     assert "<title>here and there</title>" in page
     assert page.count("<figure ") == 3
     for kind in ("svg.gz", "pdf", "png", "csv.gz"):
         assert f'download="energy-ratios.{kind}"' in page
     assert 'id="ratios-table"' in page
     assert "simulated sensor" in page
-    assert len(ratios_table(compare_campaigns(loaded)).rows) == page.count("no pairs")
+    assert len(ratios_table(together).rows) == page.count("no pairs")
 
 
-def test_a_figure_draws_the_ratios_of_the_table_and_holds_them_as_data(campaigns):
-    together = compare_campaigns(campaigns())
-    energy, speed, first = ratio_figures(together, "here")
+def test_a_figure_draws_the_ratios_of_the_table_and_holds_them_as_data(together, figures):
+    energy, speed, first = figures
     assert energy.title == "Energy per output token, ratio to here"
     assert "less is better" in energy.caption
     assert "more is better" in speed.caption
@@ -108,8 +119,9 @@ def test_a_figure_draws_the_ratios_of_the_table_and_holds_them_as_data(campaigns
     )
 
 
-def test_what_was_measured_once_has_a_ratio_and_no_interval(campaigns):
-    figures = ratio_figures(compare_campaigns(campaigns(cycles=1)), "here")
-    table = pd.read_csv(io.StringIO(figures[0].csv))
+def test_what_was_measured_once_has_a_ratio_and_no_interval(tmp_path):
+    compared = compare_campaigns(campaigns_in(tmp_path, cycles=1)).comparisons
+    names = {comparison.experiment: comparison.experiment for comparison in compared}
+    table = ratio_drawings(compared, "here", names)[0].data
     assert table["ratio"].notna().all()
     assert table["low"].isna().all()
