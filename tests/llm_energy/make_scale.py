@@ -11,8 +11,8 @@ from tests.integration.workflow import CAMPAIGN
 from tests.llm_energy.make_results import make_result
 
 from llm_energy.campaign.campaign import Campaign
-from llm_energy.results.requests import write_requests
 from llm_energy.results.result import Result
+from llm_energy.results.side_files import write_requests
 from llm_energy.system.host import cpu_model
 
 CYCLES = 5

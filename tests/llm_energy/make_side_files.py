@@ -7,8 +7,8 @@ from pathlib import Path
 from llm_energy.power.meter import Device, Reading
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import write_series
-from llm_energy.results.requests import write_requests
 from llm_energy.results.result import Result
+from llm_energy.results.side_files import write_requests
 
 HZ = 10.0
 RISE_S = 0.3

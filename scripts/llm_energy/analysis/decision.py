@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from llm_energy.results.parts import Model
 from llm_energy.results.result import Result, ResultError
-from llm_energy.results.strict_model import Model
 from llm_energy.system.files import write_atomically
 
 METRICS = ("joules_per_output_token", "output_tokens_per_second")

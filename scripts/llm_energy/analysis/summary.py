@@ -12,7 +12,7 @@ from llm_energy.campaign.analysis_settings import Assumptions
 from llm_energy.campaign.contrasts import Contrast
 from llm_energy.campaign.control_settings import Control
 from llm_energy.campaign.cycles import AdaptiveCycles
-from llm_energy.results.strict_model import Model
+from llm_energy.results.parts import Model
 
 Verdict = Literal["different", "equivalent", "inconclusive", "not_testable"]
 """`equivalent` where the ratio is shown to lie within the margin, `different` where the

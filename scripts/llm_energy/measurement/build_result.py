@@ -27,8 +27,8 @@ from llm_energy.results.parts import (
     Tokens,
     Window,
 )
-from llm_energy.results.requests import write_requests
 from llm_energy.results.result import SCHEMA_VERSION, Result
+from llm_energy.results.side_files import write_requests
 from llm_energy.runs.run import Run, utc_now
 
 WINDOW_FIELDS = (

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from llm_energy.power.meter import QUANTITIES, Device, Reading, State
 from llm_energy.power.series import Series
-from llm_energy.results.columns import table_of, write_table
 from llm_energy.results.parts import SideFile
+from llm_energy.results.side_files import write_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,16 +49,13 @@ def write_series(
     Args:
         identity: what the series belongs to (campaign, experiment, cycle), for the metadata.
     """
-    schema = _schema()
-    rows = [_row(reading) for reading in series.readings]
-    table = table_of(rows, schema)
     about = {
         "identity": dict(identity),
         "devices": [dataclasses.asdict(device) for device in series.devices],
         "rate_hz": series.rate_hz,
     }
-    table = table.replace_schema_metadata({METADATA_KEY: json.dumps(about).encode()})
-    return write_table(root, path, table)
+    schema = _schema().with_metadata({METADATA_KEY: json.dumps(about).encode()})
+    return write_rows(root, path, [_row(reading) for reading in series.readings], schema)
 
 
 def read_series(path: Path) -> Series:
@@ -107,7 +104,7 @@ def _row(reading: Reading) -> dict[str, Any]:
         **{name: getattr(reading, name) for name in names},
         **{name: getattr(state, name) for name in _STATE},
         "has_state": reading.state is not None,
-        "unavailable": dict(reading.unavailable),
+        "unavailable": list(reading.unavailable.items()),
     }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.model_findings import TO_FETCH
-from llm_energy.system.sizes import gigabytes
+from llm_energy.system.numbers import gigabytes
 
 LOW_BYTES = 2e9
 """Free space below which a disk counts as nearly full. The default campaign needs 0.3 GB.

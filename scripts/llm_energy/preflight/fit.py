@@ -20,7 +20,7 @@ from llm_energy.preflight.memory_estimate import (
     host_room,
 )
 from llm_energy.preflight.model_shape import Shape, ShapeError, read_shape
-from llm_energy.system.sizes import gigabytes
+from llm_energy.system.numbers import gigabytes
 
 
 @dataclass(frozen=True)

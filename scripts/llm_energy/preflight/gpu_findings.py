@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.gpus import Gpu
 from llm_energy.results.energy_reasons import MEANINGS
+from llm_energy.system.numbers import gigabytes
 from llm_energy.system.processes import process_name
-from llm_energy.system.sizes import gigabytes
 
 SENSORS = {
     "energy_counter_joules": "energy counter",

@@ -11,7 +11,7 @@ from llm_energy.power.rapl import POWERCAP, RaplMeter
 from llm_energy.preflight.findings import Finding, Status
 from llm_energy.results.energy_reasons import MEANINGS
 from llm_energy.system.host import cpu_model
-from llm_energy.system.sizes import gigabytes
+from llm_energy.system.numbers import gigabytes
 
 BUSY_SHARE, BUSY_LEAST = 0.05, 0.5
 """Load that counts as other work: a twentieth of the cores, and no less than half a core, which

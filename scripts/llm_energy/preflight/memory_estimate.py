@@ -8,7 +8,7 @@ from llm_energy.campaign.schema import BackendConfig
 from llm_energy.preflight.gpus import Gpu
 from llm_energy.preflight.host_findings import Host
 from llm_energy.preflight.model_shape import Shape
-from llm_energy.system.sizes import gigabytes
+from llm_energy.system.numbers import gigabytes
 
 FORMULA = (
     "weights + 2 × layers × KV heads × head dimension × bytes × context_tokens × slots; "

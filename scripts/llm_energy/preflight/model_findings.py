@@ -11,7 +11,7 @@ from llm_energy.inputs.weights import files_needed
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.obstacles import obstacles
 from llm_energy.system.errors import ModelError
-from llm_energy.system.sizes import gigabytes
+from llm_energy.system.numbers import gigabytes
 
 REACH_S = 5.0
 """Deadline for the first answer of the hub."""

@@ -15,7 +15,7 @@ from llm_energy.report.estimates import Estimate, as_data, estimates, place_colu
 from llm_energy.report.open_ends import open_end, open_ends
 from llm_energy.report.style import MARKERS, SERIES, Drawing, canvas, grid_only, narrow
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
-from llm_energy.system.numbers import exact, told
+from llm_energy.system.numbers import exact, setting_label
 
 MOST_LINES = 12
 """Beyond it a legend is no longer read: the figure then shows the first lines and says so."""
@@ -93,7 +93,7 @@ def _lost(summary: Summary, setting: str, others: Sequence[str]) -> dict[str, li
 
 
 def _key(row: Mapping[Any, Any], others: Sequence[str], places: Sequence[str]) -> str:
-    held = [told(name, row[SETTING + name]) for name in others]
+    held = [setting_label(name, row[SETTING + name]) for name in others]
     return ", ".join(part for part in [*held, *places] if part) or "all settings equal"
 
 

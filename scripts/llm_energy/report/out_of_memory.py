@@ -9,7 +9,7 @@ from llm_energy.analysis.measurements_table import SETTING, varying_settings
 from llm_energy.analysis.summary import Summary
 from llm_energy.report.estimates import short_names
 from llm_energy.report.page_tables import NAME, Cell, Column, Table
-from llm_energy.system.numbers import told
+from llm_energy.system.numbers import setting_label
 
 LONGEST_MESSAGE = 300
 """Characters of an engine's message that are shown; the result file has all of it."""
@@ -54,7 +54,7 @@ def _moments(lost: pd.DataFrame) -> str:
 
 
 def _asked(row: Mapping[Any, Any], varying: list[str]) -> str:
-    parts = (told(name, row[SETTING + name]) for name in varying)
+    parts = (setting_label(name, row[SETTING + name]) for name in varying)
     return ", ".join(part for part in parts if part) or "what all experiments ask for"
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from llm_energy.results.strict_model import Model
+from llm_energy.results.parts import Model
 
 
 class DeviceState(Model):

@@ -6,7 +6,18 @@ share.
 
 from typing import Any
 
-from llm_energy.results.strict_model import Model
+from pydantic import BaseModel, ConfigDict
+
+
+class Model(BaseModel):
+    """Content of a file of a campaign: checked when it is read, and never changed."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,  # descriptions in the published schema
+    )
 
 
 class Distribution(Model):

@@ -15,6 +15,7 @@ from llm_energy.results.parts import (
     Environment,
     Flag,
     Latency,
+    Model,
     Phase,
     ProcessState,
     PromptSet,
@@ -25,7 +26,6 @@ from llm_energy.results.parts import (
     Warmup,
     Window,
 )
-from llm_energy.results.strict_model import Model
 from llm_energy.system.files import sha256_of, write_atomically
 
 SCHEMA_VERSION: Final = 1

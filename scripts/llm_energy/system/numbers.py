@@ -3,8 +3,6 @@
 import math
 from typing import Any
 
-import pandas as pd
-
 PLAIN_DIGITS = 3
 """Significant digits where no interval says how many are known."""
 
@@ -51,8 +49,10 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def told(setting: str, value: Any) -> str:
+def setting_label(setting: str, value: Any) -> str:
     """`batch size 4`, from the setting `batch_size`; empty where the value is missing."""
+    import pandas as pd  # here, because whoever formats a size alone must not pay for it
+
     if pd.isna(value):
         return ""
     name = setting.rpartition(".")[2].replace("_", " ")
@@ -62,6 +62,13 @@ def told(setting: str, value: Any) -> str:
 def exact(value: float) -> str:
     """A setting, or a place on an axis, as somebody wrote it: `1048576`, `0.5`; never rounded."""
     return f"{value:.15g}"
+
+
+def gigabytes(size_bytes: float) -> str:
+    """`98 MB`, `1.5 GB`, `81 GB`: 10^6 and 10^9 bytes, as disks and weights are counted."""
+    if size_bytes < 0.9995e9:
+        return f"{size_bytes / 1e6:.0f} MB"
+    return f"{size_bytes / 1e9:.{0 if size_bytes >= 99.5e9 else 1}f} GB"
 
 
 def _decimals(value: float, digits: int) -> int:

@@ -8,7 +8,7 @@ from llm_energy.analysis.raw_check import differences
 from llm_energy.power.accounting import account_energy
 from llm_energy.power.series_file import write_series
 from llm_energy.results.parts import Tokens
-from llm_energy.results.requests import write_requests
+from llm_energy.results.side_files import write_requests
 
 
 @pytest.fixture

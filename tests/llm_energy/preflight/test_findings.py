@@ -4,11 +4,8 @@ import json
 import threading
 import time
 
-import pytest
-
 from llm_energy.preflight.asking import RefusalError, SilentError, ask_all, reason
 from llm_energy.preflight.findings import Finding, as_json, as_text, problems, summary
-from llm_energy.system.sizes import gigabytes
 
 FOUND = [
     Finding("ok", "host", "it is there", {"cores": 2}),
@@ -68,17 +65,3 @@ def test_questions_are_asked_at_once_and_a_silent_one_costs_no_more_than_the_dea
     assert reason(answers["c"]) == "no answer within 0.2 s"
     assert reason(answers["d"]) == "no"
     assert reason(answers["e"]) == "KeyError: 'x'"
-
-
-@pytest.mark.parametrize(
-    ("size", "words"),
-    [
-        (0, "0 MB"),
-        (98_362_432, "98 MB"),
-        (999_600_000, "1.0 GB"),
-        (16.4e9, "16.4 GB"),
-        (1.5e12, "1500 GB"),
-    ],
-)
-def test_sizes_in_words(size, words):
-    assert gigabytes(size) == words

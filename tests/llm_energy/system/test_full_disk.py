@@ -11,8 +11,8 @@ from llm_energy.report.figures import write_figures
 from llm_energy.report.page import write_page
 from llm_energy.report.style import Figure
 from llm_energy.results.failures import write_failure
-from llm_energy.results.requests import write_requests
 from llm_energy.results.result import write_result
+from llm_energy.results.side_files import write_requests
 
 REQUEST = {"prompt": 0, "wave": 0, "submitted": 1.0, "token_times": [1.5, 2.0]}
 

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_energy.system.numbers import exact, fixed, interval, number, percent, plural, told
+from llm_energy.system.numbers import (
+    exact,
+    fixed,
+    gigabytes,
+    interval,
+    number,
+    percent,
+    plural,
+    setting_label,
+)
 
 NARROW = "\N{NARROW NO-BREAK SPACE}"
 
@@ -40,12 +49,26 @@ def test_zero_has_no_sign():
 def test_settings_are_never_rounded():
     assert exact(1048576) == "1048576"
     assert exact(0.5) == "0.5"
-    assert told("sampling.seed", 12345678) == "seed 12345678"
+    assert setting_label("sampling.seed", 12345678) == "seed 12345678"
 
 
 def test_percent_and_plural():
     assert percent(-0.0123) == "−1.2\N{NO-BREAK SPACE}%"
     assert (plural(1, "cycle"), plural(3, "cycle")) == ("1 cycle", "3 cycles")
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 MB"),
+        (98_362_432, "98 MB"),
+        (999_600_000, "1.0 GB"),
+        (16.4e9, "16.4 GB"),
+        (1.5e12, "1500 GB"),
+    ],
+)
+def test_sizes_in_words(size, words):
+    assert gigabytes(size) == words
 
 
 @given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e6))

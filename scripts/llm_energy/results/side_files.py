@@ -1,11 +1,33 @@
-"""The requests of a measurement as a side file: one row each, token times as a list."""
+"""Parquet files beside a result: how each is written, and the requests of a measurement.
 
+pyarrow is loaded inside the functions, so that a job pays for it only when it writes.
+"""
+
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llm_energy.results.columns import table_of, write_table
 from llm_energy.results.parts import SideFile
+from llm_energy.system.files import write_atomically
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def write_rows(
+    root: Path, path: str, rows: Sequence[Mapping[str, Any]], schema: "pa.Schema"
+) -> SideFile:
+    """Write `rows` to `root`/`path`, whole or not at all; a key that is absent is null."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.Table.from_pylist(rows, schema=schema)
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    content = sink.getvalue().to_pybytes()
+    write_atomically(root / path, content)
+    return SideFile(path=path, sha256=hashlib.sha256(content).hexdigest())
 
 
 def write_requests(
@@ -14,7 +36,7 @@ def write_requests(
     """Write `requests` (as the worker reports them) to `root`/`path` in Parquet.
 
     Columns: prompt_index, wave (null in load mode `closed`), input_tokens, submitted_monotonic_s,
-    token_times_monotonic_s (one for each output token). pyarrow is loaded here, at the first call.
+    token_times_monotonic_s (one for each output token).
     """
     import pyarrow as pa
 
@@ -38,11 +60,11 @@ def write_requests(
         }
         for request in requests
     ]
-    return write_table(root, path, table_of(rows, schema))
+    return write_rows(root, path, rows, schema)
 
 
 def read_requests(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
-    """What `write_requests` wrote: the requests, and the token count of each prompt by its index.
+    """Return the requests that `write_requests` wrote, and the token count of each prompt by index.
 
     A prompt that no request used has a count of 0.
     """
