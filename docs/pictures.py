@@ -28,11 +28,11 @@ SCREEN = DESKTOP | {"width": 1100, "height": 1250}
 
 def example() -> Summary:
     """What the stored results say today; nothing but the design comes from the stored summary."""
-    facts = json.loads((EXAMPLE / "summary/summary.json").read_text())
+    findings = json.loads((EXAMPLE / "summary/summary.json").read_text())
     planned = sorted(
         path.relative_to(EXAMPLE).as_posix() for path in EXAMPLE.glob("measurements/*/*/*.json")
     )
-    return aggregate(EXAMPLE, planned=planned, design=Design(**facts["design"]))
+    return aggregate(EXAMPLE, planned=planned, design=Design(**findings["design"]))
 
 
 def main() -> None:

@@ -30,7 +30,7 @@ rule aggregate:
         experiments_parquet=f"{SUMMARY}/experiments.parquet",
         power=f"{SUMMARY}/power.parquet",
         latencies=f"{SUMMARY}/latencies.parquet",
-        facts=f"{SUMMARY}/summary.json",
+        findings=f"{SUMMARY}/summary.json",
         headline=f"{SUMMARY}/headline.txt",
     log:
         f"logs/{CAMPAIGN.name}/aggregate.log",

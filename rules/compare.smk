@@ -3,7 +3,7 @@
 
 rule compare:
     input:
-        facts=lambda wildcards: [
+        findings=lambda wildcards: [
             f"results/{name}/summary/summary.json"
             for name in wildcards.campaigns.split("+")
         ],

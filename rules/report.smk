@@ -3,7 +3,7 @@
 
 rule figures:
     input:
-        facts=f"{SUMMARY}/summary.json",
+        findings=f"{SUMMARY}/summary.json",
         tables=SUMMARY_TABLES,
     output:
         report(
@@ -24,7 +24,7 @@ rule figures:
 
 rule tables:
     input:
-        facts=f"{SUMMARY}/summary.json",
+        findings=f"{SUMMARY}/summary.json",
         tables=SUMMARY_TABLES,
     output:
         report(
@@ -45,7 +45,7 @@ rule tables:
 
 rule report:
     input:
-        facts=f"{SUMMARY}/summary.json",
+        findings=f"{SUMMARY}/summary.json",
         tables=SUMMARY_TABLES,
         figures=f"{RESULTS}/figures",
         papers=f"{RESULTS}/tables",

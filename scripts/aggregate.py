@@ -14,13 +14,13 @@ with rule_script(snakemake):
     from llm_energy.report.headline import console
     from llm_energy.system.files import write_atomically
 
-    folder = Path(snakemake.output.facts).parent
+    folder = Path(snakemake.output.findings).parent
     summary = aggregate(
         folder.parent,
         planned=snakemake.params.planned,
         design=Design(**snakemake.params.design),
     )
-    if unusable := summary.facts.unusable:
-        raise UserError(f"{len(unusable)} of {summary.facts.planned} results cannot be used")
+    if unusable := summary.findings.unusable:
+        raise UserError(f"{len(unusable)} of {summary.findings.planned} results cannot be used")
     write_summary(folder, summary)
     write_atomically(Path(snakemake.output.headline), console(summary).encode())

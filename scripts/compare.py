@@ -8,5 +8,5 @@ with rule_script(snakemake):
     from llm_energy.report.campaigns_page import read_campaigns, render_campaigns
     from llm_energy.system.files import write_atomically
 
-    folders = [Path(facts).parent for facts in snakemake.input.facts]
+    folders = [Path(findings).parent for findings in snakemake.input.findings]
     write_atomically(Path(snakemake.output[0]), render_campaigns(read_campaigns(folders)).encode())

@@ -8,5 +8,5 @@ with rule_script(snakemake):
     from llm_energy.analysis.summary_files import read_summary
     from llm_energy.report.figures import draw_files, write_figures
 
-    summary = read_summary(Path(snakemake.input.facts).parent)
+    summary = read_summary(Path(snakemake.input.findings).parent)
     write_figures(Path(snakemake.output[0]), draw_files(summary))

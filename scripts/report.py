@@ -13,7 +13,7 @@ with rule_script(snakemake):
     from llm_energy.report.page import render_page, write_page
     from llm_energy.report.paper_files import read_tables
 
-    summary = read_summary(Path(snakemake.input.facts).parent)
+    summary = read_summary(Path(snakemake.input.findings).parent)
     figures = read_figures(Path(snakemake.input.figures))
     files = read_tables(Path(snakemake.input.papers))
     page = render_page(summary, figures, partial=False, files=files)

@@ -18,9 +18,9 @@ def summary():
 
 
 def test_it_is_whole(summary):
-    assert summary.facts.complete
-    assert summary.facts.side_file_gaps == []
-    assert summary.facts.completed == summary.facts.planned == 12
+    assert summary.findings.complete
+    assert summary.findings.side_file_gaps == []
+    assert summary.findings.completed == summary.findings.planned == 12
     assert len(summary.latencies) > 0
 
 

@@ -202,9 +202,9 @@ def differences(tree: Tree) -> list[str]:
         design=Design.model_validate(campaign, from_attributes=True),
     )
     table = summary.measurements.sort_values("position")
-    facts = summary.facts
-    told = [f"{gap.path}: {gap.reason}" for gap in [*facts.missing, *facts.unusable]]
-    told += [f"{gap.path}: {gap.reason}" for gap in facts.side_file_gaps]
+    findings = summary.findings
+    told = [f"{gap.path}: {gap.reason}" for gap in [*findings.missing, *findings.unusable]]
+    told += [f"{gap.path}: {gap.reason}" for gap in findings.side_file_gaps]
     rows = table[["experiment", "spec_hash", "cycle", "status"]].itertuples(index=False, name=None)
     planned = [
         (planned.experiment.name, planned.experiment.spec_hash, planned.cycle, "completed")

@@ -18,10 +18,10 @@ def test_an_extension_is_anchored_once_and_says_so(measured):
     assert finished(said) == [("nap_batch1", 1), ("nap_batch4", 1), ("nap_batch4", 2)]
     assert len(measured.results()) == 6
     (anchor,) = (measured.folder / "results/nap/anchors").rglob("cycle-*.json")
-    facts = json.loads((measured.folder / "results/nap/summary/summary.json").read_text())
-    assert [one["experiment"] for one in facts["anchors"]] == ["nap_batch1"]
-    assert facts["completed"] == 6
-    assert "nap_batch1 again in the later session: " in str(facts["comparisons"])
+    findings = json.loads((measured.folder / "results/nap/summary/summary.json").read_text())
+    assert [one["experiment"] for one in findings["anchors"]] == ["nap_batch1"]
+    assert findings["completed"] == 6
+    assert "nap_batch1 again in the later session: " in str(findings["comparisons"])
 
     before = anchor.read_bytes()
     assert "Nothing to be done" in measured.run(check=True).stdout

@@ -31,7 +31,7 @@ def test_the_first_run_measures_everything_in_the_planned_order(fresh):
     assert (fresh.folder / "results/nap/report.html").exists()
     with (fresh.folder / "results/nap/summary/measurements.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["realised_place"] for row in rows] == ["1", "2", "3", "4"]
+    assert [row["actual_place"] for row in rows] == ["1", "2", "3", "4"]
     assert [row["planned_place"] for row in rows] == ["1", "2", "3", "4"]
 
 

@@ -36,7 +36,7 @@ def controlled(tmp_path_factory):
     return tree
 
 
-def facts_of(tree):
+def findings_of(tree):
     return json.loads((tree.folder / "results/nap/summary/summary.json").read_text())
 
 
@@ -63,16 +63,16 @@ def test_the_a_a_control_never_shares_an_engine_process(controlled):
 
 
 def test_the_report_shows_them_and_nothing_else_knows_of_them(controlled):
-    facts = facts_of(controlled)
-    assert [(f["kind"], f["metric"], f["pairs"]) for f in facts["controls"]] == [
+    findings = findings_of(controlled)
+    assert [(f["kind"], f["metric"], f["pairs"]) for f in findings["controls"]] == [
         ("a_a", "output_tokens_per_second", 3),
         ("sampler_off", "output_tokens_per_second", 0),
     ]
-    assert facts["controls"][0]["verdict"] in ("pass", "inconclusive", "fail")
-    assert facts["controls"][0]["low_99"] < facts["controls"][0]["low"]
-    assert "no power sensor" in facts["controls"][1]["reason"]
-    assert (facts["planned"], facts["completed"]) == (12, 12)
-    assert {one["experiment"] for one in facts["comparisons"]} == {"nap_batch1"}
+    assert findings["controls"][0]["verdict"] in ("pass", "inconclusive", "fail")
+    assert findings["controls"][0]["low_99"] < findings["controls"][0]["low"]
+    assert "no power sensor" in findings["controls"][1]["reason"]
+    assert (findings["planned"], findings["completed"]) == (12, 12)
+    assert {one["experiment"] for one in findings["comparisons"]} == {"nap_batch1"}
     results = controlled.folder / "results/nap"
     for table in (results / "summary").glob("*.csv"):
         with table.open() as file:
@@ -161,9 +161,9 @@ def test_its_raw_data_agree(without_sampler):
 
 
 def test_it_is_not_counted_as_metered_in_vain(without_sampler):
-    facts = facts_of(without_sampler)
-    assert facts["energy_reasons"] == []
-    assert [cell["energy_invalid"] for cell in facts["counts"]] == [0, 0]
-    idle = facts["controls"][0]
+    findings = findings_of(without_sampler)
+    assert findings["energy_reasons"] == []
+    assert [cell["energy_invalid"] for cell in findings["counts"]] == [0, 0]
+    idle = findings["controls"][0]
     assert (idle["kind"], idle["pairs"], idle["verdict"]) == ("idle", 1, "not_testable")
     assert idle["ratio"] == pytest.approx(1.0, abs=0.02)

@@ -11,7 +11,7 @@ class Places(NamedTuple):
     """Where a measurement stands among those of its run, from 1."""
 
     planned: int
-    realised: int
+    actual: int
 
 
 def places(results: Sequence[Result]) -> list[Places]:
@@ -22,17 +22,17 @@ def places(results: Sequence[Result]) -> list[Places]:
     found = [Places(0, 0)] * len(results)
     for indices in _by_run(results):
         planned = sorted(indices, key=lambda index: results[index].position)
-        realised = _realised(results, indices)
-        ranks = {index: rank for rank, index in enumerate(realised, start=1)}
+        actual = _actual_order(results, indices)
+        ranks = {index: rank for rank, index in enumerate(actual, start=1)}
         for rank, index in enumerate(planned, start=1):
             found[index] = Places(rank, ranks[index])
     return found
 
 
-def in_realised_order(results: Sequence[Result]) -> list[Result]:
+def in_actual_order(results: Sequence[Result]) -> list[Result]:
     """The results as they were really measured, run after run."""
     runs = sorted(_by_run(results), key=lambda indices: min(results[i].started for i in indices))
-    return [results[index] for indices in runs for index in _realised(results, indices)]
+    return [results[index] for indices in runs for index in _actual_order(results, indices)]
 
 
 def _by_run(results: Sequence[Result]) -> Iterable[list[int]]:
@@ -42,7 +42,7 @@ def _by_run(results: Sequence[Result]) -> Iterable[list[int]]:
     return by_run.values()
 
 
-def _realised(results: Sequence[Result], indices: Iterable[int]) -> list[int]:
+def _actual_order(results: Sequence[Result], indices: Iterable[int]) -> list[int]:
     """The results of one run in their order: phases are stamped on a clock that nobody sets; what
     has none is told by the wall clock."""
     indices = list(indices)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from llm_energy.analysis import campaign_flags
-from llm_energy.analysis.actual_order import in_realised_order
+from llm_energy.analysis.actual_order import in_actual_order
 from llm_energy.analysis.anchoring import anchor_ratios, read_anchors, with_anchors
 from llm_energy.analysis.comparisons import compare_all
 from llm_energy.analysis.controls import control_findings, without_controls
@@ -24,7 +24,7 @@ from llm_energy.analysis.summary import (
     CodeUse,
     Design,
     DeviceSensors,
-    Facts,
+    Findings,
     Gap,
     RunDrift,
     Summary,
@@ -79,7 +79,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     events, damaged_runs = runs(campaign_folder)
     gaps = list(_side_file_gaps(campaign_folder, [*everything, *anchors]))
     lost = {gap.path for gap in gaps}
-    facts = Facts(
+    findings = Findings(
         design=design,
         planned=len(planned),
         completed=sum(result.status == "completed" for result in everything),
@@ -111,7 +111,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     metrics = (*METRICS, *derived_metrics(assumptions))
     experiments = with_two_stage_intervals(experiments_table(measurements, metrics), decided)
     return Summary(
-        facts,
+        findings,
         measurements,
         experiments,
         power=power_table(campaign_folder, results, lost),
@@ -235,7 +235,7 @@ def _warmups(results: Iterable[Result]) -> list[WarmupTrace]:
 def _drift(results: Iterable[Result], metric: Metric) -> RunDrift | None:
     """Over the order in which it really happened, which a resumed campaign did not plan."""
     value_of = campaign_flags.WATCHED[metric]
-    ran = in_realised_order([r for r in results if (value_of(r) or 0) > 0])
+    ran = in_actual_order([r for r in results if (value_of(r) or 0) > 0])
     drift = drift_over_positions(
         (f"{r.experiment} {r.environment.device_model}", rank, value_of(r) or 0)
         for rank, r in enumerate(ran)

@@ -66,8 +66,8 @@ def with_order_flags(results: Sequence[Result]) -> list[Result]:
     """The results, those flagged whose run measured them at another place than planned."""
     found = []
     for result, place in zip(results, places(results), strict=True):
-        message = f"at place {place.realised} of its run, planned was {place.planned}"
-        moved = place.planned != place.realised
+        message = f"at place {place.actual} of its run, planned was {place.planned}"
+        moved = place.planned != place.actual
         found.append(flagged(result, [Flag(code="out_of_order", message=message)] * moved))
     return found
 

@@ -83,7 +83,7 @@ MEASUREMENT = {
     "protocol_version": "Of the measuring protocol.",
     "message": "What the engine said where memory ran out.",
     "planned_place": "Planned place among the measurements of its run, from 1.",
-    "realised_place": "Place in which it ran among the measurements of its run, from 1.",
+    "actual_place": "Place in which it ran among the measurements of its run, from 1.",
     "temperature_mean_celsius": "Over the window and the counted devices.",
     "temperature_max_celsius": "Over the window, of the hottest counted device.",
     "sm_clock_mean_mhz": "Over the window and the counted devices.",

@@ -110,7 +110,7 @@ COLUMNS = (
     Column("protocol_version", "protocol_version", "Int64"),
     Column("message", "message", "string"),
 )
-"""The fixed columns, in order. Behind them come `planned_place` and `realised_place` (of a
+"""The fixed columns, in order. Behind them come `planned_place` and `actual_place` (of a
 measurement among those of its run, from 1), those of `STATE_COLUMNS`,
 `prefill_joules_per_input_token`, `output_equal_share` (tokens until the first that differs from the
 reference's output) and `output_repeated_share` (of 4-grams), means over the kept outputs,
@@ -146,7 +146,7 @@ def measurements_table(results: Sequence[Result], reference: str | None = None) 
     }
     found = places(ordered)
     fixed["planned_place"] = pd.Series([place.planned for place in found], dtype="Int64")
-    fixed["realised_place"] = pd.Series([place.realised for place in found], dtype="Int64")
+    fixed["actual_place"] = pd.Series([place.actual for place in found], dtype="Int64")
     fixed["device_uuids"] = _joined([r.environment.device_uuids for r in ordered])
     for name, type_ in STATE_COLUMNS.items():
         states = [_state(r, name) for r in ordered]

@@ -1,4 +1,4 @@
-"""The summary of a campaign, as it is kept between jobs: two tables, and facts beside them."""
+"""The summary of a campaign, as it is kept between jobs: two tables, and findings beside them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -168,12 +168,13 @@ class FrontPoint(Model):
     experiment: str
     device_model: str
     power_limit_watts: float | None
-    status: Literal["front", "perhaps", "beaten"]
-    """`front`: no other is better in both metrics; `perhaps`: another is, but not clearly;
-    `beaten`: another is clearly better in both, by paired 95 % intervals, not adjusted."""
+    status: Literal["non_dominated", "not_distinguishable", "dominated"]
+    """`non_dominated`: no other is better in both metrics; `not_distinguishable`: another is, but
+    not clearly; `dominated`: another is clearly better in both, by paired 95 % intervals, not
+    adjusted."""
     certain: bool
-    """On the front: every other is clearly worse in one of the metrics."""
-    beaten_by: str | None
+    """True where `dominated`, or where every other is clearly worse in one of the metrics."""
+    dominated_by: str | None
 
 
 class Front(Model):
@@ -227,7 +228,7 @@ class Event(Model):
     """What happened, as one sentence."""
 
 
-class Facts(Model):
+class Findings(Model):
     """What the tables do not hold."""
 
     design: Design
@@ -273,7 +274,7 @@ class Facts(Model):
 
 @dataclass(frozen=True, eq=False)  # tables have no truth value: each summary equals itself alone
 class Summary:
-    facts: Facts
+    findings: Findings
     measurements: pd.DataFrame
     experiments: pd.DataFrame
     power: pd.DataFrame

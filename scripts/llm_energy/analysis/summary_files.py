@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from llm_energy.analysis.summary import Facts, Summary
+from llm_energy.analysis.summary import Findings, Summary
 from llm_energy.system.files import write_atomically
 
 TABLES = ("measurements", "experiments", "power", "latencies")
@@ -21,13 +21,13 @@ def write_summary(folder: Path, summary: Summary) -> None:
         if name in FLAT_TABLES:
             write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
         write_atomically(folder / f"{name}.parquet", table.to_parquet(index=False))
-    facts = summary.facts.model_dump_json(indent=1)
-    write_atomically(folder / "summary.json", f"{facts}\n".encode())
+    findings = summary.findings.model_dump_json(indent=1)
+    write_atomically(folder / "summary.json", f"{findings}\n".encode())
 
 
 def read_summary(folder: Path) -> Summary:
     """What `write_summary` wrote."""
     return Summary(
-        Facts.model_validate_json((folder / "summary.json").read_bytes()),
+        Findings.model_validate_json((folder / "summary.json").read_bytes()),
         **{name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES},
     )

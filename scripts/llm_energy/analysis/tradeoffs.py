@@ -47,7 +47,7 @@ def _front(group: pd.DataFrame, metric: Metric, against: Metric, terms: dict[str
             power_limit_watts=_number(first.loc[row, "power_limit_watts"]),
             status=standing.status,
             certain=standing.certain,
-            beaten_by=None if standing.beaten_by is None else names[standing.beaten_by],
+            dominated_by=None if standing.dominated_by is None else names[standing.dominated_by],
         )
         for index, (row, standing) in enumerate(
             zip(energy.index, standings(energy.to_numpy(), other.to_numpy()), strict=True)

@@ -32,7 +32,7 @@ def readme(campaign: Campaign, summary: Summary, results: Path, code: Code) -> s
     surroundings = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
     )
-    table, facts = summary.measurements, summary.facts
+    table, findings = summary.measurements, summary.findings
     taken = [
         (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
         for start, end in zip(table["started"], table["finished"], strict=True)
@@ -40,10 +40,10 @@ def readme(campaign: Campaign, summary: Summary, results: Path, code: Code) -> s
     return surroundings.from_string(template).render(
         title=title(campaign),
         name=campaign.name,
-        planned=facts.planned,
-        completed=facts.completed,
-        out_of_memory=facts.out_of_memory,
-        failures=len(facts.failures),
+        planned=findings.planned,
+        completed=findings.completed,
+        out_of_memory=findings.out_of_memory,
+        failures=len(findings.failures),
         experiments=_compared(campaign),
         cycles=int(table["cycle"].max()),
         seed=campaign.seed,
@@ -68,10 +68,10 @@ def title(campaign: Campaign) -> str:
 
 def description(campaign: Campaign, summary: Summary) -> str:
     """What an archive is, in a few sentences: the campaign's own, or counts."""
-    facts = summary.facts
+    findings = summary.findings
     return campaign.publication.description or (
         f"Raw data, tables, figures, report and code of the campaign {campaign.name}: "
-        f"{facts.completed} of {facts.planned} measurements completed, "
+        f"{findings.completed} of {findings.planned} measurements completed, "
         f"{len(_compared(campaign))} experiments."
     )
 

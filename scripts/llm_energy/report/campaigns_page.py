@@ -75,7 +75,7 @@ def compare_campaigns(campaigns: Mapping[str, Summary]) -> Together:
         pd.concat(renamed, ignore_index=True),
         reference=None,
         contrasts=contrasts,
-        margin=campaigns[first].facts.design.equivalence_margin,
+        margin=campaigns[first].findings.design.equivalence_margin,
     )
     specs = pd.concat(tables.values()).groupby("experiment")["spec_hash"].nunique()
     return Together(
@@ -137,7 +137,7 @@ def render_campaigns(campaigns: Mapping[str, Summary]) -> str:
         campaigns=[
             {
                 "name": name,
-                "facts": summary.facts,
+                "findings": summary.findings,
                 "devices": sorted(summary.measurements["device_model"].dropna().unique()),
                 "hosts": sorted(summary.measurements["host"].dropna().unique()),
                 "started": summary.measurements["started"].min(),

@@ -31,14 +31,14 @@ TITLES = {metric.column: metric.title.partition(",")[0] for metric in METRICS}
 
 def comparison_tables(summary: Summary) -> list[tuple[str, str, Table]]:
     """(identifier, caption, table): with the reference, and along each axis."""
-    facts, names = summary.facts, short_names(summary)
+    findings, names = summary.findings, short_names(summary)
     found = []
-    if facts.comparisons:
-        reference = names[facts.design.reference or ""]
-        rows = [[_name(names, c.experiment)] for c in facts.comparisons]
+    if findings.comparisons:
+        reference = names[findings.design.reference or ""]
+        rows = [[_name(names, c.experiment)] for c in findings.comparisons]
         caption = f"Each experiment against {reference}. {PAIRED}"
-        found.append(("reference-table", caption, rows_of([NAME], rows, facts.comparisons)))
-    if facts.axis_comparisons:
+        found.append(("reference-table", caption, rows_of([NAME], rows, findings.comparisons)))
+    if findings.axis_comparisons:
         columns = [NAME, *(Column(t, numeric=False) for t in ("Against", "Setting", "Change"))]
         rows = [
             [
@@ -47,10 +47,10 @@ def comparison_tables(summary: Summary) -> list[tuple[str, str, Table]]:
                 Cell((c.factor or "").replace("_", " "), sort=c.factor),
                 Cell(f"{c.base_level} → {c.level}", sort=str(c.level)),
             ]
-            for c in facts.axis_comparisons
+            for c in findings.axis_comparisons
         ]
         caption = f"Along each setting, all others being equal. {PAIRED}"
-        found.append(("axes-table", caption, rows_of(columns, rows, facts.axis_comparisons)))
+        found.append(("axes-table", caption, rows_of(columns, rows, findings.axis_comparisons)))
     return found
 
 
@@ -58,7 +58,7 @@ def refusals(summary: Summary) -> list[tuple[str, int, str]]:
     """(reason, how many comparisons, an example) of what must not be compared."""
     names = short_names(summary)
     grouped: dict[str, list[str]] = {}
-    for refused in summary.facts.refused_comparisons:
+    for refused in summary.findings.refused_comparisons:
         pair = f"{names[refused.experiment]} with {names[refused.base]}"
         grouped.setdefault(refused.reason, []).append(pair)
     return [(reason, len(pairs), pairs[0]) for reason, pairs in grouped.items()]
@@ -78,7 +78,7 @@ def decode_table(summary: Summary) -> Table | None:
             else Cell(interval(one.total_low, one.total_high), sort=one.total_high),
             Cell(percent(one.worst_residual_relative), sort=one.worst_residual_relative),
         ]
-        for one in summary.facts.decode
+        for one in summary.findings.decode
     ]
     columns = [
         Column("Experiments", numeric=False),

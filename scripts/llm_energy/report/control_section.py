@@ -44,13 +44,13 @@ def controls_table(summary: Summary) -> Table | None:
         Column("Verdict", numeric=False),
         Column("In words", numeric=False),
     ]
-    rows = [_row(finding) for finding in summary.facts.controls]
+    rows = [_row(finding) for finding in summary.findings.controls]
     return Table(columns, rows) if rows else None
 
 
 def controls_text(summary: Summary) -> str:
     """What came of the controls, for the methods section."""
-    told = [f"{_kind(one)} by {_metric(one)} {_outcome(one)}" for one in summary.facts.controls]
+    told = [f"{_kind(one)} by {_metric(one)} {_outcome(one)}" for one in summary.findings.controls]
     return (
         "The measuring itself was tested with controls, whose ratio to their base must be 1 "
         f"(limit ±{percent(MARGIN, 0)}): {'; '.join(told)}."
@@ -61,7 +61,7 @@ def failed_controls(summary: Summary) -> list[str]:
     """A sentence for each control that failed: it stands at the head of the page."""
     return [
         f"The control “{_kind(one)}” failed by {_metric(one)}. {one.reason}"
-        for one in summary.facts.controls
+        for one in summary.findings.controls
         if one.verdict == "fail"
     ]
 

@@ -12,7 +12,7 @@ TITLES = {metric.column: metric.title for metric in METRICS}
 
 def cycles_table(summary: Summary) -> Table | None:
     """One row for each experiment that has decided; None where cycles are a number."""
-    adaptive, decided = summary.facts.design.adaptive, summary.facts.cycles_decided
+    adaptive, decided = summary.findings.design.adaptive, summary.findings.cycles_decided
     if adaptive is None or not decided:
         return None
     names = short_names(summary)

@@ -142,8 +142,8 @@ def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
     valued = {e.experiment for e in estimates(summary, metric)}
     measured = summary.measurements[["experiment", "status", "energy_reason"]]
     measured = measured[~measured["experiment"].isin(valued)]
-    why = {planned_experiment(gap.path): "not measured" for gap in summary.facts.missing}
-    why |= {planned_experiment(gap.path): "result unusable" for gap in summary.facts.unusable}
+    why = {planned_experiment(gap.path): "not measured" for gap in summary.findings.missing}
+    why |= {planned_experiment(gap.path): "result unusable" for gap in summary.findings.unusable}
     for name, group in measured.groupby("experiment", sort=False):
         reasons = group["energy_reason"].dropna().unique()
         if (group["status"] == "out_of_memory").all():
@@ -159,7 +159,7 @@ def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
 @lru_cache(maxsize=4)
 def short_names(summary: Summary) -> Mapping[str, str]:
     """Each planned experiment's name without the parts with which all of them begin."""
-    gaps = [*summary.facts.missing, *summary.facts.unusable]
+    gaps = [*summary.findings.missing, *summary.findings.unusable]
     names = {*summary.measurements["experiment"]}
     return shortened(names | {planned_experiment(gap.path) for gap in gaps})
 

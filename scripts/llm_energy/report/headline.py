@@ -95,13 +95,13 @@ def energy_notice(summary: Summary) -> str | None:
         return None
     if measured.empty:
         return None
-    why = [use.meaning or f"Reason code: {use.code}." for use in summary.facts.energy_reasons]
+    why = [use.meaning or f"Reason code: {use.code}." for use in summary.findings.energy_reasons]
     return " ".join(["No energy was measured; speed and latency lead.", *why])
 
 
 def token_notice(summary: Summary) -> str | None:
     """What a reader must know where experiments count different tokens."""
-    if not any(front.mixed_tokenizers for front in summary.facts.fronts):
+    if not any(front.mixed_tokenizers for front in summary.findings.fronts):
         return None
     return (
         "The models split text into different tokens: a token is not the same work for each. "
@@ -117,10 +117,12 @@ _PLAIN = str.maketrans(
 
 def console(summary: Summary) -> str:
     """A few lines for the terminal at the end of a run."""
-    facts = summary.facts
-    done = facts.completed + facts.out_of_memory
-    lines = [f"{facts.design.name}: {done} of {facts.planned} measurements"]
-    lines[0] += f", {facts.out_of_memory} of them out of memory" if facts.out_of_memory else ""
+    findings = summary.findings
+    done = findings.completed + findings.out_of_memory
+    lines = [f"{findings.design.name}: {done} of {findings.planned} measurements"]
+    lines[0] += (
+        f", {findings.out_of_memory} of them out of memory" if findings.out_of_memory else ""
+    )
     width = max((len(figure.title) for figure in key_figures(summary)), default=0)
     lines += [
         f"  {f.title:{width}}  {f.value} {f.unit}  {f.experiment}  ({f.certainty})"
@@ -139,8 +141,8 @@ def _runner_up(ranked: list[Estimate]) -> str:
 
 
 def _ratio(summary: Summary, best: Estimate) -> str:
-    reference = summary.facts.design.reference
-    for comparison in summary.facts.comparisons:
+    reference = summary.findings.design.reference
+    for comparison in summary.findings.comparisons:
         if (comparison.experiment, comparison.metric) == (best.experiment, best.metric.column):
             assert reference is not None
             value, certainty = ratio_text(comparison)

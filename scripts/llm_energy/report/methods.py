@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from llm_energy.analysis.summary import Design, Facts, Summary
+from llm_energy.analysis.summary import Design, Findings, Summary
 from llm_energy.campaign.control_settings import MEASURED
 from llm_energy.report.control_section import controls_text
 from llm_energy.system.numbers import fixed, number, plural
@@ -34,37 +34,37 @@ def methods(summary: Summary) -> list[tuple[str, str]]:
         return [("Design", _design(summary))]
     return [
         ("Design", _design(summary)),
-        ("Processes", _processes(summary.facts.design, done)),
+        ("Processes", _processes(summary.findings.design, done)),
         ("Load", _load(done)),
         ("Warm-up", _warmup(done)),
         ("Window", _window(done)),
         ("Speed and latency", _speed()),
         ("Energy", _energy(done)),
         ("Statistics", _statistics(summary)),
-        *([("Controls", controls_text(summary))] if summary.facts.controls else []),
+        *([("Controls", controls_text(summary))] if summary.findings.controls else []),
     ]
 
 
 def _design(summary: Summary) -> str:
-    facts = summary.facts
-    design = facts.design
+    findings = summary.findings
+    design = findings.design
     order = ORDERS.get(design.order, f"in the order `{design.order}`").format(seed=design.seed)
-    done = facts.completed + facts.out_of_memory
+    done = findings.completed + findings.out_of_memory
     text = (
-        f"{_cycles(facts)}{plural(facts.planned, 'measurement')}, of which {done} were made, "
+        f"{_cycles(findings)}{plural(findings.planned, 'measurement')}, of which {done} were made, "
         f"{order}."
     )
-    if facts.out_of_memory:
-        text += f" {facts.out_of_memory} ended out of memory, which is recorded as an outcome."
+    if findings.out_of_memory:
+        text += f" {findings.out_of_memory} ended out of memory, which is recorded as an outcome."
     return text
 
 
-def _cycles(facts: Facts) -> str:
+def _cycles(findings: Findings) -> str:
     """`4 experiments × 3 cycles = `, or how the number of cycles was decided."""
-    design = facts.design
+    design = findings.design
     if design.adaptive is None:
         controls = sum(control.kind in MEASURED for control in design.controls)
-        count = facts.planned // design.cycles - controls
+        count = findings.planned // design.cycles - controls
         what = plural(count, "experiment")
         what += f" and {plural(controls, 'control')}" if controls else ""
         return f"{what} × {plural(design.cycles, 'cycle')} = "
@@ -187,15 +187,15 @@ def _statistics(summary: Summary) -> str:
         f"mean with its log-t interval. n is {_range(counts)}; one cycle gives a value and no "
         "interval. Nothing was dropped."
     )
-    if summary.facts.comparisons:
+    if summary.findings.comparisons:
         text += (
-            f" Ratios to {summary.facts.design.reference} are geometric means of ratios paired "
+            f" Ratios to {summary.findings.design.reference} are geometric means of ratios paired "
             "within cycle, session and device, with log-t intervals; under three pairs there is "
             "no interval. In the section of comparisons intervals hold simultaneously over all "
             "comparisons of a metric, and p-values are adjusted by Holm’s method; beside the "
             "headline and in the table of results they are not adjusted."
         )
-    if any(not comparison.pairs for comparison in summary.facts.comparisons):
+    if any(not comparison.pairs for comparison in summary.findings.comparisons):
         text += (
             " Sides that share no cycle of a session and device are compared without pairs, by "
             "Welch’s t on logarithms, and say so."

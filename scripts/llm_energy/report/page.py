@@ -209,7 +209,7 @@ def _content(
 ) -> Mapping[str, Any]:
     table = summary.measurements
     return {
-        "facts": summary.facts,
+        "findings": summary.findings,
         "started": table["started"].min() if len(table) else None,
         "finished": table["finished"].max() if len(table) else None,
         "devices": sorted(table["device_model"].dropna().unique()),
@@ -219,7 +219,7 @@ def _content(
         "notices": notices(summary),
         "results_with_energy": bool(table["energy_joules"].notna().any()),
         "courses": packed(power_figure.page_data(summary).encode()) if len(summary.power) else None,
-        "failures": failure_groups(summary.facts.failures),
+        "failures": failure_groups(summary.findings.failures),
         "comparisons": comparison_tables(summary),
         "refusals": refusals(summary),
         "decode": decode_table(summary),

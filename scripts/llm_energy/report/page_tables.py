@@ -62,17 +62,17 @@ NAME = Column("Experiment", numeric=False)
 def results_table(summary: Summary) -> Table:
     """One row per experiment group: mean, interval and n of the headline metrics."""
     shown: tuple[Metric, ...] = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, ITL, END_TO_END)
-    shown += derived_metrics(summary.facts.design.assumptions)
+    shown += derived_metrics(summary.findings.design.assumptions)
     by_metric = {metric: estimates(summary, metric) for metric in shown}
     metrics = [metric for metric in shown if by_metric[metric]]
     lead = metrics[0] if metrics else THROUGHPUT
     found = {metric: {e.label: e for e in by_metric[metric]} for metric in metrics}
     labels = list(dict.fromkeys(e.label for metric in metrics for e in by_metric[metric]))
     experiments = {e.label: e.experiment for metric in metrics for e in by_metric[metric]}
-    ratios = {c.experiment: c for c in summary.facts.comparisons if c.metric == lead.column}
+    ratios = {c.experiment: c for c in summary.findings.comparisons if c.metric == lead.column}
     columns = [NAME, Column("n"), *(_column(metric) for metric in metrics)]
     if ratios:
-        reference = short_names(summary)[summary.facts.design.reference or ""]
+        reference = short_names(summary)[summary.findings.design.reference or ""]
         columns.append(Column(f"{lead.title} against {reference}", "ratio"))
     rows = []
     lost = {e.label: e.out_of_memory for metric in metrics for e in by_metric[metric]}
@@ -85,7 +85,7 @@ def results_table(summary: Summary) -> Table:
     for label, why in without_value(summary, THROUGHPUT):
         rows.append([Cell(label, why, label)] + [Cell(NOTHING)] * (len(columns) - 1))
     told = [e for metric in metrics for e in by_metric[metric] if e.reaches_below_zero]
-    notes = [f"Below 0: {BELOW_ZERO}." if told else "", summary.facts.assumed or ""]
+    notes = [f"Below 0: {BELOW_ZERO}." if told else "", summary.findings.assumed or ""]
     return Table(columns, rows, " ".join(filter(None, notes)))
 
 

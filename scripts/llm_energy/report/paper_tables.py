@@ -103,8 +103,8 @@ def _results(summary: Summary) -> PaperTable | None:
 
 
 def _comparisons(summary: Summary) -> PaperTable | None:
-    facts = summary.facts
-    compared = [*facts.comparisons, *facts.axis_comparisons]
+    findings = summary.findings
+    compared = [*findings.comparisons, *findings.axis_comparisons]
     if not compared:
         return None
     names = short_names(summary)

@@ -1,4 +1,4 @@
-"""The trade-off: what an experiment costs against what it gives, and which others it beats."""
+"""The trade-off between two metrics over experiments, with their Pareto dominance."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ def trade_off(summary: Summary) -> Drawing | None:
     Of several sets of terms for the same metrics the one with most experiments is drawn.
     """
     fronts: dict[str, Front] = {}
-    for front in summary.facts.fronts:
+    for front in summary.findings.fronts:
         if front.metric not in fronts or len(front.points) > len(fronts[front.metric].points):
             fronts[front.metric] = front
     shown = list(fronts.values())[:MOST_PANELS]
@@ -44,16 +44,16 @@ def trade_off(summary: Summary) -> Drawing | None:
         if panel is axes.flat[0] or narrow():
             panel.set_ylabel(_axis(upright))
         data.append(_data(points))
-    apart = len(summary.facts.fronts) > len(fronts)
+    apart = len(summary.findings.fronts) > len(fronts)
     titles = " and ".join(BY_COLUMN[f.metric].title.partition(",")[0].lower() for f in shown)
     return Drawing(
         "trade-off",
         f"{upright.title} against {titles}",
         "One point for each experiment, mean over cycles, with 95 % t intervals (no interval with "
-        "one cycle). Blue circles joined by the line: the Pareto front, which no other experiment "
-        "beats in both. Orange squares: beaten in the means, but not clearly. Grey diamonds: "
-        "clearly beaten by another in both, by 95 % intervals of ratios paired by cycle, not "
-        "adjusted. Better is more throughput, less energy and less latency."
+        "one cycle). Blue circles joined by the line: non-dominated, no other experiment is better "
+        "in both (Pareto front). Orange squares: dominated in the means, but not distinguishable. "
+        "Grey diamonds: dominated, another is clearly better in both, by 95 % intervals of ratios "
+        "paired by cycle, not adjusted. Better is more throughput, less energy and less latency."
         + " Experiments measured under other terms are not drawn."
         * apart,
         figure,
@@ -74,12 +74,14 @@ def _points(summary: Summary, front: Front) -> list[Point]:
     ]
 
 
-_COLOURS = {"front": SERIES[0], "perhaps": SERIES[1], "beaten": MUTED}
-_MARKERS = {"front": "o", "perhaps": "s", "beaten": "D"}
+_COLOURS = {"non_dominated": SERIES[0], "not_distinguishable": SERIES[1], "dominated": MUTED}
+_MARKERS = {"non_dominated": "o", "not_distinguishable": "s", "dominated": "D"}
 
 
 def _draw(axes: Axes, points: Sequence[Point]) -> None:
-    on_front = sorted((x.mean, y.mean, x.label) for x, y, status in points if status == "front")
+    on_front = sorted(
+        (x.mean, y.mean, x.label) for x, y, status in points if status == "non_dominated"
+    )
     if on_front:
         axes.plot(*zip(*[p[:2] for p in on_front], strict=True), color=SERIES[0], lw=1, alpha=0.6)
     for kind, colour in _COLOURS.items():  # one artist for all of a kind: there may be thousands

@@ -50,7 +50,7 @@ def order(summary: Summary, metric: Metric) -> Drawing | None:
             label=f"cycle {cycle}",
         )
     energy = metric.kind == "energy"
-    drift = summary.facts.energy_drift if energy else summary.facts.drift
+    drift = summary.findings.energy_drift if energy else summary.findings.drift
     word = metric.title.lower().partition(" ")[0]
     told = "Drift is not testable with these measurements."
     if drift is not None:
@@ -118,7 +118,7 @@ def temperature(summary: Summary) -> Drawing | None:
 def warmup(summary: Summary) -> Drawing | None:
     """Throughput of each warm-up wave against that of the window which followed."""
     by_experiment: dict[str, list[WarmupTrace]] = defaultdict(list)
-    for trace in summary.facts.warmups:
+    for trace in summary.findings.warmups:
         by_experiment[trace.experiment].append(trace)
     if not by_experiment:
         return None
@@ -143,7 +143,7 @@ def warmup(summary: Summary) -> Drawing | None:
                 zorder=3 if trace.capped else 2,
             )
         panel.set_title(short[name], fontsize=8, fontweight="normal")
-        panel.set_ylim(*_span(summary.facts.warmups))
+        panel.set_ylim(*_span(summary.findings.warmups))
         panel.xaxis.get_major_locator().set_params(integer=True)
         grid_only(panel, "y")
     figure.supxlabel("warm-up wave", fontsize=8.5)
@@ -155,7 +155,7 @@ def warmup(summary: Summary) -> Drawing | None:
         "Warm-up",
         "Throughput of each warm-up wave, in percent of the throughput of the window that "
         "followed; one line for each cycle. Solid: steady before the window opened. Dashed: "
-        f"stopped at the time limit ({capped} of {len(summary.facts.warmups)})."
+        f"stopped at the time limit ({capped} of {len(summary.findings.warmups)})."
         + (f" {left_out} experiments with steadier warm-ups are left out." if left_out else ""),
         figure,
         pd.DataFrame(
@@ -167,7 +167,7 @@ def warmup(summary: Summary) -> Drawing | None:
                     "warmup_wave": wave,
                     "throughput_relative": value,
                 }
-                for trace in summary.facts.warmups
+                for trace in summary.findings.warmups
                 for wave, value in enumerate(trace.throughput_relative, start=1)
             ]
         ),

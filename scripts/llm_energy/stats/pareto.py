@@ -1,4 +1,4 @@
-"""The Pareto front of two metrics, and how sure it is who lies on it."""
+"""Pareto dominance in two metrics, with the certainty that paired intervals give."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 from llm_energy.stats.intervals import CONFIDENCE, t_quantile
 from llm_energy.stats.paired_ratios import MINIMUM_PAIRS
 
-Status = Literal["front", "perhaps", "beaten"]
+Status = Literal["non_dominated", "not_distinguishable", "dominated"]
 Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Standing:
     status: Status
-    """`front`: no other is better in both metrics; `perhaps`: another is, but not clearly;
-    `beaten`: another is clearly better in both."""
+    """`non_dominated`: no other is better in both metrics; `not_distinguishable`: another is, but
+    not clearly; `dominated`: another is clearly better in both."""
     certain: bool
-    """Of a `front`: every other is clearly worse in one of the metrics. Of a `beaten`: always."""
-    beaten_by: int | None
-    """Index of one that beats it, the clearest first; None on the front."""
+    """True where `dominated`, or where every other is clearly worse in one of the metrics."""
+    dominated_by: int | None
+    """Index of one that is better in both, a clear one first; None where non-dominated."""
 
 
 def standings(first: Matrix, second: Matrix, confidence: float = CONFIDENCE) -> list[Standing]:
@@ -42,15 +42,15 @@ def standings(first: Matrix, second: Matrix, confidence: float = CONFIDENCE) -> 
         better, clearly, clearly_worse = zip(
             *(_against(matrix, means, row, confidence) for matrix, means in sides), strict=True
         )
-        beats, beats_clearly = better[0] & better[1], clearly[0] & clearly[1]
+        dominating, clearly_dominating = better[0] & better[1], clearly[0] & clearly[1]
         others = np.arange(len(first)) != row
         settled = bool((clearly_worse[0] | clearly_worse[1])[others].all())
-        if beats_clearly.any():
-            found.append(Standing("beaten", True, int(beats_clearly.argmax())))
-        elif beats.any():
-            found.append(Standing("perhaps", False, int(beats.argmax())))
+        if clearly_dominating.any():
+            found.append(Standing("dominated", True, int(clearly_dominating.argmax())))
+        elif dominating.any():
+            found.append(Standing("not_distinguishable", False, int(dominating.argmax())))
         else:
-            found.append(Standing("front", settled, None))
+            found.append(Standing("non_dominated", settled, None))
     return found
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.make_results import make_result
 
-from llm_energy.analysis.actual_order import in_realised_order, places
+from llm_energy.analysis.actual_order import in_actual_order, places
 from llm_energy.analysis.campaign_flags import with_order_flags
 
 
@@ -23,7 +23,7 @@ def measured(positions, *, run_id="run", stamped=True):
 @given(st.permutations(range(6)), st.booleans())
 def test_both_are_places_among_the_measurements_of_the_run(positions, stamped):
     found = places(measured(positions, stamped=stamped))
-    assert [place.realised for place in found] == [1, 2, 3, 4, 5, 6]
+    assert [place.actual for place in found] == [1, 2, 3, 4, 5, 6]
     assert [place.planned - 1 for place in found] == list(positions)
 
 
@@ -45,7 +45,7 @@ def test_drift_is_told_over_an_order_that_no_clock_can_change():
         result.model_copy(update={"started": f"2101-01-0{day}T00:00:00+00:00"})
         for day, result in enumerate(measured([3, 4], run_id="later"), start=1)
     ]
-    assert in_realised_order([*reversed(later), *reversed(results)]) == results + later
+    assert in_actual_order([*reversed(later), *reversed(results)]) == results + later
 
 
 def test_what_changed_places_is_flagged_with_both():

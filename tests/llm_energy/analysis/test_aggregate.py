@@ -16,23 +16,23 @@ EXPERIMENT = make_results.REFERENCE
 
 class TestAccounting:
     def test_a_complete_campaign(self, summary_of):
-        facts = summary_of().facts
-        assert (facts.planned, facts.completed, facts.out_of_memory) == (12, 12, 0)
-        assert facts.complete
+        findings = summary_of().findings
+        assert (findings.planned, findings.completed, findings.out_of_memory) == (12, 12, 0)
+        assert findings.complete
 
     def test_missing_and_out_of_memory_cells_are_counted(self, summary_of):
-        facts = summary_of(
+        findings = summary_of(
             missing=[(EXPERIMENT, 2)], out_of_memory=["batch-by-length_batch4_out48"]
-        ).facts
-        assert (facts.planned, facts.completed, facts.out_of_memory) == (12, 8, 3)
-        assert [gap.reason for gap in facts.missing] == ["not measured"]
-        assert facts.missing[0].path.endswith("cycle-02.json")
-        assert not facts.complete
+        ).findings
+        assert (findings.planned, findings.completed, findings.out_of_memory) == (12, 8, 3)
+        assert [gap.reason for gap in findings.missing] == ["not measured"]
+        assert findings.missing[0].path.endswith("cycle-02.json")
+        assert not findings.complete
 
     def test_nothing_measured_yet_is_no_error(self, summary_of):
         every = [(name, cycle) for name in make_results.EXPERIMENTS for cycle in (1, 2, 3)]
         summary = summary_of(missing=every)
-        assert (summary.facts.completed, len(summary.facts.missing)) == (0, 12)
+        assert (summary.findings.completed, len(summary.findings.missing)) == (0, 12)
         assert len(summary.measurements) == len(summary.experiments) == 0
 
     def test_results_that_are_not_planned_are_left_out(self, tmp_path):
@@ -48,27 +48,27 @@ class TestChecks:
 
         def make(result, path):
             write_result(tmp_path / path, result)
-            return aggregate(tmp_path, planned=[path], design=make_results.design()).facts
+            return aggregate(tmp_path, planned=[path], design=make_results.design()).findings
 
         return make
 
     def test_a_result_under_another_experiments_path_is_not_used(self, only):
         result = make_results.make_result()
-        facts = only(result, make_results.path_of(result).replace(EXPERIMENT, "other"))
-        assert (facts.completed, len(facts.unusable)) == (0, 1)
-        assert "its path says other" in facts.unusable[0].reason
+        findings = only(result, make_results.path_of(result).replace(EXPERIMENT, "other"))
+        assert (findings.completed, len(findings.unusable)) == (0, 1)
+        assert "its path says other" in findings.unusable[0].reason
 
     def test_a_result_whose_spec_was_edited_is_not_used(self, only):
         result = make_results.make_result()
         edited = result.model_copy(update={"spec": {**result.spec, "model": "another"}})
-        facts = only(edited, make_results.path_of(result))
-        assert "its hash of its spec is" in facts.unusable[0].reason
+        findings = only(edited, make_results.path_of(result))
+        assert "its hash of its spec is" in findings.unusable[0].reason
 
     def test_a_file_that_is_no_result_is_not_used(self, tmp_path):
         path = "measurements/e/0123456789ab/cycle-01.json"
         write_atomically(tmp_path / path, b'{"schema_version": 1}')
-        facts = aggregate(tmp_path, planned=[path], design=make_results.design()).facts
-        assert "not a result" in facts.unusable[0].reason
+        findings = aggregate(tmp_path, planned=[path], design=make_results.design()).findings
+        assert "not a result" in findings.unusable[0].reason
 
     def test_side_files_that_are_absent_or_changed_are_gaps(self, only, tmp_path):
         result = make_side_files.with_side_files(tmp_path, make_results.make_result())
@@ -80,9 +80,9 @@ class TestChecks:
             "changed since it was measured"
         ]
         side_file.unlink()
-        facts = only(result, path)
-        assert [gap.reason for gap in facts.side_file_gaps] == ["absent"]
-        assert facts.completed == 1  # a gap does not void the numbers
+        findings = only(result, path)
+        assert [gap.reason for gap in findings.side_file_gaps] == ["absent"]
+        assert findings.completed == 1  # a gap does not void the numbers
 
 
 class TestFacts:
@@ -93,8 +93,8 @@ class TestFacts:
             record.with_name("cycle-01.attempt-2.json"),
             json.dumps({"reason": "backend_lost", "message": "it went away"}).encode(),
         )
-        facts = aggregate(tmp_path, planned=planned, design=make_results.design()).facts
-        (failure,) = facts.failures
+        findings = aggregate(tmp_path, planned=planned, design=make_results.design()).findings
+        (failure,) = findings.failures
         assert (failure.cycle, failure.attempt, failure.reason) == (1, 2, "backend_lost")
         assert failure.experiment in planned[0]
 
@@ -104,7 +104,9 @@ class TestFacts:
         event |= {"backend": "llamacpp", "reason": "its process is dead"}
         record = {"run_id": "r", "events": [event]}
         write_atomically(tmp_path / "runs/r.json", json.dumps(record).encode())
-        (found,) = aggregate(tmp_path, planned=planned, design=make_results.design()).facts.events
+        (found,) = aggregate(
+            tmp_path, planned=planned, design=make_results.design()
+        ).findings.events
         assert found.kind == "backend_restarted"
         assert found.detail == "Backend llamacpp was restarted: its process is dead."
 
@@ -113,23 +115,23 @@ class TestFacts:
         planned = make_results.make_campaign(tmp_path)
         record = tmp_path / planned[0].replace("measurements", "failures")
         write_atomically(record.with_name("cycle-01.attempt-1.json"), content)
-        facts = aggregate(tmp_path, planned=planned, design=make_results.design()).facts
-        (failure,) = facts.failures
+        findings = aggregate(tmp_path, planned=planned, design=make_results.design()).findings
+        (failure,) = findings.failures
         assert (failure.cycle, failure.attempt) == (1, 1)
         assert failure.reason == "record_unusable"
         assert "Its record is damaged" in failure.message
-        assert facts.complete
+        assert findings.complete
 
     @pytest.mark.parametrize("content", [b'{"run_id"', b"{}", b'{"run_id": "r", "events": [{}]}'])
     def test_a_damaged_record_of_a_run_is_a_gap_and_stops_nothing(self, tmp_path, content):
         planned = make_results.make_campaign(tmp_path)
         write_atomically(tmp_path / "runs/r.json", content)
-        facts = aggregate(tmp_path, planned=planned, design=make_results.design()).facts
-        assert [gap.path for gap in facts.side_file_gaps] == ["runs/r.json"]
-        assert facts.complete
+        findings = aggregate(tmp_path, planned=planned, design=make_results.design()).findings
+        assert [gap.path for gap in findings.side_file_gaps] == ["runs/r.json"]
+        assert findings.complete
 
     def test_flags_are_counted_with_their_meaning(self, summary_of):
-        (use,) = summary_of(capped=[(EXPERIMENT, 1), (EXPERIMENT, 3)]).facts.flags
+        (use,) = summary_of(capped=[(EXPERIMENT, 1), (EXPERIMENT, 3)]).findings.flags
         assert (use.code, use.measurements) == ("warmup_capped", 2)
         assert use.meaning
 
@@ -138,32 +140,32 @@ class TestFacts:
         result = make_results.make_result(flags=flags)
         path = make_results.path_of(result)
         write_result(tmp_path / path, result)
-        (use,) = aggregate(tmp_path, planned=[path], design=make_results.design()).facts.flags
+        (use,) = aggregate(tmp_path, planned=[path], design=make_results.design()).findings.flags
         assert (use.measurements, use.example) == (1, "GPU-0: process 1")
         assert "Other processes" in use.meaning
 
     def test_reasons_for_no_energy_are_counted_with_their_meaning(self, summary_of):
-        (reason,) = summary_of().facts.energy_reasons
+        (reason,) = summary_of().findings.energy_reasons
         assert (reason.code, reason.measurements) == ("no_meter", 12)
         assert reason.meaning
-        assert summary_of(metered=True).facts.energy_reasons == []
+        assert summary_of(metered=True).findings.energy_reasons == []
 
     def test_warm_up_is_told_relative_to_the_window(self, summary_of):
-        traces = summary_of().facts.warmups
+        traces = summary_of().findings.warmups
         assert len(traces) == 12
         assert all(trace.throughput_relative[-1] == pytest.approx(1, abs=0.1) for trace in traces)
 
     def test_drift_needs_repetitions(self, summary_of):
-        assert summary_of(cycles=1).facts.drift is None
-        drift = summary_of(cycles=3).facts.drift
+        assert summary_of(cycles=1).findings.drift is None
+        drift = summary_of(cycles=3).findings.drift
         assert drift.low < drift.change < drift.high
 
 
 class TestCounts:
     def test_every_planned_cycle_of_an_experiment_is_accounted_for(self, summary_of):
         lost = "batch-by-length_batch4_out48"
-        facts = summary_of(missing=[(EXPERIMENT, 2)], out_of_memory=[(lost, 1)]).facts
-        counts = {each.experiment: each for each in facts.counts}
+        findings = summary_of(missing=[(EXPERIMENT, 2)], out_of_memory=[(lost, 1)]).findings
+        counts = {each.experiment: each for each in findings.counts}
         assert len(counts) == 4
         for each in counts.values():
             assert each.planned == 3
@@ -177,9 +179,9 @@ class TestCounts:
         result = read_result(tmp_path / planned[0])
         lost = result.energy.model_copy(update={"reason": "gpu_lost"})
         write_result(tmp_path / planned[0], result.model_copy(update={"energy": lost}))
-        facts = aggregate(tmp_path, planned=planned, design=make_results.design()).facts
-        assert sum(each.energy_invalid for each in facts.counts) == 1
-        assert sum(each.completed for each in facts.counts) == 12
+        findings = aggregate(tmp_path, planned=planned, design=make_results.design()).findings
+        assert sum(each.energy_invalid for each in findings.counts) == 1
+        assert sum(each.completed for each in findings.counts) == 12
 
 
 class TestOutliers:
@@ -192,7 +194,7 @@ class TestOutliers:
             planned.append(make_results.path_of(result))
             write_result(tmp_path / planned[-1], result)
         summary = aggregate(tmp_path, planned=planned, design=make_results.design())
-        (use,) = summary.facts.flags
+        (use,) = summary.findings.flags
         assert (use.code, use.measurements) == ("outlier", 1)
         assert use.example == "Throughput: +56.9% from the others"
         row = summary.experiments.set_index("metric").loc["output_tokens_per_second"]
@@ -200,8 +202,8 @@ class TestOutliers:
         assert summary.measurements["flags"].tolist() == [""] * 5 + ["outlier"]
 
     def test_drift_of_energy_needs_energy(self, summary_of):
-        assert summary_of().facts.energy_drift is None
-        assert summary_of(metered=True).facts.energy_drift.observations == 12
+        assert summary_of().findings.energy_drift is None
+        assert summary_of(metered=True).findings.energy_drift.observations == 12
 
 
 class TestFiles:
@@ -209,7 +211,7 @@ class TestFiles:
         summary = summary_of(metered=True)
         write_summary(tmp_path / "summary", summary)
         again = read_summary(tmp_path / "summary")
-        assert again.facts == summary.facts
+        assert again.findings == summary.findings
         assert again.measurements.equals(summary.measurements)
         assert again.experiments.equals(summary.experiments)
 

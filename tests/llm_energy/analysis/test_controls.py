@@ -182,11 +182,11 @@ def summary(tmp_path):
 
 def test_a_control_is_counted_and_is_no_part_of_any_statement_about_experiments(summary):
     found = summary(OFF)
-    assert (found.facts.planned, found.facts.completed) == (8, 8)
+    assert (found.findings.planned, found.findings.completed) == (8, 8)
     assert set(found.measurements["experiment"]) == set(found.experiments["experiment"]) == {BASE}
-    assert found.facts.comparisons == found.facts.axis_comparisons == []
-    assert found.facts.warmups
-    assert {trace.experiment for trace in found.facts.warmups} == {BASE}
+    assert found.findings.comparisons == found.findings.axis_comparisons == []
+    assert found.findings.warmups
+    assert {trace.experiment for trace in found.findings.warmups} == {BASE}
     assert A_A.experiment not in console(found)
 
 

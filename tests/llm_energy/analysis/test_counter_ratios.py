@@ -80,7 +80,7 @@ class TestACampaignWhoseCounterReadsTooLittle:
 
     spans = phases(idle=(4, 9), window=(14.03, 24.03))
 
-    def facts(self, folder, *, gain, odd_gain=None):
+    def findings(self, folder, *, gain, odd_gain=None):
         planned = []
         for position, (name, watts) in enumerate((("base", 400.0), ("other", 600.0)) * 3):
             plain = make_results.make_result(name, cycle=position // 2 + 1, position=position)
@@ -94,12 +94,12 @@ class TestACampaignWhoseCounterReadsTooLittle:
             result = plain.model_copy(update={"energy": energy})
             write_result(folder / planned[-1], result)
         design = make_results.design(reference="base")
-        return aggregate(folder, planned=planned, design=design).facts
+        return aggregate(folder, planned=planned, design=design).findings
 
     def test_it_is_one_warning_of_the_device_and_no_ratio_between_experiments_changes(
         self, tmp_path
     ):
-        true, low = (self.facts(tmp_path / str(gain), gain=gain) for gain in (1.0, 0.84))
+        true, low = (self.findings(tmp_path / str(gain), gain=gain) for gain in (1.0, 0.84))
         assert [device.warning for device in true.devices] == [None]
         (device,) = low.devices
         assert (device.device, device.windows, device.deviating) == ("GPU-1", 6, 0)
@@ -115,9 +115,9 @@ class TestACampaignWhoseCounterReadsTooLittle:
         assert metric in {comparison.metric for comparison in low.comparisons}
 
     def test_a_result_whose_ratio_deviates_is_flagged_in_the_table(self, tmp_path):
-        facts = self.facts(tmp_path, gain=1.0, odd_gain=0.9)
-        (use,) = facts.flags
+        findings = self.findings(tmp_path, gain=1.0, odd_gain=0.9)
+        (use,) = findings.flags
         assert (use.code, use.measurements) == ("ratio_deviates", 1)
         assert "GPU-1: -10" in use.example
         assert use.meaning
-        assert facts.devices[0].deviating == 1
+        assert findings.devices[0].deviating == 1

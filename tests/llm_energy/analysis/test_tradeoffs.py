@@ -11,7 +11,7 @@ LENGTHS = {f"sweep_out{length}": {"output_tokens": length} for length in (1, 16,
 
 
 @pytest.fixture
-def facts_of(tmp_path):
+def findings_of(tmp_path):
     """Aggregates these results; the first experiment is the reference."""
 
     def make(results):
@@ -26,7 +26,7 @@ def facts_of(tmp_path):
 
 class TestFronts:
     def test_energy_is_traded_for_throughput_and_for_latencies(self, summary_of):
-        found = {front.metric: front for front in summary_of(metered=True).facts.fronts}
+        found = {front.metric: front for front in summary_of(metered=True).findings.fronts}
         assert set(found) == {
             "output_tokens_per_second",
             "time_to_first_token_p50_s",
@@ -37,12 +37,12 @@ class TestFronts:
         assert len(front.points) == 4
         standing = {point.experiment: point for point in front.points}
         # The made law: throughput grows with the batch faster than power.
-        assert standing["batch-by-length_batch4_out48"].status == "front"
-        assert standing["batch-by-length_batch1_out16"].status == "beaten"
-        assert standing["batch-by-length_batch1_out16"].beaten_by is not None
+        assert standing["batch-by-length_batch4_out48"].status == "non_dominated"
+        assert standing["batch-by-length_batch1_out16"].status == "dominated"
+        assert standing["batch-by-length_batch1_out16"].dominated_by is not None
 
     def test_without_energy_throughput_is_traded_for_latency(self, summary_of):
-        fronts = summary_of().facts.fronts
+        fronts = summary_of().findings.fronts
         assert {front.against for front in fronts} == {"output_tokens_per_second"}
         assert [front.metric for front in fronts] == [
             "time_to_first_token_p50_s",
@@ -50,7 +50,7 @@ class TestFronts:
         ]
         assert all(front.energy_scope is None for front in fronts)
 
-    def test_scopes_stay_on_fronts_of_their_own(self, facts_of):
+    def test_scopes_stay_on_fronts_of_their_own(self, findings_of):
         results = []
         for position, name in enumerate(("a", "b", "c", "d")):
             result = make_results.make_result(
@@ -59,7 +59,7 @@ class TestFronts:
             scope = "gpu_board" if name in "ab" else "cpu_package"
             energy = result.energy.model_copy(update={"scope": scope})
             results.append(result.model_copy(update={"energy": energy}))
-        fronts = facts_of(results).facts.fronts
+        fronts = findings_of(results).findings.fronts
         by_scope = {front.energy_scope: {p.experiment for p in front.points} for front in fronts}
         assert by_scope == {"gpu_board": {"a", "b"}, "cpu_package": {"c", "d"}}
 
@@ -82,7 +82,7 @@ class TestPrefillAndDecode:
         assert metrics.loc["prefill_joules_per_input_token", "n"] == 3
 
     def test_decode_is_the_slope_over_all_lengths_with_its_interval(self, summary):
-        (found,) = summary.facts.decode
+        (found,) = summary.findings.decode
         assert found.output_lengths == [1, 16, 48, 96]
         assert found.experiments == list(LENGTHS)
         assert found.cycles == 3
@@ -91,7 +91,7 @@ class TestPrefillAndDecode:
         assert found.energy_scope == "gpu_board"
 
     def test_two_lengths_are_no_slope(self, summary_of):
-        assert summary_of(metered=True).facts.decode == []
+        assert summary_of(metered=True).findings.decode == []
 
 
 class TestOutputs:
@@ -103,24 +103,24 @@ class TestOutputs:
             kept = [SampleOutput(prompt_index=0, output_ids=ids)]
             yield plain.model_copy(update={"sample_outputs": kept})
 
-    def test_the_share_equal_to_the_reference_stands_in_the_table(self, facts_of):
-        summary = facts_of(list(self.results([1, 2, 3, 4], [1, 2, 9, 4])))
+    def test_the_share_equal_to_the_reference_stands_in_the_table(self, findings_of):
+        summary = findings_of(list(self.results([1, 2, 3, 4], [1, 2, 9, 4])))
         assert summary.measurements["output_equal_share"].tolist() == [1.0, 0.5]
-        assert summary.facts.flags == []
+        assert summary.findings.flags == []
 
-    def test_other_prompts_have_no_reference(self, facts_of):
+    def test_other_prompts_have_no_reference(self, findings_of):
         first, second = self.results([1, 2], [1, 2])
         prompts = second.prompts.model_copy(update={"sha256": "f" * 64})
-        table = facts_of([first, second.model_copy(update={"prompts": prompts})]).measurements
+        table = findings_of([first, second.model_copy(update={"prompts": prompts})]).measurements
         assert table["output_equal_share"].isna().tolist() == [False, True]
 
-    def test_outputs_that_repeat_themselves_are_suspect(self, facts_of):
-        summary = facts_of(list(self.results(list(range(16)), [7] * 16)))
-        (use,) = summary.facts.flags
+    def test_outputs_that_repeat_themselves_are_suspect(self, findings_of):
+        summary = findings_of(list(self.results(list(range(16)), [7] * 16)))
+        (use,) = summary.findings.flags
         assert (use.code, use.measurements) == ("output_suspect", 1)
         assert use.example == "92% of 4-grams repeated (limit 50%)"
         assert summary.measurements["output_repeated_share"].tolist() == pytest.approx([0, 12 / 13])
 
-    def test_out_of_memory_has_no_output_to_look_at(self, facts_of):
-        table = facts_of([make_results.make_result("e", out_of_memory=True)]).measurements
+    def test_out_of_memory_has_no_output_to_look_at(self, findings_of):
+        table = findings_of([make_results.make_result("e", out_of_memory=True)]).measurements
         assert table[["output_equal_share", "output_repeated_share"]].isna().all(axis=None)

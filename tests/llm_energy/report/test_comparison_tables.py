@@ -22,10 +22,10 @@ def test_all_are_shown_with_the_reference_and_along_settings(summary_of):
     (reference, said, first), *others = comparison_tables(summary)
     assert reference == "reference-table"
     assert "for all comparisons of their family at once" in said
-    assert len(first.rows) == len(summary.facts.comparisons)
+    assert len(first.rows) == len(summary.findings.comparisons)
     assert [len(table.rows) for _, _, table in others] == [
-        len(summary.facts.axis_comparisons)
-    ] * bool(summary.facts.axis_comparisons)
+        len(summary.findings.axis_comparisons)
+    ] * bool(summary.findings.axis_comparisons)
 
 
 def test_a_row_holds_ratio_interval_verdict_and_words(summary_of):
@@ -52,7 +52,7 @@ def test_what_must_not_be_compared_is_told_once_for_each_reason(summary_of):
         Refusal(experiment=name, base=names[0], metric="m", reason="different load modes")
         for name in names[1:]
     ]
-    summary.facts.refused_comparisons.extend(refused)
+    summary.findings.refused_comparisons.extend(refused)
     ((reason, count, example),) = refusals(summary)
     assert (reason, count) == ("different load modes", 3)
     assert " with " in example

@@ -191,4 +191,6 @@ class TestPartial:
         planned = make_results.make_campaign(tmp_path, experiments=only, missing=[(*only, 2)])
         write_report(tmp_path, planned=planned, design=make_results.design(), partial=True)
         assert not (tmp_path / "summary").exists()
-        assert not aggregate(tmp_path, planned=planned, design=make_results.design()).facts.complete
+        assert not aggregate(
+            tmp_path, planned=planned, design=make_results.design()
+        ).findings.complete

@@ -58,9 +58,13 @@ def contents(draw):
 @given(contents())
 def test_whatever_a_result_file_holds_it_is_accounted_for(tmp_path, content):
     write(tmp_path, content)
-    facts = aggregate(tmp_path, planned=[PATH], design=design(cycles=1)).facts
-    assert facts.completed + facts.out_of_memory + len(facts.unusable) == facts.planned == 1
-    for gap in facts.unusable:
+    findings = aggregate(tmp_path, planned=[PATH], design=design(cycles=1)).findings
+    assert (
+        findings.completed + findings.out_of_memory + len(findings.unusable)
+        == findings.planned
+        == 1
+    )
+    for gap in findings.unusable:
         assert gap.reason.isprintable()
         assert invalid_results(tmp_path, [PATH]) == [PATH]
 
@@ -76,7 +80,7 @@ def test_whatever_a_result_file_holds_it_is_accounted_for(tmp_path, content):
 )
 def test_what_is_not_this_result_of_this_schema_is_told(tmp_path, change, told):
     write(tmp_path, json.dumps(json.loads(CONTENT) | change).encode())
-    (gap,) = aggregate(tmp_path, planned=[PATH], design=design(cycles=1)).facts.unusable
+    (gap,) = aggregate(tmp_path, planned=[PATH], design=design(cycles=1)).findings.unusable
     assert told in gap.reason
     assert invalid_results(tmp_path, [PATH]) == [PATH]
 

@@ -1,4 +1,4 @@
-"""Who lies on the Pareto front, who may, and who is clearly beaten."""
+"""Experiments that are non-dominated, dominated, or not distinguishable from either."""
 
 import numpy as np
 from hypothesis import given
@@ -19,52 +19,52 @@ def statuses(first, second):
     return [standing.status for standing in standings(first, second)]
 
 
-def test_a_clear_trade_off_leaves_all_on_the_front():
+def test_a_clear_trade_off_leaves_all_non_dominated():
     found = standings(matrix(0.0, 1.0, 2.0), matrix(2.0, 1.0, 0.0))
-    assert [(s.status, s.certain, s.beaten_by) for s in found] == [("front", True, None)] * 3
+    assert {(s.status, s.certain, s.dominated_by) for s in found} == {("non_dominated", True, None)}
 
 
-def test_what_another_clearly_beats_in_both_is_beaten_by_it():
+def test_an_experiment_clearly_worse_in_both_is_dominated():
     found = standings(matrix(0.0, 1.0), matrix(0.0, 1.0))
-    assert [s.status for s in found] == ["front", "beaten"]
-    assert found[1].beaten_by == 0
+    assert [s.status for s in found] == ["non_dominated", "dominated"]
+    assert found[1].dominated_by == 0
 
 
-def test_better_in_one_and_equal_in_the_other_beats_nobody():
-    assert statuses(matrix(0.0, 1.0), matrix(1.0, 1.0)) == ["front", "front"]
+def test_better_in_one_and_equal_in_the_other_dominates_nothing():
+    assert statuses(matrix(0.0, 1.0), matrix(1.0, 1.0)) == ["non_dominated", "non_dominated"]
 
 
-def test_what_scatters_is_not_clearly_beaten():
+def test_a_scattered_experiment_is_not_distinguishable():
     scattered = [0.4, -0.2, 0.1]  # mean 0.1, far from clear with three pairs
     found = standings(matrix(0.0, scattered), matrix(0.0, scattered))
-    assert [s.status for s in found] == ["front", "perhaps"]
+    assert [s.status for s in found] == ["non_dominated", "not_distinguishable"]
     assert not found[0].certain  # the other is not clearly worse in anything
 
 
 def test_scatter_that_both_share_is_taken_out_by_pairing():
     shared = np.array([5.0, -3.0, 1.0])
     first = np.array([shared, shared + np.array([0.10, 0.11, 0.09])])
-    assert statuses(first, first) == ["front", "beaten"]
+    assert statuses(first, first) == ["non_dominated", "dominated"]
 
 
 def test_under_three_pairs_nothing_is_clear():
     two = np.array([[0.0, 0.0], [1.0, 1.0]])
-    assert statuses(two, two) == ["front", "perhaps"]
+    assert statuses(two, two) == ["non_dominated", "not_distinguishable"]
 
 
 def test_without_a_shared_block_means_are_compared_and_nothing_is_clear():
     apart = np.array([[0.0, 0.0, 0.0, NAN, NAN, NAN], [NAN, NAN, NAN, 1.0, 1.0, 1.0]])
-    assert statuses(apart, apart) == ["front", "perhaps"]
+    assert statuses(apart, apart) == ["non_dominated", "not_distinguishable"]
 
 
 values = arrays(float, (6, 4), elements=st.floats(-3, 3).map(lambda value: round(value, 2)))
 
 
 @given(values, values)
-def test_somebody_is_always_on_the_front_and_nobody_is_beaten_by_the_beaten_alone(first, second):
+def test_one_is_always_non_dominated_and_none_is_dominated_by_itself(first, second):
     found = standings(first, second)
-    assert any(s.status == "front" for s in found)
-    assert all(s.beaten_by != index for index, s in enumerate(found))
+    assert any(s.status == "non_dominated" for s in found)
+    assert all(s.dominated_by != index for index, s in enumerate(found))
 
 
 @given(values, values)

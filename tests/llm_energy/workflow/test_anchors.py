@@ -76,14 +76,14 @@ def test_its_ratio_stands_beside_comparisons_across_sessions(tmp_path):
     path = path_of(anchor).replace("measurements/", "anchors/")
     write_result(tmp_path / path, anchor)
     planned = [path_of(result) for result in results]
-    facts = aggregate(tmp_path, planned=planned, design=design()).facts
-    (ratio,) = facts.anchors
+    findings = aggregate(tmp_path, planned=planned, design=design()).findings
+    (ratio,) = findings.anchors
     assert (ratio.experiment, ratio.session_id, ratio.earlier) == (REFERENCE, "new", 3)
     earlier = [r.output_tokens_per_second for r in results[:3]]
     assert ratio.ratio == pytest.approx(50.0 / (earlier[0] * earlier[1] * earlier[2]) ** (1 / 3))
-    (said,) = [c.sentence for c in facts.comparisons if c.metric == "output_tokens_per_second"]
+    (said,) = [c.sentence for c in findings.comparisons if c.metric == "output_tokens_per_second"]
     assert said.endswith(f"; {REFERENCE} again in the later session: {number(ratio.ratio)}×")
-    assert facts.planned == facts.completed == 6  # it is no cycle
+    assert findings.planned == findings.completed == 6  # it is no cycle
 
 
 def test_a_damaged_anchor_is_told_and_stops_nothing(tmp_path):
@@ -92,6 +92,6 @@ def test_a_damaged_anchor_is_told_and_stops_nothing(tmp_path):
     path = path_of(result).replace("measurements/", "anchors/")
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text("{")
-    facts = aggregate(tmp_path, planned=[path_of(result)], design=design()).facts
-    (gap,) = facts.side_file_gaps
+    findings = aggregate(tmp_path, planned=[path_of(result)], design=design()).findings
+    (gap,) = findings.side_file_gaps
     assert gap.path == path
