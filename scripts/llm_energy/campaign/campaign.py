@@ -13,7 +13,6 @@ from llm_energy.campaign.catalogue import Catalogue
 from llm_energy.campaign.contrasts import Contrast, axes_of, contrasts
 from llm_energy.campaign.control_experiments import check_controls, twins
 from llm_energy.campaign.control_settings import Control, controls
-from llm_energy.campaign.cycles import AdaptiveCycles
 from llm_energy.campaign.declared_inputs import ModelConfig, Prompts
 from llm_energy.campaign.expand import expand
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
@@ -24,7 +23,7 @@ from llm_energy.campaign.order import schedule
 from llm_energy.campaign.problems import CampaignError, Problems, unknown
 from llm_energy.campaign.publication import Publication
 from llm_energy.campaign.resolve import Resolver
-from llm_energy.campaign.schema import BackendConfig, CampaignConfig, Measurement
+from llm_energy.campaign.schema import AdaptiveCycles, BackendConfig, CampaignConfig, Measurement
 from llm_energy.campaign.setting_checks import check_backends, check_measurement, check_values
 from llm_energy.campaign.structure import read_structure
 

@@ -1,11 +1,20 @@
 """What a campaign declares of its inputs: models with their sources, and prompt sets."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
 from llm_energy.campaign.problems import KeyPath
-from llm_energy.campaign.types import Count, Model, Name, Natural, Sha256, Text, Tokens
+from llm_energy.campaign.types import (
+    Alternatives,
+    Count,
+    Model,
+    Name,
+    Natural,
+    Sha256,
+    Text,
+    Tokens,
+)
 
 
 class PackageSource(Model):
@@ -44,25 +53,10 @@ class PathSource(Model):
 Source = PackageSource | HubSource | PathSource
 
 
-def _kind_of_source(value: Any) -> str | None:
-    kinds = {"package": "<PackageSource>", "hub": "<HubSource>", "path": "<PathSource>"}
-    return _first_kind(value, kinds)
-
-
-def _first_kind(value: Any, kinds: dict[str, str]) -> str | None:
-    if not isinstance(value, dict):
-        return None if not isinstance(value, Model) else f"<{type(value).__name__}>"
-    return next((tag for key, tag in kinds.items() if key in value), None)
-
-
 DeclaredSource = Annotated[
-    Annotated[PackageSource, Tag("<PackageSource>")]
-    | Annotated[HubSource, Tag("<HubSource>")]
-    | Annotated[PathSource, Tag("<PathSource>")],
-    Discriminator(
-        _kind_of_source,
-        custom_error_type="kind",
-        custom_error_message="needs exactly one of the keys package, hub and path",
+    Source,
+    Alternatives(
+        *("package", "hub", "path"), message="needs exactly one of the keys package, hub and path"
     ),
 ]
 
@@ -158,26 +152,10 @@ class SyntheticPrompts(Model):
 
 
 Prompts = ShippedPrompts | FilePrompts | PackagePrompts | SyntheticPrompts
-
-
-def _kind_of_prompts(value: Any) -> str | None:
-    kinds = {
-        "shipped": "<ShippedPrompts>",
-        "synthetic": "<SyntheticPrompts>",
-        "package": "<PackagePrompts>",
-        "file": "<FilePrompts>",
-    }
-    return _first_kind(value, kinds)
-
-
 DeclaredPrompts = Annotated[
-    Annotated[ShippedPrompts, Tag("<ShippedPrompts>")]
-    | Annotated[FilePrompts, Tag("<FilePrompts>")]
-    | Annotated[PackagePrompts, Tag("<PackagePrompts>")]
-    | Annotated[SyntheticPrompts, Tag("<SyntheticPrompts>")],
-    Discriminator(
-        _kind_of_prompts,
-        custom_error_type="kind",
-        custom_error_message="needs one of the keys shipped, file, package and synthetic",
+    Prompts,
+    Alternatives(
+        *("shipped", "file", "package", "synthetic"),
+        message="needs one of the keys shipped, file, package and synthetic",
     ),
 ]

@@ -4,13 +4,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice, product
 from math import prod
 from typing import Any
 
 from llm_energy.campaign.problems import KeyPath, Problems, listed, shown, unknown
 from llm_energy.campaign.schema import Axes, Group, Range
-from llm_energy.campaign.types import canonical_number, exact
+from llm_energy.campaign.types import canonical_number
 
 MAXIMUM_POINTS = 100_000
 """Most experiments of one group: beyond it, a campaign is a mistake and planning takes minutes."""
@@ -88,13 +89,12 @@ def values_of(values: Any) -> list[Any]:
 
 
 def _range(values: Range) -> Iterator[float]:
-    value, last = exact(values.from_), exact(values.to)
+    # As text the numbers are those of the file: 0.1 is one tenth.
+    value, last = Decimal(str(values.from_)), Decimal(str(values.to))
+    step, factor = Decimal(str(values.step or 0)), Decimal(str(values.factor or 1))
     while value <= last:
         yield float(value)
-        if values.step is not None:
-            value += exact(values.step)
-        else:
-            value *= exact(values.factor or 1)
+        value = (value + step) * factor
 
 
 def same(one: Any, other: Any) -> bool:

@@ -1,11 +1,11 @@
 """What an archive says of itself: who measured, and how to find and use the data."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from llm_energy.campaign.types import Model, Text
+from llm_energy.campaign.types import Alternatives, Model, Text
 
 CHARACTERS = "0123456789X"
 ORCID = r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$"
@@ -57,12 +57,6 @@ class Related(Model):
     """What the data are to it, in DataCite's terms."""
 
 
-def _kind_of_author(value: Any) -> str | None:
-    if isinstance(value, str):
-        return "<name>"
-    return "<author>" if isinstance(value, dict | Author) else None
-
-
 class Publication(Model):
     """What an archive of the campaign says of itself; no part of what is measured."""
 
@@ -72,12 +66,7 @@ class Publication(Model):
     """What they are, in a few sentences; counts of experiments and measurements if not given."""
     authors: list[
         Annotated[
-            Annotated[Text, Tag("<name>")] | Annotated[Author, Tag("<author>")],
-            Discriminator(
-                _kind_of_author,
-                custom_error_type="kind",
-                custom_error_message="must be a name, or keys with a name",
-            ),
+            Text | Author, Alternatives(str, dict, message="must be a name, or keys with a name")
         ]
     ] = Field(default_factory=list)
     """Who measured: `Family name, Given name`, the name of an organisation, or keys that say more;

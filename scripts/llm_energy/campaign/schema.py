@@ -2,17 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from llm_energy.campaign.analysis_settings import Assumptions, Comparisons
 from llm_energy.campaign.control_settings import Controls
-from llm_energy.campaign.cycles import Cycles
 from llm_energy.campaign.declared_inputs import DeclaredPrompts, ModelConfig
 from llm_energy.campaign.publication import Publication
 from llm_energy.campaign.settings import DeclaredSettings, SettingKey
 from llm_energy.campaign.types import (
+    Alternatives,
     BaseImage,
     Count,
     Duration,
@@ -55,27 +55,10 @@ class Image(Model):
     """Its Python interpreter that has the engine."""
 
 
-def _kind_of_environment(value: Any) -> str:
-    if isinstance(value, Model):
-        return f"<{type(value).__name__}>"
-    if isinstance(value, dict):
-        return "<Image>" if "image" in value else "<Interpreter>"
-    return "<managed>"
-
-
-def _kind_of_gpus(value: Any) -> str | None:
-    kinds = {int: "<number>", float: "<number>", list: "<list>"}
-    return "<all>" if value == "all" else kinds.get(type(value))
-
-
 Gpus = Annotated[
-    Annotated[Literal["all"], Tag("<all>")]
-    | Annotated[Count, Tag("<number>")]
-    | Annotated[Annotated[list[Text], Field(min_length=1)], Tag("<list>")],
-    Discriminator(
-        _kind_of_gpus,
-        custom_error_type="kind",
-        custom_error_message="must be `all`, a number, or a list of UUIDs",
+    Literal["all"] | Count | Annotated[list[Text], Field(min_length=1)],
+    Alternatives(
+        *("all", (int, float), list), message="must be `all`, a number, or a list of UUIDs"
     ),
 ]
 
@@ -107,10 +90,7 @@ class BackendConfig(Model):
     runtime: Literal["process", "docker"] = "process"
     """`process`: a process of this machine in an environment of its own; `docker`: a container."""
     environment: Annotated[
-        Annotated[Literal["managed"], Tag("<managed>")]
-        | Annotated[Interpreter, Tag("<Interpreter>")]
-        | Annotated[Image, Tag("<Image>")],
-        Discriminator(_kind_of_environment),
+        Literal["managed"] | Interpreter | Image, Alternatives(object, dict, "image")
     ] = "managed"
     """`managed`: made from envs/{backend}; or an interpreter of yours, `{python: PATH}`, or an
     image, `{image: NAME@sha256:...}`."""
@@ -185,17 +165,33 @@ class Range(Model):
         return self
 
 
-def _kind_of_values(value: Any) -> str:
-    return "<Range>" if isinstance(value, dict | Range) else "<list>"
-
-
 AxisValues = Annotated[
-    Annotated[Annotated[list[Scalar], Field(min_length=1)], Tag("<list>")]
-    | Annotated[Range, Tag("<Range>")],
-    Discriminator(_kind_of_values),
+    Annotated[list[Scalar], Field(min_length=1)] | Range, Alternatives(object, dict)
 ]
 Axes = dict[SettingKey, AxisValues]
 Point = Annotated[dict[SettingKey, Scalar], Field(min_length=1)]
+
+
+class AdaptiveCycles(Model):
+    """Cycles in two stages: the first ones tell how many the precision asked for needs."""
+
+    first: Annotated[int, Field(ge=3)] = 5
+    """Cycles that every experiment is measured in. With fewer than 5 the spread is poorly known,
+    and many more are asked for than are needed."""
+    maximum: Count
+    """Most cycles of an experiment, whatever its spread asks for."""
+    target_relative_half_width: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Half width of the 95 % interval of the mean over the mean: 0.02 is ±2 %."""
+
+    @model_validator(mode="after")
+    def _room_for_a_second_stage(self) -> "AdaptiveCycles":
+        if self.maximum <= self.first:
+            text = f"must be above first, which is {self.first}; or give one number"
+            raise PydanticCustomError("kind", f"maximum {text}")
+        return self
+
+
+Cycles = Annotated[Count | AdaptiveCycles, Alternatives(object, dict)]
 
 
 class Group(Model):

@@ -3,10 +3,10 @@
 A model accepts exactly what its JSON schema accepts: no strings for numbers, no unknown keys.
 """
 
-from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import core_schema
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 IDENTIFIER = r"^[a-z][a-z0-9_]*$"
@@ -55,14 +55,47 @@ def canonical(value: Any) -> Any:
     return canonical_number(value)
 
 
-def exact(value: float) -> Decimal:
-    """The decimal number as it was written: 0.1 is one tenth."""
-    return Decimal(str(value))
-
-
 def unit(text: str) -> Any:
     """A field's unit, kept in the JSON schema for the reference table."""
     return Field(json_schema_extra={"unit": text})
+
+
+class Alternatives:
+    """Signs of the alternatives of a union: the last one whose sign fits is validated.
+
+    Messages are then about this alternative alone. A sign is a type, or several, or a text that is
+    a key of the value or the value itself; `object` fits always.
+    """
+
+    def __init__(self, *signs: str | type | tuple[type, ...], message: str = "") -> None:
+        self.signs = signs
+        self.message = message
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        # Tags stand in angle brackets: no key of a file can be taken for one.
+        kinds = get_args(source)
+        tags = [f"<{k.__name__ if isinstance(k, type) else i}>" for i, k in enumerate(kinds)]
+
+        def choose(value: Any) -> str | None:
+            if isinstance(value, Model):
+                return f"<{type(value).__name__}>"
+            found = zip(tags, self.signs, strict=True)
+            return next((tag for tag, sign in reversed([*found]) if _fits(sign, value)), None)
+
+        return core_schema.tagged_union_schema(
+            dict(zip(tags, map(handler.generate_schema, kinds), strict=True)),
+            discriminator=choose,
+            custom_error_type="kind",
+            custom_error_message=self.message,
+        )
+
+
+def _fits(sign: str | type | tuple[type, ...], value: Any) -> bool:
+    if isinstance(sign, str):
+        return bool(value == sign) or (isinstance(value, dict) and sign in value)
+    return sign is object or type(value) in (sign if isinstance(sign, tuple) else (sign,))
 
 
 # The validator stands after the bounds: else pydantic leaves them out of the JSON schema.
@@ -83,20 +116,9 @@ Memory = Annotated[str, Field(pattern=MEMORY)]
 Currency = Annotated[str, Field(pattern=CURRENCY)]
 EnvironmentVariable = Annotated[str, Field(pattern=VARIABLE, max_length=100)]
 
-
-def _kind_of_scalar(value: Any) -> str | None:
-    kinds = {bool: "<bool>", int: "<number>", float: "<number>", str: "<str>"}
-    return kinds.get(type(value))
-
-
+Number = Annotated[Whole | float, Field()]
 Scalar = Annotated[
-    Annotated[bool, Tag("<bool>")]
-    | Annotated[Whole | float, Tag("<number>")]
-    | Annotated[str, Tag("<str>")],
-    Discriminator(
-        _kind_of_scalar,
-        custom_error_type="kind",
-        custom_error_message="must be one number or text, or true or false",
-    ),
+    bool | Number | str,
+    Alternatives(bool, (int, float), str, message="must be one number or text, or true or false"),
 ]
-"""A single value. Tags stand in angle brackets: no key of a file can be taken for one."""
+"""A single value."""

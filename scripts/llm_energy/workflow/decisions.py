@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llm_energy.analysis.decision import decide, read_decision
 from llm_energy.campaign.campaign import Campaign, PlannedMeasurement
-from llm_energy.campaign.cycles import AdaptiveCycles
+from llm_energy.campaign.schema import AdaptiveCycles
 from llm_energy.results.result import ResultError, read_result
 
 

@@ -9,8 +9,8 @@ from statistics import median
 from typing import Any, Literal
 
 from llm_energy.campaign.campaign import Campaign
-from llm_energy.campaign.cycles import AdaptiveCycles
 from llm_energy.campaign.experiment import Experiment
+from llm_energy.campaign.schema import AdaptiveCycles
 from llm_energy.campaign.settings import flatten
 from llm_energy.runs.progress import human_duration
 from llm_energy.workflow.decisions import decided, first_cycles, requested
