@@ -45,24 +45,27 @@ class Energy(Model):
     """Energy over the window. Every None has its `reason`."""
 
     energy_joules: float | None
-    """Gross energy, primary; summed over the counted `devices`, None if one is missing."""
+    """Gross energy of the window, summed over the counted devices; none if one is missing."""
     reason: str | None
-    """Reason code where `energy_joules` is None, such as `no_meter`."""
+    """Reason code where there is no energy, such as `no_meter`."""
     method: str | None
     """`counter`, `integrated_instant` or `integrated_average`; one for the whole campaign."""
     scope: str | None
-    """`gpu_board`, `module`, `cpu_package`, `dram` or `wall`."""
+    """What the sensor covers: `gpu_board`, `module`, `cpu_package`, `dram` or `wall`."""
     mean_power_watts: float | None
+    """`energy_joules` over the duration of the window."""
     loaded_idle_power_watts: float | None
+    """Power with the model loaded and no request."""
     loaded_idle_standard_error_watts: float | None
+    """Standard error of `loaded_idle_power_watts`."""
     energy_above_loaded_idle_joules: float | None
-    """Gross minus loaded idle power × duration; may be negative, never clamped."""
+    """`energy_joules` minus loaded idle power × duration; may be negative, never clamped."""
     standard_uncertainty_joules: float | None
-    """Of `energy_joules`."""
+    """Standard uncertainty of `energy_joules`: sensor and edges of the window."""
     uncertainty_budget_joules: dict[str, float]
-    """Of `energy_joules`: standard uncertainties of `gain`, `offset` and `edges`."""
+    """Standard uncertainties that `gain`, `offset` and `edges` add to `energy_joules`."""
     above_loaded_idle_uncertainty_joules: float | None = None
-    """Of `energy_above_loaded_idle_joules`."""
+    """Standard uncertainty of `energy_above_loaded_idle_joules`."""
     above_loaded_idle_budget_joules: dict[str, float] = Field(default={})
     """Of `energy_above_loaded_idle_joules`: `gain` (once, of the difference), `edges` and
     `baseline`; the sensor's offset cancels."""
@@ -70,13 +73,19 @@ class Energy(Model):
     """Of the counted devices without an engine, once in each run and cycle, for its drift alone;
     None where it was not taken, as while an engine stayed loaded."""
     gpu_cpu_dram_joules: float | None = None
-    """GPUs counted, CPU packages and memory together; None unless all can be read."""
+    """GPUs, CPU packages and memory together; none unless all can be read."""
     joules_per_output_token: float | None
+    """`energy_joules` over output tokens."""
     joules_per_token: float | None
+    """`energy_joules` over input and output tokens."""
     joules_per_request: float | None
+    """`energy_joules` over requests."""
     output_tokens_per_joule: float | None
+    """Output tokens over `energy_joules`."""
     load_energy_joules: float | None
+    """Energy of loading the model."""
     warmup_energy_joules: float | None
+    """Energy of the warm-up."""
     devices: list[DeviceEnergy]
     simulated: bool
     """True where the sensor is a simulator: such numbers must never be quoted."""

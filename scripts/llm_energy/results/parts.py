@@ -37,9 +37,11 @@ class Latency(Model):
     """Client-side latencies of the requests of the window, as the engine process saw them."""
 
     time_to_first_token_s: Distribution | None
+    """From submission to first token, over the requests of the window."""
     inter_token_latency_s: Distribution | None
-    """Gaps between successive tokens of one request, pooled; None with 1 output token."""
+    """Between successive tokens of a request, pooled over the window; none with 1 output token."""
     end_to_end_s: Distribution | None
+    """From submission to last token, over the requests of the window."""
 
 
 class Window(Model):
@@ -48,26 +50,31 @@ class Window(Model):
     start_monotonic_s: float
     end_monotonic_s: float
     start_wall: str
-    """ISO 8601, UTC, derived from the monotonic start and one reading of both clocks."""
+    """When the window opened (ISO 8601, UTC): its monotonic start, by one reading of both
+    clocks."""
     end_wall: str
     duration_s: float
+    """From first submission to last counted token."""
     waves: int | None
-    """Waves inside the window; None in load mode `closed`."""
+    """Waves inside the window; none in load mode `closed`."""
     passes: int | None
-    """Whole passes over the prompt set; None in load mode `closed`."""
+    """Whole passes over the prompt set; none in load mode `closed`."""
 
 
 class Tokens(Model):
     """Counts over the window. Padding is no input token; output tokens are those produced."""
 
     input: int
+    """Prompt tokens of the window, without padding."""
     output: int
+    """Tokens that the engine produced in the window."""
     requests: int
+    """Requests that ended in the window."""
 
 
 class PowerSteadiness(Model):
-    """Whether power and temperature were steady at the end of the warm-up, on means over whole
-    waves of together at least 1 s."""
+    """Steadiness of power and temperature at the end of the warm-up, on means over whole waves of
+    together at least 1 s."""
 
     verdict: str
     """One of `steady`, `not_steady`, `temperature_changes`, `too_short`."""
@@ -84,19 +91,25 @@ class Warmup(Model):
     """How the steady state was reached, on wave throughput (see worker/steady.py)."""
 
     steady: bool
+    """True where the steady state was shown before the window opened."""
     capped: bool
+    """True where the warm-up ended at its time limit."""
     verdict: str
-    """One of `steady`, `not_steady`, `too_few_waves`."""
+    """`steady`, `not_steady` or `too_few_waves`."""
     waves: int
+    """Waves of the warm-up."""
     duration_s: float
+    """From first submission of the warm-up to the start of the window."""
     first_wave_s: float
+    """Duration of the first wave, in which engines compile or capture."""
     throughput_tokens_per_second: list[float]
     """One value for each warm-up wave, in order."""
     coefficient_of_variation: float | None
+    """Standard deviation over mean, of the throughput of the last warm-up waves."""
     trend_interval: tuple[float, float] | None
     """90 % interval of slope × span over the mean: the relative change over the tested waves."""
     bound: float | None
-    """The equivalence bound that was applied: ±bound."""
+    """Equivalence bound that was applied to the trend: ±bound, relative."""
     power: PowerSteadiness | None = None
     """None where nothing was metered, or the warm-up's cap is too short to tell."""
 
@@ -105,7 +118,9 @@ class Drift(Model):
     """Last third of the window against its first third: relative change, None if too short."""
 
     throughput_relative: float | None
+    """Throughput in the last third of the window against its first third: relative change."""
     power_relative: float | None
+    """Power in the last third of the window against its first third: relative change."""
 
 
 class Phase(Model):
@@ -125,7 +140,7 @@ class Flag(Model):
 
 
 class Settings(Model):
-    """What was asked for, what that meant, and what the live engine said it does."""
+    """Settings as declared, as resolved with all defaults, and as the live engine reports them."""
 
     declared: dict[str, Any]
     resolved: dict[str, Any]
@@ -135,45 +150,65 @@ class Settings(Model):
 class PromptSet(Model):
     name: str
     sha256: str
-    """Of the canonical JSON of the token ids."""
+    """SHA-256 of the canonical JSON of the token ids of the prompts."""
     count: int
+    """Prompts in the set."""
     mean_input_tokens: float
+    """Mean length of a prompt, in tokens."""
 
 
 class ProcessState(Model):
     """Ages and job counts, so that carry-over between measurements can be tested."""
 
     engine_reused: bool
+    """True where the engine process had served an earlier measurement."""
     engine_age_s: float
+    """Age of the engine process when the measurement began."""
     engine_jobs: int
-    """Measurements this engine process had served before this one."""
+    """Measurements that the engine process had served before."""
     supervisor_age_s: float
     supervisor_jobs: int
 
 
 class Environment(Model):
     session_id: str
+    """Boot, driver, device and run in one: pairs are formed inside it."""
     run_id: str
+    """The run of the workflow that measured it."""
     host: str
+    """Name of the machine."""
     cpu_model: str
+    """CPU model as the kernel reports it."""
     kernel: str
+    """Release of the kernel."""
     device_model: str
-    """What results are grouped by: the GPU model, or the CPU model where there is no GPU."""
+    """GPU model, or CPU model where there is no GPU; results are grouped by it."""
     device_uuids: list[str]
+    """Identifiers of the devices."""
     power_limit_watts: float | None
+    """Enforced power limit of the device; results are grouped by it."""
     driver: str | None
+    """Version of the GPU driver."""
     runtime: str
+    """`process` or `docker`."""
     environment_hash: str
     image_digest: str | None
+    """Digest of the container image."""
     python_version: str
+    """Python version of the engine's environment."""
     engine_version: str
+    """Version that the live engine reports."""
     packages_sha256: str
-    """Of the sorted `name==version` lines of the backend's environment (kept in environment/)."""
+    """SHA-256 of the sorted `name==version` lines of the engine's environment (kept in
+    environment/)."""
     model_sha256: str
-    """Of the sorted `sha256  name` lines of the model's files."""
+    """SHA-256 of the sorted `sha256  name` lines of the model's files."""
     code_digest: str
+    """SHA-256 of the code that measured."""
     git_commit: str | None
+    """Commit of the workflow."""
     git_dirty: bool | None
+    """True where the checkout had changes that were not committed."""
 
 
 class SideFile(Model):

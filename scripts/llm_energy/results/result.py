@@ -37,28 +37,35 @@ class Result(Model):
 
     schema_version: Literal[1]
     protocol_version: int
-    """Of the measuring protocol; results of different versions are different measurements."""
+    """Version of the measuring protocol; results of different versions are different
+    measurements."""
     status: Literal["completed", "out_of_memory"]
-    """`out_of_memory` is an outcome too: then there is no window."""
+    """`completed`, or `out_of_memory`, which is an outcome too: then there is no window."""
     campaign: str
+    """Name of the campaign."""
     experiment: str
+    """Name of the experiment: one configuration."""
     cycle: int
-    """From 1."""
+    """Repetition of all experiments, from 1."""
     position: int
     """Rank in the planned order of the campaign, from 0."""
     started: str
-    """ISO 8601, UTC: when the measuring job began."""
+    """When the measuring job began (ISO 8601, UTC)."""
     finished: str
+    """When the measuring job ended (ISO 8601, UTC)."""
     attempt: int
-    """From 1; failed ones have records under `failures/`."""
+    """Attempt that gave the result, from 1; earlier ones failed and have records under
+    `failures/`."""
     spec_hash: str
-    """Of `spec`: part of the path of this file."""
+    """First digits of the SHA-256 of all that determines the measurement (`spec`); part of the path
+    of its file."""
     spec: dict[str, Any]
     """All that identifies what was measured, and is known before it."""
     settings: Settings
-    """As declared, as resolved with all defaults, and as the live engine told them."""
+    """As declared, as resolved with all defaults, and as the live engine reports them."""
     prompts: PromptSet
     load_mode: Literal["waves", "closed"]
+    """`waves` (submit a batch, wait for it) or `closed` (constant concurrency)."""
     phases: list[Phase]
     """The time line of the measurement."""
     environment: Environment
@@ -68,9 +75,9 @@ class Result(Model):
     window: Window | None
     tokens: Tokens | None
     output_tokens_per_second: float | None
-    """Output tokens of the window over its duration."""
+    """Throughput: output tokens of the window over its duration."""
     requests_per_second: float | None
-    """Requests of the window over its duration."""
+    """Requests that ended in the window over its duration."""
     latency: Latency | None
     warmup: Warmup | None
     drift: Drift | None
@@ -83,7 +90,7 @@ class Result(Model):
     side_files: dict[str, SideFile]
     """`requests` and, where metered, `series`."""
     message: str | None = None
-    """For status `out_of_memory`: what the engine said."""
+    """Message of the engine where memory ran out."""
 
 
 class ResultError(ValueError):
