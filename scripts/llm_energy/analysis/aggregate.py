@@ -32,9 +32,7 @@ from llm_energy.analysis.summary import (
 )
 from llm_energy.analysis.tradeoffs import fronts
 from llm_energy.analysis.two_stages import cycles_decided, with_two_stage_intervals
-from llm_energy.measurement import flags
-from llm_energy.power import power_flags as power_flags
-from llm_energy.results import energy_reasons
+from llm_energy.results import codes
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT, Metric
 from llm_energy.results.result import Result, ResultError, read_planned_result
 from llm_energy.stats.drift import drift_over_positions
@@ -147,13 +145,13 @@ def _flags(results: Iterable[Result]) -> list[CodeUse]:
     """A measurement counts once for a flag, however many of its devices raised it."""
     once = [{flag.code: flag.message for flag in reversed(r.flags)} for r in results]
     said = [pair for flags_of_one in once for pair in flags_of_one.items()]
-    return _uses(said, flags.MEANINGS | power_flags.MEANINGS | campaign_flags.MEANINGS)
+    return _uses(said, codes.FLAGS)
 
 
 def _energy_reasons(results: Iterable[Result]) -> list[CodeUse]:
     completed = [r.energy for r in results if r.status == "completed"]
     said = [(e.reason, "") for e in completed if e.energy_joules is None and e.reason]
-    return _uses(said, energy_reasons.MEANINGS)
+    return _uses(said, codes.ENERGY_REASONS)
 
 
 def _sensors(ratios: DeviceRatios) -> DeviceSensors:
@@ -208,7 +206,7 @@ def _counts(
 def _energy_is_invalid(result: Result) -> bool:
     """Whether it was metered in vain: a host without a meter has nothing that could be invalid."""
     energy = result.energy
-    metered = energy.reason not in ("no_meter", energy_reasons.SAMPLER_OFF)
+    metered = energy.reason not in ("no_meter", codes.SAMPLER_OFF)
     return result.status == "completed" and energy.energy_joules is None and metered
 
 

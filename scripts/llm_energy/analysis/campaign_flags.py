@@ -13,18 +13,6 @@ from llm_energy.results.result import Result
 from llm_energy.stats.outliers import outlier
 from llm_energy.stats.output_sanity import REPEATED_LIMIT
 
-MEANINGS = {
-    "ratio_deviates": "Energy counter and integrated instant power of a device differ otherwise "
-    "than they usually do on it: one of them was late or lost in this window.",
-    "outlier": "Grubbs' test at 1 % finds this cycle far from the others of its experiment. It is "
-    "part of every number: look for what happened, and whether it was the machine.",
-    "out_of_order": "It was not measured at its planned place among the measurements of its run: "
-    "the order may not be the random one that the plan made.",
-    "output_suspect": "The outputs repeat themselves: more than half of their 4-grams occurred "
-    "before. Speed and energy may be those of an engine that generates nonsense.",
-}
-"""Code -> what a reader must know."""
-
 WATCHED: dict[Metric, Callable[[Result], float | None]] = {
     THROUGHPUT: lambda result: result.output_tokens_per_second,
     JOULES_PER_OUTPUT_TOKEN: lambda result: result.energy.joules_per_output_token,

@@ -8,7 +8,7 @@ from llm_energy.analysis.physics import PRECISION
 from llm_energy.measurement import window
 from llm_energy.power.accounting import account_energy, unsampled
 from llm_energy.power.series_file import read_series
-from llm_energy.results.energy_reasons import SAMPLER_OFF
+from llm_energy.results.codes import SAMPLER_OFF
 from llm_energy.results.result import Result
 from llm_energy.results.side_files import read_requests
 

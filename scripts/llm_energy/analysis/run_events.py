@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from llm_energy.results.codes import FAILURES
+
 SENTENCES = {
     "backend_discarded": "Backend {backend} was ended, since it could no longer be trusted "
     "({reason}); the next measurement that needed it started another.",
@@ -21,16 +23,6 @@ SENTENCES = {
 }
 """Kind of event -> what happened, with `{fact}` for what its record says."""
 
-REASONS = {
-    "backend_lost": "the connection to it broke",
-    "backend_silent": "it did not answer in time",
-    "backend_start_failed": "it did not start",
-    "device_occupied": "other processes held its device",
-    "docker_refused": "the Docker engine refused what was asked of it",
-    "docker_unreachable": "the Docker engine could not be reached",
-}
-"""Reason codes of the infrastructure, as part of a sentence."""
-
 
 def sentence(event: Mapping[str, Any]) -> str:
     """What one record of an event says; a kind without words is told by its facts."""
@@ -40,5 +32,5 @@ def sentence(event: Mapping[str, Any]) -> str:
         return ", ".join(f"{key} {facts[key]}" for key in sorted(facts))
     if "reason" in facts:
         reason = facts["reason"].strip().rstrip(".")
-        facts["reason"] = REASONS.get(reason, reason)
+        facts["reason"] = FAILURES.get(reason, reason)
     return words.format_map(defaultdict(lambda: "not recorded", facts))

@@ -153,7 +153,7 @@ def occupancy_flags(gpus: Sequence[Device], seen: Observation) -> list[Flag]:
     if not gpus or seen.series is None or used_gpus(seen.series, seen.own_processes):
         return []
     detail = f"no process of the engine was listed on any GPU; counted: all {len(gpus)} of the host"
-    return [flags.flag("gpu_use_unknown", detail)]
+    return [Flag(code="gpu_use_unknown", message=detail)]
 
 
 def energy_spent(job: Job, seen: Observation | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The flags a result can carry: their codes, when they are raised, and what they mean."""
+"""When a measurement raises its flags; results/codes.py has their meanings."""
 
 from llm_energy.power.gates import COOL_MARGIN_CELSIUS, Thermal
 from llm_energy.results.parts import Drift, Flag, Warmup
@@ -8,52 +8,30 @@ DRIFT_LIMIT = 0.03
 equals the widest equivalence bound of the warm-up, below which the warm-up would not have seen a
 trend either."""
 
-MEANINGS = {
-    "warmup_capped": "The warm-up reached its time limit before the steady state was shown; the "
-    "window may hold a trend. `measurement.warmup_cap_s` sets the limit.",
-    "throughput_drift": "Throughput in the last third of the window differs from the first third "
-    "by more than the limit.",
-    "short_window": "The window is shorter than the least duration that was asked for.",
-    "gpu_use_unknown": "The driver did not list the engine's processes on any GPU: it may not tell "
-    "them, or the engine ran on the CPU. The energy is that of all GPUs it could have used.",
-    "not_cooled_down": "A GPU was still warmer than the margin above its first loaded idle when "
-    "the waiting ended.",
-    "idle_not_settled": "A device had not come to rest when its loaded idle power was taken.",
-    "idle_drift": "The devices' idle power without an engine is not what it was in the run's first "
-    "cycle.",
-}
-"""Code -> what a reader must know. Energy adds its own (see power/)."""
-
-
-def flag(code: str, detail: str) -> Flag:
-    """A flag with what was seen; its general meaning stands in `MEANINGS`."""
-    return Flag(code=code, message=detail)
-
 
 def of_measurement(
     *, warmup: Warmup, drift: Drift, duration_s: float, minimum_duration_s: float
 ) -> list[Flag]:
     """The flags that follow from warm-up, drift and window length."""
-    flags = []
+    found = {}
     if warmup.capped:
-        flags.append(flag("warmup_capped", f"{warmup.waves} waves: {_trend(warmup)}"))
+        found["warmup_capped"] = f"{warmup.waves} waves: {_trend(warmup)}"
     change = drift.throughput_relative
     if change is not None and abs(change) > DRIFT_LIMIT:
-        flags.append(flag("throughput_drift", f"{change:+.1%} (limit ±{DRIFT_LIMIT:.0%})"))
+        found["throughput_drift"] = f"{change:+.1%} (limit ±{DRIFT_LIMIT:.0%})"
     if duration_s < minimum_duration_s:
-        flags.append(flag("short_window", f"{duration_s:.2f} s of {minimum_duration_s:.2f} s"))
-    return flags
+        found["short_window"] = f"{duration_s:.2f} s of {minimum_duration_s:.2f} s"
+    return [Flag(code=code, message=message) for code, message in found.items()]
 
 
 def of_gates(thermal: Thermal) -> list[Flag]:
-    """What was waited for in vain."""
-    flags = []
+    """The flags of conditions that were waited for in vain."""
+    found = {}
     if thermal.cooled is False:
-        detail = f"more than {COOL_MARGIN_CELSIUS:g} °C above"
-        flags.append(flag("not_cooled_down", detail))
+        found["not_cooled_down"] = f"more than {COOL_MARGIN_CELSIUS:g} °C above"
     if thermal.settled is False:
-        flags.append(flag("idle_not_settled", "utilisation, performance state or power changed"))
-    return flags
+        found["idle_not_settled"] = "utilisation, performance state or power changed"
+    return [Flag(code=code, message=message) for code, message in found.items()]
 
 
 def _trend(warmup: Warmup) -> str:

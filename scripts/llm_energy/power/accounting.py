@@ -15,8 +15,8 @@ from llm_energy.power.meter import Device, Scope
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
 from llm_energy.power.uncertainty import LIMITS, SensorLimits, add_devices, combined
+from llm_energy.results.codes import SAMPLER_OFF
 from llm_energy.results.energy import Energy
-from llm_energy.results.energy_reasons import SAMPLER_OFF
 from llm_energy.results.parts import Flag, Phase, Tokens
 
 

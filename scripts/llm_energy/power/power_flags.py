@@ -7,19 +7,6 @@ from llm_energy.power.device_account import Account
 from llm_energy.power.meter import State
 from llm_energy.results.parts import Flag
 
-MEANINGS = {
-    "alias_risk": "The decode steps keep time with the GPU's power sensor, which looks at 25 of "
-    "each 100 ms: a single window may be far off, cycles scatter around the truth.",
-    "contended": "Other processes computed on the device while it was measured.",
-    "power_drift": "Mean power in the last third of the window differs from the first third by "
-    "more than the limit.",
-    "power_spike": "Single samples lie far above the enforced power limit.",
-    "power_capped": "The device held its clocks down to stay within its power limit.",
-    "slowed_down": "The device was slowed down by heat or to protect the board.",
-    "sampling_gap": "Samples are missing; the integral can be wrong by up to what is given.",
-}
-"""Code -> what a reader must know."""
-
 DRIFT_LIMIT = 0.03
 """Relative change of power over the window that counts as drift: as for throughput."""
 

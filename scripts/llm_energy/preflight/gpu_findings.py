@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.gpus import Gpu
-from llm_energy.results.energy_reasons import MEANINGS
+from llm_energy.results.codes import ENERGY_REASONS
 from llm_energy.system.numbers import gigabytes
 from llm_energy.system.processes import process_name
 
@@ -83,7 +83,7 @@ def _modes(gpu: Gpu) -> Iterator[Finding]:
     elif facts["persistence_mode"] is None:
         yield Finding("unknown", "gpu", f"{uuid}: does not tell its persistence mode")
     if gpu.device.refusal is not None:
-        yield Finding("warning", "gpu", f"{uuid}: {MEANINGS[gpu.device.refusal]}")
+        yield Finding("warning", "gpu", f"{uuid}: {ENERGY_REASONS[gpu.device.refusal]}")
     limit, default = gpu.device.power_limit_watts, gpu.default_limit_watts
     if limit is not None and default is not None and limit < default:
         message = f"{uuid}: the power limit {limit:g} W lies below the board's own, {default:g} W"

@@ -9,7 +9,7 @@ import psutil
 
 from llm_energy.power.rapl import POWERCAP, RaplMeter
 from llm_energy.preflight.findings import Finding, Status
-from llm_energy.results.energy_reasons import MEANINGS
+from llm_energy.results.codes import ENERGY_REASONS
 from llm_energy.system.host import cpu_model
 from llm_energy.system.numbers import gigabytes
 
@@ -81,7 +81,7 @@ def cpu_energy_finding(*, cpu: str, needed: bool, root: Path = POWERCAP) -> Find
     facts = {"domains": [{"id": d.id, "scope": d.scope} for d in meter.devices]}
     codes = {code for reading in readings for code in reading.unavailable.values()}
     if codes:
-        reasons = " ".join(MEANINGS[code] for code in sorted(codes))
+        reasons = " ".join(ENERGY_REASONS[code] for code in sorted(codes))
         return Finding(lacking, CPU_ENERGY, reasons, facts)
     names = ", ".join(device.id for device in meter.devices)
     return Finding("ok", CPU_ENERGY, f"RAPL can be read: {names}; it is the whole host's", facts)

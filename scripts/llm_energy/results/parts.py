@@ -133,7 +133,7 @@ class Phase(Model):
 
 
 class Flag(Model):
-    """Something a reader must know about this result. Codes are listed in `flags.py`."""
+    """Something a reader must know about this result; see `results/codes.py`."""
 
     code: str
     message: str

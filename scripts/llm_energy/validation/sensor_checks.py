@@ -13,7 +13,7 @@ from llm_energy.power import plausibility
 from llm_energy.power.meter import Quantity
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series, update_period_s
-from llm_energy.results.energy_reasons import MEANINGS
+from llm_energy.results.codes import ENERGY_REASONS
 from llm_energy.validation.gpu_sensors import Watched
 from llm_energy.validation.kit_lines import Line, judged
 
@@ -52,7 +52,7 @@ def sensor_lines(seen: Watched, windows_s: Sequence[float]) -> Iterator[Line]:
     yield judged(
         "whole board",
         device.refusal is None,
-        "is one device" if device.refusal is None else MEANINGS[device.refusal],
+        "is one device" if device.refusal is None else ENERGY_REASONS[device.refusal],
     )
     yield alone(idle)
     for quantity in NAMES:
@@ -77,7 +77,7 @@ def field_line(seen: Watched, quantity: Quantity) -> Line:
     subject = NAMES[quantity]
     if not samples.times_s:
         reason = seen.loaded.reason(seen.device, quantity)
-        text = f"not there ({reason}): {MEANINGS.get(reason, 'no meaning is known')}"
+        text = f"not there ({reason}): {ENERGY_REASONS.get(reason, 'no meaning is known')}"
         return judged(subject, False, text) if quantity in REQUIRED else Line("NOTE", subject, text)
     period_s = update_period_s(samples)
     if period_s is None:
@@ -138,7 +138,7 @@ def possible(idle: Sensor, loaded: Sensor) -> Line:
         return judged("possible power", False, "not known: the load has no energy")
     baseline = idle.baseline(method_of(idle), *span(idle.series))
     wrong = plausibility.impossible_mean(busy, baseline=baseline, power_limit_watts=limit)
-    text = MEANINGS[wrong] if wrong else f"{busy:.1f} W, enforced limit {limit} W"
+    text = ENERGY_REASONS[wrong] if wrong else f"{busy:.1f} W, enforced limit {limit} W"
     return judged("possible power", wrong is None, text)
 
 

@@ -21,7 +21,7 @@ from llm_energy.power.integration import Amount, gap_limit_s
 from llm_energy.power.sensor import Sensor
 from llm_energy.power.series import Samples, sampling_period_s
 from llm_energy.power.series_file import read_series
-from llm_energy.results.energy_reasons import MEANINGS
+from llm_energy.results.codes import ENERGY_REASONS
 from llm_energy.results.result import Result, ResultError, read_result
 
 MINIMUM_SAMPLES = 5
@@ -139,7 +139,7 @@ def compare(path: Path, meter: Path, clock_offset_s: float | None) -> str:
     """
     result, wall = read_result(path), read_wall_csv(meter)
     if result.window is None:
-        raise WallMeterError(f"{path}: {MEANINGS['no_window']}")
+        raise WallMeterError(f"{path}: {ENERGY_REASONS['no_window']}")
     if clock_offset_s is None:
         clock_offset_s = estimate_clock_offset_s(wall, _device_power(path, result))
     if clock_offset_s is None:
@@ -147,7 +147,7 @@ def compare(path: Path, meter: Path, clock_offset_s: float | None) -> str:
     start_s, end_s = _seconds(result.window.start_wall), _seconds(result.window.end_wall)
     amount = wall_energy(wall, start_s, end_s, clock_offset_s=clock_offset_s)
     if amount.joules is None:
-        raise WallMeterError(f"{meter}: {MEANINGS[amount.reason or 'no_samples']}")
+        raise WallMeterError(f"{meter}: {ENERGY_REASONS[amount.reason or 'no_samples']}")
     inside, scope = result.energy.energy_joules, result.energy.scope
     share = (
         "" if inside is None else f", {scope} {inside:.1f} J = {inside / amount.joules:.1%} of it"

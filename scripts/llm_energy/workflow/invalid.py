@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from llm_energy.results.energy_reasons import SAMPLER_OFF
+from llm_energy.results.codes import SAMPLER_OFF
 from llm_energy.results.result import ResultError, read_planned_result
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy.analysis.run_events import REASONS, SENTENCES, sentence
-from llm_energy.results.failures import RETRIED
+from llm_energy.analysis.run_events import SENTENCES, sentence
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 
@@ -20,10 +19,6 @@ def written_kinds():
 
 def test_every_kind_that_is_written_has_words_and_no_other():
     assert set(SENTENCES) == written_kinds()
-
-
-def test_every_reason_that_ends_a_backend_has_words():
-    assert set(REASONS) == RETRIED
 
 
 @pytest.mark.parametrize("kind", SENTENCES)

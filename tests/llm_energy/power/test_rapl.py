@@ -8,7 +8,7 @@ from tests.llm_energy.power import made_power
 
 from llm_energy.power.detect import open_meters
 from llm_energy.power.rapl import RaplMeter
-from llm_energy.results.energy_reasons import MEANINGS
+from llm_energy.results.codes import ENERGY_REASONS
 
 SERVER = {
     "intel-rapl:0": ("package-0", 5_000_000),
@@ -83,7 +83,7 @@ def test_a_counter_that_only_root_may_read_says_so_with_the_remedy(tmp_path):
         reading = meter.read(meter.devices[0], slow=False)
     assert reading.energy_counter_joules is None
     assert reading.unavailable == {"energy_counter_joules": "permission_denied"}
-    assert "chmod" in MEANINGS["permission_denied"]
+    assert "chmod" in ENERGY_REASONS["permission_denied"]
 
 
 def test_a_counter_that_vanishes_is_a_failed_reading(tmp_path):

@@ -9,7 +9,7 @@ from tests.llm_energy.power.made_power import constant, phases, samples, series_
 from llm_energy.power.accounting import account_energy
 from llm_energy.power.series import Samples
 from llm_energy.power.series_file import write_series
-from llm_energy.results.energy_reasons import MEANINGS
+from llm_energy.results.codes import ENERGY_REASONS
 from llm_energy.results.result import write_result
 from llm_energy.validation.wall_meter import (
     WallMeterError,
@@ -104,7 +104,7 @@ def test_what_is_missing_or_impossible_is_refused(change, span, reason):
     wall, start, _ = at_start(samples(constant(800.0), start=0.0, end=60.0, rate=1.0), 60.0)
     amount = wall_energy(change(wall), start + span[0], start + span[1], clock_offset_s=0.0)
     assert (amount.joules, amount.reason) == (None, reason)
-    assert reason in MEANINGS
+    assert reason in ENERGY_REASONS
 
 
 def test_the_offset_of_the_clocks_is_found_from_the_load():

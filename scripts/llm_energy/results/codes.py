@@ -1,0 +1,104 @@
+"""Every code that a result or a failure record may carry, with its meaning."""
+
+FLAGS = {
+    "warmup_capped": "The warm-up reached its time limit before the steady state was shown; the "
+    "window may hold a trend. `measurement.warmup_cap_s` sets the limit.",
+    "throughput_drift": "Throughput in the last third of the window differs from the first third "
+    "by more than the limit.",
+    "short_window": "The window is shorter than the least duration that was asked for.",
+    "gpu_use_unknown": "The driver did not list the engine's processes on any GPU: it may not tell "
+    "them, or the engine ran on the CPU. The energy is that of all GPUs it could have used.",
+    "not_cooled_down": "A GPU was still warmer than the margin above its first loaded idle when "
+    "the waiting ended.",
+    "idle_not_settled": "A device had not come to rest when its loaded idle power was taken.",
+    "idle_drift": "The devices' idle power without an engine is not what it was in the run's first "
+    "cycle.",
+    "alias_risk": "The decode steps keep time with the GPU's power sensor, which looks at 25 of "
+    "each 100 ms: a single window may be far off, cycles scatter around the truth.",
+    "contended": "Other processes computed on the device while it was measured.",
+    "power_drift": "Mean power in the last third of the window differs from the first third by "
+    "more than the limit.",
+    "power_spike": "Single samples lie far above the enforced power limit.",
+    "power_capped": "The device held its clocks down to stay within its power limit.",
+    "slowed_down": "The device was slowed down by heat or to protect the board.",
+    "sampling_gap": "Samples are missing; the integral can be wrong by up to what is given.",
+    "ratio_deviates": "Energy counter and integrated instant power of a device differ otherwise "
+    "than they usually do on it: one of them was late or lost in this window.",
+    "outlier": "Grubbs' test at 1 % finds this cycle far from the others of its experiment. It is "
+    "part of every number: look for what happened, and whether it was the machine.",
+    "out_of_order": "It was not measured at its planned place among the measurements of its run: "
+    "the order may not be the random one that the plan made.",
+    "output_suspect": "The outputs repeat themselves: more than half of their 4-grams occurred "
+    "before. Speed and energy may be those of an engine that generates nonsense.",
+}
+"""Flag of a result -> what a reader must know."""
+
+SAMPLER_OFF = "sampler_off"
+"""Of a control: nothing is wrong with it, and measuring it again gives no energy either."""
+
+ENERGY_REASONS = {
+    "no_meter": "This machine has no power sensor that can be read: no NVIDIA GPU with its driver "
+    "and no RAPL domains in /sys/class/powercap.",
+    "permission_denied": "RAPL counters are readable by root only. Remedy: "
+    "`sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj` (until the next boot), or a "
+    "udev rule that does it.",
+    "not_supported": "This device does not have the sensor.",
+    "gpu_lost": "The GPU fell off the bus or the driver lost it. Remedy: see the kernel log.",
+    "driver_reloaded": "The driver was unloaded or replaced while it was being read.",
+    "timeout": "The driver did not answer in time.",
+    "read_failed": "The sensor could not be read; the log of the job has the message.",
+    "mig_enabled": "The GPU is split by MIG: its sensors see the whole board, so the energy of an "
+    "instance is not known. Remedy: measure with MIG off.",
+    "gpu_not_metered": "A GPU of this measurement has no power sensor that can be read.",
+    "no_window": "There is no window: the measurement ended before it.",
+    "no_load": "There is no time span of loading.",
+    "no_idle": "There is no idle time span.",
+    "no_warmup": "There is no warm-up.",
+    "no_samples": "The sensor gave no value at all.",
+    "no_sample_before": "No sample lies before the start of the interval.",
+    "no_sample_after": "No sample lies after the end of the interval.",
+    SAMPLER_OFF: "Power was left unread in the window on purpose: a control of what reading costs.",
+    "sampling_gap": "Samples are missing for so long that the integral may be wrong by more than "
+    "the limit.",
+    "too_few_samples": "Too few samples lie inside the window for a mean.",
+    "non_positive_sample": "The wall meter says 0 W or less inside the window.",
+    "counter_reset": "The energy counter went backwards inside the interval.",
+    "counter_stuck": "The energy counter did not move during the interval.",
+    "no_power": "The power sensor said 0 W all along, which no device draws.",
+    "mean_power_below_idle": "Mean power of the window lies below the loaded idle: not possible.",
+    "mean_power_above_limit": "Mean power of the window lies above the enforced limit: not "
+    "possible.",
+}
+"""Reason for a missing energy -> what a reader must know, with the remedy where there is one."""
+
+FAILURES = {
+    "backend_broken": "it had failed too often in a row",
+    "backend_lost": "the connection to it broke",
+    "backend_refused": "its container was refused",
+    "backend_silent": "it did not answer in time",
+    "backend_start_failed": "it did not start",
+    "bad_request": "the engine does not take these settings",
+    "code_changed": "the measuring code was changed while the campaign ran",
+    "context_exceeded": "prompt and output do not fit into the context",
+    "cuda_unusable": "its engine cannot use CUDA",
+    "deadline_exceeded": "the engine did not end within its deadline",
+    "device_occupied": "other processes held its device",
+    "disk_full": "no space was left on the disk",
+    "disk_refused": "the disk could not be written or read",
+    "docker_refused": "the Docker engine refused what was requested of it",
+    "docker_unreachable": "the Docker engine could not be reached",
+    "engine_died": "the engine process ended by itself",
+    "engine_error": "the engine reported an error",
+    "engine_resident": "another engine on its device did not unload",
+    "environment_missing": "its environment is not there",
+    "input_error": "an input is not as it was declared",
+    "internal_error": "this program has a defect",
+    "no_engine": "no engine was loaded",
+    "out_of_memory": "the memory of the device was not enough",
+    "protocol_mismatch": "it runs other code than this run",
+    "record_unusable": "the record of the failure cannot be read",
+    "stopping": "it was being stopped",
+    "unknown_runtime": "its runtime does not exist",
+    "watchdog_failed": "the watchdog did not start",
+}
+"""Reason of a failed attempt -> the same as part of a sentence."""
