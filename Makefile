@@ -1,5 +1,6 @@
 # make run      set up and run the default campaign (again: only what is missing)
 # make test     set up and run the tests
+# make test-all     what CI runs, with all that is too long for every commit: CONTRIBUTING.md
 # make check    lint, format, types and documentation
 # make docs     the documentation as a site, in site/
 # make setup    only set up
@@ -10,7 +11,7 @@
 
 SNAKEMAKE = .venv/bin/snakemake --cores 1 --profile workflow-profile
 
-.PHONY: setup setup-tests setup-slurm run test test-gpu check docs schemas lock
+.PHONY: setup setup-tests setup-slurm run test test-all test-gpu check docs schemas lock
 
 setup:
 	@envs/workflow/setup.sh
@@ -28,7 +29,10 @@ test: setup-tests
 	$(SNAKEMAKE) inputs
 	@# PyTorch's CPU builds are not on the public index: without them their tests say what they skip.
 	$(SNAKEMAKE) inputs --configfile config/campaigns/cpu-engines.yaml || test -z "$$REQUIRE_ENGINES"
-	tests/run.sh
+	tests/run.sh $(TESTS)
+
+test-all:
+	.ci/run all
 
 # PYTHON: an interpreter with torch and transformers; MODEL: a folder, or a repository of the hub.
 test-gpu: setup

@@ -1,17 +1,8 @@
 #!/usr/bin/env bash
-# All tests, as two pytest runs side by side: each waits for other processes more than it computes,
-# and together they take half the time on two cores.
-set -u
+# The tests, in workers side by side. Arguments are pytest's, such as -m '' for those that are long too.
+set -eu
 cd "$(dirname "$0")/.."
-apart=(tests/integration/test_{change_matrix,lifetime,mistakes}.py)
-
-log=$(mktemp)
-.venv/bin/pytest tests/test_*.py tests/llm_energy tests/nvml_simulator tests/worker "${apart[@]}" >"$log" 2>&1 &
-other=$!
-trap 'kill "$other"; exit 130' INT TERM
-.venv/bin/pytest tests/integration "${apart[@]/#/--ignore=}"
-status=$?
-wait "$other" || status=$?
-cat "$log"
-rm "$log"
-exit "$status"
+# Three on two cores: most of the tests of whole workflows wait for other processes. A module stays in
+# one worker, which makes its fixtures once; the longest ones come first.
+exec .venv/bin/pytest -n "${TEST_WORKERS:-3}" --dist loadfile --no-loadscope-reorder \
+  --durations=25 "$@" tests </dev/null
