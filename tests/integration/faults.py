@@ -20,7 +20,7 @@ from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.summary import Design
 from llm_energy.results.result import ResultError, read_planned_result
 from llm_energy.system import locks
-from tests.integration.workflow import CAMPAIGN, Tree, finished, wait_for
+from tests.integration.workflow import CAMPAIGN, GONE_S, PATIENCE_S, Tree, finished, wait_for
 
 VICTIMS = {
     "snakemake": None,  # the process that was started
@@ -30,9 +30,6 @@ VICTIMS = {
     "watchdog": "llm_energy.backends.watchdog",
 }
 """What is killed, and the word of its command line that it is found by."""
-
-GONE_S = 40.0
-"""The lease runs 30 s: the longest that anything may outlive its run."""
 
 START_S = 3.0
 """The span of moments before the first measurement is finished: about as long as that takes."""
@@ -105,7 +102,7 @@ def trial(tree: Tree, fault: Fault | None) -> Outcome:
     process = tree.start("measurements")
     try:
         outcome.hit = fault is not None and strike(tree, process, fault, lacking)
-        code = process.wait(timeout=300)
+        code = process.wait(timeout=PATIENCE_S)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -134,7 +131,6 @@ def strike(tree: Tree, process: subprocess.Popen[bytes], fault: Fault, lacking: 
     after = int(fault.progress * lacking)
     wait_for(
         lambda: len(finished(tree.output())) >= after or process.poll() is not None,
-        timeout_s=300.0,
         why="measuring does not go on",
     )
     time.sleep(fault.delay * (MEASUREMENT_S if after else START_S))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.gpus import powered_tree
 from tests.integration.test_energy import CAMPAIGN_ON_GPUS
-from tests.integration.workflow import ROOT
+from tests.integration.workflow import PATIENCE_S, ROOT
 from tests.nvml_simulator import matmul
 from tests.nvml_simulator.fixtures import nvml_library
 from tests.nvml_simulator.scenario import Gpu, noise
@@ -80,7 +80,7 @@ def make(folder: Path, *given: str) -> subprocess.CompletedProcess[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
     )
 
 

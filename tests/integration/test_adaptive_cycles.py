@@ -4,11 +4,10 @@ import copy
 import json
 import re
 import shutil
-import subprocess
 
 import pytest
 
-from tests.integration.workflow import CAMPAIGN, Tree, finished
+from tests.integration.workflow import CAMPAIGN, finished
 
 pytestmark = pytest.mark.integration
 
@@ -21,25 +20,23 @@ def campaign(**changes):
 
 
 @pytest.fixture(scope="module")
-def first_run(tmp_path_factory):
-    """A tree with two experiments and one that fails, and what its runs said: a dry one, a real
-    one."""
+def first_run(ready_template, tmp_path_factory):
+    """A tree with two experiments and one that fails, what was planned before anything was
+    measured, and what the run printed."""
     broken = {"settings": {"engine": {"sleep": {"wave_fault": "raise"}}}}
     failing = campaign()
     failing["experiments"]["broken"] = broken
-    tree = Tree.create(tmp_path_factory.mktemp("adaptive") / "tree", failing)
-    dry, done = tree.run("--dry-run", check=True), tree.run()
+    tree = ready_template.copy(tmp_path_factory.mktemp("adaptive") / "tree", failing)
+    planned, done = tree.graph().output, tree.run()
     assert done.returncode != 0
     tree.write_campaign(campaign())  # without the one that fails: all is there
-    return tree, dry.stdout, done.stdout
+    return tree, planned, done.stdout
 
 
 @pytest.fixture
 def decided(first_run, tmp_path):
     """A copy of the tree after that run."""
-    target = tmp_path / "tree"
-    subprocess.run(["cp", "-a", str(first_run[0].folder), str(target)], check=True)
-    return Tree(target)
+    return first_run[0].copy(tmp_path / "tree")
 
 
 def decisions(tree):
@@ -90,7 +87,7 @@ def test_lost_metadata_and_another_age_remake_nothing(decided):
     shutil.rmtree(decided.folder / ".snakemake")
     for path in decided.results():
         path.touch()  # younger than what it decided
-    assert "Nothing to be done" in decided.run("--dry-run", "measurements", check=True).stdout
+    assert decided.graph("measurements").rules == set()
 
 
 def test_a_lost_decision_and_a_lost_first_cycle_are_made_again_and_nothing_else(decided):
@@ -107,15 +104,14 @@ def test_a_lost_decision_and_a_lost_first_cycle_are_made_again_and_nothing_else(
 
 def test_a_higher_maximum_asks_for_the_difference_without_deciding_anew(decided):
     decided.write_campaign(campaign(cycles=CYCLES | {"maximum": 6}))
-    dry = decided.run("--dry-run", "measurements", check=True).stdout
-    assert "decide" not in dry
-    assert "measure             2" in dry
+    graph = decided.graph("measurements")
+    assert "decide" not in graph.rules
+    assert len(graph.measurements) == 2
 
 
 def test_forcing_sets_all_aside_and_decides_anew(decided):
-    refused = decided.run("--forcerun", "measure")
-    assert refused.returncode != 0
-    assert "10 of the measurements asked for have a result already" in refused.stdout
+    message = decided.refusal("--forcerun", "measure")
+    assert "10 of the measurements asked for have a result already" in message
     assert len(decided.results()) == 10
     measured = decided.measured("--forcerun", "measure", "--config", "remeasure=true")
     assert measured == decided.plan()

@@ -15,7 +15,7 @@ import yaml
 
 from llm_energy.archive.reproduce import compare
 from llm_energy.archive.verify import verify_files, verify_results
-from tests.integration.workflow import CAMPAIGN, Tree
+from tests.integration.workflow import CAMPAIGN, PATIENCE_S, Tree
 from tests.ro_crate import assert_valid, report
 
 pytestmark = pytest.mark.integration
@@ -34,9 +34,8 @@ STEPS = ["environment", "model", "prompts", "measure", "aggregate", "figures", "
 @pytest.fixture(scope="module")
 def archived(measured_template, tmp_path_factory):
     """The measured tree as a repository with a change that nobody committed, and its archive."""
-    folder = tmp_path_factory.mktemp("archived") / "tree"
-    subprocess.run(["cp", "-a", str(measured_template.folder), str(folder)], check=True)
-    tree = Tree(folder)
+    tree = measured_template.copy(tmp_path_factory.mktemp("archived") / "tree")
+    folder = tree.folder
     tree.write_campaign(CAMPAIGN | {"publication": PUBLICATION})
     author = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
     for command in (
@@ -81,7 +80,7 @@ def call(folder, *arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
     )
 
 
@@ -156,6 +155,7 @@ def entities_of(folder):
     return {entity["@id"]: entity for entity in graph}
 
 
+@pytest.mark.long
 def test_a_validator_of_provenance_run_crates_accepts_it(unpacked, tmp_path):
     assert_valid(unpacked, tmp_path)
 
@@ -331,8 +331,7 @@ def test_a_result_that_is_not_what_it_says_is_named(copy, case):
 
 
 def test_no_secret_leaves_the_machine(archived, tmp_path):
-    tree = Tree(tmp_path / "tree")
-    subprocess.run(["cp", "-a", str(archived.folder), str(tree.folder)], check=True)
+    tree = archived.copy(tmp_path / "tree")
     (tree.folder / ARCHIVE).unlink()
     record = tree.folder / "results/nap/failures/nap_batch1/0123456789ab/cycle-01.attempt-1.json"
     record.parent.mkdir(parents=True)

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 import yaml
 
-from tests.integration.workflow import ROOT, SNAKEMAKE, Tree, finished
+from tests.integration.workflow import PATIENCE_S, ROOT, SNAKEMAKE, Tree, finished
 
 pytestmark = [pytest.mark.integration, pytest.mark.engine]
 
@@ -20,7 +20,7 @@ def snakemake(tree: Tree, *arguments: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout

@@ -9,7 +9,7 @@ import pytest
 
 from llm_energy.results.result import read_result
 from tests.integration.faults import differences, left
-from tests.integration.workflow import finished, wait_for
+from tests.integration.workflow import PATIENCE_S, finished, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -25,20 +25,20 @@ def clock(tmp_path):
     return library, tmp_path / "step"
 
 
-def test_a_clock_that_steps_back_under_a_run_changes_no_number(fresh, clock):
+def test_a_clock_that_steps_back_under_a_run_changes_no_number(ready, clock):
     library, step = clock
-    process = fresh.start(
+    process = ready.start(
         "measurements", environment={"LD_PRELOAD": str(library), "CLOCK_STEP": str(step)}
     )
-    wait_for(lambda: finished(fresh.output()) or process.poll() is not None, why=fresh.output())
+    wait_for(lambda: finished(ready.output()) or process.poll() is not None, why=ready.output())
     step.touch()
-    assert process.wait(timeout=120) == 0, fresh.output()
-    results = sorted(map(read_result, fresh.results()), key=lambda result: result.position)
+    assert process.wait(timeout=PATIENCE_S) == 0, ready.output()
+    results = sorted(map(read_result, ready.results()), key=lambda result: result.position)
     started = [datetime.fromisoformat(result.started) for result in results]
     assert (started[0] - started[-1]).total_seconds() > 3000, "the clock was not stepped"
     assert all(result.window.duration_s > 0 for result in results)
     for one, next_ in pairwise(results):
         assert one.phases[-1].end_monotonic_s <= next_.phases[0].start_monotonic_s
-    assert differences(fresh) == []
-    assert left(fresh) == []
-    assert fresh.planned() == 0
+    assert differences(ready) == []
+    assert left(ready) == []
+    assert ready.planned() == 0

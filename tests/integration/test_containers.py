@@ -12,7 +12,7 @@ import pytest
 
 from llm_energy.results.result import read_result
 from tests.integration.docker import containers_below, own_engine, require_docker
-from tests.integration.workflow import CAMPAIGN, Tree, finished, in_containers, wait_for
+from tests.integration.workflow import CAMPAIGN, PATIENCE_S, finished, in_containers, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -33,11 +33,17 @@ def faulty(options, *, memory="256m", **timing):
     return in_containers(campaign, memory=memory)
 
 
-def measured(tmp_path, campaign, *targets):
-    tree = Tree.create(tmp_path / "tree", campaign)
-    done = tree.run(*targets)
+@pytest.fixture
+def tree(ready_in_containers, tmp_path):
+    """A tree whose image is built."""
+    return ready_in_containers.copy(tmp_path / "tree")
+
+
+def measure(tree, campaign):
+    tree.write_campaign(campaign)
+    done = tree.run("measurements")
     assert containers_below(tree.folder) == []
-    return tree, done
+    return done
 
 
 def test_a_campaign_in_a_container(measured_in_containers):
@@ -74,22 +80,22 @@ def test_its_archive_names_the_image_of_each_job(measured_in_containers, tmp_pat
     ],
     ids=["hangs and ignores SIGTERM", "dies", "is killed with a child of its own"],
 )
-def test_an_engine_that_fails_is_replaced_within_its_container(tmp_path, options, timing, reason):
-    tree, done = measured(tmp_path, faulty(options, **timing), "measurements")
+def test_an_engine_that_fails_is_replaced_within_its_container(tree, options, timing, reason):
+    done = measure(tree, faulty(options, **timing))
     assert done.returncode != 0
     assert len(tree.results()) == 3
     assert [failure["reason"] for failure in tree.failures()] == [reason]
     assert tree.events() == []  # the container is the same
 
 
-def test_an_engine_that_floods_its_output_disturbs_nothing(tmp_path):
-    tree, done = measured(tmp_path, faulty({"wave_fault": "flood"}), "measurements")
+def test_an_engine_that_floods_its_output_disturbs_nothing(tree):
+    done = measure(tree, faulty({"wave_fault": "flood"}))
     assert done.returncode == 0, done.stdout
     assert len(tree.results()) == 4
 
 
-def test_a_memory_limit_that_is_exceeded_is_an_outcome(tmp_path):
-    tree, done = measured(tmp_path, faulty({"wave_fault": "eat"}, memory="128m"), "measurements")
+def test_a_memory_limit_that_is_exceeded_is_an_outcome(tree):
+    done = measure(tree, faulty({"wave_fault": "eat"}, memory="128m"))
     assert done.returncode == 0, done.stdout
     status = sorted(read_result(path).status for path in tree.results())
     assert status == ["completed"] * 3 + ["out_of_memory"]
@@ -97,22 +103,21 @@ def test_a_memory_limit_that_is_exceeded_is_an_outcome(tmp_path):
 
 
 @pytest.fixture
-def running(tmp_path):
+def running(tree):
     campaign = copy.deepcopy(CAMPAIGN)
     campaign["measurement"] |= {"minimum_duration_s": 1.0, "measure_deadline_s": 5.0}
-    tree = Tree.create(tmp_path / "tree", in_containers(campaign))
+    tree.write_campaign(in_containers(campaign))
     with measuring(tree) as process:
         yield tree, process
 
 
 @contextmanager
 def measuring(tree, **environment):
-    """A workflow that has measured one cell and is in the next."""
+    """A workflow that has finished one measurement and is in the next."""
     process = tree.start("measurements", environment=environment)
     try:
         wait_for(
             lambda: finished(tree.output()) or process.poll() is not None,
-            timeout_s=300.0,
             why=tree.output(),
         )
         assert process.poll() is None, tree.output()
@@ -126,7 +131,7 @@ def measuring(tree, **environment):
 def test_a_container_that_is_killed_is_recreated(running):
     tree, process = running
     subprocess.run(["docker", "kill", tree.backend()["handle"]["container"]], check=True)
-    assert process.wait(timeout=120) == 0, tree.output()
+    assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
     assert len(tree.results()) == 4
     assert {failure["reason"] for failure in tree.failures()} <= {"backend_lost"}
     assert {event["kind"] for event in tree.events()} <= {
@@ -151,19 +156,18 @@ def test_a_supervisor_that_does_not_answer_is_replaced_with_its_container(runnin
     tree, process = running
     (supervisor,) = supervisors_in(tree.backend()["handle"]["container"])
     os.kill(supervisor, signal.SIGSTOP)
-    assert process.wait(timeout=180) == 0, tree.output()
+    assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
     assert len(tree.results()) == 4
     assert {failure["reason"] for failure in tree.failures()} == {"backend_silent"}
     assert containers_below(tree.folder) == []
 
 
 @pytest.fixture
-def apart(tmp_path):
+def apart(tree, tmp_path):
     """A tree, and a Docker engine of its own that has its image."""
     campaign = copy.deepcopy(CAMPAIGN)
     campaign["measurement"] |= {"minimum_duration_s": 1.0}
-    tree = Tree.create(tmp_path / "tree", in_containers(campaign))
-    tree.run("inputs", check=True)  # the host's engine has the image now
+    tree.write_campaign(in_containers(campaign))  # the host's engine has its image
     image = next(tree.folder.glob(".cache/environments/sleep-*/ready.json"))
     with own_engine(tmp_path / "engine", [json.loads(image.read_text())["reference"]]) as engine:
         yield tree, engine
@@ -174,7 +178,7 @@ def test_a_docker_engine_that_stays_away_ends_the_run_and_costs_no_result(apart)
     with measuring(tree, DOCKER_HOST=engine.address) as process:
         kept = {path: path.read_bytes() for path in tree.results()}
         engine.stop()
-        assert process.wait(timeout=300) != 0
+        assert process.wait(timeout=PATIENCE_S) != 0
     socket = engine.address.removeprefix("unix://")
     remedy = f"the Docker engine does not answer at {socket}; start it, or set DOCKER_HOST"
     assert remedy in tree.output()
@@ -195,6 +199,6 @@ def test_the_docker_engine_may_restart_in_the_middle(apart):
     tree, engine = apart
     with measuring(tree, DOCKER_HOST=engine.address) as process:
         engine.restart()
-        assert process.wait(timeout=180) == 0, tree.output()
+        assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
     assert len(tree.results()) == 4
     assert "docker_unreachable" in {event["kind"] for event in tree.events()}

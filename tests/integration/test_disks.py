@@ -6,15 +6,15 @@ from contextlib import ExitStack
 import pytest
 
 from tests.disks import small_disk
-from tests.integration.faults import damaged, differences, left, living, missing, prepared
-from tests.integration.workflow import CAMPAIGN, Tree, finished, wait_for
+from tests.integration.faults import damaged, differences, faulted_campaign, left, living, missing
+from tests.integration.workflow import CAMPAIGN, PATIENCE_S, Tree, finished, wait_for
 
 pytestmark = pytest.mark.integration
 
 
-def test_each_write_of_a_measurement_may_find_no_room(fresh):
+def test_each_write_of_a_measurement_may_find_no_room(ready):
     """The result, its side file, its log, and a failure's record: each on a disk of its own."""
-    results = fresh.folder / "results/nap"
+    results = ready.folder / "results/nap"
     with ExitStack() as stack:
         measurements, requests, failures, logs = (
             stack.enter_context(small_disk(folder))
@@ -22,18 +22,18 @@ def test_each_write_of_a_measurement_may_find_no_room(fresh):
                 results / "measurements",
                 results / "requests",
                 results / "failures",
-                fresh.folder / "logs/nap/measure",
+                ready.folder / "logs/nap/measure",
             )
         )
         for disk in (measurements, requests):
             disk.fill()
-            full = fresh.run("measurements")
+            full = ready.run("measurements")
             assert full.returncode != 0
             assert full.stdout.count("no space left on the disk: make room") == 4
             assert "Traceback" not in full.stdout
-            assert fresh.results() == []
+            assert ready.results() == []
             disk.make_room()
-        assert {failure["reason"] for failure in fresh.failures()} == {"disk_full"}
+        assert {failure["reason"] for failure in ready.failures()} == {"disk_full"}
 
         logs.fill()
         failures.fill()
@@ -41,25 +41,26 @@ def test_each_write_of_a_measurement_may_find_no_room(fresh):
         campaign["experiments"]["broken"] = {
             "settings": {"engine": {"sleep": {"wave_fault": "raise"}}}
         }
-        fresh.write_campaign(campaign)
-        done = fresh.run("measurements")
+        ready.write_campaign(campaign)
+        done = ready.run("measurements")
         assert done.returncode != 0
         assert "record: none (No space left on device)" in done.stdout
         assert "Traceback" not in done.stdout
         assert "Logging error" not in done.stdout
-        assert len(fresh.results()) == 4
-        assert damaged(fresh) == []
-        assert left(fresh) == []
+        assert len(ready.results()) == 4
+        assert damaged(ready) == []
+        assert left(ready) == []
 
 
-def test_a_disk_that_fills_up_under_a_run_ends_it_and_room_made_lets_it_go_on(tmp_path):
-    template = prepared(tmp_path / "template")
+def test_a_disk_that_fills_up_under_a_run_ends_it_and_room_made_lets_it_go_on(
+    ready_template, tmp_path
+):
     with small_disk(tmp_path / "disk", size="120m") as disk:
-        tree = template.copy(disk.folder / "tree")
+        tree = ready_template.copy(disk.folder / "tree", faulted_campaign())
         process = tree.start("measurements")
         wait_for(lambda: finished(tree.output()) or process.poll() is not None, why=tree.output())
         disk.fill()
-        assert process.wait(timeout=120) != 0
+        assert process.wait(timeout=PATIENCE_S) != 0
         assert "no space left on the disk" in tree.output()
         assert living(tree) == []
         assert damaged(tree) == []

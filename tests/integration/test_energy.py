@@ -4,7 +4,6 @@ import csv
 import json
 import tarfile
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -36,15 +35,6 @@ LOADED = Gpu(idle_watts=100.0, knots=constant(600.0), counter_update_s=0.0, ther
 IDLE = with_uuid(Gpu(idle_watts=80.0, knots=constant(80.0)), 2)
 
 
-def run_on(
-    gpus, folder: Path, library: Path, environment: pytest.MonkeyPatch, campaign=CAMPAIGN_ON_GPUS
-):
-    """A measured tree whose engine drove those GPUs, and the truth about them."""
-    tree, truth = powered_tree(campaign, gpus, folder, library, environment)
-    tree.run(check=True)
-    return tree, truth
-
-
 @pytest.fixture(scope="module")
 def measured_on_gpus(tmp_path_factory, nvml_library):
     """A board that NVML lists twice, and one that the engine does not use."""
@@ -52,7 +42,10 @@ def measured_on_gpus(tmp_path_factory, nvml_library):
     files = {"load_file": folder / "load", "process_file": folder / "load.processes"}
     used = replace(with_uuid(LOADED, 1), **files)
     with pytest.MonkeyPatch.context() as environment:
-        yield run_on([used, used, IDLE], folder, nvml_library, environment)
+        gpus = [used, used, IDLE]
+        tree, truth = powered_tree(CAMPAIGN_ON_GPUS, gpus, folder, nvml_library, environment)
+        tree.run(check=True)
+        yield tree, truth
 
 
 def test_the_mean_of_the_window_is_the_power_under_load(measured_on_gpus):
@@ -127,8 +120,11 @@ def test_both_edges_of_the_window_lie_inside_the_load(measured_on_gpus):
         device = next(d for d in series.devices if d.id in result.environment.device_uuids)
         power = series.samples(device, "instant_power_watts")
         window = result.window
+        before = power.between(window.start_monotonic_s - 1.0, window.start_monotonic_s)
+        after = power.between(window.end_monotonic_s, window.end_monotonic_s + 1.0)
+        assert len(before) > 0
+        assert len(after) > 0
         near = power.between(window.start_monotonic_s - 1.0, window.end_monotonic_s + 1.0)
-        assert len(near) > 50 * (window.duration_s + 1.0)
         assert min(near.values) > result.energy.mean_power_watts / 2
 
 
@@ -177,12 +173,14 @@ def test_one_of_two_gpus_lost_in_the_window_is_no_energy_not_half_of_it(
     both = {"load_file": tmp_path / "load", "process_file": tmp_path / "load.processes"}
     gpus = [replace(with_uuid(LOADED, n), **both) for n in (1, 2)]
     gpus[1] = replace(gpus[1], lost_file=tmp_path / "load.lost")
-    monkeypatch.setenv("NVML_SIMULATOR_LOST_AFTER", "15")  # in the window, after some 7 waves
+    # In the window: the warm-up has 5 waves or so, the window 25, or fewer on a busy machine.
+    monkeypatch.setenv("NVML_SIMULATOR_LOST_AFTER", "10")
     campaign = CAMPAIGN_ON_GPUS | {
         "measurement": MEASUREMENT | {"warmup_cap_s": 1.5, "baseline_s": 0.4},
         "experiments": {"nap": {}},
     }
-    tree, _ = run_on(gpus, tmp_path, nvml_library, monkeypatch, campaign)
+    tree, truth = powered_tree(campaign, gpus, tmp_path, nvml_library, monkeypatch)
+    tree.run("aggregate", check=True)
     (path,) = tree.results()
     result = read_result(path)
     assert result.status == "completed"
@@ -190,10 +188,12 @@ def test_one_of_two_gpus_lost_in_the_window_is_no_energy_not_half_of_it(
     assert (result.energy.energy_joules, result.energy.reason) == (None, "gpu_lost")
     assert result.energy.joules_per_output_token is None
     kept, lost = result.energy.devices
-    assert kept.energy_joules == pytest.approx(600.0 * result.window.duration_s, rel=0.002)
+    true = truth.joules(0, result.window.start_monotonic_s, result.window.end_monotonic_s)
+    assert kept.energy_joules == pytest.approx(true, rel=0.002)
     assert lost.reason == "gpu_lost"
     series = read_series(tree.folder / "results/nap" / result.side_files["series"].path)
-    assert len(series.samples(series.devices[1], "energy_counter_joules")) > 100
+    counted = series.samples(series.devices[1], "energy_counter_joules")
+    assert 0 < len(counted) < len(series.samples(series.devices[0], "energy_counter_joules"))
     assert "gpu_lost" in (tree.folder / "results/nap/summary/measurements.csv").read_text()
 
 

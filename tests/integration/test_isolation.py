@@ -32,31 +32,31 @@ def reused(tree: Tree) -> list[bool]:
         ("campaign", [False, True, True, True]),
     ],
 )
-def test_engine_processes_are_shared_as_far_as_the_campaign_says(tmp_path, isolation, expected):
-    tree = Tree.create(tmp_path / "tree", campaign(isolation))
-    tree.measured()
-    assert reused(tree) == expected
+def test_engine_processes_are_shared_as_far_as_the_campaign_says(ready, isolation, expected):
+    ready.write_campaign(campaign(isolation))
+    ready.measured()
+    assert reused(ready) == expected
 
 
-def test_at_most_one_backend_holds_an_engine(tmp_path):
+def test_at_most_one_backend_holds_an_engine(ready):
     """Backends alternate between cycles and each finds its engine unloaded by the other."""
     two = campaign("campaign") | {
         "backends": {"sleep": {}, "doze": {}},
         "experiments": {"nap": {"axes": {"backend": ["sleep", "doze"]}}},
         "order": "sequential",
     }
-    tree = Tree.create(tmp_path / "tree", two)
-    tree.add_backend("doze")
-    tree.measured()
-    assert reused(tree) == [False, False, False, False]
+    ready.add_backend("doze")
+    ready.write_campaign(two)
+    ready.measured()
+    assert reused(ready) == [False, False, False, False]
 
 
-def test_constant_concurrency_is_counted_by_time_stamps(tmp_path):
+def test_constant_concurrency_is_counted_by_time_stamps(ready):
     closed = copy.deepcopy(CAMPAIGN)
     closed["defaults"]["load_mode"] = "closed"
-    tree = Tree.create(tmp_path / "tree", closed)
-    tree.measured()
-    for path in tree.results():
+    ready.write_campaign(closed)
+    ready.measured()
+    for path in ready.results():
         result = read_result(path)
         assert result.load_mode == "closed"
         assert result.window is not None

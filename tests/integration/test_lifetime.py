@@ -10,20 +10,31 @@ from pathlib import Path
 import pytest
 
 from llm_energy.system import locks
-from tests.integration.docker import containers_below, containers_of, require_docker
-from tests.integration.workflow import CAMPAIGN, Tree, finished, in_containers, wait_for
+from tests.integration.docker import containers_below, containers_of
+from tests.integration.workflow import (
+    CAMPAIGN,
+    PATIENCE_S,
+    Tree,
+    finished,
+    in_containers,
+    wait_for,
+    wait_until_gone,
+)
 
 pytestmark = pytest.mark.integration
 
-GONE_S = 40.0
-"""The lease runs 30 s: the longest that anything may outlive its run."""
+
+BOTH = ["process", "docker"]
+PROCESS = ["process", pytest.param("docker", marks=pytest.mark.long)]
+"""Where what happens in a container is the same: what differs has a test in both."""
 
 
-@pytest.fixture(params=["process", "docker"])
-def runtime(request):
-    if request.param == "docker":
-        require_docker()
-    return request.param
+@pytest.fixture
+def template(request, runtime):
+    """A tree whose environment or image is ready; to be copied."""
+    return request.getfixturevalue(
+        {"process": "ready_template", "docker": "ready_in_containers"}[runtime]
+    )
 
 
 def slow_campaign(runtime: str, **changes):
@@ -34,11 +45,10 @@ def slow_campaign(runtime: str, **changes):
 
 
 def start_measuring(tree: Tree):
-    """Start the workflow; returns it once it has measured one cell and is in the next."""
+    """Start the workflow; returns it once it has finished one measurement and is in the next."""
     process = tree.start("measurements")
     wait_for(
         lambda: finished(tree.output()) or process.poll() is not None,
-        timeout_s=300.0,  # the first one makes the base image
         why=tree.output(),
     )
     assert process.poll() is None, tree.output()
@@ -46,8 +56,8 @@ def start_measuring(tree: Tree):
 
 
 @pytest.fixture
-def running(tmp_path, runtime):
-    tree = Tree.create(tmp_path / "tree", slow_campaign(runtime))
+def running(tmp_path, template, runtime):
+    tree = template.copy(tmp_path / "tree", slow_campaign(runtime))
     process = start_measuring(tree)
     yield tree, process, tree.run_facts()
     if process.poll() is None:
@@ -91,13 +101,24 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    ("end", "runtime"),
+    [
+        *((end, "process") for end in ENDS),
+        ("ctrl_c", "docker"),
+        ("kill", "docker"),
+        ("kill_with_watchdog", "docker"),
+        # As Ctrl-C: all three let the run end itself.
+        pytest.param("term", "docker", marks=pytest.mark.long),
+        pytest.param("hup", "docker", marks=pytest.mark.long),
+    ],
+)
 def test_after_any_end_nothing_lives_on_and_the_same_command_goes_on(running, end):
     tree, process, run = running
     ENDS[end](process, run)
-    process.wait(timeout=60)
+    process.wait(timeout=PATIENCE_S)
     assert process.returncode != 0
-    wait_for(lambda: not alive_of(tree, run), timeout_s=GONE_S, why=str(alive_of(tree, run)))
+    wait_until_gone(lambda: alive_of(tree, run))
     if end != "kill_with_watchdog":  # then nobody is left to clean up, but the next run
         assert left_of(tree, run) == []
     before = {path: path.read_bytes() for path in tree.results()}
@@ -108,27 +129,30 @@ def test_after_any_end_nothing_lives_on_and_the_same_command_goes_on(running, en
     assert left_of(tree, run) == []
 
 
+@pytest.mark.parametrize("runtime", PROCESS)
 def test_a_normal_end_leaves_nothing(running):
     tree, process, run = running
-    assert process.wait(timeout=120) == 0, tree.output()
+    assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
     assert len(tree.results()) == 4
     assert left_of(tree, run) == []
 
 
-def test_a_failing_job_leaves_nothing(tmp_path, runtime):
+@pytest.mark.parametrize("runtime", PROCESS)
+def test_a_failing_job_leaves_nothing(tmp_path, template, runtime):
     campaign = slow_campaign(runtime)
     campaign["experiments"]["nap"]["linked"] = [
         {"engine.sleep.wave_fault": ["none", "raise"], "output_tokens": [4, 5]}
     ]
-    tree = Tree.create(tmp_path / "tree", campaign)
+    tree = template.copy(tmp_path / "tree", campaign)
     process = start_measuring(tree)
     run = tree.run_facts()
-    assert process.wait(timeout=120) == 1, tree.output()
+    assert process.wait(timeout=PATIENCE_S) == 1, tree.output()
     assert len(tree.results()) == 4
     assert {failure["reason"] for failure in tree.failures()} == {"engine_error"}
     assert left_of(tree, run) == []
 
 
+@pytest.mark.parametrize("runtime", PROCESS)
 def test_an_onstart_that_raises_leaves_nothing(tmp_path, runtime):
     """The second backend cannot be started, the first one is up by then."""
     campaign = copy.deepcopy(CAMPAIGN)
@@ -151,16 +175,17 @@ def test_an_onstart_that_raises_leaves_nothing(tmp_path, runtime):
         assert containers_below(tree.folder) == []
 
 
-def test_runs_side_by_side_do_not_touch_each_other(tmp_path, runtime):
+@pytest.mark.parametrize("runtime", BOTH)
+def test_runs_side_by_side_do_not_touch_each_other(tmp_path, template, runtime):
     # They take turns on the device; the first has work enough to meet the second.
-    one = Tree.create(tmp_path / "one", slow_campaign(runtime, cycles=20))
-    two = Tree.create(tmp_path / "two", slow_campaign(runtime))
+    one = template.copy(tmp_path / "one", slow_campaign(runtime, cycles=20))
+    two = template.copy(tmp_path / "two", slow_campaign(runtime))
     first, second = start_measuring(one), start_measuring(two)
     runs = [one.run_facts(), two.run_facts()]
     first.kill()
     first.wait()
-    wait_for(lambda: not left_of(one, runs[0]), timeout_s=GONE_S, why=str(left_of(one, runs[0])))
-    assert second.wait(timeout=120) == 0, two.output()
+    wait_until_gone(lambda: left_of(one, runs[0]))
+    assert second.wait(timeout=PATIENCE_S) == 0, two.output()
     assert len(two.results()) == 4
     assert two.events() == []
     assert left_of(two, runs[1]) == []
@@ -171,11 +196,11 @@ def runs_of(tree: Tree) -> int:
     return len(list((tree.folder / "results/nap/runs").glob("*.json")))
 
 
-def test_backends_start_only_for_measurements(runtime, request):
+@pytest.mark.parametrize("runtime", PROCESS)
+def test_backends_start_only_for_measurements(runtime, request, tmp_path):
     fixture = "measured_template" if runtime == "process" else "measured_in_containers"
-    tree = request.getfixturevalue(fixture)
+    tree = request.getfixturevalue(fixture).copy(tmp_path / "tree")
     runs, report = runs_of(tree), tree.folder / "results/nap/report.html"
-    assert tree.run("--dry-run").returncode == 0
     assert "Nothing to be done" in tree.run(check=True).stdout
     report.unlink()
     tree.run(check=True)

@@ -12,7 +12,7 @@ import pytest
 from llm_energy.power.series_file import read_series
 from llm_energy.results.result import read_result
 from tests.integration.gpus import powered_tree
-from tests.integration.workflow import CAMPAIGN, Tree, finished
+from tests.integration.workflow import CAMPAIGN, finished
 from tests.nvml_simulator.fixtures import nvml_library
 from tests.nvml_simulator.scenario import Gpu, constant, with_uuid
 
@@ -24,15 +24,15 @@ A_A, SAMPLER_OFF = "nap_batch2.a_a", "nap_batch2.sampler_off"
 
 
 @pytest.fixture(scope="module")
-def controlled(tmp_path_factory):
+def controlled(ready_template, tmp_path_factory):
     """Two experiments with both measured controls, in three cycles, measured to the end."""
     campaign = copy.deepcopy(CAMPAIGN) | {
         "cycles": 3,
         "reference": "nap_batch2",
         "controls": {"a_a": True, "sampler_off": True},
     }
-    tree = Tree.create(tmp_path_factory.mktemp("controls") / "tree", campaign)
-    tree.output_of_run = tree.run(check=True).stdout
+    tree = ready_template.copy(tmp_path_factory.mktemp("controls") / "tree", campaign)
+    tree.printed = tree.run(check=True).stdout
     return tree
 
 
@@ -46,7 +46,7 @@ def results_of(tree):
 
 def test_each_is_measured_once_in_every_cycle(controlled):
     names = {"nap_batch1", "nap_batch2", A_A, SAMPLER_OFF}
-    blocks = groupby(finished(controlled.output_of_run), key=lambda pair: pair[1])
+    blocks = groupby(finished(controlled.printed), key=lambda pair: pair[1])
     assert [{name for name, _ in block} for _, block in blocks] == [names] * 3
 
 
@@ -130,7 +130,7 @@ def without_sampler(tmp_path_factory, nvml_library):
     with pytest.MonkeyPatch.context() as environment:
         gpus = [replace(with_uuid(gpu, 1), **files)]
         tree, _ = powered_tree(campaign, gpus, folder, nvml_library, environment)
-        tree.run(check=True)
+        tree.run("aggregate", check=True)
         yield tree
 
 

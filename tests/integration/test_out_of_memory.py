@@ -6,7 +6,7 @@ import re
 import pytest
 
 from llm_energy.results.result import read_result
-from tests.integration.workflow import CAMPAIGN, Tree
+from tests.integration.workflow import CAMPAIGN
 
 pytestmark = pytest.mark.integration
 
@@ -26,9 +26,9 @@ WORDS = "MemoryError: the sleep engine was told to run out of memory"
 
 
 @pytest.fixture(scope="module")
-def scarce(tmp_path_factory):
+def scarce(ready_template, tmp_path_factory):
     """A tree in which one batch size runs out of memory while loading, and one in its waves."""
-    tree = Tree.create(tmp_path_factory.mktemp("scarce") / "tree", SCARCE)
+    tree = ready_template.copy(tmp_path_factory.mktemp("scarce") / "tree", SCARCE)
     done = tree.run()
     assert done.returncode == 0, done.stdout
     return tree, done.stdout

@@ -4,12 +4,12 @@ import copy
 
 import pytest
 
-from tests.integration.workflow import CAMPAIGN, Tree, finished
+from tests.integration.workflow import CAMPAIGN, finished
 
 pytestmark = pytest.mark.integration
 
 
-def test_a_pilot_tells_what_it_found_and_leaves_the_campaign_alone(tmp_path):
+def test_a_pilot_tells_what_it_found_and_leaves_the_campaign_alone(ready):
     campaign = copy.deepcopy(CAMPAIGN) | {"cycles": 7}
     campaign["measurement"]["minimum_duration_s"] = 30.0  # 1 s in the pilot
     campaign["experiments"] = {
@@ -17,7 +17,8 @@ def test_a_pilot_tells_what_it_found_and_leaves_the_campaign_alone(tmp_path):
         "glutton": {"settings": {"engine": {"sleep": {"load_fault": "oom"}}}},
         "broken": {"settings": {"engine": {"sleep": {"load_fault": "raise"}}}},
     }
-    tree = Tree.create(tmp_path / "tree", campaign)
+    tree = ready
+    tree.write_campaign(campaign)
     failed = tree.run("pilot")
     assert failed.returncode != 0
     assert len(finished(failed.stdout)) == 4

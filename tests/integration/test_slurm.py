@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests.integration.slurm import Cluster, require_slurm
-from tests.integration.workflow import CAMPAIGN, Tree, wait_for
+from tests.integration.workflow import CAMPAIGN, wait_for, wait_until_gone
 
 pytestmark = pytest.mark.integration
 
 SCRIPT = Path("workflow-profile/slurm/campaign.sbatch")
-GONE_S = 60.0
-"""The lease runs 30 s; Slurm's own clean-up comes on top."""
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +25,17 @@ def cluster(tmp_path_factory):
         cluster.stop()
 
 
-def tree_in(folder, *, cycles=2, **measurement):
+@pytest.fixture
+def tree(ready):
     """A checkout as `make setup` leaves it."""
+    (ready.folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    return ready
+
+
+def change(tree, *, cycles=2, **measurement):
     campaign = copy.deepcopy(CAMPAIGN) | {"cycles": cycles}
     campaign["measurement"] |= measurement
-    tree = Tree.create(folder / "tree", campaign)
-    (tree.folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
-    return tree
+    tree.write_campaign(campaign)
 
 
 def submit(cluster, tree, *options):
@@ -44,7 +46,6 @@ def submit(cluster, tree, *options):
 def ended(cluster, job):
     wait_for(
         lambda: cluster.state(job) not in ("PENDING", "RUNNING", "COMPLETING"),
-        timeout_s=240.0,
         why=f"job {job} is {cluster.state(job)}",
     )
     return cluster.state(job)
@@ -55,11 +56,10 @@ def printed(tree, job):
 
 
 def nothing_is_left(tree):
-    wait_for(lambda: not tree.processes(), timeout_s=GONE_S, why=f"left: {tree.processes()}")
+    wait_until_gone(tree.processes)
 
 
-def test_a_campaign_runs_to_its_report_and_again_has_nothing_to_do(cluster, tmp_path):
-    tree = tree_in(tmp_path)
+def test_a_campaign_runs_to_its_report_and_again_has_nothing_to_do(cluster, tree):
     job = submit(cluster, tree)
     assert ended(cluster, job) == "COMPLETED", printed(tree, job)
     assert len(tree.results()) == 4
@@ -70,8 +70,9 @@ def test_a_campaign_runs_to_its_report_and_again_has_nothing_to_do(cluster, tmp_
     assert "Nothing to be done" in printed(tree, again)
 
 
-def test_a_cancelled_campaign_keeps_its_results_and_goes_on_when_submitted_again(cluster, tmp_path):
-    tree = tree_in(tmp_path, minimum_duration_s=1.0)
+@pytest.mark.long
+def test_a_cancelled_campaign_keeps_its_results_and_goes_on_when_submitted_again(cluster, tree):
+    change(tree, minimum_duration_s=1.0)
     job = submit(cluster, tree)
     wait_for(tree.results, why="a first result")
     cluster.ask("scancel", job)
@@ -85,8 +86,9 @@ def test_a_cancelled_campaign_keeps_its_results_and_goes_on_when_submitted_again
     assert all(path.read_bytes() == content for path, content in kept.items())
 
 
-def test_before_the_time_limit_the_current_measurement_is_finished(cluster, tmp_path):
-    tree = tree_in(tmp_path, cycles=9, minimum_duration_s=5.0)
+@pytest.mark.long
+def test_before_the_time_limit_the_current_measurement_is_finished(cluster, tree):
+    change(tree, cycles=9, minimum_duration_s=5.0)
     job = submit(cluster, tree, "--signal=B:TERM@10")
     wait_for(tree.results, why="a first result")
     # Slurm's limits are whole minutes, looked at every half minute.

@@ -8,17 +8,13 @@ import subprocess
 import pytest
 
 from tests.integration.slurm import Cluster, python_with_plugin, require_slurm
-from tests.integration.workflow import CAMPAIGN, Tree, wait_for
+from tests.integration.workflow import CAMPAIGN, PATIENCE_S, Tree, wait_for, wait_until_gone
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 NODES = ("node-a", "node-b")
 # Without accounting the head must ask the queue, and here it may ask often.
 OPTIONS = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"]
-START_S = 150.0
-"""Measurements of others on this machine are waited for."""
-GONE_S = 60.0
-"""The lease runs 30 s; Slurm's own clean-up comes on top."""
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +68,11 @@ class Head:
 
     def run(self, *targets):
         """Run it to its end; (exit code, output)."""
-        return self.start(*targets).wait(timeout=240), self.tree.output()
+        return self.start(*targets).wait(timeout=PATIENCE_S), self.tree.output()
 
 
 def nothing_is_left(tree):
-    wait_for(lambda: not tree.processes(), timeout_s=GONE_S, why=f"left: {tree.processes()}")
+    wait_until_gone(tree.processes)
     assert tree.runs() == []
 
 
@@ -114,8 +110,8 @@ def campaign(fault):
 
 
 @pytest.fixture(scope="module")
-def head(cluster, python, tmp_path_factory):
-    tree = Tree.create(tmp_path_factory.mktemp("spread") / "tree", campaign("raise"))
+def head(cluster, python, ready_template, tmp_path_factory):
+    tree = ready_template.copy(tmp_path_factory.mktemp("spread") / "tree", campaign("raise"))
     head = Head(cluster, python, tree)
     yield head
     head.end()
@@ -126,10 +122,10 @@ def broken(cluster, head):
     """(exit code, results, sessions) of a run in which one experiment failed, and of which one job
     was cancelled after its first result."""
     running = head.start("measurements")
-    wait_for(head.tree.results, timeout_s=START_S, why="a first result")
+    wait_for(head.tree.results, why="a first result")
     (_, session), *_ = next(iter(sessions(head.tree).values()))
     cluster.ask("scancel", job_of(session))
-    status = running.wait(timeout=240)
+    status = running.wait(timeout=PATIENCE_S)
     nothing_is_left(head.tree)
     return status, contents(head.tree), sessions(head.tree)
 
@@ -141,7 +137,7 @@ def resumed(head, broken):
     head.tree.write_campaign(campaign("none"))
     running = head.start()
     entered = head.tree.folder / ".cache/runs"
-    wait_for(lambda: list(entered.glob("*-job*/run.json")), timeout_s=START_S, why="a job")
+    wait_for(lambda: list(entered.glob("*-job*/run.json")), why="a job")
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     return broken, *head.run()

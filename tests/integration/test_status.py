@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tests.integration.workflow import CAMPAIGN, Tree, wait_for
+from tests.integration.workflow import CAMPAIGN, PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -21,8 +21,9 @@ def campaign():
     return changed
 
 
-def test_a_run_is_looked_at_without_disturbing_it(tmp_path):
-    tree = Tree.create(tmp_path / "tree", campaign())
+def test_a_run_is_looked_at_without_disturbing_it(ready):
+    tree = ready
+    tree.write_campaign(campaign())
     before = tree.run("status", check=True).stdout
     assert "Campaign nap: 2 measurements: 2 pending; about 1 s left" in before
     assert not (tree.folder / "results/nap").exists()
@@ -44,6 +45,6 @@ def test_a_run_is_looked_at_without_disturbing_it(tmp_path):
         assert tree.backend()["name"] == "sleep"
     finally:
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(timeout=60)
+        process.wait(timeout=PATIENCE_S)
     rows = (tree.folder / "results/nap/campaign.tsv").read_text().splitlines()
     assert [row.split("\t")[4] for row in rows[1:]] == ["done", "pending"]

@@ -11,19 +11,23 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from llm_energy.campaign.campaign import Campaign, load_campaign
+from tests.integration.dag import Graph, graph_of
 
 ROOT = Path(__file__).parents[2]
 SNAKEMAKE = [str(Path(sys.executable).parent / "snakemake"), "--cores", "1"]
 SNAKEMAKE += ["--profile", "workflow-profile"]
+PATIENCE_S = 600.0
+"""Nothing that is waited for takes so long, however busy the machine: what does hangs."""
+GONE_S = 90.0
+"""The lease runs 30 s, the longest that anything outlives its run; busy machines end it later."""
 FINISHED = re.compile(r"^\[ *\d+/\d+\] (\S+) cycle (\d+): ", re.MULTILINE)
-PLANNED = re.compile(r"^measure +(\d+)$", re.MULTILINE)
 
 PILLOW = b"GGUF, or so the sleeping engine is told\n"
 PILLOW_SHA256 = hashlib.sha256(PILLOW).hexdigest()
@@ -59,8 +63,10 @@ def in_containers(campaign: dict[str, Any], **container: Any) -> dict[str, Any]:
 class Tree:
     """One checkout with a campaign of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, printed: str = "") -> None:
         self.folder = folder
+        self.printed = printed
+        """What the command that made it printed."""
         self.config = folder / "config" / "nap.yaml"
 
     @classmethod
@@ -86,10 +92,14 @@ class Tree:
         tree.write_campaign(campaign)
         return tree
 
-    def copy(self, folder: Path) -> "Tree":
-        """The same tree elsewhere, with all its time stamps, caches and metadata."""
+    def copy(self, folder: Path, campaign: dict[str, Any] | None = None) -> "Tree":
+        """The same tree elsewhere, with all its time stamps, caches and metadata; with another
+        campaign, if one is given."""
         subprocess.run(["cp", "-a", str(self.folder), str(folder)], check=True)
-        return Tree(folder)
+        tree = Tree(folder, self.printed)
+        if campaign is not None:
+            tree.write_campaign(campaign)
+        return tree
 
     def add_backend(self, name: str) -> None:
         """Install the sleeping engine under a name: one file and one folder."""
@@ -117,7 +127,7 @@ class Tree:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=PATIENCE_S,
         )
         if check:
             assert done.returncode == 0, done.stdout
@@ -156,11 +166,22 @@ class Tree:
         """(experiment, cycle) of all measurements in their planned order."""
         return [(planned.experiment.name, planned.cycle) for planned in self.campaign().schedule]
 
+    def graph(self, *arguments: str) -> Graph:
+        """What the command would do, asked without a process of its own."""
+        found = graph_of(self.folder, self.command(*arguments, "--dry-run")[1:])
+        assert found.exit_code == 0, found.output
+        return found
+
+    def refusal(self, *arguments: str) -> str:
+        """What the command prints, which is refused before it starts anything."""
+        found = graph_of(self.folder, self.command(*arguments)[1:])
+        assert found.exit_code != 0, found.output
+        assert "Traceback" not in found.output
+        return found.output
+
     def planned(self, *arguments: str) -> int:
         """How many measurements a dry run would start."""
-        text = self.run("--dry-run", *arguments, check=True).stdout
-        found = PLANNED.search(text)
-        return int(found[1]) if found else 0
+        return len(self.graph(*arguments).measurements)
 
     def measured(self, *arguments: str) -> list[tuple[str, int]]:
         """Measure without reporting; the (experiment, cycle) measured, in their order."""
@@ -221,9 +242,17 @@ def finished(output: str) -> list[tuple[str, int]]:
     return [(name, int(cycle)) for name, cycle in FINISHED.findall(output)]
 
 
-def wait_for(what: Any, *, timeout_s: float = 60.0, why: str = "") -> None:
+def wait_for(what: Callable[[], Any], *, why: str = "") -> None:
     """Wait until `what()` is true."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + PATIENCE_S
     while not what():
-        assert time.monotonic() < deadline, f"waited {timeout_s} s in vain: {why}"
-        time.sleep(0.05)
+        assert time.monotonic() < deadline, f"waited {PATIENCE_S} s in vain: {why}"
+        time.sleep(0.1)
+
+
+def wait_until_gone(left: Callable[[], list[Any]]) -> None:
+    """Wait until nothing of a run is left: as long as anything may outlive it."""
+    deadline = time.monotonic() + GONE_S
+    while found := left():
+        assert time.monotonic() < deadline, f"after {GONE_S} s there is still {found}"
+        time.sleep(0.5)

@@ -15,8 +15,9 @@ from typing import Any
 from worker.engines.base import Engine, OnTokens, Request
 from worker.workload import EngineConfig
 
-HOLD_S = 0.005
-"""How long the load outlives a wave, so that the moments between waves are no idling."""
+HOLD_S = 0.5
+"""How long the load outlives a wave, so that the moments between waves are no idling, however busy
+the machine is."""
 
 
 def powered(engine: type[Engine]) -> type[Engine]:
