@@ -226,24 +226,31 @@ def test_nothing_in_it_has_to_be_made_again(unpacked):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
-def test_a_reader_makes_every_table_and_figure_again(unpacked):
+@pytest.fixture(scope="module")
+def reproduced(unpacked):
+    """What the reader made again, and what the command printed."""
     done = call(unpacked)
     assert done.returncode == 0, done.stdout
-    assert "4 results: no problem" in done.stdout
-    derived = [p for p in (unpacked / "reproduced/results/nap").rglob("*.[cshjp]*") if p.is_file()]
+    return unpacked / "reproduced/results/nap", done.stdout
+
+
+def test_a_reader_makes_every_table_and_figure_again(unpacked, reproduced):
+    made, printed = reproduced
+    assert "4 results: no problem" in printed
+    derived = [path for path in made.rglob("*.[cshjp]*") if path.is_file()]
     assert {"measurements.csv", "throughput.svg", "report.html"} <= {p.name for p in derived}
-    assert "tables, figures and pages:" in done.stdout
-    made, shipped = unpacked / "reproduced/results/nap", unpacked / "results/nap"
+    assert "tables, figures and pages:" in printed
+    shipped = unpacked / "results/nap"
     assert compare(shipped, made).problems == []
     assert (made / "summary/measurements.csv").read_bytes() == (
         shipped / "summary/measurements.csv"
     ).read_bytes()
 
 
-def test_a_table_that_does_not_follow_from_the_raw_data_is_named(unpacked, copy):
+def test_a_table_that_does_not_follow_from_the_raw_data_is_named(reproduced, copy):
     table = copy / "results/nap/summary/experiments.csv"
     table.write_text(table.read_text().replace("nap_batch1", "nap_batch9", 1))
-    verdict = compare(copy / "results/nap", unpacked / "results/nap")
+    verdict = compare(copy / "results/nap", reproduced[0])
     (problem,) = verdict.problems
     assert problem.startswith("summary/experiments.csv: ")
 
