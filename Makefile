@@ -51,7 +51,6 @@ docs: setup-tests
 
 schemas: setup
 	PYTHONPATH=scripts:. .venv/bin/python -m docs.generate.schemas
-	PYTHONPATH=scripts:. .venv/bin/python -m docs.generate.options_page
 
 # Pin again what the *.in files allow (needs uv).
 lock:

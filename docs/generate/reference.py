@@ -1,7 +1,9 @@
-"""References of a campaign file's keys and of a result's, as Markdown, from their JSON schemas."""
+"""Markdown tables of a campaign's keys, a result's keys and the engines' options."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from llm_energy.campaign.engine_options import TYPE_WORDS
 
 HEADINGS = {
     "CampaignConfig": "The file",
@@ -48,88 +50,104 @@ TECHNICAL_LIMIT = 2**31
 
 
 def reference(schema: Mapping[str, Any]) -> str:
-    """One table for each model: key, type, unit, default, meaning."""
+    """Return one table for each model of a campaign: key, type, unit, default, meaning."""
     models = {schema["title"]: schema, **schema["$defs"]}
-    return "\n" + "\n".join(_section(models[name], title) for name, title in HEADINGS.items())
+    text = ""
+    for name, heading in HEADINGS.items():
+        required = models[name].get("required", [])
+        rows = (
+            (
+                f"`{key}`",
+                _alternatives_text(node),
+                next((inner["unit"] for inner in _alternatives(node) if "unit" in inner), ""),
+                "required" if key in required else _default(node),
+                node.get("description", ""),
+            )
+            for key, node in models[name]["properties"].items()
+        )
+        table = _table(("Key", "Type", "Unit", "Default", "Meaning"), rows)
+        text += f"\n### {heading}\n\n{models[name]['description']}\n\n{table}"
+    return text
 
 
 def result_reference(schema: Mapping[str, Any]) -> str:
-    """One table for each model of a result: key, type, meaning. Units are in the names."""
-    models = {schema["title"]: schema, **schema["$defs"]}
-    return "\n" + "\n".join(
-        f"## {name}\n\n{model.get('description', '')}\n\n| Key | Type | Meaning |\n|---|---|---|\n"
-        + "".join(_result_row(key, node) for key, node in model["properties"].items())
-        for name, model in models.items()
+    """Return one table for each model of a result: key, type, meaning. Names hold the units."""
+    text = ""
+    for name, model in {schema["title"]: schema, **schema["$defs"]}.items():
+        rows = (
+            (f"`{key}`", _result_type(node), node.get("description", ""))
+            for key, node in model["properties"].items()
+        )
+        table = _table(("Key", "Type", "Meaning"), rows)
+        text += f"\n## {name}\n\n{model.get('description', '')}\n\n{table}"
+    return text
+
+
+def options_table(options: Mapping[str, Any]) -> str:
+    """Return the table of an engine's options: name, type, default, meaning."""
+    rows = (
+        (f"`{name}`", _option_type(option), f"`{_value(option.default)}`", option.doc)
+        for name, option in options.items()
     )
+    return _table(("Option", "Type", "Default", "Meaning"), rows)
 
 
-def _result_row(key: str, node: Mapping[str, Any]) -> str:
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = [*header]
+    lines = [head, *([" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows)]
+    text = ["| " + " | ".join(line) + " |\n" for line in lines]
+    return "".join([text[0], "|---" * len(head) + "|\n", *text[1:]])
+
+
+def _option_type(option: Any) -> str:
+    if option.choices:
+        return " or ".join(f"`{_value(choice)}`" for choice in option.choices)
+    least = "" if option.minimum is None else f" ≥ {option.minimum:g}"
+    return TYPE_WORDS[option.type].removeprefix("a ") + least
+
+
+def _result_type(node: Mapping[str, Any]) -> str:
     nullable = {"type": "null"} in node.get("anyOf", [])
-    types = [*dict.fromkeys(_types(node, keys="{}")), *(["null"] if nullable else [])]
-    cells = (f"`{key}`", " or ".join(types), " ".join(node.get("description", "").split()))
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+    return _alternatives_text(node, keys="{}") + (" or null" if nullable else "")
 
 
-def _section(model: Mapping[str, Any], heading: str) -> str:
-    required = model.get("required", [])
-    rows = [_row(key, node, key in required) for key, node in model["properties"].items()]
-    table = ["| Key | Type | Unit | Default | Meaning |", "|---|---|---|---|---|", *rows]
-    return f"### {heading}\n\n{model['description']}\n\n" + "\n".join(table) + "\n"
-
-
-def _row(key: str, node: Mapping[str, Any], required: bool) -> str:
-    cells = [
-        f"`{key}`",
-        " or ".join(dict.fromkeys(_types(node))),
-        next(_units(node), ""),
-        "required" if required else _default(node),
-        node.get("description", ""),
-    ]
-    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+def _value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _default(node: Mapping[str, Any]) -> str:
     value = node.get("default")
     if value is None or isinstance(value, dict):
         return "–"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{_value(value)}`"
 
 
-def _types(node: Mapping[str, Any], keys: str = "keys (see below)") -> Iterator[str]:
-    """The types of a key in words; `keys` stands for keys of a model, whose name is {}."""
+def _alternatives_text(node: Mapping[str, Any], keys: str = "keys (see below)") -> str:
+    return " or ".join(dict.fromkeys(_types(node, keys)))
+
+
+def _types(node: Mapping[str, Any], keys: str) -> Iterator[str]:
+    """Yield the types of a key in words; `keys` stands for keys of a model, whose name is {}."""
     for inner in _alternatives(node):
         if "$ref" in inner:
             yield keys.format(inner["$ref"].rpartition("/")[2])
         elif "enum" in inner or "const" in inner:
             values = inner.get("enum", [inner.get("const")])
-            yield from (f"`{str(v).lower() if isinstance(v, bool) else v}`" for v in values)
+            yield from (f"`{_value(value)}`" for value in values)
         elif inner.get("type") == "object":
             yield "keys with values"
         elif inner.get("type") == "array":
             item = inner["items"] if "items" in inner else inner["prefixItems"][0]
-            yield f"list of {' or '.join(dict.fromkeys(_types(item, keys)))}"
+            yield f"list of {_alternatives_text(item, keys)}"
         else:
-            yield TYPES[inner["type"]] + _bounds(inner)
-
-
-def _bounds(node: Mapping[str, Any]) -> str:
-    told = [key for key in BOUNDS if node.get(key, TECHNICAL_LIMIT) < TECHNICAL_LIMIT]
-    return "".join(f" {BOUNDS[key]} {node[key]:g}" for key in told)
-
-
-def _units(node: Mapping[str, Any]) -> Iterator[str]:
-    for inner in _alternatives(node):
-        if "unit" in inner:
-            yield inner["unit"]
+            bounds = [key for key in BOUNDS if inner.get(key, TECHNICAL_LIMIT) < TECHNICAL_LIMIT]
+            words = (f" {BOUNDS[key]} {inner[key]:g}" for key in bounds)
+            yield TYPES[inner["type"]] + "".join(words)
 
 
 def _alternatives(node: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    inner = node.get("anyOf") or node.get("oneOf")
-    if inner is None:
-        if node.get("type") != "null":
-            yield node
-        return
+    inner = node.get("anyOf") or node.get("oneOf") or []
     for one in inner:
         yield from _alternatives(one)
+    if not inner and node.get("type") != "null":
+        yield node
