@@ -1,8 +1,8 @@
 """The environments that engines run in: one job for each backend."""
 
-from llm_energy.inputs.recipes import one_of, plan_inputs, plan_parameter
+from llm_energy.inputs.recipes import campaign_recipes, one_of, recipe_parameter
 
-INPUTS = plan_inputs(CAMPAIGN, ROOT)
+INPUTS = campaign_recipes(CAMPAIGN, ROOT)
 
 
 rule environment:
@@ -17,7 +17,7 @@ rule environment:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        plan=plan_parameter(INPUTS.environments, "environment"),
+        recipe=recipe_parameter(INPUTS.environments, "environment"),
     message:
         "Making the environment {wildcards.environment} ready"
     script:

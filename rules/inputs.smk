@@ -6,6 +6,7 @@ again says nothing new.
 
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.inputs.pin import to_pin
+from llm_energy.inputs.recipes import as_text
 from llm_energy.system.files import canonical_json
 
 
@@ -21,7 +22,7 @@ rule model:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        plan=plan_parameter(INPUTS.models, "model"),
+        recipe=recipe_parameter(INPUTS.models, "model"),
     message:
         "Fetching or finding the model {wildcards.model}"
     script:
@@ -31,10 +32,10 @@ rule model:
 rule convert:
     input:
         model=lambda wildcards: ancient(
-            model_marker(INPUTS.conversions[wildcards.model]["model"])
+            model_marker(INPUTS.conversions[wildcards.model].model)
         ),
         environment=lambda wildcards: ancient(
-            environment_marker(INPUTS.conversions[wildcards.model]["environment"])
+            environment_marker(INPUTS.conversions[wildcards.model].environment)
         ),
     output:
         model_marker("{model}"),
@@ -47,7 +48,9 @@ rule convert:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        plan=plan_parameter(INPUTS.conversions, "model"),
+        # Snakemake does not compare what it makes of a function of `input`: the path holds all
+        # that decides the content, and the environment that converts may differ.
+        recipe=lambda wildcards, input: as_text(INPUTS.conversions[wildcards.model]),
     message:
         "Converting the model {wildcards.model}"
     script:
@@ -57,10 +60,10 @@ rule convert:
 rule prompts:
     input:
         model=lambda wildcards: ancient(
-            model_marker(INPUTS.prompts[wildcards.prompts]["model"])
+            model_marker(INPUTS.prompts[wildcards.prompts].model)
         ),
         environment=lambda wildcards: ancient(
-            environment_marker(INPUTS.prompts[wildcards.prompts]["environment"])
+            environment_marker(INPUTS.prompts[wildcards.prompts].environment)
         ),
     output:
         prompts_marker("{prompts}"),
@@ -73,9 +76,8 @@ rule prompts:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        # What Snakemake makes of a function of `input` it does not compare: what the prompts are
-        # is in their path, and how long they may be differs between campaigns that share them.
-        plan=lambda wildcards, input: canonical_json(INPUTS.prompts[wildcards.prompts]),
+        # Not compared either: campaigns that share a set differ in the room that it may take.
+        recipe=lambda wildcards, input: as_text(INPUTS.prompts[wildcards.prompts]),
     message:
         "Fixing the token ids of the prompts {wildcards.prompts}"
     script:

@@ -5,10 +5,11 @@ from pathlib import Path
 from llm_energy.inputs.conversion import convert_model
 from llm_energy.inputs.input_job import input_job
 from llm_energy.inputs.models import megabytes
+from llm_energy.inputs.recipes import ConversionRecipe
 
-with input_job(snakemake) as job:
+with input_job(snakemake, ConversionRecipe) as job:
     content = convert_model(
-        job.plan["identity"],
+        job.recipe.identity,
         model=Path(snakemake.input.model),
         environment=Path(snakemake.input.environment),
         target=job.target,

@@ -2,7 +2,8 @@
 
 from llm_energy.inputs.environment import prepare_environment
 from llm_energy.inputs.input_job import input_job
+from llm_energy.inputs.recipes import EnvironmentRecipe
 
-with input_job(snakemake) as job:
-    content = prepare_environment(job.plan, root=job.root, target=job.target, log=job.log)
+with input_job(snakemake, EnvironmentRecipe) as job:
+    content = prepare_environment(job.recipe, root=job.root, target=job.target, log=job.log)
     job.finish(content, f"{content['engine_version']}, Python {content['python_version']}")

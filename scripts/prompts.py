@@ -2,24 +2,21 @@
 
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from llm_energy.campaign.declared_inputs import DeclaredPrompts
 from llm_energy.inputs.input_job import input_job
 from llm_energy.inputs.prompts import Tokenizer, prepare_prompts
-from llm_energy.inputs.token_length import Room
+from llm_energy.inputs.recipes import PromptsRecipe
 
-with input_job(snakemake) as job:
+with input_job(snakemake, PromptsRecipe) as job:
     content = prepare_prompts(
-        TypeAdapter(DeclaredPrompts).validate_python(job.plan["prompts"]),
-        job.plan["identity"],
+        job.recipe.prompts,
+        job.recipe.identity,
         tokenizer=Tokenizer(
-            backend=job.plan["backend"],
+            backend=job.recipe.backend,
             environment=Path(snakemake.input.environment),
             model=Path(snakemake.input.model),
             log=job.log,
         ),
-        room=Room(**job.plan["room"]),
+        room=job.recipe.room,
         root=job.root,
         target=job.target,
         log=job.log,

@@ -15,7 +15,7 @@ from llm_energy.system.errors import InputError
 from llm_energy.system.files import sha256_of, write_atomically
 
 if TYPE_CHECKING:  # the campaign's model would cost every measuring job 0.1 s
-    from llm_energy.inputs.recipes import Plan
+    from llm_energy.inputs.recipes import EnvironmentRecipe
 
 LIST_PACKAGES = (
     "import json, importlib.metadata as m; "
@@ -26,38 +26,39 @@ LISTING_S = 120.0
 """Deadline for the list of packages; a slow disk reads thousands of small files."""
 
 
-def prepare_environment(plan: "Plan", *, root: Path, target: Path, log: Path) -> dict[str, Any]:
+def prepare_environment(
+    recipe: "EnvironmentRecipe", *, root: Path, target: Path, log: Path
+) -> dict[str, Any]:
     """Have an environment for a backend and return the content of its marker.
 
     Args:
-        plan: what defines the environment and how it is made.
         root: the checkout, with envs/.
         target: the marker's folder.
 
     Raises:
         InputError: it cannot be made, or its engine does not start in it.
     """
-    backend, identity = plan["backend"], plan["identity"]
-    match plan["kind"]:
+    backend, identity = recipe.backend, recipe.identity
+    match recipe.kind:
         case "venv":
-            requirements = root / plan["folder"] / "requirements.txt"
+            requirements = root / recipe.folder / "requirements.txt"
             python = install(requirements, target / "venv", log=log)
             had = {"kind": "venv", "python": str(python)}
         case "interpreter":
-            had = own_interpreter(plan["python"], backend)
+            had = own_interpreter(recipe.python, backend)
         case "build" | "image":
             from llm_energy.inputs.image import prepare_image  # imports Docker
 
-            had = prepare_image(plan, root=root, target=target, log=log)
+            had = prepare_image(recipe, root=root, target=target, log=log)
     described = describe(had, backend, log=log)
-    if plan["kind"] == "interpreter":
+    if recipe.kind == "interpreter":
         declared = identity["packages_sha256"]
         check_packages(had["python"], described["packages"], declared=declared)
     return {**had, **described, "environment_hash": sha256_of(identity)}
 
 
 def own_interpreter(python: str, backend: str) -> dict[str, str]:
-    """The user's interpreter as an environment.
+    """Return the user's interpreter as an environment.
 
     Raises:
         InputError: there is none.
@@ -69,7 +70,7 @@ def own_interpreter(python: str, backend: str) -> dict[str, str]:
 
 
 def describe(environment: Environment, backend: str, *, log: Path) -> dict[str, Any]:
-    """What the engine says of itself: `engine_version`, `python_version`, `packages`.
+    """Ask the engine for `engine_version` and `python_version`, and list its `packages`.
 
     Raises:
         InputError: the interpreter does not work, or the engine cannot be imported in it.
@@ -98,7 +99,7 @@ def installed_packages(environment: Environment, *, log: Path = Path(os.devnull)
 
 
 def check_packages(python: str, packages: Mapping[str, str], *, declared: str) -> None:
-    """Whether the user's environment holds the packages that are pinned.
+    """Check that the user's environment holds the pinned packages.
 
     Raises:
         InputError: it does not.
@@ -118,7 +119,7 @@ def package_lines(packages: Mapping[str, str]) -> list[str]:
 
 
 def packages_sha256(packages: Mapping[str, str]) -> str:
-    """What identifies a set of installed packages: sha256 of their `package_lines` as a file."""
+    """Return the identity of a set of packages: the sha256 of their `package_lines` as a file."""
     return hashlib.sha256(_as_file(packages)).hexdigest()
 
 

@@ -18,7 +18,7 @@ from llm_energy.inputs.build_context import write_context
 from llm_energy.inputs.interpreter import Environment, place_of, run_python
 from llm_energy.inputs.pip import NO_MESSAGE, explain
 from llm_energy.inputs.pip_settings import pip_settings
-from llm_energy.inputs.recipes import Plan
+from llm_energy.inputs.recipes import EnvironmentRecipe
 from llm_energy.system.errors import InputError
 from llm_energy.system.files import sha256_of
 
@@ -46,45 +46,46 @@ def docker_engine() -> Iterator[docker.DockerClient]:
         raise InputError(str(error)) from error
 
 
-def prepare_image(plan: Plan, *, root: Path, target: Path, log: Path) -> dict[str, Any]:
-    """Have the image of a backend on this machine; returns what a marker says of it.
+def prepare_image(
+    recipe: EnvironmentRecipe, *, root: Path, target: Path, log: Path
+) -> dict[str, Any]:
+    """Have the image of a backend on this machine; return the content of its marker.
 
     Args:
-        plan: of the environment, `kind` `build` or `image`.
         target: the marker's folder.
 
     Raises:
         InputError: it can be neither found nor had.
     """
     with docker_engine() as client:
-        image = find_image(client, plan)
-        if image is None and plan["kind"] == "image":
-            image = pulled(client, plan, log=log)
+        image = find_image(client, recipe)
+        if image is None and recipe.kind == "image":
+            image = pulled(client, recipe, log=log)
         if image is None:
-            image = built(client, plan, root=root, target=target, log=log)
+            image = built(client, recipe, root=root, target=target, log=log)
     labels = images.labels_of(image)
     digests = image.attrs.get("RepoDigests") or [None]
     content = {
         "kind": "image",
-        "device": plan["device"],
+        "device": recipe.device,
         "image": image.id,
-        "reference": reference_of(plan),
+        "reference": reference_of(recipe),
         "repo_digest": digests[0],
         "base": labels.get("base"),
         "base_image": labels.get("base-image"),
-        "python": plan.get("python", "python3"),
+        "python": recipe.python,
     }
-    return content | {"python": interpreter_in(content, plan, log=log)}
+    return content | {"python": interpreter_in(content, recipe, log=log)}
 
 
-def interpreter_in(environment: Environment, plan: Plan, *, log: Path) -> str:
+def interpreter_in(environment: Environment, recipe: EnvironmentRecipe, *, log: Path) -> str:
     """The absolute path of an image's interpreter.
 
     Raises:
         InputError: it has none of the name that is declared.
     """
     code = ["-c", "import sys; print(sys.executable)"]
-    key = f"backends.{plan['backend']}.environment.python"
+    key = f"backends.{recipe.backend}.environment.python"
     try:
         done = run_python(environment, code, deadline_s=START_S, log=log)
     except InputError as error:
@@ -97,70 +98,72 @@ def interpreter_in(environment: Environment, plan: Plan, *, log: Path) -> str:
     return done.stdout.decode().strip()
 
 
-def reference_of(plan: Plan) -> str:
-    """What a user calls the image."""
-    if plan["kind"] == "image":
-        return str(plan["image"])
-    return f"llm-energy/{plan['backend']}:{short_hash(plan['identity'])}"
+def reference_of(recipe: EnvironmentRecipe) -> str:
+    """Return the user's name of the image."""
+    if recipe.kind == "image":
+        return recipe.image
+    return f"llm-energy/{recipe.backend}:{short_hash(recipe.identity)}"
 
 
-def find_image(client: docker.DockerClient, plan: Plan) -> Image | None:
-    """The image of a plan, if this machine has it.
+def find_image(client: docker.DockerClient, recipe: EnvironmentRecipe) -> Image | None:
+    """Find the image of an environment on this machine; None if it is not there.
 
     One that was built has the tag and the label: others built on it inherit the label, and anybody
     can give a tag.
     """
-    if plan["kind"] == "build":
-        image = images.find(client, reference_of(plan))
+    if recipe.kind == "build":
+        image = images.find(client, reference_of(recipe))
         label = images.labels_of(image).get("environment") if image else None
-        return image if label == sha256_of(plan["identity"]) else None
-    name, _, digest = plan["image"].rpartition("@")
-    return (images.find(client, plan["image"]) if name else None) or images.find(client, digest)
+        return image if label == sha256_of(recipe.identity) else None
+    name, _, digest = recipe.image.rpartition("@")
+    return (images.find(client, recipe.image) if name else None) or images.find(client, digest)
 
 
-def pulled(client: docker.DockerClient, plan: Plan, *, log: Path) -> Image:
+def pulled(client: docker.DockerClient, recipe: EnvironmentRecipe, *, log: Path) -> Image:
     """Pull the user's image.
 
     Raises:
         InputError: it cannot be had.
     """
-    check_has_name(plan)
+    check_has_name(recipe)
     try:
-        return images.pull(client, plan["image"], log=log)
+        return images.pull(client, recipe.image, log=log)
     except DockerError as error:
-        key = f"backends.{plan['backend']}.environment.image"
-        message = f"{key}: {plan['image']} is not on this machine and cannot be pulled: {error}"
+        key = f"backends.{recipe.backend}.environment.image"
+        message = f"{key}: {recipe.image} is not on this machine and cannot be pulled: {error}"
         raise InputError(message) from error
 
 
-def check_has_name(plan: Plan) -> None:
-    """Whether an image that is not on this machine could be pulled at all.
+def check_has_name(recipe: EnvironmentRecipe) -> None:
+    """Check that an image that is not on this machine could be pulled at all.
 
     Raises:
         InputError: a bare id names no registry.
     """
-    if "@" not in plan["image"]:
-        key = f"backends.{plan['backend']}.environment.image"
+    if "@" not in recipe.image:
+        key = f"backends.{recipe.backend}.environment.image"
         raise InputError(
-            f"{key}: this machine has no image {plan['image']}; load it (docker load), or give "
+            f"{key}: this machine has no image {recipe.image}; load it (docker load), or give "
             "NAME@sha256:..., which can be pulled"
         )
 
 
-def built(client: docker.DockerClient, plan: Plan, *, root: Path, target: Path, log: Path) -> Image:
+def built(
+    client: docker.DockerClient, recipe: EnvironmentRecipe, *, root: Path, target: Path, log: Path
+) -> Image:
     """Build an image from its folder.
 
     Raises:
         InputError: its base cannot be had, or a step of the Dockerfile failed.
     """
-    files = [root / plan["folder"] / name for name in DEFINING_FILES["docker"]]
+    files = [root / recipe.folder / name for name in DEFINING_FILES["docker"]]
     files = [path for path in files if path.is_file()]
-    labels = {"backend": plan["backend"], "environment": sha256_of(plan["identity"])}
+    labels = {"backend": recipe.backend, "environment": sha256_of(recipe.identity)}
     arguments = {}
-    name = base_name(plan, files[0].read_text(encoding="utf-8"))
+    name = base_name(recipe, files[0].read_text(encoding="utf-8"))
     if name is not None:
-        arguments["BASE"] = debian_tag(plan["identity"]) if name == DEBIAN else name
-        base = base_image(client, plan, name, root=root, log=log)
+        arguments["BASE"] = debian_tag(recipe.identity) if name == DEBIAN else name
+        base = base_image(client, recipe, name, root=root, log=log)
         labels |= {"base": name, "base-image": str(base.id)}
     with tempfile.TemporaryFile(dir=target) as context:
         write_context(context, files, pip_settings())
@@ -169,7 +172,7 @@ def built(client: docker.DockerClient, plan: Plan, *, root: Path, target: Path, 
             return images.build(
                 client,
                 context,
-                tag=reference_of(plan),
+                tag=reference_of(recipe),
                 labels=labels,
                 arguments=arguments,
                 log=log,
@@ -177,27 +180,27 @@ def built(client: docker.DockerClient, plan: Plan, *, root: Path, target: Path, 
         except DockerError as error:
             output = error.output if isinstance(error, images.BuildError) else ""
             why = explain_build(str(error), output)
-            message = f"building {plan['folder']}/Dockerfile failed: {why} (log: {log})"
+            message = f"building {recipe.folder}/Dockerfile failed: {why} (log: {log})"
             raise InputError(message) from error
 
 
-def base_name(plan: Plan, dockerfile: str) -> str | None:
+def base_name(recipe: EnvironmentRecipe, dockerfile: str) -> str | None:
     """The image to build on: declared, or the Dockerfile's own; None if it names none.
 
     Raises:
         InputError: one is declared, and the Dockerfile takes none.
     """
     default = DEFAULT_BASE.search(dockerfile)
-    if plan["base"] is not None and default is None:
+    if recipe.base is not None and default is None:
         raise InputError(
-            f"{plan['folder']}/Dockerfile has no line `ARG BASE=IMAGE`, so "
-            f"backends.{plan['backend']}.base cannot be followed; add the line, or drop the key"
+            f"{recipe.folder}/Dockerfile has no line `ARG BASE=IMAGE`, so "
+            f"backends.{recipe.backend}.base cannot be followed; add the line, or drop the key"
         )
-    return plan["base"] or (default[1] if default else None)
+    return recipe.base or (default[1] if default else None)
 
 
 def base_image(
-    client: docker.DockerClient, plan: Plan, name: str, *, root: Path, log: Path
+    client: docker.DockerClient, recipe: EnvironmentRecipe, name: str, *, root: Path, log: Path
 ) -> Image:
     """Have the image to build on.
 
@@ -205,14 +208,14 @@ def base_image(
         InputError: it can be neither found, made nor pulled.
     """
     if name == DEBIAN:
-        return debian_base(client, debian_tag(plan["identity"]), root=root, log=log)
+        return debian_base(client, debian_tag(recipe.identity), root=root, log=log)
     try:
         return images.find(client, name) or images.pull(client, name, log=log)
     except DockerError as error:
-        key = f"backends.{plan['backend']}.base"
-        debian = "requirements.txt" in plan["identity"]
+        key = f"backends.{recipe.backend}.base"
+        debian = "requirements.txt" in recipe.identity
         raise InputError(
-            f"the base image {name} of {plan['folder']}/Dockerfile is not on this machine and "
+            f"the base image {name} of {recipe.folder}/Dockerfile is not on this machine and "
             f"cannot be pulled: {error}; name a copy of it in {key}"
             + (", or `debian`, which is made here" if debian else "")
         ) from error

@@ -1,26 +1,28 @@
-"""What the jobs that make inputs ready have in common: a plan, a folder, a marker, two lines."""
+"""The common part of jobs that make inputs ready: a recipe, a folder, a marker, two lines."""
 
-import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter
 
 from llm_energy.inputs.checksums import alone, write_marker
-from llm_energy.inputs.recipes import Plan
 from llm_energy.system.scripting import rule_script
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
-class InputJob:
-    """One job that makes one input ready."""
+class InputJob(Generic[R]):
+    """One job that makes one input ready, by its recipe."""
 
     name: str
     """Rule and input, for the console."""
-    plan: Plan
+    recipe: R
     marker: Path
     root: Path
     """The checkout."""
@@ -42,13 +44,13 @@ class InputJob:
 
 
 @contextmanager
-def input_job(snakemake: Any) -> Iterator[InputJob]:
-    """The job of a rule script, alone with its folder; mistakes are told in one line."""
+def input_job(snakemake: Any, kind: type[R]) -> Iterator[InputJob[R]]:
+    """Run a rule script's job, alone with its folder; a mistake ends it with one line."""
     with rule_script(snakemake):
         marker, log = Path(snakemake.output[0]), Path(snakemake.log[0])
         job = InputJob(
             name=f"{snakemake.rule} {marker.parent.name}",
-            plan=json.loads(snakemake.params.plan),
+            recipe=TypeAdapter(kind).validate_json(snakemake.params.recipe),
             marker=marker,
             root=Path(snakemake.scriptdir).parent,
             log=log,

@@ -1,41 +1,96 @@
-"""What must be made ready for a campaign, as the rules need it: one plan for each cached input.
+"""Recipes for everything that a campaign needs made ready: one for each folder of the cache.
 
-Pure: it is made while the workflow is parsed. A plan holds only what JSON can say, because it
-becomes the one parameter of a job.
+Pure: recipes are made while the workflow is parsed. Each becomes the one parameter of a job, as
+canonical JSON, and is read back there as what it was.
 """
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
 
 from llm_energy.campaign.campaign import Campaign, Experiment
+from llm_energy.campaign.declared_inputs import DeclaredPrompts, DeclaredSource
 from llm_energy.campaign.identity import Declared, environment_folder, environment_identity
 from llm_energy.campaign.lock_file import Lock
 from llm_energy.campaign.schema import BackendConfig, Image, Interpreter
+from llm_energy.inputs.token_length import Room
 from llm_energy.system.files import canonical_json
 
 CONVERTER = "pytorch"
 """Backend whose environment converts models."""
 
-Plan = dict[str, Any]
+Kind = Literal["venv", "interpreter", "build", "image"]
+
+Identity = Mapping[str, Any]
+"""Declared identity: what the hash in a folder's name is taken of."""
 
 
 @dataclass(frozen=True)
-class InputPlans:
-    """Plans by the name of the input's folder in the cache (`NAME-HASH`)."""
+class EnvironmentRecipe:
+    backend: str
+    identity: Identity
+    kind: Kind
+    folder: str
+    """The backend's folder below the checkout."""
+    device: str
+    python: str = "python3"
+    """The user's interpreter, or the one in the user's image."""
+    image: str = ""
+    """The user's image, by digest or id."""
+    base: str | None = None
+    """The image to build on; None: the Dockerfile's own."""
 
-    environments: Mapping[str, Plan]
-    models: Mapping[str, Plan]
-    """Models that are fetched or found."""
-    conversions: Mapping[str, Plan]
-    """Models that are made of others in `models`, in one of `environments`."""
-    prompts: Mapping[str, Plan]
+    @property
+    def in_image(self) -> bool:
+        return self.kind in ("build", "image")
 
 
-def plan_inputs(campaign: Campaign, root: Path) -> InputPlans:
-    """Everything that the experiments of a campaign need.
+@dataclass(frozen=True)
+class ModelRecipe:
+    """A model that is fetched or found."""
+
+    source: DeclaredSource
+    identity: Identity
+
+
+@dataclass(frozen=True)
+class ConversionRecipe:
+    """A model that is made from another one."""
+
+    identity: Identity
+    model: str
+    """Id of the model it is made from."""
+    environment: str
+    """Id of the environment that converts."""
+
+
+@dataclass(frozen=True)
+class PromptsRecipe:
+    prompts: DeclaredPrompts
+    identity: Identity
+    backend: str
+    """The backend whose tokenizer makes the token ids; its environment and model follow, by id."""
+    environment: str
+    model: str
+    room: Room
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """Recipes by id: the name of the input's folder in the cache (`NAME-HASH`)."""
+
+    environments: Mapping[str, EnvironmentRecipe]
+    models: Mapping[str, ModelRecipe]
+    conversions: Mapping[str, ConversionRecipe]
+    prompts: Mapping[str, PromptsRecipe]
+
+
+def campaign_recipes(campaign: Campaign, root: Path) -> Recipes:
+    """Return the recipes for everything that the experiments of a campaign need.
 
     Args:
         root: the checkout, with envs/.
@@ -51,40 +106,34 @@ def plan_inputs(campaign: Campaign, root: Path) -> InputPlans:
         converter = converting_environment(campaign, root)
         environments[converter.id] = converter
         conversions = {
-            id_: {
-                "identity": dict(model.identity),
-                "model": originals[id_].id,
-                "environment": converter.id,
-            }
+            id_: ConversionRecipe(model.identity, originals[id_].id, converter.id)
             for id_, model in converted.items()
         }
-    return InputPlans(
-        environments={
-            id_: environment_plan(e, root, campaign.measurement.device)
-            for id_, e in environments.items()
-        },
-        models={id_: model_plan(model) for id_, model in fetched.items()},
+    device = campaign.measurement.device
+    return Recipes(
+        environments={id_: environment_recipe(e, root, device) for id_, e in environments.items()},
+        models={id_: ModelRecipe(model.config, model.identity) for id_, model in fetched.items()},
         conversions=conversions,
-        prompts={id_: prompts_plan(users) for id_, users in by_prompts(experiments).items()},
+        prompts={id_: prompts_recipe(users) for id_, users in by_prompts(experiments).items()},
     )
 
 
 def is_converted(model: Declared) -> bool:
-    """Whether a model is made of another format than the one it comes in."""
+    """Check whether a model is made from another format than the one it comes in."""
     return "converted_from" in model.identity
 
 
 def original_of(model: Declared) -> Declared:
-    """The model that a converted one is made of."""
+    """Return the model that a converted one is made from."""
     identity = {k: v for k, v in model.identity.items() if k not in ("converted_from", "recipe")}
     identity["format"] = model.identity["converted_from"]
     return Declared(name=model.name, config=model.config, identity=identity)
 
 
 def converting_environment(campaign: Campaign, root: Path) -> Declared:
-    """The environment of the backend that converts.
+    """Return the environment of the backend that converts.
 
-    As the campaign has it; else a managed one of the kind that the first of its backends is.
+    It is the campaign's own, or else a managed one of the kind that its first backend has.
     """
     for experiment in campaign.experiments:
         if experiment.settings.backend == CONVERTER:
@@ -96,38 +145,32 @@ def converting_environment(campaign: Campaign, root: Path) -> Declared:
     return Declared(name=CONVERTER, config=config, identity=identity)
 
 
-def environment_plan(environment: Declared, root: Path, device: str) -> Plan:
-    """How an environment is made: `kind` is `venv`, `interpreter`, `build` or `image`."""
+def environment_recipe(environment: Declared, root: Path, device: str) -> EnvironmentRecipe:
+    """Return how an environment is made ready, or found."""
     backend, config = environment.name, environment.config
-    folder = environment_folder(root, backend, device).relative_to(root)
-    plan = {"backend": backend, "identity": dict(environment.identity)}
+    folder = str(environment_folder(root, backend, device).relative_to(root))
+    kind: Kind = "venv"
+    further: dict[str, Any] = {}
     match config.environment:
-        case Interpreter():
-            return {**plan, "kind": "interpreter", "python": config.environment.python}
-        case Image():
-            own = config.environment.model_dump()
-            return {**plan, "kind": "image", "device": device, **own}
-    if config.runtime == "docker":
-        made = {"folder": str(folder), "base": config.base}
-        return {**plan, "kind": "build", "device": device, **made}
-    return {**plan, "kind": "venv", "folder": str(folder)}
-
-
-def model_plan(model: Declared) -> Plan:
-    source = model.config.model_dump(exclude_none=True)
-    return {"source": source, "identity": dict(model.identity)}
+        case Interpreter() as own:
+            kind, further = "interpreter", {"python": own.python}
+        case Image() as own:
+            kind, further = "image", own.model_dump()
+        case _ if config.runtime == "docker":
+            kind, further = "build", {"base": config.base}
+    return EnvironmentRecipe(backend, environment.identity, kind, folder, device, **further)
 
 
 def by_prompts(experiments: Iterable[Experiment]) -> dict[str, list[Experiment]]:
-    """The experiments that use each prompt set, in declared order."""
+    """Group the experiments by prompt set, in declared order."""
     users: dict[str, list[Experiment]] = {}
     for experiment in experiments:
         users.setdefault(experiment.prompts.id, []).append(experiment)
     return users
 
 
-def prompts_plan(users: list[Experiment]) -> Plan:
-    """How one prompt set becomes token ids.
+def prompts_recipe(users: list[Experiment]) -> PromptsRecipe:
+    """Return the recipe by which one prompt set becomes token ids.
 
     The tokenizer is the one of the model's own source if an experiment uses that unconverted: it
     then needs neither another environment nor another model than the experiments do. No experiment
@@ -135,38 +178,27 @@ def prompts_plan(users: list[Experiment]) -> Plan:
     """
     chosen = min(users, key=lambda e: (e.model.config != e.tokenizer.config, is_converted(e.model)))
     tight = min(users, key=lambda e: e.settings.context_tokens - e.settings.output_tokens)
-    return {
-        "prompts": chosen.prompts.config.model_dump(exclude_none=True),
-        "identity": dict(chosen.prompts.identity),
-        "backend": chosen.settings.backend,
-        "environment": chosen.environment.id,
-        "model": chosen.model.id,
-        "room": {
-            "context_tokens": tight.settings.context_tokens,
-            "output_tokens": tight.settings.output_tokens,
-        },
-    }
+    return PromptsRecipe(
+        prompts=chosen.prompts.config,
+        identity=chosen.prompts.identity,
+        backend=chosen.settings.backend,
+        environment=chosen.environment.id,
+        model=chosen.model.id,
+        room=Room(tight.settings.context_tokens, tight.settings.output_tokens),
+    )
 
 
-HELPERS = ("model", "environment")
-"""Keys of a plan that name other inputs: what makes an input, not what it is."""
+def as_text(recipe: Any) -> str:
+    """Format a recipe as canonical JSON: Snakemake compares parameters by their repr."""
+    adapter = TypeAdapter(type(recipe))
+    return canonical_json(adapter.dump_python(recipe, mode="json", exclude_none=True))
 
 
-def plan_parameter(plans: Mapping[str, Plan], wildcard: str) -> Callable[[Any], str]:
-    """A rule's one parameter: the plan that the wildcard names, as canonical text.
-
-    Without the inputs that help to make it, which are the rule's inputs: campaigns that share what
-    is made do not make it anew in turn. Snakemake compares parameters by their repr; a text has
-    only one.
-    """
-
-    def parameter(wildcards: Any) -> str:
-        plan = plans[wildcards[wildcard]]
-        return canonical_json({key: plan[key] for key in plan if key not in HELPERS})
-
-    return parameter
+def recipe_parameter(recipes: Mapping[str, Any], wildcard: str) -> Callable[[Any], str]:
+    """Return the parameter of a rule: the recipe that the wildcard names."""
+    return lambda wildcards: as_text(recipes[wildcards[wildcard]])
 
 
 def one_of(names: Iterable[str]) -> str:
-    """A wildcard's constraint: exactly these names; nothing matches where there are none."""
+    """Return the pattern of a wildcard that matches exactly these names."""
     return "|".join(re.escape(name) for name in sorted(names)) or "(?!)"

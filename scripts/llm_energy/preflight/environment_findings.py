@@ -4,48 +4,50 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.inputs.checksums import read_marker
-from llm_energy.inputs.recipes import InputPlans, Plan
+from llm_energy.inputs.recipes import EnvironmentRecipe, Recipes
 from llm_energy.preflight.findings import Finding
-from llm_energy.preflight.obstacles import IN_IMAGES, obstacles
+from llm_energy.preflight.obstacles import obstacles
 from llm_energy.system.cache import environment_marker
 
 
-def environment_finding(name: str, plan: Plan, *, root: Path, cache: Path) -> Finding:
+def environment_finding(
+    name: str, recipe: EnvironmentRecipe, *, root: Path, cache: Path
+) -> Finding:
     """Check one environment; nothing is made.
 
     Args:
         name: of its folder in the cache.
         root: the checkout, with envs/.
     """
-    subject = f"environment {plan['backend']}"
-    facts: dict[str, Any] = {"id": name, "kind": plan["kind"], "ready": False}
-    alone = InputPlans(environments={name: plan}, models={}, conversions={}, prompts={})
+    subject = f"environment {recipe.backend}"
+    facts: dict[str, Any] = {"id": name, "kind": recipe.kind, "ready": False}
+    alone = Recipes(environments={name: recipe}, models={}, conversions={}, prompts={})
     if lines := obstacles(alone, cache=cache):
         return Finding("problem", subject, "; ".join(lines), facts)
     marker = environment_marker(name, cache)
     if not marker.exists():
-        return Finding("note", subject, _to_make(plan, root), facts)
+        return Finding("note", subject, _to_make(recipe, root), facts)
     ready = read_marker(marker)
     facts |= {"ready": True, "engine_version": ready["engine_version"]}
-    image = f", image {ready['reference']}" if plan["kind"] in IN_IMAGES else ""
+    image = f", image {ready['reference']}" if recipe.in_image else ""
     message = f"ready: {ready['engine_version']}, Python {ready['python_version']}{image}"
     return Finding("ok", subject, message, facts)
 
 
-def _to_make(plan: Plan, root: Path) -> str:
-    match plan["kind"]:
+def _to_make(recipe: EnvironmentRecipe, root: Path) -> str:
+    match recipe.kind:
         case "venv":
-            return f"will be made from {plan['folder']}/requirements.txt"
+            return f"will be made from {recipe.folder}/requirements.txt"
         case "interpreter":
-            return f"your interpreter {plan['python']} has the packages that are pinned"
+            return f"your interpreter {recipe.python} has the packages that are pinned"
     from llm_energy.inputs.image import base_name, docker_engine, find_image  # imports Docker
 
     with docker_engine() as client:
-        here = find_image(client, plan) is not None
-    if plan["kind"] == "image":
-        return f"image {plan['image']} {'is on this machine' if here else 'will be pulled'}"
-    dockerfile = f"{plan['folder']}/Dockerfile"
+        here = find_image(client, recipe) is not None
+    if recipe.kind == "image":
+        return f"image {recipe.image} {'is on this machine' if here else 'will be pulled'}"
+    dockerfile = f"{recipe.folder}/Dockerfile"
     if here:
         return f"its image, built from {dockerfile}, is on this machine"
-    base = base_name(plan, (root / dockerfile).read_text(encoding="utf-8"))
+    base = base_name(recipe, (root / dockerfile).read_text(encoding="utf-8"))
     return f"its image will be built from {dockerfile} on {base or 'the base that it names'}"

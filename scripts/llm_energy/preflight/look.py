@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.campaign.campaign import Campaign
-from llm_energy.inputs.recipes import InputPlans, plan_inputs
+from llm_energy.inputs.recipes import Recipes, campaign_recipes
 from llm_energy.preflight.asking import SilentError, ask_all, reason
 from llm_energy.preflight.blocking import backends_of, no_gpu_finding, too_few_gpus, uses_docker
 from llm_energy.preflight.disk import disk_findings, read_disks
@@ -31,8 +31,8 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
         cache: `.cache`, which need not exist.
     """
     host = read_host()  # before the questions below are work of this machine
-    plans = plan_inputs(campaign, root)
-    inputs = dict(_about_inputs(campaign, plans, root=root, cache=cache))
+    recipes = campaign_recipes(campaign, root)
+    inputs = dict(_about_inputs(campaign, recipes, root=root, cache=cache))
     answers = ask_all(_about_machine(campaign) | inputs)
     on_gpu = campaign.measurement.device == "gpu"
     gpus = answers["gpus"] if isinstance(answers["gpus"], list) else []
@@ -62,18 +62,20 @@ def _about_machine(campaign: Campaign) -> dict[str, Callable[[], Any]]:
 
 
 def _about_inputs(
-    campaign: Campaign, plans: InputPlans, *, root: Path, cache: Path
+    campaign: Campaign, recipes: Recipes, *, root: Path, cache: Path
 ) -> Iterator[tuple[str, Callable[[], Finding]]]:
-    for name, plan in plans.environments.items():
+    for name, recipe in recipes.environments.items():
         yield (
             f"environment {name}",
-            partial(environment_finding, name, plan, root=root, cache=cache),
+            partial(environment_finding, name, recipe, root=root, cache=cache),
         )
-    for kind, all_plans in ((model_finding, plans.models), (conversion_finding, plans.conversions)):
-        for name, plan in all_plans.items():
-            model = campaign.models.get(name.rpartition("-")[0])
-            licence = model.licence if model else None
-            yield f"model {name}", partial(kind, name, plan, licence=licence, cache=cache)
+    checks = [
+        *((name, partial(model_finding, name, m)) for name, m in recipes.models.items()),
+        *((name, partial(conversion_finding, name, c)) for name, c in recipes.conversions.items()),
+    ]
+    for name, check in checks:
+        model = campaign.models.get(name.rpartition("-")[0])
+        yield f"model {name}", partial(check, licence=model and model.licence, cache=cache)
 
 
 def _input_finding(name: str, answer: Any) -> Finding:

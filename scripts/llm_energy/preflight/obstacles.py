@@ -5,47 +5,44 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_energy.campaign.declared_inputs import HubSource, PathSource
 from llm_energy.inputs import hub
 from llm_energy.inputs.checksums import read_marker
 from llm_energy.inputs.environment import check_packages, installed_packages, own_interpreter
-from llm_energy.inputs.recipes import InputPlans, Plan
-from llm_energy.inputs.token_length import Room
+from llm_energy.inputs.recipes import EnvironmentRecipe, ModelRecipe, PromptsRecipe, Recipes
 from llm_energy.system.cache import environment_marker, prompts_marker
 from llm_energy.system.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     import docker
 
-IN_IMAGES = ("build", "image")
-"""Kinds of plans for environments in images."""
 
-
-def obstacles(plans: InputPlans, *, cache: Path) -> list[str]:
+def obstacles(recipes: Recipes, *, cache: Path) -> list[str]:
     """Return one line for each input that cannot be made ready, or is no longer what it was.
 
     Args:
         cache: the folder `.cache`; what is ready there is not checked again.
     """
-    lines = [line for check in _checks(plans, cache) for line in _refusal(check)]
-    images = {name: p for name, p in plans.environments.items() if p["kind"] in IN_IMAGES}
+    lines = [line for check in _checks(recipes, cache) for line in _refusal(check)]
+    images = {name: p for name, p in recipes.environments.items() if p.in_image}
     return [*lines, *image_obstacles(images, cache=cache)] if images else lines
 
 
-def image_obstacles(plans: Mapping[str, Plan], *, cache: Path) -> list[str]:
+def image_obstacles(recipes: Mapping[str, EnvironmentRecipe], *, cache: Path) -> list[str]:
     """Return one line for each image that cannot be had, or one if Docker does not answer.
 
     No registry is asked.
 
     Args:
-        plans: of the environments in images, by the name of their folder in the cache.
+        recipes: of the environments in images, by the name of their folder in the cache.
     """
     from llm_energy.inputs.image import docker_engine  # the Docker client
 
     try:
         with docker_engine() as client:
             checks = [
-                partial(check_image, client, plan, environment_marker(name, cache))
-                for name, plan in plans.items()
+                partial(check_image, client, recipe, environment_marker(name, cache))
+                for name, recipe in recipes.items()
             ]
             return [line for check in checks for line in _refusal(check)]
     except InputError as error:
@@ -61,30 +58,30 @@ def _refusal(check: Callable[[], Any]) -> list[str]:
     return []
 
 
-def _checks(plans: InputPlans, cache: Path) -> Iterator[Callable[[], Any]]:
-    for name, plan in plans.environments.items():
-        if plan["kind"] == "interpreter":
-            yield partial(check_interpreter, plan)
-        if plan["kind"] == "venv" and environment_marker(name, cache).exists():
+def _checks(recipes: Recipes, cache: Path) -> Iterator[Callable[[], Any]]:
+    for name, recipe in recipes.environments.items():
+        if recipe.kind == "interpreter":
+            yield partial(check_interpreter, recipe)
+        if recipe.kind == "venv" and environment_marker(name, cache).exists():
             yield partial(check_venv, environment_marker(name, cache))
-    for name, plan in plans.models.items():
+    for name, model in recipes.models.items():
         folder = cache / "models" / name
         if not (folder / "ready.json").exists():
-            yield partial(check_source, plan, folder)
-    for name, plan in plans.prompts.items():
+            yield partial(check_source, model, folder)
+    for name, prompts in recipes.prompts.items():
         if prompts_marker(name, cache).exists():
-            yield partial(check_room, plan, prompts_marker(name, cache))
+            yield partial(check_room, prompts, prompts_marker(name, cache))
 
 
-def check_room(plan: Plan, marker: Path) -> None:
+def check_room(recipe: PromptsRecipe, marker: Path) -> None:
     """Check that prompts made ready by another campaign fit this one too."""
-    Room(**plan["room"]).check(read_marker(marker)["input_tokens"]["maximum"])
+    recipe.room.check(read_marker(marker)["input_tokens"]["maximum"])
 
 
-def check_interpreter(plan: Plan) -> None:
+def check_interpreter(recipe: EnvironmentRecipe) -> None:
     """Check that the user's interpreter works and has the pinned packages."""
-    environment = own_interpreter(plan["python"], plan["backend"])
-    declared = plan["identity"]["packages_sha256"]
+    environment = own_interpreter(recipe.python, recipe.backend)
+    declared = recipe.identity["packages_sha256"]
     check_packages(environment["python"], installed_packages(environment), declared=declared)
 
 
@@ -95,17 +92,17 @@ def check_venv(marker: Path) -> None:
         raise InputError(f"{python} is gone; remove {marker} and start the same command again")
 
 
-def check_source(plan: Plan, folder: Path) -> None:
+def check_source(recipe: ModelRecipe, folder: Path) -> None:
     """Check that a model can be had: a local one exists, a gated one is open to this user."""
-    source = plan["source"]
-    if "path" in source and not Path(source["path"]).exists():
-        raise ModelError(f"model path {source['path']} does not exist; correct `path`")
+    source = recipe.source
+    if isinstance(source, PathSource) and not Path(source.path).exists():
+        raise ModelError(f"model path {source.path} does not exist; correct `path`")
     started = (folder / hub.LISTING).exists()  # access was proven then, and no network may be now
-    if "hub" in source and not started:
-        hub.check_access(source["hub"], plan["identity"]["revision"])
+    if isinstance(source, HubSource) and not started:
+        hub.check_access(source.hub, recipe.identity["revision"])
 
 
-def check_image(client: "docker.DockerClient", plan: Plan, marker: Path) -> None:
+def check_image(client: "docker.DockerClient", recipe: EnvironmentRecipe, marker: Path) -> None:
     """Check that an image is there, or may become so.
 
     Raises:
@@ -119,11 +116,11 @@ def check_image(client: "docker.DockerClient", plan: Plan, marker: Path) -> None
         ready = read_marker(marker)
         if images.find(client, ready["image"]) is None:
             raise InputError(
-                f"the image {ready['reference']} of backend {plan['backend']} is gone from this "
+                f"the image {ready['reference']} of backend {recipe.backend} is gone from this "
                 f"machine; remove {marker} and start the same command again"
             )
-    elif find_image(client, plan) is None:
-        if plan["kind"] == "image":
-            check_has_name(plan)
-        elif plan["base"] == DEBIAN and images.find(client, debian_tag(plan["identity"])) is None:
+    elif find_image(client, recipe) is None:
+        if recipe.kind == "image":
+            check_has_name(recipe)
+        elif recipe.base == DEBIAN and images.find(client, debian_tag(recipe.identity)) is None:
             check_can_be_made()

@@ -12,7 +12,7 @@ from tests.llm_energy.inputs.packages import build_wheel, requirement
 from llm_energy.campaign.identity import DEBIAN_RECIPE, Declared, environment_identity
 from llm_energy.campaign.lock_file import Lock
 from llm_energy.campaign.schema import BackendConfig
-from llm_energy.inputs.recipes import Plan, environment_plan
+from llm_energy.inputs.recipes import EnvironmentRecipe, environment_recipe
 
 ROOT = Path(__file__).parents[3]
 BACKEND = "llamacpp"
@@ -33,11 +33,11 @@ def make_box(root: Path, index: Path, *, dockerfile: str | None = None) -> Path:
     return root
 
 
-def plan_of(root: Path, **config: object) -> Plan:
+def plan_of(root: Path, **config: object) -> EnvironmentRecipe:
     """The plan of the backend's environment."""
     declared = BackendConfig.model_validate({"runtime": "docker", "base": "debian"} | config)
     identity = environment_identity(root, BACKEND, declared, Lock(), device="cpu")
-    return environment_plan(Declared(BACKEND, declared, identity), root, "cpu")
+    return environment_recipe(Declared(BACKEND, declared, identity), root, "cpu")
 
 
 def pip_from(index: Path) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from llm_energy.inputs.image import (
     prepare_image,
     reference_of,
 )
-from llm_energy.inputs.recipes import Plan
+from llm_energy.inputs.recipes import EnvironmentRecipe
 from llm_energy.system.errors import InputError
 from llm_energy.system.files import sha256_of
 
@@ -34,12 +34,12 @@ class Box:
 
     root: Path
     index: Path
-    plan: Plan
+    plan: EnvironmentRecipe
     marker: dict[str, Any]
     log: Path
 
 
-def remove_image(engine: docker.DockerClient, plan: Plan) -> None:
+def remove_image(engine: docker.DockerClient, plan: EnvironmentRecipe) -> None:
     image = find(engine, reference_of(plan))
     if image is not None:
         engine.images.remove(image.id, force=True)
@@ -102,11 +102,11 @@ def test_the_marker_says_which_image_it_is_and_what_it_was_built_on(
 ) -> None:
     assert box.marker["kind"] == "image"
     assert box.marker["image"] == engine.images.get(box.marker["reference"]).id
-    assert box.marker["reference"] == f"llm-energy/{BACKEND}:{sha256_of(box.plan['identity'])[:12]}"
+    assert box.marker["reference"] == f"llm-energy/{BACKEND}:{sha256_of(box.plan.identity)[:12]}"
     assert box.marker["base"] == "debian"
     assert box.marker["base_image"] == engine.images.get(debian).id
     assert box.marker["repo_digest"] is None
-    assert box.marker["environment_hash"] == sha256_of(box.plan["identity"])
+    assert box.marker["environment_hash"] == sha256_of(box.plan.identity)
     json.dumps(box.marker)
 
 
@@ -137,7 +137,7 @@ def test_an_image_that_is_there_is_not_built_again(box: Box, tmp_path: Path) -> 
 def test_another_image_under_its_tag_is_not_taken_for_it(
     box: Box, engine: docker.DockerClient, debian: str
 ) -> None:
-    other = box.plan | {"identity": {"Dockerfile": "another"}}
+    other = replace(box.plan, identity={"Dockerfile": "another"})
     assert engine.images.get(debian).tag(reference_of(other))
     try:
         assert find_image(engine, other) is None
@@ -218,11 +218,11 @@ def test_a_file_that_does_not_define_the_environment_is_not_in_the_context(build
 
 
 def test_a_dockerfile_that_takes_no_base() -> None:
-    plan = {"folder": "envs/toy", "backend": "toy", "base": "debian"}
+    plan = EnvironmentRecipe("toy", {}, "build", "envs/toy", "cpu", base="debian")
     with pytest.raises(InputError, match=r"envs/toy/Dockerfile has no line `ARG BASE=IMAGE`"):
         base_name(plan, "FROM python:3.11\n")
-    assert base_name(plan | {"base": None}, "FROM python:3.11\n") is None
-    assert base_name(plan | {"base": None}, "ARG BASE=a:1\nFROM ${BASE}\n") == "a:1"
+    assert base_name(replace(plan, base=None), "FROM python:3.11\n") is None
+    assert base_name(replace(plan, base=None), "ARG BASE=a:1\nFROM ${BASE}\n") == "a:1"
 
 
 def test_an_engine_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

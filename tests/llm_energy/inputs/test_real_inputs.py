@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import TypeAdapter
 
 from llm_energy.campaign.campaign import load_campaign
 from llm_energy.campaign.declared_inputs import (
-    DeclaredSource,
     FilePrompts,
     Prompts,
     ShippedPrompts,
@@ -25,7 +23,7 @@ from llm_energy.inputs.checksums import alone, file_sha256, write_marker
 from llm_energy.inputs.environment import prepare_environment
 from llm_energy.inputs.models import prepare_model
 from llm_energy.inputs.prompts import Tokenizer, prepare_prompts
-from llm_energy.inputs.recipes import plan_inputs
+from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.inputs.token_length import Room
 from llm_energy.system.cache import environment_marker, model_marker
 
@@ -46,25 +44,24 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     campaign = load_campaign(
         yaml.safe_load(config.read_text()), files=[config], root=ROOT, lock=None
     )
-    plans = plan_inputs(campaign, ROOT)
+    plans = campaign_recipes(campaign, ROOT)
     (prompts,) = plans.prompts.values()
-    environment = ROOT / environment_marker(prompts["environment"])
-    model = ROOT / model_marker(prompts["model"])
+    environment = ROOT / environment_marker(prompts.environment)
+    model = ROOT / model_marker(prompts.model)
     before = Path.cwd()
     os.chdir(ROOT)  # where `alone` keeps its locks
     try:
         with alone(environment.parent):
-            plan = plans.environments[prompts["environment"]]
+            plan = plans.environments[prompts.environment]
             content = prepare_environment(plan, root=ROOT, target=environment.parent, log=log)
             write_marker(environment, content)
         with alone(model.parent):
-            plan = plans.models[prompts["model"]]
-            source = TypeAdapter(DeclaredSource).validate_python(plan["source"])
-            content = prepare_model(source, plan["identity"], target=model.parent, log=log)
+            plan = plans.models[prompts.model]
+            content = prepare_model(plan.source, plan.identity, target=model.parent, log=log)
             write_marker(model, content)
     finally:
         os.chdir(before)
-    return Tokenizer(prompts["backend"], environment=environment, model=model, log=log)
+    return Tokenizer(prompts.backend, environment=environment, model=model, log=log)
 
 
 def prepare(prompts: Prompts, source: Path, tokenizer: Tokenizer, tmp_path: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""What must be made ready for a campaign: one plan for each cached input."""
+"""The recipes of a campaign: one for each cached input."""
 
-import json
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from tests.llm_energy.make_campaigns import BASE, COMMIT, SHA, load, make_checkout
 
-from llm_energy.inputs.recipes import InputPlans, one_of, plan_inputs, plan_parameter
-from llm_energy.system.files import canonical_json
+from llm_energy.campaign.declared_inputs import PackageSource
+from llm_energy.inputs.recipes import Recipes, as_text, campaign_recipes, one_of
+from llm_energy.inputs.token_length import Room
 
 
 @pytest.fixture
@@ -23,9 +25,9 @@ def root(tmp_path: Path) -> Path:
     return checkout
 
 
-def plans(root: Path, **experiments: Any) -> tuple[Any, InputPlans]:
+def plans(root: Path, **experiments: Any) -> tuple[Any, Recipes]:
     campaign = load(root, {**BASE, "experiments": experiments or BASE["experiments"]})
-    return campaign, plan_inputs(campaign, root)
+    return campaign, campaign_recipes(campaign, root)
 
 
 def settings(**values: Any) -> dict[str, Any]:
@@ -51,21 +53,18 @@ def test_what_experiments_share_is_made_once(root: Path) -> None:
 
 def test_what_no_experiment_uses_is_not_made(root: Path) -> None:
     _, inputs = plans(root, a={})
-    assert [plan["backend"] for plan in inputs.environments.values()] == ["toy"]
+    assert [recipe.backend for recipe in inputs.environments.values()] == ["toy"]
     (model,) = inputs.models.values()
-    assert model["source"] == {
-        "package": "tiny",
-        "version": "1.0",
-        "file": "t.gguf",
-        "sha256": SHA["a"],
-    }
+    assert model.source == PackageSource(
+        package="tiny", version="1.0", file="t.gguf", sha256=SHA["a"]
+    )
 
 
 def test_an_engine_that_takes_no_gguf_gets_a_converted_model(root: Path) -> None:
     campaign, inputs = plans(root, a=settings(backend="boxy"))
     plan = inputs.conversions[campaign.experiments[0].model_id]
-    assert inputs.models[plan["model"]]["identity"]["format"] == "gguf"
-    assert inputs.environments[plan["environment"]]["backend"] == "pytorch"
+    assert inputs.models[plan.model].identity["format"] == "gguf"
+    assert inputs.environments[plan.environment].backend == "pytorch"
 
 
 def test_where_engines_run_in_containers_one_converts_too(root: Path) -> None:
@@ -77,30 +76,23 @@ def test_where_engines_run_in_containers_one_converts_too(root: Path) -> None:
     (root / "envs/debian/make-base.sh").write_text("debootstrap\n")
     experiments = {"b": settings(backend="boxy")}
     campaign = load(root, {**BASE, "backends": backends, "experiments": experiments})
-    inputs = plan_inputs(campaign, root)
+    inputs = campaign_recipes(campaign, root)
     (conversion,) = inputs.conversions.values()
-    plan = inputs.environments[conversion["environment"]]
-    assert (plan["backend"], plan["kind"], plan["base"]) == ("pytorch", "build", "debian")
-
-
-def test_a_job_does_not_depend_on_which_environment_helps_it(root: Path) -> None:
-    campaign, inputs = plans(root, a=settings(backend="boxy"))
-    model_id = campaign.experiments[0].model_id
-    parameter = json.loads(plan_parameter(inputs.conversions, "model")({"model": model_id}))
-    assert parameter == {"identity": inputs.conversions[model_id]["identity"]}
+    plan = inputs.environments[conversion.environment]
+    assert (plan.backend, plan.kind, plan.base) == ("pytorch", "build", "debian")
 
 
 def test_the_original_of_a_converted_model_is_the_one_that_other_engines_use(root: Path) -> None:
     campaign, inputs = plans(root, a={}, b=settings(backend="boxy"))
     plain, converted = campaign.experiments
-    assert inputs.conversions[converted.model_id]["model"] == plain.model_id
+    assert inputs.conversions[converted.model_id].model == plain.model_id
     assert set(inputs.models) == {plain.model_id}
 
 
 def test_a_model_of_the_hub_is_planned_with_its_commit(root: Path) -> None:
     _, inputs = plans(root, a=settings(backend="boxy", model="large"))
     (model,) = inputs.models.values()
-    assert model["identity"] == {"hub": "somebody/large", "revision": COMMIT, "format": "hf"}
+    assert model.identity == {"hub": "somebody/large", "revision": COMMIT, "format": "hf"}
 
 
 def test_prompts_are_tokenised_by_an_engine_that_reads_the_models_own_format(root: Path) -> None:
@@ -108,29 +100,29 @@ def test_prompts_are_tokenised_by_an_engine_that_reads_the_models_own_format(roo
     converted, plain = campaign.experiments
     assert converted.prompts_id == plain.prompts_id
     plan = inputs.prompts[plain.prompts_id]
-    assert plan["backend"] == "toy"
-    assert (plan["model"], plan["environment"]) == (plain.model_id, plain.environment_id)
+    assert plan.backend == "toy"
+    assert (plan.model, plan.environment) == (plain.model_id, plain.environment_id)
 
 
 def test_prompts_must_fit_the_experiment_with_the_least_room(root: Path) -> None:
     roomy, tight = settings(context_tokens=512), settings(context_tokens=128, output_tokens=100)
     campaign, inputs = plans(root, a=roomy, b=tight)
-    room = inputs.prompts[campaign.experiments[0].prompts_id]["room"]
-    assert room == {"context_tokens": 128, "output_tokens": 100}
+    room = inputs.prompts[campaign.experiments[0].prompts_id].room
+    assert room == Room(context_tokens=128, output_tokens=100)
 
 
 def test_an_interpreter_of_the_users_is_planned_with_its_path(root: Path) -> None:
     own = {"environment": {"python": "/opt/toy/bin/python", "packages_sha256": SHA["b"]}}
     campaign = load(root, {**BASE, "backends": {"toy": own, "boxy": {}}})
-    (environment,) = plan_inputs(campaign, root).environments.values()
-    assert environment["python"] == "/opt/toy/bin/python"
-    assert environment["identity"] == {"packages_sha256": SHA["b"]}
+    (environment,) = campaign_recipes(campaign, root).environments.values()
+    assert environment.python == "/opt/toy/bin/python"
+    assert environment.identity == {"packages_sha256": SHA["b"]}
 
 
-def test_plans_are_json(root: Path) -> None:
+def test_recipes_survive_the_way_through_json(root: Path) -> None:
     _, inputs = plans(root, a={}, b=settings(backend="boxy"))
-    for plan in (*inputs.environments.values(), *inputs.models.values(), *inputs.prompts.values()):
-        assert json.loads(canonical_json(plan)) == plan
+    for recipe in itertools.chain(*(kind.values() for kind in vars(inputs).values())):
+        assert TypeAdapter(type(recipe)).validate_json(as_text(recipe)) == recipe
 
 
 @given(st.sets(st.from_regex(r"[a-z.-]{1,6}-[0-9a-f]{2}", fullmatch=True)), st.text("ab.-0"))

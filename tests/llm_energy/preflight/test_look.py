@@ -11,7 +11,7 @@ from tests.llm_energy.make_campaigns import BASE, COMMIT, SHA, load, make_checko
 from tests.llm_energy.preflight.made_machines import QUIET, gpu
 from tests.nvml_simulator.scenario import Gpu
 
-from llm_energy.inputs.recipes import plan_inputs
+from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.power.sources import probe
 from llm_energy.preflight.blocking import gpu_obstacles
 from llm_energy.preflight.fit import memory_findings
@@ -66,7 +66,7 @@ def hub_models(**source):
 def make_ready(tmp_path, cache, **changes):
     """Markers of all inputs; the model is a tiny folder."""
     campaign = campaign_of(tmp_path, **changes)
-    plans = plan_inputs(campaign, tmp_path / "checkout")
+    plans = campaign_recipes(campaign, tmp_path / "checkout")
     for name in plans.environments:
         folder = cache / "environments" / name
         folder.mkdir(parents=True)

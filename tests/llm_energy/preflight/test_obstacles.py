@@ -12,7 +12,7 @@ from tests.llm_energy.make_campaigns import BASE, COMMIT, SHA, load, make_checko
 
 from llm_energy.inputs.checksums import write_marker
 from llm_energy.inputs.environment import packages_sha256
-from llm_energy.inputs.recipes import plan_inputs
+from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.preflight.obstacles import obstacles
 from llm_energy.system.cache import environment_marker, prompts_marker
 
@@ -25,7 +25,7 @@ def cache(tmp_path: Path) -> Path:
 def found(tmp_path: Path, cache: Path, **changes: Any) -> list[str]:
     config = {**copy.deepcopy(BASE), **changes}
     root = make_checkout(tmp_path / "checkout")
-    return obstacles(plan_inputs(load(root, config), root), cache=cache)
+    return obstacles(campaign_recipes(load(root, config), root), cache=cache)
 
 
 def local(path: Path) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def test_a_model_that_is_ready_or_being_fetched_is_not_asked_for(
 ) -> None:
     config = {**copy.deepcopy(BASE), "models": on_the_hub()}
     root = make_checkout(tmp_path / "checkout")
-    inputs = plan_inputs(load(root, config), root)
+    inputs = campaign_recipes(load(root, config), root)
     for name in inputs.models:
         (cache / "models" / name).mkdir(parents=True)
         (cache / "models" / name / file).touch()
@@ -101,7 +101,7 @@ def in_image(tmp_path: Path, cache: Path, **backend: Any) -> list[str]:
     recipe.write_text("a recipe of the test's own\n")
     toy = {"runtime": "docker", **backend}
     config = {**copy.deepcopy(BASE), "backends": {"toy": toy, "boxy": {}}}
-    return obstacles(plan_inputs(load(root, config), root), cache=cache)
+    return obstacles(campaign_recipes(load(root, config), root), cache=cache)
 
 
 def test_an_engine_that_does_not_answer_is_told_once(
@@ -138,7 +138,7 @@ def test_an_image_that_was_removed_since(tmp_path: Path, cache: Path) -> None:
     root = make_checkout(tmp_path / "checkout")
     image = f"sha256:{SHA['a']}"
     toy = {"runtime": "docker", "environment": {"image": image}}
-    inputs = plan_inputs(load(root, {**copy.deepcopy(BASE), "backends": {"toy": toy}}), root)
+    inputs = campaign_recipes(load(root, {**copy.deepcopy(BASE), "backends": {"toy": toy}}), root)
     (name,) = inputs.environments
     marker = cache / "environments" / name / "ready.json"
     write_marker(marker, {"image": image, "reference": "mine"})
@@ -173,7 +173,7 @@ def test_a_base_that_this_user_cannot_make(
 
 def test_a_ready_environment_whose_interpreter_is_gone(tmp_path: Path, cache: Path) -> None:
     root = make_checkout(tmp_path / "checkout")
-    plans = plan_inputs(load(root, copy.deepcopy(BASE)), root)
+    plans = campaign_recipes(load(root, copy.deepcopy(BASE)), root)
     marker = environment_marker(next(iter(plans.environments)), cache)
     write_marker(marker, {"python": sys.executable})
     assert obstacles(plans, cache=cache) == []
@@ -187,9 +187,9 @@ def test_prompts_that_another_campaign_made_ready_must_fit_this_one(
     tmp_path: Path, cache: Path
 ) -> None:
     root = make_checkout(tmp_path / "checkout")
-    plans = plan_inputs(load(root, copy.deepcopy(BASE)), root)
+    plans = campaign_recipes(load(root, copy.deepcopy(BASE)), root)
     ((name, plan),) = plans.prompts.items()
-    most = plan["room"]["context_tokens"] - plan["room"]["output_tokens"]
+    most = plan.room.context_tokens - plan.room.output_tokens
     write_marker(prompts_marker(name, cache), {"input_tokens": {"maximum": most}})
     assert obstacles(plans, cache=cache) == []
     write_marker(prompts_marker(name, cache), {"input_tokens": {"maximum": most + 1}})
