@@ -154,6 +154,9 @@ class EngineProcess:
     def _load(self, config: EngineConfig) -> Event:
         self._engine = find_engine(config.backend)()
         options = resolve_options(self._engine.OPTIONS, config.options)
+        if conflict := self._engine.conflict(options):
+            raise EngineError("option {}: {}".format(*conflict))
+        os.environ.update(self._engine.environment(options))
         self._config = replace(config, options=options)
         if config.dtype not in self._engine.DTYPES:
             raise EngineError(f"dtype: must be one of {', '.join(self._engine.DTYPES)}")

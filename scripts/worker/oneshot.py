@@ -20,8 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from worker import protocol
-from worker.engines.base import EngineError, find_engine
+from worker.engines.base import Engine, EngineError, find_engine, resolve_options
 from worker.records import RecordError, read_record
+
+
+def _prepared_engine(backend: str) -> Engine:
+    """Return the adapter of a backend, in a process whose environment is what its engine needs."""
+    engine = find_engine(backend)()
+    os.environ.update(engine.environment(resolve_options(engine.OPTIONS, {})))
+    return engine
 
 
 @dataclass(frozen=True)
@@ -29,7 +36,7 @@ class Describe:
     backend: str
 
     def answer(self) -> dict[str, Any]:
-        engine = find_engine(self.backend)()
+        engine = _prepared_engine(self.backend)
         return {
             "engine_version": engine.version(),
             "python_version": platform.python_version(),
@@ -44,7 +51,7 @@ class Tokenize:
     chat_template: bool
 
     def answer(self) -> dict[str, Any]:
-        engine = find_engine(self.backend)()
+        engine = _prepared_engine(self.backend)
         try:
             ids = engine.tokenize(self.model_path, self.texts, chat_template=self.chat_template)
         finally:

@@ -34,10 +34,18 @@ from worker.engines.base import Engine, Option
 
 
 class Boxy(Engine):
-    OPTIONS = {"eager": Option(bool, True, "true or false")}
+    OPTIONS = {
+        "eager": Option(bool, True, "true or false"),
+        "graphs": Option(bool, None, "true or false"),
+    }
     MODEL_FORMATS = ("hf",)
     LOAD_MODES = frozenset({"waves"})
     DTYPES = ("auto", "bfloat16", "float32")
+
+    @classmethod
+    def conflict(cls, options):
+        excluded = options["eager"] and options.get("graphs")
+        return ("graphs", "needs eager false") if excluded else None
 
 
 ENGINE = Boxy

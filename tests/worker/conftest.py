@@ -12,6 +12,18 @@ import pytest
 from tests.worker.backend import ROOT, Backend, Peer
 
 
+@pytest.fixture(autouse=True)
+def _unchanged_environment() -> Iterator[None]:
+    """Only a process's own entry sets its environment: no import and no load in another's does."""
+    before = environment()
+    yield
+    assert environment() == before
+
+
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+
+
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
     """A folder whose name leaves room for a socket's name (107 characters in all)."""

@@ -5,7 +5,7 @@ Only the tables of that class are read here; no engine is imported.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -30,6 +30,8 @@ class EngineTable:
     model_formats: tuple[str, ...]
     load_modes: frozenset[str]
     dtypes: tuple[str, ...]
+    conflict: Callable[[Mapping[str, Any]], tuple[str, str] | None]
+    """`worker.engines.base.Engine.conflict` of the engine."""
 
     def fault(self, backend: str, name: str, value: Any) -> str | None:
         """What is wrong with an option's value; None if the engine takes it."""
@@ -85,6 +87,7 @@ def read_engine(root: Path, backend: str) -> EngineTable:
             model_formats=tuple(engine.MODEL_FORMATS),
             load_modes=frozenset(engine.LOAD_MODES),
             dtypes=tuple(engine.DTYPES),
+            conflict=engine.conflict,
         )
     except Exception as error:
         raise EngineImportError(f"{type(error).__name__}: {error}") from error

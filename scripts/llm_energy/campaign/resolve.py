@@ -111,7 +111,7 @@ class Resolver:
         return spec
 
     def _check_engine(self, group: str, point: Point, settings: Settings) -> None:
-        """Load mode and number format that the backend cannot do."""
+        """Refuse a load mode, number format or options that the backend cannot do."""
         backend = settings.backend
         table = self.catalogue.tables[backend]
         if settings.load_mode not in table.load_modes:
@@ -122,6 +122,9 @@ class Resolver:
             known = listed(dict.fromkeys(("auto", *table.dtypes)))
             message = f"{backend} has no dtype `{settings.dtype}`; it has {known}"
             self.problems.add(self._origin(group, point, "dtype"), message)
+        if conflict := table.conflict(settings.engine_options):
+            option, message = conflict
+            self.problems.add(self._origin(group, point, f"engine.{backend}.{option}"), message)
         if slots_of(settings) < settings.batch_size:
             message = f"must be at least {settings.batch_size}, the batch size"
             key = f"engine.{backend}.slots"

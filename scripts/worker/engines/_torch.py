@@ -1,68 +1,84 @@
-"""What the engines on PyTorch share: token ids, the process they run in, want of memory."""
+"""The base of the engines on PyTorch: token ids, environment, out of memory."""
 
 import getpass
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
-from worker.engines.base import EngineError
+from worker.engines._printed import printed_since
+from worker.engines.base import Engine, EngineError
 
-NO_MEMORY = ("out of memory", "defaultcpuallocator", "cublas_status_alloc_failed")
-"""What PyTorch and CUDA say, in lower case; whatever the class of the error."""
-
-
-def prepare_process(*, threads: int) -> None:
-    """Set what PyTorch and its libraries read when they are imported.
-
-    They cache what they compile in the home folder, which a container may have none of.
-    """
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    if not os.access(Path.home(), os.W_OK):
-        os.environ["HOME"] = tempfile.gettempdir()
-    try:
-        getpass.getuser()
-    except (KeyError, OSError):  # a user without a name, who PyTorch's compiler asks for
-        os.environ["USER"] = str(os.getuid())
+OUT_OF_MEMORY_WORDS = ("out of memory", "defaultcpuallocator", "cublas_status_alloc_failed")
+"""Messages of PyTorch and CUDA, in lower case; the class of the error varies."""
 
 
-def says_out_of_memory(text: str) -> bool:
-    """Whether these words of PyTorch or CUDA mean that memory ran out."""
-    return any(words in text.lower() for words in NO_MEMORY)
+class TorchEngine(Engine):
+    """An engine on PyTorch, with tokenizers of Transformers."""
 
+    MORE_OUT_OF_MEMORY_WORDS: ClassVar[tuple[str, ...]] = ()
+    """The engine's own messages, in lower case."""
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error`, or what it was raised from, means that memory ran out."""
-    cause = error.__cause__ or error.__context__
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or (isinstance(error, RuntimeError) and says_out_of_memory(str(error)))
-        or (cause is not None and is_out_of_memory(cause))
-    )
+    @classmethod
+    def environment(cls, options: Mapping[str, Any]) -> dict[str, str]:
+        """Return the threads, and a home and a user where there are none, as in a container.
 
+        Compiled code is cached in the home folder, under the user's name.
+        """
+        variables = {"OMP_NUM_THREADS": str(options.get("threads", 1)), "HF_HUB_OFFLINE": "1"}
+        if not os.access(Path.home(), os.W_OK):
+            variables["HOME"] = tempfile.gettempdir()
+        try:
+            getpass.getuser()
+        except (KeyError, OSError):
+            variables["USER"] = str(os.getuid())
+        return variables
 
-def token_ids(model_path: str, texts: Sequence[str], *, chat_template: bool) -> list[list[int]]:
-    """Token ids of each text, see `Engine.tokenize`.
+    def tokenize(
+        self, model_path: str, texts: Sequence[str], *, chat_template: bool
+    ) -> list[list[int]]:
+        from transformers import AutoTokenizer
 
-    Raises:
-        EngineError: a chat template is wanted and the model has none.
-    """
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(model_path, local_files_only=True)
-    if not chat_template:
-        return [list(tokenizer(text)["input_ids"]) for text in texts]
-    if not tokenizer.chat_template:
-        raise EngineError(f"{model_path}: its tokenizer has no chat template")
-    return [
-        list(
-            tokenizer.apply_chat_template(
-                [{"role": "user", "content": text}],
-                add_generation_prompt=True,
-                return_dict=False,
+        tokenizer = AutoTokenizer.from_pretrained(model_path, local_files_only=True)
+        if not chat_template:
+            return [list(tokenizer(text)["input_ids"]) for text in texts]
+        if not tokenizer.chat_template:
+            raise EngineError(f"{model_path}: its tokenizer has no chat template")
+        return [
+            list(
+                tokenizer.apply_chat_template(
+                    [{"role": "user", "content": text}],
+                    add_generation_prompt=True,
+                    return_dict=False,
+                )
             )
+            for text in texts
+        ]
+
+    @classmethod
+    def is_out_of_memory(cls, error: BaseException) -> bool:
+        cause = error.__cause__ or error.__context__  # where a worker process failed: its error
+        return (
+            isinstance(error, MemoryError)
+            or type(error).__name__ == "OutOfMemoryError"
+            or cls._means_out_of_memory(str(error))
+            or (cause is not None and cls.is_out_of_memory(cause))
         )
-        for text in texts
-    ]
+
+    @classmethod
+    def raise_printed_cause(cls, error: Exception, start: int) -> None:
+        """Raise MemoryError where a child process ran out of memory.
+
+        `error` only says that the child is gone; the child printed the cause after `start`.
+        """
+        if cls.is_out_of_memory(error):
+            return
+        for line in printed_since(start):
+            if cls._means_out_of_memory(line):
+                raise MemoryError(line.strip()) from error
+
+    @classmethod
+    def _means_out_of_memory(cls, text: str) -> bool:
+        words = (*OUT_OF_MEMORY_WORDS, *cls.MORE_OUT_OF_MEMORY_WORDS)
+        return any(word in text.lower() for word in words)

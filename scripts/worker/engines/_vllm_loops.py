@@ -1,6 +1,7 @@
 """Two ways to drive vLLM: step by step in this process, or through its own engine process.
 
-Both keep a number of requests in flight and hand tokens over as soon as they are there.
+Both keep a number of requests in flight and hand tokens over as soon as they are there. `Probe`
+runs inside vLLM's workers, wherever they live.
 """
 
 import asyncio
@@ -149,6 +150,28 @@ class Async(Loop):
 
 
 LOOPS: Mapping[str, type[InProcess | Async]] = {"in_process": InProcess, "async": Async}
+
+
+class Probe:
+    """Mixed by vLLM into its worker class; reads facts that only a worker knows."""
+
+    model_runner: Any
+
+    def observe_worker(self) -> dict[str, Any]:
+        """Return a worker's device, threads and attention kernels, as values that can be sent."""
+        import torch
+
+        groups = [group for groups in self.model_runner.attn_groups for group in groups]
+        # Layers that keep no keys and values keep lists of other things.
+        caches = [cache for cache in self.model_runner.kv_caches if hasattr(cache, "dtype")]
+        formats = {str(cache.dtype).removeprefix("torch.") for cache in caches}
+        device = self.model_runner.device
+        return {
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            "threads": torch.get_num_threads(),
+            "kv_cache_tensors": ", ".join(sorted(formats)),
+            "attention_backend": ", ".join(sorted({g.backend.get_name() for g in groups})),
+        }
 
 
 def _hand_over(output: Any, request: Request, on_tokens: OnTokens) -> None:

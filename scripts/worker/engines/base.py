@@ -1,4 +1,4 @@
-"""What an engine adapter is. One module here is one backend: it exposes its class as `ENGINE`.
+"""The interface of an engine adapter. One module here is one backend; its class is `ENGINE`.
 
 The host reads the class attributes to check a campaign, so the top level of an adapter module
 imports the standard library and this module only; the engine itself is imported in methods.
@@ -40,11 +40,11 @@ OnTokens = Callable[[Request, Sequence[int]], object]
 are there, with their ids. The callee stamps the time."""
 
 UNKNOWN_ID = -1
-"""Stands for an output token whose id the engine does not tell; it counts as a token."""
+"""Stands for an output token whose id the engine does not report; it counts as a token."""
 
 
 class EngineError(Exception):
-    """The engine refused or failed, with its own words."""
+    """The engine refused or failed; the message is its own."""
 
 
 class Engine(ABC):
@@ -52,19 +52,37 @@ class Engine(ABC):
 
     OPTIONS: ClassVar[Mapping[str, Option]] = {}
     MODEL_FORMATS: ClassVar[tuple[str, ...]]
-    """Of `gguf` (one file) and `hf` (a Transformers folder), the preferred one first."""
+    """A choice of `gguf` (one file) and `hf` (a Transformers folder), the preferred one first."""
     LOAD_MODES: ClassVar[frozenset[str]]
-    """Of `waves` and `closed`."""
+    """A choice of `waves` and `closed`."""
     DTYPES: ClassVar[tuple[str, ...]]
     """Values of the setting `dtype`; `auto` is what the model's files hold."""
 
     each_token: bool = True
-    """Whether tokens are handed over one by one. False, which may be set between waves, hands over
-    those of a request together at its end: what their time stamps cost is found that way."""
+    """True hands tokens over one by one. False, which may be set between waves, hands over those of
+    a request together at its end, so that the cost of their time stamps can be measured."""
+
+    @classmethod
+    def conflict(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:  # noqa: ARG003
+        """Return an option and why its value excludes another option's; None if all can be had.
+
+        The host calls it too, so it must work without the engine. An option that is not set is
+        missing or None.
+        """
+        return None
+
+    @classmethod
+    def environment(cls, options: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG003
+        """Return the variables that the engine's libraries read when they are imported.
+
+        The process that holds the engine sets them at its start; an adapter leaves the
+        environment alone.
+        """
+        return {}
 
     @abstractmethod
     def load(self, config: EngineConfig) -> dict[str, Any]:
-        """Load the model; returns the settings observed from the live engine.
+        """Load the model and return the settings observed from the live engine.
 
         `config.options` holds every option. Prefix and prompt caching must be off.
         """
@@ -73,9 +91,10 @@ class Engine(ABC):
     def version(self) -> str:
         """The engine's own version; works without `load`."""
 
-    @abstractmethod
     def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
         """Submit `requests` together; returns when all of them are complete."""
+        remaining = iter(requests)
+        self.stream(lambda: next(remaining, None), len(requests), on_tokens)
 
     def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
         """Keep `slots` requests in flight: whenever one completes, submit what `take` gives.
@@ -89,7 +108,7 @@ class Engine(ABC):
     def tokenize(
         self, model_path: str, texts: Sequence[str], *, chat_template: bool
     ) -> list[list[int]]:
-        """Token ids of each text; works without `load`.
+        """Return the token ids of each text; works without `load`.
 
         Args:
             chat_template: wrap each text as the user's turn in the model's own chat template,
@@ -100,14 +119,14 @@ class Engine(ABC):
     def close(self) -> None:  # noqa: B027 - an engine may have nothing to release
         """Release what outlives a killed process (shared memory, files)."""
 
-    @staticmethod
-    def is_out_of_memory(error: BaseException) -> bool:
-        """Whether `error`, raised by `load` or `wave`, says that memory ran out."""
+    @classmethod
+    def is_out_of_memory(cls, error: BaseException) -> bool:
+        """Return True if `error`, raised by `load` or `wave`, means that memory ran out."""
         return isinstance(error, MemoryError)
 
 
 def find_engine(backend: str) -> type[Engine]:
-    """The adapter class of a backend.
+    """Return the adapter class of a backend.
 
     Raises:
         EngineError: there is no such adapter.
@@ -125,7 +144,7 @@ def find_engine(backend: str) -> type[Engine]:
 
 
 def resolve_options(options: Mapping[str, Option], given: Mapping[str, Any]) -> dict[str, Any]:
-    """All options with their values: those given, else the defaults.
+    """Return all options with their values: those given, else the defaults.
 
     Raises:
         EngineError: an option is unknown or has a value of the wrong type.
@@ -136,3 +155,12 @@ def resolve_options(options: Mapping[str, Option], given: Mapping[str, Any]) -> 
         if type(value) is not options[name].type:
             raise EngineError(f"option {name}: must be {options[name].type.__name__}")
     return {name: option.default for name, option in options.items()} | dict(given)
+
+
+def check_context(limit: int, config: EngineConfig) -> None:
+    """Raise EngineError if the model's longest context, `limit` tokens, is shorter than needed."""
+    if limit < config.context_tokens:
+        raise EngineError(
+            f"the model has a context of {limit} tokens, "
+            f"context_tokens asks for {config.context_tokens}"
+        )

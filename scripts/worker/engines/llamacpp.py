@@ -8,8 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from worker.engines.base import UNKNOWN_ID, Engine, EngineError, OnTokens, Option, Request
-from worker.printed import printed_bytes, printed_since
+from worker.engines._printed import printed_bytes, printed_since
+from worker.engines.base import (
+    UNKNOWN_ID,
+    Engine,
+    EngineError,
+    OnTokens,
+    Option,
+    Request,
+    check_context,
+)
 from worker.workload import EngineConfig
 
 SCRATCH_CONTEXT = 256
@@ -58,18 +66,8 @@ class LlamaCpp(Engine):
         )
         self._callers = ThreadPoolExecutor(config.slots, thread_name_prefix="request")
         observed = self._observe()
-        if observed["context_tokens"] < config.context_tokens:
-            raise EngineError(
-                f"the model has a context of {observed['context_tokens']} tokens, "
-                f"context_tokens asks for {config.context_tokens}"
-            )
+        check_context(observed["context_tokens"], config)
         return observed
-
-    def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
-        assert self._callers is not None
-        running = [self._callers.submit(self._generate, r, on_tokens) for r in requests]
-        for request in running:
-            request.result()
 
     def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
         assert self._callers is not None

@@ -1,5 +1,6 @@
 """OpenVINO GenAI on a CPU, its continuous batching stepped by us; reads GGUF files."""
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+from worker.engines._printed import with_printed
 from worker.engines.base import Engine, EngineError, OnTokens, Option, Request
 from worker.workload import EngineConfig, Sampling
 
@@ -15,7 +17,13 @@ BLOCK_TOKENS = 32
 """Tokens of a block of keys and values; OpenVINO's own size on a CPU, which has no setting."""
 
 OUT_OF_MEMORY_WORDS = ("require more memory than available", "m_ptr != nullptr", "bad_alloc")
-"""OpenVINO's words where the system has too little, and where this process may have no more."""
+"""OpenVINO's messages where the system has too little, and where this process may have no more."""
+
+COMPILED_MODEL = "Model: LLM"
+"""Begins the properties of the compiled model that OpenVINO GenAI prints at LOG_INFO. Its pipeline
+offers no other way to read them."""
+
+LOG_INFO = "3"
 
 
 class OpenVino(Engine):
@@ -23,6 +31,13 @@ class OpenVino(Engine):
         "threads": Option(int, 1, "CPU threads", minimum=1),
         "kv_cache_dtype": Option(
             str, "u8", "number format of keys and values", choices=("f32", "f16", "u8")
+        ),
+        "inference_precision": Option(
+            str,
+            None,
+            "number format that it computes in (INFERENCE_PRECISION_HINT); not set: `f32` where "
+            "keys and values are `f32`, else OpenVINO's choice for the CPU",
+            choices=("f32", "bf16", "f16"),
         ),
         "batch_tokens": Option(
             int,
@@ -40,6 +55,19 @@ class OpenVino(Engine):
         self._pipeline: Any = None
         self._numbers = 0
 
+    @classmethod
+    def conflict(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:
+        computes, keeps = options.get("inference_precision"), options.get("kv_cache_dtype")
+        # OpenVINO refuses the first two (`expect kvcache type`), and keeps bf16 in the third.
+        if (computes, keeps) in (("bf16", "f32"), ("f16", "f32"), ("bf16", "f16")):
+            message = f"{computes} cannot be combined with kv_cache_dtype {keeps}; set it to f32"
+            return "inference_precision", message
+        return None
+
+    @classmethod
+    def environment(cls, options: Mapping[str, Any]) -> dict[str, str]:  # noqa: ARG003
+        return {"OPENVINO_LOG_LEVEL": LOG_INFO}
+
     def version(self) -> str:
         import openvino_genai  # type: ignore[import-not-found]
 
@@ -55,27 +83,35 @@ class OpenVino(Engine):
         scheduler.max_num_batched_tokens = options["batch_tokens"]
         # All of it from the start: a cache that grows is copied in the middle of a measurement.
         scheduler.num_kv_blocks = config.slots * -(-config.context_tokens // BLOCK_TOKENS)
+        precision = options["inference_precision"]
+        if precision is None and options["kv_cache_dtype"] == "f32":
+            precision = "f32"  # where it would compute in bf16 it refuses such keys and values
         properties = {
             "INFERENCE_NUM_THREADS": options["threads"],
             "KV_CACHE_PRECISION": options["kv_cache_dtype"],
+            **({"INFERENCE_PRECISION_HINT": precision} if precision else {}),
         }
         try:
             with _writable(config.model_path) as path:
-                self._pipeline = openvino_genai.ContinuousBatchingPipeline(
-                    path, scheduler, "CPU", properties
+                self._pipeline, printed = with_printed(
+                    lambda: openvino_genai.ContinuousBatchingPipeline(
+                        path, scheduler, "CPU", properties
+                    )
                 )
-            # The cache is made with the first request; so what does not fit is known now.
+            # The cache is made with the first request, so that what does not fit is known now.
             self.wave([Request(0, (0,), 1, Sampling())], lambda *_: None)
         except Exception as error:
             if self.is_out_of_memory(error):
                 raise
             message = f"OpenVINO cannot load {config.model_path}: {_cause(error)}"
             raise EngineError(message) from error
-        return self._observe()
-
-    def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
-        remaining = iter(requests)
-        self.stream(lambda: next(remaining, None), len(requests), on_tokens)
+        observed = self._observe(_compiled_properties(printed))
+        if precision not in (None, observed["inference_precision"]):
+            raise EngineError(
+                f"inference_precision {precision}: OpenVINO computes in "
+                f"{observed['inference_precision']} on this CPU"
+            )
+        return observed
 
     def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
         in_flight: dict[Any, Request] = {}
@@ -108,10 +144,10 @@ class OpenVino(Engine):
             for text in texts
         ]
 
-    @staticmethod
-    def is_out_of_memory(error: BaseException) -> bool:
-        said = str(error)
-        return isinstance(error, MemoryError) or any(words in said for words in OUT_OF_MEMORY_WORDS)
+    @classmethod
+    def is_out_of_memory(cls, error: BaseException) -> bool:
+        message = str(error)
+        return isinstance(error, MemoryError) or any(w in message for w in OUT_OF_MEMORY_WORDS)
 
     def _submit(self, take: Callable[[], Request | None], in_flight: dict[Any, Request]) -> None:
         if request := take():
@@ -124,7 +160,7 @@ class OpenVino(Engine):
             in_flight[handle] = request
 
     def _take_tokens(self, handle: Any, request: Request, on_tokens: OnTokens) -> bool:
-        """Hand over what the last step brought a request; returns whether it is complete."""
+        """Hand over a request's tokens of the last step; return True once it is complete."""
         from openvino_genai import GenerationStatus
 
         status = handle.get_status()
@@ -140,21 +176,44 @@ class OpenVino(Engine):
             raise EngineError(f"OpenVINO ended a request with the status {status.name}")
         return not running
 
-    def _observe(self) -> dict[str, Any]:
+    def _observe(self, compiled: Mapping[str, str]) -> dict[str, Any]:
         import openvino
 
         core = openvino.Core()
+        computes, keeps = (
+            compiled.get(name) for name in ("INFERENCE_PRECISION_HINT", "KV_CACHE_PRECISION")
+        )
+        if (computes, keeps) == ("bf16", "f16"):
+            keeps = "bf16"  # the property stays f16, the tensors follow what it computes in
+        instructions = compiled.get("RUNTIME_REQUIREMENTS", "").partition("isa=")[2]
+        threads = compiled.get("INFERENCE_NUM_THREADS")
         return {
             "device": core.get_property("CPU", "FULL_DEVICE_NAME"),
             "cpu_capabilities": list(core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")),
+            "cpu_instructions": instructions or None,
+            "inference_precision": computes,
+            "kv_cache_dtype": keeps,
             "kv_cache_bytes": self._pipeline.get_metrics().cache_size_in_bytes,
+            "threads": None if threads is None else int(threads),
             "openvino_build": openvino.get_version(),
         }
 
 
+def _compiled_properties(printed: Sequence[str]) -> dict[str, str]:
+    """Return the properties of the compiled language model, as OpenVINO prints them.
+
+    Empty where it prints none.
+    """
+    lines = itertools.dropwhile(lambda line: not line.startswith(COMPILED_MODEL), printed)
+    next(lines, None)
+    properties = itertools.takewhile(lambda line: line.startswith("  "), lines)
+    pairs = (line.partition(":") for line in properties)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
 @contextmanager
 def _writable(model_path: str) -> Iterator[str]:
-    """Where the model can be opened for writing: OpenVINO's reader of GGUF asks for it.
+    """Yield a path of the model that can be opened for writing, as OpenVINO's reader of GGUF does.
 
     Containers see models read-only: there it is a copy, which takes memory until it is loaded.
     """
@@ -167,7 +226,7 @@ def _writable(model_path: str) -> Iterator[str]:
 
 
 def _settings(request: Request) -> Any:
-    """How a request is to be generated, in OpenVINO's words."""
+    """Return the generation settings of a request."""
     from openvino_genai import GenerationConfig
 
     sampling = request.sampling
@@ -183,7 +242,7 @@ def _settings(request: Request) -> Any:
 
 
 def _cause(error: Exception) -> str:
-    """What OpenVINO says, without where in its source it is said."""
+    """Return OpenVINO's message without the place in its source."""
     return ([line.strip() for line in str(error).splitlines() if line.strip()] or [repr(error)])[-1]
 
 

@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from worker.engines import _torch
 from worker.engines._quantizers import QUANTIZERS, quantization_method, quantizing_arguments
-from worker.engines.base import Engine, EngineError, OnTokens, Option, Request
+from worker.engines._torch import TorchEngine
+from worker.engines.base import OnTokens, Option, Request, check_context
 from worker.workload import EngineConfig, Sampling
 
 ATTENTION = ("eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention")
 
 
-class PyTorch(Engine):
+class PyTorch(TorchEngine):
     OPTIONS: ClassVar[Mapping[str, Option]] = {
         "device": Option(
             str, "auto", "auto takes the first GPU if there is one", choices=("auto", "cpu", "cuda")
@@ -51,7 +51,6 @@ class PyTorch(Engine):
 
     def load(self, config: EngineConfig) -> dict[str, Any]:
         self._options = options = config.options
-        _torch.prepare_process(threads=options["threads"])
         import torch
         from transformers import AutoModelForCausalLM, GenerationConfig
 
@@ -70,12 +69,7 @@ class PyTorch(Engine):
         if model.device.type != device:  # a quantized model is there, and cannot be moved
             model = model.to(device)
         self._model = model.eval()
-        limit = model.config.max_position_embeddings
-        if limit < config.context_tokens:
-            raise EngineError(
-                f"the model has a context of {limit} tokens, "
-                f"context_tokens asks for {config.context_tokens}"
-            )
+        check_context(model.config.max_position_embeddings, config)
         # The folder's own generation settings (penalties, sampling) would fill what we leave open.
         model.generation_config = GenerationConfig(
             eos_token_id=model.config.eos_token_id, pad_token_id=_padding_id(model.config)
@@ -111,16 +105,6 @@ class PyTorch(Engine):
         if not self.each_token:
             for request, sequence in zip(requests, generated.tolist(), strict=True):
                 on_tokens(request, sequence[-tokens:])
-
-    def tokenize(
-        self, model_path: str, texts: Sequence[str], *, chat_template: bool
-    ) -> list[list[int]]:
-        _torch.prepare_process(threads=1)
-        return _torch.token_ids(model_path, texts, chat_template=chat_template)
-
-    @staticmethod
-    def is_out_of_memory(error: BaseException) -> bool:
-        return _torch.is_out_of_memory(error)
 
     def _left_padded(self, prompts: Sequence[Sequence[int]]) -> tuple[Any, Any]:
         """Token ids and attention mask, [batch, longest prompt], on the model's device."""

@@ -7,24 +7,17 @@ that has the published signatures (tests/worker/engines/tensorrt_stand_in).
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from worker.engines import _torch
-from worker.engines.base import Engine, EngineError, OnTokens, Option, Request
-from worker.printed import printed_bytes, printed_since
+from worker.engines._printed import printed_bytes
+from worker.engines._torch import TorchEngine
+from worker.engines.base import EngineError, OnTokens, Option, Request, check_context
 from worker.workload import EngineConfig, Sampling
 
-NO_ROOM = (
-    "due to insufficient gpu memory",  # the executor, of what it could not create
-    "must be large enough to process at least 1 sequence",  # the KV cache manager
-    "too large to fit even a single sequence in the kv cache",
-)
-"""TensorRT-LLM's words for want of memory, in lower case, beside those of PyTorch and CUDA."""
 
-
-class TensorRT(Engine):
+class TensorRT(TorchEngine):
     OPTIONS: ClassVar[Mapping[str, Option]] = {
         "tensor_parallel": Option(int, 1, "GPUs that share each layer", minimum=1),
         "kv_cache_fraction": Option(
@@ -49,69 +42,49 @@ class TensorRT(Engine):
     MODEL_FORMATS: ClassVar[tuple[str, ...]] = ("hf",)
     LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed"})
     DTYPES: ClassVar[tuple[str, ...]] = ("auto", "bfloat16", "float16")
+    MORE_OUT_OF_MEMORY_WORDS: ClassVar[tuple[str, ...]] = (
+        "due to insufficient gpu memory",  # the executor, of what it could not create
+        "must be large enough to process at least 1 sequence",  # the KV cache manager
+        "too large to fit even a single sequence in the kv cache",
+    )
 
     def __init__(self) -> None:
         self._llm: Any = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def version(self) -> str:
-        _torch.prepare_process(threads=1)
         import tensorrt_llm
 
         return f"tensorrt_llm {tensorrt_llm.__version__}"
 
     def load(self, config: EngineConfig) -> dict[str, Any]:
         own_dtype = _check_model(config)
-        _torch.prepare_process(threads=1)
         self._loop = asyncio.new_event_loop()
         start = printed_bytes()
         try:
             self._llm = _make_llm(config)
         except Exception as error:
-            if not self.is_out_of_memory(error):
-                _find_cause(error, start)
+            self.raise_printed_cause(error, start)
             raise
         return _observe(self._llm.args) | {"dtype": own_dtype}
 
-    def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
-        self._run(self._generate(request, on_tokens) for request in requests)
-
     def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
+        assert self._loop is not None
+
         async def feed() -> None:
             while request := take():
                 await self._generate(request, on_tokens)
 
-        self._run(feed() for _ in range(slots))
+        async def feed_all() -> None:
+            await asyncio.gather(*(feed() for _ in range(slots)))
 
-    def tokenize(
-        self, model_path: str, texts: Sequence[str], *, chat_template: bool
-    ) -> list[list[int]]:
-        _torch.prepare_process(threads=1)
-        return _torch.token_ids(model_path, texts, chat_template=chat_template)
+        self._loop.run_until_complete(feed_all())
 
     def close(self) -> None:
         if self._llm is not None:
             self._llm.shutdown()
         if self._loop is not None:
             self._loop.close()
-
-    @staticmethod
-    def is_out_of_memory(error: BaseException) -> bool:
-        cause = error.__cause__ or error.__context__  # where a worker process failed: its error
-        return (
-            _torch.is_out_of_memory(error)
-            or _says_out_of_memory(str(error))
-            or (cause is not None and TensorRT.is_out_of_memory(cause))
-        )
-
-    def _run(self, work: Iterator[Coroutine[Any, Any, None]]) -> None:
-        """Run all of them together, in the loop that the engine hands its tokens to."""
-        assert self._loop is not None
-
-        async def together() -> None:
-            await asyncio.gather(*work)
-
-        self._loop.run_until_complete(together())
 
     async def _generate(self, request: Request, on_tokens: OnTokens) -> None:
         # Inside a running loop: only there a request can be awaited.
@@ -184,12 +157,7 @@ def _check_model(config: EngineConfig) -> str | None:
         EngineError: the engine would not do what was asked for, and would not say so.
     """
     facts = json.loads((Path(config.model_path) / "config.json").read_text(encoding="utf-8"))
-    limit = facts.get("max_position_embeddings", config.context_tokens)
-    if limit < config.context_tokens:
-        raise EngineError(
-            f"the model has a context of {limit} tokens, "
-            f"context_tokens asks for {config.context_tokens}"
-        )
+    check_context(facts.get("max_position_embeddings", config.context_tokens), config)
     dtype: str | None = facts.get("dtype", facts.get("torch_dtype"))
     if config.dtype not in ("auto", dtype):
         # The PyTorch flow takes a dtype and computes in the model's own.
@@ -216,17 +184,6 @@ def _observe(arguments: Any) -> dict[str, Any]:
         "kv_cache_block_tokens": cache.tokens_per_block,
         "cuda_graph_batch_sizes": list(graphs.batch_sizes) if graphs else [],
     }
-
-
-def _says_out_of_memory(text: str) -> bool:
-    return _torch.says_out_of_memory(text) or any(words in text.lower() for words in NO_ROOM)
-
-
-def _find_cause(error: Exception, start: int) -> None:
-    """Raise MemoryError where a worker process printed, after `start`, that memory ran out."""
-    for line in printed_since(start):
-        if _says_out_of_memory(line):
-            raise MemoryError(line.strip()) from error
 
 
 ENGINE = TensorRT

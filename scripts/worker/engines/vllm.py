@@ -6,26 +6,16 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from worker.engines import _torch
-from worker.engines._vllm_loops import LOOPS, Loop
-from worker.engines._vllm_probe import Probe
-from worker.engines.base import Engine, OnTokens, Option, Request
-from worker.printed import printed_bytes, printed_since
+from worker.engines._printed import printed_bytes
+from worker.engines._torch import TorchEngine
+from worker.engines._vllm_loops import LOOPS, Loop, Probe
+from worker.engines.base import OnTokens, Option, Request
 from worker.workload import EngineConfig
 
 GIB = 2**30
 
-NO_CACHE = (
-    "No available memory for the cache blocks",
-    "larger than the available KV cache memory",
-    "is less than requested memory for kv",
-)
-"""vLLM's words where the settings leave no room for keys and values. Not among them is its
-`less than desired ... utilization`: then somebody else holds the memory, and a retry may go well.
-"""
 
-
-class Vllm(Engine):
+class Vllm(TorchEngine):
     OPTIONS: ClassVar[Mapping[str, Option]] = {
         "mode": Option(
             str,
@@ -80,13 +70,31 @@ class Vllm(Engine):
     MODEL_FORMATS: ClassVar[tuple[str, ...]] = ("hf",)
     LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed"})
     DTYPES: ClassVar[tuple[str, ...]] = ("auto", "float32", "bfloat16", "float16")
+    MORE_OUT_OF_MEMORY_WORDS: ClassVar[tuple[str, ...]] = (
+        "no available memory for the cache blocks",
+        "larger than the available kv cache memory",
+        "is less than requested memory for kv",
+    )
+    """vLLM's messages where the settings leave no room for keys and values. Its `less than desired
+    ... utilization` is not among them: another process holds the memory, and a retry may succeed.
+    """
 
     def __init__(self) -> None:
         self._loop: Loop | None = None
         self._sockets: tempfile.TemporaryDirectory[str] | None = None
 
+    @classmethod
+    def environment(cls, options: Mapping[str, Any]) -> dict[str, str]:
+        return super().environment(options) | {
+            "VLLM_NO_USAGE_STATS": "1",
+            "VLLM_LOGGING_LEVEL": "WARNING",
+            # Binding threads to cores needs rights that a container does not give.
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            # This process has threads: a fork of it could hang.
+            "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+        }
+
     def version(self) -> str:
-        _prepare_process(threads=1)
         import torch
         import vllm
 
@@ -94,13 +102,13 @@ class Vllm(Engine):
         return f"vllm {vllm.__version__}, torch {torch.__version__}"
 
     def load(self, config: EngineConfig) -> dict[str, Any]:
-        _prepare_process(threads=config.options["threads"])
         from vllm.platforms import current_platform
 
         on_cpu = current_platform.is_cpu()
         mode = config.options["mode"]
         if mode == "auto":
             mode = "in_process" if on_cpu else "async"
+        # Read when vLLM makes its engine; the mode depends on the platform that vLLM found.
         os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1" if mode == "async" else "0"
         self._sockets = tempfile.TemporaryDirectory(prefix="vllm")
         os.environ["VLLM_RPC_BASE_PATH"] = self._sockets.name
@@ -109,13 +117,9 @@ class Vllm(Engine):
             vllm_config = _vllm_config(config, on_cpu=on_cpu)
             self._loop = LOOPS[mode](vllm_config)
         except Exception as error:
-            _find_cause(error, start)
+            self.raise_printed_cause(error, start)
             raise
         return _observe(vllm_config, self._loop.ask_workers(Probe.observe_worker.__name__), mode)
-
-    def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
-        remaining = iter(requests)
-        self.stream(lambda: next(remaining, None), len(requests), on_tokens)
 
     def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
         assert self._loop is not None
@@ -124,37 +128,14 @@ class Vllm(Engine):
         try:
             self._loop.run(take, slots, on_tokens)
         except Exception as error:
-            _find_cause(error, start)
+            self.raise_printed_cause(error, start)
             raise
-
-    def tokenize(
-        self, model_path: str, texts: Sequence[str], *, chat_template: bool
-    ) -> list[list[int]]:
-        _prepare_process(threads=1)
-        return _torch.token_ids(model_path, texts, chat_template=chat_template)
 
     def close(self) -> None:
         if self._loop is not None:
             self._loop.close()
         if self._sockets is not None:
             self._sockets.cleanup()
-
-    @staticmethod
-    def is_out_of_memory(error: BaseException) -> bool:
-        return _torch.is_out_of_memory(error) or _says_out_of_memory(str(error))
-
-
-def _prepare_process(*, threads: int) -> None:
-    """Set what vLLM reads when it is imported or starts its processes."""
-    _torch.prepare_process(threads=threads)
-    os.environ.update(
-        VLLM_NO_USAGE_STATS="1",
-        VLLM_LOGGING_LEVEL="WARNING",
-        # Binding threads to cores asks for rights that a container does not give.
-        VLLM_CPU_OMP_THREADS_BIND="nobind",
-        # This process has threads: a fork of it could hang.
-        VLLM_WORKER_MULTIPROC_METHOD="spawn",
-    )
 
 
 def _vllm_config(config: EngineConfig, *, on_cpu: bool) -> Any:
@@ -236,22 +217,6 @@ def _observe(vllm_config: Any, workers: Sequence[Mapping[str, Any]], mode: str) 
         "compilation": compilation.mode.name,
         "graphs": compilation.cudagraph_mode.name,
     }
-
-
-def _says_out_of_memory(text: str) -> bool:
-    return _torch.says_out_of_memory(text) or any(words in text for words in NO_CACHE)
-
-
-def _find_cause(error: Exception, start: int) -> None:
-    """Raise MemoryError where a child process ran out of memory.
-
-    The error in this process only says that the child is gone; why, the child printed after
-    `start`.
-    """
-    if not Vllm.is_out_of_memory(error):
-        for line in printed_since(start):
-            if _says_out_of_memory(line):
-                raise MemoryError(line.strip()) from error
 
 
 ENGINE = Vllm

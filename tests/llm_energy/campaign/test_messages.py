@@ -224,6 +224,16 @@ def test_a_mistake_at_the_top_of_the_file(root, line, message):
             {"settings": {"backend": "boxy", "load_mode": "closed", "model": "large"}},
             "boxy has no load mode `closed`; it has waves",
         ),
+        (
+            {
+                "settings": {
+                    "backend": "boxy",
+                    "model": "large",
+                    "engine": {"boxy": {"graphs": True}},
+                }
+            },
+            "experiments.x.settings.engine.boxy.graphs: needs eager false",
+        ),
         ({"settings": {"model": "large"}}, "models.large.source: toy reads gguf, and hf cannot be"),
     ],
 )

@@ -93,6 +93,34 @@ def test_observes_the_live_engine(openvino: Peer, gguf: str) -> None:
     slots, context_tokens, bytes_of_f32 = 4, 256, 4
     wanted = NUMBERS_PER_TOKEN * bytes_of_f32 * slots * context_tokens
     assert loaded["observed"]["kv_cache_bytes"] == wanted
+    assert loaded["observed"]["kv_cache_dtype"] == "f32"
+    assert loaded["observed"]["inference_precision"] == "f32"
+    assert loaded["observed"]["threads"] == 1
+    assert loaded["observed"]["cpu_instructions"]
+
+
+def test_a_precision_that_the_cpu_lacks_is_an_error(openvino: Peer, gguf: str) -> None:
+    # OpenVINO computes in another one without a word.
+    for precision in ("bf16", "f16"):
+        options = {"kv_cache_dtype": "u8", "inference_precision": precision}
+        loaded = load(openvino, gguf, options=options)
+        if loaded["event"] == "loaded":
+            assert loaded["observed"]["inference_precision"] == precision
+        else:
+            message = f"inference_precision {precision}: OpenVINO computes in "
+            assert loaded["message"].startswith(message)
+
+
+@pytest.mark.parametrize(("computes", "keeps"), [("bf16", "f32"), ("f16", "f32"), ("bf16", "f16")])
+def test_precisions_that_exclude_each_other_are_an_error(
+    openvino: Peer, gguf: str, computes: str, keeps: str
+) -> None:
+    options = {"kv_cache_dtype": keeps, "inference_precision": computes}
+    error = load(openvino, gguf, options=options)
+    assert error["message"] == (
+        f"option inference_precision: {computes} cannot be combined with kv_cache_dtype {keeps}; "
+        "set it to f32"
+    )
 
 
 def test_says_what_the_model_says(openvino: Peer, gguf: str) -> None:
@@ -141,7 +169,10 @@ def test_a_constant_stream_of_requests(openvino: Peer, gguf: str) -> None:
 
 
 STEPPING = """
-import json, sys
+import json, os, sys
+os.environ.update(OPENVINO_LOG_LEVEL="3")  # as the engine process sets it
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 from worker.engines.base import Request, find_engine, resolve_options
 from worker.workload import EngineConfig, Sampling
 
@@ -161,7 +192,10 @@ for each_token in (True, True, False):
     request = Request(0, tuple(range(100, 148)), 4, Sampling())
     engine.wave([request], lambda request, ids: tokens.append(ids))
     steps.append(engine._pipeline.steps)
-json.dump([observed["kv_cache_bytes"], steps, [len(ids) for ids in tokens]], sys.stdout)
+
+import openvino
+default = openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name()
+json.dump([observed, default, steps, [len(ids) for ids in tokens]], answers)
 """
 
 
@@ -173,9 +207,11 @@ def test_settings_reach_the_engine_and_a_prompt_is_computed_anew_each_time(
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
     command = [openvino_python, "-c", STEPPING, gguf]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    kv_cache_bytes, steps, handed_over = json.loads(done.stdout)
+    observed, default_precision, steps, handed_over = json.loads(done.stdout)
     numbers = NUMBERS_PER_TOKEN * 64  # of one byte each, and their scales
-    assert numbers < kv_cache_bytes < 2 * numbers
+    assert numbers < observed["kv_cache_bytes"] < 2 * numbers
+    assert observed["kv_cache_dtype"] == "u8"
+    assert observed["inference_precision"] == default_precision
     assert steps == [6, 6, 6]
     assert handed_over == [1] * 8 + [4]
 

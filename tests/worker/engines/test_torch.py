@@ -1,11 +1,14 @@
-"""What the engines on PyTorch share, without PyTorch."""
+"""The base of the engines on PyTorch, without PyTorch."""
 
+import getpass
 import os
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from worker.engines import _torch
+from worker.engines._torch import TorchEngine
 
 
 class OutOfMemoryError(RuntimeError):
@@ -23,34 +26,41 @@ class OutOfMemoryError(RuntimeError):
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
-def test_want_of_memory_has_many_words(error: Exception) -> None:
-    assert _torch.is_out_of_memory(error)
+def test_out_of_memory_has_many_messages(error: Exception) -> None:
+    assert TorchEngine.is_out_of_memory(error)
 
 
-def test_want_of_memory_may_be_a_cause() -> None:
+def test_out_of_memory_may_be_a_cause() -> None:
     error = RuntimeError("cannot load")
     error.__cause__ = OutOfMemoryError()
-    assert _torch.is_out_of_memory(error)
+    assert TorchEngine.is_out_of_memory(error)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA error: invalid argument"), ValueError()])
 def test_other_errors_are_others(error: Exception) -> None:
-    assert not _torch.is_out_of_memory(error)
+    assert not TorchEngine.is_out_of_memory(error)
 
 
 def test_a_home_that_cannot_be_written_is_replaced(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(_torch.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(os, "environ", os.environ.copy() | {"HOME": "/nonexistent"})
-    _torch.prepare_process(threads=3)
-    assert os.environ["HOME"] == str(tmp_path)
-    assert os.environ["OMP_NUM_THREADS"] == "3"
+    monkeypatch.setattr(_torch.Path, "home", lambda: Path("/nonexistent"))
+    variables = TorchEngine.environment({"threads": 3})
+    assert variables["HOME"] == str(tmp_path)
+    assert variables["OMP_NUM_THREADS"] == "3"
 
 
 def test_a_home_that_can_be_written_is_kept(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(os, "environ", os.environ.copy() | {"HOME": str(tmp_path)})
-    _torch.prepare_process(threads=1)
-    assert os.environ["HOME"] == str(tmp_path)
+    monkeypatch.setattr(_torch.Path, "home", lambda: tmp_path)
+    assert TorchEngine.environment({}) == {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def test_a_user_without_a_name_gets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> NoReturn:
+        raise KeyError("getpwuid(): uid not found: 1234")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    assert TorchEngine.environment({})["USER"] == str(os.getuid())

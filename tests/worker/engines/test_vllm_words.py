@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from worker.engines import vllm
+from worker.engines import _torch, vllm
 from worker.engines._vllm_loops import _hand_over
 from worker.engines.base import EngineError, Request
 from worker.workload import Sampling
@@ -30,7 +30,7 @@ def output(*ids: int, finished: bool = True, cached: int | None = 0) -> SimpleNa
         ),
     ],
 )
-def test_want_of_memory_is_recognized(error: Exception) -> None:
+def test_out_of_memory_is_recognized(error: Exception) -> None:
     assert vllm.ENGINE.is_out_of_memory(error)
 
 
@@ -47,10 +47,10 @@ def test_memory_that_others_hold_is_another_error(error: Exception) -> None:
 
 def test_the_cause_is_what_a_child_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     printed = ["(EngineCore pid=7) Traceback", "(EngineCore pid=7) CUDA out of memory. Tried 2 GiB"]
-    monkeypatch.setattr(vllm, "printed_since", lambda start: printed[start:])
+    monkeypatch.setattr(_torch, "printed_since", lambda start: printed[start:])
     with pytest.raises(MemoryError, match="CUDA out of memory"):
-        vllm._find_cause(RuntimeError("Engine core initialization failed"), 0)
-    vllm._find_cause(RuntimeError("Engine core initialization failed"), 2)
+        vllm.ENGINE.raise_printed_cause(RuntimeError("Engine core initialization failed"), 0)
+    vllm.ENGINE.raise_printed_cause(RuntimeError("Engine core initialization failed"), 2)
 
 
 def test_tokens_are_handed_over_as_they_come() -> None:

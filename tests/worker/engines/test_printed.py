@@ -1,5 +1,6 @@
-"""What was printed to stderr, which is a log file in an engine process."""
+"""Text printed to stderr, which is a log file in an engine process, and to stdout."""
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.worker.backend import ROOT
 
-from worker.printed import printed_bytes, printed_since
+from worker.engines._printed import printed_bytes, printed_since, with_printed
 
 
 @pytest.fixture
@@ -42,8 +43,22 @@ def test_who_prints_may_be_late() -> None:
 
 
 def test_a_pipe_is_not_read() -> None:
-    code = "from worker.printed import *; assert printed_since(printed_bytes()) == []"
+    code = "from worker.engines._printed import *; assert printed_since(printed_bytes()) == []"
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
     subprocess.run(
         [sys.executable, "-c", code], stderr=subprocess.PIPE, env=environment, check=True
     )
+
+
+def test_what_an_action_prints_is_taken_and_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
+    printf = ctypes.CDLL(None).printf
+    os.write(1, b"before\n")
+    result, printed = with_printed(lambda: printf(b"inside\n"))  # through the buffers of C
+    assert (result, printed) == (7, ["inside"])
+    assert capfd.readouterr().out == "before\ninside\n"
+
+
+def test_what_a_failing_action_prints_is_passed_on(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ZeroDivisionError):
+        with_printed(lambda: os.write(1, b"inside\n") / 0)
+    assert capfd.readouterr().out == "inside\n"
