@@ -41,6 +41,8 @@ def main() -> None:
     with os.fdopen(os.dup(1), "w") as answers:
         os.dup2(2, 1)  # what engines print must not mix with the answer
         engine = find_engine(asked["backend"])()
+        options = resolve_options(engine.OPTIONS, asked["options"])
+        os.environ.update(engine.environment(options))
         batch, tokens = asked["batch_size"], asked["output_tokens"]
         config = EngineConfig(
             backend=asked["backend"],
@@ -48,7 +50,7 @@ def main() -> None:
             dtype="auto",
             context_tokens=PROMPT_TOKENS + tokens,
             slots=batch,
-            options=resolve_options(engine.OPTIONS, asked["options"]),
+            options=options,
         )
         engine.load(config)
         prompts = [tuple(range(100 + i, 100 + i + PROMPT_TOKENS)) for i in range(batch)]

@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from worker import protocol
-from worker.kernel import oom_kills
+from worker.engine_memory import (
+    find_shared_memory,
+    oom_kills,
+    release_shared_memory,
+    remove,
+    shared_files,
+)
 from worker.orphans import MARK, children, kill_children
-from worker.shared_memory import find_shared_memory, release_shared_memory, remove, shared_files
 from worker.workload import EngineConfig
 
 TAIL_LINES = 40

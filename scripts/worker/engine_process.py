@@ -23,12 +23,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from worker import protocol
+from worker.engine_memory import oom_kills, release_shared_memory, shared_files
 from worker.engines.base import Engine, EngineError, find_engine, resolve_options
 from worker.harness import RequestError, measure
-from worker.kernel import oom_kills
 from worker.orphans import MARK, kill_marked
 from worker.protocol import Event, Load, Measure, Request, Steady, Unload
-from worker.shared_memory import release_shared_memory, shared_files
 from worker.workload import EngineConfig, Workload
 
 PR_SET_PDEATHSIG = 1

@@ -1,4 +1,4 @@
-"""Passing on what an engine process says while it works on one request."""
+"""The connection of a client, and an engine's events that are passed on over it."""
 
 import asyncio
 import time
@@ -6,8 +6,40 @@ from typing import NoReturn
 
 from worker import protocol
 from worker.child import EngineChild
-from worker.connection import Connection
 from worker.protocol import Event
+
+
+class Connection:
+    """Lines from one client of a supervisor, events to it; the client may be gone already."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.lost = False
+        """Set once its end has been read."""
+
+    async def receive(self) -> bytes:
+        """Return the next line; empty at the end of the stream, even in the middle of a line."""
+        try:
+            line = await self._reader.readline()
+        except (ConnectionError, ValueError):  # broken, or longer than any request
+            line = b""
+        self.lost = not line.endswith(b"\n")
+        return b"" if self.lost else line
+
+    def send(self, line: bytes) -> None:
+        """Send without waiting: a client that does not read must not stop the deadlines.
+
+        `receive` notices that it is gone.
+        """
+        self._writer.write(line)
+
+    def send_event(self, event: Event) -> None:
+        self.send(protocol.encode(event))
+
+    def close(self) -> None:
+        """Close it; lines sent before are still delivered."""
+        self._writer.close()
 
 
 class RequestFailedError(Exception):
@@ -33,7 +65,7 @@ async def relay(
     phase: str,
     first_wave_s: float | None = None,
 ) -> bytes:
-    """Pass the engine's events on; returns its final one, which is not passed on.
+    """Pass the engine's events on; return the final one, which is not passed on.
 
     Raises:
         RequestFailedError: the engine failed, died, or missed a deadline (then it is killed).

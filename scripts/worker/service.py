@@ -8,7 +8,6 @@ from pathlib import Path
 
 from worker import protocol
 from worker.child import EngineChild
-from worker.connection import Connection
 from worker.protocol import (
     Event,
     Hello,
@@ -20,7 +19,7 @@ from worker.protocol import (
     Stop,
     Unload,
 )
-from worker.relay import RequestFailedError, fail, relay
+from worker.relay import Connection, RequestFailedError, fail, relay
 from worker.workload import is_backend_name
 
 KEEPS_ENGINE = {protocol.BAD_REQUEST, protocol.CONTEXT_EXCEEDED}

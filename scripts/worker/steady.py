@@ -1,4 +1,4 @@
-"""Whether a warm-up has reached a steady state: an equivalence test on the trend of its waves.
+"""Judge if a warm-up has reached a steady state: an equivalence test on the trend of its waves.
 
 A small coefficient of variation alone is blind to slow drift, and a trend that is 'not
 significant' may only be noisy. So a trend must be shown to be small: the 90 % interval of the
@@ -17,8 +17,8 @@ variation are those within places, as in an analysis of covariance).
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
-from worker.quantiles import t_quantile
 from worker.workload import WarmupRules
 
 LEAST_TESTED = 8
@@ -29,7 +29,7 @@ STEADY, NOT_STEADY, TOO_FEW_WAVES = "steady", "not_steady", "too_few_waves"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the test said; numbers are relative to the mean, None where there were too few waves."""
+    """Result of the test; numbers are relative to the mean, None where there were too few waves."""
 
     verdict: str
     coefficient_of_variation: float | None = None
@@ -72,7 +72,7 @@ def judge_trend(
     bound: float,
     maximum_bound: float,
 ) -> Verdict:
-    """Whether a series has no trend that matters, by the test that this module describes.
+    """Test that a series has no trend that matters, as this module describes.
 
     Args:
         values: at least `places` + 2 of them, in order, equally far apart.
@@ -88,7 +88,7 @@ def judge_trend(
 
 
 def _within_places(values: Sequence[float], places: int) -> tuple[float, float, float, int]:
-    """Least squares of relative values on the order of waves, within places of the pass.
+    """Fit relative values to the order of waves by least squares, within places of the pass.
 
     Args:
         values: at least `places` + 2 of them.
@@ -112,3 +112,44 @@ def _within_places(values: Sequence[float], places: int) -> tuple[float, float, 
     span = len(values) - 1
     variation = math.sqrt(math.fsum(y * y for y in change) / (degrees + 1))
     return variation, slope * span, math.sqrt(residual / degrees / spread) * span, degrees
+
+
+def t_quantile(probability: float, degrees: int) -> float:
+    """Return a quantile of Student's t distribution; scipy is in no engine's environment.
+
+    G. W. Hill, Algorithm 396: Student's t-quantiles, Communications of the ACM 13 (1970) 619-620;
+    six significant digits from 5 degrees of freedom on, three and more for 3 and 4, exact below.
+
+    Args:
+        probability: probability of a smaller value, 0.5 < probability < 1.
+        degrees: degrees of freedom, at least 1.
+    """
+    if not 0.5 < probability < 1.0 or degrees < 1:
+        raise ValueError(f"t_quantile({probability}, {degrees}): out of range")
+    n = float(degrees)
+    two_tailed = 2.0 * (1.0 - probability)
+    if degrees == 1:
+        return 1.0 / math.tan(two_tailed * math.pi / 2.0)
+    if degrees == 2:
+        return math.sqrt(2.0 / (two_tailed * (2.0 - two_tailed)) - 2.0)
+    a = 1.0 / (n - 0.5)
+    b = 48.0 / a**2
+    c = ((20700.0 * a / b - 98.0) * a - 16.0) * a + 96.36
+    d = ((94.5 / (b + c) - 3.0) / b + 1.0) * math.sqrt(a * math.pi / 2.0) * n
+    x = d * two_tailed
+    y = x ** (2.0 / n)
+    if y > 0.05 + a:  # the asymptotic inverse expansion about the normal
+        x = NormalDist().inv_cdf(two_tailed / 2.0)
+        y = x**2
+        if degrees < 5:
+            c += 0.3 * (n - 4.5) * (x + 0.6)
+        c += (((0.05 * d * x - 5.0) * x - 7.0) * x - 2.0) * x + b
+        y = (((((0.4 * y + 6.3) * y + 36.0) * y + 94.5) / c - y - 3.0) / b + 1.0) * x
+        y = math.expm1(a * y**2)
+    else:
+        y = (
+            (1.0 / (((n + 6.0) / (n * y) - 0.089 * d - 0.822) * (n + 2.0) * 3.0) + 0.5 / (n + 4.0))
+            * y
+            - 1.0
+        ) * (n + 1.0) / (n + 2.0) + 1.0 / y
+    return math.sqrt(n * y)

@@ -4,7 +4,7 @@
 
 Standard library only. It answers on a Unix socket, loads and replaces the engine, relays its
 events, and kills its process group on a deadline, when the host's connection is lost in the
-middle of work, when it is told to end, and when its lease runs out. Exit codes: 0 ended as told,
+middle of work, on a request to stop, and when its lease runs out. Exit codes: 0 ended on request,
 2 could not start, 5 the lease ran out.
 """
 
@@ -15,9 +15,10 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 
-from worker import lease, protocol
+from worker import protocol
 from worker.service import Supervisor
 
 ENDED, CANNOT_START, LEASE_EXPIRED = 0, 2, 5
@@ -25,11 +26,11 @@ PR_SET_CHILD_SUBREAPER = 36
 """prctl(2): orphans below this process become its children."""
 
 LEASE_PERIOD_S = 1.0
-"""Between two looks at the lease, and between two heartbeats."""
+"""Time between two checks of the lease, and between two heartbeats."""
 
 
 async def run(socket: Path, lease_file: Path, logs: Path) -> int:
-    """Serve on `socket` until told to stop or until the lease runs out; returns the exit code.
+    """Serve on `socket` until a stop is requested or the lease runs out; return the exit code.
 
     Raises:
         OSError: the socket cannot be made.
@@ -44,16 +45,16 @@ async def run(socket: Path, lease_file: Path, logs: Path) -> int:
         supervisor.serve, unnamed, limit=protocol.MAX_LINE_BYTES
     )
     unnamed.rename(socket)
-    print("supervisor: listening", flush=True)  # who started it may wait for this line
+    print("supervisor: listening", flush=True)  # the process that started it may wait for this
     heartbeat = socket.with_suffix(".heartbeat")
     code = ENDED
     while not supervisor.stopped.is_set():
-        if lease.expired(lease_file):
+        if lease_expired(lease_file):
             print(f"supervisor: the lease {lease_file} has run out", file=sys.stderr)
             code = LEASE_EXPIRED
             break
         supervisor.check_log()
-        heartbeat.touch()  # its age tells whoever looks that this loop goes on
+        heartbeat.touch()  # its age shows that this loop goes on
         await _wait(supervisor.stopped, LEASE_PERIOD_S)
     server.close()
     await supervisor.stop()
@@ -61,6 +62,20 @@ async def run(socket: Path, lease_file: Path, logs: Path) -> int:
     for file in (socket, heartbeat):
         file.unlink(missing_ok=True)
     return code
+
+
+def lease_expired(lease: Path) -> bool:
+    """Return True once the lease has run out; a missing or unreadable file is no lease.
+
+    The host's watchdog renews it by writing a later expiry. The file holds one decimal number,
+    seconds on CLOCK_MONOTONIC (which containers share with their host), and is replaced by rename,
+    so that it is never seen half written.
+    """
+    try:
+        expiry = float(lease.read_text())
+    except (OSError, ValueError):
+        return True
+    return not time.monotonic() < expiry
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:
@@ -75,7 +90,7 @@ def main() -> int:
     parser.add_argument("--log", type=Path, required=True, help="folder for the engine's output")
     arguments = parser.parse_args()
     os.umask(0o077)
-    # What an engine leaves behind becomes our child, also where nobody else would reap it.
+    # Orphans of an engine become our children, also where no other process would reap them.
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -3,10 +3,11 @@
 import random
 
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.steady import NOT_STEADY, STEADY, TOO_FEW_WAVES, judge
+from worker.steady import NOT_STEADY, STEADY, TOO_FEW_WAVES, judge, t_quantile
 from worker.workload import WarmupRules
 
 RULES = WarmupRules(
@@ -116,3 +117,22 @@ def test_units_do_not_matter(values: list[float], waves_per_pass: int, unit: flo
     other = judge([v * unit for v in values], waves_per_pass=waves_per_pass, rules=RULES)
     assert other.verdict == one.verdict or one.bound == pytest.approx(other.bound)
     assert other.coefficient_of_variation == pytest.approx(one.coefficient_of_variation, abs=1e-9)
+
+
+@given(st.integers(1, 10_000), st.sampled_from([0.9, 0.95, 0.975, 0.99]))
+def test_quantiles_of_students_t_agree_with_scipy(degrees: int, probability: float) -> None:
+    expected = scipy.stats.t.ppf(probability, degrees)
+    accuracy = 1e-9 if degrees <= 2 else 2e-3 if degrees < 5 else 1e-5
+    assert t_quantile(probability, degrees) == pytest.approx(expected, rel=accuracy)
+
+
+def test_quantiles_of_students_t_are_those_of_tables() -> None:
+    assert t_quantile(0.95, 1) == pytest.approx(6.313752)
+    assert t_quantile(0.95, 5) == pytest.approx(2.015048, rel=1e-5)
+    assert t_quantile(0.975, 10) == pytest.approx(2.228139, rel=1e-6)
+
+
+@pytest.mark.parametrize(("probability", "degrees"), [(0.5, 3), (1.0, 3), (0.95, 0)])
+def test_a_quantile_out_of_range_is_refused(probability: float, degrees: int) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        t_quantile(probability, degrees)

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 from tests.worker.backend import Backend, Peer, group_members, wait_until, workload
 
 from worker.child import LOG_LIMIT_BYTES
-from worker.kernel import oom_kills
+from worker.engine_memory import oom_kills
 from worker.protocol import PROTOCOL
+from worker.supervisor import lease_expired
 
 Fields = dict[str, Any]
 
@@ -520,3 +522,22 @@ class TestEnd:
         assert backend.process.stderr is not None
         assert backend.process.stderr.read().decode().count("\n") == 1
         backend.stop()
+
+
+def test_a_lease_holds_until_its_expiry(tmp_path: Path) -> None:
+    lease = tmp_path / "lease"
+    lease.write_text(f"{time.monotonic() + 600:.3f}\n")
+    assert not lease_expired(lease)
+    lease.write_text(f"{time.monotonic() - 0.001:.3f}\n")
+    assert lease_expired(lease)
+
+
+@pytest.mark.parametrize("content", ["", "soon", "nan", "\x00"])
+def test_what_is_no_number_is_no_lease(tmp_path: Path, content: str) -> None:
+    lease = tmp_path / "lease"
+    lease.write_text(content)
+    assert lease_expired(lease)
+
+
+def test_a_missing_file_is_no_lease(tmp_path: Path) -> None:
+    assert lease_expired(tmp_path / "lease")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from worker.shared_memory import (
+from worker.engine_memory import (
     find_shared_memory,
+    oom_kills,
     release_shared_memory,
     remove,
     shared_files,
@@ -94,3 +95,18 @@ def test_what_is_found_can_be_removed_when_its_processes_are_gone(
     sharer.process.wait()
     remove(found)
     assert list(shared.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "count"), [("pgfault 1\noom_kill 3\n", 3), ("pgfault 1\n", None)]
+)
+def test_out_of_memory_kills_are_counted_by_the_kernel(
+    tmp_path: Path, content: str, count: int | None
+) -> None:
+    vmstat = tmp_path / "vmstat"
+    vmstat.write_text(content)
+    assert oom_kills(vmstat) == count
+
+
+def test_their_count_is_unknown_where_there_is_no_such_file(tmp_path: Path) -> None:
+    assert oom_kills(tmp_path / "vmstat") is None

@@ -1,4 +1,4 @@
-"""Shared memory that a killed engine would leave behind: the kernel frees it with its last file.
+"""Memory of an engine: shared memory that outlives a killed one, and kills for lack of memory.
 
 Engines with processes of their own pass messages through files in /dev/shm (vLLM: up to 170 MB),
 which only an orderly end removes. A container has as little as 64 MB of it.
@@ -12,7 +12,7 @@ FOLDER = Path("/dev/shm")
 
 
 def shared_files(folder: Path = FOLDER) -> frozenset[tuple[str, int]]:
-    """(path, inode) of everything there is now. Times of files are of a clock that may be set."""
+    """Return (path, inode) of every file: its times depend on a clock that may be set."""
     found = set()
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):
@@ -23,9 +23,9 @@ def shared_files(folder: Path = FOLDER) -> frozenset[tuple[str, int]]:
 def release_shared_memory(
     group: int, *, before: Collection[tuple[str, int]], folder: Path = FOLDER
 ) -> None:
-    """Remove the names of what the processes of a group share; call it just before they end.
+    """Remove the names of files that the processes of a group share, just before they end.
 
-    Those who have it open keep it until then. For `before` see `find_shared_memory`.
+    Processes that have them open keep them until then. For `before` see `find_shared_memory`.
     """
     remove(find_shared_memory(group, before=before, folder=folder))
 
@@ -33,10 +33,10 @@ def release_shared_memory(
 def find_shared_memory(
     group: int, *, before: Collection[tuple[str, int]], folder: Path = FOLDER
 ) -> set[Path]:
-    """What the processes of a group share.
+    """Return the files that the processes of a group share.
 
     Args:
-        before: what `shared_files` found when the group began: it belongs to somebody else.
+        before: the result of `shared_files` when the group began; these belong to others.
     """
     return {
         path
@@ -47,14 +47,28 @@ def find_shared_memory(
 
 
 def remove(paths: Iterable[Path]) -> None:
-    """Remove what is still there and ours."""
+    """Remove the files that still exist and may be removed."""
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink()
 
 
+def oom_kills(vmstat: Path = Path("/proc/vmstat")) -> int | None:
+    """Return how many processes the kernel has killed for lack of memory since boot.
+
+    The count is of the whole machine and includes memory limits of containers. None where the
+    kernel has no such count (before 4.13, or in a sandbox).
+    """
+    try:
+        lines = vmstat.read_text().splitlines()
+    except OSError:
+        return None
+    counts = [int(line.split()[1]) for line in lines if line.startswith("oom_kill ")]
+    return counts[0] if counts else None
+
+
 def _inode(path: Path) -> int:
-    """Which file has that name; 0 if it is gone."""
+    """Return the inode of a path, 0 if it is gone."""
     try:
         return path.stat().st_ino
     except OSError:
