@@ -11,10 +11,10 @@ with rule_script(snakemake):
     from llm_energy.analysis.summary_files import read_summary
     from llm_energy.report.figures import read_figures
     from llm_energy.report.page import render_page, write_page
-    from llm_energy.report.paper_files import read_tables
+    from llm_energy.report.paper_tables import read_tables
 
     summary = read_summary(Path(snakemake.input.findings).parent)
     figures = read_figures(Path(snakemake.input.figures))
-    files = read_tables(Path(snakemake.input.papers))
-    page = render_page(summary, figures, partial=False, files=files)
+    papers = read_tables(Path(snakemake.input.papers))
+    page = render_page(summary, figures, partial=False, papers=papers)
     write_page(Path(snakemake.output[0]).parent, page, partial=False)

@@ -6,7 +6,7 @@ from llm_energy.system.scripting import rule_script
 
 with rule_script(snakemake):
     from llm_energy.analysis.summary_files import read_summary
-    from llm_energy.report.paper_files import write_tables
+    from llm_energy.report.paper_tables import write_tables
 
     summary = read_summary(Path(snakemake.input.findings).parent)
     write_tables(Path(snakemake.output[0]), summary)

@@ -11,14 +11,31 @@ from matplotlib.axes import Axes
 from llm_energy.analysis.experiments_table import GROUP
 from llm_energy.analysis.measurements_table import SETTING, varying_settings
 from llm_energy.analysis.summary import Summary
-from llm_energy.report.estimates import Estimate, as_data, estimates, place_columns, place_text
-from llm_energy.report.open_ends import open_end, open_ends
-from llm_energy.report.style import MARKERS, SERIES, Drawing, canvas, grid_only, narrow
+from llm_energy.report.estimates import (
+    Estimate,
+    as_data,
+    below_zero_sentence,
+    estimates,
+    place_columns,
+    place_text,
+)
+from llm_energy.report.style import (
+    MARKERS,
+    SERIES,
+    Drawing,
+    canvas,
+    exact_ticks,
+    grid_only,
+    left_out,
+    legend_below,
+    narrow,
+    open_end,
+)
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
-from llm_energy.system.numbers import exact, setting_label
+from llm_energy.system.numbers import setting_label
 
 MOST_LINES = 12
-"""Beyond it a legend is no longer read: the figure then shows the first lines and says so."""
+"""Nobody reads a longer legend: the figure then shows the first lines and says so."""
 
 LOGARITHMIC_FROM = 4
 """Axes whose largest value is at least that many times the smallest get a logarithmic scale."""
@@ -27,14 +44,13 @@ MOST_TICKS = 12
 """Numbers that stand side by side under one column; beyond it only some values are marked."""
 
 METRICS = {JOULES_PER_OUTPUT_TOKEN: "energy", THROUGHPUT: "throughput"}
-"""What is drawn against settings, with the name of its files."""
+"""Metrics that are drawn against settings -> name of their files."""
 
 Point = tuple[Any, Estimate]
 
 
 def by_setting(summary: Summary) -> list[Drawing]:
-    """One drawing for each metric and each setting along which at least two experiments are
-    otherwise equal."""
+    """A drawing for each metric and setting along which two experiments are otherwise equal."""
     varying = varying_settings(summary.measurements)
     found = []
     for metric in METRICS:
@@ -54,8 +70,8 @@ def _lines(
     others: Sequence[str],
     lost: Mapping[str, Sequence[Any]],
 ) -> dict[str, list[Point]]:
-    """Label of the other settings -> points along `setting`, where there are at least two, those
-    counted at which memory ran out."""
+    """Label of the other settings -> points along `setting`, if there are at least two, counting
+    those that ran out of memory."""
     needed = [SETTING + name for name in (setting, *others)]
     table = summary.measurements[["experiment", *needed]].drop_duplicates("experiment")
     first = {row["experiment"]: row for row in table.to_dict("records")}
@@ -104,50 +120,45 @@ def _draw(
     lost: Mapping[str, Sequence[Any]],
     values: Sequence[Any],
 ) -> Drawing:
-    shown = list(lines.items())[:MOST_LINES]
+    shown = dict(list(lines.items())[:MOST_LINES])
     figure, axes = canvas(3.1)
     numeric = all(isinstance(value, int | float) for value in values)
     place = (lambda value: value) if numeric else list(values).index
-    for (label, points), colour, marker in zip(shown, cycle(SERIES), cycle(MARKERS), strict=False):
-        x = [place(value) for value, _ in points]
-        axes.plot(x, [e.mean for _, e in points], color=colour, lw=1, alpha=0.55)
-        known = [
-            (position, e.low, e.high)
-            for position, (_, e) in zip(x, points, strict=True)
-            if e.low is not None and e.high is not None
-        ]
-        if known:
+    for (label, points), colour, marker in zip(
+        shown.items(), cycle(SERIES), cycle(MARKERS), strict=False
+    ):
+        x, means = [place(value) for value, _ in points], [e.mean for _, e in points]
+        axes.plot(x, means, color=colour, lw=1, alpha=0.55)
+        known = [(at, e.low, e.high) for at, (_, e) in zip(x, points, strict=True) if e.half_width]
+        if known:  # one artist for all: there may be thousands
             axes.vlines(*zip(*known, strict=True), color=colour, lw=1.6)
         for position, (_, e) in zip(x, points, strict=True):
             if e.reaches_below_zero:
                 open_end(axes, (position, 0), "v", colour)
-        axes.plot(x, [e.mean for _, e in points], marker, color=colour, ms=5, label=label)
+        axes.plot(x, means, marker, color=colour, ms=5, label=label)
         for value in lost.get(label, []):
             axes.plot(place(value), 0, "x", color=colour, ms=6, mew=1.6, clip_on=False)
     _scale(axes, values, numeric=numeric)
-    axes.set_xlabel(setting.replace("_", " "))
+    name = setting.replace("_", " ")
+    axes.set_xlabel(name)
     axes.set_ylabel(f"{metric.title} ({metric.display_unit})")
     axes.set_xmargin(0.08)
     axes.set_ylim(bottom=0)
     grid_only(axes, "y")
     if len(shown) > 1:
-        figure.legend(
-            loc="outside lower center", ncols=1 if narrow() or len(shown[0][0]) > 40 else 2
-        )
-    drawn = [e for _, points in shown for _, e in points]
-    n = sorted({e.n for e in drawn})
-    crosses = " A cross on the axis: out of memory." * any(label in lost for label, _ in shown)
-    left_out = f" {len(lines) - len(shown)} more lines are left out." * (len(lines) > len(shown))
-    told = setting.replace("_", " ")
+        legend_below(figure, 1 if narrow() or len(next(iter(shown))) > 40 else 2)
+    drawn = [estimate for points in shown.values() for _, estimate in points]
+    n = " or ".join(str(count) for count in sorted({estimate.n for estimate in drawn}))
+    crosses = " A cross on the axis: out of memory." * any(label in lost for label in shown)
     data = as_data(drawn)
-    data.insert(0, setting, [value for _, points in shown for value, _ in points])
-    data.insert(1, "line", [label for label, points in shown for _ in points])
+    data.insert(0, setting, [value for points in shown.values() for value, _ in points])
+    data.insert(1, "line", [label for label, points in shown.items() for _ in points])
     return Drawing(
         f"{METRICS[metric]}-by-{setting.replace('.', '-').replace('_', '-')}",
-        f"{metric.title} against {told}",
-        f"{metric.title}, mean over cycles, against {told}, with 95 % t intervals "
-        f"(n = {' or '.join(map(str, n))} for each point). Along a line all other settings "
-        f"are equal.{open_ends(drawn)}{crosses}{left_out}",
+        f"{metric.title} against {name}",
+        f"{metric.title}, mean over cycles, against {name}, with 95 % t intervals (n = {n} for "
+        "each point). Along a line all other settings are equal."
+        f"{below_zero_sentence(drawn)}{crosses}{left_out(len(lines) - len(shown), 'line')}",
         figure,
         data,
     )
@@ -161,14 +172,11 @@ def _scale(axes: Axes, values: Sequence[Any], *, numeric: bool) -> None:
     logarithmic = values[0] > 0 and values[-1] / values[0] >= LOGARITHMIC_FROM
     if logarithmic:
         axes.set_xscale("log", base=2)
-    told = told_apart(values, math.log2 if logarithmic else float)
-    axes.set_xticks(told, [exact(value) for value in told])
-    axes.minorticks_off()
+    exact_ticks(axes, spaced(values, math.log2 if logarithmic else float))
 
 
-def told_apart(values: Sequence[Any], place: Callable[[Any], float]) -> list[Any]:
-    """Those of `values`, ascending, that get a tick: all, or if there are many, as many as have
-    room beside each other."""
+def spaced(values: Sequence[Any], place: Callable[[Any], float]) -> list[Any]:
+    """Those of `values`, ascending, that get a tick: all, or as many as have room."""
     if len(values) <= MOST_TICKS:
         return list(values)
     room = (place(values[-1]) - place(values[0])) / MOST_TICKS

@@ -1,4 +1,4 @@
-"""The uncertainty budget: what the total uncertainty of each energy is made of."""
+"""The uncertainty budget: the parts of the total uncertainty of each energy."""
 
 import math
 
@@ -6,11 +6,20 @@ import pandas as pd
 
 from llm_energy.analysis.summary import Summary
 from llm_energy.report.estimates import estimates
-from llm_energy.report.style import SERIES, Drawing, canvas, grid_only, left_out, value_beside
+from llm_energy.report.style import (
+    MOST_ROWS,
+    SERIES,
+    Drawing,
+    canvas,
+    label_rows,
+    left_out,
+    legend_below,
+    narrow,
+    value_beside,
+)
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN
 from llm_energy.system.numbers import fixed
 
-MOST_ROWS = 30
 PARTS = {
     "repeatability": "spread over cycles (s/√n)",
     "gain": "gain of the sensor",
@@ -21,7 +30,7 @@ _SENSOR = ("sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_powe
 
 def budget_table(summary: Summary) -> pd.DataFrame:
     """One row for each experiment with an energy and an interval: relative standard
-    uncertainties of its mean energy per output token, part by part and together.
+    uncertainties of its mean energy per output token, part by part and combined.
 
     Gain and offset are limits ±a, rectangular: u = a/√3 (GUM 4.3.7); they are common to all
     cycles and are not divided by √n. Uncertainty at the window's edges differs between cycles, and
@@ -32,16 +41,13 @@ def budget_table(summary: Summary) -> pd.DataFrame:
     measured = measured.dropna(subset=["joules_per_output_token"])
     by_experiment = dict(iter(measured.groupby("experiment")))
     for estimate in estimates(summary, JOULES_PER_OUTPUT_TOKEN):
-        cycles = by_experiment[estimate.experiment]
-        deviation = pd.Series(estimate.values).std(ddof=1)
-        gain = cycles["sensor_gain_limit_relative"].mean()
-        offset = cycles["sensor_offset_limit_watts"].mean() / cycles["mean_power_watts"].mean()
-        if estimate.n < 2 or pd.isna(gain):
+        gain, offset, power = by_experiment[estimate.experiment][list(_SENSOR)].mean()
+        if estimate.standard_uncertainty is None or pd.isna(gain):
             continue
         parts = {
-            "repeatability": deviation / math.sqrt(estimate.n) / estimate.mean,
+            "repeatability": estimate.standard_uncertainty / estimate.mean,
             "gain": gain / math.sqrt(3),
-            "offset": 0.0 if pd.isna(offset) else offset / math.sqrt(3),
+            "offset": 0.0 if pd.isna(offset) else offset / power / math.sqrt(3),
         }
         rows.append(
             {"experiment": estimate.experiment, "label": estimate.label, "n": estimate.n}
@@ -65,16 +71,14 @@ def budget(summary: Summary) -> Drawing | None:
         start = [a + b for a, b in zip(start, share, strict=True)]
     for row, combined in enumerate(shown["combined_relative"]):
         value_beside(axes, row, f"u = {fixed(100 * combined, 1)} %")
-    axes.set_yticks(range(len(shown)), list(shown["label"]))
-    axes.set_ylim(len(shown) - 0.4, -0.6)
+    label_rows(axes, list(shown["label"]))
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of the variance (%)")
-    grid_only(axes, "x")
-    figure.legend(loc="outside lower center", ncols=1 if figure.get_figwidth() < 5 else 3)
+    legend_below(figure, 1 if narrow() else 3)
     return Drawing(
         "uncertainty-budget",
         "Uncertainty budget of the energy per output token",
-        "What the variance of the mean energy per output token is made of; u is the combined "
+        "Parts of the variance of the mean energy per output token; u is the combined "
         "relative standard uncertainty. Gain and offset of the sensor are common to all cycles of "
         "a device: more cycles do not reduce them, and they cancel in ratios on the same device."
         + left_out(len(table) - len(shown)),

@@ -1,4 +1,4 @@
-"""How the latencies of an experiment are distributed: one outline for each, all cycles pooled."""
+"""Distributions of the latencies of each experiment: one outline each, all cycles pooled."""
 
 import math
 from collections.abc import Sequence
@@ -9,11 +9,20 @@ from matplotlib.axes import Axes
 
 from llm_energy.analysis.summary import Summary
 from llm_energy.report.estimates import estimates, place_columns, place_text, short_names
-from llm_energy.report.style import INK, SERIES, Drawing, canvas, grid_only, left_out, narrow
+from llm_energy.report.style import (
+    INK,
+    MOST_ROWS,
+    SERIES,
+    Drawing,
+    exact_ticks,
+    label_rows,
+    left_out,
+    note_in_row,
+    side_by_side,
+)
 from llm_energy.results.metrics import TTFT
-from llm_energy.system.numbers import exact, fixed
+from llm_energy.system.numbers import fixed
 
-MOST_ROWS = 30
 ROW_INCHES, FRAME_INCHES = 0.34, 0.9
 MOST_BINS = 70
 """Bins across a panel; fewer where bins of the table are wider than that."""
@@ -33,14 +42,12 @@ def latencies(summary: Summary) -> Drawing | None:
     table = table.assign(label=_labels(summary, table))
     ranked = [e.label for e in estimates(summary, TTFT) if e.label in set(table["label"])]
     labels = ranked[:MOST_ROWS]
-    grid = (2, 1) if narrow() else (1, 2)
-    height = FRAME_INCHES + ROW_INCHES * len(labels)
-    figure, panels = canvas(height * grid[0], *grid, sharey=not narrow())
+    drawn = table[table["label"].isin(labels)]
+    figure, panels = side_by_side(2, FRAME_INCHES + ROW_INCHES * len(labels))
     for axes, (latency, title) in zip(panels, TITLES.items(), strict=True):
-        shown = table[(table["latency"] == latency) & table["label"].isin(labels)]
-        _rows(axes, shown, labels)
+        _draw_rows(axes, drawn[drawn["latency"] == latency], labels)
         axes.set_title(title)
-    counts = table[table["label"].isin(labels)].groupby("latency")["count"].sum()
+    counts = drawn.groupby("latency")["count"].sum()
     return Drawing(
         "latency-distributions",
         "Distribution of latencies",
@@ -51,7 +58,7 @@ def latencies(summary: Summary) -> Drawing | None:
         "95th percentile. Requests of one window are no independent repetitions: intervals come "
         f"from cycles alone.{left_out(len(ranked) - len(labels))}",
         figure,
-        _data(table[table["label"].isin(labels)]),
+        _data(drawn),
     )
 
 
@@ -71,11 +78,10 @@ def _data(table: pd.DataFrame) -> pd.DataFrame:
     return data.assign(count=table["count"])
 
 
-def _rows(axes: Axes, shown: pd.DataFrame, labels: Sequence[str]) -> None:
-    axes.set_yticks(range(len(labels)), list(labels))
+def _draw_rows(axes: Axes, shown: pd.DataFrame, labels: Sequence[str]) -> None:
+    label_rows(axes, labels)
     axes.set_ylim(len(labels) - 0.45, -1.0)
     axes.set_xlabel("ms")
-    grid_only(axes, "x")
     if shown.empty:
         return
     low, high = 1e3 * shown["low_s"].min(), 1e3 * shown["high_s"].max()
@@ -87,14 +93,7 @@ def _rows(axes: Axes, shown: pd.DataFrame, labels: Sequence[str]) -> None:
     for row, label in enumerate(labels):
         mine = shown[shown["label"] == label]
         if mine.empty:
-            axes.annotate(
-                "not defined for one token",
-                (0.01, row),
-                xycoords=("axes fraction", "data"),
-                va="center",
-                fontsize=7.5,
-                style="italic",
-            )
+            note_in_row(axes, row, "not defined for one token", INK)
             continue
         middles = 1e3 * np.sqrt((mine["low_s"] * mine["high_s"]).to_numpy())
         counts = mine["count"].to_numpy()
@@ -126,5 +125,4 @@ def _decades(axes: Axes, low: float, high: float) -> None:
     ticks = [s * 10.0**e for e in exponents for s in steps if low <= s * 10.0**e <= high]
     if len(ticks) < 2:
         ticks = [low, math.sqrt(low * high), high]
-    axes.set_xticks(ticks, [exact(float(f"{tick:.3g}")) for tick in ticks])
-    axes.minorticks_off()
+    exact_ticks(axes, [float(f"{tick:.3g}") for tick in ticks])

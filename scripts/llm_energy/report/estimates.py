@@ -1,5 +1,6 @@
-"""What figures, tables and headline have in common: the experiments ranked by one metric."""
+"""Estimates of one metric, ranked, with labels and intervals: for figures, tables and headline."""
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from llm_energy.analysis.experiments_table import GROUP
@@ -17,11 +19,14 @@ from llm_energy.system.numbers import interval, number
 
 Row = Mapping[Any, Any]
 
+NOTHING = "–"
+"""In place of a value that is not known."""
+
 BELOW_ZERO = (
     "the 95 % t interval of the mean reaches below 0, which the quantity cannot. With so few "
     "cycles that scatter so much it is not informative about how small the mean may be"
 )
-"""What `Estimate.reaches_below_zero` means to a reader."""
+"""The meaning of `Estimate.reaches_below_zero` for a reader."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +58,18 @@ class Estimate:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
     @property
-    def reaches_below_zero(self) -> bool:
-        """Whether the interval holds negative values though all cycles are positive.
+    def standard_uncertainty(self) -> float | None:
+        """s/√n, of which the t interval is a multiple; None for n = 1."""
+        if self.n < 2:
+            return None
+        return float(np.std(self.values, ddof=1)) / math.sqrt(self.n)
 
-        Nothing measured here can be negative. The t interval knows nothing of that, and is kept
-        as it is: it shows how little so few scattered cycles say about the mean.
+    @property
+    def reaches_below_zero(self) -> bool:
+        """True where the interval holds negative values though all cycles are positive.
+
+        No quantity here can be negative. The t interval does not know that, and is kept as it is:
+        it shows how little so few scattered cycles say about the mean.
         """
         return self.low is not None and self.low < 0 < min(self.values, default=0)
 
@@ -71,7 +83,7 @@ class Estimate:
         return interval(self.low, self.high)
 
     def overlaps(self, other: "Estimate") -> bool:
-        """Whether the two intervals have a value in common; unknown intervals always might."""
+        """True where the intervals may have a value in common, as unknown ones always may."""
         if self.low is None or self.high is None or other.low is None or other.high is None:
             return True
         return self.low <= other.high and other.low <= self.high
@@ -81,7 +93,7 @@ class Estimate:
 def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
     """Every group with a value of `metric`, best first within its terms.
 
-    Kept for the summaries last asked for: figures and tables ask for the same ones many times.
+    Cached, because many figures and tables need the same ones.
     """
     table = summary.experiments[summary.experiments["metric"] == metric.column]
     needed = summary.measurements[[*GROUP, "status", "load_mode", "energy_scope", metric.column]]
@@ -107,14 +119,23 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
                 terms=_terms(group, metric),
                 n=int(row["n"]),
                 mean=row["mean"] * factor,
-                low=None if pd.isna(row["t_low"]) else row["t_low"] * factor,
-                high=None if pd.isna(row["t_high"]) else row["t_high"] * factor,
+                low=_number(row["t_low"], factor),
+                high=_number(row["t_high"], factor),
                 values=tuple(float(value) * factor for value in values if pd.notna(value)),
                 out_of_memory=sum(each["status"] == "out_of_memory" for each in group),
             )
         )
     sign = -1 if metric.higher_is_better else 1
     return tuple(sorted(found, key=lambda estimate: (estimate.terms, sign * estimate.mean)))
+
+
+def by_label(
+    summary: Summary, metrics: Iterable[Metric]
+) -> tuple[list[str], dict[Metric, dict[str, Estimate]]]:
+    """All labels, best first, and the estimates by label of each metric that has any."""
+    ranked = {metric: found for metric in metrics if (found := estimates(summary, metric))}
+    labels = dict.fromkeys(e.label for found in ranked.values() for e in found)
+    return list(labels), {m: {e.label: e for e in found} for m, found in ranked.items()}
 
 
 def as_data(shown: Iterable[Estimate]) -> pd.DataFrame:
@@ -137,8 +158,15 @@ def as_data(shown: Iterable[Estimate]) -> pd.DataFrame:
     )
 
 
+def below_zero_sentence(shown: Iterable[Estimate]) -> str:
+    """The sentence of a caption that explains open ends of intervals; empty if there are none."""
+    if not any(estimate.reaches_below_zero for estimate in shown):
+        return ""
+    return f" Hollow triangle at 0: {BELOW_ZERO}."
+
+
 def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
-    """(label, why) of every planned experiment without a value of `metric`."""
+    """(label, reason) of every planned experiment without a value of `metric`."""
     valued = {e.experiment for e in estimates(summary, metric)}
     measured = summary.measurements[["experiment", "status", "energy_reason"]]
     measured = measured[~measured["experiment"].isin(valued)]
@@ -179,7 +207,7 @@ def planned_experiment(path: str) -> str:
 
 
 def place_columns(summary: Summary) -> list[str]:
-    """Columns of where it was measured that differ in the campaign: labels then name them."""
+    """Columns of the place of measurement that differ in the campaign; labels then name them."""
     table = summary.measurements
     found = ["device_model"] if table["device_model"].nunique() > 1 else []
     limits = table["power_limit_watts"].nunique(dropna=False)
@@ -187,7 +215,7 @@ def place_columns(summary: Summary) -> list[str]:
 
 
 def place_text(row: Mapping[Any, Any], column: str) -> str:
-    """One of `place_columns` as a label says it."""
+    """The value of one of `place_columns` in a label."""
     value = row[column]
     if column == "device_model":
         return str(value)
@@ -200,8 +228,8 @@ def _terms(group: Iterable[Row], metric: Metric) -> str:
     return ", ".join(found)
 
 
-def _number(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
+def _number(value: Any, factor: float = 1.0) -> float | None:
+    return None if pd.isna(value) else float(value) * factor
 
 
 def _text_key(key: Iterable[Any]) -> tuple[str, ...]:

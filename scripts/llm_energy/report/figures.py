@@ -22,14 +22,13 @@ INDEX = "figures.json"
 
 
 def draw(summary: Summary) -> list[Figure]:
-    """Every figure that the measurements support, for the page alone; what was not measured has
-    none."""
+    """Every figure that the measurements support, as SVG and CSV for a page."""
     with styled(PAGE_INCHES):
         return [rendered(drawing) for drawing in _drawings(summary)]
 
 
 def draw_files(summary: Summary) -> list[Figure]:
-    """The same with all files, which take four times as long."""
+    """The same figures with PNG and PDF, which take four times as long."""
     return render_files(lambda: _drawings(summary))
 
 
@@ -63,16 +62,14 @@ def _drawings(summary: Summary) -> list[Drawing]:
 def write_figures(folder: Path, figures: Sequence[Figure]) -> None:
     """Write all files of each figure, and the index with titles and captions last."""
     for figure in figures:
-        write_atomically(folder / f"{figure.name}.svg", figure.svg.encode())
-        write_atomically(folder / f"{figure.name}.png", figure.png)
-        write_atomically(folder / f"{figure.name}.pdf", figure.pdf)
-        write_atomically(folder / f"{figure.name}.csv", figure.csv.encode())
+        for kind, content in figure.files.items():
+            write_atomically(folder / f"{figure.name}.{kind}", content)
     index = [{"name": f.name, "title": f.title, "caption": f.caption} for f in figures]
     write_atomically(folder / INDEX, json.dumps(index, indent=1, ensure_ascii=False).encode())
 
 
 def read_figures(folder: Path) -> list[Figure]:
-    """What `write_figures` wrote."""
+    """The figures that `write_figures` wrote."""
     return [
         Figure(
             **entry,

@@ -1,20 +1,21 @@
-"""The report: one page that holds everything it shows and needs no network."""
+"""The report: one self-contained page that needs no network."""
 
 import base64
 import gzip
 import importlib.resources
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 from markupsafe import Markup, escape
 
 from llm_energy.analysis.aggregate import aggregate
-from llm_energy.analysis.summary import Design, Summary
-from llm_energy.report import paper_files, paper_tables, power_figure
+from llm_energy.analysis.summary import Design, Failure, Summary
+from llm_energy.report import power_figure
 from llm_energy.report.comparison_section import (
     comparison_tables,
     decode_table,
@@ -25,8 +26,6 @@ from llm_energy.report.control_section import CAPTION as CONTROLS
 from llm_energy.report.control_section import controls_table, failed_controls
 from llm_energy.report.cycles_section import cycles_table
 from llm_energy.report.environment_section import differences, environment
-from llm_energy.report.estimates import planned_experiment
-from llm_energy.report.failed_attempts import failure_groups
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import key_figures, notices
 from llm_energy.report.methods import methods
@@ -38,61 +37,62 @@ from llm_energy.report.page_tables import (
     results_table,
     settings_table,
 )
+from llm_energy.report.paper_tables import Files, text_files
+from llm_energy.report.paper_tables import tables as paper_tables
 from llm_energy.report.style import THEME, Figure
 from llm_energy.report.svg import themed
 from llm_energy.system.files import write_atomically
 
 COMPLETE, PARTIAL = "report.html", "report-partial.html"
 
-
-MEDIA_TYPES = {
-    "csv": "text/csv",
-    "md": "text/markdown",
-    "pdf": "application/pdf",
-    "png": "image/png",
-    "svg": "image/svg+xml",
-    "tex": "text/x-tex",
+KINDS = {
+    "svg": ("SVG", "image/svg+xml"),
+    "pdf": ("PDF", "application/pdf"),
+    "png": ("PNG", "image/png"),
+    "csv": ("CSV", "text/csv"),
+    "md": ("Markdown", "text/markdown"),
+    "tex": ("LaTeX", "text/x-tex"),
 }
+"""Suffix of a file inside the page -> title of its link, media type."""
+
+_VOLATILE = re.compile(r"\d+(?:\.\d+)?|/\S+|\b[0-9a-f]{12,}\b")
+"""Parts in which messages of one cause differ: numbers, paths, identifiers."""
 
 
-@dataclass(frozen=True)
-class Download:
-    """A file inside the page. Text is packed, for it then takes a fifth of the room: the page's
-    script unpacks it, and without scripts the packed file is what one gets."""
+class Download(NamedTuple):
+    """A file inside the page. Text is compressed to a fifth of its size: the page's script
+    decompresses it, and without scripts the reader gets the compressed file."""
 
-    name: str
+    file_name: str
     title: str
-    kind: str
-    content: bytes
+    media_type: str
+    packed: bool
+    address: str
 
-    @property
-    def packed(self) -> bool:
-        return self.kind not in ("pdf", "png")
 
-    @property
-    def media_type(self) -> str:
-        return MEDIA_TYPES[self.kind]
-
-    @property
-    def file_name(self) -> str:
-        return f"{self.name}.gz" if self.packed else self.name
-
-    @property
-    def address(self) -> str:
-        if self.packed:
-            return packed(self.content)
-        return f"data:{self.media_type};base64,{base64.b64encode(self.content).decode()}"
+def downloads(name: str, files: Mapping[str, bytes]) -> list[Download]:
+    """The files of a figure or table, by suffix; empty ones are left out."""
+    found = []
+    for kind, (title, media_type) in KINDS.items():
+        if not (content := files.get(kind)):
+            continue
+        if kind in ("pdf", "png"):
+            address = f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+            found.append(Download(f"{name}.{kind}", title, media_type, False, address))
+        else:
+            found.append(Download(f"{name}.{kind}.gz", title, media_type, True, packed(content)))
+    return found
 
 
 def packed(content: bytes) -> str:
-    """An address that holds the content, packed; equal contents give equal ones."""
+    """An address that holds the compressed content; equal contents give equal addresses."""
     inside = base64.b64encode(gzip.compress(content, mtime=0)).decode()
     return f"data:application/gzip;base64,{inside}"
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A figure as the page shows it."""
+    """A figure on the page."""
 
     number: int
     figure: Figure
@@ -103,41 +103,46 @@ class Panel:
 
     @property
     def downloads(self) -> list[Download]:
-        """The figure's files, which travel with the page."""
-        figure = self.figure
-        return [
-            Download(f"{figure.name}.{kind}", kind.upper(), kind, content)
-            for kind, content in (
-                ("svg", figure.svg.encode()),
-                ("pdf", figure.pdf),
-                ("png", figure.png),
-                ("csv", figure.csv.encode()),
-            )
-            if content
-        ]
+        return downloads(self.figure.name, self.figure.files)
+
+
+def panels(figures: Sequence[Figure]) -> list[Panel]:
+    return [Panel(number, figure) for number, figure in enumerate(figures, start=1)]
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    reason: str
+    message: str
+    """Message of the first one."""
+    failures: Sequence[Failure]
+
+
+def failure_groups(failures: Sequence[Failure]) -> list[FailureGroup]:
+    """Failures of one reason whose messages differ at most in numbers and paths, the most frequent
+    first."""
+    found: dict[tuple[str, str], list[Failure]] = defaultdict(list)
+    for failure in failures:
+        found[failure.reason, _VOLATILE.sub("#", failure.message)].append(failure)
+    groups = [FailureGroup(reason, alike[0].message, alike) for (reason, _), alike in found.items()]
+    return sorted(groups, key=lambda group: -len(group.failures))
 
 
 def render_page(
-    summary: Summary,
-    figures: Sequence[Figure],
-    *,
-    partial: bool,
-    files: paper_files.Files | None = None,
+    summary: Summary, figures: Sequence[Figure], *, partial: bool, papers: Files | None = None
 ) -> str:
     """The HTML of the report; equal summaries give equal pages.
 
     Args:
-        files: of the tables for papers, where they are made already.
+        papers: files of the tables for papers, if they exist already.
     """
-    if files is None:
-        files = {
-            table.name: paper_files.text_files(table) for table in paper_tables.tables(summary)
-        }
-    return template("page.html.jinja").render(_content(summary, figures, files), partial=partial)
+    if papers is None:
+        papers = {table.name: text_files(table) for table in paper_tables(summary)}
+    return template("page.html.jinja").render(_content(summary, figures, papers), partial=partial)
 
 
 def template(name: str) -> jinja2.Template:
-    """A page's template, which already holds the style and the script of all pages."""
+    """A page's template, with the style and the script of all pages."""
     files = importlib.resources.files("llm_energy.report")
     loader = jinja2.FunctionLoader(lambda name: files.joinpath(name).read_text("utf-8"))
     surroundings = jinja2.Environment(
@@ -156,26 +161,26 @@ def template(name: str) -> jinja2.Template:
 
 
 def breakable(text: str) -> Markup:
-    """Text in which codes may be broken at their underscores, so that no column is cut for one."""
+    """Text with a possible line break after each underscore, so that codes fit into columns."""
     return escape(text).replace("_", Markup("_<wbr>"))
 
 
 def brief(value: float | str) -> str:
-    """What a table is sorted by: nine digits are more than any interval supports."""
+    """A sort key; nine digits are more than any interval supports."""
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
 def marked(text: str) -> Markup:
-    """Text in which what stands between backticks is set as code."""
+    """Text whose parts between backticks are marked as code."""
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def write_report(
     campaign_folder: Path, *, planned: Sequence[str], design: Design, partial: bool
 ) -> Path:
-    """Make the report from the result files alone, and return where it is.
+    """Make the report from the result files alone, and return its path.
 
-    A partial report says what is missing. A complete one replaces an earlier partial one.
+    A partial report lists what is missing. A complete one replaces an earlier partial one.
 
     Args:
         campaign_folder: `results/{campaign}`.
@@ -187,7 +192,7 @@ def write_report(
 
 
 def write_page(campaign_folder: Path, page: str, *, partial: bool) -> Path:
-    """Put the page in its place; see `write_report`."""
+    """Write the page to its place; see `write_report`."""
     path = campaign_folder / (PARTIAL if partial else COMPLETE)
     write_atomically(path, page.encode())
     if not partial:
@@ -195,18 +200,7 @@ def write_page(campaign_folder: Path, page: str, *, partial: bool) -> Path:
     return path
 
 
-def paper_downloads(tables: paper_files.Files) -> list[tuple[str, list[Download]]]:
-    """(what it is, files) of the tables for papers; their Parquet lies beside the page only."""
-    titles = {"csv": "CSV", "md": "Markdown", "tex": "LaTeX"}
-    return [
-        (name, [Download(f"{name}.{kind}", titles[kind], kind, files[kind]) for kind in titles])
-        for name, files in tables.items()
-    ]
-
-
-def _content(
-    summary: Summary, figures: Sequence[Figure], files: paper_files.Files
-) -> Mapping[str, Any]:
+def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapping[str, Any]:
     table = summary.measurements
     return {
         "findings": summary.findings,
@@ -216,28 +210,27 @@ def _content(
         "models": sorted(table["setting.model"].dropna().unique()) if len(table) else [],
         "backends": sorted(table["setting.backend"].dropna().unique()) if len(table) else [],
         "key_figures": key_figures(summary),
-        "notices": notices(summary),
-        "results_with_energy": bool(table["energy_joules"].notna().any()),
-        "courses": packed(power_figure.page_data(summary).encode()) if len(summary.power) else None,
-        "failures": failure_groups(summary.findings.failures),
-        "comparisons": comparison_tables(summary),
-        "refusals": refusals(summary),
-        "decode": decode_table(summary),
-        "outputs": outputs_table(summary),
-        "controls": controls_table(summary),
-        "controls_caption": CONTROLS,
+        "notices": [*notices(summary), *(d.warning for d in summary.findings.devices if d.warning)],
         "failed_controls": failed_controls(summary),
-        "dictionary": dictionary_table(summary),
-        "papers": paper_downloads(files),
-        "panels": [Panel(number, figure) for number, figure in enumerate(figures, start=1)],
         "results": results_table(summary),
         "settings": settings_table(summary),
         "cycles": cycles_table(summary),
         "out_of_memory": out_of_memory_table(summary),
         "common": common_settings(summary),
+        "comparisons": comparison_tables(summary),
+        "refusals": refusals(summary),
+        "decode": decode_table(summary),
+        "panels": panels(figures),
+        "courses": packed(power_figure.page_data(summary).encode()) if len(summary.power) else None,
         "measurements": measurements_table(summary),
+        "controls": controls_table(summary),
+        "controls_caption": CONTROLS,
+        "outputs": outputs_table(summary),
+        "results_with_energy": bool(table["energy_joules"].notna().any()),
+        "failures": failure_groups(summary.findings.failures),
         "methods": methods(summary),
         "environment": environment(summary),
         "differences": differences(summary),
-        "planned_experiment": planned_experiment,
+        "papers": {name: downloads(name, files) for name, files in papers.items()},
+        "dictionary": dictionary_table(summary),
     }

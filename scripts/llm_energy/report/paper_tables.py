@@ -1,19 +1,19 @@
-"""Tables as papers need them, with all digits and as people read them.
+"""Tables for papers: CSV and Parquet with all digits, Markdown and LaTeX for people.
 
 For people a number has its standard uncertainty in parentheses, in units of its last digits:
 0.5098(72) is 0.5098 ± 0.0072 (SI Brochure, 9th edition, 5.4.5; GUM 7.2.2).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from llm_energy.analysis.dictionary import dictionary
 from llm_energy.analysis.summary import Summary
-from llm_energy.report.estimates import Estimate, estimates, short_names
+from llm_energy.report.estimates import NOTHING, Estimate, by_label, short_names
 from llm_energy.results.metrics import (
     END_TO_END,
     ITL,
@@ -23,11 +23,30 @@ from llm_energy.results.metrics import (
     THROUGHPUT,
     TTFT,
 )
+from llm_energy.system.files import write_atomically
 
 SHOWN = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, MEAN_POWER, TTFT, ITL, END_TO_END)
 UNCERTAINTY_DIGITS = 2
 PLAIN_DIGITS = 4
 """Where no uncertainty says how many digits are known."""
+
+Files = Mapping[str, Mapping[str, bytes]]
+"""Text files of the tables, by the table's name and the file's suffix."""
+
+NAMES = ("results", "comparisons", "dictionary")
+
+_COLUMNS = {
+    "": "mean",
+    "_standard_uncertainty": "standard_uncertainty",
+    "_t_low": "low",
+    "_t_high": "high",
+}
+"""End of a column's name -> attribute of the estimate."""
+
+_LATEX = str.maketrans(
+    {"×": r"$\times$", "±": r"$\pm$", "–": "--", "\N{MINUS SIGN}": "$-$", "`": None}
+)
+"""Characters that LaTeX does not set everywhere; `Styler` escapes its special ones."""
 
 
 @dataclass(frozen=True)
@@ -37,27 +56,10 @@ class PaperTable:
     caption: str
     data: pd.DataFrame
     """All digits, units in the column names."""
-    head: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    """As people read them; the first column is text, the others are numbers."""
-
-
-def with_uncertainty(value: float, standard_uncertainty: float | None) -> str:
-    """`0.5098(72)`; without an uncertainty, 4 significant digits and no parentheses."""
-    if standard_uncertainty is None or not standard_uncertainty > 0:
-        return _plain(value)
-    exponent = math.floor(math.log10(standard_uncertainty))
-    decimals = UNCERTAINTY_DIGITS - 1 - exponent
-    digits = round(standard_uncertainty * 10**decimals)
-    if digits >= 10**UNCERTAINTY_DIGITS:  # 0.0996 becomes 0.10, one digit fewer
-        decimals -= 1
-        digits = round(standard_uncertainty * 10**decimals)
-    if decimals < 0:
-        return f"{round(value, decimals):.0f}({digits * 10**-decimals})"
-    shown = f"{value:.{decimals}f}"
-    # An uncertainty of 1.2 stands as (1.2): its point is that of the value.
-    inside = f"{digits / 10**decimals:.{decimals}f}" if digits >= 10**decimals > 1 else f"{digits}"
-    return f"{shown}({inside})"
+    shown: pd.DataFrame
+    """The texts that people read."""
+    texts: int
+    """Columns of words, which come first; the others hold numbers."""
 
 
 def tables(summary: Summary) -> list[PaperTable]:
@@ -66,94 +68,64 @@ def tables(summary: Summary) -> list[PaperTable]:
     return [table for table in found if table is not None]
 
 
-def _results(summary: Summary) -> PaperTable | None:
-    by_metric = {metric: estimates(summary, metric) for metric in SHOWN}
-    metrics = [metric for metric in SHOWN if by_metric[metric]]
-    if not metrics:
-        return None
-    labels = list(dict.fromkeys(e.label for metric in metrics for e in by_metric[metric]))
-    found = {metric: {e.label: e for e in by_metric[metric]} for metric in metrics}
-    rows, data = [], []
-    for label in labels:
-        known = {metric: found[metric].get(label) for metric in metrics}
-        n = max(e.n for e in known.values() if e is not None)
-        rows.append([label, str(n), *(_told(e) for e in known.values())])
-        data.append(
-            {"experiment": next(e.experiment for e in known.values() if e), "label": label, "n": n}
-            | {
-                f"{metric.column}{suffix} ({metric.display_unit})": value
-                for metric, e in known.items()
-                for suffix, value in (
-                    ("", e.mean if e else None),
-                    ("_standard_uncertainty", _standard(e) if e else None),
-                    ("_t_low", e.low if e else None),
-                    ("_t_high", e.high if e else None),
-                )
-            }
-        )
-    return PaperTable(
-        "results",
-        "Mean over n cycles; in parentheses the standard uncertainty of the mean from the spread "
-        "over cycles (repeatability, without the sensor’s gain), in units of the last digits. "
-        "Latencies are medians of a window.",
-        pd.DataFrame(data),
-        ["Experiment", "n", *(f"{_short(m.title)} ({m.display_unit})" for m in metrics)],
-        rows,
+def text_files(table: PaperTable) -> dict[str, bytes]:
+    """Content by suffix: CSV, Markdown and LaTeX."""
+    return {
+        "csv": table.data.to_csv(index=False).encode(),
+        "md": markdown(table).encode(),
+        "tex": latex(table).encode(),
+    }
+
+
+def write_tables(folder: Path, summary: Summary) -> None:
+    """Write each table to `folder` as CSV, Parquet, Markdown and LaTeX."""
+    for table in tables(summary):
+        files = text_files(table) | {"parquet": table.data.to_parquet(index=False)}
+        for kind, content in files.items():
+            write_atomically(folder / f"{table.name}.{kind}", content)
+
+
+def read_tables(folder: Path) -> Files:
+    """The text files that `write_tables` wrote."""
+    return {
+        name: {kind: (folder / f"{name}.{kind}").read_bytes() for kind in ("csv", "md", "tex")}
+        for name in NAMES
+        if (folder / f"{name}.csv").exists()
+    }
+
+
+def markdown(table: PaperTable) -> str:
+    numbers = len(table.shown.columns) - table.texts
+    text = table.shown.replace(r"\|", r"\\|", regex=True).to_markdown(
+        index=False, disable_numparse=True, colalign=["left"] * table.texts + ["right"] * numbers
     )
+    return f"{text}\n\n{table.caption}\n"
 
 
-def _comparisons(summary: Summary) -> PaperTable | None:
-    findings = summary.findings
-    compared = [*findings.comparisons, *findings.axis_comparisons]
-    if not compared:
-        return None
-    names = short_names(summary)
-    titles = {metric.column: _short(metric.title) for metric in METRICS}
-    rows = [
-        [
-            names[c.experiment],
-            names[c.base],
-            (c.factor or "").replace("_", " "),
-            titles.get(c.metric, c.metric),
-            f"{c.ratio:.4g}",
-            "–"
-            if c.simultaneous_low is None or c.simultaneous_high is None
-            else f"{c.simultaneous_low:.4g} to {c.simultaneous_high:.4g}",
-            "–" if c.p_value_holm is None else f"{c.p_value_holm:.3g}",
-            str(c.pairs),
-        ]
-        for c in compared
-    ]
-    return PaperTable(
-        "comparisons",
-        "Ratios of geometric means, paired by cycle within a session; 95 % intervals hold for all "
-        "comparisons of a family at once, p-values are adjusted by Holm’s method.",
-        pd.DataFrame([c.model_dump() | {"marks": ";".join(c.marks)} for c in compared]),
-        ["Experiment", "Against", "Setting", "Metric", "Ratio", "Interval", "p", "Pairs"],
-        rows,
+def latex(table: PaperTable) -> str:
+    """A `table` environment that needs the package booktabs and no other."""
+    escaped = table.shown.style.hide(axis="index").format(escape="latex")
+    text = escaped.format_index(escape="latex", axis="columns").to_latex(
+        hrules=True,
+        column_format="l" * table.texts + "r" * (len(table.shown.columns) - table.texts),
+        position_float="centering",
+        caption=table.caption.replace("%", r"\%"),
+        label=f"tab:{table.name}",
     )
+    return text.translate(_LATEX)
 
 
-def _dictionary(summary: Summary) -> PaperTable:
-    data = dictionary(summary)
-    return PaperTable(
-        "dictionary",
-        "Every column of the tables in `summary/`.",
-        data,
-        [name.title() for name in data.columns],
-        [list(row) for row in data.itertuples(index=False, name=None)],
-    )
-
-
-def _told(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else with_uncertainty(estimate.mean, _standard(estimate))
-
-
-def _standard(estimate: Estimate) -> float | None:
-    """s/√n: what the t interval is a multiple of."""
-    if estimate.n < 2:
-        return None
-    return float(np.std(estimate.values, ddof=1)) / math.sqrt(estimate.n)
+def with_uncertainty(value: float, standard_uncertainty: float | None) -> str:
+    """`0.5098(72)`; without an uncertainty, 4 significant digits and no parentheses."""
+    if standard_uncertainty is None or not standard_uncertainty > 0:
+        return _plain(value)
+    mantissa, _, exponent = f"{standard_uncertainty:.{UNCERTAINTY_DIGITS - 1}e}".partition("e")
+    digits, decimals = int(mantissa.replace(".", "")), UNCERTAINTY_DIGITS - 1 - int(exponent)
+    if decimals < 0:
+        return f"{round(value, decimals):.0f}({digits * 10**-decimals})"
+    # An uncertainty of 1.2 stands as (1.2): its point is that of the value.
+    inside = f"{digits / 10**decimals:.{decimals}f}" if digits >= 10**decimals > 1 else f"{digits}"
+    return f"{value:.{decimals}f}({inside})"
 
 
 def _plain(value: float) -> str:
@@ -163,5 +135,75 @@ def _plain(value: float) -> str:
     return f"{value:.{decimals}f}"
 
 
-def _short(title: str) -> str:
-    return title.partition(",")[0]
+def _results(summary: Summary) -> PaperTable | None:
+    labels, found = by_label(summary, SHOWN)
+    if not found:
+        return None
+    shown, data = [], []
+    for label in labels:
+        known = {metric: estimates.get(label) for metric, estimates in found.items()}
+        some = [estimate for estimate in known.values() if estimate is not None]
+        n = max(estimate.n for estimate in some)
+        shown.append([label, str(n), *map(_formatted, known.values())])
+        data.append(
+            {"experiment": some[0].experiment, "label": label, "n": n}
+            | {
+                f"{metric.column}{end} ({metric.display_unit})": getattr(estimate, attribute, None)
+                for metric, estimate in known.items()
+                for end, attribute in _COLUMNS.items()
+            }
+        )
+    head = ["Experiment", "n", *(f"{m.short_title} ({m.display_unit})" for m in found)]
+    return PaperTable(
+        "results",
+        "Mean over n cycles; in parentheses the standard uncertainty of the mean from the spread "
+        "over cycles (repeatability, without the sensor’s gain), in units of the last digits. "
+        "Latencies are medians of a window.",
+        pd.DataFrame(data),
+        pd.DataFrame(shown, columns=head),
+        texts=1,
+    )
+
+
+def _comparisons(summary: Summary) -> PaperTable | None:
+    compared = [*summary.findings.comparisons, *summary.findings.axis_comparisons]
+    if not compared:
+        return None
+    names = short_names(summary)
+    titles = {metric.column: metric.short_title for metric in METRICS}
+    shown = [
+        {
+            "Experiment": names[c.experiment],
+            "Against": names[c.base],
+            "Setting": (c.factor or "").replace("_", " "),
+            "Metric": titles.get(c.metric, c.metric),
+            "Ratio": f"{c.ratio:.4g}",
+            "Interval": NOTHING
+            if c.simultaneous_low is None or c.simultaneous_high is None
+            else f"{c.simultaneous_low:.4g} to {c.simultaneous_high:.4g}",
+            "p": NOTHING if c.p_value_holm is None else f"{c.p_value_holm:.3g}",
+            "Pairs": str(c.pairs),
+        }
+        for c in compared
+    ]
+    return PaperTable(
+        "comparisons",
+        "Ratios of geometric means, paired by cycle within a session; 95 % intervals hold for all "
+        "comparisons of a family at once, p-values are adjusted by Holm’s method.",
+        pd.DataFrame([c.model_dump() | {"marks": ";".join(c.marks)} for c in compared]),
+        pd.DataFrame(shown),
+        texts=4,
+    )
+
+
+def _dictionary(summary: Summary) -> PaperTable:
+    data = dictionary(summary)
+    shown = data.rename(columns=str.title)
+    caption = "Every column of the tables in `summary/`."
+    return PaperTable("dictionary", caption, data, shown, texts=len(shown.columns))
+
+
+def _formatted(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return NOTHING
+    return with_uncertainty(estimate.mean, estimate.standard_uncertainty)

@@ -1,4 +1,4 @@
-"""The trade-off between two metrics over experiments, with their Pareto dominance."""
+"""The trade-off: the cost of an experiment against its gain, with the Pareto front."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from llm_energy.analysis.summary import Front, Summary
 from llm_energy.report.estimates import Estimate, as_data, estimates
-from llm_energy.report.style import INK, MUTED, SERIES, Drawing, canvas, narrow
+from llm_energy.report.style import INK, MUTED, SERIES, Drawing, narrow, side_by_side
 from llm_energy.results.metrics import METRICS, Metric
 
 MOST_LABELS = 8
@@ -34,25 +34,24 @@ def trade_off(summary: Summary) -> Drawing | None:
     if not shown:
         return None
     upright = BY_COLUMN[shown[0].against]
-    grid = (len(shown), 1) if narrow() else (1, len(shown))
-    figure, axes = canvas(2.6 * grid[0] + 0.4, *grid, squeeze=False, sharey=not narrow())
+    figure, axes = side_by_side(len(shown), 2.6, 0.4)
     data = []
-    for panel, front in zip(axes.flat, shown, strict=True):
+    for panel, front in zip(axes, shown, strict=True):
         points = _points(summary, front)
         _draw(panel, points)
         panel.set_xlabel(_axis(BY_COLUMN[front.metric]))
-        if panel is axes.flat[0] or narrow():
+        if panel is axes[0] or narrow():
             panel.set_ylabel(_axis(upright))
         data.append(_data(points))
     apart = len(summary.findings.fronts) > len(fronts)
-    titles = " and ".join(BY_COLUMN[f.metric].title.partition(",")[0].lower() for f in shown)
+    titles = " and ".join(BY_COLUMN[f.metric].short_title.lower() for f in shown)
     return Drawing(
         "trade-off",
         f"{upright.title} against {titles}",
         "One point for each experiment, mean over cycles, with 95 % t intervals (no interval with "
-        "one cycle). Blue circles joined by the line: non-dominated, no other experiment is better "
-        "in both (Pareto front). Orange squares: dominated in the means, but not distinguishable. "
-        "Grey diamonds: dominated, another is clearly better in both, by 95 % intervals of ratios "
+        "one cycle). Blue circles joined by the line: non-dominated, the Pareto front, where no "
+        "other experiment is better in both. Orange squares: dominated in the means, but not "
+        "distinguishable. Grey diamonds: dominated by another in both, by 95 % intervals of ratios "
         "paired by cycle, not adjusted. Better is more throughput, less energy and less latency."
         + " Experiments measured under other terms are not drawn."
         * apart,
@@ -112,7 +111,7 @@ def _draw(axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _axis(metric: Metric) -> str:
-    return f"{metric.title.partition(',')[0]} ({metric.display_unit})"
+    return f"{metric.short_title} ({metric.display_unit})"
 
 
 def _data(points: Sequence[Point]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
-"""The course of power in the measurements, with the phases in which it ran."""
+"""The course of power in the measurements, with its phases."""
 
 import json
-import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,7 @@ import pandas as pd
 
 from llm_energy.analysis.summary import Summary
 from llm_energy.report.estimates import short_names
-from llm_energy.report.style import INK, SERIES, Drawing, grid_only, left_out, panels
-
-MOST_PANELS = 12
+from llm_energy.report.style import INK, MOST_PANELS, SERIES, Drawing, left_out, panels
 
 PHASES = {
     "cool_down": "cooling down",
@@ -23,7 +21,7 @@ PHASES = {
     "window": "window",
     "tail": "tail",
 }
-"""Phase of a measurement -> how people read it."""
+"""Phase of a measurement -> its name on the page."""
 
 
 def power(summary: Summary) -> Drawing | None:
@@ -32,21 +30,18 @@ def power(summary: Summary) -> Drawing | None:
     if table.empty:
         return None
     first = table.drop_duplicates(["experiment", "spec_hash", "cycle"])
-    names = list(dict.fromkeys(first["experiment"]))
+    names = list(first["experiment"].unique())
     shown = names[:MOST_PANELS]
     short = short_names(summary)
-    figure, axes = panels(len(shown), head_inches=0.8, row_inches=1.45)
+    figure, axes = panels([short[name] for name in shown], head_inches=0.8, row_inches=1.45)
     for panel, name in zip(axes, shown, strict=True):
         mine = first[first["experiment"] == name]
         for number, row in enumerate(mine.to_dict("records")):
-            ends = zip(row["phases"], row["phase_starts_s"], row["phase_ends_s"], strict=True)
-            for phase, start, end in ends if number == 0 else ():
+            for phase, start, end in _phases(row) if number == 0 else ():
                 if phase == "window":
                     panel.axvspan(start, end, color=SERIES[0], alpha=0.12, lw=0)
                 panel.axvline(start, color=INK, lw=0.4, ls=(0, (2, 2)))
             panel.plot(*_outline(row), color=SERIES[number % len(SERIES)], lw=0.8)
-        panel.set_title(short[name], fontsize=8, fontweight="normal")
-        grid_only(panel, "y")
     axes[0].set_ylim(bottom=0)
     figure.supxlabel("s from the start of the window", fontsize=8.5)
     figure.supylabel("power (W)", fontsize=8.5)
@@ -63,7 +58,7 @@ def power(summary: Summary) -> Drawing | None:
 
 
 def page_data(summary: Summary) -> str:
-    """What the page's own chart of each measurement draws, as JSON; values in W to 3 digits."""
+    """The data of the page's own chart of each measurement, as JSON; W to 4 digits."""
     short = short_names(summary)
     courses: list[dict[str, Any]] = [
         {
@@ -77,9 +72,7 @@ def page_data(summary: Summary) -> str:
             "high": _digits(row["greatest_watts"]),
             "phases": [
                 [PHASES.get(name, name), round(float(start), 3), round(float(end), 3)]
-                for name, start, end in zip(
-                    row["phases"], row["phase_starts_s"], row["phase_ends_s"], strict=True
-                )
+                for name, start, end in _phases(row)
             ],
         }
         for row in summary.power.to_dict("records")
@@ -87,10 +80,13 @@ def page_data(summary: Summary) -> str:
     return json.dumps(courses, separators=(",", ":"))
 
 
+def _phases(row: dict[Any, Any]) -> Iterator[tuple[str, float, float]]:
+    """Name, start and end of each phase of a measurement."""
+    return zip(row["phases"], row["phase_starts_s"], row["phase_ends_s"], strict=True)
+
+
 def _digits(values: Any) -> list[float | None]:
-    return [
-        None if value is None or math.isnan(value) else float(f"{value:.4g}") for value in values
-    ]
+    return [None if pd.isna(value) else float(f"{value:.4g}") for value in values]
 
 
 def _outline(row: dict[Any, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -108,9 +104,8 @@ def _data(table: pd.DataFrame) -> pd.DataFrame:
     lists["step"] = [list(range(len(values))) for values in table["least_watts"]]
     lists["least_watts"], lists["greatest_watts"] = table["least_watts"], table["greatest_watts"]
     flat = lists.explode(["step", "least_watts", "greatest_watts"])
-    flat["time_s"] = (
-        (flat["start_s"] + flat["step_s"] * (flat["step"] + 0.5)).astype(float).round(3)
-    )
+    times = flat["start_s"] + flat["step_s"] * (flat["step"] + 0.5)
+    flat["time_s"] = times.astype(float).round(3)
     for name in ("least_watts", "greatest_watts"):
-        flat[name] = [None if pd.isna(value) else float(f"{value:.4g}") for value in flat[name]]
+        flat[name] = _digits(flat[name])
     return flat[["experiment", "cycle", "device", "time_s", "least_watts", "greatest_watts"]]

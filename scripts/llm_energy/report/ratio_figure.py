@@ -8,9 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from llm_energy.analysis.summary import Comparison
-from llm_energy.report.style import INK, MARKERS, SERIES, Drawing, canvas, grid_only, value_beside
+from llm_energy.report.style import (
+    INK,
+    MARKERS,
+    MOST_ROWS,
+    SERIES,
+    Drawing,
+    canvas,
+    exact_ticks,
+    label_rows,
+    left_out,
+    legend_below,
+    value_beside,
+)
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
-from llm_energy.system.numbers import exact, number
+from llm_energy.system.numbers import number
 
 DRAWN: Mapping[Metric, str] = {
     JOULES_PER_OUTPUT_TOKEN: "energy-ratios",
@@ -18,9 +30,6 @@ DRAWN: Mapping[Metric, str] = {
     TTFT: "first-token-ratios",
 }
 """Metrics that have a figure, with the name of its files."""
-
-MOST_ROWS = 30
-"""Beyond it a figure is no longer taken in; the table holds all."""
 
 FRAME_INCHES, ROW_INCHES, LINE_INCHES = 0.8, 0.16, 0.16
 """Axis and labels together; each experiment, and each campaign in it."""
@@ -39,7 +48,7 @@ def ratio_drawings(
     Args:
         comparisons: each campaign (`level`) against the `base`, by experiment.
         base: the campaign that the others are compared with.
-        names: experiment of a comparison -> how people read it.
+        names: experiment of a comparison -> its label.
     """
     by_metric = {m: [c for c in comparisons if c.metric == m.column] for m in DRAWN}
     return [_draw(metric, own, base, names) for metric, own in by_metric.items() if own]
@@ -64,23 +73,18 @@ def _draw(
         beside = (place - (len(levels) - 1) / 2) * LINE_INCHES / row_inches
         _line(axes, rows[names[one.experiment]] + beside, one, _look(place))
     _scale(axes, shown)
-    axes.set_yticks(range(len(rows)), list(rows))
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.set_xlabel(f"{metric.title.partition(',')[0]}, ratio to {base}")
-    grid_only(axes, "x")
+    label_rows(axes, list(rows))
+    axes.set_xlabel(f"{metric.short_title}, ratio to {base}")
     if legend_inches:
         handles = [Line2D([], [], ls="", ms=4, **_look(place)) for place in range(len(levels))]
-        figure.legend(handles, levels, loc="outside lower center", ncols=min(3, len(levels)))
+        legend_below(figure, min(3, len(levels)), handles, levels)
     better = "more" if metric.higher_is_better else "less"
-    left_out = len(labels) - len(rows)
     return Drawing(
         DRAWN[metric],
         f"{metric.title}, ratio to {base}",
         f"Ratio of geometric means over cycles to {base}, for each experiment that all have; "
         f"{better} is better. Lines: intervals that hold with 95 % for all of one metric at once; "
-        "without a line there are too few cycles for one."
-        + f" {left_out} more experiments are left out; the table has all."
-        * bool(left_out),
+        f"without a line there are too few cycles for one.{left_out(len(labels) - len(rows))}",
         figure,
         _data(comparisons, base, names),
     )
@@ -108,8 +112,7 @@ def _scale(axes: Axes, shown: Sequence[Comparison]) -> None:
         return
     axes.set_xscale("log")
     inside = [tick for tick in TICKS if min(ends) / 1.5 <= tick <= max(ends) * 1.5]
-    axes.set_xticks(inside, [exact(tick) for tick in inside])
-    axes.minorticks_off()
+    exact_ticks(axes, inside)
 
 
 def _data(comparisons: Sequence[Comparison], base: str, names: Mapping[str, str]) -> pd.DataFrame:

@@ -1,7 +1,8 @@
-"""One look for all figures: colours, type, and how a figure becomes a file or part of a page."""
+"""One look for all figures: colours, type, parts that several draw, and rendering to files."""
 
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,11 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from llm_energy.report.svg import compact
+from llm_energy.system.numbers import exact, plural
 
 PAGE_INCHES, COLUMN_INCHES = 6.6, 3.4
 """Widths of figures on the page, and in the PDF for papers: one column of the usual two (ACM 3.33,
@@ -19,14 +22,20 @@ IEEE 3.5). Type has one size in all of them."""
 
 INK, MUTED, GRID, PAPER = "#22252a", "#646b75", "#e0e2e5", "#ffffff"
 SERIES = ("#1b62a5", "#b8460e", "#1c7c58", "#8a45a6", "#8a6a00", "#56606d")
-"""Told apart with the common colour-vision deficiencies, and at least 4.5:1 on white; markers
-differ as well. Darker and lighter surfaces are served by `THEME`."""
+"""Distinguishable with the common colour-vision deficiencies, and at least 4.5:1 on white; markers
+differ as well. `THEME` serves darker and lighter surfaces."""
 
 COLOURS = 128
 """In the palette of a PNG: hues and what softens their edges."""
 
 MARKERS = ("o", "s", "D", "^", "v")
-"""One fewer than colours, so that a colour and a marker meet again only after 30 series."""
+"""One fewer than colours, so that a pair of colour and marker recurs only after 30 series."""
+
+MOST_ROWS = 30
+"""Rows of one figure: a reader takes in no more."""
+
+MOST_PANELS = 12
+"""Small panels of one figure."""
 
 THEME = {INK: "ink", MUTED: "muted", GRID: "line", PAPER: "paper"} | {
     colour: f"series-{number}" for number, colour in enumerate(SERIES, start=1)
@@ -76,7 +85,7 @@ _RC: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Figure:
-    """A finished figure: files and what stands beside it."""
+    """A rendered figure with its title and caption."""
 
     name: str
     """Of its files, without suffix."""
@@ -84,10 +93,17 @@ class Figure:
     caption: str
     svg: str
     csv: str
-    """What is drawn, as numbers with units in the column names."""
+    """The drawn numbers, with units in the column names."""
     png: bytes = b""
+    """Empty, like `pdf`, for a page without files."""
     pdf: bytes = b""
-    """At column width, for papers. Empty where only the page was asked for, as is `png`."""
+    """At column width, for papers."""
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Content by suffix."""
+        text = {"svg": self.svg.encode(), "csv": self.csv.encode()}
+        return text | {"png": self.png, "pdf": self.pdf}
 
 
 @dataclass(frozen=True)
@@ -107,7 +123,7 @@ def styled(width_inches: float) -> Any:
 
 
 def narrow() -> bool:
-    """Whether what is drawn now goes into one column: then fewer things stand side by side."""
+    """True while figures for one column are drawn, which have fewer things side by side."""
     return bool(mpl.rcParams["figure.figsize"][0] < (PAGE_INCHES + COLUMN_INCHES) / 2)
 
 
@@ -118,32 +134,70 @@ def canvas(height_inches: float, rows: int = 1, columns: int = 1, **options: Any
     return figure, figure.subplots(rows, columns, **options)
 
 
-def panels(count: int, *, head_inches: float, row_inches: float) -> Any:
-    """(canvas, `count` axes) of small panels side by side, which share both scales."""
-    columns = min(2 if narrow() else 3, count)
-    rows = math.ceil(count / columns)
+def side_by_side(count: int, row_inches: float, more_inches: float = 0.0) -> Any:
+    """(canvas, `count` axes): beside each other with one vertical scale, or stacked if narrow."""
+    rows, columns = (count, 1) if narrow() else (1, count)
+    height = row_inches * rows + more_inches
+    figure, axes = canvas(height, rows, columns, sharey=not narrow(), squeeze=False)
+    return figure, list(axes.flat)
+
+
+def panels(titles: Sequence[str], *, head_inches: float, row_inches: float) -> Any:
+    """(canvas, axes) of small panels with titles, which share both scales."""
+    columns = min(2 if narrow() else 3, len(titles))
+    rows = math.ceil(len(titles) / columns)
     height = head_inches + row_inches * rows
     figure, axes = canvas(height, rows, columns, sharex=True, sharey=True, squeeze=False)
-    for unused in axes.flat[count:]:
+    for unused in axes.flat[len(titles) :]:
         unused.set_visible(False)
-    return figure, list(axes.flat[:count])
+    used = list(axes.flat[: len(titles)])
+    for panel, title in zip(used, titles, strict=True):
+        panel.set_title(title, fontsize=8, fontweight="normal")
+        grid_only(panel, "y")
+    return figure, used
 
 
-def left_out(count: int) -> str:
-    """The end of a caption where experiments did not find room; empty where all did."""
-    return f" {count} experiments are left out." if count > 0 else ""
+def left_out(count: int, noun: str = "experiment") -> str:
+    """The end of a caption that says how much found no room; empty if nothing is left out."""
+    return f" Not drawn: {plural(count, f'more {noun}')}; the tables have all." * (count > 0)
+
+
+def label_rows(axes: Axes, labels: Sequence[str]) -> None:
+    """One row for each label, from the top."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    grid_only(axes, "x")
 
 
 def value_beside(axes: Axes, row: float, text: str) -> None:
-    """Write the value of a row beside it, right of the axes."""
-    axes.annotate(
-        text,
-        (1.01, row),
-        xycoords=("axes fraction", "data"),
-        va="center",
-        fontsize=7.5,
-        color=INK,
-    )
+    """Write the value of a row right of the axes."""
+    _in_row(axes, 1.01, row, text, color=INK)
+
+
+def note_in_row(axes: Axes, row: float, text: str, color: str = MUTED) -> None:
+    """Write in a row why it has no value."""
+    _in_row(axes, 0.01, row, text, color=color, style="italic")
+
+
+def _in_row(axes: Axes, across: float, row: float, text: str, **look: Any) -> None:
+    place = ("axes fraction", "data")
+    axes.annotate(text, (across, row), xycoords=place, va="center", fontsize=7.5, **look)
+
+
+def open_end(axes: Axes, place: tuple[float, float], pointing: str, colour: str) -> None:
+    """A hollow triangle on the axis of zero, beyond which the interval continues."""
+    axes.plot(*place, pointing, mfc="none", mec=colour, ms=6, mew=1.2, clip_on=False, zorder=4)
+
+
+def exact_ticks(axes: Axes, values: Sequence[float]) -> None:
+    """Ticks at these values alone, with their numbers as a user writes them."""
+    axes.set_xticks(values, [exact(value) for value in values])
+    axes.minorticks_off()
+
+
+def whole_ticks(axes: Axes) -> None:
+    """Horizontal ticks at whole numbers only."""
+    axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
 
 
 def grid_only(axes: Axes, axis: str) -> None:
@@ -151,13 +205,20 @@ def grid_only(axes: Axes, axis: str) -> None:
     axes.grid(visible=False, axis="y" if axis == "x" else "x")
 
 
+def legend_below(figure: Canvas, columns: int, *entries: Any) -> None:
+    """A legend under the axes; `entries` are handles and labels, unless artists have labels."""
+    figure.legend(*entries, loc="outside lower center", ncols=columns)
+
+
 def rendered(drawing: Drawing, column: Drawing | None = None) -> Figure:
-    """A drawing as SVG, and given the same in `column` width all files of it; equal drawings give
-    equal bytes."""
+    """The SVG of a drawing, and PNG and PDF as well if it is also given in `column` width.
+
+    Equal drawings give equal bytes.
+    """
     title = {"Title": drawing.title}
     with mpl.rc_context({"svg.hashsalt": drawing.name}):
         svg = _saved(drawing.canvas, "svg", title | {"Date": None})
-    drawing.canvas.set_layout_engine("none")  # as it was laid out; doing it again takes as long
+    drawing.canvas.set_layout_engine("none")  # laid out already; repeating it takes as long
     return Figure(
         name=drawing.name,
         title=drawing.title,
@@ -176,7 +237,7 @@ def _saved(canvas: Canvas, kind: str, metadata: dict[str, str | None]) -> bytes:
 
 
 def _pixels(canvas: Canvas) -> bytes:
-    """PNG with a palette: figures have few colours, and it takes a third of the room."""
+    """PNG with a palette: figures have few colours, and it takes a third of the space."""
     file, small = io.BytesIO(), io.BytesIO()
     canvas.savefig(file, format="png")
     image = Image.open(file).convert("RGB").quantize(COLOURS, method=Image.Quantize.MEDIANCUT)

@@ -1,4 +1,4 @@
-"""What happened over time: the order of the run, and how each warm-up became steady."""
+"""Courses over time: metrics and temperatures in run order, and the throughput of warm-ups."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,19 +11,20 @@ from llm_energy.report.estimates import short_names
 from llm_energy.report.style import (
     INK,
     MARKERS,
+    MOST_PANELS,
     MUTED,
     SERIES,
     Drawing,
     canvas,
     grid_only,
+    left_out,
+    legend_below,
     narrow,
     panels,
+    whole_ticks,
 )
 from llm_energy.results.metrics import Metric
 from llm_energy.system.numbers import fixed, percent
-
-MOST_PANELS = 12
-"""Experiments whose warm-up is drawn: those with the least steady ones come first."""
 
 
 def order(summary: Summary, metric: Metric) -> Drawing | None:
@@ -52,26 +53,26 @@ def order(summary: Summary, metric: Metric) -> Drawing | None:
     energy = metric.kind == "energy"
     drift = summary.findings.energy_drift if energy else summary.findings.drift
     word = metric.title.lower().partition(" ")[0]
-    told = "Drift is not testable with these measurements."
+    trend = "Drift is not testable with these measurements."
     if drift is not None:
         line = np.log1p(drift.change) * (rank - rank.mean()) / max(1, len(ran) - 1)
         axes.plot(rank, 100 * np.expm1(line), color=INK, lw=1.2, ls=(0, (4, 3)))
-        told = (
+        trend = (
             f"Dashed: the common drift, {percent(drift.change)} from the first to the last "
             f"measurement (95 % interval {fixed(100 * drift.low, 1)} to {percent(drift.high)}, "
             f"n = {drift.observations} measurements)."
         )
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    whole_ticks(axes)
     axes.set_xlabel("measurement, in the order in which they ran")
     axes.set_ylabel(f"{word} against its\nexperiment’s mean (%)")
     grid_only(axes, "y")
     if len(set(cycles)) <= 2 * len(SERIES):
-        figure.legend(loc="outside lower center", ncols=3 if narrow() else 6)
+        legend_below(figure, 3 if narrow() else 6)
     return Drawing(
         "order-energy" if energy else "order",
         f"{metric.title} over the order of the run",
         f"Each measurement’s {metric.title.lower()} against the mean of its experiment, in the "
-        f"order in which they ran. {told}",
+        f"order in which they ran. {trend}",
         figure,
         pd.DataFrame(
             {
@@ -94,21 +95,21 @@ def temperature(summary: Summary) -> Drawing | None:
     }
     ran = summary.measurements.sort_values("started")
     rank = np.arange(1, len(ran) + 1)
-    known = {name: words for name, words in columns.items() if ran[name].notna().any()}
+    known = {name: label for name, label in columns.items() if ran[name].notna().any()}
     if not known:
         return None
     figure, axes = canvas(0.5 + 1.7 * len(known), len(known), 1, sharex=True, squeeze=False)
-    for panel, (name, words) in zip(axes.flat, known.items(), strict=True):
+    for panel, (name, label) in zip(axes.flat, known.items(), strict=True):
         panel.plot(rank, ran[name].astype(float), "o", color=SERIES[0], ms=3.5)
-        panel.set_ylabel(words)
-        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.set_ylabel(label)
+        whole_ticks(panel)
         grid_only(panel, "y")
     axes.flat[-1].set_xlabel("measurement, in the order in which they ran")
     data = ran[["experiment", "cycle", "started", *known, "throttle_reasons"]]
     return Drawing(
         "temperature",
         "Temperature and clocks over the order of the run",
-        "Of the window of each measurement: the hottest metered device, and the mean clock of "
+        "In the window of each measurement: the hottest metered device, and the mean clock of "
         "all. A trend here is a cause of drift elsewhere.",
         figure,
         data.assign(run_order=rank),
@@ -116,24 +117,27 @@ def temperature(summary: Summary) -> Drawing | None:
 
 
 def warmup(summary: Summary) -> Drawing | None:
-    """Throughput of each warm-up wave against that of the window which followed."""
-    by_experiment: dict[str, list[WarmupTrace]] = defaultdict(list)
-    for trace in summary.findings.warmups:
-        by_experiment[trace.experiment].append(trace)
-    if not by_experiment:
+    """Throughput of each warm-up wave against that of the window which followed.
+
+    Experiments with the most warm-ups that did not become steady come first.
+    """
+    traces = summary.findings.warmups
+    if not traces:
         return None
+    by_experiment: dict[str, list[WarmupTrace]] = defaultdict(list)
+    for trace in traces:
+        by_experiment[trace.experiment].append(trace)
     ranked = sorted(
         by_experiment, key=lambda name: (-sum(t.capped for t in by_experiment[name]), name)
     )
     names = ranked[:MOST_PANELS]
     short = short_names(summary)
-    figure, axes = panels(len(names), head_inches=0.7, row_inches=1.35)
+    figure, axes = panels([short[name] for name in names], head_inches=0.7, row_inches=1.35)
     for panel, name in zip(axes, names, strict=True):
         panel.axhline(100, color=MUTED, lw=0.8)
         for trace in by_experiment[name]:
-            waves = range(1, len(trace.throughput_relative) + 1)
             panel.plot(
-                waves,
+                range(1, len(trace.throughput_relative) + 1),
                 [100 * value for value in trace.throughput_relative],
                 color=SERIES[1] if trace.capped else SERIES[0],
                 ls="--" if trace.capped else "-",
@@ -142,21 +146,18 @@ def warmup(summary: Summary) -> Drawing | None:
                 ms=2.2,
                 zorder=3 if trace.capped else 2,
             )
-        panel.set_title(short[name], fontsize=8, fontweight="normal")
-        panel.set_ylim(*_span(summary.findings.warmups))
-        panel.xaxis.get_major_locator().set_params(integer=True)
-        grid_only(panel, "y")
+        panel.set_ylim(*_span(traces))
+        whole_ticks(panel)
     figure.supxlabel("warm-up wave", fontsize=8.5)
     figure.supylabel("throughput (% of the window)", fontsize=8.5)
-    capped = sum(trace.capped for traces in by_experiment.values() for trace in traces)
-    left_out = len(by_experiment) - len(names)
+    capped = sum(trace.capped for trace in traces)
     return Drawing(
         "warm-up",
         "Warm-up",
         "Throughput of each warm-up wave, in percent of the throughput of the window that "
         "followed; one line for each cycle. Solid: steady before the window opened. Dashed: "
-        f"stopped at the time limit ({capped} of {len(summary.findings.warmups)})."
-        + (f" {left_out} experiments with steadier warm-ups are left out." if left_out else ""),
+        f"stopped at the time limit ({capped} of {len(traces)})."
+        + left_out(len(ranked) - len(names), "steadier experiment"),
         figure,
         pd.DataFrame(
             [
@@ -167,7 +168,7 @@ def warmup(summary: Summary) -> Drawing | None:
                     "warmup_wave": wave,
                     "throughput_relative": value,
                 }
-                for trace in summary.findings.warmups
+                for trace in traces
                 for wave, value in enumerate(trace.throughput_relative, start=1)
             ]
         ),
@@ -175,6 +176,6 @@ def warmup(summary: Summary) -> Drawing | None:
 
 
 def _span(traces: Sequence[WarmupTrace]) -> tuple[float, float]:
-    """Limits of the axis in percent: what was seen, and never so little that noise looks large."""
+    """Limits of the axis in percent, never so narrow that noise looks large."""
     seen = [100 * value for trace in traces for value in trace.throughput_relative]
     return min(90.0, 0.95 * min(seen)), max(110.0, 1.05 * max(seen))

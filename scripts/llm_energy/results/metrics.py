@@ -23,6 +23,11 @@ class Metric:
     baseline read by the same sensor) are part of its total uncertainty."""
 
     @property
+    def short_title(self) -> str:
+        """The title without the statistic: `Inter-token latency`."""
+        return self.title.partition(",")[0]
+
+    @property
     def display_unit(self) -> str:
         return self.shown_unit or self.unit
 

@@ -73,7 +73,7 @@ class TestWhatIsDrawn:
         many = {f"many_{n:02}": {"context_tokens": 64 + n} for n in range(forest.MOST_ROWS + 3)}
         with styled(PAGE_INCHES):
             drawing = forest.throughput(summary_of(experiments=many, cycles=1, reference=None))
-        assert "3 more experiments are left out; the tables have all" in drawing.caption
+        assert "Not drawn: 3 more experiments; the tables have all." in drawing.caption
         assert len(drawing.data) == forest.MOST_ROWS
 
     def test_one_cycle_is_drawn_without_intervals_and_without_an_order(self, summary_of):

@@ -9,8 +9,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from llm_energy.report.page import render_page
-from llm_energy.report.paper_files import latex, markdown, read_tables, write_tables
-from llm_energy.report.paper_tables import tables, with_uncertainty
+from llm_energy.report.paper_tables import (
+    PaperTable,
+    latex,
+    markdown,
+    read_tables,
+    tables,
+    with_uncertainty,
+    write_tables,
+)
 
 
 @pytest.mark.parametrize(
@@ -43,19 +50,20 @@ def test_what_is_read_back_is_the_value_within_a_hundredth_of_two_digits(value, 
 
 def test_results_have_every_metric_with_its_unit_and_n(summary_of):
     results = tables(summary_of(metered=True))[0]
-    assert results.head[:4] == [
+    assert list(results.shown)[:4] == [
         "Experiment",
         "n",
         "Energy per output token (J/token)",
         "Throughput (tokens/s)",
     ]
-    assert len(results.rows) == 4
-    assert all(re.fullmatch(r"[\d.]+\([\d.]+\)", cell) for row in results.rows for cell in row[2:])
+    assert len(results.shown) == 4
+    numbers = results.shown.iloc[:, 2:].to_numpy().ravel()
+    assert all(re.fullmatch(r"[\d.]+\([\d.]+\)", cell) for cell in numbers)
 
 
 def test_one_cycle_has_no_uncertainty(summary_of):
     results = tables(summary_of(cycles=1))[0]
-    assert not any("(" in cell for row in results.rows for cell in row[1:])
+    assert not any("(" in cell for cell in results.shown.iloc[:, 1:].to_numpy().ravel())
 
 
 def test_latex_needs_booktabs_alone_and_escapes_what_it_must(summary_of):
@@ -74,7 +82,20 @@ def test_markdown_has_one_cell_for_each_column(summary_of):
     for table in tables(summary_of()):
         lines = [line for line in markdown(table).splitlines() if line.startswith("|")]
         bars = {len(re.findall(r"(?<!\\)\|", line)) for line in lines}
-        assert bars == {len(table.head) + 1}
+        assert bars == {len(table.shown.columns) + 1}
+
+
+def test_signs_and_special_characters_stay_what_they_are():
+    names = pd.DataFrame({"Name_%": ["a|b", "±5 × −1 – {x}"], "p": ["0.10", "1e-05"]})
+    table = PaperTable("names", "At 95 %, see `x`.", names, names, texts=1)
+    text = latex(table)
+    assert r"Name\_\%" in text
+    assert r"$\pm$5 $\times$ $-$1 -- \{x\} & 1e-05 \\" in text
+    assert r"\caption{At 95 \%, see x.}" in text
+    assert r"\begin{tabular}{lr}" in text
+    assert r"| a\|b" in markdown(table)
+    assert "±5 × −1 – {x}" in markdown(table)
+    assert " 0.10 |" in markdown(table)
 
 
 def test_all_four_files_of_each_table_hold_the_same_rows(summary_of, tmp_path):
@@ -85,15 +106,15 @@ def test_all_four_files_of_each_table_hold_the_same_rows(summary_of, tmp_path):
         assert kinds == {".csv", ".parquet", ".md", ".tex"}
         csv = pd.read_csv(tmp_path / "tables" / f"{table.name}.csv")
         parquet = pd.read_parquet(tmp_path / "tables" / f"{table.name}.parquet")
-        assert len(csv) == len(parquet) == len(table.rows)
+        assert len(csv) == len(parquet) == len(table.shown)
         assert list(csv) == list(parquet)
 
 
 def test_a_page_of_tables_that_are_written_is_the_page_that_makes_them(summary_of, tmp_path):
     summary = summary_of()
     write_tables(tmp_path / "tables", summary)
-    files = read_tables(tmp_path / "tables")
-    assert list(files) == [table.name for table in tables(summary)]
-    assert render_page(summary, (), partial=False, files=files) == render_page(
+    papers = read_tables(tmp_path / "tables")
+    assert list(papers) == [table.name for table in tables(summary)]
+    assert render_page(summary, (), partial=False, papers=papers) == render_page(
         summary, (), partial=False
     )
