@@ -70,8 +70,9 @@ NO_METER = Energy(
     loaded_idle_power_watts=None,
     loaded_idle_standard_error_watts=None,
     energy_above_loaded_idle_joules=None,
-    standard_uncertainty_joules=None,
-    uncertainty_budget_joules={},
+    gain_limit_relative=None,
+    offset_limit_watts=None,
+    edge_uncertainty_joules=None,
     joules_per_output_token=None,
     joules_per_token=None,
     joules_per_request=None,
@@ -284,7 +285,6 @@ def _warmup(throughput: float, capped: bool, chance: random.Random) -> Warmup:
 def _energy(tokens: int, duration: float, batch: int, length: int, chance: random.Random) -> Energy:
     power = 60.0 + 15.0 * math.log2(2 * batch) + chance.gauss(0, 0.5)
     joules, idle = power * duration, 52.0
-    gain, offset = 0.05 / math.sqrt(3) * joules, 5.0 / math.sqrt(3) * duration
     prompt_tokens = 40 * tokens // length
     return Energy(
         energy_joules=joules,
@@ -295,8 +295,9 @@ def _energy(tokens: int, duration: float, batch: int, length: int, chance: rando
         loaded_idle_power_watts=idle,
         loaded_idle_standard_error_watts=0.2,
         energy_above_loaded_idle_joules=joules - idle * duration,
-        standard_uncertainty_joules=math.hypot(gain, offset),
-        uncertainty_budget_joules={"gain": gain, "offset": offset, "edges": 0.0},
+        gain_limit_relative=0.05,
+        offset_limit_watts=5.0,
+        edge_uncertainty_joules=0.0,
         joules_per_output_token=joules / tokens,
         joules_per_token=joules / (tokens + prompt_tokens),
         joules_per_request=joules / (tokens // length),

@@ -14,9 +14,9 @@ from llm_energy.analysis.controls import control_findings, without_controls
 from llm_energy.analysis.counter_ratios import STABLE_OFFSET, DeviceRatios, device_ratios
 from llm_energy.analysis.decode_energy import decode_energies
 from llm_energy.analysis.derived import derived_metrics, stated, with_derived
+from llm_energy.analysis.energy_uncertainty import with_limits
 from llm_energy.analysis.experiments_table import experiments_table
 from llm_energy.analysis.measurements_table import measurements_table
-from llm_energy.analysis.restate import with_limits
 from llm_energy.analysis.side_records import failures, runs
 from llm_energy.analysis.side_tables import latency_table, power_table, usable_series
 from llm_energy.analysis.summary import (

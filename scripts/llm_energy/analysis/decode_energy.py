@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 from typing import Any
 
+from llm_energy.analysis.energy_uncertainty import total_offset_limit
 from llm_energy.analysis.experiments_table import sensor_limit
-from llm_energy.analysis.measurements_table import gain_limit, offset_limit
 from llm_energy.analysis.summary import DecodeEnergy
 from llm_energy.results.metrics import JOULES_PER_REQUEST
 from llm_energy.results.result import Result
@@ -60,8 +60,8 @@ def _limit(group: Sequence[Result]) -> float | None:
     limits = [
         sensor_limit(
             JOULES_PER_REQUEST,
-            gain=gain_limit(result),
-            offset_watts=offset_limit(result),
+            gain=result.energy.gain_limit_relative,
+            offset_watts=total_offset_limit(result.energy),
             power_watts=result.energy.mean_power_watts,
         )
         for result in group

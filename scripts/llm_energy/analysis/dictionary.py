@@ -46,6 +46,7 @@ MEASUREMENT = {
     "energy_method": "`counter`, `integrated_instant` or `integrated_average`.",
     "energy_scope": "What the sensor covers: `gpu_board`, `module`, `cpu_package`, `dram`, `wall`.",
     "energy_simulated": "Whether the sensor is a simulator, whose numbers must not be quoted.",
+    "derived_on_reading": "Fields derived because the file is of an older schema version.",
     "energy_standard_uncertainty_joules": "Of `energy_joules`: sensor and edges of the window.",
     "joules_per_output_token": "`energy_joules` over output tokens.",
     "joules_per_token": "`energy_joules` over input and output tokens.",

@@ -3,8 +3,7 @@
 What was not measured is empty, never 0.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
@@ -12,6 +11,12 @@ from typing import Any, Literal
 import pandas as pd
 
 from llm_energy.analysis.actual_order import places
+from llm_energy.analysis.energy_uncertainty import (
+    combined,
+    gross_budget,
+    net_budget,
+    total_offset_limit,
+)
 from llm_energy.analysis.outputs import equal_shares, output_repetition
 from llm_energy.results.metrics import PREFILL
 from llm_energy.results.result import Result
@@ -74,7 +79,6 @@ COLUMNS = (
     Column("energy_method", "energy.method", "string"),
     Column("energy_scope", "energy.scope", "string"),
     Column("energy_simulated", "energy.simulated", "boolean"),
-    Column("energy_standard_uncertainty_joules", "energy.standard_uncertainty_joules"),
     Column("joules_per_output_token", "energy.joules_per_output_token"),
     Column("joules_per_token", "energy.joules_per_token"),
     Column("joules_per_request", "energy.joules_per_request"),
@@ -82,7 +86,6 @@ COLUMNS = (
     Column("mean_power_watts", "energy.mean_power_watts"),
     Column("loaded_idle_power_watts", "energy.loaded_idle_power_watts"),
     Column("energy_above_loaded_idle_joules", "energy.energy_above_loaded_idle_joules"),
-    Column("above_loaded_idle_uncertainty_joules", "energy.above_loaded_idle_uncertainty_joules"),
     Column("gpu_cpu_dram_joules", "energy.gpu_cpu_dram_joules"),
     Column("load_energy_joules", "energy.load_energy_joules"),
     Column("warmup_energy_joules", "energy.warmup_energy_joules"),
@@ -116,7 +119,7 @@ measurement among those of its run, from 1), those of `STATE_COLUMNS`,
 reference's output) and `output_repeated_share` (of 4-grams), means over the kept outputs,
 `device_uuids`, `tokenizer_sha256` (of its
 declared identity), `weights` (format and number format of the model's files) and `flags` (codes,
-joined by `;`), the limits of the power sensor, and one column `setting.<key>` or
+joined by `;`), those of `SENSOR_COLUMNS`, `derived_on_reading` and one column `setting.<key>` or
 `measurement.<key>` for each resolved setting and each number of the measuring protocol."""
 
 STATE_COLUMNS: dict[str, Type] = {
@@ -127,6 +130,14 @@ STATE_COLUMNS: dict[str, Type] = {
     "throttle_reasons": "string",
 }
 """Of the counted devices over the window: mean over devices, greatest, least or all of them."""
+
+SENSOR_COLUMNS: dict[str, Callable[[Result], float | None]] = {
+    "sensor_gain_limit_relative": lambda result: result.energy.gain_limit_relative,
+    "sensor_offset_limit_watts": lambda result: total_offset_limit(result.energy),
+    "energy_standard_uncertainty_joules": lambda result: combined(gross_budget(result)),
+    "above_loaded_idle_uncertainty_joules": lambda result: combined(net_budget(result)),
+}
+"""Limits of the power sensors, the offset over all counted devices, and what follows from them."""
 
 SETTING = "setting."
 BACKEND = f"{SETTING}backend"
@@ -159,9 +170,9 @@ def measurements_table(results: Sequence[Result], reference: str | None = None) 
     fixed["tokenizer_sha256"] = pd.Series([_tokenizer(r) for r in ordered], dtype="string")
     fixed["weights"] = pd.Series([_weights(r) for r in ordered], dtype="string")
     fixed["flags"] = _joined([[flag.code for flag in r.flags] for r in ordered])
-    gains, offsets = [gain_limit(r) for r in ordered], [offset_limit(r) for r in ordered]
-    fixed["sensor_gain_limit_relative"] = pd.Series(gains, dtype="Float64")
-    fixed["sensor_offset_limit_watts"] = pd.Series(offsets, dtype="Float64")
+    for name, value_of in SENSOR_COLUMNS.items():
+        fixed[name] = pd.Series([value_of(r) for r in ordered], dtype="Float64")
+    fixed["derived_on_reading"] = _joined([r.derived_on_reading for r in ordered])
     free = [
         _prefixed(SETTING, r.settings.resolved)
         | _prefixed("measurement.", r.spec.get("measurement", {}))
@@ -233,20 +244,6 @@ def _weights(result: Result) -> str | None:
         observed.get("model_file_type") or observed.get("dtype"),
     )
     return " ".join(part for part in told if part) or None
-
-
-def gain_limit(result: Result) -> float | None:
-    """The relative limit ±a of the sensor's gain, from its standard uncertainty a/√3 · energy."""
-    energy, gain = result.energy.energy_joules, result.energy.uncertainty_budget_joules.get("gain")
-    return gain / energy * math.sqrt(3) if energy and gain is not None else None
-
-
-def offset_limit(result: Result) -> float | None:
-    """The limit ±b of the sensor's offset in W; its standard uncertainty is b/√3 · duration."""
-    offset = result.energy.uncertainty_budget_joules.get("offset")
-    if result.window is None or offset is None:
-        return None
-    return offset / result.window.duration_s * math.sqrt(3)
 
 
 def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from llm_energy.power import power_flags
 from llm_energy.power.device_account import Account
 from llm_energy.power.meter import Device, Scope
 from llm_energy.power.sensor import Method, Sensor
+from llm_energy.power.sensor_limits import LIMITS
 from llm_energy.power.series import Series
-from llm_energy.power.uncertainty import LIMITS, SensorLimits, add_devices, combined
 from llm_energy.results.codes import SAMPLER_OFF
 from llm_energy.results.energy import Energy
 from llm_energy.results.parts import Flag, Phase, Tokens
@@ -38,7 +38,6 @@ def account_energy(
     scope: Scope | None = None,
     gpus: Collection[str] | None = None,
     method: Method = "counter",
-    limits: SensorLimits | None = None,
     median_step_s: float | None = None,
     own_processes: Collection[int] | None = None,
 ) -> EnergyAccount:
@@ -51,7 +50,6 @@ def account_energy(
         scope: of the devices that are added up; default: see `default_scope`.
         gpus: UUIDs of the GPUs that the engine ran on; default: all devices of the scope.
         method: the campaign's choice of source.
-        limits: of the sensors; default: by scope.
         median_step_s: median time between tokens, to see whether it locks to a GPU's sensor.
         own_processes: host ids of the measurement's processes; None: others are not looked for.
     """
@@ -64,7 +62,6 @@ def account_energy(
             Sensor(device, series),
             method,
             spans,
-            limits=limits or LIMITS[device.scope],
             counted=device.scope == scope and (gpus is None or device.id in gpus),
         )
         for device in series.devices
@@ -145,22 +142,15 @@ def _phases(counted: Sequence[Account]) -> dict[str, Any]:
 def _window(counted: Sequence[Account], tokens: Tokens | None) -> dict[str, Any]:
     """The energy of the window, which every device knows, and what follows from it."""
     joules = fsum(account.window.joules or 0.0 for account in counted)
-    gross = add_devices(account.gross_budget() for account in counted)
-    net = [account.net_budget() for account in counted]
-    net_budget = add_devices(budget for budget in net if budget)
-    net_known = all(budget is not None for budget in net)
+    limits = LIMITS[counted[0].sensor.device.scope]
     found = {
         "energy_joules": joules,
         "mean_power_watts": joules / counted[0].duration_s,
-        "standard_uncertainty_joules": combined(gross),
-        "uncertainty_budget_joules": gross,
+        "gain_limit_relative": limits.gain_relative,
+        "offset_limit_watts": limits.offset_watts,
+        "edge_uncertainty_joules": fsum(a.window.edge_uncertainty_joules for a in counted),
         "energy_above_loaded_idle_joules": total(account.net_joules for account in counted),
     }
-    if net_known:
-        found |= {
-            "above_loaded_idle_uncertainty_joules": combined(net_budget),
-            "above_loaded_idle_budget_joules": net_budget,
-        }
     if tokens is not None and joules > 0.0:
         found |= _per_unit(joules, tokens)
     return found
@@ -195,6 +185,5 @@ def _host_joules(accounts: Sequence[Account]) -> float | None:
 def _energy(**known: Any) -> Energy:
     """An energy of which only `known` is known."""
     nothing: dict[str, Any] = dict.fromkeys(Energy.model_fields)
-    nothing |= {"uncertainty_budget_joules": {}, "above_loaded_idle_budget_joules": {}}
     nothing |= {"devices": [], "simulated": False}
     return Energy(**(nothing | known))

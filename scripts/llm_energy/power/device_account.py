@@ -8,7 +8,6 @@ from llm_energy.power import plausibility
 from llm_energy.power.baseline import Baseline
 from llm_energy.power.integration import Amount
 from llm_energy.power.sensor import Method, Sensor
-from llm_energy.power.uncertainty import Budget, SensorLimits, gross_budget, net_budget
 from llm_energy.results.energy import DeviceEnergy
 
 Span = tuple[float, float]
@@ -23,7 +22,6 @@ class Account:
     method: Method
     spans: Mapping[str, Span]
     """Phase -> when it was."""
-    limits: SensorLimits
     counted: bool
     """Whether it is part of the measurement's sum."""
 
@@ -68,29 +66,6 @@ class Account:
         if self.window.joules is None or self.baseline is None:
             return None
         return self.window.joules - self.baseline.power_watts * self.duration_s
-
-    def gross_budget(self) -> Budget:
-        """Budget of the window's energy, which must be known."""
-        assert self.window.joules is not None
-        return gross_budget(
-            self.window.joules,
-            self.duration_s,
-            limits=self.limits,
-            edges_joules=self.window.edge_uncertainty_joules,
-        )
-
-    def net_budget(self) -> Budget | None:
-        """Budget of the energy above the baseline; None without a standard error of it."""
-        error_watts = self.baseline.standard_error_watts if self.baseline else None
-        if self.net_joules is None or error_watts is None:
-            return None
-        return net_budget(
-            self.net_joules,
-            self.duration_s,
-            limits=self.limits,
-            edges_joules=self.window.edge_uncertainty_joules,
-            baseline_watts=error_watts,
-        )
 
     def record(self) -> DeviceEnergy:
         """What the result keeps of this device."""

@@ -176,6 +176,13 @@ def _energy(done: pd.DataFrame) -> str:
             ", any value in between being as likely. That is common to all cycles: it widens total "
             "intervals and not repeatability."
         )
+    derived = metered.loc[metered["derived_on_reading"] != "", "derived_on_reading"]
+    if len(derived):
+        fields = ", ".join(sorted(set(";".join(derived).split(";"))))
+        text += (
+            f" {len(derived)} of these measurements are of an older version of the results’ "
+            f"schema: {fields} were derived from the uncertainties in their files."
+        )
     return text
 
 

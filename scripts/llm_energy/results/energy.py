@@ -1,7 +1,5 @@
 """The energy of a result, of each device and in sum; what was not measured is None and says why."""
 
-from pydantic import Field
-
 from llm_energy.results.parts import Model
 
 
@@ -60,15 +58,13 @@ class Energy(Model):
     """Standard error of `loaded_idle_power_watts`."""
     energy_above_loaded_idle_joules: float | None
     """`energy_joules` minus loaded idle power × duration; may be negative, never clamped."""
-    standard_uncertainty_joules: float | None
-    """Standard uncertainty of `energy_joules`: sensor and edges of the window."""
-    uncertainty_budget_joules: dict[str, float]
-    """Standard uncertainties that `gain`, `offset` and `edges` add to `energy_joules`."""
-    above_loaded_idle_uncertainty_joules: float | None = None
-    """Standard uncertainty of `energy_above_loaded_idle_joules`."""
-    above_loaded_idle_budget_joules: dict[str, float] = Field(default={})
-    """Of `energy_above_loaded_idle_joules`: `gain` (once, of the difference), `edges` and
-    `baseline`; the sensor's offset cancels."""
+    gain_limit_relative: float | None
+    """Limit of the gain of each counted device's sensor: within ± any value is equally likely."""
+    offset_limit_watts: float | None
+    """Limit of the offset of each counted device's sensor, likewise."""
+    edge_uncertainty_joules: float | None
+    """Standard uncertainty of `energy_joules` from what is not known between two samples at the
+    edges of the window, summed over the counted devices."""
     host_idle_power_watts: float | None = None
     """Of the counted devices without an engine, once in each run and cycle, for its drift alone;
     None where it was not taken, as while an engine stayed loaded."""

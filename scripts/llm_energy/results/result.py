@@ -7,7 +7,7 @@ valid. What was not measured is `None` with a reason beside it, never 0.
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from llm_energy.results.energy import Energy
 from llm_energy.results.parts import (
@@ -26,16 +26,17 @@ from llm_energy.results.parts import (
     Warmup,
     Window,
 )
+from llm_energy.results.version_1 import upgraded
 from llm_energy.system.files import sha256_of, write_atomically
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Raised when the layout of a result changes in a way that a reader must know about."""
 
 
 class Result(Model):
     """One measurement: experiment × cycle."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     protocol_version: int
     """Version of the measuring protocol; results of different versions are different
     measurements."""
@@ -91,6 +92,14 @@ class Result(Model):
     """`requests` and, where metered, `series`."""
     message: str | None = None
     """Message of the engine where memory ran out."""
+    derived_on_reading: list[str] = Field(default=[], exclude=True)
+    """Fields that were derived because the file is of schema version 1; never part of a file."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_any_version(cls, content: Any) -> Any:
+        old = isinstance(content, dict) and content.get("schema_version") == 1
+        return upgraded(content) if old else content
 
 
 class ResultError(ValueError):
@@ -101,7 +110,7 @@ def read_result(path: Path) -> Result:
     """Read and check one result file.
 
     Raises:
-        ResultError: not readable, not JSON, or not of this schema version.
+        ResultError: not readable, not JSON, or not of a known schema version.
     """
     try:
         return Result.model_validate_json(path.read_bytes())

@@ -5,6 +5,7 @@ from itertools import pairwise
 from math import isclose
 
 from llm_energy.analysis.counter_ratios import device_ratios
+from llm_energy.analysis.energy_uncertainty import combined, gross_budget, net_budget
 from llm_energy.campaign.setting_checks import MINIMUM_GPU_DURATION_S
 from llm_energy.power import plausibility
 from llm_energy.power.baseline import Baseline
@@ -48,14 +49,14 @@ def has_energy(result: Result, _: Series | None) -> str | None:
 
 
 def has_uncertainty(result: Result, _: Series | None) -> str | None:
-    u = result.energy.standard_uncertainty_joules
+    u = combined(gross_budget(result))
     return None if u is not None and u > 0.0 else "no standard uncertainty"
 
 
 def above_idle(result: Result, _: Series | None) -> str | None:
     """The window took more than idling did, beyond what is not known of the difference."""
     net = result.energy.energy_above_loaded_idle_joules
-    u = result.energy.above_loaded_idle_uncertainty_joules
+    u = combined(net_budget(result))
     if net is None or u is None:
         return "not known"
     if net >= UNCERTAINTIES_ABOVE_IDLE * u:

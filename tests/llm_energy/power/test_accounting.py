@@ -10,7 +10,6 @@ from llm_energy.power.accounting import account_energy, unsampled
 from llm_energy.power.meter import Device, State
 from llm_energy.power.power_flags import foreign_processes
 from llm_energy.power.series import Series
-from llm_energy.power.uncertainty import SensorLimits
 from llm_energy.results.parts import Tokens
 
 TOKENS = Tokens(input=500, output=1000, requests=10)
@@ -86,16 +85,10 @@ class TestKnownAnswers:
         assert account.power_drift_relative == pytest.approx(0.0656, abs=2e-4)
         assert [flag.code for flag in account.flags] == ["power_drift"]
 
-    def test_the_budget_holds_every_contribution(self):
-        limits = SensorLimits(gain=0.05, offset_watts=3.0)
-        found = energy(series_of(load_of(600.0)), limits=limits)
-        assert found.uncertainty_budget_joules == pytest.approx(
-            {"gain": 173.205, "offset": 17.3205, "edges": 24.495}, rel=1e-4
-        )
-        assert found.standard_uncertainty_joules == pytest.approx(175.784, rel=1e-5)
-        assert found.above_loaded_idle_budget_joules == pytest.approx(
-            {"gain": 144.338, "edges": 24.495, "baseline": 8.3316}, rel=1e-4
-        )
+    def test_the_limits_of_the_sensors_and_the_edges_are_kept(self):
+        found = energy(series_of(load_of(600.0)))
+        assert (found.gain_limit_relative, found.offset_limit_watts) == (0.05, 5.0)
+        assert found.edge_uncertainty_joules == pytest.approx(24.495, rel=1e-4)
 
     @pytest.mark.parametrize("method", ["counter", "integrated_instant"])
     def test_the_load_that_follows_does_not_leak_into_the_baseline(self, method):
@@ -149,12 +142,15 @@ class TestScope:
         both = together(self.host(), series_of(load_of(600.0)))
         assert energy(both, scope="cpu_package").energy_joules == pytest.approx(100.0)
 
-    def test_several_gpus_may_be_wrong_in_the_same_direction(self):
+    def test_what_is_not_known_at_the_edges_adds_up_over_gpus(self):
         both = together(series_of(load_of(600.0)), series_of(load_of(600.0), device=OTHER))
         one = energy(series_of(load_of(600.0)))
-        assert energy(both).standard_uncertainty_joules == pytest.approx(
-            2 * one.standard_uncertainty_joules
+        assert energy(both).edge_uncertainty_joules == pytest.approx(
+            2 * one.edge_uncertainty_joules
         )
+
+    def test_each_scope_has_limits_of_its_own(self):
+        assert energy(self.host()).offset_limit_watts == 0.0
 
     def test_a_simulated_sensor_marks_the_energy(self):
         simulated = dataclasses.replace(GPU, simulated=True)
@@ -167,7 +163,8 @@ class TestRefusals:
         found = energy(series, **options)
         assert found.energy_joules is None
         assert found.joules_per_output_token is None
-        assert found.standard_uncertainty_joules is None
+        assert found.gain_limit_relative is None
+        assert found.edge_uncertainty_joules is None
         assert found.energy_above_loaded_idle_joules is None
         return found.reason
 

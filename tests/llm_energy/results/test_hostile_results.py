@@ -72,7 +72,7 @@ def test_whatever_a_result_file_holds_it_is_accounted_for(tmp_path, content):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"schema_version": 2}, "not a result: schema_version: Input should be 1"),
+        ({"schema_version": 3}, "not a result: schema_version: Input should be 2"),
         ({"spec_hash": "0" * 12}, "its spec hash is 000000000000, its path says"),
         ({"cycle": 2}, "its cycle is cycle-02, its path says cycle-01"),
         ({"experiment": "other"}, "its experiment is other, its path says"),

@@ -1,0 +1,31 @@
+"""What each kind of power sensor may be wrong by, from what vendors and others published."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from llm_energy.power.meter import Scope
+
+
+@dataclass(frozen=True)
+class SensorLimits:
+    """Limits of the error of a power sensor: any value within ± is equally likely."""
+
+    gain_relative: float
+    offset_watts: float
+
+
+GPU_LIMITS = SensorLimits(gain_relative=0.05, offset_watts=5.0)
+"""Vendor text for old boards: NVML says ±5 % of the power drawn (Fermi, Kepler), nvidia-smi's
+manual ±5 W. Nothing is published for newer ones. Provisional until compared with a wall meter."""
+
+RAPL_LIMITS = SensorLimits(gain_relative=0.05, offset_watts=0.0)
+"""No vendor publishes a limit. 5 % covers what Hackenberg et al. (HPPAC 2015) saw on Haswell."""
+
+LIMITS: Mapping[Scope, SensorLimits] = {
+    "gpu_board": GPU_LIMITS,
+    "module": GPU_LIMITS,
+    "cpu_package": RAPL_LIMITS,
+    "dram": RAPL_LIMITS,
+    "platform": RAPL_LIMITS,
+}
+"""By scope. A wall meter's limits are its owner's to state."""
