@@ -13,6 +13,7 @@ from tests.llm_energy.inputs.boxes import ROOT
 from tests.llm_energy.inputs.hub_server import hub_server
 from tests.llm_energy.make_campaigns import make_checkout
 from tests.nvml_simulator.fixtures import nvml_library, simulate
+from tests.once import once
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.summary import Summary
@@ -83,10 +84,14 @@ def engine() -> Iterator[docker.DockerClient]:
 def debian(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The base image `debian` by its tag; made once on a machine, and kept."""
     tag = debian_tag(base_identity(ROOT, "debian"))
-    try:
+
+    def make() -> str:
         debian_base(engine, tag, root=ROOT, log=tmp_path_factory.mktemp("base") / "log")
+        return tag
+
+    try:
+        return once(tmp_path_factory, "debian", make)
     except InputError as error:
         if os.environ.get("REQUIRE_DOCKER"):
             raise
         pytest.skip(str(error))
-    return tag

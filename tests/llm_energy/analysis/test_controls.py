@@ -144,6 +144,7 @@ class TestIdle:
             made.append(result.model_copy(update={"energy": energy}))
             series[cycle] = made_power.series_of(
                 lambda t, watts=watts, middle=middle: 50.0 if t <= middle else watts,
+                start=idle.start_monotonic_s - 1.0,
                 end=result.window.end_monotonic_s,
                 rate=50.0,
             )

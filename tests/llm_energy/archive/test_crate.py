@@ -177,6 +177,7 @@ def test_the_same_input_gives_the_same_text_in_whatever_order(results):
     assert crate_metadata(ABOUT, members, jobs) == crate_metadata(ABOUT, backwards, jobs)
 
 
+@pytest.mark.long
 def test_a_validator_accepts_it_and_runcrate_reads_it(results, tmp_path):
     crate = tmp_path / "crate"
     members = members_of(results)

@@ -4,13 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.integration.docker import containers_of, require_docker
+from tests.integration.docker import containers_of
 
 from llm_energy.backends import running
-from llm_energy.campaign.identity import base_identity
 from llm_energy.campaign.schema import Container
-from llm_energy.containers.engine import connect
-from llm_energy.inputs.base_image import debian_base, debian_tag
 from llm_energy.runs.run import Run
 from llm_energy.system.cache import environment_marker
 
@@ -18,20 +15,14 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, engine, debian):
     """A run with one backend in a container; its supervisor needs Python and nothing else."""
-    require_docker()
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".cache/models").mkdir(parents=True)
-    client = connect()
-    try:
-        tag = debian_tag(base_identity(ROOT, "debian"))
-        image = debian_base(client, tag, root=ROOT, log=tmp_path / "log")
-    finally:
-        client.close()
     marker = environment_marker("bare")
     marker.parent.mkdir(parents=True)
-    ready = {"kind": "image", "image": image.id, "reference": tag, "python": "/usr/bin/python3"}
+    ready = {"kind": "image", "image": engine.images.get(debian).id, "reference": debian}
+    ready |= {"python": "/usr/bin/python3"}
     marker.write_text(json.dumps(ready))
     run = Run.create(
         campaign="c", results=Path("results/c"), scripts=ROOT / "scripts", host_facts={}

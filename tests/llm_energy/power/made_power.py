@@ -26,13 +26,14 @@ def series_of(
     power: Callable[[float], float],
     *,
     device: Device = GPU,
+    start: float = 0.0,
     end: float = 30.0,
     rate: float = 10.0,
     counter_gain: float = 1.0,
     lost_at: float | None = None,
 ) -> Series:
-    """Instant power and an ideal counter of one device from 0 to `end` s."""
-    points = samples(power, start=0.0, end=end, rate=rate)
+    """Instant power and an ideal counter of one device from `start` to `end` s."""
+    points = samples(power, start=start, end=end, rate=rate)
     readings, counter, before = [], 1000.0, points.times_s[0]
     for time_s, watts in zip(points.times_s, points.values, strict=True):
         counter += counter_gain * watts * (time_s - before)
