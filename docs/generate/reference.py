@@ -86,7 +86,7 @@ def result_reference(schema: Mapping[str, Any]) -> str:
 def options_table(options: Mapping[str, Any]) -> str:
     """Return the table of an engine's options: name, type, default, meaning."""
     rows = (
-        (f"`{name}`", _option_type(option), f"`{_value(option.default)}`", option.doc)
+        (f"`{name}`", _option_type(option), _option_default(option), option.doc)
         for name, option in options.items()
     )
     return _table(("Option", "Type", "Default", "Meaning"), rows)
@@ -113,6 +113,10 @@ def _result_type(node: Mapping[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _option_default(option: Any) -> str:
+    return "not set" if option.default is None else f"`{_value(option.default)}`"
 
 
 def _default(node: Mapping[str, Any]) -> str:
