@@ -1,4 +1,4 @@
-"""What a backend's container is: what it gets of the host, how it is known and judged."""
+"""The definition of a backend's container: its share of the host, its labels, its health check."""
 
 import json
 from pathlib import Path
@@ -42,7 +42,7 @@ LOG_OPTIONS = {"max-size": "10m", "max-file": "2"}
 
 
 def container_options(declared: DeclaredBackend, run: Run) -> dict[str, Any]:
-    """What `containers.create` is told, but for the image."""
+    """Return the arguments of `containers.create`, except for the image."""
     container, facts = declared.container, run.facts
     volumes = {str(SCRIPTS / "worker"): {"bind": f"{CODE}/worker", "mode": "ro"}}
     for path in (run.folder, *map(Path, declared.readable)):
@@ -88,5 +88,5 @@ def container_options(declared: DeclaredBackend, run: Run) -> dict[str, Any]:
 
 
 def pid_namespace() -> str:
-    """Within it process ids mean something: a workflow may itself run in a container."""
+    """Name the namespace in which process ids are valid: the workflow may run in a container."""
     return str(Path("/proc/self/ns/pid").readlink())

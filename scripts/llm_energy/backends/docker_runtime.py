@@ -26,7 +26,7 @@ from llm_energy.backends.runtime import (
     Transport,
     refuse_unusable_cuda,
 )
-from llm_energy.containers.engine import LABEL, DockerError, connect, told
+from llm_energy.containers.engine import LABEL, DockerError, connect, docker_errors
 from llm_energy.containers.stream import start_attached
 from llm_energy.runs.run import Run
 from llm_energy.system.cache import environment_marker
@@ -49,7 +49,7 @@ class DockerRuntime:
         environment = declared.environment
         with engine() as client:
             try:
-                with told():
+                with docker_errors():
                     container = client.containers.create(
                         environment["image"], **container_options(declared, run)
                     )
@@ -64,7 +64,7 @@ class DockerRuntime:
             try:
                 start_and_await(container, declared.name)
             except BaseException:
-                with contextlib.suppress(DockerError), told():
+                with contextlib.suppress(DockerError), docker_errors():
                     container.remove(force=True)
                 raise
             handle = {
@@ -88,13 +88,13 @@ class DockerRuntime:
             return found is not None and found.status == "running"
 
     def restart(self, record: BackendRecord) -> bool:
-        """Restart the container; whether its supervisor listens again."""
+        """Restart the container; return whether its supervisor listens again."""
         with engine() as client:
             found = find(client, record)
             if found is None:
                 return False
             try:
-                with told():
+                with docker_errors():
                     found.restart(timeout=1)
                     return listens(found, record)
             except DockerError:
@@ -105,13 +105,13 @@ class DockerRuntime:
             remove(find(client, record))
 
     def sweep(self, run: Run) -> None:
-        with engine() as client, told():
+        with engine() as client, docker_errors():
             label = f"{LABEL}.run={run.run_id}"
             for container in client.containers.list(all=True, filters={"label": label}):
                 remove(container)
 
     def reap(self) -> None:
-        with engine() as client, told():
+        with engine() as client, docker_errors():
             label = f"{LABEL}.namespace={pid_namespace()}"
             for container in client.containers.list(all=True, filters={"label": label}):
                 owner = ProcessId.from_json(json.loads(container.labels[f"{LABEL}.owner"]))
@@ -122,8 +122,8 @@ class DockerRuntime:
         with engine() as client:
             found = find(client, record)
             if found is None:
-                return  # told by its event
-            with told():
+                return  # reported by its event
+            with docker_errors():
                 done = found.exec_run([record.handle["python"], *CHECK_CUDA])
         refuse_unusable_cuda(done.exit_code, done.output, where=" in its container")
 
@@ -133,7 +133,7 @@ class DockerRuntime:
             if found is None:
                 return set()
             try:
-                with told():
+                with docker_errors():
                     listing = found.top(ps_args="-o pid")
             except DockerError:  # it has ended meanwhile
                 return set()
@@ -141,7 +141,7 @@ class DockerRuntime:
 
 
 def open_engine() -> docker.DockerClient:
-    """A connection to the Docker engine, which may be restarting.
+    """Connect to the Docker engine, which may be restarting.
 
     Raises:
         BackendError: `docker_unreachable`.
@@ -158,7 +158,7 @@ def open_engine() -> docker.DockerClient:
 
 @contextlib.contextmanager
 def engine() -> Any:
-    """`open_engine` for the time of a block; what the engine refuses in it is a BackendError."""
+    """Connect to the engine for a block; its refusals inside the block become a BackendError."""
     client = open_engine()
     try:
         yield client
@@ -170,7 +170,7 @@ def engine() -> Any:
 
 def find(client: docker.DockerClient, record: BackendRecord) -> Container | None:
     """The container of a record; None once it is removed."""
-    with told():
+    with docker_errors():
         try:
             return client.containers.get(record.handle["container"])
         except NotFound:
@@ -182,7 +182,7 @@ def remove(container: Container | None) -> None:
     if container is None:
         return
     try:
-        with told():
+        with docker_errors():
             container.remove(force=True, v=True)
     except DockerError as error:
         if isinstance(error.__cause__, NotFound):
@@ -193,9 +193,9 @@ def remove(container: Container | None) -> None:
 
 
 def await_removal(container: Container) -> None:
-    """Wait until the engine has removed what it said to be removing."""
+    """Wait for a removal that the engine has already begun."""
     try:
-        with told():
+        with docker_errors():
             container.wait(condition="removed", timeout=REMOVAL_S)
     except DockerError as error:
         if not isinstance(error.__cause__, NotFound):
@@ -210,7 +210,7 @@ def start_and_await(container: Container, backend: str) -> None:
     """
     deadline, printed = time.monotonic() + START_S, bytearray()
     try:
-        with told():
+        with docker_errors():
             stream = start_attached(container)
     except DockerError as error:
         raise BackendError("backend_refused", f"backend `{backend}`: {error}") from error
@@ -231,11 +231,11 @@ def start_and_await(container: Container, backend: str) -> None:
 
 
 LISTENING = b"supervisor: listening"
-"""What a supervisor prints once it accepts connections."""
+"""Printed by a supervisor once it accepts connections."""
 
 
 def listens(container: Container, record: BackendRecord) -> bool:
-    """Whether a client can reach the supervisor of a running container, waiting for it a while."""
+    """Wait until a client reaches the supervisor of a running container; return whether it did."""
     command = [record.handle["python"], "-m", "worker.client", SOCKET]
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:

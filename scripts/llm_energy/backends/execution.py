@@ -12,7 +12,7 @@ import docker
 
 from llm_energy.backends.line_buffer import Lines
 from llm_energy.backends.runtime import BackendError
-from llm_energy.containers.engine import DockerError, told
+from llm_energy.containers.engine import DockerError, docker_errors
 from llm_energy.containers.stream import STDERR, Stream
 
 CANNOT_CONNECT = 3
@@ -36,7 +36,7 @@ class ExecTransport:
         self._lines = Lines()
         self._errors = bytearray()
         try:
-            with told():
+            with docker_errors():
                 created = client.api.exec_create(container, list(command), stdin=True)
                 self._exec = created["Id"]
                 self._stream = Stream(client.api.exec_start(self._exec, socket=True))
@@ -77,9 +77,11 @@ class ExecTransport:
         self._client.close()
 
     def _lost(self) -> BackendError:
-        said = self._errors.decode(errors="replace").strip()
+        stderr = self._errors.decode(errors="replace").strip()
         code = None
-        with contextlib.suppress(DockerError), told():
+        with contextlib.suppress(DockerError), docker_errors():
             code = self._client.api.exec_inspect(self._exec)["ExitCode"]
         what = "does not listen" if code == CANNOT_CONNECT else "was lost"
-        return BackendError("backend_lost", f"the supervisor of `{self._backend}` {what}", log=said)
+        return BackendError(
+            "backend_lost", f"the supervisor of `{self._backend}` {what}", log=stderr
+        )

@@ -1,8 +1,8 @@
-"""The backends of a run kept in health: what is dead or hung is restarted, or else recreated.
+"""Heal the backends of a run: restart what is dead or hung, or else recreate it.
 
-Two sources tell: the Docker engine's own event stream (a container died, its HEALTHCHECK failed),
-without polling; and a look at each backend, which asks processes whether they live and, outside of
-measurements only, supervisors whether they answer and GPUs whether CUDA can be used.
+There are two sources: the Docker engine's event stream (a container died, its HEALTHCHECK failed),
+without polling; and a regular check of each backend: that its process lives and, only outside of
+measurements, that its supervisor answers and that CUDA can be used.
 """
 
 import logging
@@ -28,34 +28,34 @@ from llm_energy.system import locks
 LOG = logging.getLogger(__name__)
 
 LOOK_S = 2.0
-"""Between two looks at whether the processes of backends live: one read of /proc each."""
+"""Period of the check that processes live: one read of /proc each."""
 
-QUESTION_S = 30.0
-"""Between two questions to each supervisor."""
+CHECK_S = 30.0
+"""Period of the check that supervisors answer."""
 
 
 @dataclass(frozen=True)
 class Complaint:
-    """A backend of which something bad was heard."""
+    """A report that a backend may not work."""
 
     backend: str
     reason: str
     hung: bool
-    """Whether it may live and yet not work; else it is well if it lives."""
+    """It may be alive and still not work; otherwise being alive is enough."""
 
 
 class Healer:
-    """Looks after the backends of one run, until it is ended or its process is."""
+    """Heals the backends of one run until it or its process is ended."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._complaints: queue.SimpleQueue[Complaint] = queue.SimpleQueue()
         self._listening = False
         self._at_work, self._ended = threading.Lock(), False
-        self._asked = time.monotonic()
+        self._checked = time.monotonic()
 
-    def look_after(self) -> None:
-        """Returns once it is ended. What fails is logged, and tried again at the next complaint."""
+    def heal_all(self) -> None:
+        """Heal until ended. A failure is logged, and tried again at the next complaint."""
         while True:
             try:
                 complaint = self._complaints.get(timeout=LOOK_S)
@@ -70,7 +70,7 @@ class Healer:
                     self._guarded(self._heal, complaint)
 
     def end(self) -> None:
-        """Heal nothing any more; what is being healed is finished first.
+        """Stop healing, after finishing what is being healed.
 
         To be called before the run is ended in the same process: what is stopped then would be
         taken for dead, and started again.
@@ -92,16 +92,16 @@ class Healer:
             self._listening = True
             threading.Thread(target=self._listen, daemon=True).start()
         for record in records:
-            # Containers are not asked: the engine tells.
+            # The engine reports containers that end.
             if record.runtime == "process" and not runtime_named("process").alive(record):
                 self._complain(record.name, "its process is dead", hung=False)
-        if time.monotonic() - self._asked >= QUESTION_S:
-            self._asked = time.monotonic()
+        if time.monotonic() - self._checked >= CHECK_S:
+            self._checked = time.monotonic()
             for record in records:
-                self._ask(record)
+                self._check(record)
 
-    def _ask(self, record: BackendRecord) -> None:
-        """Whether the supervisor answers, and CUDA where it is in use; not beside a measurement."""
+    def _check(self, record: BackendRecord) -> None:
+        """Check that the supervisor answers and CUDA works; never beside a measurement."""
         lock = locks.hold(self._run.measuring_lock)
         if lock is None:
             return
@@ -125,7 +125,7 @@ class Healer:
             heal_backend(self._run, record, reason=complaint.reason)
 
     def _listen(self) -> None:
-        """Follow the events of the run's containers; come back when the engine does."""
+        """Follow the events of the run's containers, also across restarts of the engine."""
         from llm_energy.containers.events import container_events
 
         while True:

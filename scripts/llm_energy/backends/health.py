@@ -1,4 +1,4 @@
-"""Which backends of a run can still be trusted: a circuit breaker for each.
+"""A circuit breaker for each backend of a run.
 
 Infrastructure that fails again and again would cost every remaining measurement its attempts. The
 breaker lets them fail at once and with a clear reason, while other backends go on.
@@ -15,8 +15,8 @@ LIMIT = 6
 measurements with all their attempts."""
 
 SILENT = "docker_unreachable"
-"""Such a failure weighs two: the Docker engine was waited for each time, so that one measurement
-with all its attempts is enough."""
+"""Such a failure weighs two, because each attempt already waited for the Docker engine: one
+measurement with all its attempts is enough."""
 
 NONE: dict[str, Any] = {"failures": 0, "weight": 0, "reason": None}
 
@@ -37,13 +37,13 @@ def note_failure(run: Run, backend: str, reason: str) -> None:
 
 
 def note_success(run: Run, backend: str) -> None:
-    """A measurement went well: what failed before does not count any more."""
+    """Reset the count after a measurement that succeeded."""
     if _known(run, backend)["failures"]:
         run.write(f"health/{backend}", NONE)
 
 
 def given_up(run: Run, backend: str) -> bool:
-    """Whether it failed too often in a row."""
+    """Return whether it failed too often in a row."""
     return bool(_known(run, backend)["weight"] >= LIMIT)
 
 
@@ -59,6 +59,6 @@ def refuse_broken(run: Run, backend: str) -> None:
 
 
 def _known(run: Run, backend: str) -> dict[str, Any]:
-    """What failed in a row, up to now."""
+    """Return the failures in a row up to now."""
     known: dict[str, Any] | None = run.read(f"health/{backend}")
     return known or NONE

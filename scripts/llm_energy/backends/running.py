@@ -25,7 +25,7 @@ from llm_energy.system.processes import ProcessId
 
 
 def declare_backend(run: Run, name: str, **facts: Any) -> None:
-    """Enter what the campaign says of a backend, so that whoever needs it can start it.
+    """Record how a backend is started, so that any job that needs it can start it.
 
     Args:
         facts: `runtime`, `environment_id`, `container` and `readable` of a `DeclaredBackend`.
@@ -34,7 +34,7 @@ def declare_backend(run: Run, name: str, **facts: Any) -> None:
 
 
 def declared_backend(run: Run, name: str) -> DeclaredBackend:
-    """What the run entered of a backend, with its environment.
+    """Return a backend as the run declared it, with its environment.
 
     Raises:
         BackendError: the environment is not ready.
@@ -44,7 +44,7 @@ def declared_backend(run: Run, name: str) -> DeclaredBackend:
 
 
 def ensure_backend(run: Run, name: str) -> BackendRecord:
-    """The living backend of this run; started if it is not there, replaced if it is dead.
+    """Return the running backend of this run; start it if it is missing, replace it if it is dead.
 
     Raises:
         BackendError: it cannot be started, or has failed too often in this run.
@@ -65,7 +65,7 @@ def heal_backend(run: Run, record: BackendRecord, *, reason: str) -> None:
     """Restart a backend that does not answer; recreate it where that does not help.
 
     Raises:
-        BackendError: it cannot be started any more; told by an event too.
+        BackendError: it cannot be started any more; an event records it too.
     """
     name, runtime = record.name, runtime_named(record.runtime)
     with locks.waiting(run.folder / "backends" / f"{name}.lock"):
@@ -143,7 +143,7 @@ def trusted(run: Run, record: BackendRecord) -> Iterator[Session]:
             yield session
     except BackendError as error:
         if error.reason in ("backend_silent", "backend_lost"):
-            with contextlib.suppress(BackendError):  # the first failure is the one to be told
+            with contextlib.suppress(BackendError):  # the first failure is the one to report
                 discard_backend(run, record)
         raise
 

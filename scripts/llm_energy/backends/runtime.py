@@ -1,8 +1,8 @@
-"""What a runtime is: the way a backend's supervisor is started, reached and ended.
+"""The interface of a runtime: how a backend's supervisor is started, reached and ended.
 
 Two of them stand behind this one interface: `process` (a local process in the backend's virtual
-environment) and `docker` (a container). Everything above deals in `BackendRecord`s and never
-asks which runtime it is.
+environment) and `docker` (a container). Callers use `BackendRecord`s and never depend
+on the runtime.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ class DeclaredBackend:
     environment: Mapping[str, Any]
     """The readiness marker of its environment."""
     container: Mapping[str, Any]
-    """What its container gets of the host; see `config.model.Container`."""
+    """Options of its container; see `Container` in campaign/schema.py."""
     readable: Sequence[str]
     """Absolute paths of the host that its engine reads models from."""
 
@@ -54,7 +54,7 @@ class BackendRecord:
     runtime: str
     environment_id: str
     handle: Mapping[str, Any]
-    """What the runtime needs to find it again: pid and start time, or container id."""
+    """Identity of the process or container: pid and start time, or container id."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -119,7 +119,7 @@ class Runtime(Protocol):
 
 
 CHECK_CUDA = ("-m", "worker.cuda")
-"""What a backend's interpreter is told for `Runtime.check_cuda`."""
+"""Arguments of a backend's interpreter for `Runtime.check_cuda`."""
 
 
 def refuse_unusable_cuda(exit_code: int, printed: bytes, *, where: str = "") -> None:
@@ -129,5 +129,5 @@ def refuse_unusable_cuda(exit_code: int, printed: bytes, *, where: str = "") -> 
         BackendError: `cuda_unusable`.
     """
     if exit_code != 0:
-        said = printed.decode(errors="replace").strip() or f"exit code {exit_code}"
-        raise BackendError("cuda_unusable", f"CUDA cannot be used{where}: {said}")
+        output = printed.decode(errors="replace").strip() or f"exit code {exit_code}"
+        raise BackendError("cuda_unusable", f"CUDA cannot be used{where}: {output}")

@@ -18,7 +18,7 @@ from llm_energy.backends.running import end_run
 from llm_energy.runs.run import Run
 
 PERIOD_S = 2.0
-"""Between two looks at the owner: also the longest that backends outlive a killed Snakemake."""
+"""Period of the check of the owner: the longest time that backends outlive a killed Snakemake."""
 
 
 def watch(run: Run, stopped: threading.Event) -> None:
@@ -28,7 +28,7 @@ def watch(run: Run, stopped: threading.Event) -> None:
     renewed.
     """
     owner, healer = run.owner, Healer(run)
-    threading.Thread(target=healer.look_after, daemon=True).start()
+    threading.Thread(target=healer.heal_all, daemon=True).start()
     while not stopped.wait(PERIOD_S):
         if not (run.folder / "run.json").exists():
             return  # the run has been ended and forgotten
@@ -43,9 +43,9 @@ def watch(run: Run, stopped: threading.Event) -> None:
 if __name__ == "__main__":
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.INFO)
     logging.Formatter.converter = time.gmtime
-    asked_to_stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: asked_to_stop.set())
+    stop_requested = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop_requested.set())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     run = Run(Path(sys.argv[1]))
     os.chdir(run.working_folder)  # only now: Python would look for modules there first
-    watch(run, asked_to_stop)
+    watch(run, stop_requested)

@@ -1,4 +1,4 @@
-"""What every container of ours gets, and does not get: no network, no privileges, no other user."""
+"""The restrictions of every container: no network, no privileges, no other user."""
 
 import os
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The Docker engine of this host: how it is reached, and what it refuses, in one line."""
+"""Connect to the Docker engine of this host, and turn its errors into one line."""
 
 import os
 import re
@@ -15,7 +15,7 @@ ANSWER_S = 60.0
 """How long one call to the engine may take; streams have deadlines of their own."""
 
 PING_S = 10.0
-"""How long the first call may take: an engine that hangs is told soon."""
+"""Deadline of the first call: an engine that hangs is reported soon."""
 
 LABEL = "org.llm-energy"
 """Begins the name of every label that this workflow gives to containers and images."""
@@ -31,7 +31,7 @@ REMEDIES = (
     (r"no space left on device", "no space left on the disk of the Docker engine"),
     (r"Cannot connect|Connection refused|FileNotFoundError|Connection aborted", ""),
 )
-"""What the engine says, and what that means to a user."""
+"""Pattern in an error of the engine -> message for the user; empty: it does not answer."""
 
 
 class DockerError(Exception):
@@ -56,16 +56,16 @@ def connect() -> docker.DockerClient:
             f"DOCKER_HOST {address}: only an engine of this host can measure here; "
             "give its socket, such as unix:///var/run/docker.sock"
         )
-    with told():
-        # It asks for the engine's version, so that whether there is one is known then.
+    with docker_errors():
+        # `auto` asks for the engine's version: an engine that is not there fails here.
         client = docker.DockerClient(base_url=address, timeout=PING_S, version="auto")
         client.api.timeout = ANSWER_S
     return client
 
 
 @contextmanager
-def told() -> Iterator[None]:
-    """Inside it the engine's refusals and silences become a DockerError of one line."""
+def docker_errors() -> Iterator[None]:
+    """Turn refusals and time-outs of the engine inside the block into a DockerError of one line."""
     try:
         yield
     except (DockerException, RequestException, OSError) as error:
@@ -73,7 +73,7 @@ def told() -> Iterator[None]:
 
 
 def in_one_line(error: Exception) -> str:
-    """What an error of docker-py means."""
+    """Return the meaning of an error of docker-py."""
     message = str(error.explanation or error) if isinstance(error, APIError) else str(error)
     message = " ".join(message.split())
     socket = host().removeprefix("unix://")

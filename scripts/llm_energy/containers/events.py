@@ -1,10 +1,10 @@
-"""What the Docker engine tells of a run's containers while it happens."""
+"""The Docker engine's events about the containers of a run."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from llm_energy.containers.engine import LABEL, DockerError, connect, told
+from llm_energy.containers.engine import LABEL, DockerError, connect, docker_errors
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class ContainerEvent:
 
 
 def container_events(run_id: str) -> Iterator[ContainerEvent]:
-    """Events of the containers of one run, from now until the stream ends (the engine stops)."""
+    """Yield the events of a run's containers, from now until the engine ends the stream."""
     filters = {"type": "container", "label": f"{LABEL}.run={run_id}"}
     try:
-        with told():
+        with docker_errors():
             client = connect()
             client.api.timeout = None  # silence is the usual state
             try:
@@ -35,7 +35,7 @@ def container_events(run_id: str) -> Iterator[ContainerEvent]:
 
 
 def read_event(message: dict[str, Any]) -> ContainerEvent | None:
-    """One message of the engine's event stream; None for what needs no action.
+    """Parse one message of the engine's event stream; None if it needs no action.
 
     Source: Docker Engine API, "Monitor events", object type container.
     """

@@ -10,14 +10,14 @@ import docker
 from docker.errors import ImageNotFound
 from docker.models.images import Image
 
-from llm_energy.containers.engine import LABEL, DockerError, told
+from llm_energy.containers.engine import LABEL, DockerError, docker_errors
 
 BUILD_SILENCE_S = 3600.0
 """How long a build may say nothing: pip does while it unpacks gigabytes."""
 
 STEP = re.compile(r"^Step \d+/\d+ : FROM ", re.MULTILINE)
 MADE = re.compile(r"^ ---> ([0-9a-f]{12,64})$", re.MULTILINE)
-"""What a build prints when it begins a stage, and for the image that each of its steps made."""
+"""Printed by a build at the start of a stage, and for the image that each step made."""
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """The engine prints in red what a step writes on stderr."""
@@ -35,9 +35,9 @@ def find(client: docker.DockerClient, reference: str) -> Image | None:
     """The image of a tag, digest or id, if the engine has it.
 
     Raises:
-        DockerError: the engine does not say.
+        DockerError: the engine does not answer.
     """
-    with told():
+    with docker_errors():
         try:
             return client.images.get(reference)
         except ImageNotFound:
@@ -57,7 +57,7 @@ def pull(client: docker.DockerClient, reference: str, *, log: Path) -> Image:
     Raises:
         DockerError: it cannot be had.
     """
-    with told(), log.open("a") as file:
+    with docker_errors(), log.open("a") as file:
         for line in client.api.pull(reference, stream=True, decode=True):
             if "error" in line:
                 raise DockerError(" ".join(str(line["error"]).split()))
@@ -84,7 +84,7 @@ def build(
     """
     output: list[str] = []
     try:
-        with told(), log.open("a") as file:
+        with docker_errors(), log.open("a") as file:
             for line in client.api.build(
                 fileobj=context,
                 custom_context=True,
@@ -96,12 +96,12 @@ def build(
                 decode=True,
                 timeout=BUILD_SILENCE_S,
             ):
-                said = COLOUR.sub("", str(line.get("stream") or line.get("error") or ""))
-                output.append(said)
-                file.write(said)
+                text = COLOUR.sub("", str(line.get("stream") or line.get("error") or ""))
+                output.append(text)
+                file.write(text)
                 file.flush()
                 if "error" in line:
-                    raise BuildError(" ".join(said.split()), "".join(output))
+                    raise BuildError(" ".join(text.split()), "".join(output))
             return client.images.get(tag)
     finally:
         drop_stages(client, "".join(output))
@@ -117,7 +117,7 @@ def drop_stages(client: docker.DockerClient, output: str) -> None:
     for stage in STEP.split(output):
         made = MADE.findall(stage)
         if made:
-            with contextlib.suppress(DockerError), told():
+            with contextlib.suppress(DockerError), docker_errors():
                 image = client.images.get(made[-1])
                 if not image.tags:
                     client.images.remove(image.id)

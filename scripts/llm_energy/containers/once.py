@@ -9,7 +9,7 @@ from pathlib import Path
 from docker.types import Mount
 
 from llm_energy.containers.confinement import confined, device_requests
-from llm_energy.containers.engine import LABEL, DockerError, connect, told
+from llm_energy.containers.engine import LABEL, DockerError, connect, docker_errors
 from llm_energy.containers.stream import STDERR, STDOUT, Stream, start_attached
 
 ONCE = f"{LABEL}.once"
@@ -53,7 +53,7 @@ def run_once(
     mounts += [Mount(str(p), str(p), type="bind") for p in writable]
     client = connect()
     try:
-        with told():
+        with docker_errors():
             client.containers.prune(filters={"label": ONCE, "until": LEFTOVER_AGE})
             container = client.containers.create(
                 image,
@@ -65,16 +65,16 @@ def run_once(
                 **confined(environment=environment or {}),
             )
         try:
-            with told():
+            with docker_errors():
                 stream = start_attached(container, stdin=True)
             with contextlib.suppress(OSError):  # it may not want what it is given
                 stream.send(stdin)
             stream.end_input()
             output = _read_all(stream, deadline)
-            with told():
+            with docker_errors():
                 code = container.wait(timeout=30)["StatusCode"]
         finally:
-            with contextlib.suppress(DockerError), told():
+            with contextlib.suppress(DockerError), docker_errors():
                 container.remove(force=True)
     finally:
         client.close()

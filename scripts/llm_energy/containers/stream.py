@@ -1,4 +1,4 @@
-"""What a process in a container says and is told, over one connection to the engine.
+"""The stdin, stdout and stderr of a process in a container, over one connection to the engine.
 
 The engine multiplexes stdout and stderr into frames: 8 bytes of header (stream, 3 zeros, length as
 a big-endian 32-bit number), then the content. docker-py reads them without a deadline, so the
@@ -87,7 +87,7 @@ class Stream:
 
 
 def start_attached(container: Container, *, stdin: bool = False) -> Stream:
-    """Start a container that was created; nothing that it says from its begin on is missed."""
+    """Start a created container, attached before it starts, so that no output is missed."""
     parameters = {"stdin": int(stdin), "stdout": 1, "stderr": 1, "stream": 1}
     stream = Stream(container.attach_socket(params=parameters))
     container.start()

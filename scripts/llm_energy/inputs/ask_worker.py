@@ -1,4 +1,4 @@
-"""Questions to the worker inside a backend's environment: one process, one question, one answer."""
+"""Run one operation of the worker in a backend's environment, in a process of its own."""
 
 import json
 import re
@@ -53,13 +53,13 @@ def ask_worker(
     answer = _last_line(done.stdout)
     if done.returncode == 0 and answer is not None and "error" not in answer:
         return answer
-    told = answer.get("error") if answer else None
+    error = answer.get("error") if answer else None
     what = f"{request['op']} with {place_of(environment)}"
-    raise InputError(in_one_line(what, told or f"exit code {done.returncode}", log=log))
+    raise InputError(in_one_line(what, error or f"exit code {done.returncode}", log=log))
 
 
 def in_one_line(what: str, message: str, *, log: Path) -> str:
-    """An engine's message as one line; a missing system library is named with its package."""
+    """Put an engine's message on one line; name the package of a missing system library."""
     missing = re.search(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object file", message)
     if missing:
         library = missing[1]

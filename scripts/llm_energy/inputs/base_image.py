@@ -16,7 +16,7 @@ from llm_energy.inputs.checksums import alone
 from llm_energy.system.errors import InputError
 
 DEBIAN = "debian"
-"""What `backends.{backend}.base` calls it."""
+"""Its name in `backends.{backend}.base`."""
 
 
 def debian_tag(identity: Mapping[str, str]) -> str:
@@ -47,10 +47,10 @@ def debian_base(client: docker.DockerClient, tag: str, *, root: Path, log: Path)
 
 
 def check_can_be_made() -> None:
-    """Whether this user can make the base image on this machine.
+    """Check that this user can make the base image on this machine.
 
     Raises:
-        InputError: not so; with the remedy.
+        InputError: with the remedy.
     """
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     for tool, package in (("debootstrap", "debootstrap"), ("docker", "docker.io")):

@@ -1,4 +1,4 @@
-"""What an image is built from: the files that define it, and how pip gets packages on this host.
+"""The build context of an image: the files that define it, and pip's settings of this host.
 
 Only the defining files go in, so nothing that is no part of an environment's identity gets into its
 image. How pip gets packages goes into a stage of the build that is thrown away.

@@ -14,7 +14,7 @@ DTYPE = "bfloat16"
 """Number format of converted weights. Quantised weights have fewer digits than it keeps."""
 
 RECORD = "conversion.json"
-"""What the folder was made from, and by which environment."""
+"""Record of the source of the folder, and of the environment that converted it."""
 
 
 def convert_model(

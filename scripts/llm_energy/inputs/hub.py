@@ -1,8 +1,8 @@
 """Models from the Hugging Face hub, or from a mirror that HF_ENDPOINT names.
 
-The token (HF_TOKEN, or the one that `hf auth login` keeps) is used by huggingface_hub alone. What
-that raises is told in our words, through `without_secrets`, and no traceback leads back to it; the
-addresses that its HTTP client would log may be signed ones, so they are not logged.
+The token (HF_TOKEN, or the one that `hf auth login` keeps) is used by huggingface_hub alone. Its
+errors are reworded, through `without_secrets`, and no traceback leads back to them; addresses that
+its HTTP client would log may be signed, so they are not logged.
 """
 
 import glob
@@ -30,7 +30,7 @@ ANSWER_S = 10.0
 """How long the hub may take to describe a model."""
 
 LISTING = "listing.json"
-"""What the hub lists at the commit, kept beside the files."""
+"""The hub's listing of the commit, kept beside the files."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class HubFile:
     blob_id: str
     """Git's name of the content: sha1 over a header and the content; of the pointer for LFS."""
     sha256: str | None
-    """Of files that the hub keeps as LFS objects."""
+    """Only of files that the hub keeps as LFS objects."""
 
     def matches(self, path: Path, facts: FileFacts) -> bool:
-        """Whether a file on disk is this one."""
+        """Return whether a file on disk is this one."""
         if facts["size"] != self.size:
             return False
         if self.sha256 is not None:
@@ -69,7 +69,7 @@ def download(
 
     what = f"hub:{repository}"
     folder = target / FILES
-    with told_plainly(repository, commit):
+    with hub_errors(repository, commit):
         listing = kept_listing(repository, commit, kept=target / LISTING)
         wanted = files_needed(list(listing), patterns=patterns, what=what)
         check_room(folder, sum(listing[name].size for name in wanted), what=what)
@@ -99,14 +99,14 @@ def resolve(repository: str, revision: str | None) -> tuple[str, dict[str, HubFi
     """
     from huggingface_hub import HfApi
 
-    with told_plainly(repository, revision):
+    with hub_errors(repository, revision):
         commit = HfApi(endpoint=endpoint()).model_info(repository, revision=revision).sha
         assert commit is not None
         return commit, read_listing(repository, commit)
 
 
 def check_access(repository: str, commit: str) -> None:
-    """Whether this user may fetch a model, found out before anything large is fetched.
+    """Check that this user may fetch a model, before anything large is fetched.
 
     A gated model's description is open to all; only its files are not, so one is asked for.
 
@@ -115,7 +115,7 @@ def check_access(repository: str, commit: str) -> None:
     """
     from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
 
-    with told_plainly(repository, commit):
+    with hub_errors(repository, commit):
         # Unlike a listing, this is not tried again and again where there is no network.
         api = HfApi(endpoint=endpoint())
         info = api.model_info(repository, revision=commit, timeout=ANSWER_S)
@@ -162,7 +162,7 @@ def endpoint() -> str | None:
 
 
 def check_room(folder: Path, size: int, *, what: str) -> None:
-    """Whether a download of `size` bytes fits, counting what is there already.
+    """Check that a download of `size` bytes fits, counting what is there already.
 
     Raises:
         ModelError: it does not.
@@ -178,8 +178,8 @@ def check_room(folder: Path, size: int, *, what: str) -> None:
 
 
 @contextmanager
-def told_plainly(repository: str, revision: str | None) -> Iterator[None]:
-    """Turn what huggingface_hub raises into one line without secrets."""
+def hub_errors(repository: str, revision: str | None) -> Iterator[None]:
+    """Turn errors of huggingface_hub inside the block into one line without secrets."""
     from huggingface_hub import errors
 
     logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -210,11 +210,11 @@ def _message(repository: str, revision: str | None, error: Exception, errors: An
         return f"{what} is not complete here and HF_HUB_OFFLINE is set; unset it to fetch it"
     response = getattr(root, "response", None)
     if response is not None:
-        told = f"the hub answered with status {response.status_code}"
+        problem = f"the hub answered with status {response.status_code}"
     else:
-        told = f"the hub cannot be reached ({without_secrets(f'{type(root).__name__}: {root}')})"
+        problem = f"the hub cannot be reached ({without_secrets(f'{type(root).__name__}: {root}')})"
     place = endpoint() or "not set"
-    return f"{what}: {told}; check the network and HF_ENDPOINT ({place}), then start again"
+    return f"{what}: {problem}; check the network and HF_ENDPOINT ({place}), then start again"
 
 
 def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> str:

@@ -35,9 +35,9 @@ class VerifiedModel:
     format: str
     """`gguf` or `hf`."""
     sha256: str
-    """Of the sorted `sha256  name` lines of its files."""
+    """Sha256 of the sorted `sha256  name` lines of its files."""
     identity: Mapping[str, Any]
-    """What the campaign declared."""
+    """As the campaign declared it."""
 
 
 def prepare_model(
@@ -111,7 +111,7 @@ def local_facts(path: Path) -> dict[str, FileFacts]:
 
 
 def local_sha256(path: Path) -> str:
-    """What pins a local model: a file's sha256, a folder's `files_sha256`."""
+    """Return the identity of a local model: a file's sha256, a folder's `files_sha256`."""
     facts = local_facts(path)
     if path.is_dir():
         return files_sha256(checksums(facts))
@@ -119,7 +119,7 @@ def local_sha256(path: Path) -> str:
 
 
 def check_local(path: Path, facts: Mapping[str, FileFacts], *, declared: str) -> None:
-    """Whether the user's own files are those that are pinned.
+    """Check that the user's own files are those that are pinned.
 
     Raises:
         ModelError: they are not.

@@ -1,4 +1,4 @@
-"""The `lock` target: looks identities up once and writes them down, so that they hold.
+"""The `lock` target: look identities up once and write them down.
 
 What a campaign pins itself is not looked up. A hub revision that is locked stays, since a branch
 moves without being asked (remove its entry to pin anew); files and interpreters of the user's own
@@ -37,7 +37,7 @@ HEADER = """\
 
 
 def to_pin(campaign: Campaign) -> dict[str, Any]:
-    """What the campaign leaves to the lock file, as the lock job needs it."""
+    """Return what the campaign leaves to the lock file, as the parameter of the lock job."""
     return {
         "sources": [source.model_dump(exclude_none=True) for source in unpinned_sources(campaign)],
         "interpreters": {
@@ -73,11 +73,11 @@ def updated(
     log: Path,
     tell: Callable[[str], None],
 ) -> Lock:
-    """The lock with every source and interpreter pinned; entries of other campaigns are kept.
+    """Return the lock with every source and interpreter pinned; keep entries of other campaigns.
 
     Args:
         interpreters: Python interpreter by backend.
-        tell: is told each entry and what became of it.
+        tell: called with one line for each entry.
 
     Raises:
         InputError: one cannot be looked up.
@@ -97,7 +97,7 @@ def updated(
 
 
 def pin_of(source: Source, before: LockedModel | None, *, log: Path) -> LockedModel:
-    """What pins one source now; `before` where that cannot have changed."""
+    """Return the pin of one source now; `before` where that cannot have changed."""
     match source:
         case PathSource():
             return LockedModel(sha256=local_sha256(Path(source.path).absolute()))

@@ -16,7 +16,7 @@ UNREACHABLE = (
     "Read timed out",
     "Network is unreachable",
 )
-"""Words of pip when the index does not answer."""
+"""Printed by pip when the index does not answer."""
 
 NO_MESSAGE = "pip failed without a message"
 
@@ -37,12 +37,12 @@ def run_pip(arguments: Sequence[str], *, what: str, log: Path) -> None:
     with log.open("ab") as file:
         file.write(done.stdout)
     if done.returncode != 0:
-        told = done.stdout.decode(errors="replace")
-        raise InputError(f"{what}: {explain(told)} (log: {log})")
+        reason = explain(done.stdout.decode(errors="replace"))
+        raise InputError(f"{what}: {reason} (log: {log})")
 
 
 def explain(output: str) -> str:
-    """What went wrong, from pip's own words."""
+    """Explain a failure of pip from its output."""
     if "No module named pip" in output:
         return f"{sys.executable} has no pip; add it: {sys.executable} -m ensurepip"
     if "No space left on device" in output:

@@ -1,4 +1,4 @@
-"""Where this user's pip gets packages from, for a pip that runs elsewhere: in an image's build."""
+"""This user's sources of packages, for a pip that runs in the build of an image."""
 
 import ast
 import os
@@ -24,7 +24,7 @@ BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 @dataclass(frozen=True)
 class PipSettings:
-    """What of pip's settings matters in an image."""
+    """The settings of pip that matter in an image."""
 
     options: Mapping[str, tuple[str, ...]]
     """Values by the option's name in a pip.conf."""

@@ -28,7 +28,7 @@ Listed = ShippedPrompts | FilePrompts | PackagePrompts
 
 
 class Tokenizes(Protocol):
-    """What turns texts into token ids."""
+    """Turns texts into token ids."""
 
     @property
     def backend(self) -> str:
@@ -124,7 +124,7 @@ def fetched(prompts: PackagePrompts, *, target: Path, log: Path) -> Path:
 
 
 def check_source(source: Path, *, declared: str) -> None:
-    """Whether a prompt file is still the one that was declared.
+    """Check that a prompt file is still the one that was declared.
 
     Raises:
         PromptError: it is not there, or was changed since.

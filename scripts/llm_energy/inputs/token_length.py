@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from llm_energy.system.errors import PromptError
 
 PROBES = ("a", "1")
-"""Two texts that share no token: what their token ids end with in common is the template's end."""
+"""Two texts that share no token: the common end of their token ids is the template's end."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Room:
     output_tokens: int
 
     def check(self, longest: int) -> None:
-        """Whether a set fits whose longest prompt has so many tokens.
+        """Check that a set fits whose longest prompt has `longest` tokens.
 
         Raises:
             PromptError: it does not; with the remedies.
@@ -55,7 +55,7 @@ def truncated(token_ids: Sequence[int], *, maximum: int, end: Sequence[int]) -> 
 
 
 def check_length(token_ids: Sequence[int], *, maximum: int, place: str) -> None:
-    """Whether a prompt is short enough.
+    """Check that a prompt is neither empty nor too long.
 
     Raises:
         PromptError: it has no token at all, or too many.

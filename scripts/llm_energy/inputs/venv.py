@@ -48,9 +48,9 @@ def make_venv(venv: Path, *, log: Path) -> None:
     with log.open("ab") as file:
         file.write(done.stdout)
     if done.returncode != 0:
-        told = done.stdout.decode(errors="replace").strip()
-        if "No module named venv" in told:
+        output = done.stdout.decode(errors="replace").strip()
+        if "No module named venv" in output:
             remedy = "on Debian or Ubuntu: sudo apt-get install -y python3-venv"
             raise InputError(f"{sys.executable} has no module venv; {remedy}")
-        last = told.splitlines()[-1] if told else f"exit code {done.returncode}"
+        last = output.splitlines()[-1] if output else f"exit code {done.returncode}"
         raise InputError(f"making the virtual environment {venv} failed: {last} (log: {log})")

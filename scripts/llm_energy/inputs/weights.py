@@ -8,7 +8,7 @@ from pathlib import Path
 from llm_energy.system.errors import ModelError
 
 CONFIGURATION = ("*.json", "*.model", "*.jinja", "*.txt", "*.tiktoken")
-"""What stands beside weights in the Transformers format: configuration, tokenizer, template."""
+"""Files beside the weights in the Transformers format: configuration, tokenizer, template."""
 
 SHARD = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 """End of the name of one part of a GGUF model in several files."""
@@ -60,7 +60,7 @@ def main_file(names: Sequence[str], *, what: str) -> str:
 
 
 def check_folder(folder: Path, names: Sequence[str], *, what: str) -> None:
-    """Whether a folder is a model in the Transformers format.
+    """Check that a folder is a model in the Transformers format.
 
     Raises:
         ModelError: it has no config.json.

@@ -4,12 +4,12 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from llm_energy.containers.engine import DockerError, connect, host, in_one_line, told
+from llm_energy.containers.engine import DockerError, connect, docker_errors, host, in_one_line
 from llm_energy.preflight.asking import RefusalError
 from llm_energy.preflight.findings import Finding
 
 TOOLKIT_MISSING = in_one_line(Exception("could not select device driver"))
-"""What a run says when the engine refuses a container its GPUs."""
+"""The message of a run when the engine refuses a container its GPUs."""
 
 HOOKS = ("nvidia-container-runtime-hook", "nvidia-cdi-hook")
 """Programs of the NVIDIA container toolkit; an engine that found one when it started gives GPUs
@@ -28,7 +28,7 @@ def ask_engine() -> dict[str, Any]:
     try:
         client = connect()
         try:
-            with told():
+            with docker_errors():
                 return {**client.info(), "ApiVersion": client.version()["ApiVersion"]}
         finally:
             client.close()
@@ -37,7 +37,7 @@ def ask_engine() -> dict[str, Any]:
 
 
 def engine_findings(info: Mapping[str, Any], *, memory_limits: bool) -> list[Finding]:
-    """What kind of engine it is.
+    """Describe the engine.
 
     Args:
         memory_limits: whether a container of the campaign has one.
@@ -84,7 +84,7 @@ VFS = (
 
 
 def toolkit_finding(info: Mapping[str, Any]) -> Finding:
-    """Whether containers of this engine can have NVIDIA GPUs."""
+    """Report whether containers of this engine can have NVIDIA GPUs."""
     devices = [device.get("ID", "") for device in info.get("DiscoveredDevices") or []]
     cdi = [name for name in devices if name.startswith("nvidia.com/gpu")]
     runtimes = sorted(info.get("Runtimes") or {})

@@ -1,4 +1,4 @@
-"""What is to be said of GPUs: each one, and whether they are enough for the campaign."""
+"""Check each GPU, and that there are enough of them for the campaign."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ SENSORS = {
     "instant_power_watts": "instant power",
     "average_power_watts": "average power",
 }
-"""What energy can be worked out of, the source in use first."""
+"""Sources of energy, the preferred one first."""
 
 
 def gpu_findings(gpus: Sequence[Gpu], *, used: bool) -> list[Finding]:
@@ -81,7 +81,7 @@ def _modes(gpu: Gpu) -> Iterator[Finding]:
         )
         yield Finding("warning", "gpu", message)
     elif facts["persistence_mode"] is None:
-        yield Finding("unknown", "gpu", f"{uuid}: does not tell its persistence mode")
+        yield Finding("unknown", "gpu", f"{uuid}: does not report its persistence mode")
     if gpu.device.refusal is not None:
         yield Finding("warning", "gpu", f"{uuid}: {ENERGY_REASONS[gpu.device.refusal]}")
     limit, default = gpu.device.power_limit_watts, gpu.default_limit_watts
@@ -105,7 +105,9 @@ def _clocks(gpu: Gpu) -> Finding:
 def _processes(gpu: Gpu) -> Iterator[Finding]:
     state = gpu.reading.state
     if state is None or state.process_ids is None:
-        yield Finding("unknown", "gpu", f"{gpu.uuid}: does not tell which processes compute on it")
+        yield Finding(
+            "unknown", "gpu", f"{gpu.uuid}: does not report which processes compute on it"
+        )
         return
     for pid in sorted(set(state.process_ids)):
         name = process_name(pid)
@@ -147,7 +149,7 @@ def _sensors(gpu: Gpu) -> Finding:
 def enough_findings(
     backend: str, wanted: object, parallel: int, gpus: Sequence[Gpu]
 ) -> Iterator[Finding]:
-    """Whether the GPUs that a backend asks for are there, and enough.
+    """Yield a problem for each GPU that a backend needs and this machine lacks.
 
     Args:
         wanted: its `container.gpus`: a number or UUIDs; anything else means all.

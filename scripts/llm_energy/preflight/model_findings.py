@@ -111,7 +111,7 @@ def _reach(recipe: ModelRecipe, folder: Path) -> None:
     from huggingface_hub import HfApi
 
     repository, commit = source.hub, recipe.identity["revision"]
-    with hub.told_plainly(repository, commit):
+    with hub.hub_errors(repository, commit):
         api = HfApi(endpoint=hub.endpoint())
         api.model_info(repository, revision=commit, timeout=REACH_S)
 
@@ -125,7 +125,7 @@ def _to_fetch(recipe: ModelRecipe, folder: Path) -> int | None:
         return None
     repository, commit = source.hub, recipe.identity["revision"]
     kept = folder / hub.LISTING
-    with hub.told_plainly(repository, commit):
+    with hub.hub_errors(repository, commit):
         listing = (
             hub.kept_listing(repository, commit, kept=kept)
             if kept.exists()

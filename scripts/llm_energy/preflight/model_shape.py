@@ -1,4 +1,4 @@
-"""What of a model decides how much memory it takes: layers, heads, number formats, weights."""
+"""The shape of a model: the layers, heads, number formats and weights that decide its memory."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from llm_energy.preflight.gguf import GgufError, read_metadata
 from llm_energy.system.cache import model_marker
 
 HYBRID_KEYS = ("kv_lora_rank", "ssm_cfg", "mamba_d_state", "linear_num_key_heads", "state_size")
-"""Of models whose layers do not all keep plain keys and values: the formula is not theirs."""
+"""Keys of models whose layers do not all keep plain keys and values; the formula fails there."""
 
 
 class ShapeError(Exception):
@@ -26,7 +26,7 @@ class Shape:
     """One model that is on this machine."""
 
     weights_bytes: int
-    """Of its files."""
+    """Size of the files."""
     kv_heads: tuple[int, ...]
     """Heads that keep keys and values, in each layer."""
     key_length: int
@@ -37,9 +37,9 @@ class Shape:
     dtype: str | None
     """Number format of the weights; None where several are mixed or it is not said."""
     quantized: bool
-    """Whether the weights are packed: their size is what it is, whatever dtype is asked for."""
+    """The weights are packed: their size does not depend on dtype."""
     windowed: bool = False
-    """Whether some layers keep only the newest tokens: all of them would be the most."""
+    """Some layers keep only the newest tokens: the estimate is an upper bound."""
 
     @property
     def kv_numbers_per_token(self) -> int:
@@ -50,7 +50,7 @@ def read_shape(model: Declared, cache: Path) -> Shape | None:
     """The shape of a model that is ready, or is a file or folder of the user's own; else None.
 
     Raises:
-        ShapeError: its files do not tell.
+        ShapeError: its files do not say.
     """
     marker = model_marker(model.id, cache)
     try:

@@ -18,9 +18,9 @@ PATIENCE_S = 60.0
 @pytest.fixture
 def healer(run, monkeypatch):
     monkeypatch.setattr(healing, "LOOK_S", 0.2)
-    monkeypatch.setattr(healing, "QUESTION_S", 0.5)
+    monkeypatch.setattr(healing, "CHECK_S", 0.5)
     record, healer = running.ensure_backend(run, "bare"), healing.Healer(run)
-    threading.Thread(target=healer.look_after, daemon=True).start()
+    threading.Thread(target=healer.heal_all, daemon=True).start()
     yield record
     healer.end()
 
@@ -85,7 +85,7 @@ def test_what_is_being_healed_is_finished_and_then_nothing_is_healed_any_more(tm
             healed.append(complaint.backend)
 
     healer = Slow(Run(tmp_path))
-    working = threading.Thread(target=healer.look_after)
+    working = threading.Thread(target=healer.heal_all)
     working.start()
     healer._complain("first", "it is gone", hung=False)
     begun.wait()

@@ -82,8 +82,8 @@ def test_who_computes_on_it_is_named(simulate):
 @pytest.mark.parametrize(
     ("target", "words"),
     [
-        ("processes", "does not tell which processes compute on it"),
-        ("persistence", "does not tell its persistence mode"),
+        ("processes", "does not report which processes compute on it"),
+        ("persistence", "does not report its persistence mode"),
     ],
 )
 def test_what_it_does_not_tell_is_unknown(simulate, target, words):
