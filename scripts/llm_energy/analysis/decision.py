@@ -37,7 +37,7 @@ def decide(results: Sequence[Result], target_relative_half_width: float) -> Deci
     """The decision that the results of the first cycles make."""
     from statistics import fmean, stdev
 
-    from llm_energy.stats.adaptive import cycles_asked  # SciPy
+    from llm_energy.stats.cycles_needed import cycles_required  # SciPy
 
     ordered = sorted(results, key=lambda result: result.cycle)
     first, target = ordered[0], target_relative_half_width
@@ -46,7 +46,7 @@ def decide(results: Sequence[Result], target_relative_half_width: float) -> Deci
     needed, variation = None, None
     for metric in METRICS:
         values = [_value(result, metric) for result in ordered]
-        needed = cycles_asked(values, target)
+        needed = cycles_required(values, target)
         if needed is not None:
             known = [value for value in values if value is not None]
             chosen, variation = metric, stdev(known) / abs(fmean(known))

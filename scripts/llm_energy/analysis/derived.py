@@ -11,11 +11,13 @@ from typing import TypeVar
 
 import pandas as pd
 
+from llm_energy.analysis.table_columns import Column
 from llm_energy.campaign.analysis_settings import Assumptions
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, Metric
 
 JOULES_PER_KWH = 3.6e6
 MILLION = 1e6
+POWER_USAGE_EFFECTIVENESS = "power_usage_effectiveness"
 
 Joules = TypeVar("Joules", float, pd.Series)
 
@@ -24,7 +26,8 @@ Joules = TypeVar("Joules", float, pd.Series)
 class Derived:
     metric: Metric
     rate: str
-    """Column that the assumed amount per kWh stands in."""
+    """Column of the assumed amount per kWh."""
+    rate_name: str
     per_kwh: float
     shown_rate: str
 
@@ -32,7 +35,7 @@ class Derived:
 def per_million_tokens(
     joules_per_token: Joules, *, per_kwh: float, power_usage_effectiveness: float | None = None
 ) -> Joules:
-    """What a million tokens take of something that a kilowatt-hour takes `per_kwh` of.
+    """Return the cost or carbon of a million tokens, from its amount `per_kwh`.
 
     Args:
         joules_per_token: a number or a column of them.
@@ -44,26 +47,26 @@ def per_million_tokens(
 
 
 def derived(assumptions: Assumptions) -> list[Derived]:
-    """What the assumptions allow to compute; nothing without any."""
+    """Cost and carbon, as far as the assumptions allow to compute them."""
     found = []
     if assumptions.electricity is not None:
         price, currency = assumptions.electricity.price_per_kwh, assumptions.electricity.currency
-        cost = f"cost_{currency.lower()}_per_million_output_tokens"
         found.append(
             Derived(
-                _metric(cost, "Cost of a million output tokens", currency),
+                _metric(f"cost_{currency.lower()}", "Cost", currency),
                 f"electricity_price_{currency.lower()}_per_kwh",
+                "price of electricity",
                 price,
                 f"{price:g} {currency} per kWh",
             )
         )
     if assumptions.carbon_intensity_grams_per_kwh is not None:
         grams, carbon = assumptions.carbon_intensity_grams_per_kwh, "g CO2e"
-        column = "carbon_grams_per_million_output_tokens"
         found.append(
             Derived(
-                _metric(column, "Carbon of a million output tokens", carbon),
+                _metric("carbon_grams", "Carbon", carbon),
                 "carbon_intensity_grams_per_kwh",
+                "carbon intensity",
                 grams,
                 f"{grams:g} {carbon} per kWh",
             )
@@ -73,6 +76,17 @@ def derived(assumptions: Assumptions) -> list[Derived]:
 
 def derived_metrics(assumptions: Assumptions) -> tuple[Metric, ...]:
     return tuple(each.metric for each in derived(assumptions))
+
+
+def assumed_columns(assumptions: Assumptions) -> dict[str, Column]:
+    """The columns that `with_derived` may add, with their meanings."""
+    meanings = {
+        POWER_USAGE_EFFECTIVENESS: "Assumed energy of the data centre over that of its computers."
+    }
+    for each in derived(assumptions):
+        meanings[each.metric.column] = f"Energy of a million output tokens × {each.rate_name}."
+        meanings[each.rate] = f"Assumed {each.rate_name}."
+    return {name: Column("Float64", meaning) for name, meaning in meanings.items()}
 
 
 def with_derived(measurements: pd.DataFrame, assumptions: Assumptions) -> pd.DataFrame:
@@ -86,12 +100,12 @@ def with_derived(measurements: pd.DataFrame, assumptions: Assumptions) -> pd.Dat
         )
         added[each.rate] = _everywhere(each.per_kwh, measurements)
     if added and effectiveness is not None:
-        added["power_usage_effectiveness"] = _everywhere(effectiveness, measurements)
+        added[POWER_USAGE_EFFECTIVENESS] = _everywhere(effectiveness, measurements)
     return measurements.assign(**added)
 
 
 def stated(assumptions: Assumptions, scopes: Collection[str]) -> str | None:
-    """The assumptions in words; None where nothing is computed from them.
+    """State the assumptions in words; None where nothing is computed from them.
 
     Args:
         scopes: of the energies, such as `gpu_board`; none where no energy was measured.
@@ -112,7 +126,8 @@ def stated(assumptions: Assumptions, scopes: Collection[str]) -> str | None:
     return f"{text}."
 
 
-def _metric(column: str, title: str, unit: str) -> Metric:
+def _metric(amount: str, title: str, unit: str) -> Metric:
+    column, title = f"{amount}_per_million_output_tokens", f"{title} of a million output tokens"
     return Metric(column, title, "energy", unit, higher_is_better=False, sensor="gross")
 
 

@@ -2,44 +2,96 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median
 from typing import Any
 
 import pandas as pd
 
+from llm_energy.analysis.table_columns import Row, columns_of, records
 from llm_energy.results.metrics import METRICS, Metric
-from llm_energy.stats.cycle_summary import summarise
-from llm_energy.stats.intervals import Interval, total_uncertainty
+from llm_energy.stats.cycles_needed import cycles_needed, cycles_needed_stein
+from llm_energy.stats.intervals import (
+    bca_interval,
+    geometric_mean,
+    known_mean,
+    log_t_interval,
+    standard_deviation,
+    t_interval,
+    total_uncertainty,
+)
 from llm_energy.stats.outliers import outlier
 
 GROUP = ("experiment", "spec_hash", "device_model", "power_limit_watts")
-"""What is never averaged across."""
+"""Columns that are never averaged across."""
 
-_TEXTS = ("experiment", "spec_hash", "device_model", "metric", "unit")
-_INTEGERS = ("n", "cycles_needed", "cycles_needed_stein", "outlying_cycle")
+TARGET_RELATIVE_HALF_WIDTH = 0.02
+"""The precision for which the number of cycles is worked out: ±2 % of the mean."""
+
+MINIMUM_PILOT_CYCLES = 5
+"""Below it the spread is too poorly known for a number of cycles to mean anything (at n = 3 the
+95 % interval of the standard deviation spans a factor of 12)."""
+
 _SENSOR = ("sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power_watts")
-_STATISTICS = (
-    "mean",
-    "standard_deviation",
-    "coefficient_of_variation",
-    "median",
-    "minimum",
-    "maximum",
-    "t_low",
-    "t_high",
-    "relative_half_width",
-    "geometric_mean",
-    "log_t_low",
-    "log_t_high",
-    "bca_low",
-    "bca_high",
-    "total_standard_uncertainty",
-    "total_degrees_of_freedom",
-    "total_low",
-    "total_high",
-)
-COLUMNS = (*GROUP, "metric", "unit", "n", *_STATISTICS, *_INTEGERS[1:])
+
+
+class ExperimentRow(Row):
+    """One metric of one experiment over its cycles, in the unit of the metric. None is not known
+    from so few cycles, never 0."""
+
+    experiment: str
+    spec_hash: str
+    device_model: str
+    power_limit_watts: float | None
+    metric: str
+    """Column of the table of measurements that is summarised."""
+    unit: str
+    """Unit of mean, median, intervals and the like."""
+    n: int
+    """Cycles that have a value."""
+    mean: float
+    """Mean over cycles."""
+    standard_deviation: float | None
+    """Standard deviation over cycles, over n − 1; none for one cycle."""
+    coefficient_of_variation: float | None
+    """Standard deviation over the magnitude of the mean."""
+    median: float
+    """Median over cycles."""
+    minimum: float
+    """Least value of a cycle."""
+    maximum: float
+    """Greatest value of a cycle."""
+    t_low: float | None
+    """Lower end of the 95 % Student t interval of the mean; by Stein's two stages for the metric
+    that decided adaptive cycles."""
+    t_high: float | None
+    """Upper end of the same interval."""
+    relative_half_width: float | None
+    """Half the width of the t interval over the magnitude of the mean."""
+    geometric_mean: float | None
+    """Geometric mean over cycles."""
+    log_t_low: float | None
+    """Lower end of the 95 % log-t interval of the geometric mean (not of the mean)."""
+    log_t_high: float | None
+    """Upper end of the 95 % log-t interval of the geometric mean."""
+    bca_low: float | None
+    """Lower end of the 95 % BCa bootstrap interval of the mean; from 10 cycles on."""
+    bca_high: float | None
+    """Upper end of the 95 % BCa bootstrap interval of the mean."""
+    total_standard_uncertainty: float | None
+    """Standard uncertainty of the mean: spread over cycles and limits of the sensor together."""
+    total_degrees_of_freedom: float | None
+    """Degrees of freedom of the total uncertainty (Welch-Satterthwaite)."""
+    total_low: float | None
+    """Lower end of the 95 % interval of the mean with the uncertainty of the sensor."""
+    total_high: float | None
+    """Upper end of the 95 % interval of the mean with the uncertainty of the sensor."""
+    cycles_needed: int | None
+    """Cycles for ±2 %, taking the spread as known; from 5 cycles on."""
+    cycles_needed_stein: int | None
+    """Cycles for ±2 %, whatever the true spread is (Stein); from 5 cycles on."""
+    outlying_cycle: int | None
+    """Cycle that Grubbs' test finds far from the others; it is part of every number."""
 
 
 def experiments_table(
@@ -47,88 +99,78 @@ def experiments_table(
 ) -> pd.DataFrame:
     """One row per experiment group and metric that has at least one value.
 
-    Intervals have 95 % confidence: `t_*` is for the mean, `log_t_*` for the geometric mean,
-    `bca_*` (from 10 cycles on) again for the mean, by bootstrap, and `total_*` for the mean with
-    the limits of the power sensor, where the metric depends on it. `outlying_cycle` is the one
-    that Grubbs' test finds (see `outliers.py`); it is part of all numbers.
-
     Args:
         measurements: as `llm_energy.analysis.measurements_table.measurements_table` makes it.
     """
     needed = (*GROUP, "cycle", *_SENSOR, *(metric.column for metric in metrics))
-    every = {name: _plain(measurements[name]) for name in needed}
-    rows = []
-    for places in _groups(measurements):
-        columns = {name: [column[place] for place in places] for name, column in every.items()}
-        key = {name: columns[name][0] for name in GROUP}
-        for metric in metrics:
-            if any(value is not None for value in columns[metric.column]):
-                rows.append(key | _row(columns, metric))
-    types = (
-        dict.fromkeys(COLUMNS, "Float64")
-        | dict.fromkeys(_TEXTS, "string")
-        | dict.fromkeys(_INTEGERS, "Int64")
-    )
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(types)
-
-
-def _groups(measurements: pd.DataFrame) -> Iterable[list[int]]:
-    """Places of the rows of each group, in the order in which the groups appear."""
-    places: dict[int, list[int]] = defaultdict(list)
-    numbers = measurements.groupby(list(GROUP), dropna=False, sort=False).ngroup()
-    for place, number in enumerate(numbers):
-        places[number].append(place)
-    return places.values()
-
-
-def _plain(column: pd.Series) -> list[Any]:
-    """Python's own values: None where there is none."""
-    return [None if lacks else value for value, lacks in zip(column, column.isna(), strict=True)]
-
-
-def _row(columns: Mapping[str, Sequence[Any]], metric: Metric) -> dict[str, Any]:
-    present = [
-        (float(value), int(cycle))
-        for value, cycle in zip(columns[metric.column], columns["cycle"], strict=True)
-        if value is not None
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    for record in records(measurements, needed):
+        groups[tuple(record[name] for name in GROUP)].append(record)
+    rows = [
+        dict(_row(cycles, metric))
+        for cycles in groups.values()
+        for metric in metrics
+        if any(cycle[metric.column] is not None for cycle in cycles)
     ]
-    values = [value for value, _ in present]
-    summary, outlying = summarise(values), outlier(values)
-    limit = _sensor_limit(columns, metric)
-    total = None
-    if limit is not None and summary.standard_deviation is not None:
-        total = total_uncertainty(
-            mean=summary.mean,
-            standard_deviation=summary.standard_deviation,
-            n=summary.n,
-            gain_limit=limit,
-        )
-    simple = ("n", *_STATISTICS[:6], "relative_half_width", "geometric_mean")
-    return {
-        "metric": metric.column,
-        "unit": metric.unit,
-        **{name: getattr(summary, name) for name in simple},
-        **_ends("t", summary.t_interval),
-        **_ends("log_t", summary.log_t_interval),
-        **_ends("bca", summary.bca_interval),
+    columns = columns_of(ExperimentRow)
+    types = {name: column.dtype for name, column in columns.items()}
+    return pd.DataFrame(rows, columns=list(columns)).astype(types)
+
+
+def _row(cycles: Sequence[Mapping[str, Any]], metric: Metric) -> ExperimentRow:
+    present = [cycle for cycle in cycles if cycle[metric.column] is not None]
+    values = [float(cycle[metric.column]) for cycle in present]
+    gain, offset_watts, power_watts = (known_mean(c[name] for c in cycles) for name in _SENSOR)
+    limit = sensor_limit(metric, gain=gain, offset_watts=offset_watts, power_watts=power_watts)
+    outlying = outlier(values)
+    return ExperimentRow(
+        **{name: cycles[0][name] for name in GROUP},
+        metric=metric.column,
+        unit=metric.unit,
+        outlying_cycle=None if outlying is None else present[outlying]["cycle"],
+        **statistics_of(values, sensor_limit=limit),
+    )
+
+
+def statistics_of(values: Sequence[float], *, sensor_limit: float | None = None) -> dict[str, Any]:
+    """The statistics of an `ExperimentRow` from one value per cycle.
+
+    Args:
+        sensor_limit: relative limit of error that is common to all values; None where unknown.
+    """
+    n, mean = len(values), fmean(values)
+    deviation = standard_deviation(values) if n > 1 else None
+    student = t_interval(values)
+    total = total_uncertainty(values, gain_limit=sensor_limit)
+    intervals = {
+        "t": student,
+        "log_t": log_t_interval(values),
+        "bca": bca_interval(values),
+        "total": total.interval if total else None,
+    }
+    ends = {
+        f"{name}_{end}": getattr(interval, end, None)
+        for name, interval in intervals.items()
+        for end in ("low", "high")
+    }
+    pilot = values if n >= MINIMUM_PILOT_CYCLES else ()
+    return ends | {
+        "n": n,
+        "mean": mean,
+        "standard_deviation": deviation,
+        "coefficient_of_variation": deviation / abs(mean)
+        if deviation is not None and mean
+        else None,
+        "median": median(values),
+        "minimum": min(values),
+        "maximum": max(values),
+        "relative_half_width": student.half_width / abs(mean) if student and mean else None,
+        "geometric_mean": geometric_mean(values),
         "total_standard_uncertainty": total.standard_uncertainty if total else None,
         "total_degrees_of_freedom": total.degrees_of_freedom if total else None,
-        **_ends("total", total.interval if total else None),
-        "cycles_needed": summary.cycles_needed,
-        "cycles_needed_stein": summary.cycles_needed_stein,
-        "outlying_cycle": None if outlying is None else present[outlying][1],
+        "cycles_needed": cycles_needed(pilot, TARGET_RELATIVE_HALF_WIDTH),
+        "cycles_needed_stein": cycles_needed_stein(pilot, TARGET_RELATIVE_HALF_WIDTH),
     }
-
-
-def _sensor_limit(columns: Mapping[str, Sequence[Any]], metric: Metric) -> float | None:
-    """What the sensor may be wrong by in this metric, relative; None where that is not known."""
-    gain, offset_watts, power_watts = (_mean(columns[name]) for name in _SENSOR)
-    return sensor_limit(metric, gain=gain, offset_watts=offset_watts, power_watts=power_watts)
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None
 
 
 def sensor_limit(
@@ -138,7 +180,7 @@ def sensor_limit(
     offset_watts: float | None,
     power_watts: float | None,
 ) -> float | None:
-    """What a power sensor may be wrong by in a metric, relative; None where that is not known.
+    """Return the relative limit of error of a power sensor in a metric; None where it is unknown.
 
     At one power an offset acts as a gain; both are independent of each other, and common to all
     cycles.
@@ -153,8 +195,3 @@ def sensor_limit(
     if metric.sensor == "gross" and offset_watts is not None and power_watts:
         return math.hypot(gain, offset_watts / power_watts)
     return gain
-
-
-def _ends(prefix: str, interval: Interval | None) -> dict[str, float | None]:
-    low, high = (interval.low, interval.high) if interval else (None, None)
-    return {f"{prefix}_low": low, f"{prefix}_high": high}

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from llm_energy.analysis.table_columns import Row
 from llm_energy.power.meter import Device
 from llm_energy.power.series import Samples, Series
 from llm_energy.power.series_file import read_series
@@ -26,32 +27,48 @@ ALL_POINTS = 120_000
 one measurement, and about so many for a campaign, so that the page stays small. The series in
 Parquet keeps every sample."""
 
-POWER_COLUMNS = (
-    "experiment",
-    "spec_hash",
-    "cycle",
-    "device",
-    "quantity",
-    "start_s",
-    "step_s",
-    "least_watts",
-    "greatest_watts",
-    "phases",
-    "phase_starts_s",
-    "phase_ends_s",
-)
-"""Times are relative to the start of the window; lists are one value for each step, or phase."""
 
-LATENCY_COLUMNS = (
-    "experiment",
-    "spec_hash",
-    "device_model",
-    "power_limit_watts",
-    "latency",
-    "low_s",
-    "high_s",
-    "count",
-)
+class PowerRow(Row):
+    """The course of power of one device in one measurement."""
+
+    experiment: str
+    spec_hash: str
+    cycle: int
+    device: str
+    """Identifier of the metered device."""
+    quantity: str
+    """Quantity of the power series that was read."""
+    start_s: float
+    """Start of the first stretch, from the start of the window."""
+    step_s: float
+    """Length of a stretch."""
+    least_watts: list[float]
+    """Least power of each stretch."""
+    greatest_watts: list[float]
+    """Greatest power of each stretch."""
+    phases: list[str]
+    """Names of the phases of the measurement."""
+    phase_starts_s: list[float]
+    """Starts of the phases, from the start of the window."""
+    phase_ends_s: list[float]
+    """Ends of the phases, from the start of the window."""
+
+
+class LatencyRow(Row):
+    """One bin of the distribution of a latency in one experiment."""
+
+    experiment: str
+    spec_hash: str
+    device_model: str
+    power_limit_watts: float | None
+    latency: str
+    """`time_to_first_token` or `inter_token_latency`."""
+    low_s: float
+    """Lower edge of the bin."""
+    high_s: float
+    """Upper edge of the bin."""
+    count: int
+    """Number of latencies in the bin, all cycles together."""
 
 
 def power_table(folder: Path, results: Sequence[Result], gaps: Collection[str]) -> pd.DataFrame:
@@ -63,12 +80,12 @@ def power_table(folder: Path, results: Sequence[Result], gaps: Collection[str]) 
     """
     metered = [r for r in results if _usable(r, "series", gaps)]
     points = max(LEAST_POINTS, min(MOST_POINTS, ALL_POINTS // max(1, len(metered))))
-    rows: list[dict[str, Any]] = []
+    rows: list[PowerRow] = []
     for result in metered:
         series = read_series(folder / result.side_files["series"].path)
         for device in series.devices:
             rows += _course(result, series, device, points)
-    return pd.DataFrame(rows, columns=list(POWER_COLUMNS))
+    return pd.DataFrame(map(dict, rows), columns=list(PowerRow.model_fields))
 
 
 def latency_table(folder: Path, results: Sequence[Result], gaps: Collection[str]) -> pd.DataFrame:
@@ -90,7 +107,7 @@ def latency_table(folder: Path, results: Sequence[Result], gaps: Collection[str]
         for key, counts in found.items()
         for number, count in sorted(counts.items())
     ]
-    return pd.DataFrame(rows, columns=list(LATENCY_COLUMNS))
+    return pd.DataFrame(rows, columns=list(LatencyRow.model_fields))
 
 
 def usable_series(folder: Path, result: Result, *, gaps: Collection[str]) -> Series | None:
@@ -124,9 +141,7 @@ def _latencies(folder: Path, result: Result) -> Mapping[str, np.ndarray]:
     }
 
 
-def _course(
-    result: Result, series: Series, device: Device, points: int
-) -> Iterable[dict[str, Any]]:
+def _course(result: Result, series: Series, device: Device, points: int) -> Iterable[PowerRow]:
     quantity, power = _power(series, device)
     if len(power) < 2 or not result.phases:
         return
@@ -142,20 +157,20 @@ def _course(
     np.maximum.at(greatest, place, values)
     empty = ~np.isfinite(least)
     least[empty] = greatest[empty] = np.nan
-    yield {
-        "experiment": result.experiment,
-        "spec_hash": result.spec_hash,
-        "cycle": result.cycle,
-        "device": device.id,
-        "quantity": quantity,
-        "start_s": times[0] - zero,
-        "step_s": step,
-        "least_watts": least.tolist(),
-        "greatest_watts": greatest.tolist(),
-        "phases": [phase.name for phase in result.phases],
-        "phase_starts_s": [phase.start_monotonic_s - zero for phase in result.phases],
-        "phase_ends_s": [phase.end_monotonic_s - zero for phase in result.phases],
-    }
+    yield PowerRow(
+        experiment=result.experiment,
+        spec_hash=result.spec_hash,
+        cycle=result.cycle,
+        device=device.id,
+        quantity=quantity,
+        start_s=times[0] - zero,
+        step_s=step,
+        least_watts=least.tolist(),
+        greatest_watts=greatest.tolist(),
+        phases=[phase.name for phase in result.phases],
+        phase_starts_s=[phase.start_monotonic_s - zero for phase in result.phases],
+        phase_ends_s=[phase.end_monotonic_s - zero for phase in result.phases],
+    )
 
 
 def _power(series: Series, device: Device) -> tuple[str, Samples]:

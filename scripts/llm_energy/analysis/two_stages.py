@@ -9,7 +9,7 @@ from llm_energy.analysis.experiments_table import GROUP
 from llm_energy.campaign.schema import AdaptiveCycles
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result
-from llm_energy.stats.adaptive import two_stage_interval
+from llm_energy.stats.cycles_needed import two_stage_interval
 
 
 class CyclesDecided(Model):

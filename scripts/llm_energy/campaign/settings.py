@@ -57,8 +57,11 @@ class Settings(_Common):
     """All settings of one experiment."""
 
     backend: str
+    """Name of the backend."""
     model: str
+    """Name of the model."""
     prompts: str
+    """Name of the prompt set."""
     engine_options: dict[str, Any]
     """Options of the experiment's backend, defaults included."""
 

@@ -1,8 +1,8 @@
 """Energy of decoding: the slope of energy over output length, never one run minus another."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean, linear_regression, stdev
+from statistics import fmean, linear_regression
 from typing import TypeVar
 
 from llm_energy.stats.intervals import Interval, TotalUncertainty, t_interval, total_uncertainty
@@ -56,19 +56,8 @@ def decode_slope(
     return Slope(
         joules_per_output_token=fmean(slopes),
         interval=t_interval(slopes),
-        total=_total(slopes, sensor_limit),
+        total=total_uncertainty(slopes, gain_limit=sensor_limit),
         cycles=len(cycles),
         lengths=tuple(sorted(residuals)),
         worst_residual_relative=max(abs(fmean(each)) for each in residuals.values()),
-    )
-
-
-def _total(slopes: Sequence[float], sensor_limit: float | None) -> TotalUncertainty | None:
-    if sensor_limit is None or len(slopes) < 2:
-        return None
-    return total_uncertainty(
-        mean=fmean(slopes),
-        standard_deviation=stdev(slopes),
-        n=len(slopes),
-        gain_limit=sensor_limit,
     )

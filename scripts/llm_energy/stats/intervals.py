@@ -6,7 +6,7 @@ the logarithms carried back. With one value there is a value and no interval.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import fmean, stdev
@@ -15,7 +15,7 @@ import numpy as np
 from scipy import special
 
 CONFIDENCE = 0.95
-"""Two-sided confidence of every interval unless a caller says otherwise."""
+"""Default two-sided confidence of every interval."""
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Interval:
 
 
 def standard_deviation(values: Sequence[float]) -> float:
-    """Of two values or more, over n − 1."""
+    """Sample standard deviation of two values or more, over n − 1."""
     return _standard_deviation(tuple(values))
 
 
 @lru_cache(maxsize=16)
 def _standard_deviation(values: tuple[float, ...]) -> float:
-    """Kept for the values last asked for: exact, as `statistics` has it, it takes long, and each
-    interval and test asks for it again."""
+    """Cached: `statistics` computes it exactly, which takes long, and each interval and test needs
+    it again."""
     return stdev(values)
 
 
@@ -59,6 +59,12 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Inter
     centre, deviation = fmean(values), standard_deviation(values)
     half_width = t_quantile(len(values) - 1, confidence) * deviation / math.sqrt(len(values))
     return Interval(centre - half_width, centre + half_width, confidence)
+
+
+def known_mean(values: Iterable[float | None]) -> float | None:
+    """Arithmetic mean of the values that are known; None where none is."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 def geometric_mean(values: Sequence[float]) -> float | None:
@@ -111,50 +117,6 @@ def bca_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Int
     return Interval(float(found.low), float(found.high), confidence)
 
 
-def cycles_needed(
-    values: Sequence[float], relative_half_width: float, confidence: float = CONFIDENCE
-) -> int | None:
-    """Smallest n whose expected t interval is no wider than ± `relative_half_width` of the mean.
-
-    Iterated: n ≥ (t(n − 1) · s / d)², with s from the pilot `values` and d the half width asked
-    for. It takes s as known, so it is optimistic. None below two values or for a mean of 0.
-    Montgomery, Design and Analysis of Experiments, section 2.4.
-    """
-    spread = _spread_over_half_width(values, relative_half_width)
-    if spread is None:
-        return None
-    if spread == 0:
-        return 2
-    # The normal quantile bounds t from below, so the search starts at most a few steps too low.
-    n = max(2, math.ceil((t_quantile(math.inf, confidence) * spread) ** 2))
-    while n < (t_quantile(n - 1, confidence) * spread) ** 2:
-        n += 1
-    return n
-
-
-def cycles_needed_stein(
-    values: Sequence[float], relative_half_width: float, confidence: float = CONFIDENCE
-) -> int | None:
-    """n of Stein's two stages: guarantees the half width whatever the true spread is.
-
-    n = max(n₀, ⌈(t(n₀ − 1) · s / d)²⌉), with n₀ and s of the pilot `values`. None below two values
-    or for a mean of 0. Stein (1945), Annals of Mathematical Statistics 16:243.
-    """
-    spread = _spread_over_half_width(values, relative_half_width)
-    if spread is None:
-        return None
-    pilot = len(values)
-    return max(pilot, math.ceil((t_quantile(pilot - 1, confidence) * spread) ** 2))
-
-
-def _spread_over_half_width(values: Sequence[float], relative_half_width: float) -> float | None:
-    if relative_half_width <= 0:
-        raise ValueError(f"relative_half_width must be positive, not {relative_half_width}")
-    if len(values) < 2 or fmean(values) == 0:
-        return None
-    return standard_deviation(values) / (relative_half_width * abs(fmean(values)))
-
-
 @dataclass(frozen=True)
 class TotalUncertainty:
     """Repeatability and sensor gain together."""
@@ -166,22 +128,19 @@ class TotalUncertainty:
 
 
 def total_uncertainty(
-    *,
-    mean: float,
-    standard_deviation: float,
-    n: int,
-    gain_limit: float,
-    confidence: float = CONFIDENCE,
+    values: Sequence[float], *, gain_limit: float | None, confidence: float = CONFIDENCE
 ) -> TotalUncertainty | None:
-    """Combine the spread over n cycles with a sensor gain that is known within ± `gain_limit`.
+    """Combine the spread over cycles with a sensor gain that is known within ± `gain_limit`.
 
     u_c = √(s²/n + g²·m²) with g = a/√3 (rectangular). The gain is common to all cycles: it is no
     part of s and is not divided by √n. Welch-Satterthwaite gives the degrees of freedom, the gain
-    having infinitely many. None below two cycles. GUM (JCGM 100:2008), 4.3.7, 5.1.2 and G.4.1.
+    having infinitely many. None below two cycles, or without a limit. GUM (JCGM 100:2008), 4.3.7,
+    5.1.2 and G.4.1.
     """
-    if n < 2:
+    n = len(values)
+    if n < 2 or gain_limit is None:
         return None
-    repeatability = standard_deviation / math.sqrt(n)
+    mean, repeatability = fmean(values), standard_deviation(values) / math.sqrt(n)
     gain = gain_limit / math.sqrt(3) * abs(mean)
     combined = math.hypot(repeatability, gain)
     degrees = math.inf if repeatability == 0 else (n - 1) * (combined / repeatability) ** 4

@@ -12,6 +12,7 @@ from functools import cached_property
 from statistics import fmean, variance
 from typing import TypeVar
 
+import numpy as np
 from scipy import special
 
 from .intervals import CONFIDENCE, Interval, t_quantile
@@ -142,9 +143,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
     Holm (1979), Scandinavian Journal of Statistics 6:65.
     """
-    adjusted = [0.0] * len(p_values)
-    running = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = running
-    return adjusted
+    order = np.argsort(p_values, kind="stable")
+    steps = np.arange(len(p_values), 0, -1) * np.asarray(p_values)[order]
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(steps))
+    return [float(each) for each in adjusted]

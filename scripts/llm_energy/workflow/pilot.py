@@ -14,7 +14,7 @@ from llm_energy.campaign.campaign import Campaign, PlannedMeasurement
 from llm_energy.results import failures
 from llm_energy.results.result import Result, ResultError, read_result
 from llm_energy.runs.progress import human_duration
-from llm_energy.stats.spread import PooledSpread, cycles_for, pooled_spread
+from llm_energy.stats.cycles_needed import PooledSpread, cycles_for, pooled_spread
 from llm_energy.workflow.plan import taken_s
 
 TARGET_RELATIVE_HALF_WIDTH = 0.02

@@ -4,9 +4,15 @@ import math
 
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.llm_energy import make_results
 
-from llm_energy.analysis.experiments_table import COLUMNS, experiments_table
+from llm_energy.analysis.experiments_table import (
+    ExperimentRow,
+    experiments_table,
+    statistics_of,
+)
 from llm_energy.analysis.measurements_table import measurements_table
 
 A = [0.50, 0.52, 0.49, 0.51, 0.53]
@@ -61,7 +67,7 @@ def test_cycles_out_of_memory_are_no_values():
 def test_an_experiment_that_never_fitted_has_no_row():
     table = experiments_table(measurements_table([make_results.make_result(out_of_memory=True)]))
     assert len(table) == 0
-    assert list(table.columns) == list(COLUMNS)
+    assert list(table.columns) == list(ExperimentRow.model_fields)
 
 
 class TestTheSensor:
@@ -91,3 +97,39 @@ class TestTheSensor:
 def test_without_a_meter_there_is_no_row_of_energy():
     table = experiments_table(measurements_table(throughputs(A)))
     assert not table["metric"].str.contains("joule").any()
+
+
+class TestStatistics:
+    def test_five_cycles_give_every_statistic(self):
+        found = statistics_of(A)
+        assert [found[name] for name in ("n", "median", "minimum", "maximum")] == [
+            5,
+            0.51,
+            0.49,
+            0.53,
+        ]
+        assert found["standard_deviation"] == pytest.approx(0.0158114, abs=5e-8)
+        assert found["coefficient_of_variation"] == pytest.approx(0.0310027, abs=5e-8)
+        assert found["relative_half_width"] == pytest.approx(0.0385, abs=5e-5)
+
+    def test_one_cycle_gives_a_value_and_no_interval(self):
+        found = statistics_of([0.5])
+        assert found["median"] == found["geometric_mean"] == 0.5
+        for name in ("coefficient_of_variation", "log_t_low", "relative_half_width"):
+            assert found[name] is None
+
+    def test_below_five_cycles_no_number_of_cycles_is_predicted(self):
+        found = statistics_of(A[:4])
+        assert found["cycles_needed"] is found["cycles_needed_stein"] is None
+
+    def test_a_mean_of_zero_has_no_relative_spread(self):
+        found = statistics_of([-1.0, 1.0])
+        assert found["coefficient_of_variation"] is found["relative_half_width"] is None
+
+    @given(st.lists(st.floats(1e-3, 1e3), min_size=2, max_size=12), st.floats(1e-3, 1e3))
+    def test_a_change_of_unit_changes_the_unit_and_nothing_else(self, values, factor):
+        plain, scaled = statistics_of(values), statistics_of([value * factor for value in values])
+        assert scaled["mean"] == pytest.approx(plain["mean"] * factor)
+        assert scaled["t_low"] == pytest.approx(plain["t_low"] * factor, abs=1e-6 * factor)
+        half_width = plain["relative_half_width"]
+        assert scaled["relative_half_width"] == pytest.approx(half_width, abs=1e-9)

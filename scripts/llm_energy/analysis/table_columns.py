@@ -1,0 +1,65 @@
+"""Columns of tables as fields of models: the docstring is the meaning, the annotation the type."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+Dtype = Literal["string", "Int64", "Float64", "boolean", "list"]
+
+DTYPES: dict[Any, Dtype] = {int: "Int64", float: "Float64", bool: "boolean", list: "list"}
+
+
+class Row(BaseModel):
+    """A row of a table: its fields are the columns."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class Column:
+    dtype: Dtype
+    meaning: str
+
+
+def columns_of(model: type[BaseModel]) -> dict[str, Column]:
+    """The columns that the fields of a model describe, by name."""
+    return {name: column_at(model, name) for name in model.model_fields}
+
+
+def column_at(model: type[BaseModel], path: str) -> Column:
+    """The column that is read from a field.
+
+    Args:
+        path: dotted names from `model` to the field. Where a field has no docstring, or the path
+            leads into a plain mapping, the last description on the way counts.
+    """
+    meaning, annotation = "", Any
+    for name in path.split("."):
+        fields = model.model_fields if isinstance(model, type) else {}
+        if name not in fields:
+            break
+        meaning = " ".join((fields[name].description or meaning).split())
+        annotation = model = _without_none(fields[name].annotation)
+    return Column(DTYPES.get(get_origin(annotation) or annotation, "string"), meaning)
+
+
+def series(values: Sequence[Any], column: Column) -> pd.Series:
+    """A column of a table from its values; None is empty."""
+    return pd.Series(values, dtype=column.dtype)
+
+
+def records(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a table in Python's own values, with None where a value is missing."""
+    chosen = table[list(dict.fromkeys(columns))]
+    plain = chosen.astype(object).where(chosen.notna(), None)
+    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+
+
+def _without_none(annotation: Any) -> Any:
+    if get_origin(annotation) in (Union, UnionType):
+        return next(kind for kind in get_args(annotation) if kind is not NoneType)
+    return annotation
