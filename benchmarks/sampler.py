@@ -28,9 +28,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from tests.nvml_simulator import library, scenario  # noqa: E402
 
-from llm_energy.power.detect import open_meters  # noqa: E402
 from llm_energy.power.meter import Meter  # noqa: E402
 from llm_energy.power.sampler import Sampler  # noqa: E402
+from llm_energy.power.sources import open_meters  # noqa: E402
 from llm_energy.stats.paired_ratios import paired_ratio  # noqa: E402
 from llm_energy.system.host import cpu_model  # noqa: E402
 

@@ -22,11 +22,11 @@ from llm_energy.measurement.device_exclusivity import lock_names, refuse_leftove
 from llm_energy.measurement.job import Job, Observation
 from llm_energy.measurement.power_watch import PowerWatch, span_s
 from llm_energy.power import gates, sources
-from llm_energy.power.detect import open_meters
 from llm_energy.power.meter import Device
 from llm_energy.power.sampler import Sampler
 from llm_energy.power.sensor import QUANTITY, Method
 from llm_energy.power.series import Series
+from llm_energy.power.sources import open_meters
 from llm_energy.runs.run import Run, utc_now
 from llm_energy.system import locks
 from llm_energy.system.cache import model_marker, prompts_marker

@@ -1,7 +1,6 @@
 """Energy of one interval as the difference of an energy counter."""
 
 import math
-from collections.abc import Sequence
 from itertools import pairwise
 
 from llm_energy.power.integration import Amount, edge_uncertainty
@@ -35,7 +34,7 @@ def counter_energy(
     if reason := counter.uncovered(start_s, end_s):
         return Amount(reason=reason)
     seen = counter.around(start_s, end_s).values
-    if _falls(seen):
+    if any(later < earlier for earlier, later in pairwise(seen)):
         return Amount(reason="counter_reset")
     joules = counter.at(end_s) - counter.at(start_s)
     if joules == 0.0 or update_period_s is None:
@@ -55,7 +54,3 @@ def interval_powers(counter: Samples) -> Samples:
         tuple((t0 + t1) / 2 for (t0, _), (t1, _) in steps),
         tuple((v1 - v0) / (t1 - t0) for (t0, v0), (t1, v1) in steps),
     )
-
-
-def _falls(values: Sequence[float]) -> bool:
-    return any(later < earlier for earlier, later in pairwise(values))

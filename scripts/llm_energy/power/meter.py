@@ -1,13 +1,13 @@
-"""What a power meter is: devices, and one reading of one device at one moment.
+"""A power meter: its devices, and one reading of one device at one moment.
 
-A meter never computes: readings are what the sensor said, and energy is worked out of the whole
-series after the window (see `energy.py`).
+A meter never computes: readings are what the sensor returned, and energy is computed from the whole
+series after the window (see `accounting.py`).
 """
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 Scope = Literal["gpu_board", "module", "cpu_package", "dram", "platform", "wall"]
 """What a sensor's energy covers. Energies of different scopes are never compared or ranked;
@@ -103,14 +103,8 @@ class Meter(Protocol):
     def close(self) -> None: ...
 
 
-class Stopwatch:
-    """Times one pass over a device's sensors."""
-
-    def __init__(self) -> None:
-        self._start_s = time.monotonic()
-
-    def stop(self) -> tuple[float, float, float]:
-        """Midpoint on CLOCK_MONOTONIC, the same moment in wall time, duration: all in s."""
-        end_s, wall_s = time.monotonic(), time.time()
-        duration_s = end_s - self._start_s
-        return end_s - duration_s / 2, wall_s - duration_s / 2, duration_s
+def reading_since(start_s: float, device: Device, **values: Any) -> Reading:
+    """The reading of a pass that began at `start_s` (CLOCK_MONOTONIC) and ends now."""
+    end_s, wall_s = time.monotonic(), time.time()
+    half_s = (end_s - start_s) / 2
+    return Reading(device.id, end_s - half_s, wall_s - half_s, 2 * half_s, **values)

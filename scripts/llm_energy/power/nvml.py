@@ -7,10 +7,12 @@ GA100 has no average at all.
 
 import ctypes
 import logging
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from llm_energy.power.meter import Device, Reading, State, Stopwatch
+from llm_energy.power.meter import Device, Reading, State, reading_since
 
 LOG = logging.getLogger(__name__)
 
@@ -23,7 +25,7 @@ _SM_CLOCK, _MEMORY_CLOCK, _GPU_SENSOR = 1, 2, 0
 
 
 class NvmlMeter:
-    """All GPUs that NVML shows; opened by whoever reads, closed by the same."""
+    """All GPUs that NVML lists."""
 
     def __init__(self, nvml: Any) -> None:
         self._nvml = nvml
@@ -85,21 +87,13 @@ class NvmlMeter:
             except nvml.NVMLError as error:
                 unavailable[quantity] = self._reasons.get(error.value, "read_failed")
 
-        watch = Stopwatch()
+        start_s = time.monotonic()
         keep("energy_counter_joules", lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
         keep("instant_power_watts", lambda: self._field(handle, FIELD_INSTANT))
         keep("average_power_watts", lambda: self._field(handle, FIELD_AVERAGE))
         keep("usage_power_watts", lambda: nvml.nvmlDeviceGetPowerUsage(handle))
-        monotonic_s, wall_s, read_s = watch.stop()
-        return Reading(
-            device=device.id,
-            monotonic_s=monotonic_s,
-            wall_s=wall_s,
-            read_s=read_s,
-            state=self._state(handle) if slow else None,
-            unavailable=unavailable,
-            **values,
-        )
+        found = reading_since(start_s, device, unavailable=unavailable, **values)
+        return replace(found, state=self._state(handle)) if slow else found
 
     def close(self) -> None:
         try:
@@ -135,10 +129,8 @@ class NvmlMeter:
         model = known(nvml.nvmlDeviceGetName, handle) or "unknown NVIDIA GPU"
         driver = known(nvml.nvmlSystemGetDriverVersion)
         limit_mw = known(nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
-        mig, ecc = (
-            known(nvml.nvmlDeviceGetMigMode, handle),
-            known(nvml.nvmlDeviceGetEccMode, handle),
-        )
+        mig = known(nvml.nvmlDeviceGetMigMode, handle)
+        ecc = known(nvml.nvmlDeviceGetEccMode, handle)
         persistence = known(nvml.nvmlDeviceGetPersistenceMode, handle)
         return Device(
             id=uuid,

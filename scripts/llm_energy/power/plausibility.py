@@ -1,6 +1,9 @@
-"""What physics and the nature of the sensors say about a window."""
+"""Judge a window by physics and by the nature of the sensors."""
 
 from collections.abc import Collection
+from functools import reduce
+from operator import or_
+from statistics import fmean
 
 from llm_energy.power.baseline import Baseline
 from llm_energy.power.meter import State
@@ -52,7 +55,7 @@ def impossible_mean(
 
 
 def alias_risk(median_step_s: float) -> bool:
-    """Whether decode steps of this length lock to a sensor that sees part of each 100 ms."""
+    """Return True where steps of this length lock to a sensor that sees part of each 100 ms."""
     return any(
         abs(median_step_s / (SENSOR_PERIOD_S * k / m) - 1.0) <= ALIAS_TOLERANCE
         for k in ALIAS_ORDERS
@@ -61,25 +64,19 @@ def alias_risk(median_step_s: float) -> bool:
 
 
 def summarise(states: Collection[State]) -> DeviceState | None:
-    """What a result keeps of the slow readings of its window; None where there are none."""
+    """Summarise the slow readings of a window for its result; None where there are none."""
     if not states:
         return None
     temperatures = [s.temperature_celsius for s in states if s.temperature_celsius is not None]
     clocks = [s.sm_clock_mhz for s in states if s.sm_clock_mhz is not None]
-    mask = 0
-    for state in states:
-        mask |= state.throttle_reasons or 0
+    mask = reduce(or_, (state.throttle_reasons or 0 for state in states))
     return DeviceState(
-        temperature_mean_celsius=_mean(temperatures),
+        temperature_mean_celsius=fmean(temperatures) if temperatures else None,
         temperature_max_celsius=max(temperatures, default=None),
-        sm_clock_mean_mhz=_mean(clocks),
+        sm_clock_mean_mhz=fmean(clocks) if clocks else None,
         sm_clock_min_mhz=min(clocks, default=None),
         throttle_reasons=[name for bit, name in THROTTLE_REASONS.items() if mask & bit],
         performance_states=sorted(
             {s.performance_state for s in states if s.performance_state is not None}
         ),
     )
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None

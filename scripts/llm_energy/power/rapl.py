@@ -6,10 +6,11 @@ are left out, `psys` is metered for the record; what may be added to what is dec
 """
 
 import errno
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from llm_energy.power.meter import Device, Reading, Scope, Stopwatch
+from llm_energy.power.meter import Device, Reading, Scope, reading_since
 
 POWERCAP = Path("/sys/class/powercap")
 
@@ -19,18 +20,12 @@ UPDATE_S = 0.001
 _MICROJOULE = 1e-6
 
 
-@dataclass(frozen=True)
-class _Domain:
-    device: Device
-    counter: Path
-
-
 class RaplMeter:
     """The RAPL domains below one powercap folder."""
 
-    def __init__(self, domains: tuple[_Domain, ...]) -> None:
-        self._counters = {domain.device.id: domain.counter for domain in domains}
-        self.devices = tuple(domain.device for domain in domains)
+    def __init__(self, domains: Sequence[tuple[Device, Path]]) -> None:
+        self._counters = {device.id: counter for device, counter in domains}
+        self.devices = tuple(device for device, _ in domains)
 
     @classmethod
     def open(cls, root: Path = POWERCAP, *, cpu_model: str) -> "RaplMeter | None":
@@ -40,33 +35,24 @@ class RaplMeter:
         """
         # `intel-rapl-mmio:*` shows the same packages a second time.
         found = (_domain(path, cpu_model) for path in sorted(root.glob("intel-rapl:*")))
-        domains = tuple(domain for domain in found if domain is not None)
+        domains = [domain for domain in found if domain is not None]
         return cls(domains) if domains else None
 
     def read(self, device: Device, *, slow: bool) -> Reading:  # noqa: ARG002 - nothing is slow here
-        watch = Stopwatch()
-        joules, unavailable = None, {}
+        start_s = time.monotonic()
         try:
             joules = int(self._counters[device.id].read_text()) * _MICROJOULE
         except OSError as error:
             denied = error.errno in (errno.EACCES, errno.EPERM)
             reason = "permission_denied" if denied else "read_failed"
-            unavailable["energy_counter_joules"] = reason
-        monotonic_s, wall_s, read_s = watch.stop()
-        return Reading(
-            device=device.id,
-            monotonic_s=monotonic_s,
-            wall_s=wall_s,
-            read_s=read_s,
-            energy_counter_joules=joules,
-            unavailable=unavailable,
-        )
+            return reading_since(start_s, device, unavailable={"energy_counter_joules": reason})
+        return reading_since(start_s, device, energy_counter_joules=joules)
 
     def close(self) -> None:
         """Nothing stays open between readings."""
 
 
-def _domain(folder: Path, cpu_model: str) -> _Domain | None:
+def _domain(folder: Path, cpu_model: str) -> tuple[Device, Path] | None:
     name = (folder / "name").read_text().strip()
     scope: Scope
     if name.startswith("package"):
@@ -85,4 +71,4 @@ def _domain(folder: Path, cpu_model: str) -> _Domain | None:
         counter_range_joules=int((folder / "max_energy_range_uj").read_text()) * _MICROJOULE,
         counter_update_s=UPDATE_S,
     )
-    return _Domain(device, folder / "energy_uj")
+    return device, folder / "energy_uj"

@@ -1,13 +1,12 @@
-"""Reads every device at a fixed rate, in a thread of the measuring process."""
+"""Read every device at a fixed rate, in a thread of the measuring process."""
 
 import logging
 import threading
 import time
 from bisect import bisect_left
 from collections.abc import Sequence
-from types import TracebackType
 
-from llm_energy.power.meter import QUANTITIES, Device, Meter, Reading, Stopwatch
+from llm_energy.power.meter import QUANTITIES, Device, Meter, Reading, reading_since
 from llm_energy.power.series import Series
 
 LOG = logging.getLogger(__name__)
@@ -62,12 +61,7 @@ class Sampler:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def _run(self) -> None:
@@ -89,16 +83,9 @@ class Sampler:
 
 def _read(meter: Meter, device: Device, *, slow: bool) -> Reading:
     """One reading; a meter that breaks costs this reading only, never the measurement."""
-    watch = Stopwatch()
+    start_s = time.monotonic()
     try:
         return meter.read(device, slow=slow)
     except Exception:
         LOG.exception("reading %s failed", device.id)
-        monotonic_s, wall_s, read_s = watch.stop()
-        return Reading(
-            device=device.id,
-            monotonic_s=monotonic_s,
-            wall_s=wall_s,
-            read_s=read_s,
-            unavailable=dict.fromkeys(QUANTITIES, "read_failed"),
-        )
+        return reading_since(start_s, device, unavailable=dict.fromkeys(QUANTITIES, "read_failed"))

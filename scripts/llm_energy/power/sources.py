@@ -1,8 +1,9 @@
-"""Which source gives the energy of a campaign, and how often the sensors of its devices update.
+"""The meters of this machine, and which source of theirs gives the energy of a campaign.
 
-Found out by the first measurement on a device, before its engine is loaded, and kept beside the
-results in `sensors.json`. The choice is made once: results of two sources are not comparable, so a
-device that lacks the campaign's source later has no energy, with the reason, and no other source.
+The first measurement on a device finds out what its sensors can do, before its engine is loaded,
+and keeps it beside the results in `sensors.json`. The choice is made once: results of two sources
+are not comparable, so a device that lacks the campaign's source later has no energy, with the
+reason.
 """
 
 import json
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.power.meter import QUANTITIES, Device, Meter
+from llm_energy.power.nvml import NvmlMeter
+from llm_energy.power.rapl import POWERCAP, RaplMeter
 from llm_energy.power.sampler import MAXIMUM_RATE_HZ, Sampler
 from llm_energy.power.sensor import QUANTITY, Method
 from llm_energy.power.series import Series, update_period_s
@@ -26,6 +29,15 @@ PROBE_S = 3.0
 PREFERRED: Sequence[Method] = ("counter", "integrated_instant")
 """The counter misses nothing between two readings; the mean of the last second is informative
 only."""
+
+
+def open_meters(*, cpu_model: str, powercap: Path = POWERCAP) -> tuple[Meter, ...]:
+    """All meters that are there, to be closed by the caller; empty where there is none.
+
+    A sensor that is there but may not be read is a meter: its readings carry the reason.
+    """
+    found = (NvmlMeter.open(), RaplMeter.open(powercap, cpu_model=cpu_model))
+    return tuple(meter for meter in found if meter is not None)
 
 
 def probe(meters: Sequence[Meter], *, duration_s: float = PROBE_S) -> dict[str, dict[str, Any]]:
@@ -91,16 +103,17 @@ def _informed(device: Device, abilities: Mapping[str, Any]) -> Device:
 
 
 def _abilities(series: Series, device: Device) -> dict[str, Any]:
-    fields = {}
-    for quantity in QUANTITIES:
-        samples = series.samples(device, quantity)
-        reason = None if len(samples) else series.reason(device, quantity)
-        period_s = update_period_s(samples)
-        fields[quantity] = {"reason": reason, "update_period_s": period_s}
+    samples = {quantity: series.samples(device, quantity) for quantity in QUANTITIES}
     return {
         "model": device.model,
         "scope": device.scope,
         "simulated": device.simulated,
         "driver": device.facts.get("driver"),
-        "fields": fields,
+        "fields": {
+            quantity: {
+                "reason": None if len(found) else series.reason(device, quantity),
+                "update_period_s": update_period_s(found),
+            }
+            for quantity, found in samples.items()
+        },
     }

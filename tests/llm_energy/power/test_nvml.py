@@ -13,9 +13,9 @@ from tests.nvml_simulator.library import VARIABLE
 from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
 
 from llm_energy.power.accounting import account_energy
-from llm_energy.power.detect import open_meters
 from llm_energy.power.meter import QUANTITIES, State
 from llm_energy.power.nvml import NvmlMeter
+from llm_energy.power.sources import open_meters
 from llm_energy.results.parts import Tokens
 
 TOKENS = Tokens(input=10, output=100, requests=1)
@@ -147,7 +147,7 @@ class TestReading:
 def test_a_process_finds_the_simulator_by_its_library_path(simulate, nvml_library):
     simulate(Gpu(), with_uuid(Gpu(), 2))
     script = (
-        "from llm_energy.power.detect import open_meters\n"
+        "from llm_energy.power.sources import open_meters\n"
         "for meter in open_meters(cpu_model='Made CPU'):\n"
         "    print(*[device.id for device in meter.devices if device.simulated])\n"
     )

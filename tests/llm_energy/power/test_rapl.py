@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import pytest
 from tests.llm_energy.power import made_power
 
-from llm_energy.power.detect import open_meters
 from llm_energy.power.rapl import RaplMeter
+from llm_energy.power.sources import open_meters
 from llm_energy.results.codes import ENERGY_REASONS
 
 SERVER = {
