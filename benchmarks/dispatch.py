@@ -30,7 +30,8 @@ sys.path[:0] = [str(ROOT / "scripts")]
 from llm_energy.backends import running  # noqa: E402
 from llm_energy.backends.runtime import DeclaredBackend  # noqa: E402
 from llm_energy.backends.runtimes import runtime_named  # noqa: E402
-from llm_energy.campaign.campaign import Experiment, load_campaign  # noqa: E402
+from llm_energy.campaign.campaign import load_campaign  # noqa: E402
+from llm_energy.campaign.experiment import Experiment  # noqa: E402
 from llm_energy.inputs.models import verify_model  # noqa: E402
 from llm_energy.runs.run import Run  # noqa: E402
 

@@ -20,7 +20,9 @@ from llm_energy.system.cache import (
     model_marker,
     prompts_marker,
 )
-from llm_energy.campaign.campaign import CampaignError, load_campaign, read_files
+from llm_energy.campaign.campaign import load_campaign
+from llm_energy.campaign.line_numbers import read_files
+from llm_energy.campaign.problems import CampaignError
 from llm_energy.campaign import pilot_config
 from llm_energy.preflight.obstacles import obstacles
 from llm_energy.workflow.invalid import invalid_results

@@ -7,11 +7,12 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from llm_energy.campaign.declared_inputs import DeclaredSource
-from llm_energy.campaign.lock_file import LockError, read_lock
+from llm_energy.campaign.lock_file import read_lock
+from llm_energy.campaign.problems import CampaignError
 from llm_energy.inputs.pin import updated, write_lock
 from llm_energy.system.scripting import rule_script
 
-with rule_script(snakemake, LockError):
+with rule_script(snakemake, CampaignError):
     plan = json.loads(snakemake.params.plan)
     path = Path(snakemake.params.lock)
     lock = updated(

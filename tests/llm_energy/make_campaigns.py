@@ -7,7 +7,8 @@ from typing import Any
 
 import yaml
 
-from llm_energy.campaign.campaign import Campaign, CampaignError, load_campaign
+from llm_energy.campaign.campaign import Campaign, load_campaign
+from llm_energy.campaign.problems import CampaignError
 
 TOY = """
 from worker.engines.base import Engine, Option

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from llm_energy.campaign.control_settings import ControlKind
+from llm_energy.campaign.experiment import ControlKind
 from llm_energy.results.parts import Model
 from llm_energy.stats.paired_ratios import Ratio
 

@@ -27,7 +27,8 @@ from llm_energy.analysis.control_verdict import (
     ControlVerdict,
     verdict,
 )
-from llm_energy.campaign.control_settings import MEASURED, Control, ControlKind
+from llm_energy.campaign.control_experiments import MEASURED, Control
+from llm_energy.campaign.experiment import ControlKind
 from llm_energy.power.accounting import total
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series

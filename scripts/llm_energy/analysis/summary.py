@@ -10,7 +10,7 @@ from llm_energy.analysis.control_verdict import ControlFinding
 from llm_energy.analysis.two_stages import CyclesDecided
 from llm_energy.campaign.analysis_settings import Assumptions
 from llm_energy.campaign.contrasts import Contrast
-from llm_energy.campaign.control_settings import Control
+from llm_energy.campaign.control_experiments import Control
 from llm_energy.campaign.schema import AdaptiveCycles
 from llm_energy.results.parts import Model
 

@@ -30,8 +30,9 @@ from llm_energy.archive.known_jobs import jobs_of
 from llm_energy.archive.pack import Member
 from llm_energy.archive.verify import result_files
 from llm_energy.archive.zenodo import deposit
-from llm_energy.campaign.campaign import Campaign, PlannedMeasurement
+from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import FilePrompts
+from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results.result import Result, ResultError, read_planned_result
 
 NOT_SHIPPED = ("archive", "export", "report-partial.html")

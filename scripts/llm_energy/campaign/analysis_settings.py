@@ -1,7 +1,4 @@
-"""What the analysis of a campaign is told: never a part of what is measured.
-
-A change here makes the tables and the report again, and measures nothing.
-"""
+"""Settings of the analysis, and controls: no change here changes what an experiment measures."""
 
 from typing import Annotated
 
@@ -52,3 +49,19 @@ class Comparisons(Model):
     """Settings whose values are compared with all else being equal; each axis where not given."""
     equivalence_margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """Ratios within a factor of 1 + this of 1 count as no difference."""
+
+
+class Controls(Model):
+    """Measurements whose outcome is known beforehand, so that they test the measuring itself. They
+    are made of the `reference`, or of the first experiment where there is none. A control that is
+    added to a measured campaign shares no session with it, and then cannot be tested."""
+
+    a_a: bool = False
+    """The same settings once more under another name, in an engine process of their own: the ratio
+    must be 1. One more measurement in each cycle."""
+    idle: bool = False
+    """Energy above idle while nothing is asked of the loaded engine, which must be 0: the second
+    half of its idle phase, with the first half as the baseline. Measures nothing more."""
+    sampler_off: bool = False
+    """The same settings without the power sampler in the window: what sampling costs in
+    throughput. One more measurement in each cycle."""

@@ -11,32 +11,24 @@ from typing import Any
 from llm_energy.campaign.analysis_settings import Assumptions
 from llm_energy.campaign.catalogue import Catalogue
 from llm_energy.campaign.contrasts import Contrast, axes_of, contrasts
-from llm_energy.campaign.control_experiments import check_controls, twins
-from llm_energy.campaign.control_settings import Control, controls
+from llm_energy.campaign.control_experiments import (
+    Control,
+    check_controls,
+    control_experiments,
+    controls,
+)
 from llm_energy.campaign.declared_inputs import ModelConfig, Prompts
 from llm_energy.campaign.expand import expand
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
-from llm_energy.campaign.identity import PROTOCOL_VERSION
-from llm_energy.campaign.line_numbers import SourceLines
-from llm_energy.campaign.lock_file import LockError, read_lock
+from llm_energy.campaign.line_numbers import read_files
+from llm_energy.campaign.lock_file import read_lock
 from llm_energy.campaign.order import schedule
 from llm_energy.campaign.problems import CampaignError, Problems, unknown
 from llm_energy.campaign.publication import Publication
 from llm_energy.campaign.resolve import Resolver
 from llm_energy.campaign.schema import AdaptiveCycles, BackendConfig, CampaignConfig, Measurement
-from llm_energy.campaign.setting_checks import check_backends, check_measurement, check_values
+from llm_energy.campaign.setting_checks import check_device, check_values
 from llm_energy.campaign.structure import read_structure
-
-__all__ = [
-    "PROTOCOL_VERSION",
-    "Campaign",
-    "CampaignError",
-    "Experiment",
-    "PlannedMeasurement",
-    "load_campaign",
-    "read_files",
-]
-
 
 MAXIMUM_MEASUREMENTS = 1_000_000
 """Most measurements of a campaign: beyond it, it is a mistake and planning fills the memory."""
@@ -86,27 +78,12 @@ class Campaign:
         }
 
     def experiment(self, name: str) -> Experiment:
-        """The experiment of this name.
+        """Return the experiment of this name.
 
         Raises:
             KeyError: there is none.
         """
-        for experiment in self.experiments:
-            if experiment.name == name:
-                return experiment
-        raise KeyError(name)
-
-
-def read_files(files: Sequence[Path]) -> SourceLines:
-    """The campaign's files as they are written, whatever their keys.
-
-    Raises:
-        CampaignError: one of them does not exist, or is not YAML with keys at its top.
-    """
-    lines = SourceLines(files)
-    if lines.unreadable():
-        raise CampaignError([str(mistake) for mistake in lines.mistakes])
-    return lines
+        return {experiment.name: experiment for experiment in self.experiments}[name]
 
 
 def load_campaign(
@@ -133,24 +110,50 @@ def load_campaign(
     lines = read_files(files)
     problems, unpinned = Problems(), Problems()
     model = read_structure(config, problems)
-    experiments = _experiments(model, config, root, lock, problems, unpinned)
-    base = _base_of_controls(model, experiments)
-    asked = controls(model.controls, base.name) if base else []
-    check_controls(asked, experiments, baseline_s=model.measurement.baseline_s, problems=problems)
-
-    mistakes = lines.mistakes + lines.locate(problems, config)
+    cycles = model.cycles if isinstance(model.cycles, int) else model.cycles.maximum
+    broken = {path[:2] for path in problems}
+    catalogue = Catalogue(
+        model, root=root, lock=read_lock(lock), problems=problems, unpinned=unpinned
+    )
+    check_device(model, problems)
+    wrong = check_values(model, config, catalogue.tables, problems)
+    points = [
+        (group, point)
+        for group, declared in model.experiments.items()
+        if ("experiments", group) not in broken
+        for point in expand(group, declared, problems)
+    ]
+    resolver = Resolver(
+        catalogue,
+        wrong,
+        complete=all(path[0] != "defaults" for path in broken),
+        problems=problems,
+    )
+    made = (resolver.experiment(group, point) for group, point in points)
+    experiments = tuple(experiment for experiment in made if experiment)
+    _check_distinct(experiments, problems)
+    if (number := len(experiments) * cycles) > MAXIMUM_MEASUREMENTS:
+        message = f"makes {number} measurements, more than {MAXIMUM_MEASUREMENTS}; lower it"
+        problems.add(("cycles",), message)
+    if all(path[0] != "experiments" for path in broken):
+        _check_references(model, [point.name for _, point in points], problems)
+    # The controls are those of the reference, or of the first experiment.
+    named = [e for e in experiments if model.reference in (None, e.name)]
+    declared_controls = controls(model.controls, named[0].name) if named else []
+    check_controls(
+        declared_controls, experiments, baseline_s=model.measurement.baseline_s, problems=problems
+    )
+    mistakes = lines.repeated + lines.locate(problems, config)
     to_pin = lines.locate(unpinned, config)
     if mistakes or (to_pin and not allow_unpinned):
         everything = mistakes if allow_unpinned else mistakes + to_pin
         raise CampaignError([str(mistake) for mistake in sorted(everything)])
-    adaptive = None if isinstance(model.cycles, int) else model.cycles
-    cycles = model.cycles if isinstance(model.cycles, int) else model.cycles.maximum
-    measured = (*experiments, *(twins(asked, base) if base else ()))
+    measured = (*experiments, *control_experiments(declared_controls, named[0]))
     return Campaign(
         name=model.campaign,
         seed=model.seed,
         cycles=cycles,
-        adaptive=adaptive,
+        adaptive=None if isinstance(model.cycles, int) else model.cycles,
         order=model.order,
         isolation=model.isolation,
         reference=model.reference,
@@ -161,7 +164,7 @@ def load_campaign(
             factors=model.comparisons.factors,
             reference=model.reference,
         ),
-        controls=tuple(asked),
+        controls=tuple(declared_controls),
         equivalence_margin=model.comparisons.equivalence_margin,
         backends=model.backends,
         models=model.models,
@@ -179,90 +182,25 @@ def load_campaign(
     )
 
 
-def _experiments(
-    model: CampaignConfig,
-    raw: Mapping[str, Any],
-    root: Path,
-    lock: Path | None,
-    problems: Problems,
-    unpinned: Problems,
-) -> tuple[Experiment, ...]:
-    """All experiments of the groups without a mistake, after all checks."""
-    try:
-        pins = read_lock(lock)
-    except LockError as error:
-        raise CampaignError([str(error)]) from error
-    broken = {problem.path[:2] for problem in problems}
-    catalogue = Catalogue(model, root=root, lock=pins, problems=problems, unpinned=unpinned)
-    names = {section: _names(raw, section) for section in ("backends", "models", "prompts")}
-    check_measurement(model, problems)
-    check_backends(model, problems)
-    check_values(model, names, catalogue.tables, problems)
-    complete = not any(path[0] == "defaults" for path in broken)
-    resolver = Resolver(model, catalogue, complete=complete, problems=problems)
-    points = [
-        (group, point)
-        for group, declared in model.experiments.items()
-        if ("experiments", group) not in broken
-        for point in expand(group, declared, problems)
-    ]
-    made = (resolver.experiment(group, point) for group, point in points)
-    experiments = [experiment for experiment in made if experiment]
-    _check_distinct(experiments, problems)
-    _check_number(experiments, model, problems)
-    known = [point.name for _, point in points]
-    whole = not any(path[0] == "experiments" for path in broken)
-    if whole and known and model.reference is not None and model.reference not in known:
+def _check_references(model: CampaignConfig, known: Sequence[str], problems: Problems) -> None:
+    """Check that the reference exists, and that what is to be compared varies at all."""
+    if known and model.reference is not None and model.reference not in known:
         problems.add(("reference",), unknown("experiment", model.reference, known))
-    if whole:
-        _check_factors(model, problems)
-    return tuple(experiments)
-
-
-def _base_of_controls(
-    model: CampaignConfig, experiments: Sequence[Experiment]
-) -> Experiment | None:
-    """The reference, or the first experiment; None where a mistake leaves neither."""
-    if model.reference is None:
-        return experiments[0] if experiments else None
-    return next((e for e in experiments if e.name == model.reference), None)
-
-
-def _check_factors(model: CampaignConfig, problems: Problems) -> None:
-    """Whether what is to be compared varies at all."""
-    known = {key for group in model.experiments.values() for axis in axes_of(group) for key in axis}
+    axes = {key for group in model.experiments.values() for axis in axes_of(group) for key in axis}
     for index, factor in enumerate(model.comparisons.factors or ()):
-        if factor not in known:
-            where = ("comparisons", "factors", index)
-            problems.add(
-                where, unknown("axis", factor, known) if known else "varies nowhere; remove it"
-            )
-
-
-def _check_number(
-    experiments: Sequence[Experiment], model: CampaignConfig, problems: Problems
-) -> None:
-    cycles = model.cycles if isinstance(model.cycles, int) else model.cycles.maximum
-    if (number := len(experiments) * cycles) > MAXIMUM_MEASUREMENTS:
-        message = f"makes {number} measurements, more than {MAXIMUM_MEASUREMENTS}; lower it"
-        problems.add(("cycles",), message)
+        if factor not in axes:
+            message = unknown("axis", factor, axes) if axes else "varies nowhere; remove it"
+            problems.add(("comparisons", "factors", index), message)
 
 
 def _check_distinct(experiments: Sequence[Experiment], problems: Problems) -> None:
-    """Whether every experiment has a name and a spec of its own."""
+    """Check that every experiment has a name and a spec of its own."""
     names, specs = set[str](), dict[str, str]()
     for experiment in experiments:
         path, name = ("experiments", experiment.group), experiment.name
-        twin = specs.setdefault(experiment.spec_hash, name)
+        same = specs.setdefault(experiment.spec_hash, name)
         if name in names:
             problems.add(path, f"a second experiment is named {name}; rename its group")
-        elif twin != name:
-            message = f"{name} is the same as {twin}; leave one out, with `exclude`"
-            problems.add(path, message)
+        elif same != name:
+            problems.add(path, f"{name} is the same as {same}; leave one out, with `exclude`")
         names.add(name)
-
-
-def _names(raw: Mapping[str, Any], section: str) -> set[str] | None:
-    """The names that a section declares, those with a mistake included; None without a section."""
-    entries = raw.get(section)
-    return {str(name) for name in entries} if isinstance(entries, Mapping) else None

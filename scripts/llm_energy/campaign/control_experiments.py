@@ -1,30 +1,58 @@
-"""The experiments that controls measure: the settings of another one, under names of their own."""
+"""Experiments whose outcome is known beforehand, so that they test the measuring itself.
+
+They are measured in every block like any other, with processes, results and failures, but no
+statement about the experiments counts them.
+"""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from llm_energy.campaign.control_settings import MEASURED, Control
-from llm_energy.campaign.experiment import Experiment
+from llm_energy.campaign.analysis_settings import Controls
+from llm_energy.campaign.experiment import ControlKind, Experiment
 from llm_energy.campaign.identity import short_hash
 from llm_energy.campaign.problems import Problems
 from llm_energy.campaign.types import canonical
 
+MEASURED: Sequence[ControlKind] = ("a_a", "sampler_off")
+"""Controls that need measurements of their own."""
+
 SAMPLER_OFF = {"sampler": "off"}
-"""What the spec of a measurement without the power sampler says in addition."""
+"""What the spec of a measurement without the power sampler has in addition."""
 
 
-def twins(controls: Sequence[Control], base: Experiment) -> Iterator[Experiment]:
-    """One experiment for each control that needs measurements of its own.
+@dataclass(frozen=True)
+class Control:
+    """One control of a campaign."""
+
+    kind: ControlKind
+    experiment: str
+    """Name under which it is measured; of an idle control, that of its base."""
+    base: str
+    """The experiment that it is a control of."""
+
+
+def controls(declared: Controls, base: str) -> list[Control]:
+    """Return the controls that are asked for of the experiment `base`, in declared order."""
+    kinds: Sequence[ControlKind] = ("a_a", "idle", "sampler_off")
+    return [
+        Control(kind, f"{base}.{kind}" if kind in MEASURED else base, base)
+        for kind in kinds
+        if getattr(declared, kind)
+    ]
+
+
+def control_experiments(controls: Sequence[Control], base: Experiment) -> Iterator[Experiment]:
+    """Yield one experiment for each control that needs measurements of its own.
 
     The one of an A/A control has the spec of `base`, hash included: nothing but the name differs.
     """
     for control in controls:
-        twin = replace(base, name=control.experiment, group="", factors={})
+        replicate = replace(base, name=control.experiment, group="", factors={})
         if control.kind == "a_a":
-            yield replace(twin, control="a_a")
+            yield replace(replicate, control="a_a")
         elif control.kind == "sampler_off":
             spec = canonical({**base.spec, **SAMPLER_OFF})
-            yield replace(twin, control="sampler_off", spec=spec, spec_hash=short_hash(spec))
+            yield replace(replicate, control="sampler_off", spec=spec, spec_hash=short_hash(spec))
 
 
 def check_controls(
@@ -34,7 +62,7 @@ def check_controls(
     baseline_s: float,
     problems: Problems,
 ) -> None:
-    """Whether the controls can be made at all."""
+    """Add why a control cannot be made."""
     names = {experiment.name for experiment in experiments}
     for control in controls:
         if control.kind in MEASURED and control.experiment in names:

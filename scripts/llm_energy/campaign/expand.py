@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from llm_energy.campaign.problems import KeyPath, Problems, listed, shown, unknown
-from llm_energy.campaign.schema import Axes, Group, Range
+from llm_energy.campaign.schema import Axes, AxisValues, Group, Range
 from llm_energy.campaign.types import canonical_number
 
 MAXIMUM_POINTS = 100_000
@@ -33,19 +33,23 @@ class Point:
 
 
 def expand(name: str, group: Group, problems: Problems) -> list[Point]:
-    """The points of a group: every combination of its axes, without `exclude`, with `include`.
+    """Return every combination of a group's axes, without `exclude`, with `include`.
 
     A group without axes is one point. What is wrong is added to `problems`.
     """
     path: KeyPath = ("experiments", name)
     axes = _independent_axes(group, path, problems)
     keys = [key for axis in axes for key in axis[0]]
-    for key in sorted({key for key in keys if keys.count(key) > 1}):
-        problems.add(path, f"{key} varies twice; keep it in one axis")
+    for key, number in Counter(keys).items():
+        if number > 1:
+            problems.add(path, f"{key} varies twice; keep it in one axis")
     if prod(len(axis) for axis in axes) > MAXIMUM_POINTS:
         problems.add(path, f"makes more than {MAXIMUM_POINTS} experiments; use fewer values")
         return []
-    points = [_merged(blocks) for blocks in product(*axes)]
+    points = [
+        {key: value for block in blocks for key, value in block.items()}
+        for blocks in product(*axes)
+    ]
     points = _without_excluded(points, group, keys, path, problems)
     for index, added in enumerate(group.include):
         missing = [key for key in keys if key not in added]
@@ -57,10 +61,8 @@ def expand(name: str, group: Group, problems: Problems) -> list[Point]:
     if group.exclude and not points:
         problems.add((*path, "exclude"), "excludes every combination; keep one, or drop the group")
     named = [Point(experiment_name(name, point), point) for point in points]
-    for point in named:
-        if len(point.name) > MAXIMUM_NAME:
-            problems.add(path, f"makes a name of over {MAXIMUM_NAME} characters; vary fewer keys")
-            break
+    if any(len(point.name) > MAXIMUM_NAME for point in named):
+        problems.add(path, f"makes a name of over {MAXIMUM_NAME} characters; vary fewer keys")
     return named
 
 
@@ -76,15 +78,12 @@ def label(key: str, value: Any) -> str:
     return re.sub(r"[^A-Za-z0-9.-]", "-", prefix + text)
 
 
-def values_of(values: Any) -> list[Any]:
-    """The values of an axis, numbers in their one form; at most one above `MAXIMUM_POINTS`.
+def values_of(values: AxisValues) -> list[Any]:
+    """Return the values of an axis, numbers in their one form; at most one above `MAXIMUM_POINTS`.
 
     Ranges are exact in decimals: from 0.1 by steps of 0.1 come 0.2 and 0.3.
-
-    Args:
-        values: a list or a `Range`.
     """
-    every = map(canonical_number, values if isinstance(values, list) else _range(values))
+    every = map(canonical_number, _range(values) if isinstance(values, Range) else values)
     return list(islice(every, MAXIMUM_POINTS + 1))
 
 
@@ -97,64 +96,62 @@ def _range(values: Range) -> Iterator[float]:
         value = (value + step) * factor
 
 
-def same(one: Any, other: Any) -> bool:
-    """Equality of two values of a file: 8 is 8.0, but 1 is not true."""
-    return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+def axis_blocks(group: Group) -> Iterator[tuple[KeyPath, Axes]]:
+    """Yield where the axes of a group stand in it, and the axes: first all that vary alone."""
+    yield ("axes",), group.axes
+    for index, block in enumerate(group.linked):
+        yield ("linked", index), block
 
 
 def _independent_axes(
     group: Group, path: KeyPath, problems: Problems
 ) -> list[list[dict[str, Any]]]:
     """Each axis as the list of its blocks: the settings that go together."""
-    axes = [
-        [
-            {key: value}
-            for (value,) in _distinct([(v,) for v in values], (*path, "axes", key), problems)
-        ]
-        for key, values in _lists(group.axes, (*path, "axes"), problems).items()
-    ]
-    for index, block in enumerate(group.linked):
-        where = (*path, "linked", index)
-        lists = _lists(block, where, problems)
-        lengths = {len(values) for values in lists.values()}
-        if len(lengths) > 1:
+    axes = []
+    for where, block in axis_blocks(group):
+        lists = _lists(block, (*path, *where), problems)
+        alone = where == ("axes",)
+        if not alone and len({len(values) for values in lists.values()}) > 1:
             counts = listed(f"{key}: {len(values)}" for key, values in lists.items())
-            problems.add(where, f"needs lists of one length (here {counts})")
-        rows = list(zip(*lists.values()))  # noqa: B905 - told above
-        axes.append(
-            [dict(zip(lists, row, strict=True)) for row in _distinct(rows, where, problems)]
-        )
+            problems.add((*path, *where), f"needs lists of one length (here {counts})")
+        for keys in [(key,) for key in lists] if alone else [tuple(lists)]:
+            rows = list(zip(*(lists[key] for key in keys)))  # noqa: B905 - reported above
+            place = (*path, *where, *(keys if alone else ()))
+            distinct = _distinct(rows, place, problems)
+            axes.append([dict(zip(keys, row, strict=True)) for row in distinct])
     return [axis for axis in axes if axis]
 
 
 def _lists(axes: Axes, path: KeyPath, problems: Problems) -> dict[str, list[Any]]:
     lists = {}
     for key, declared in axes.items():
-        values = values_of(declared)
-        if not values:
+        lists[key] = values_of(declared)
+        if not lists[key]:
             problems.add((*path, key), "is empty: `to` lies below `from`; swap them")
-        elif len(values) > MAXIMUM_POINTS:
+        elif len(lists[key]) > MAXIMUM_POINTS:
             problems.add((*path, key), f"has over {MAXIMUM_POINTS} values; use a larger step")
-            values = []
-        lists[key] = values
+            lists[key] = []
     return lists
+
+
+def _typed(value: Any) -> tuple[bool, Any]:
+    """Equal for equal values of a file: 8 is 8.0, but 1 is not true."""
+    return isinstance(value, bool), value
 
 
 def _distinct(
     rows: list[tuple[Any, ...]], path: KeyPath, problems: Problems
 ) -> list[tuple[Any, ...]]:
     """The rows, each once. In linked settings a single value may repeat, a whole row may not."""
-    counts = Counter(tuple((isinstance(v, bool), v) for v in row) for row in rows)  # 1 is not true
-    once = [tuple(value for _, value in row) for row in counts]
-    repeated = [row for row, number in zip(once, counts.values(), strict=True) if number > 1]
+    counts = Counter(tuple(map(_typed, row)) for row in rows)
+    repeated = [
+        " with ".join(shown(value) for _, value in row)
+        for row, number in counts.items()
+        if number > 1
+    ]
     if repeated:
-        told = listed(" with ".join(map(shown, row)) for row in repeated)
-        problems.add(path, f"has {told} twice; keep one")
-    return once
-
-
-def _merged(blocks: tuple[dict[str, Any], ...]) -> dict[str, Any]:
-    return {key: value for block in blocks for key, value in block.items()}
+        problems.add(path, f"has {listed(repeated)} twice; keep one")
+    return [tuple(value for _, value in row) for row in counts]
 
 
 def _without_excluded(
@@ -165,10 +162,10 @@ def _without_excluded(
         strange = [key for key in excluded if key not in keys]
         for key in strange:
             problems.add((*where, key), unknown("axis of this group", key, keys))
-        kept = [p for p in points if not all(same(p.get(k), v) for k, v in excluded.items())]
+        typed = {(key, _typed(value)) for key, value in excluded.items()}
+        kept = [p for p in points if not typed <= {(key, _typed(p[key])) for key in p}]
         if len(kept) == len(points) and not strange:
-            problems.add(
-                where, "excludes nothing: no combination has these values; correct or remove it"
-            )
+            message = "excludes nothing: no combination has these values; correct or remove it"
+            problems.add(where, message)
         points = kept
     return points

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from llm_energy.campaign.control_settings import MeasuredControl
 from llm_energy.campaign.identity import Declared, short_hash
 from llm_energy.campaign.settings import Settings
 from llm_energy.system.files import sha256_of
+
+MeasuredControl = Literal["a_a", "sampler_off"]
+ControlKind = Literal["a_a", "idle", "sampler_off"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,9 @@
-"""Where in the campaign's files a key stands, so that a message can name file and line."""
+"""Lines of the campaign's files at which its keys stand, for messages."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -9,111 +11,112 @@ import yaml
 from yaml.constructor import SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from llm_energy.campaign.problems import KeyPath, Problem, dotted
+from llm_energy.campaign.problems import CampaignError, KeyPath, Problems, dotted
 
 COMMAND_LINE = "--config"
 """Named as the place of a key that no file gives."""
 
-MERGE = "tag:yaml.org,2002:merge"
-
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-@dataclass(frozen=True, order=True)
-class Place:
-    """One line of one file; `line` counts from 1 and is 0 for the command line."""
-
-    file: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True, order=True)
 class Mistake:
     """One mistake at its place; sorts by file and line."""
 
-    place: Place
+    file: str
+    line: int
+    """From 1; 0 for the command line."""
     message: str
-    unreadable: bool = False
-    """Whether nothing can be said of the rest of the file."""
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.message}"
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.message}"
 
 
+@dataclass
 class SourceLines:
-    """The node trees of the campaign's files; later files win, as Snakemake merges them."""
+    """The campaign's files as trees of nodes; later files win, as Snakemake merges them."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._trees: list[tuple[str, Node]] = []
-        self._nowhere = Place(_shown(files[-1]), 1) if files else Place(COMMAND_LINE, 0)
-        self.mistakes: list[Mistake] = []
-        """What is wrong with the files as YAML: syntax, and keys given twice."""
-        for file in files:
-            self._read(file)
+    trees: dict[str, Node] = field(default_factory=dict)
+    repeated: list[Mistake] = field(default_factory=list)
+    """Keys that are given twice."""
 
-    def _read(self, file: Path) -> None:
-        name = _shown(file)
+    def locate(self, problems: Problems, config: Mapping[str, Any]) -> list[Mistake]:
+        """Return the problems at the lines of their keys.
+
+        Without a line of its own a key has that of the nearest key around it. A key that `config`
+        has with another value than the files was given by `--config`.
+        """
+        return [
+            Mistake(*self._place(path, config), f"{dotted(path)}: {message}")
+            for path, messages in problems.items()
+            for message in messages
+        ]
+
+    def _place(self, path: KeyPath, config: Mapping[str, Any]) -> tuple[str, int]:
+        file, found = COMMAND_LINE, list[tuple[Node, Node]]()
+        for name, tree in self.trees.items():
+            nodes = _along(tree, path)
+            if len(nodes) >= len(found):
+                file, found = name, nodes
+        try:
+            in_force: Any = reduce(getitem, path, config)  # type: ignore[arg-type]
+            given_here = len(found) == len(path) and not _differs(found[-1][1], in_force)
+        except (KeyError, IndexError, TypeError):
+            given_here = bool(self.trees)  # it is missing
+        if not given_here:
+            return COMMAND_LINE, 0
+        node = found[-1][0] if found else self.trees[file]
+        return file, node.start_mark.line + 1
+
+
+def read_files(files: Sequence[Path]) -> SourceLines:
+    """Read the campaign's files as they are written, whatever their keys.
+
+    Raises:
+        CampaignError: one of them does not exist, or is not YAML with keys at its top.
+    """
+    lines, unreadable = SourceLines(), list[Mistake]()
+    for file in files:
+        path = file.absolute()
+        below = path.is_relative_to(Path.cwd())
+        name = str(path.relative_to(Path.cwd()) if below else path)  # as a user would type it
         try:
             tree = yaml.compose(file.read_text(encoding="utf-8"), Loader=Loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line = mark.line + 1 if mark else 1
-            self._add(name, line, f"not valid YAML: {error.problem}", unreadable=True)
+            unreadable.append(Mistake(name, line, f"not valid YAML: {error.problem}"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
-            self._add(name, 1, f"cannot be read: {reason}", unreadable=True)
+            unreadable.append(Mistake(name, 1, f"cannot be read: {reason}"))
         else:
-            if not isinstance(tree, MappingNode):
+            if isinstance(tree, MappingNode):
+                lines.trees[name] = tree
+                lines.repeated += [
+                    Mistake(
+                        name, key.start_mark.line + 1, f"{key.value}: key given twice; keep one"
+                    )
+                    for key in _repeated_keys(tree)
+                ]
+            else:
                 message = "must be keys with values; config/README.md explains them"
-                self._add(name, 1, message, unreadable=True)
-                return
-            self._trees.append((name, tree))
-            for key in _repeated_keys(tree):
-                message = f"{key.value}: key given twice; keep one"
-                self._add(name, key.start_mark.line + 1, message)
-
-    def unreadable(self) -> bool:
-        """Whether one of the files cannot be read as keys with values."""
-        return any(mistake.unreadable for mistake in self.mistakes)
-
-    def _add(self, file: str, line: int, message: str, *, unreadable: bool = False) -> None:
-        self.mistakes.append(Mistake(Place(file, line), message, unreadable))
-
-    def locate(self, problems: Iterable[Problem], config: Mapping[str, Any]) -> list[Mistake]:
-        """The problems at the lines of their keys."""
-        return [
-            Mistake(self.place(problem.path, config), f"{dotted(problem.path)}: {problem.message}")
-            for problem in problems
-        ]
-
-    def place(self, path: KeyPath, config: Mapping[str, Any]) -> Place:
-        """The line of a key, or of the nearest key around it that a file gives.
-
-        A key that `config` has with another value than the files was given by `--config`.
-        """
-        depth, place, value = 0, self._nowhere, None
-        for name, tree in self._trees:
-            found, key, inner = _find(tree, path)
-            if found >= depth:
-                depth, place, value = found, Place(name, key.start_mark.line + 1), inner
-        is_set, wanted = _look_up(config, path)
-        if is_set and (depth < len(path) or _differs(value, wanted)):
-            return Place(COMMAND_LINE, 0)
-        return place
+                unreadable.append(Mistake(name, 1, message))
+    if unreadable:
+        raise CampaignError([str(mistake) for mistake in (*lines.repeated, *unreadable)])
+    return lines
 
 
-def _find(tree: Node, path: KeyPath) -> tuple[int, Node, Node]:
-    """How many parts of `path` the tree has, and the nodes of the last one's key and value."""
-    key, value = tree, tree
-    for depth, part in enumerate(path):
-        child = _child(value, part)
+def _along(tree: Node, path: KeyPath) -> list[tuple[Node, Node]]:
+    """The nodes of key and value of each part of a path, as far as the tree has them."""
+    found, node = list[tuple[Node, Node]](), tree
+    for part in path:
+        child = _child(node, part)
         if child is None:
-            return depth, key, value
-        key, value = child
-    return len(path), key, value
+            break
+        found.append(child)
+        node = child[1]
+    return found
 
 
 def _child(node: Node, part: str | int) -> tuple[Node, Node] | None:
@@ -121,59 +124,32 @@ def _child(node: Node, part: str | int) -> tuple[Node, Node] | None:
         return (node.value[part],) * 2 if part < len(node.value) else None
     if not isinstance(node, MappingNode):
         return None
-    for key, value in node.value:
-        if key.value == str(part):
-            return key, value
-    merged = (_child(source, part) for source in _merged(node))
-    return next((child for child in merged if child), None)
+    SafeConstructor().flatten_mapping(node)  # what `<<` brings into it stands before its own keys
+    return next((pair for pair in reversed(node.value) if pair[0].value == str(part)), None)
 
 
-def _merged(node: MappingNode) -> Iterator[Node]:
-    """The mappings that `<<` brings into this one."""
-    for key, value in node.value:
-        if key.tag == MERGE:
-            yield from value.value if isinstance(value, SequenceNode) else [value]
-
-
-def _repeated_keys(node: Node) -> Iterator[Node]:
-    """Key nodes that repeat an earlier key of their mapping, anywhere in the tree."""
-    todo, seen_nodes = [node], set[int]()
+def _repeated_keys(tree: Node) -> Iterator[Node]:
+    """Yield key nodes that repeat an earlier key of their mapping, anywhere in the tree."""
+    todo, seen = [tree], set[int]()
     while todo:
         node = todo.pop()
-        if id(node) in seen_nodes or not isinstance(node, MappingNode | SequenceNode):
+        if id(node) in seen:
             continue
-        seen_nodes.add(id(node))  # an anchored node is reached along several ways
+        seen.add(id(node))  # an anchored node is reached along several ways
         if isinstance(node, SequenceNode):
             todo += node.value
-            continue
-        todo += [value for _, value in node.value]
-        keys = set[str]()
-        for key, _ in node.value:
-            if isinstance(key, ScalarNode):
+        elif isinstance(node, MappingNode):
+            todo += [value for _, value in node.value]
+            keys = set[str]()
+            for key in (key for key, _ in node.value if isinstance(key, ScalarNode)):
                 if key.value in keys:
                     yield key
                 keys.add(key.value)
 
 
-def _look_up(config: Any, path: KeyPath) -> tuple[bool, Any]:
-    """Whether `config` has a value at `path`, and which."""
-    for part in path:
-        try:
-            config = config[part]
-        except (KeyError, IndexError, TypeError):
-            return False, None
-    return True, config
-
-
-def _differs(node: Node | None, value: Any) -> bool:
+def _differs(node: Node, value: Any) -> bool:
     """Whether a scalar of a file is another value than the one in force."""
     if not isinstance(node, ScalarNode):
         return False
     given = SafeConstructor().construct_object(node)
     return bool(given != value and given == given)  # NaN is no other value than NaN
-
-
-def _shown(file: Path) -> str:
-    """The path as a user would type it: from the working directory if it lies below."""
-    path = file.absolute()
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -8,6 +8,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from llm_energy.campaign.declared_inputs import HubSource, PackageSource, Source
+from llm_energy.campaign.problems import CampaignError
 from llm_energy.campaign.types import Model, Sha256
 
 COMMIT = r"^[0-9a-f]{40}$"
@@ -40,27 +41,23 @@ class Lock(Model):
     """By backend."""
 
 
-class LockError(ValueError):
-    """A lock file that cannot be used; the message is one line."""
-
-
 def read_lock(path: Path | None) -> Lock:
     """The lock file; an empty lock where there is none.
 
     Raises:
-        LockError: not readable as a lock file.
+        CampaignError: not readable as a lock file.
     """
     if path is None or not path.exists():
         return Lock()
-    remedy = "remove it and run the `lock` target again"
     try:
         return Lock.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LockError(f"{path}: cannot be read ({type(error).__name__}); {remedy}") from error
+        reason = f"cannot be read ({type(error).__name__})"
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise LockError(f"{path}: {where}: {first['msg']}; {remedy}") from error
+        reason = f"{where}: {first['msg']}"
+    raise CampaignError([f"{path}: {reason}; remove it and run the `lock` target again"])
 
 
 def full_commit(revision: str | None) -> bool:

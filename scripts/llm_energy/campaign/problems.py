@@ -1,8 +1,7 @@
-"""Mistakes in a campaign: collected, then told all at once, one line each."""
+"""Mistakes in a campaign: collected, then reported all at once, one line each."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 LONGEST_SHOWN = 60
@@ -23,34 +22,11 @@ class CampaignError(ValueError):
         super().__init__("\n".join(self.messages))
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One mistake: the key it stands at, and what is wrong with it, with a remedy."""
-
-    path: KeyPath
-    message: str
-
-
-class Problems:
-    """Collects mistakes; the same one is kept once."""
-
-    def __init__(self) -> None:
-        self._found: dict[Problem, None] = {}
-        self._paths = set[KeyPath]()
+class Problems(dict[KeyPath, dict[str, None]]):
+    """Mistakes by the key that they stand at: what is wrong with it, and a remedy; each once."""
 
     def add(self, path: KeyPath, message: str) -> None:
-        self._found.setdefault(Problem(path, message))
-        self._paths.add(path)
-
-    def at(self, path: KeyPath) -> bool:
-        """Whether this very key has a mistake already."""
-        return path in self._paths
-
-    def __iter__(self) -> Iterator[Problem]:
-        return iter(self._found)
-
-    def __len__(self) -> int:
-        return len(self._found)
+        self.setdefault(path, {})[message] = None
 
 
 def dotted(path: KeyPath) -> str:
@@ -62,16 +38,14 @@ def dotted(path: KeyPath) -> str:
 
 
 def nearest(word: object, known: Iterable[str]) -> str | None:
-    """The known word most like `word`, if one is like it at all."""
-    near = get_close_matches(str(word), list(known), n=1, cutoff=0.6)
-    return near[0] if near else None
+    """Return the known word most like `word`, if one is like it at all."""
+    return next(iter(get_close_matches(str(word), list(known), n=1)), None)
 
 
 def unknown(kind: str, word: str, known: Iterable[str]) -> str:
     """`unknown KIND`, with the nearest known word, or all of them where none is near."""
     choices = sorted(known)
-    near = nearest(word, choices)
-    if near:
+    if near := nearest(word, choices):
         return f"unknown {kind}; did you mean {near}?"
     return f"unknown {kind}; known: {listed(choices)}" if choices else f"unknown {kind}"
 
@@ -91,4 +65,4 @@ def printable(text: str) -> str:
 
 
 def listed(words: Iterable[object]) -> str:
-    return ", ".join(str(word) for word in words)
+    return ", ".join(map(str, words))

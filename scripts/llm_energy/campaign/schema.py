@@ -6,8 +6,7 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
-from llm_energy.campaign.analysis_settings import Assumptions, Comparisons
-from llm_energy.campaign.control_settings import Controls
+from llm_energy.campaign.analysis_settings import Assumptions, Comparisons, Controls
 from llm_energy.campaign.declared_inputs import DeclaredPrompts, ModelConfig
 from llm_energy.campaign.publication import Publication
 from llm_energy.campaign.settings import DeclaredSettings, SettingKey

@@ -1,4 +1,4 @@
-"""What a schema cannot say of the values that settings may have: names, options, types."""
+"""Mistakes that a schema cannot find: names, engine options, and keys that do not fit together."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,11 +6,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from llm_energy.campaign.engine_options import EngineTable
-from llm_energy.campaign.expand import values_of
+from llm_energy.campaign.expand import axis_blocks, values_of
 from llm_energy.campaign.problems import KeyPath, Problems, unknown
-from llm_energy.campaign.schema import CampaignConfig, Group, Image, Interpreter
+from llm_energy.campaign.schema import BackendConfig, CampaignConfig, Image, Interpreter
 from llm_energy.campaign.settings import DeclaredSettings, flatten, nest
 from llm_energy.campaign.structure import message_of
+from llm_energy.campaign.types import canonical_number
 
 MINIMUM_GPU_DURATION_S = 10.0
 """Below it the edges of the window cost more than 1 % at the update periods of GPU sensors."""
@@ -18,109 +19,112 @@ MINIMUM_GPU_DURATION_S = 10.0
 SECTIONS = {"backend": "backends", "model": "models", "prompts": "prompts"}
 """Setting -> section of the file that declares the names it may have."""
 
-Value = tuple[KeyPath, str, Any]
-"""Where a value stands, the dotted setting it is for, and the value."""
 
+class WrongValues(set[tuple[str, str]]):
+    """Values that a setting cannot have, whose mistakes are reported where they stand."""
 
-def declared_values(config: CampaignConfig) -> Iterator[Value]:
-    """Every value that the campaign gives to a setting, wherever it stands."""
-    yield from _of_block(("defaults",), config.defaults)
-    for name, group in config.experiments.items():
-        yield from _of_group(("experiments", name), group)
+    def note(self, key: str, value: Any) -> None:
+        self.add((key, repr(canonical_number(value))))
 
-
-def _of_block(path: KeyPath, block: DeclaredSettings) -> Iterator[Value]:
-    for key, value in flatten(block.declared()):
-        yield (*path, *key.split(".")), key, value
-
-
-def _of_group(path: KeyPath, group: Group) -> Iterator[Value]:
-    yield from _of_block((*path, "settings"), group.settings)
-    axes: list[tuple[KeyPath, Mapping[str, Any]]] = [((*path, "axes"), group.axes)]
-    axes += [((*path, "linked", i), block) for i, block in enumerate(group.linked)]
-    for where, block in axes:
-        for key, values in block.items():
-            for index, value in enumerate(values_of(values)):
-                tail = (key, index) if isinstance(values, list) else (key,)
-                yield (*where, *tail), key, value
-    for section in ("exclude", "include"):
-        for index, point in enumerate(getattr(group, section)):
-            for key, value in point.items():
-                yield (*path, section, index, key), key, value
+    def among(self, settings: Mapping[str, Any]) -> bool:
+        """Return whether one of the settings, given by dotted name, has such a value."""
+        return any((key, repr(canonical_number(settings[key]))) in self for key in settings)
 
 
 def check_values(
     config: CampaignConfig,
-    names: Mapping[str, set[str] | None],
+    raw: Mapping[str, Any],
     tables: Mapping[str, EngineTable],
     problems: Problems,
-) -> None:
-    """Check every declared value alone.
+) -> WrongValues:
+    """Check what the models leave open of every value that a setting is given.
 
     Args:
-        names: the names that `backends`, `models` and `prompts` declare; None where that section
-            is none.
+        raw: the configuration with its mistakes: its names count, even those of broken entries.
         tables: the engine tables of the backends that could be read.
     """
-    for path, key, value in declared_values(config):
-        if problems.at(path):
+    wrong = WrongValues()
+
+    def check_name(kind: str, name: Any, path: KeyPath) -> None:
+        known = raw.get(SECTIONS[kind])
+        if isinstance(known, Mapping) and name not in (names := [str(one) for one in known]):
+            problems.add(path, unknown(f"{kind} `{name}`", name, names))
+
+    for path, key, value in _values_to_check(config):
+        if path in problems:
             continue  # the values of a range share one place
-        if key.startswith("engine."):
-            _, backend, option = key.split(".")
-            _check_name("backend", backend, names["backends"], path, problems)
-            if backend in tables and (fault := tables[backend].fault(backend, option, value)):
-                problems.add(path, fault)
-            continue
-        try:
-            DeclaredSettings.model_validate(nest({key: value}))
-        except ValidationError as error:
-            problems.add(path, message_of(error.errors()[0]))
-            continue
-        if key in SECTIONS:
-            _check_name(key, value, names[SECTIONS[key]], path, problems)
-    for name, model in config.models.items():
+        kind, name = ("backend", key.split(".")[1]) if key.startswith("engine.") else (key, value)
+        if fault := _fault(key, value, tables):
+            problems.add(path, fault)
+            wrong.note(key, value)
+        elif kind in SECTIONS:
+            check_name(kind, name, path)
+    for model_name, model in config.models.items():
         for backend in model.sources:
-            path = ("models", name, "sources", backend)
-            _check_name("backend", backend, names["backends"], path, problems)
+            check_name("backend", backend, ("models", model_name, "sources", backend))
+    return wrong
 
 
-def _check_name(
-    kind: str, name: str, known: set[str] | None, path: KeyPath, problems: Problems
-) -> None:
-    if known is not None and name not in known:
-        problems.add(path, unknown(f"{kind} `{name}`", name, known))
+def _values_to_check(config: CampaignConfig) -> Iterator[tuple[KeyPath, str, Any]]:
+    """Where a value stands, the dotted setting it is for, and the value.
+
+    Of the blocks of settings only names and engine options: their models checked the rest.
+    """
+    blocks: list[tuple[KeyPath, DeclaredSettings]] = [(("defaults",), config.defaults)]
+    for name, group in config.experiments.items():
+        path: KeyPath = ("experiments", name)
+        blocks.append(((*path, "settings"), group.settings))
+        for where, block in axis_blocks(group):
+            for key, values in block.items():
+                listed = isinstance(values, list)
+                for index, value in enumerate(values_of(values)):
+                    yield (*path, *where, key, *([index] if listed else [])), key, value
+        for section in ("exclude", "include"):
+            for index, point in enumerate(getattr(group, section)):
+                for key, value in point.items():
+                    yield (*path, section, index, key), key, value
+    for place, settings in blocks:
+        for key, value in flatten(settings.declared()):
+            if key in SECTIONS or key.startswith("engine."):
+                yield (*place, *key.split(".")), key, value
 
 
-def check_measurement(config: CampaignConfig, problems: Problems) -> None:
-    """The limits of the durations that depend on the device."""
-    measurement = config.measurement
-    if measurement.device == "gpu" and measurement.minimum_duration_s < MINIMUM_GPU_DURATION_S:
-        problems.add(
-            ("measurement", "minimum_duration_s"),
-            f"must be at least {MINIMUM_GPU_DURATION_S:g} on a GPU",
-        )
+def _fault(key: str, value: Any, tables: Mapping[str, EngineTable]) -> str | None:
+    """What is wrong with the type or the range of a value."""
+    if key.startswith("engine."):
+        _, backend, option = key.split(".")
+        return tables[backend].fault(backend, option, value) if backend in tables else None
+    try:
+        DeclaredSettings.model_validate(nest({key: value}))
+    except ValidationError as error:
+        return message_of(error.errors()[0])
+    return None
 
 
-def check_backends(config: CampaignConfig, problems: Problems) -> None:
-    """Which keys of a backend belong together."""
+def check_device(config: CampaignConfig, problems: Problems) -> None:
+    """Check durations and backends against the device and the runtime."""
+    gpu = config.measurement.device == "gpu"
+    if gpu and config.measurement.minimum_duration_s < MINIMUM_GPU_DURATION_S:
+        message = f"must be at least {MINIMUM_GPU_DURATION_S:g} on a GPU"
+        problems.add(("measurement", "minimum_duration_s"), message)
     for name, backend in config.backends.items():
-        path = ("backends", name)
-        if backend.runtime == "process":
-            for key in ("base", "container"):
-                if key in backend.model_fields_set:
-                    problems.add((*path, key), "is for runtime docker only; leave it out")
-            if isinstance(backend.environment, Image):
-                message = "an image needs a container; set runtime: docker"
-                problems.add((*path, "environment"), message)
-            continue
-        if isinstance(backend.environment, Interpreter):
-            message = "an interpreter of this host cannot run in a container; set runtime: process"
-            problems.add((*path, "environment"), message)
-        if backend.base is not None:
-            if backend.environment != "managed":
-                problems.add((*path, "base"), "is for a managed environment only; leave it out")
-            elif backend.base.endswith(":latest"):
-                message = "`latest` names no image for long; give a tag or digest"
-                problems.add((*path, "base"), message)
-        if config.measurement.device == "cpu" and backend.container.gpus is not None:
-            problems.add((*path, "container", "gpus"), "needs `measurement: {device: gpu}`")
+        for key, message in _backend_faults(backend, gpu=gpu):
+            problems.add(("backends", name, *key.split(".")), message)
+
+
+def _backend_faults(backend: BackendConfig, *, gpu: bool) -> Iterator[tuple[str, str]]:
+    if backend.runtime == "process":
+        for key in {"base", "container"} & backend.model_fields_set:
+            yield key, "is for runtime docker only; leave it out"
+        if isinstance(backend.environment, Image):
+            yield "environment", "an image needs a container; set runtime: docker"
+        return
+    if isinstance(backend.environment, Interpreter):
+        message = "an interpreter of this host cannot run in a container; set runtime: process"
+        yield "environment", message
+    if backend.base is not None and backend.environment != "managed":
+        yield "base", "is for a managed environment only; leave it out"
+    elif backend.base is not None and backend.base.endswith(":latest"):
+        yield "base", "`latest` names no image for long; give a tag or digest"
+    if backend.container.gpus is not None and not gpu:
+        yield "container.gpus", "needs `measurement: {device: gpu}`"

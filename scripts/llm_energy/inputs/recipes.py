@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from llm_energy.campaign.campaign import Campaign, Experiment
+from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import DeclaredPrompts, DeclaredSource
+from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.identity import Declared, environment_folder, environment_identity
 from llm_energy.campaign.lock_file import Lock
 from llm_energy.campaign.schema import BackendConfig, Image, Interpreter

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_energy.campaign.campaign import Campaign, Experiment
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.campaign.experiment import Experiment
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.gpus import Gpu
 from llm_energy.preflight.host_findings import Host

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from llm_energy.analysis.summary import Design, Findings, Summary
-from llm_energy.campaign.control_settings import MEASURED
+from llm_energy.campaign.control_experiments import MEASURED
 from llm_energy.report.control_section import controls_text
 from llm_energy.system.numbers import fixed, number, plural
 

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from llm_energy.campaign.campaign import Campaign, PlannedMeasurement
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results.failures import last_failure
 from llm_energy.results.result import ResultError, read_planned_result
 from llm_energy.system.scripting import disk_refusal

@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-from llm_energy.campaign.campaign import Campaign, PlannedMeasurement
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results import failures
 from llm_energy.results.result import Result, ResultError, read_result
 from llm_energy.runs.progress import human_duration

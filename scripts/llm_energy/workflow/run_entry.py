@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.backends.running import declare_backend
-from llm_energy.campaign.campaign import Campaign, Experiment, PlannedMeasurement
+from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import PathSource
+from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.runs.run import Run
 from llm_energy.system.cache import CACHE
 from llm_energy.system.host import describe_host

@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from llm_energy.campaign.campaign import Campaign, PlannedMeasurement
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results import failures
 from llm_energy.runs.progress import MEASURING, human_duration, remaining_s
 from llm_energy.runs.run import Run

@@ -3,8 +3,8 @@
 import pytest
 from tests.llm_energy.make_campaigns import SHA, load, mistakes, with_experiments
 
-from llm_energy.campaign.campaign import CampaignError
 from llm_energy.campaign.identity import DEBIAN_RECIPE
+from llm_energy.campaign.problems import CampaignError
 
 IMAGE = f"registry.example/toy@sha256:{SHA['a']}"
 DOCKER = {"runtime": "docker"}

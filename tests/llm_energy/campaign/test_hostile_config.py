@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from tests.llm_energy.altered_campaigns import KEYS, PATHS, RICH
 from tests.llm_energy.make_campaigns import BASE, load, mistakes, with_experiments
 
-from llm_energy.campaign.campaign import CampaignError, load_campaign, read_files
+from llm_energy.campaign.campaign import load_campaign
+from llm_energy.campaign.line_numbers import read_files
+from llm_energy.campaign.problems import CampaignError
 
 ANY_KEY = (
     st.sampled_from(KEYS)

@@ -17,8 +17,9 @@ from tests.llm_energy.make_campaigns import (
     with_experiments,
 )
 
-from llm_energy.campaign.campaign import PROTOCOL_VERSION, CampaignError, load_campaign
-from llm_energy.campaign.identity import short_hash, substance
+from llm_energy.campaign.campaign import load_campaign
+from llm_energy.campaign.identity import PROTOCOL_VERSION, short_hash, substance
+from llm_energy.campaign.problems import CampaignError
 from llm_energy.campaign.types import canonical
 
 

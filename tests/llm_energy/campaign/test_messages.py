@@ -18,8 +18,8 @@ from tests.llm_energy.make_campaigns import (
     with_experiments,
 )
 
-from llm_energy.campaign.campaign import CampaignError, load_campaign
-from llm_energy.campaign.problems import dotted
+from llm_energy.campaign.campaign import load_campaign
+from llm_energy.campaign.problems import CampaignError, dotted
 
 LOCAL = {"path": "weights.gguf", "sha256": SHA["a"]}
 

@@ -12,9 +12,9 @@ from tests.llm_energy.inputs.interpreters import interpreter
 from tests.llm_energy.inputs.packages import build_wheel
 from tests.llm_energy.make_campaigns import BASE, SHA, load, make_checkout
 
-from llm_energy.campaign.campaign import CampaignError
 from llm_energy.campaign.declared_inputs import DeclaredSource
 from llm_energy.campaign.lock_file import Lock, LockedModel, read_lock
+from llm_energy.campaign.problems import CampaignError
 from llm_energy.inputs.pin import to_pin, updated, write_lock
 from llm_energy.system.errors import InputError, ModelError
 
