@@ -12,6 +12,7 @@ import traceback
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NoReturn
 
 from snakemake import cli
@@ -50,19 +51,17 @@ class Graph:
 def graph_of(folder: Path, arguments: list[str]) -> Graph:
     """The graph of a dry run of `arguments` in `folder`, as the command line would make it."""
     _load_once()
-    record, printed = folder / ".graph.json", folder / ".graph.log"
-    child = os.fork()
-    if child == 0:
-        _answer(folder, arguments, record, printed)
-    _, status = os.waitpid(child, 0)
-    found = Graph(
-        exit_code=os.waitstatus_to_exitcode(status),
-        output=printed.read_text(),
-        jobs=json.loads(record.read_text()) if record.exists() else [],
-    )
-    printed.unlink()
-    record.unlink(missing_ok=True)
-    return found
+    with TemporaryDirectory(prefix="graph-") as answers:
+        record, printed = Path(answers) / "jobs.json", Path(answers) / "log"
+        child = os.fork()
+        if child == 0:
+            _answer(folder, arguments, record, printed)
+        _, status = os.waitpid(child, 0)
+        return Graph(
+            exit_code=os.waitstatus_to_exitcode(status),
+            output=printed.read_text(),
+            jobs=json.loads(record.read_text()) if record.exists() else [],
+        )
 
 
 @cache
