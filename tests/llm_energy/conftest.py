@@ -11,6 +11,7 @@ from tests.integration.docker import require_docker
 from tests.llm_energy import make_results
 from tests.llm_energy.inputs.boxes import ROOT
 from tests.llm_energy.inputs.hub_server import hub_server
+from tests.llm_energy.inputs.packages import only_from
 from tests.llm_energy.make_campaigns import make_checkout
 from tests.nvml_simulator.fixtures import nvml_library, simulate
 from tests.once import once
@@ -55,14 +56,7 @@ def own_root(tmp_path: Path) -> Path:
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder that is the only place where pip finds packages."""
-    folder = tmp_path / "index"
-    folder.mkdir()
-    for name in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    return folder
+    return only_from(tmp_path / "index", monkeypatch)
 
 
 @pytest.fixture

@@ -6,6 +6,19 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
+
+def only_from(folder: Path, environment: pytest.MonkeyPatch) -> Path:
+    """Make an empty folder that is the only place where pip finds packages."""
+    folder.mkdir()
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_INDEX_URL"):
+        environment.delenv(name, raising=False)
+    environment.setenv("PIP_NO_INDEX", "1")
+    environment.setenv("PIP_FIND_LINKS", str(folder))
+    environment.setenv("PIP_CONFIG_FILE", "/dev/null")
+    return folder
+
 
 def build_wheel(
     folder: Path, name: str, version: str, files: Mapping[str, bytes], *, requires: str = ""
@@ -26,7 +39,9 @@ def build_wheel(
     wheel = folder / f"{name}-{version}-py3-none-any.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, data in content.items():
-            archive.writestr(path, data)
+            archive.writestr(
+                zipfile.ZipInfo(path), data
+            )  # without a time: equal files, equal wheels
     return wheel
 
 

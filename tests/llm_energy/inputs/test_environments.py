@@ -3,13 +3,14 @@
 import hashlib
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.inputs.interpreters import interpreter
-from tests.llm_energy.inputs.packages import build_wheel, requirement
+from tests.llm_energy.inputs.packages import build_wheel, only_from, requirement
 
 from llm_energy.inputs.environment import (
     check_packages,
@@ -28,21 +29,38 @@ PACKAGES = st.dictionaries(NAMES, st.from_regex(r"\d\.\d", fullmatch=True))
 Requirements = Callable[..., Path]
 
 
+def pinned(folder: Path, index: Path, **versions: str) -> Path:
+    """A requirements file below `folder` with `name==version` pinned by hash, and the wheels."""
+    lines = [
+        requirement(build_wheel(index, name, v, {f"{name}.py": f"V = '{v}'\n".encode()}))
+        for name, v in versions.items()
+    ]
+    path = folder / "envs" / "toy" / "requirements.txt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(lines))
+    return path
+
+
 @pytest.fixture
 def requirements(tmp_path: Path, index: Path) -> Requirements:
-    """Writes a requirements file with `name==version` pinned by hash, and the wheels."""
+    return partial(pinned, tmp_path, index)
 
-    def write(**versions: str) -> Path:
-        lines = [
-            requirement(build_wheel(index, name, v, {f"{name}.py": f"V = '{v}'\n".encode()}))
-            for name, v in versions.items()
-        ]
-        path = tmp_path / "envs" / "toy" / "requirements.txt"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(lines))
-        return path
 
-    return write
+@pytest.fixture(scope="module")
+def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a venv with engine 1.0 and helper 2.5. Not to be changed."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as environment:
+        only_from(folder / "index", environment)
+        pins = pinned(folder, folder / "index", engine="1.0", helper="2.5")
+        return install(pins, folder / "venv", log=folder / "log")
+
+
+@pytest.fixture
+def own_venv(venv: Path, tmp_path: Path) -> Path:
+    """The folder of a copy of it that a test may change."""
+    subprocess.run(["cp", "-a", str(venv.parents[1]), str(tmp_path / "venv")], check=True)
+    return tmp_path / "venv"
 
 
 def version_of(python: Path, module: str) -> str:
@@ -50,40 +68,34 @@ def version_of(python: Path, module: str) -> str:
     return subprocess.check_output([python, "-c", code], text=True).strip()
 
 
-def test_a_venv_has_the_pinned_packages_and_no_pip(
-    tmp_path: Path, requirements: Requirements, log: Path
-) -> None:
-    python = install(requirements(engine="1.0", helper="2.5"), tmp_path / "venv", log=log)
-    assert version_of(python, "engine") == "1.0"
-    assert version_of(python, "helper") == "2.5"
-    without_pip = subprocess.run([python, "-c", "import pip"], capture_output=True)
+def test_a_venv_has_the_pinned_packages_and_no_pip(venv: Path) -> None:
+    assert version_of(venv, "engine") == "1.0"
+    assert version_of(venv, "helper") == "2.5"
+    without_pip = subprocess.run([venv, "-c", "import pip"], capture_output=True)
     assert without_pip.returncode != 0
 
 
-def test_a_complete_venv_is_kept(tmp_path: Path, requirements: Requirements, log: Path) -> None:
-    pins = requirements(engine="1.0")
-    python = install(pins, tmp_path / "venv", log=log)
-    before = python.parent.parent.stat().st_ino
-    assert install(pins, tmp_path / "venv", log=log) == python
-    assert python.parent.parent.stat().st_ino == before
+def test_a_complete_venv_is_kept(own_venv: Path, requirements: Requirements, log: Path) -> None:
+    (own_venv / "kept").touch()
+    pins = requirements(engine="1.0", helper="2.5")
+    assert install(pins, own_venv, log=log) == own_venv / "bin" / "python"
+    assert (own_venv / "kept").exists()
 
 
 def test_what_an_interrupted_installation_left_is_replaced(
-    tmp_path: Path, requirements: Requirements, log: Path
+    own_venv: Path, requirements: Requirements, log: Path
 ) -> None:
-    pins = requirements(engine="1.0")
-    leftover = install(pins, tmp_path / "venv", log=log).parent / "leftover"
-    leftover.touch()
-    (tmp_path / "venv" / "installed").unlink()
-    install(pins, tmp_path / "venv", log=log)
-    assert not leftover.exists()
+    (own_venv / "leftover").touch()
+    (own_venv / "installed").unlink()
+    python = install(requirements(engine="1.0", helper="2.5"), own_venv, log=log)
+    assert version_of(python, "helper") == "2.5"
+    assert not (own_venv / "leftover").exists()
 
 
 def test_other_pins_make_another_venv(
-    tmp_path: Path, requirements: Requirements, log: Path
+    own_venv: Path, requirements: Requirements, log: Path
 ) -> None:
-    install(requirements(engine="1.0"), tmp_path / "venv", log=log)
-    python = install(requirements(engine="1.1"), tmp_path / "venv", log=log)
+    python = install(requirements(engine="1.1"), own_venv, log=log)
     assert version_of(python, "engine") == "1.1"
 
 
@@ -131,11 +143,8 @@ def test_an_environment_is_described_by_its_worker_and_its_packages(
     }
 
 
-def test_packages_are_listed_without_starting_the_engine(
-    tmp_path: Path, requirements: Requirements, log: Path
-) -> None:
-    python = install(requirements(engine="1.0", helper="2.5"), tmp_path / "venv", log=log)
-    assert installed_packages(own_interpreter(str(python), "toy")) == {
+def test_packages_are_listed_without_starting_the_engine(venv: Path) -> None:
+    assert installed_packages(own_interpreter(str(venv), "toy")) == {
         "engine": "1.0",
         "helper": "2.5",
     }

@@ -111,6 +111,7 @@ def test_figures_and_their_data_are_downloaded_from_the_page_itself(
     assert file.read_bytes().startswith(start)
 
 
+@pytest.mark.long
 def test_on_a_phone_only_what_says_so_is_wider_than_the_screen(browser, page):
     browser.open(page, screen=PHONE)
     assert browser.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
