@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -23,13 +25,15 @@ def powered_tree(
 ) -> tuple[Tree, Scenario]:
     """A tree in which nothing was measured, and the truth about the GPUs that its engine drives.
 
-    The load file of the GPUs is `folder`/load.
+    The load file of the GPUs is `folder`/load. Their identities are of this tree alone: on one host
+    the measurements of a GPU wait for each other, and those of tests side by side need not.
     """
     tree = Tree.create(folder / "tree", dict(campaign))
     shutil.copy2(ROOT / "tests/nvml_simulator/powered.py", tree.folder / "scripts/worker")
     with (tree.folder / "scripts/worker/engines/sleep.py").open("a") as adapter:
         adapter.write(POWERED)
-    truth = Scenario(gpus)
+    own = f"GPU-{crc32(str(folder).encode()):08x}"
+    truth = Scenario([replace(gpu, uuid=own + gpu.uuid[len(own) :]) for gpu in gpus])
     environment.setenv("LD_LIBRARY_PATH", str(library.parent))
     environment.setenv("NVML_SIMULATOR_LOAD", str(folder / "load"))
     environment.setenv(VARIABLE, str(truth.write(folder / "scenario.txt")))
