@@ -16,8 +16,12 @@ from tests.integration.workflow import CAMPAIGN, PATIENCE_S, finished, in_contai
 
 pytestmark = pytest.mark.integration
 
-ONCE = {"fault_once_file": "/tmp/fault", "fault_after_waves": 2}
-"""A fault happens in the first measurement that generates, and in no other of that container."""
+FAULTS = {
+    "hangs": ({"wave_fault": "hang"}, "deadline_exceeded"),  # and ignores SIGTERM
+    "dies": ({"wave_fault": "die"}, "engine_died"),
+    "is_killed": ({"wave_fault": "kill", "child": True}, "engine_died"),
+}
+"""What an engine does in the first measurement that generates, and the reason that is recorded."""
 
 
 @pytest.fixture(autouse=True)
@@ -25,12 +29,9 @@ def _docker():
     require_docker()
 
 
-def faulty(options, *, memory="256m", **timing):
-    """Four measurements, the first of which meets a fault."""
-    campaign = copy.deepcopy(CAMPAIGN)
-    campaign["measurement"] |= timing
-    campaign["defaults"]["engine"] = {"sleep": {**ONCE, **options}}
-    return in_containers(campaign, memory=memory)
+def once(name, options):
+    """Settings of an engine that fails once in the life of its container."""
+    return {"sleep": {"fault_once_file": f"/tmp/{name}", "fault_after_waves": 2, **options}}
 
 
 @pytest.fixture
@@ -71,31 +72,45 @@ def test_its_archive_names_the_image_of_each_job(measured_in_containers, tmp_pat
     assert "The image of the backend sleep, built on " in image["description"]
 
 
-@pytest.mark.parametrize(
-    ("options", "timing", "reason"),
-    [
-        ({"wave_fault": "hang"}, {"measure_deadline_s": 3.0}, "deadline_exceeded"),
-        ({"wave_fault": "die"}, {}, "engine_died"),
-        ({"wave_fault": "kill", "child": True}, {}, "engine_died"),
-    ],
-    ids=["hangs and ignores SIGTERM", "dies", "is killed with a child of its own"],
-)
-def test_an_engine_that_fails_is_replaced_within_its_container(tree, options, timing, reason):
-    done = measure(tree, faulty(options, **timing))
+@pytest.fixture(scope="module")
+def faulty(ready_in_containers, tmp_path_factory):
+    """Engines of one container that fail, each in its own way, and one that floods its output."""
+    campaign = copy.deepcopy(CAMPAIGN)
+    campaign["measurement"]["measure_deadline_s"] = 6.0
+    options = {name: fault for name, (fault, _) in FAULTS.items()} | {
+        "floods": {"wave_fault": "flood"}
+    }
+    campaign["experiments"] = {
+        name: {"settings": {"engine": once(name, fault)}} for name, fault in options.items()
+    }
+    tree = ready_in_containers.copy(tmp_path_factory.mktemp("faulty") / "tree")
+    return tree, measure(tree, in_containers(campaign, memory="256m"))
+
+
+def results_of(tree, experiment):
+    return [path for path in tree.results() if path.parts[-3] == experiment]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_engine_that_fails_is_replaced_within_its_container(faulty, fault):
+    tree, done = faulty
     assert done.returncode != 0
-    assert len(tree.results()) == 3
-    assert [failure["reason"] for failure in tree.failures()] == [reason]
+    assert len(results_of(tree, fault)) == 1
+    reasons = [each["reason"] for each in tree.failures() if each["experiment"] == fault]
+    assert reasons == [FAULTS[fault][1]]
     assert tree.events() == []  # the container is the same
 
 
-def test_an_engine_that_floods_its_output_disturbs_nothing(tree):
-    done = measure(tree, faulty({"wave_fault": "flood"}))
-    assert done.returncode == 0, done.stdout
-    assert len(tree.results()) == 4
+def test_an_engine_that_floods_its_output_disturbs_nothing(faulty):
+    tree, _ = faulty
+    assert len(results_of(tree, "floods")) == 2
+    assert len(tree.failures()) == len(FAULTS)
 
 
 def test_a_memory_limit_that_is_exceeded_is_an_outcome(tree):
-    done = measure(tree, faulty({"wave_fault": "eat"}, memory="128m"))
+    campaign = copy.deepcopy(CAMPAIGN)
+    campaign["defaults"]["engine"] = once("eats", {"wave_fault": "eat"})
+    done = measure(tree, in_containers(campaign, memory="128m"))
     assert done.returncode == 0, done.stdout
     status = sorted(read_result(path).status for path in tree.results())
     assert status == ["completed"] * 3 + ["out_of_memory"]
