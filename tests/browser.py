@@ -127,18 +127,18 @@ class Browser:
         path.write_bytes(base64.b64decode(printed["data"]))
 
     def complaints(self) -> list[str]:
-        """What the console would show in red or yellow."""
-        said = []
+        """Errors and warnings of the console."""
+        found = []
         for event in self.events:
             about = event.get("params", {})
             match event.get("method"):
                 case "Runtime.exceptionThrown":
-                    said.append(json.dumps(about["exceptionDetails"]))
+                    found.append(json.dumps(about["exceptionDetails"]))
                 case "Runtime.consoleAPICalled" if about["type"] in ("error", "warning", "assert"):
-                    said.append(json.dumps(about["args"]))
+                    found.append(json.dumps(about["args"]))
                 case "Log.entryAdded" if about["entry"]["level"] in ("error", "warning"):
-                    said.append(about["entry"]["text"])
-        return said
+                    found.append(about["entry"]["text"])
+        return found
 
     def requests(self) -> list[str]:
         """Addresses that the page asked for, without what it holds itself."""
@@ -152,7 +152,7 @@ class Browser:
         """The next message of the browser."""
         while b"\0" not in self._received:
             ready, _, _ = select.select([self._in], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, f"the browser said nothing for {TIMEOUT_S} s"
+            assert ready, f"the browser did not answer for {TIMEOUT_S} s"
             received = os.read(self._in, 1 << 20)
             assert received, "the browser ended"
             self._received += received

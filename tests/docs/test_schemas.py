@@ -63,7 +63,7 @@ def test_every_key_is_in_the_reference_with_its_meaning():
             assert f"| `{key}` |" in page
 
 
-def test_gpu_defaults_are_told_where_they_differ():
+def test_gpu_defaults_are_reported_where_they_differ():
     for key, value in GPU_DEFAULTS.items():
         description = Measurement.model_fields[key].description
         assert re.search(rf"GPU: {value:g}\b", description)

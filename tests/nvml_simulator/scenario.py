@@ -23,7 +23,7 @@ EVER = (-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class Fault:
-    """What one query answers instead: an NVML error code, from one time to another."""
+    """The answer of one query instead of a value: an NVML error code, from one time to another."""
 
     target: str
     """`all`, `counter`, `instant`, `average`, `usage`, `temperature`, `clocks`, `processes`, ..."""
@@ -48,7 +48,7 @@ class Gpu:
     """Lines `monotonic-second level`, each of which replaces what earlier ones said about later
     times; without it the load is always on."""
     sensor: str = "ideal"
-    """Of instant power: `ideal`, `window` (part of each period) or `average` (over 1 s)."""
+    """Sensor of instant power: `ideal`, `window` (part of each period) or `average` (over 1 s)."""
     sensor_period_s: float = 0.1
     sensor_width_s: float = 0.025
     usage: str = "average"

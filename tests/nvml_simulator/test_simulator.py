@@ -109,7 +109,7 @@ def test_the_load_follows_a_file_that_somebody_else_writes(simulate, pynvml, tmp
     assert truth.joules(0, epoch, before) - 0.01 <= joules <= truth.joules(0, epoch, after) + 0.01
 
 
-def test_what_is_said_last_of_a_time_holds(simulate, pynvml, tmp_path):
+def test_the_last_change_of_a_moment_holds(simulate, pynvml, tmp_path):
     load = tmp_path / "load"
     epoch = time.monotonic() - 20.0
     truth = simulate(Gpu(knots=made.constant(600.0), load_file=load), epoch_s=epoch)

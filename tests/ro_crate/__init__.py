@@ -1,4 +1,4 @@
-"""What other tools say of an archive's metadata: a validator, offline, and runcrate."""
+"""Other tools read an archive's metadata: a validator, offline, and runcrate."""
 
 import gzip
 import io
@@ -79,6 +79,6 @@ def assert_valid(folder: Path, working_folder: Path) -> None:
 
 
 def report(folder: Path) -> str:
-    """What runcrate tells of the jobs."""
+    """Return the report of runcrate on the jobs."""
     command = [str(TOOLS / "runcrate"), "report", str(folder)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -38,7 +38,7 @@ def test_a_clock_that_was_set_back_moves_nothing():
     assert with_order_flags(results) == results
 
 
-def test_drift_is_told_over_an_order_that_no_clock_can_change():
+def test_drift_is_reported_over_an_order_that_no_clock_can_change():
     results = measured([0, 1, 2])
     results[1] = results[1].model_copy(update={"started": "2100-01-01T00:00:00+00:00"})
     later = [

@@ -111,7 +111,7 @@ class TestFacts:
         assert found.detail == "Backend llamacpp was restarted: its process is dead."
 
     @pytest.mark.parametrize("content", [b'{"reason": "backe', b"", b"\xff", b"[]", b"{}"])
-    def test_a_damaged_record_of_a_failure_is_told_and_stops_nothing(self, tmp_path, content):
+    def test_a_damaged_record_of_a_failure_is_reported_and_stops_nothing(self, tmp_path, content):
         planned = make_results.make_campaign(tmp_path)
         record = tmp_path / planned[0].replace("measurements", "failures")
         write_atomically(record.with_name("cycle-01.attempt-1.json"), content)
@@ -150,7 +150,7 @@ class TestFacts:
         assert reason.meaning
         assert summary_of(metered=True).findings.energy_reasons == []
 
-    def test_warm_up_is_told_relative_to_the_window(self, summary_of):
+    def test_warm_up_is_reported_relative_to_the_window(self, summary_of):
         traces = summary_of().findings.warmups
         assert len(traces) == 12
         assert all(trace.throughput_relative[-1] == pytest.approx(1, abs=0.1) for trace in traces)

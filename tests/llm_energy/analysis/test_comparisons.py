@@ -36,7 +36,7 @@ def throughput(*sides, **options):
 
 
 class TestPairs:
-    def test_the_known_answer_and_how_it_is_told(self):
+    def test_the_known_answer_and_how_it_is_reported(self):
         found = throughput(side(BASE, A, uuids=["GPU-1"]), side(OTHER, B, uuids=["GPU-1"]))
         assert found.ratio == pytest.approx(1.81167, abs=5e-6)
         assert (found.low, found.high) == pytest.approx((1.79855, 1.82489), abs=5e-6)
@@ -51,7 +51,7 @@ class TestPairs:
         assert found.ratio == pytest.approx(1.81051, abs=5e-6)  # not 1.794, the ratio of the means
         assert (found.low, found.high) == pytest.approx((1.79173, 1.82949), abs=5e-6)
 
-    def test_under_three_pairs_it_is_not_testable_and_said_to_be(self):
+    def test_under_three_pairs_it_is_not_testable_and_stated_to_be(self):
         found = throughput(side(BASE, A[:2]), side(OTHER, B[:2]))
         assert (found.pairs, found.low, found.p_value_holm) == (2, None, None)
         assert found.verdict == "not_testable"

@@ -119,7 +119,7 @@ def test_energy_is_tested_where_it_was_measured():
     assert [one.metric for one in found] == ["output_tokens_per_second", "joules_per_output_token"]
 
 
-def test_what_sampling_costs_cannot_be_told_where_nothing_is_sampled():
+def test_what_sampling_costs_cannot_be_reported_where_nothing_is_sampled():
     (found,) = control_findings([SAMPLER_OFF], results(SAMPLER_OFF), no_series)
     assert (found.verdict, found.ratio) == ("not_testable", None)
     assert "no power sensor" in found.reason

@@ -57,7 +57,7 @@ def test_another_energy_does_not(measured, tmp_path):
     assert told == "its power series gives 3000 J, it says 2900 J"
 
 
-def test_an_energy_that_should_be_missing_is_told(measured, tmp_path):
+def test_an_energy_that_should_be_missing_is_reported(measured, tmp_path):
     """Nobody idles at more power than under load: such an energy is not used."""
     (told,) = differences(
         tmp_path, with_series(measured, tmp_path, lambda t: 900.0 if t < 5 else 300.0)

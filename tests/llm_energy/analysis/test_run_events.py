@@ -36,10 +36,10 @@ def test_a_reason_that_is_a_sentence_ends_once():
     assert sentence(event) == "Backend vllm was restarted: no answer in 30 s."
 
 
-def test_what_a_record_lacks_is_said_to_be_lacking():
+def test_what_a_record_lacks_is_stated_to_be_lacking():
     assert "not recorded" in sentence({"kind": "backend_lost", "backend": "vllm"})
 
 
-def test_a_kind_without_words_is_told_by_its_facts():
+def test_a_kind_without_words_is_reported_by_its_facts():
     event = {"time": "t", "kind": "unheard_of", "reason": "none", "backend": "vllm"}
     assert sentence(event) == "backend vllm, reason none"

@@ -1,4 +1,4 @@
-"""What figures need of side files: power over time and how latencies are distributed."""
+"""Tables from side files for figures: power over time, and distributions of latencies."""
 
 import numpy as np
 import pytest

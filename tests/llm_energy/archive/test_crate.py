@@ -51,7 +51,7 @@ ABOUT = About(
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What such a campaign leaves in `results/synthetic`."""
+    """The files that such a campaign leaves in `results/synthetic`."""
     folder = tmp_path_factory.mktemp("crate") / TOP
     metered = make_results.make_result(metered=True, environment=IN_CONTAINER)
     unmetered = make_results.make_result(cycle=2, position=1)

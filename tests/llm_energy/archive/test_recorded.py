@@ -30,7 +30,7 @@ def files_of(path):
     }.get(path, [])
 
 
-def test_a_job_is_told_with_what_it_read_and_made_and_when(tmp_path):
+def test_a_job_is_reported_with_what_it_read_and_made_and_when(tmp_path):
     put(tmp_path, "results/nap/report.html", REPORT)
     (job,) = recorded_jobs(["results/nap/report.html"], files_of, metadata=tmp_path)
     assert (job.step, job.outputs) == ("report", ("results/nap/report.html",))

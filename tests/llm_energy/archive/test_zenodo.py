@@ -1,4 +1,4 @@
-"""What Zenodo asks of a deposit follows from a citation file, of software and of data."""
+"""Metadata for Zenodo follow from a citation file, for software and for data."""
 
 from pathlib import Path
 

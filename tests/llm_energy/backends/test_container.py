@@ -1,4 +1,4 @@
-"""What a backend's container gets of the host, and what it does not."""
+"""A backend's container sees only the declared parts of the host."""
 
 import os
 from pathlib import Path
@@ -17,7 +17,7 @@ SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 @pytest.fixture
 def options(tmp_path, monkeypatch):
-    """What the engine is told for a container with these limits."""
+    """Return the options of a container with these limits."""
     monkeypatch.chdir(tmp_path)
     run = Run.create(campaign="c", results=Path("results/c"), scripts=SCRIPTS, host_facts={})
 

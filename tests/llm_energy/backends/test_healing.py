@@ -63,7 +63,7 @@ def test_a_container_that_is_gone_is_recreated(run, healer):
     assert answers(recreated)
 
 
-def test_nobody_is_asked_beside_a_measurement(run, monkeypatch):
+def test_nobody_is_queried_beside_a_measurement(run, monkeypatch):
     record = running.ensure_backend(run, "bare")
     asked = []
     monkeypatch.setattr(healing, "connect", asked.append)

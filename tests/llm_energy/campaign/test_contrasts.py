@@ -61,7 +61,7 @@ def test_a_factor_that_varies_nowhere_is_a_mistake(root):
     assert found == "comparisons.factors[0]: varies nowhere; remove it"
 
 
-def test_a_misspelt_factor_is_told_once(root):
+def test_a_misspelt_factor_is_reported_once(root):
     (found,) = mistakes(root, BASE | {"comparisons": {"factors": ["batch_sise"]}})
     assert "did you mean batch_size?" in found
 

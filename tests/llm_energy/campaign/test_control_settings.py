@@ -12,7 +12,7 @@ def controlled(**changes):
     return BASE | {"controls": ALL} | changes
 
 
-def test_none_are_made_unless_they_are_asked_for(root):
+def test_none_are_made_unless_they_are_requested(root):
     campaign = load(root)
     assert campaign.controls == ()
     assert campaign.design["controls"] == []
@@ -72,11 +72,11 @@ def test_no_idle_phase_has_no_idle_control(root):
     assert found == "controls.idle: there is no idle phase; set measurement.baseline_s above 0"
 
 
-def test_a_name_that_is_taken_is_told(root):
+def test_a_name_that_is_taken_is_reported(root):
     config = with_experiments(x={}, **{"x.a_a": {"settings": {"batch_size": 2}}})
     (found,) = mistakes(root, config | {"controls": {"a_a": True}})
     assert found == "controls.a_a: an experiment is named x.a_a already; rename its group"
 
 
-def test_a_reference_that_does_not_exist_is_told_once(root):
+def test_a_reference_that_does_not_exist_is_reported_once(root):
     assert len(mistakes(root, controlled(reference="sweep"))) == 1

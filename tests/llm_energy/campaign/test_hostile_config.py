@@ -59,7 +59,7 @@ def strange(draw):
 
 
 def told(load):
-    """What a campaign that cannot be used is told of; nothing of one that can."""
+    """Return the messages about a campaign that cannot be used; none about one that can."""
     try:
         load()
     except CampaignError as error:
@@ -68,13 +68,13 @@ def told(load):
 
 
 @given(strange() | st.dictionaries(ANY_KEY, ANYTHING, max_size=4))
-def test_any_value_is_a_campaign_or_told_in_lines(root, config):
+def test_any_value_is_a_campaign_or_reported_in_lines(root, config):
     for message in mistakes(root, config):
         assert message.isprintable()
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
-def test_any_bytes_are_a_file_or_told_in_lines(tmp_path, content):
+def test_any_bytes_are_a_file_or_reported_in_lines(tmp_path, content):
     path = tmp_path / "campaign.yaml"
     path.write_bytes(content)
     assert all(message.isprintable() for message in told(lambda: read_files([path])))
@@ -92,7 +92,7 @@ def test_any_bytes_are_a_file_or_told_in_lines(tmp_path, content):
         ('"\\e[31m": 1', "\\x1b[31m: unknown key"),
     ],
 )
-def test_what_would_exhaust_or_confuse_is_told(root, monkeypatch, tmp_path, text, words):
+def test_what_would_exhaust_or_confuse_is_reported(root, monkeypatch, tmp_path, text, words):
     monkeypatch.chdir(tmp_path)
     Path("campaign.yaml").write_text(text)
     messages = told(lambda: read_files([Path("campaign.yaml")])) or told(

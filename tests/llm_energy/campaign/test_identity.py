@@ -116,7 +116,7 @@ def test_what_an_experiment_does_not_use_changes_no_spec(root, change):
     assert {name: after[name] for name in before} == before
 
 
-def test_what_the_analysis_is_told_changes_no_spec(root):
+def test_settings_of_the_analysis_change_no_spec(root):
     told = {
         "reference": "sweep_batch1_out16",
         "comparisons": {"factors": ["batch_size"], "equivalence_margin": 0.05},

@@ -69,7 +69,7 @@ def test_cycles_are_a_number_or_two_stages(root, cycles, told):
     assert told in message
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(root):
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(root):
     text = HEAD.replace("campaign: trial", "campaign: ../trial") + (
         "cylces: 3\n"  # line 9
         "experiments:\n"
@@ -318,7 +318,7 @@ def test_a_mistake_elsewhere(root, change, message):
     assert message in found[0]
 
 
-def test_a_mistake_that_leaves_no_experiment_is_told_once(root):
+def test_a_mistake_that_leaves_no_experiment_is_reported_once(root):
     config = changed(lambda c: c.update(reference="sweep_batch1_out16"))
     config["backends"] = {"toi": {}}
     config["defaults"]["backend"] = "toi"
@@ -378,7 +378,7 @@ def test_of_several_files_the_one_that_won_is_named(root):
     assert message == "second.yaml:2: cycles: must be at least 1, not -1"
 
 
-def test_a_value_from_the_command_line_is_said_to_be_from_there(root):
+def test_a_value_from_the_command_line_is_stated_to_be_from_there(root):
     file = _file(HEAD + "experiments: {one: {}}\ncycles: 3\n")
     for change, key in (({"cycles": 0}, "cycles"), ({"cylces": 3}, "cylces")):
         with pytest.raises(CampaignError) as error:
@@ -399,7 +399,7 @@ def test_a_key_that_an_anchor_brings_is_found_at_the_anchor(root):
 
 
 @given(altered())
-def test_whatever_is_wrong_is_told_in_lines_and_never_in_a_traceback(root, config):
+def test_whatever_is_wrong_is_reported_in_lines_and_never_in_a_traceback(root, config):
     messages = told_if_any(root, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
     assert len(set(messages)) == len(messages)
     for message in messages:

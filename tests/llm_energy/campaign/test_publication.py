@@ -38,7 +38,7 @@ def test_one_mistyped_digit_is_found(number, position, more):
     assert check_character(f"{digits}0") != check_character(f"{mistyped}0")
 
 
-def test_what_the_data_belong_to_is_said_in_the_terms_of_datacite():
+def test_what_the_data_belong_to_is_stated_in_the_terms_of_datacite():
     (paper,) = Publication(related=[{"identifier": "10.1234/paper"}]).related
     assert paper.relation == "isSupplementTo"
     with pytest.raises(ValidationError):

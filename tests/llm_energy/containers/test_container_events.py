@@ -24,7 +24,7 @@ def test_what_needs_action(given, kind):
     assert (event.backend, event.kind) == ("vllm", kind)
 
 
-def test_the_exit_code_is_told():
+def test_the_exit_code_is_reported():
     event = read_event(message("die", exitCode="5"))
     assert event == ContainerEvent("vllm", "dead", "its container ended with exit code 5")
 

@@ -43,7 +43,7 @@ def test_it_gets_no_token_and_no_network(
     assert ask_worker(python, {"op": "describe"}, log=log) == {"is": "/1"}
 
 
-def test_a_failure_is_told_in_one_line(tmp_path: Path, log: Path) -> None:
+def test_a_failure_is_reported_in_one_line(tmp_path: Path, log: Path) -> None:
     answer = json.dumps({"error": "no such model:\n  tiny.gguf"})
     python = interpreter(tmp_path, f"printf '%s\\n' '{answer}'; exit 1")
     with pytest.raises(InputError) as caught:
@@ -72,7 +72,7 @@ def test_a_missing_system_library_is_named_with_its_package(
 
 
 @pytest.mark.parametrize("script", ["exit 3", "echo not json; exit 3", "echo '[1]'; exit 3"])
-def test_a_worker_that_ends_without_an_answer_is_told(
+def test_a_worker_that_ends_without_an_answer_is_reported(
     tmp_path: Path, log: Path, script: str
 ) -> None:
     python = interpreter(tmp_path, script)
@@ -80,7 +80,7 @@ def test_a_worker_that_ends_without_an_answer_is_told(
         ask_worker(python, {"op": "describe"}, log=log)
 
 
-def test_an_interpreter_that_cannot_be_started_is_told(tmp_path: Path, log: Path) -> None:
+def test_an_interpreter_that_cannot_be_started_is_reported(tmp_path: Path, log: Path) -> None:
     (tmp_path / "python").touch()
     if os.access(tmp_path / "python", os.X_OK):
         pytest.fail("a new file must not be executable")

@@ -83,14 +83,14 @@ def test_a_tool_that_fails_ends_it_with_its_words(tools: Path) -> None:
     assert not (tools / "told/docker").exists()
 
 
-def test_a_user_who_is_not_root_is_told_the_command(tools: Path) -> None:
+def test_a_user_who_is_not_root_is_given_the_command(tools: Path) -> None:
     (tools / "id").write_text("#!/bin/sh\necho 1000\n")
     done = run(tools)
     assert done.returncode == 1
     assert done.stderr == ("make-base.sh: debootstrap needs root: sudo envs/debian/make-base.sh\n")
 
 
-def test_a_failing_recipe_is_told_in_one_line(
+def test_a_failing_recipe_is_reported_in_one_line(
     tools: Path, log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tools / "debootstrap").write_text("#!/bin/sh\necho I: first; echo E: last; exit 1\n")

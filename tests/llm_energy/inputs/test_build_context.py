@@ -1,4 +1,4 @@
-"""What an image is built from."""
+"""The files that an image is built from."""
 
 import configparser
 import io
@@ -64,7 +64,7 @@ def test_an_image_without_requirements_gets_its_dockerfile_only(
     assert written([dockerfile], settings) == {"Dockerfile": b"FROM scratch\n"}
 
 
-def test_certificates_go_in_and_pip_is_told(tmp_path: Path, dockerfile: Path) -> None:
+def test_certificates_go_in_and_pip_is_given_them(tmp_path: Path, dockerfile: Path) -> None:
     (tmp_path / "requirements.txt").touch()
     (tmp_path / "mine.crt").write_text("trust")
     settings = PipSettings(options={}, folders=(), certificates=tmp_path / "mine.crt")

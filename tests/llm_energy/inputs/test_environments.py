@@ -127,7 +127,7 @@ def test_requirements_without_hashes_are_refused(
         install(pins, tmp_path / "venv", log=log)
 
 
-def test_an_interpreter_that_is_not_there_is_told_with_its_key(tmp_path: Path) -> None:
+def test_an_interpreter_that_is_not_there_is_reported_with_its_key(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"bin/python: no such interpreter; correct backends\.toy"):
         own_interpreter(str(tmp_path / "bin" / "python"), "toy")
 

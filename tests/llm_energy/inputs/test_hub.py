@@ -144,7 +144,7 @@ def test_an_unknown_commit_is_refused(tmp_path: Path) -> None:
         fetch(tmp_path, commit="b" * 40)
 
 
-def test_a_hub_that_does_not_answer_is_told_with_its_address(
+def test_a_hub_that_does_not_answer_is_reported_with_its_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9/")

@@ -198,7 +198,7 @@ def test_a_wheel_that_is_not_the_pinned_one_is_not_used(building: Any) -> None:
         building(spoil=spoil)
 
 
-def test_a_step_that_fails_is_told_with_its_last_words(building: Any, tmp_path: Path) -> None:
+def test_a_step_that_fails_is_reported_with_its_last_words(building: Any, tmp_path: Path) -> None:
     dockerfile = "ARG BASE=debian\nFROM ${BASE}\nRUN echo E: no such package >&2; exit 7\n"
     with pytest.raises(InputError) as error:
         building(dockerfile)
@@ -207,7 +207,7 @@ def test_a_step_that_fails_is_told_with_its_last_words(building: Any, tmp_path: 
     )
 
 
-def test_a_mistake_in_a_dockerfile_is_told(building: Any) -> None:
+def test_a_mistake_in_a_dockerfile_is_reported(building: Any) -> None:
     with pytest.raises(InputError, match=r"Dockerfile failed: .*unknown instruction: FORM"):
         building("ARG BASE=debian\nFORM ${BASE}\n")
 

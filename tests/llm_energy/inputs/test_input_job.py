@@ -17,7 +17,7 @@ RECIPE = ModelRecipe(PathSource(path="tiny.gguf"), {"format": "gguf"})
 
 @pytest.fixture
 def rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What Snakemake hands to a rule script."""
+    """The object that Snakemake hands to a rule script."""
     monkeypatch.chdir(tmp_path)
     return SimpleNamespace(
         rule="model",
@@ -48,7 +48,7 @@ def test_it_tells_when_it_begins_and_what_is_ready(
     assert read_marker(job.marker) == {"path": "files/tiny.gguf"}
 
 
-def test_a_mistake_leaves_no_marker_and_is_told_in_one_line(
+def test_a_mistake_leaves_no_marker_and_is_reported_in_one_line(
     rule: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended, input_job(rule, ModelRecipe) as job:

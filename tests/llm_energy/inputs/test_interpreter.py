@@ -71,19 +71,19 @@ def test_what_it_writes_on_stderr_is_in_the_log(boxed: dict[str, Any], log: Path
     assert log.read_text() == "noise\n"
 
 
-def test_a_path_that_the_host_lacks_is_told(
+def test_a_path_that_the_host_lacks_is_reported(
     boxed: dict[str, Any], tmp_path: Path, log: Path
 ) -> None:
     with pytest.raises(InputError, match=r"the host has no .*/gone, which is to be mounted"):
         printed(boxed, "", log, readable=[tmp_path / "gone"])
 
 
-def test_one_that_does_not_end_is_told(boxed: dict[str, Any], log: Path) -> None:
+def test_one_that_does_not_end_is_reported(boxed: dict[str, Any], log: Path) -> None:
     with pytest.raises(InputError, match="did not end in time"):
         run_python(boxed, ["-c", "import time; time.sleep(60)"], deadline_s=1.0, log=log)
 
 
-def test_gpus_that_the_engine_cannot_give_are_told(boxed: dict[str, Any], log: Path) -> None:
+def test_gpus_that_the_engine_cannot_give_are_reported(boxed: dict[str, Any], log: Path) -> None:
     if shutil.which("nvidia-container-runtime-hook"):
         pytest.skip("this engine can give GPUs")
     with pytest.raises(InputError, match="nvidia-ctk runtime configure"):

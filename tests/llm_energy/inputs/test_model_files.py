@@ -173,7 +173,7 @@ def test_a_cache_that_was_moved_is_still_good(target: Path, index: Path, tmp_pat
     assert file_sha256(model.path) == SHA256
 
 
-def test_a_missing_marker_is_told(target: Path) -> None:
+def test_a_missing_marker_is_reported(target: Path) -> None:
     with pytest.raises(ModelError, match=r"ready\.json is missing; start the same command again"):
         verify_model(target / "ready.json")
 

@@ -96,7 +96,7 @@ def test_a_locked_branch_stays_where_it_was(hub_server: HubServer, log: Path) ->
     assert told == ["hub:org/m: unchanged"]
 
 
-def test_a_local_file_that_changed_is_locked_anew_and_told(tmp_path: Path, log: Path) -> None:
+def test_a_local_file_that_changed_is_locked_anew_and_reported(tmp_path: Path, log: Path) -> None:
     (tmp_path / "mine.gguf").write_bytes(WEIGHTS)
     plan = {"sources": [{"path": str(tmp_path / "mine.gguf")}], "interpreters": {}}
     before = Lock(models={f"path:{tmp_path}/mine.gguf": LockedModel(sha256=SHA["0"])})

@@ -1,4 +1,4 @@
-"""What pip says, in one line with a remedy."""
+"""Errors of pip become one line with a remedy."""
 
 import pytest
 

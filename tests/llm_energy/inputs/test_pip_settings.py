@@ -27,7 +27,7 @@ def test_what_means_nothing_in_an_image_is_left_out() -> None:
     assert settings_from(listed, {}).options == {}
 
 
-def test_folders_with_wheels_are_told_from_pages_with_links(tmp_path: Path) -> None:
+def test_folders_with_wheels_are_reported_from_pages_with_links(tmp_path: Path) -> None:
     listed = f"global.find-links='\\n{tmp_path}\\nfile://{tmp_path}/a%20b\\nhttps://c.example/'\n"
     (tmp_path / "a b").mkdir()
     settings = settings_from(listed, {})

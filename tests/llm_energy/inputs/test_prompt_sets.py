@@ -165,7 +165,7 @@ def test_a_package_with_another_file_than_declared_is_refused(tmp_path: Path, in
         prepare(recipe, recipe.sha256, tmp_path)
 
 
-def test_synthetic_prompts_have_exactly_the_length_asked_for(tmp_path: Path, root: Path) -> None:
+def test_synthetic_prompts_have_exactly_the_length_requested(tmp_path: Path, root: Path) -> None:
     prose = root / "config" / "prompts" / "prose.txt"
     recipe = SyntheticPrompts(synthetic=Synthetic(input_tokens=40, count=6), seed=3)
     content = prepare(recipe, prose, tmp_path)

@@ -116,7 +116,7 @@ def test_synthetic_prompts_have_their_exact_length_and_differ(
     assert len({tuple(i[:8]) for i in ids}) == 3
 
 
-def test_a_prompt_of_a_megabyte_is_told_with_its_tokens(
+def test_a_prompt_of_a_megabyte_is_reported_with_its_tokens(
     tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     path = tmp_path / "huge.jsonl"

@@ -48,7 +48,7 @@ def test_every_prompt_and_every_seed_begins_differently() -> None:
 
 
 @given(st.lists(st.integers(), min_size=1), st.data())
-def test_exactly_the_length_asked_for_is_kept(ids: list[int], data: st.DataObject) -> None:
+def test_exactly_the_length_requested_is_kept(ids: list[int], data: st.DataObject) -> None:
     length = data.draw(st.integers(1, len(ids)))
     assert cut(ids, length) == ids[:length]
 

@@ -66,7 +66,7 @@ def test_a_job_whose_run_died_before_it_began_measures_nothing(tmp_path, monkeyp
 
 
 def test_a_measuring_job_loads_nothing_heavy():
-    """What it imports runs beside the engine that is measured."""
+    """Its imports run beside the engine that is measured."""
     code = (
         "import sys; import llm_energy.measurement.attempts;"
         f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"

@@ -16,7 +16,7 @@ LIMITS = {"cv_threshold": 0.1, "bound": 0.01, "maximum_bound": 0.03}
 def follow(
     power: Callable[[float], float] | Series, *, wave_s: float, waves: int, span: float = 10.0
 ) -> tuple[list[tuple[float, bool]], PowerWatch]:
-    """What was told when, for equal waves from 0 s on; readings reach to each wave's end."""
+    """Return the messages of equal waves from 0 s on, with their times, and the watch."""
     series = power if isinstance(power, Series) else series_of(power, end=200.0)
     told: list[tuple[float, bool]] = []
     end_s = 0.0

@@ -1,4 +1,4 @@
-"""What lies inside the window counts, by time stamp; nothing else does."""
+"""Events count by their time stamp: those inside the window, and no others."""
 
 import numpy
 import pytest

@@ -138,7 +138,7 @@ class TestScope:
         assert one.energy_joules == pytest.approx(4000.0)
         assert [device.counted for device in one.devices] == [False, True]
 
-    def test_the_scope_may_be_asked_for(self):
+    def test_the_scope_may_be_requested(self):
         both = together(self.host(), series_of(load_of(600.0)))
         assert energy(both, scope="cpu_package").energy_joules == pytest.approx(100.0)
 

@@ -1,4 +1,4 @@
-"""What is waited for before a measurement goes on."""
+"""Conditions that a measurement waits for."""
 
 from dataclasses import replace
 

@@ -90,7 +90,7 @@ class TestReading:
         assert before <= reading.monotonic_s <= time.monotonic()
         assert reading.wall_s == pytest.approx(time.time(), abs=60.0)
 
-    def test_the_state_is_read_when_asked_for(self, simulate):
+    def test_the_state_is_read_when_requested(self, simulate):
         processes = ((4711, 0.0, 1e9),)
         simulate(Gpu(knots=made.constant(600.0), throttle_watts=500.0, processes=processes))
         state = one_reading(slow=True).state

@@ -1,4 +1,4 @@
-"""What a window's power cannot be, and when its sensor is blind."""
+"""Implausible power of a window, and sensors that are blind to it."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_a_baseline_that_is_not_well_known_refuses_nothing():
     assert impossible_mean(80.0, baseline=short, power_limit_watts=None) is None
 
 
-def test_without_baseline_and_limit_nothing_can_be_said():
+def test_without_baseline_and_limit_nothing_can_be_stated():
     assert impossible_mean(1.0, baseline=None, power_limit_watts=None) is None
 
 

@@ -1,4 +1,4 @@
-"""What `docker info` says of an engine and of GPUs in its containers."""
+"""Findings from `docker info` about an engine and about GPUs in its containers."""
 
 import pytest
 from tests.integration.docker import require_docker
@@ -36,7 +36,7 @@ def test_an_engine_is_described():
     assert found.message == expected
 
 
-def test_a_rootless_one_is_told_so():
+def test_a_rootless_one_is_reported_as_such():
     (found,) = engine_findings(INFO | {"SecurityOptions": ["name=rootless"]}, memory_limits=False)
     assert found.facts["rootless"]
     assert "rootless" in found.message

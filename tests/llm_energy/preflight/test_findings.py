@@ -29,7 +29,7 @@ def test_each_finding_is_one_line_and_the_summary_comes_last():
     ]
 
 
-def test_nothing_in_the_way_is_said():
+def test_nothing_in_the_way_is_stated():
     assert summary(FOUND[:1]) == "nothing is in the way"
 
 
@@ -46,7 +46,7 @@ def test_json_says_the_same():
     assert [finding.subject for finding in problems(FOUND)] == ["model m"]
 
 
-def test_questions_are_asked_at_once_and_a_silent_one_costs_no_more_than_the_deadline():
+def test_questions_are_sent_at_once_and_a_silent_one_costs_no_more_than_the_deadline():
     hold = threading.Event()
 
     def refuses():

@@ -76,7 +76,7 @@ def test_a_vocabulary_is_skipped(tmp_path):
 
 
 @given(length=st.integers(min_value=0, max_value=200))
-def test_a_file_that_was_cut_short_is_told_never_taken(length, tmp_path_factory):
+def test_a_file_that_was_cut_short_is_reported_never_taken(length, tmp_path_factory):
     whole = gguf({"words": ["abc"] * 10, "n": 7, "x": "text" * 10}).removesuffix(b"tensors follow")
     with pytest.raises(GgufError):
         read(tmp_path_factory.getbasetemp(), whole[: min(length, len(whole) - 1)])
@@ -90,7 +90,7 @@ def test_a_file_that_was_cut_short_is_told_never_taken(length, tmp_path_factory)
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("k") + struct.pack("<I", 99), "type 99"),
     ],
 )
-def test_what_is_no_gguf_file_is_told(tmp_path, content, message):
+def test_what_is_no_gguf_file_is_reported(tmp_path, content, message):
     with pytest.raises(GgufError, match=message):
         read(tmp_path, content)
 

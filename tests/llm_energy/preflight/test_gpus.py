@@ -43,7 +43,7 @@ def test_a_gpu_is_described_by_its_uuid(simulate):
     assert energy.facts["readable"] == ["energy counter", "instant power", "average power"]
 
 
-def test_modes_that_change_what_is_measured_are_told(simulate):
+def test_modes_that_change_what_is_measured_are_reported(simulate):
     simulate(Gpu(limit_watts=500.0, persistence=False))
     (described, *told) = found()
     assert "power limit 500 W" in described.message
@@ -129,7 +129,7 @@ def test_an_average_that_is_missing_is_no_warning(simulate):
     assert of_status("warning", found()) == []
 
 
-def test_persistence_off_and_a_lowered_limit_are_told(simulate):
+def test_persistence_off_and_a_lowered_limit_are_reported(simulate):
     simulate(Gpu(name="Board 9000", limit_watts=500.0), driver="580.00")
     (read,) = read_gpus()
     device = replace(read.device, facts={**read.device.facts, "persistence_mode": False})

@@ -104,7 +104,7 @@ class TestDisk:
     def test_models_need_nothing_of_another_disk(self):
         assert self.found(4 * 10**9, holds_cache=False).facts["needed_bytes"] == 0
 
-    def test_folders_of_one_file_system_are_told_together_before_they_exist(self, tmp_path):
+    def test_folders_of_one_file_system_are_reported_together_before_they_exist(self, tmp_path):
         cache, results = tmp_path / "a/b/.cache", tmp_path / "results"
         (disk,) = read_disks(cache, results, None)
         assert disk.folders == (str(cache), str(results))

@@ -107,7 +107,7 @@ def test_right_after_a_clone_everything_is_still_to_be_made(tmp_path, cache):
     assert not (tmp_path / "results").exists()
 
 
-def test_what_is_ready_is_told_with_its_size_and_version(tmp_path, cache):
+def test_what_is_ready_is_reported_with_its_size_and_version(tmp_path, cache):
     make_ready(tmp_path, cache, **BOXED)
     found = seen(tmp_path, cache, **BOXED)
     assert found["environment boxy"][0].message == "ready: toy 1.0, Python 3.11.7"
@@ -124,7 +124,7 @@ def test_an_environment_whose_interpreter_is_gone_is_a_problem(tmp_path, cache):
     assert "is gone; remove " in found.message
 
 
-def test_a_model_of_the_hub_is_told_with_what_is_to_be_fetched(tmp_path, cache, hub_server):
+def test_a_model_of_the_hub_is_reported_with_what_is_to_be_fetched(tmp_path, cache, hub_server):
     files = {"config.json": b"{}", "model.safetensors": WEIGHTS, "notes.md": b"#"}
     hub_server.repositories["org/m"] = Repository(files, commit=COMMIT)
     found = seen(tmp_path, cache, **BOXED)
@@ -145,7 +145,7 @@ def test_a_gated_model_is_a_problem_in_the_words_of_the_run(tmp_path, cache, hub
     assert "accept its licence at https://huggingface.co/org/m" in model.message
 
 
-def test_a_hub_that_cannot_be_reached_is_told_at_once(tmp_path, cache, monkeypatch):
+def test_a_hub_that_cannot_be_reached_is_reported_at_once(tmp_path, cache, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
     (model,) = seen(tmp_path, cache, **BOXED)["model small"]
     assert model.status == "problem"
@@ -199,7 +199,7 @@ class TestMemory:
         campaign = campaign_of(tmp_path, **settings)
         return list(memory_findings(campaign, host=host, gpus=gpus, cache=cache))
 
-    def test_the_largest_of_all_experiments_is_told_and_all_are_in_the_facts(self, tmp_path, cache):
+    def test_the_largest_is_reported_and_all_are_in_the_facts(self, tmp_path, cache):
         (found,) = self.found(tmp_path, cache)
         assert found.status == "ok"
         assert found.message.startswith(

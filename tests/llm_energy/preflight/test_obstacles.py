@@ -1,4 +1,4 @@
-"""What is known of a campaign's inputs before a run spends minutes on making them."""
+"""Obstacles in a campaign's inputs are found before a run spends minutes on making them."""
 
 import copy
 import sys
@@ -63,7 +63,7 @@ def test_a_model_that_is_open_is_no_obstacle(
 
 
 @pytest.mark.parametrize("file", ["ready.json", "listing.json"])
-def test_a_model_that_is_ready_or_being_fetched_is_not_asked_for(
+def test_a_model_that_is_ready_or_being_fetched_is_not_looked_up(
     tmp_path: Path, cache: Path, hub_server: HubServer, file: str
 ) -> None:
     config = {**copy.deepcopy(BASE), "models": on_the_hub()}
@@ -104,7 +104,7 @@ def in_image(tmp_path: Path, cache: Path, **backend: Any) -> list[str]:
     return obstacles(campaign_recipes(load(root, config), root), cache=cache)
 
 
-def test_an_engine_that_does_not_answer_is_told_once(
+def test_an_engine_that_does_not_answer_is_reported_once(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
@@ -197,7 +197,7 @@ def test_prompts_that_another_campaign_made_ready_must_fit_this_one(
     assert line.startswith(f"a prompt of {most + 1} tokens does not fit the experiments with ")
 
 
-def test_a_hub_that_cannot_be_reached_is_asked_once(
+def test_a_hub_that_cannot_be_reached_is_queried_once(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def again(_: float) -> None:

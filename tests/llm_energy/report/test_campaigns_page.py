@@ -74,7 +74,7 @@ def test_experiments_of_one_campaign_only_are_named(tmp_path):
     assert len(together.only_in["here"]) == 2
 
 
-def test_another_version_under_the_same_name_is_said(tmp_path, monkeypatch):
+def test_another_version_under_the_same_name_is_stated(tmp_path, monkeypatch):
     monkeypatch.setattr(campaigns_page, "ratio_figures", lambda *_: [])  # they take their time
     longer = {name: s | {"context_tokens": 1024} for name, s in make_results.EXPERIMENTS.items()}
     loaded = campaigns_in(tmp_path, experiments=longer)

@@ -45,7 +45,7 @@ def test_under_three_pairs_nothing_is_tested(summary_of):
         assert row["Verdict"].text == "not testable at this n"
 
 
-def test_what_must_not_be_compared_is_told_once_for_each_reason(summary_of):
+def test_what_must_not_be_compared_is_reported_once_for_each_reason(summary_of):
     summary = summary_of()
     names = list(summary.measurements["experiment"].unique())
     refused = [
@@ -58,7 +58,7 @@ def test_what_must_not_be_compared_is_told_once_for_each_reason(summary_of):
     assert " with " in example
 
 
-def test_decode_energy_is_told_only_where_it_is_a_slope(summary_of):
+def test_decode_energy_is_reported_only_where_it_is_a_slope(summary_of):
     assert decode_table(summary_of(metered=True)) is None  # two output lengths
     lengths = {f"len_out{n}": {"output_tokens": n} for n in (8, 16, 32)}
     table = decode_table(summary_of(metered=True, experiments=lengths, reference=None))

@@ -92,7 +92,7 @@ class TestWhatIsDrawn:
         assert "not measured" in svg
         assert "out of memory" in svg
 
-    def test_cycles_out_of_memory_are_told_beside_those_that_went_well(self, summary_of):
+    def test_cycles_out_of_memory_are_reported_beside_those_that_went_well(self, summary_of):
         lost = [("batch-by-length_batch4_out48", 2)]
         svg = drawn(forest.throughput, summary_of(out_of_memory=lost)).svg
         assert "n = 2, 1 out of memory" in svg

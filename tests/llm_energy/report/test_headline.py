@@ -63,13 +63,13 @@ def test_load_modes_are_ranked_apart(tmp_path):
 
 
 class TestEnergyNotice:
-    def test_no_meter_is_said_plainly(self, summary_of):
+    def test_no_meter_is_stated_plainly(self, summary_of):
         assert "no power sensor that can be read" in energy_notice(summary_of())
 
     def test_a_simulated_sensor_must_not_be_quoted(self, summary_of):
         assert "never be quoted" in energy_notice(summary_of(metered=True))
 
-    def test_another_reason_is_told_with_its_meaning(self, summary_of):
+    def test_another_reason_is_reported_with_its_meaning(self, summary_of):
         energy = make_results.NO_METER.model_copy(update={"reason": "counter_reset"})
         assert "went backwards" in energy_notice(summary_of(energy=energy))
 

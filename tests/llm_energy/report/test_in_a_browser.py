@@ -76,7 +76,7 @@ def test_a_filter_shows_the_rows_that_hold_every_word(browser, page):
     assert browser.evaluate(SHOWN) == 3
 
 
-def test_the_power_of_each_measurement_is_drawn_when_it_is_asked_for(browser, page):
+def test_the_power_of_each_measurement_is_drawn_when_it_is_requested(browser, page):
     browser.open(page)
     chart = """document.querySelector(".courses .chart").innerHTML.length"""
     assert browser.evaluate(chart) == 0

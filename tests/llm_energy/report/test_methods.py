@@ -19,7 +19,7 @@ def test_design_gives_numbers_order_and_seed(summary_of):
     assert "seed 2026" in design
 
 
-def test_durations_are_those_asked_for_and_those_seen(summary_of):
+def test_durations_are_those_requested_and_those_seen(summary_of):
     summary = summary_of()
     window = text_of(summary)["Window"]
     assert "At least 3 s was asked for" in window
@@ -44,7 +44,7 @@ def test_exact_output_lengths_are_claimed_only_where_they_hold(tmp_path, summary
     assert claim not in text_of(summary)["Load"]
 
 
-def test_measurements_of_several_hosts_are_said_to_be(tmp_path):
+def test_measurements_of_several_hosts_are_stated_to_be(tmp_path):
     planned = []
     for cycle, host in enumerate(("node-a", "node-b"), start=1):
         result = make_results.make_result(cycle=cycle)
@@ -83,7 +83,7 @@ def test_where_measurements_differ_the_environment_says_how_many_share_each_valu
 class TestDifferences:
     @pytest.fixture
     def told(self, tmp_path):
-        """What is told of a campaign whose second cycle has other facts of its environment."""
+        """Describe a campaign whose second cycle was measured in another environment."""
 
         def make(first=None, **changes):
             planned = []

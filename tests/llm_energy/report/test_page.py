@@ -96,7 +96,7 @@ class TestSelfContained:
 
 
 class TestContent:
-    def test_no_meter_is_said_once(self, page_of):
+    def test_no_meter_is_stated_once(self, page_of):
         assert page_of().count("No energy was measured;") == 1
 
     def test_every_result_has_unit_n_and_interval(self, page_of):
@@ -133,7 +133,7 @@ class TestContent:
         assert "warmup_<wbr>capped</td>" in page
         assert "<code>measurement.warmup_cap_s</code> sets the limit" in page
 
-    def test_equal_failures_are_told_once_with_all_they_happened_to(self, tmp_path, page_of):
+    def test_equal_failures_are_reported_once_with_all_they_happened_to(self, tmp_path, page_of):
         for cycle in (1, 2):
             path = f"failures/some/0123456789ab/cycle-0{cycle}.attempt-1.json"
             record = {"reason": "backend_lost", "message": f"process {4000 + cycle} is gone"}

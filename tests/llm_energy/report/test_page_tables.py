@@ -63,7 +63,7 @@ def test_results_say_how_many_cycles_ran_out_of_memory(summary_of):
     assert (row[0].detail, row[1].text) == ("1 cycle more out of memory", "2")
 
 
-def test_what_ran_out_of_memory_stands_with_what_was_asked_for(summary_of):
+def test_what_ran_out_of_memory_stands_with_what_was_requested(summary_of):
     lost = ["batch-by-length_batch4_out48", ("batch-by-length_batch4_out16", 2)]
     rows = out_of_memory_table(summary_of(out_of_memory=lost)).rows
     assert sorted(texts(row) for row in rows) == [

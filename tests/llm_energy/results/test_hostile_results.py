@@ -78,14 +78,14 @@ def test_whatever_a_result_file_holds_it_is_accounted_for(tmp_path, content):
         ({"experiment": "other"}, "its experiment is other, its path says"),
     ],
 )
-def test_what_is_not_this_result_of_this_schema_is_told(tmp_path, change, told):
+def test_what_is_not_this_result_of_this_schema_is_reported(tmp_path, change, told):
     write(tmp_path, json.dumps(json.loads(CONTENT) | change).encode())
     (gap,) = aggregate(tmp_path, planned=[PATH], design=design(cycles=1)).findings.unusable
     assert told in gap.reason
     assert invalid_results(tmp_path, [PATH]) == [PATH]
 
 
-def test_a_folder_in_the_place_of_a_result_is_told(tmp_path):
+def test_a_folder_in_the_place_of_a_result_is_reported(tmp_path):
     (tmp_path / PATH).mkdir(parents=True)
     with pytest.raises(ResultError, match="Is a directory"):
         read_result(tmp_path / PATH)

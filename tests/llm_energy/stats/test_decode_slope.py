@@ -48,7 +48,7 @@ def test_a_cycle_that_lost_a_length_drops_out_where_fewer_than_three_are_left():
     assert decode_slope({}) is None
 
 
-def test_a_bend_is_told():
+def test_a_bend_is_reported():
     bent = {length: 2.0 + 0.5 * length + 0.01 * length**2 for length in LENGTHS}
     assert decode_slope({1: bent}).worst_residual_relative > 0.05
 

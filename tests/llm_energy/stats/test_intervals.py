@@ -1,4 +1,4 @@
-"""What the intervals over cycles promise: known answers, references of scipy, and edges."""
+"""Intervals over cycles: known answers, references of scipy, and edges."""
 
 import math
 from statistics import fmean, stdev

@@ -25,7 +25,7 @@ def test_close_values_hold_no_outlier():
 
 
 @pytest.mark.parametrize("values", [[], [1.0], [1.0, 9.0]])
-def test_under_three_cycles_nothing_can_be_told(values):
+def test_under_three_cycles_nothing_can_be_reported(values):
     assert outlier(values) is None
 
 

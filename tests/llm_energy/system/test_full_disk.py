@@ -19,7 +19,7 @@ REQUEST = {"prompt": 0, "wave": 0, "submitted": 1.0, "token_times": [1.5, 2.0]}
 
 @pytest.fixture
 def writers(summary_of):
-    """What writes into a campaign's folder, each with something to write."""
+    """Return all writers into a campaign's folder, each with something to write."""
     summary = summary_of(cycles=1)
     figure = Figure(name="power", title="t", caption="c", svg="<svg/>", csv="x\n1\n", png=b"png")
     return {

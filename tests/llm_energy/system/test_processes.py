@@ -63,7 +63,7 @@ def test_end_kills_a_process_that_ignores_terminate():
     process.stdout.close()
 
 
-def test_a_child_dies_with_its_parent_when_it_asked_to(tmp_path):
+def test_a_child_dies_with_its_parent_when_requested(tmp_path):
     child = (
         "import os, sys, time; from llm_energy.system.processes import die_with_parent;"
         "die_with_parent(os.getppid());"

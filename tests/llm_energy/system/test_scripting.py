@@ -12,7 +12,7 @@ from llm_energy.system.scripting import UserError, rule_script
 
 @pytest.fixture
 def job(tmp_path):
-    """What a rule script is given: its rule's name and its log."""
+    """The object that a rule script is given: its rule's name and its log."""
     return SimpleNamespace(rule="measure", log=[str(tmp_path / "logs" / "measure.log")])
 
 

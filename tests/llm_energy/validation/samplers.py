@@ -1,4 +1,4 @@
-"""What samples beside each other in tests: our sampler on a made meter, and a command."""
+"""Two samplers for tests: our own on a simulated meter, and a command."""
 
 import time
 

@@ -84,7 +84,7 @@ def test_a_load_says_why_it_ended(script, words, tmp_path):
         time.sleep(0.3)
 
 
-def test_an_interpreter_that_is_not_there_is_told():
+def test_an_interpreter_that_is_not_there_is_reported():
     with pytest.raises(LoadError, match="No such file"), load_on("GPU-1", python="/nowhere"):
         pass
 

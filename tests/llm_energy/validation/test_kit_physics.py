@@ -1,4 +1,4 @@
-"""What the kit says of results: each law of physics that a result breaks has its line."""
+"""The kit checks results: each law of physics that a result breaks has its line."""
 
 import pytest
 from tests.llm_energy.make_results import make_result

@@ -21,7 +21,7 @@ EXECUTE = partial(ProcessRuntime().execute, RECORD)
 
 
 def running(words: str) -> bool:
-    """Whether a process of this test has these words in its command line."""
+    """Find a process of this test that has these words in its command line."""
     for pid in descendants(os.getpid()):
         with contextlib.suppress(OSError):
             if words.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
@@ -41,7 +41,7 @@ def test_it_samples_while_the_sampler_does_and_until_a_row_lies_after_it():
     assert len(beside.lines) > 5
 
 
-def test_what_each_costs_is_told_by_the_kernel():
+def test_what_each_costs_comes_from_the_kernel():
     busy = [
         "sh",
         "-c",

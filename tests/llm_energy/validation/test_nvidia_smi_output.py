@@ -1,4 +1,4 @@
-"""What nvidia-smi prints, as samples: its stamps, its units, and what it says instead of values."""
+"""Output of nvidia-smi as samples: its stamps, its units, and its words for missing values."""
 
 from datetime import UTC, datetime
 
@@ -76,7 +76,7 @@ def test_what_is_no_whole_row_in_watts_is_left_out(line):
         "sh: 1: exec: nvidia-smi: not found",
     ],
 )
-def test_a_tool_that_does_not_work_is_told_in_its_own_words(said):
+def test_a_tool_that_does_not_work_is_reported_in_its_own_words(said):
     with pytest.raises(NvidiaSmiError) as caught:
         nvidia_smi_output.parse(["", said, ""])
     assert str(caught.value) == said

@@ -1,4 +1,4 @@
-"""What the kit says of sensors: nothing fails on a board that is well, and each fault has its
+"""The kit checks sensors: nothing fails on a board that is well, and each fault has its
 line."""
 
 import random

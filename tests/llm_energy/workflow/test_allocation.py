@@ -64,7 +64,7 @@ def test_nothing_is_measured_for_an_invocation_that_has_ended(invocation):
         begin()
 
 
-def test_a_node_of_another_device_model_adds_nothing_unless_told(invocation):
+def test_a_node_of_another_device_model_adds_nothing_unless_allowed(invocation):
     write_result(invocation.results / RESULT, make_result(device_model="Abacus"))
     with pytest.raises(AllocationError, match="was measured on `Abacus`"):
         begin()

@@ -86,7 +86,7 @@ def test_its_ratio_stands_beside_comparisons_across_sessions(tmp_path):
     assert findings.planned == findings.completed == 6  # it is no cycle
 
 
-def test_a_damaged_anchor_is_told_and_stops_nothing(tmp_path):
+def test_a_damaged_anchor_is_reported_and_stops_nothing(tmp_path):
     result = in_session("old", REFERENCE, 1)
     write_result(tmp_path / path_of(result), result)
     path = path_of(result).replace("measurements/", "anchors/")

@@ -1,4 +1,4 @@
-"""What is asked for follows from the results of the first cycles alone."""
+"""The number of cycles follows from the results of the first cycles alone."""
 
 import pytest
 from hypothesis import given
@@ -70,7 +70,7 @@ def test_a_decision_is_a_pure_function_of_its_measurements(results):
     assert decide(results, 0.02) == decide(first_results(), 0.02)
 
 
-def test_at_first_the_first_cycles_are_asked_for(campaign, tmp_path):
+def test_at_first_the_first_cycles_are_requested(campaign, tmp_path):
     assert decided(campaign, tmp_path) == {}
     assert {planned.cycle for planned in first_cycles(campaign)} == {1, 2, 3}
     assert requested(campaign, {}) == first_cycles(campaign)
@@ -97,7 +97,7 @@ def test_a_decision_counts_only_while_its_first_cycles_are_there(campaign, tmp_p
     assert decided(campaign, tmp_path) == {}
 
 
-def test_a_file_that_is_no_decision_is_told_with_the_remedy(tmp_path):
+def test_a_file_that_is_no_decision_is_reported_with_the_remedy(tmp_path):
     (tmp_path / "decision.json").write_text("{")
     with pytest.raises(ResultError, match=r"decision\.json: no decision; delete it"):
         read_decision(tmp_path / "decision.json")

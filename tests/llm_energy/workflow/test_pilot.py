@@ -43,7 +43,7 @@ def test_a_warm_up_that_was_cut_short_makes_the_time_a_range(campaigns):
     assert duration_s(*campaigns, results) == (14.5, 17.5)
 
 
-def test_out_of_memory_takes_no_longer_in_the_campaign_and_is_told(campaigns, tmp_path):
+def test_out_of_memory_takes_no_longer_in_the_campaign_and_is_reported(campaigns, tmp_path):
     campaign, pilot = campaigns
     measure(pilot, tmp_path, out_of_memory=True)
     lines = findings(campaign, pilot, tmp_path)
@@ -57,7 +57,7 @@ def names_as_measured(pilot):
     return list(dict.fromkeys(planned.experiment.name for planned in pilot.schedule))
 
 
-def test_what_failed_is_told_with_its_record(campaigns, tmp_path):
+def test_what_failed_is_reported_with_its_record(campaigns, tmp_path):
     campaign, pilot = campaigns
     measure(pilot, tmp_path)
     for planned in pilot.schedule:

@@ -61,7 +61,7 @@ def test_a_file_that_is_no_result_is_unusable(campaign, results, content):
     assert standings(campaign, results)[0].status == "unusable"
 
 
-def test_a_failure_is_told_with_its_reason_and_last_record(campaign, results):
+def test_a_failure_is_reported_with_its_reason_and_last_record(campaign, results):
     for attempt in (1, 2):
         fail(results, campaign.schedule[0], attempt=attempt)
     row = standings(campaign, results)[0]
