@@ -5,7 +5,7 @@ from pathlib import Path
 from llm_energy.system.scripting import UserError, rule_script
 
 with rule_script(snakemake):
-    from llm_energy.archive.__main__ import tell
+    from llm_energy.archive.__main__ import print_verdict
     from llm_energy.archive.contents import contents
     from llm_energy.archive.pack import ArchiveError, pack
     from llm_energy.archive.verify import verify_results
@@ -18,7 +18,7 @@ with rule_script(snakemake):
     if run := Run.current():
         run.publish()  # this very invocation measured: what happened meanwhile belongs to it
     root, results = Path(snakemake.params.root), Path(snakemake.input.report).parent
-    if not tell(verify_results(results)):
+    if not print_verdict(verify_results(results)):
         raise UserError("no archive is made of results with problems; they are listed above")
     campaign = load_campaign(
         snakemake.config, files=[], root=root, lock=root / "config" / "models.lock.yaml"

@@ -1,8 +1,8 @@
-"""A campaign as one file for its readers, and what a reader does with it.
+"""A campaign as one file for its readers, and the commands that readers run.
 
-contents.py   what goes in: code, configuration, results, and what describes them
-crate.py      the same for other tools: files, and the jobs that made them, as an RO-Crate
-pack.py       one file, the same bytes for the same input
-verify.py     every file, every result: are they what they say?
+contents.py   the files: code, configuration, results, and their description
+crate.py      files, and the jobs that made them, as an RO-Crate for other tools
+pack.py       one file, equal bytes for equal input
+verify.py     checks of every file and every result
 reproduce.py  every table and figure again from the raw data, compared with the shipped ones
 """

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 OWN_FOLDERS = ("scripts", "envs", "rules", "config/prompts", "config/models.lock.yaml")
-"""Where files count that nobody committed: a backend, prompts or pins of the user's own decide what
-is measured. Elsewhere, what is not in the repository is none of the archive's business."""
+"""Folders whose uncommitted files count: the user's own backends, prompts or pins decide what is
+measured. Uncommitted files elsewhere do not belong to the archive."""
 
 SHIPPED = (
     ".gitignore",
@@ -32,7 +32,7 @@ SHIPPED = (
     "workflow",
     "workflow-profile",
 )
-"""What the workflow consists of where no repository says so."""
+"""Parts of the workflow, for a checkout that is no repository."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,9 @@ class Code:
     added: tuple[str, ...]
     """Files in `OWN_FOLDERS` that are not committed."""
     files: tuple[str, ...]
-    """All that are there, relative to the checkout, sorted."""
+    """All existing files, relative to the checkout, sorted."""
     patch: bytes
-    """From the commit to the working tree, as `git apply` takes it; empty without changes."""
+    """From the commit to the working tree, for `git apply`; empty without changes."""
 
     @property
     def dirty(self) -> bool | None:
@@ -56,7 +56,7 @@ class Code:
 
 
 def read_code(root: Path) -> Code:
-    """The files of the checkout at `root`: those of its repository, else the ones that ship."""
+    """The files of the checkout at `root`: those of its repository, else the shipped ones."""
     try:
         _git(root, "ls-files", "--error-unmatch", "Snakefile")
     except (OSError, subprocess.CalledProcessError):
@@ -75,7 +75,7 @@ def read_code(root: Path) -> Code:
 
 
 def _belongs(root: Path, name: str) -> bool:
-    """Whether it is a file that is there, and no result: those have a place of their own."""
+    """True for an existing file that is no result; results have their own place."""
     published = PurePosixPath(name).parts[0] == "results" and name != "results/README.md"
     return not published and (root / name).is_file()
 

@@ -1,11 +1,11 @@
-"""What an archive holds: code, configuration, results, and what describes them.
+"""The contents of an archive: code, configuration, results, and their description.
 
 README.md CITATION.cff .zenodo.json LICENSE reproduce.sh campaign.yaml
-ro-crate-metadata.json  all of it, and the jobs that made it, for other tools
-configuration/    the campaign's files as they were given
-inputs/           prompt files of the user's own
+ro-crate-metadata.json  files and jobs for other tools
+configuration/    the campaign's files as given
+inputs/           the user's own prompt files
 provenance/       code.json, code.patch, plan.json, order.csv
-results/NAME/     all that was measured and made of it
+results/NAME/     all measurements and everything made from them
 workflow/         the code
 """
 
@@ -14,6 +14,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,15 +22,13 @@ from typing import Any
 import yaml
 
 from llm_energy.analysis.side_records import snakemake_versions
-from llm_energy.analysis.summary import Summary
 from llm_energy.analysis.summary_files import read_summary
 from llm_energy.archive.code import Code, read_code
 from llm_energy.archive.crate import METADATA, About, crate_metadata
-from llm_energy.archive.describe import NOT_STATED, citation, description, published, readme, title
+from llm_energy.archive.describe import NOT_STATED, citation, deposit, readme
 from llm_energy.archive.known_jobs import jobs_of
 from llm_energy.archive.pack import Member
 from llm_energy.archive.verify import result_files
-from llm_energy.archive.zenodo import deposit
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import FilePrompts
 from llm_energy.campaign.experiment import PlannedMeasurement
@@ -88,7 +87,7 @@ def contents(
         "provenance/plan.json": _json(_plan(campaign, planned)),
         "provenance/order.csv": _order(planned, results),
     }
-    if campaign.publication.authors and (zenodo := deposit(about, campaign.publication.related)):
+    if zenodo := deposit(about, campaign.publication):
         made[".zenodo.json"] = _json(zenodo)
     members = {name: Member(text.encode()) for name, text in made.items()}
     members["reproduce.sh"] = Member(REPRODUCE.encode(), executable=True)
@@ -110,22 +109,22 @@ def contents(
     for folder in ("figures", "tables"):
         members[f"results/{campaign.name}/{folder}/.snakemake_timestamp"] = Member(b"")
     jobs = jobs_of(campaign, results, members)
-    crate = crate_metadata(_about(campaign, summary, results, code), members, jobs)
+    crate = crate_metadata(_about(campaign, about, results, code), members, jobs)
     return members | {METADATA: Member(crate.encode())}
 
 
-def _about(campaign: Campaign, summary: Summary, results: Path, code: Code) -> About:
+def _about(campaign: Campaign, citation: Mapping[str, Any], results: Path, code: Code) -> About:
     publication = campaign.publication
     return About(
-        title=title(campaign),
-        description=description(campaign, summary),
+        title=citation["title"],
+        description=citation["abstract"],
         licence=publication.licence or NOT_STATED,
-        published=published(summary),
+        published=citation["date-released"],
         authors=publication.who,
         keywords=publication.keywords,
         results=f"results/{campaign.name}",
         commit=code.commit,
-        # Records of before it was kept, or of a run that is not published yet, do not say it.
+        # Older records, or a run that is not published yet, lack the version.
         snakemake=snakemake_versions(results) or [version("snakemake")],
     )
 
@@ -159,16 +158,14 @@ def _code_members(code: Code, root: Path) -> dict[str, Member]:
 
 
 def _code_record(code: Code) -> dict[str, Any]:
-    note = (
-        "not a repository: the files that ship with the workflow" if code.commit is None else None
-    )
+    no_repository = "not a repository: the files that ship with the workflow"
     return {
         "commit": code.commit,
         "dirty": code.dirty,
         "changed": list(code.changed),
         "added": list(code.added),
         "patch": "provenance/code.patch" if code.patch else None,
-        "note": note,
+        "note": no_repository if code.commit is None else None,
     }
 
 
@@ -199,27 +196,18 @@ def _plan(campaign: Campaign, asked: Sequence[PlannedMeasurement]) -> dict[str, 
     }
 
 
-def _order(asked: Sequence[PlannedMeasurement], results: Path) -> str:
-    """The order in which it really happened, beside the planned one."""
+def _order(planned: Sequence[PlannedMeasurement], results: Path) -> str:
+    """The actual order beside the planned one."""
     measured: list[Result] = []
-    for planned in asked:
-        try:
-            measured.append(read_planned_result(results, planned.result_path))
-        except ResultError:
-            continue  # the tables and the report name it
+    for one in planned:
+        with suppress(ResultError):  # the tables and the report name it
+            measured.append(read_planned_result(results, one.result_path))
+    measured.sort(key=lambda result: (result.started, result.position))
     rows = csv.writer(text := io.StringIO(), lineterminator="\n")
     rows.writerow(["executed", "planned", "experiment", "cycle", "started", "session_id"])
-    for rank, result in enumerate(sorted(measured, key=lambda r: (r.started, r.position))):
-        rows.writerow(
-            [
-                rank,
-                result.position,
-                result.experiment,
-                result.cycle,
-                result.started,
-                result.environment.session_id,
-            ]
-        )
+    for rank, result in enumerate(measured):
+        place = [result.position, result.experiment, result.cycle]
+        rows.writerow([rank, *place, result.started, result.environment.session_id])
     return text.getvalue()
 
 

@@ -1,6 +1,6 @@
 """`ro-crate-metadata.json`: the archive as a Provenance Run Crate, which other tools can read.
 
-No time of making and no random identifier is in it: the same files and jobs give the same text.
+No time of creation and no random identifier is in it: equal files and jobs give equal text.
 """
 
 import json
@@ -15,13 +15,12 @@ from rocrate.rocrate import ROCrate
 
 from llm_energy.archive.entities import (
     TERMS,
+    WORKFLOW,
     add,
     add_author,
-    add_file,
+    add_files,
     add_image,
     add_job,
-    add_script,
-    add_snakefile,
     execution,
 )
 from llm_energy.archive.jobs import STEPS, Job, unrecorded
@@ -38,13 +37,12 @@ PROFILES = {
     "https://w3id.org/ro/wfrun/provenance/0.5": "Provenance Run Crate",
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
 }
-WORKFLOW = "workflow/Snakefile"
 SPDX = re.compile(r"[A-Za-z0-9.+-]+")
 
 
 @dataclass(frozen=True)
 class About:
-    """What the crate says of the archive as a whole."""
+    """The archive as a whole."""
 
     title: str
     description: str
@@ -59,28 +57,27 @@ class About:
     commit: str | None
     """Of the workflow."""
     snakemake: Sequence[str]
-    """Its versions that ran the campaign; at least one."""
+    """The versions that ran the campaign; at least one."""
 
 
 def crate_metadata(about: About, members: Mapping[str, Member], jobs: Sequence[Job]) -> str:
     """The metadata of an archive that holds `members`, which `jobs` made."""
     crate = ROCrate(version=VERSION)
     crate.metadata.extra_contexts.append(TERMS)
-    files = _add_files(crate, about, members)
+    files = add_files(crate, members, commit=about.commit)
     agents = [add_author(crate, n, author) for n, author in enumerate(about.authors, start=1)]
     images = {job.image: add_image(crate, job.image) for job in jobs if job.image}
     actions: dict[str, list[Entity]] = defaultdict(list)
     for job in jobs:
         image = images[job.image] if job.image else None
         actions[job.step].append(add_job(crate, job, files, image=image, agents=agents))
-    steps = _add_steps(crate, files, ran=list(actions))
-    run = _add_run(crate, about, jobs, agents=agents)
-    ran = {rule: (steps[rule], actions[rule]) for rule in actions}
-    _add_engine(crate, run, ran, versions=about.snakemake)
+    steps = _add_steps(crate, files, ran=actions)
+    run = _add_run(crate, about, jobs, agents)
+    _add_engine(crate, about, run, {rule: (steps[rule], done) for rule, done in actions.items()})
     _describe(crate, about, jobs, agents)
     crate.root_dataset["mentions"] = [
         run,
-        *(action for some in actions.values() for action in some),
+        *(action for done in actions.values() for action in done),
     ]
     content = crate.metadata.generate()
     content["@graph"] = [_compact(entity) for entity in content["@graph"]]
@@ -88,26 +85,15 @@ def crate_metadata(about: About, members: Mapping[str, Member], jobs: Sequence[J
 
 
 def _compact(entity: Mapping[str, Any]) -> dict[str, Any]:
-    """Lists of one as that one, as RO-Crate recommends."""
+    """The entity with each list of one replaced by its element, as RO-Crate recommends."""
     return {
         key: value[0] if isinstance(value, list) and len(value) == 1 else value
         for key, value in entity.items()
     }
 
 
-def _add_files(crate: ROCrate, about: About, members: Mapping[str, Member]) -> dict[str, Entity]:
-    code = dict.fromkeys((step.script for step in STEPS.values()), add_script)
-    code[WORKFLOW] = add_snakefile
-    return {
-        name: code[name](crate, name, member.read(), about.commit)
-        if name in code
-        else add_file(crate, name, member.read())
-        for name, member in sorted(members.items())
-    }
-
-
 def _add_steps(
-    crate: ROCrate, files: Mapping[str, Entity], *, ran: Sequence[str]
+    crate: ROCrate, files: Mapping[str, Entity], *, ran: Mapping[str, Any]
 ) -> dict[str, Entity]:
     """The steps of the workflow, by rule, and as its parts the scripts that jobs ran."""
     steps = {
@@ -127,35 +113,27 @@ def _add_steps(
     return steps
 
 
-def _add_run(crate: ROCrate, about: About, jobs: Sequence[Job], *, agents: list[Entity]) -> Entity:
+def _add_run(crate: ROCrate, about: About, jobs: Sequence[Job], agents: Sequence[Entity]) -> Entity:
     """The campaign as one action, from its first job to its last."""
     started = min((job.started for job in jobs if job.started), default=None)
     ended = max((job.ended for job in jobs if job.ended), default=None)
-    return crate.add_action(
-        crate.mainEntity,
-        "#run",
-        [crate.get("campaign.yaml")],
-        [crate.add_dataset(dest_path=f"{about.results}/", properties={"name": about.results})],
-        {
-            "@type": "CreateAction",
-            "name": about.title,
-            "description": "All jobs of the campaign, in one run of Snakemake or in several",
-            **execution(started, ended, agents),
-        },
-    )
+    results = crate.add_dataset(dest_path=f"{about.results}/", properties={"name": about.results})
+    properties = {
+        "name": about.title,
+        "description": "All jobs of the campaign, in one run of Snakemake or in several",
+        **execution(started, ended, agents),
+    }
+    inputs = [crate.get("campaign.yaml")]
+    return crate.add_action(crate.mainEntity, "#run", inputs, [results], properties)
 
 
 def _add_engine(
-    crate: ROCrate,
-    run: Entity,
-    jobs: Mapping[str, tuple[Entity, list[Entity]]],
-    *,
-    versions: Sequence[str],
+    crate: ROCrate, about: About, run: Entity, ran: Mapping[str, tuple[Entity, list[Entity]]]
 ) -> None:
-    """Snakemake, and its part: it ran the jobs of each step.
+    """Snakemake, which ran the jobs of each step.
 
     Args:
-        jobs: step and actions, by rule.
+        ran: step and actions, by rule.
     """
     engines = [
         add(
@@ -166,7 +144,7 @@ def _add_engine(
             version=version,
             url="https://snakemake.github.io",
         )
-        for version in versions
+        for version in about.snakemake
     ]
     controls = [
         add(
@@ -177,30 +155,23 @@ def _add_engine(
             instrument=step,
             object=actions,
         )
-        for rule, (step, actions) in jobs.items()
+        for rule, (step, actions) in ran.items()
     ]
     same = ("startTime", "endTime", "agent", "actionStatus")
-    add(
-        crate,
-        "#engine",
-        "OrganizeAction",
-        name="Snakemake runs the campaign",
-        instrument=engines,
-        object=controls,
-        result=run,
-        **{key: value for key, value in run.properties().items() if key in same},
-    )
+    properties = {key: value for key, value in run.properties().items() if key in same}
+    properties |= {"@type": "OrganizeAction", "name": "Snakemake runs the campaign"}
+    crate.add_action(engines, "#engine", controls, run, properties)
 
 
 def _describe(crate: ROCrate, about: About, jobs: Sequence[Job], agents: Sequence[Entity]) -> None:
-    """The root: what the archive is, and what the metadata do not hold."""
+    """The root: the description of the archive, and what the metadata lack."""
     root = crate.root_dataset
-    root["name"] = about.title
-    root["description"] = " ".join([about.description, *_gaps(jobs, agents)])
+    crate.name = about.title
+    crate.description = " ".join([about.description, *_gaps(jobs, agents)])
     root["datePublished"] = about.published
-    root["license"] = about.licence
+    crate.license = about.licence
     if SPDX.fullmatch(about.licence):
-        root["license"] = add(
+        crate.license = add(
             crate,
             f"https://spdx.org/licenses/{about.licence}",
             "CreativeWork",
@@ -210,7 +181,7 @@ def _describe(crate: ROCrate, about: About, jobs: Sequence[Job], agents: Sequenc
     if agents:
         root["author"] = list(agents)
     if about.keywords:
-        root["keywords"] = list(about.keywords)
+        crate.keywords = list(about.keywords)
     root["conformsTo"] = [
         add(crate, address, "CreativeWork", name=name, version=address.rpartition("/")[2])
         for address, name in PROFILES.items()
@@ -219,12 +190,12 @@ def _describe(crate: ROCrate, about: About, jobs: Sequence[Job], agents: Sequenc
 
 
 def _gaps(jobs: Sequence[Job], agents: Sequence[Entity]) -> list[str]:
-    told = []
+    found = []
     if silent := ", ".join(unrecorded(job.step for job in jobs)):
-        told.append(
+        found.append(
             f"No action stands for the jobs of the steps {silent}: the records that Snakemake kept "
             "of them were not there when the archive was made."
         )
     if not agents:
-        told.append("Actions have no agent: nobody is named who measured.")
-    return told
+        found.append("Actions have no agent: nobody is named who measured.")
+    return found

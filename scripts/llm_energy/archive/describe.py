@@ -1,8 +1,8 @@
-"""What an archive says of itself: README and citation, every number taken from the results."""
+"""README, citation and deposit metadata of an archive; every number comes from the results."""
 
 import importlib.resources
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -15,7 +15,7 @@ from llm_energy.analysis.summary import Summary
 from llm_energy.archive.code import Code
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import Experiment
-from llm_energy.campaign.publication import Author
+from llm_energy.campaign.publication import Author, Publication
 from llm_energy.measurement.provenance import ENVIRONMENT
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
 from llm_energy.runs.progress import human_duration
@@ -67,7 +67,7 @@ def title(campaign: Campaign) -> str:
 
 
 def description(campaign: Campaign, summary: Summary) -> str:
-    """What an archive is, in a few sentences: the campaign's own, or counts."""
+    """A few sentences about the archive: the campaign's own, or counts."""
     findings = summary.findings
     return campaign.publication.description or (
         f"Raw data, tables, figures, report and code of the campaign {campaign.name}: "
@@ -77,12 +77,12 @@ def description(campaign: Campaign, summary: Summary) -> str:
 
 
 def _compared(campaign: Campaign) -> list[Experiment]:
-    """The experiments that a campaign is about: without those of controls."""
+    """The campaign's experiments without those of controls."""
     return [experiment for experiment in campaign.experiments if experiment.control is None]
 
 
 def published(summary: Summary) -> str:
-    """The day of the last measurement: the data's date, whenever an archive is made of them."""
+    """The day of the last measurement, which is the data's date."""
     return str(summary.measurements["finished"].max())[:10]
 
 
@@ -105,13 +105,35 @@ def citation(campaign: Campaign, summary: Summary) -> dict[str, Any]:
 
 
 def _author(author: Author) -> dict[str, str]:
+    about = author.model_dump(exclude_none=True)
     family, comma, given = author.name.partition(",")
-    about = {"family-names": family.strip(), "given-names": given.strip()}
-    if not comma:
-        about = {"name": author.name}
-    if author.affiliation:
-        about["affiliation"] = author.affiliation
+    if comma:
+        del about["name"]
+        about |= {"family-names": family.strip(), "given-names": given.strip()}
     return about | ({"orcid": f"https://orcid.org/{author.orcid}"} if author.orcid else {})
+
+
+def deposit(citation: Mapping[str, Any], publication: Publication) -> dict[str, Any] | None:
+    """`.zenodo.json`: the metadata of a deposit; None without authors or a licence, which an open
+    deposit needs.
+
+    Fields: https://developers.zenodo.org/#deposit-metadata. Where a repository has this file,
+    Zenodo's GitHub integration does not read its CITATION.cff.
+    """
+    if not (publication.authors and publication.licence):
+        return None
+    metadata = {
+        "title": citation["title"],
+        "upload_type": "dataset",
+        "description": citation["abstract"],
+        "creators": [author.model_dump(exclude_none=True) for author in publication.who],
+        "access_right": "open",
+        "license": publication.licence,
+        "publication_date": citation["date-released"],
+        "keywords": publication.keywords,
+        "related_identifiers": [one.model_dump(mode="json") for one in publication.related],
+    }
+    return {key: value for key, value in metadata.items() if value}
 
 
 def _code_note(code: Code) -> str:
@@ -127,11 +149,9 @@ def _code_note(code: Code) -> str:
 
 
 def _expected(experiments: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The headline metrics of each experiment, with what may be expected of measuring again."""
+    """The headline metrics of each experiment, with the expected spread of a repetition."""
     for metric in SHOWN:
-        rows: list[dict[str, Any]] = experiments[experiments["metric"] == metric.column].to_dict(
-            "records"
-        )  # type: ignore[assignment]
+        rows: Any = experiments[experiments["metric"] == metric.column].to_dict("records")
         for row in rows:
             mean, high = float(row["mean"]), row["t_high"]
             half = None if pd.isna(high) else (float(high) - mean) * 2**0.5
@@ -147,7 +167,7 @@ def _expected(experiments: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _hardware(table: pd.DataFrame, results: Path) -> Iterator[str]:
-    """What it was measured on, a line each."""
+    """The hardware, host and engines of the measurements, a line each."""
     devices: Any = table.groupby(["device_model", "power_limit_watts"], dropna=False, sort=True)
     for (model, limit), group in devices:
         numbers = {uuid for text in group["device_uuids"].dropna() for uuid in text.split(";")}

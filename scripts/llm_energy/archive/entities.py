@@ -1,6 +1,6 @@
-"""What a crate says of one file, author, image or job: each function adds the entities of one.
+"""Entities of a crate: its files, authors, images and jobs.
 
-The terms are those of the profiles of Workflow Run RO-Crate: https://w3id.org/ro/wfrun/provenance/0.5
+The terms are those of Workflow Run RO-Crate: https://w3id.org/ro/wfrun/provenance/0.5
 """
 
 import hashlib
@@ -13,14 +13,15 @@ from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
 from llm_energy.archive.jobs import STEPS, Image, Job
+from llm_energy.archive.pack import Member
 from llm_energy.campaign.publication import Author
 
+WORKFLOW = "workflow/Snakefile"
 TERMS = "https://w3id.org/ro/terms/workflow-run"
-ENERGY = "workflow/config/schemas/result.schema.yaml#/$defs/Energy/properties/"
-"""Where the archive says what an energy is."""
-
 BIOSCHEMAS = "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
 JOULE = "https://qudt.org/vocab/unit/J"
+ENERGY = "workflow/config/schemas/result.schema.yaml#/$defs/Energy/properties/"
+"""Where the archive defines energies."""
 
 FORMATS = {
     ".csv": "text/csv",
@@ -35,34 +36,34 @@ FORMATS = {
     ".tsv": "text/tab-separated-values",
     ".yaml": "application/yaml",
 }
-"""A table of our own: that of the host differs between hosts."""
+"""A table of our own, because the host's differs between hosts."""
 
 
 def add(crate: ROCrate, identifier: str, type_: str, /, **properties: Any) -> Entity:
-    """Something that is no file."""
+    """Add something that is no file."""
     return crate.add(ContextEntity(crate, identifier, properties={"@type": type_, **properties}))
 
 
-def add_file(crate: ROCrate, name: str, content: bytes) -> Entity:
-    """A file of the archive, with size and checksum."""
-    return crate.add_file(dest_path=name, properties=_content(name, content))
-
-
-def add_script(crate: ROCrate, name: str, content: bytes, commit: str | None) -> Entity:
-    """What the jobs of a step run."""
-    about = {"@type": ["File", "SoftwareSourceCode"], **_content(name, content), **_version(commit)}
-    return crate.add_file(dest_path=name, properties=about)
-
-
-def add_snakefile(crate: ROCrate, name: str, content: bytes, commit: str | None) -> Entity:
-    """The crate's main workflow."""
-    about = {
-        "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
-        "conformsTo": {"@id": BIOSCHEMAS},
-        **_content(name, content),
-        **_version(commit),
-    }
-    return crate.add_workflow(dest_path=name, main=True, lang="snakemake", properties=about)
+def add_files(
+    crate: ROCrate, members: Mapping[str, Member], *, commit: str | None
+) -> dict[str, Entity]:
+    """Add the files with size and checksum; scripts and the workflow also as code."""
+    scripts = {step.script for step in STEPS.values()}
+    version = {"version": commit} if commit else {}
+    added = {}
+    for name, member in sorted(members.items()):
+        properties: dict[str, Any] = _content(name, member.read())
+        if name == WORKFLOW:
+            types = ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"]
+            properties |= {"@type": types, "conformsTo": {"@id": BIOSCHEMAS}} | version
+            added[name] = crate.add_workflow(
+                dest_path=name, main=True, lang="snakemake", properties=properties
+            )
+            continue
+        if name in scripts:
+            properties |= {"@type": ["File", "SoftwareSourceCode"]} | version
+        added[name] = crate.add_file(dest_path=name, properties=properties)
+    return added
 
 
 def _content(name: str, content: bytes) -> dict[str, str]:
@@ -84,12 +85,8 @@ def _is_text(content: bytes) -> bool:
     return True
 
 
-def _version(commit: str | None) -> dict[str, str]:
-    return {"version": commit} if commit else {}
-
-
 def add_author(crate: ROCrate, number: int, author: Author) -> Entity:
-    """A person, or an organisation: who has neither a given name nor an ORCID iD."""
+    """A person, or an organisation: an author with neither a given name nor an ORCID iD."""
     more = {}
     if author.affiliation:
         identifier = f"#affiliation-{number}"
@@ -105,18 +102,17 @@ def add_author(crate: ROCrate, number: int, author: Author) -> Entity:
 
 def add_image(crate: ROCrate, image: Image) -> Entity:
     """A container image, identified by the digest of its configuration."""
-    more = {}
-    if image.repo_digest:
-        registry, name = registry_and_name(image.repo_digest)
-        more = {"registry": registry, "name": name, "identifier": image.repo_digest}
-    on = f", built on {image.base}" if image.base else ""
     about = {
         "additionalType": {"@id": f"{TERMS}#DockerImage"},
         "name": image.digest,
-        "description": f"The image of the backend {image.backend}{on}",
+        "description": f"The image of the backend {image.backend}"
+        + (f", built on {image.base}" if image.base else ""),
         "sha256": image.digest.removeprefix("sha256:"),
     }
-    return add(crate, f"#image/{image.digest}", "ContainerImage", **about | more)
+    if image.repo_digest:
+        registry, name = registry_and_name(image.repo_digest)
+        about |= {"registry": registry, "name": name, "identifier": image.repo_digest}
+    return add(crate, f"#image/{image.digest}", "ContainerImage", **about)
 
 
 def registry_and_name(reference: str) -> tuple[str, str]:
@@ -135,10 +131,9 @@ def add_job(
     image: Entity | None,
     agents: Sequence[Entity],
 ) -> Entity:
-    """What a job did, with the energies that were measured of it."""
+    """One job as an action, with the energies that were measured in it."""
     identifier = f"#job/{job.name}"
-    about: dict[str, Any] = {
-        "@type": "CreateAction",
+    about = {
         "name": job.name,
         "description": job.description,
         **execution(job.started, job.ended, agents, error=job.error),
@@ -159,18 +154,18 @@ def add_job(
             )
             for key, joules in sorted(job.energies_joules.items())
         ]
-    # Raw data may have been taken away: then the archive does not hold all that a job made.
-    there = [
+    # Somebody may have removed raw data: then the archive lacks some of a job's files.
+    present = [
         [files[name] for name in dict.fromkeys(names) if name in files]
         for names in (job.inputs, job.outputs)
     ]
-    return crate.add_action(files[STEPS[job.step].script], identifier, *there, about)
+    return crate.add_action(files[STEPS[job.step].script], identifier, *present, about)
 
 
 def execution(
     started: str | None, ended: str | None, agents: Sequence[Entity], *, error: str | None = None
 ) -> dict[str, Any]:
-    """When something was done, who did it, and whether it came to its end."""
+    """Times, agents and outcome of an action."""
     status = "Completed" if error is None else "Failed"
     about = {
         "startTime": started,

@@ -1,4 +1,4 @@
-"""What made the files of an archive: the steps of the workflow, and the jobs that ran them."""
+"""Jobs that made the files of an archive, and the steps of the workflow that they belong to."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +11,8 @@ class Step(NamedTuple):
     script: str
     """Its script, in the archive."""
     description: str
-    always: bool = True
-    """Whether every campaign has jobs of it."""
+    always: bool
+    """True if every campaign has jobs of it."""
 
 
 def _step(script: str, description: str, *, always: bool = True) -> Step:
@@ -34,28 +34,31 @@ STEPS = {
 }
 """By rule, in the order in which they run."""
 
+KINDS = {"measurements": "measure", "anchors": "anchor"}
+"""Folder of results -> the rule that makes them."""
+
 
 @dataclass(frozen=True)
 class Image:
-    """The container image that a job's engine ran in."""
+    """The container image of a job's engine."""
 
     digest: str
     """`sha256:...` of its configuration: its id on the host."""
     backend: str
     repo_digest: str | None = None
-    """`NAME@sha256:...`, where it came from a registry."""
+    """`NAME@sha256:...`, if it came from a registry."""
     base: str | None = None
-    """What it was built on, where it was built on the host."""
+    """Its base image, if it was built on the host."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job of the workflow; files are named as in the archive."""
+    """One job of the workflow; files have their names in the archive."""
 
     step: str
     """The rule."""
     name: str
-    """Unique among the jobs, and the same whenever the archive is made."""
+    """Unique among the jobs, and the same in every archive of the campaign."""
     description: str
     started: str | None
     """ISO 8601, UTC."""
@@ -63,10 +66,10 @@ class Job:
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     error: str | None = None
-    """Why it failed; None where it did not."""
+    """Reason of a failure; None where there was none."""
     image: Image | None = None
     energies_joules: Mapping[str, float] = field(default_factory=dict)
-    """By key of the result; only what was measured."""
+    """By key of the result; only measured ones."""
 
 
 def unrecorded(seen: Iterable[str]) -> Iterator[str]:

@@ -1,22 +1,42 @@
-"""One file out of many: the same bytes for the same input, whoever packs it and when."""
+"""One file out of many: equal bytes for equal input, and no secret in them.
+
+An archive with a secret is refused. Nothing is masked: a changed result would not be the measured
+one.
+"""
 
 import gzip
 import hashlib
 import io
+import os
+import re
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm_energy.archive.secrets import known_secrets, secret_in
 from llm_energy.archive.verify import SUMS
 from llm_energy.inputs.checksums import file_sha256
 
 PACKED = 315532800
-"""Time of change of every member: 1980-01-01, the earliest that all archive formats know."""
+"""Modification time of every member: 1980-01-01, the earliest in all archive formats."""
 
 LEVEL = 6
 """Of gzip. Equal bytes need an equal zlib as well; the tar within is the same everywhere."""
+
+NAMES = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|CREDENTIAL", re.IGNORECASE)
+"""Names of environment variables whose values are secret."""
+
+SHORTEST = 12
+"""Characters: a shorter value of such a variable may be an ordinary word."""
+
+FORMS = {
+    "a Hugging Face token": re.compile(rb"\bhf_[A-Za-z0-9]{30,}"),
+    "a GitHub token": re.compile(rb"\b(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{60})"),
+    "an AWS access key": re.compile(rb"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
+    "a private key": re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{40}"),
+    "a password in an address": re.compile(rb"https?://[^\s/:@'\"]+:[^\s/:@'\"]{3,}@[A-Za-z0-9]"),
+}
+"""Secrets of anybody that are recognised by their form."""
 
 
 class ArchiveError(Exception):
@@ -25,12 +45,12 @@ class ArchiveError(Exception):
 
 @dataclass(frozen=True)
 class Member:
-    """A file of the archive: where its content is, or the content itself."""
+    """A file of the archive: the path of its content, or the content itself."""
 
     content: Path | bytes
     executable: bool = False
     public: bool = False
-    """Part of the workflow as everybody has it: what only looks like a secret is none there."""
+    """Part of the published workflow, where a text in the form of a secret is none."""
 
     def read(self) -> bytes:
         return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
@@ -74,3 +94,32 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, *, executable: bool = 
     about = tarfile.TarInfo(name)
     about.size, about.mtime, about.mode = len(content), PACKED, 0o755 if executable else 0o644
     tar.addfile(about, io.BytesIO(content))
+
+
+def known_secrets(environment: Mapping[str, str] | None = None) -> dict[bytes, str]:
+    """The secrets of this user, each with its name in a message."""
+    environment = os.environ if environment is None else environment
+    found = {
+        value.strip().encode(): f"the value of {name}"
+        for name, value in environment.items()
+        if NAMES.search(name) and len(value.strip()) >= SHORTEST and not Path(value).exists()
+    }
+    home = Path(environment.get("HF_HOME", Path.home() / ".cache/huggingface"))
+    token = Path(environment.get("HF_TOKEN_PATH", home / "token"))
+    if token.is_file() and (value := token.read_bytes().strip()):
+        found[value] = "your Hugging Face token"
+    return found
+
+
+def secret_in(content: bytes, known: Mapping[bytes, str], *, forms: bool = True) -> str | None:
+    """The kind of secret in a file's content; None if none is found.
+
+    Args:
+        forms: look for secrets of anybody as well, by their form.
+    """
+    for value, name in known.items():
+        if value in content:
+            return name
+    if not forms:
+        return None
+    return next((name for name, form in FORMS.items() if form.search(content)), None)

@@ -1,6 +1,6 @@
-"""Jobs that only Snakemake's own metadata tell of: which rule made a file, when, and out of what.
+"""Jobs that only Snakemake's own metadata record: the rule, times and inputs of each output.
 
-The metadata lie in the folder where the campaign ran and go no further: in a clone, or after
+The metadata lie in the folder where the campaign ran and are not copied: in a clone, or after
 `.snakemake` was removed, there are none, and such jobs are unknown.
 """
 
@@ -12,13 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from llm_energy.archive.jobs import STEPS, Job
-from llm_energy.archive.measured import KINDS
+from llm_energy.archive.jobs import KINDS, STEPS, Job
 from llm_energy.system.cache import CACHE
 
 METADATA = Path(".snakemake/metadata")
 LONGEST = 254
-"""Of a file's name there: what is longer becomes folders."""
+"""Of a file's name there; longer names are divided into folders."""
 
 
 def recorded_jobs(
@@ -27,7 +26,7 @@ def recorded_jobs(
     *,
     metadata: Path = METADATA,
 ) -> Iterator[Job]:
-    """The jobs that made `targets`, and those that made what these needed from the cache.
+    """The jobs that made `targets`, and those that made their inputs from the cache.
 
     Args:
         targets: outputs as the workflow names them.
@@ -43,13 +42,12 @@ def recorded_jobs(
         known.add(target)
         record = read_record(target, metadata)
         if record is None or record["rule"] not in STEPS or record["rule"] in KINDS.values():
-            continue  # measurements tell more of themselves
-        # A job is told by its log: its outputs have records of their own, a moment apart.
+            continue  # results hold more about measurements
+        # Outputs of one job have records of their own, a moment apart, and the same log.
         found[(record["rule"], *record["log"])][target] = record
         waiting += [path for path in record["input"] if path.startswith(f"{CACHE}/")]
     for (rule, *_), by_output in found.items():
-        outputs = sorted(by_output)
-        records = list(by_output.values())
+        outputs, records = sorted(by_output), list(by_output.values())
         yield Job(
             step=rule,
             name=f"{rule}/{outputs[0]}",
@@ -62,7 +60,7 @@ def recorded_jobs(
 
 
 def read_record(target: str, metadata: Path) -> dict[str, Any] | None:
-    """What Snakemake (9) kept of the job that made an output; None where it kept nothing."""
+    """Snakemake's (9) record of the finished job that made an output; None if there is none."""
     name = urlsafe_b64encode(target.encode()).decode()
     parts = [name[start : start + LONGEST] for start in range(0, len(name), LONGEST)]
     try:

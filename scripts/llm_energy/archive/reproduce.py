@@ -1,25 +1,38 @@
-"""Every table, figure and page of an unpacked archive again, from its raw data alone."""
+"""Make every table, figure and page of an unpacked archive again from its raw data, and compare.
+
+Files are equal by their bytes, or else by their text and numbers.
+"""
 
 import os
 import re
 import shutil
 import subprocess
 import sys
+from itertools import zip_longest
 from pathlib import Path
 
+import pandas as pd
 import yaml
 
-from llm_energy.archive.equality import difference
 from llm_energy.archive.verify import Verdict, result_files
 
 REPRODUCED = "reproduced"
 """Folder of the archive in which all is made again; replaced by each call."""
 
 MADE = ("summary", "figures", "tables", "report.html")
-"""What is made of the raw data, below a campaign's results. Not decisions on further cycles: they
-say what was asked for, and `verify` makes them again."""
+"""Files made from the raw data, below a campaign's results. Not decisions on further cycles: they
+are part of the design, and `verify` makes them again."""
 
 PLANNED = re.compile(r"^(\S+) +(\d+)$", re.MULTILINE)
+
+RELATIVE = 1e-9
+"""Two builds of the same arithmetic agree far better than this."""
+
+NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+EMBEDDED = re.compile(r"data:[a-z]+/[a-z+]+;base64,[A-Za-z0-9+/=]+")
+"""Files inside a page: the figures, which are compared as files."""
+
+TEXTS = (".csv", ".json", ".txt", ".svg", ".html", ".tsv")
 
 
 class ReproductionError(Exception):
@@ -27,10 +40,10 @@ class ReproductionError(Exception):
 
 
 def campaign_name(folder: Path) -> str:
-    """Of the campaign in an unpacked archive.
+    """The name of the campaign in an unpacked archive.
 
     Raises:
-        ReproductionError: it is none.
+        ReproductionError: the folder is none.
     """
     try:
         return str(yaml.safe_load((folder / "campaign.yaml").read_text())["campaign"])
@@ -63,7 +76,7 @@ def reproduce(folder: Path) -> Verdict:
 
 
 def compare(shipped: Path, made: Path) -> Verdict:
-    """Every derived file of two results folders, and how those whose bytes differ compare."""
+    """Compare every derived file of two results folders."""
     names = sorted({path.relative_to(top) for top in (shipped, made) for path in result_files(top)})
     derived = [name for name in names if name.parts[0] in MADE]
     problems, equal, same = [], 0, 0
@@ -80,12 +93,12 @@ def compare(shipped: Path, made: Path) -> Verdict:
             same += 1
         elif found is not None:
             problems.append(f"{name}: {found}")
-    told = f"{len(derived)} tables, figures and pages: {equal} equal in bytes"
-    return Verdict(f"{told}, {same} in their numbers" if same else told, problems)
+    summary = f"{len(derived)} tables, figures and pages: {equal} equal in bytes"
+    return Verdict(f"{summary}, {same} in their numbers" if same else summary, problems)
 
 
 def _snakemake(folder: Path, place: Path, *arguments: str) -> str:
-    """Run the archive's workflow in `place`; returns what it printed.
+    """Run the archive's workflow in `place` and return its output.
 
     Raises:
         ReproductionError: it failed; the message ends with its last lines.
@@ -104,8 +117,53 @@ def _snakemake(folder: Path, place: Path, *arguments: str) -> str:
 
 
 def _link(source: Path, target: Path) -> None:
-    """The same file twice where the file system can: raw data may be large, and is only read."""
+    """Hard-link a file, or copy it where the file system cannot: raw data may be large."""
     try:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
+
+
+def difference(shipped: Path, made: Path) -> str | None:
+    """None for equal bytes; else a description, which begins with `same` for equal content."""
+    one, other = shipped.read_bytes(), made.read_bytes()
+    if one == other:
+        return None
+    if shipped.suffix in (".png", ".pdf"):
+        return "same drawing as its SVG, other bytes"
+    if shipped.suffix == ".parquet":
+        one, other = (pd.read_parquet(path).to_csv().encode() for path in (shipped, made))
+    elif shipped.suffix not in TEXTS:
+        return "other bytes"
+    found = _first_difference(one.decode(), other.decode())
+    return "same numbers, other bytes" if found is None else found
+
+
+def _first_difference(one: str, other: str) -> str | None:
+    """The first place where two texts differ by more than the last digits of a number."""
+    texts = [EMBEDDED.sub("", text) for text in (one, other)]
+    words = [NUMBER.split(text) for text in texts]
+    numbers = [NUMBER.findall(text) for text in texts]
+    for left, right in zip_longest(*words, fillvalue=""):
+        if left != right:
+            return f"`{_cut(left)}` became `{_cut(right)}`"
+    for left, right in zip(*numbers, strict=True):
+        if not _equal(left, right):
+            return f"{left} became {right}"
+    return None
+
+
+def _cut(text: str) -> str:
+    return " ".join(text.split())[:60]
+
+
+def _equal(one: str, other: str) -> bool:
+    """Within `RELATIVE`, or one unit of the last printed decimal; whole numbers exactly."""
+    if one == other:
+        return True
+    last = min(len(text.partition(".")[2]) for text in (one, other))
+    if last == 0:
+        return False
+    near = 0.0 if "e" in f"{one}{other}".lower() else 1.01 * 10.0**-last
+    left, right = float(one), float(other)
+    return abs(left - right) <= max(near, RELATIVE * max(abs(left), abs(right)))

@@ -1,6 +1,5 @@
-"""Whether every file is the one that was shipped, and every result is what it says it is."""
+"""Checks: is every file the one that was shipped, and is every result consistent?"""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,16 +17,16 @@ SUMS = "SHA256SUMS"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was looked at and what is wrong with it."""
+    """The outcome of a check."""
 
     looked_at: str
-    """In words, such as `12 results`."""
+    """Number of checked items, such as `12 results`."""
     problems: list[str]
-    """One line each; none where all is well."""
+    """One line each."""
 
 
 def verify_files(folder: Path) -> Verdict:
-    """Whether an unpacked archive's files are the ones that were packed, and none is added."""
+    """Check that an unpacked archive has the files that were packed, and no others."""
     listed = read_sums(folder / SUMS)
     problems = []
     for name, sha256 in listed.items():
@@ -58,8 +57,7 @@ def result_files(folder: Path) -> list[Path]:
 
 
 def verify_results(campaign_folder: Path) -> Verdict:
-    """Every result of a campaign, planned or not, anchors and superseded ones too; and the small
-    records.
+    """Check every result of a campaign, also anchors and superseded ones, and the small records.
 
     Args:
         campaign_folder: `results/{campaign}`.
@@ -84,26 +82,28 @@ def verify_results(campaign_folder: Path) -> Verdict:
 
 
 def _wrong_decisions(folder: Path, campaign_folder: Path) -> Iterator[str]:
-    """Decisions on further cycles that do not follow from the first ones, where those are there."""
+    """Decisions on further cycles that do not follow from the first cycles, if these exist."""
     for path in sorted(folder.glob("decisions/*/*/*.json")):
         where = path.relative_to(campaign_folder).as_posix()
         try:
-            told = read_decision(path)
+            decision = read_decision(path)
         except ResultError:
             yield f"{where}: cannot be read"
             continue
-        first = folder / "measurements" / told.experiment / told.spec_hash
+        first = folder / "measurements" / decision.experiment / decision.spec_hash
+        names = [f"cycle-{number:02d}.json" for number in range(1, decision.first + 1)]
         try:
-            results = [read_result(first / f"cycle-{n:02d}.json") for n in range(1, told.first + 1)]
+            results = [read_result(first / name) for name in names]
         except ResultError:
-            continue  # told where it is checked itself, or measured again
-        again = decide(results, told.target_relative_half_width)
-        if (again.metric, again.values, again.cycles) != (told.metric, told.values, told.cycles):
-            yield f"{where}: says {told.cycles} cycles, the first ones ask for {again.cycles}"
+            continue  # reported where it is checked itself, or measured again
+        again = decide(results, decision.target_relative_half_width)
+        made = (decision.metric, decision.values, decision.cycles)
+        if (again.metric, again.values, again.cycles) != made:
+            yield f"{where}: says {decision.cycles} cycles, the first ones ask for {again.cycles}"
 
 
 def problems_of(folder: Path, name: str) -> Iterator[str]:
-    """What is wrong with one result: schema, specification hash, side files, physics, raw data."""
+    """Problems of one result: schema, specification hash, side files, physics, raw data."""
     try:
         result = read_planned_result(folder, name)
     except ResultError as error:
@@ -124,5 +124,5 @@ def _damaged_side_files(folder: Path, result: Result) -> Iterator[str]:
         path = folder / file.path
         if not path.is_file():
             yield f"its {file.path} is not there"
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
+        elif file_sha256(path) != file.sha256:
             yield f"its {file.path} was changed: its sha256 is not the recorded one"

@@ -11,7 +11,7 @@ from tests.ro_crate import assert_valid, report
 
 from llm_energy.archive.crate import METADATA, About, crate_metadata
 from llm_energy.archive.jobs import STEPS
-from llm_energy.archive.measured import Records, failed_jobs, measuring_job, read_results
+from llm_energy.archive.known_jobs import Records, failed_jobs, measuring_job, read_results
 from llm_energy.archive.pack import Member
 from llm_energy.campaign.publication import Author
 from llm_energy.results.failures import write_failure

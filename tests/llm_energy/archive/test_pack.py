@@ -2,8 +2,7 @@
 
 import pytest
 
-from llm_energy.archive.pack import ArchiveError, Member, pack
-from llm_energy.archive.secrets import known_secrets, secret_in
+from llm_energy.archive.pack import ArchiveError, Member, known_secrets, pack, secret_in
 
 
 def test_neither_order_nor_time_of_the_input_counts(tmp_path):
