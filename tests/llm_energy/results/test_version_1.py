@@ -10,7 +10,7 @@ from tests.llm_energy.make_results import design, make_result
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.decision import decide
 from llm_energy.analysis.energy_uncertainty import combined, gross_budget, net_budget
-from llm_energy.archive.measured import read_results
+from llm_energy.archive.known_jobs import read_results
 from llm_energy.archive.verify import verify_results
 from llm_energy.report.methods import methods
 from llm_energy.results.result import ResultError, read_result, write_result
