@@ -28,18 +28,20 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "scripts")]
 
 from llm_energy.backends import running  # noqa: E402
-from llm_energy.backends.runtime import DeclaredBackend  # noqa: E402
+from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend  # noqa: E402
 from llm_energy.backends.runtimes import runtime_named  # noqa: E402
 from llm_energy.campaign.campaign import load_campaign  # noqa: E402
 from llm_energy.campaign.experiment import Experiment  # noqa: E402
 from llm_energy.inputs.models import verify_model  # noqa: E402
 from llm_energy.runs.run import Run  # noqa: E402
+from worker.protocol import Load, Measure  # noqa: E402
+from worker.workload import EngineConfig, Sampling, WarmupRules, Workload  # noqa: E402
 
 DEFAULT = ("config/campaigns/cpu-containers.yaml", "config/overlays/debian-base.yaml")
 IDLE_S = 20.0
 
 
-def experiment_of(files: list[Path], backend: str) -> tuple[Experiment, dict[str, Any]]:
+def experiment_of(files: list[Path], backend: str) -> tuple[Experiment, ContainerSettings]:
     """The first experiment of the campaign on this backend, and what its container gets."""
     config: dict[str, Any] = {}
     for file in files:
@@ -51,7 +53,8 @@ def experiment_of(files: list[Path], backend: str) -> tuple[Experiment, dict[str
     campaign = load_campaign(config, files=files, root=ROOT, lock=ROOT / "config/models.lock.yaml")
     for experiment in campaign.experiments:
         if experiment.settings.backend == backend:
-            return experiment, campaign.backends[backend].container.model_dump(mode="json")
+            container = campaign.backends[backend].container
+            return experiment, ContainerSettings(**container.model_dump())
     sys.exit(f"{files[0]} has no experiment on {backend}")
 
 
@@ -65,37 +68,28 @@ class Jobs:
 
     def run(self, record: Any, key: str) -> None:
         settings = self._settings
-        engine = {
-            "backend": settings.backend,
-            "model_path": self._model,
-            "dtype": settings.dtype,
-            "context_tokens": settings.context_tokens,
-            "slots": 1,
-            "options": settings.engine_options,
-            "seed": 0,
-        }
-        workload = {
-            "mode": "waves",
-            "batch_size": 1,
-            "output_tokens": 8,
-            "prompts": [list(range(100, 116))],
-            "sampling": {"temperature": 0.0, "top_p": 1.0, "top_k": 0, "seed": 0},
-            "minimum_duration_s": 0.001,
-            "minimum_waves": 1,
-            "tail_s": 0.0,
-            "warmup": {
-                "cap_s": 0.0,
-                "first_wave_deadline_s": 600.0,
-                "minimum_waves": 1,
-                "cv_threshold": 0.1,
-                "bound": 0.01,
-                "maximum_bound": 0.03,
-                "await_host": False,
-            },
-        }
+        engine = EngineConfig(
+            backend=settings.backend,
+            model_path=self._model,
+            dtype=settings.dtype,
+            context_tokens=settings.context_tokens,
+            slots=1,
+            options=settings.engine_options,
+        )
+        workload = Workload(
+            mode="waves",
+            batch_size=1,
+            output_tokens=8,
+            prompts=(tuple(range(100, 116)),),
+            sampling=Sampling(),
+            minimum_duration_s=0.001,
+            minimum_waves=1,
+            tail_s=0.0,
+            warmup=WarmupRules(0.0, 600.0, 0.1, 0.01, 0.03, minimum_waves=1),
+        )
         with running.connect(record) as session:
-            session.request("load", deadline_s=900.0, key=key, engine=engine)
-            session.request("measure", deadline_s=900.0, workload=workload)
+            session.request(Load(900.0, key, engine))
+            session.request(Measure(900.0, workload))
 
 
 @contextmanager
@@ -146,22 +140,19 @@ def main() -> None:
     given = parser.parse_args()
     os.chdir(ROOT)
     experiment, limits = experiment_of(given.campaign, given.backend)
-    run = Run.create(
-        campaign="bench", results=Path(mkdtemp()), scripts=ROOT / "scripts", host_facts={}
-    )
+    run = Run.create(campaign="bench", results=Path(mkdtemp()), scripts=ROOT / "scripts")
     try:
         running.ensure_watchdog(run)
         declared = DeclaredBackend(
             name=given.backend,
             runtime="docker",
             environment_id=experiment.environment_id,
-            environment=running.read_environment(experiment.environment_id),
             container=limits,
-            readable=[str(Path(".cache/models").absolute())],
+            readable=(str(Path(".cache/models").absolute()),),
         )
         measure(run, declared, Jobs(experiment), given.jobs, given.rounds)
     finally:
-        results = Path(run.facts["results"])
+        results = run.results
         running.end_run(run)
         shutil.rmtree(results)
 

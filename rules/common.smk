@@ -201,7 +201,7 @@ def pilot_findings():
 
 def finish_run(complete):
     """Stop what this run started, and say how it ended."""
-    measured = LIFECYCLE.run is not None and LIFECYCLE.run.read("plan")
+    measured = LIFECYCLE.measures
     LIFECYCLE.stop()
     if workflow.touch:
         return

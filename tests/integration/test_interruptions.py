@@ -8,6 +8,10 @@ import signal
 
 import pytest
 
+from llm_energy.runs.run import utc_now
+from llm_energy.runs.run_records import RunRecord
+from llm_energy.system.host import HostDescription
+from llm_energy.system.processes import ProcessId
 from tests.integration.workflow import CAMPAIGN, PATIENCE_S, finished, wait_for
 
 pytestmark = pytest.mark.integration
@@ -88,8 +92,17 @@ def test_a_campaign_is_measured_by_one_run_at_a_time(running):
 def test_a_campaign_that_another_host_measures_is_left_to_it(fresh):
     record = fresh.folder / ".cache/runs/theirs/run.json"
     record.parent.mkdir(parents=True)
-    results = fresh.folder / "results/nap"
-    record.write_text(json.dumps({"host": "elsewhere", "results": str(results)}))
+    theirs = RunRecord(
+        run_id="theirs",
+        campaign="nap",
+        results=str(fresh.folder / "results/nap"),
+        host_facts=HostDescription("elsewhere", "Synthetic CPU", "6.0", None, None),
+        owner=ProcessId(pid=1, start_ticks=0, boot="theirs"),
+        code_digest="0" * 64,
+        started=utc_now(),
+        sockets="/tmp/llm-energy-theirs",
+    )
+    record.write_text(json.dumps(theirs, default=vars))
     assert "campaign `nap` is being measured from elsewhere; end it there" in fresh.refusal()
     assert record.exists()
     assert fresh.results() == []

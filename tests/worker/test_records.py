@@ -19,11 +19,18 @@ class Outer:
     ids: tuple[tuple[int, ...], ...] = ()
     flag: bool = False
     options: dict[str, object] = field(default_factory=dict)
+    place: int | tuple[str, ...] | None = None
 
 
 def test_reads_nested_records_with_defaults() -> None:
     value = {"name": "a", "inner": {"number": 2}, "ids": [[1, 2], []]}
     assert read_record(Outer, value, "x") == Outer("a", Inner(2.0), ((1, 2), ()))
+
+
+@pytest.mark.parametrize("place", [None, 3, ["a", "b"]])
+def test_reads_what_one_type_of_a_union_fits(place: object) -> None:
+    read = read_record(Outer, {"name": "a", "inner": {"number": 2}, "place": place}, "x")
+    assert read.place == (tuple(place) if isinstance(place, list) else place)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +48,7 @@ def test_reads_nested_records_with_defaults() -> None:
         ({"name": "a", "inner": {"number": 1}, "ids": [[True]]}, "x.ids[0][0]: must be a whole"),
         ({"name": "a", "inner": {"number": 1}, "flag": 1}, "x.flag: must be true or false, not 1"),
         ({"name": "a", "inner": {"number": 1}, "options": []}, "x.options: must be an object"),
+        ({"name": "a", "inner": {"number": 1}, "place": "b"}, "x.place: must be a whole number"),
     ],
 )
 def test_says_where_a_value_is_wrong(value: object, message: str) -> None:

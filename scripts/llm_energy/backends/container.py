@@ -1,6 +1,7 @@
 """The definition of a backend's container: its share of the host, its labels, its health check."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,47 +42,46 @@ HEALTHCHECK = Healthcheck(
 LOG_OPTIONS = {"max-size": "10m", "max-file": "2"}
 
 
-def container_options(declared: DeclaredBackend, run: Run) -> dict[str, Any]:
+def container_options(declared: DeclaredBackend, python: str, run: Run) -> dict[str, Any]:
     """Return the arguments of `containers.create`, except for the image."""
-    container, facts = declared.container, run.facts
+    container, record = declared.container, run.record
     volumes = {str(SCRIPTS / "worker"): {"bind": f"{CODE}/worker", "mode": "ro"}}
     for path in (run.folder, *map(Path, declared.readable)):
         volumes[str(path)] = {"bind": str(path), "mode": "ro"}
     labels = {
         "run": run.run_id,
-        "campaign": facts["campaign"],
+        "campaign": record.campaign,
         "backend": declared.name,
-        "configuration": sha256_of({"id": declared.environment_id, "container": dict(container)}),
-        "owner": json.dumps(facts["owner"]),
+        "configuration": sha256_of({"id": declared.environment_id, "container": asdict(container)}),
+        "owner": json.dumps(record.owner.to_json()),
         "namespace": pid_namespace(),
     }
-    cpus, memory = container.get("cpus"), container.get("memory")
+    cpus, memory = container.cpus, container.memory
     return {
         "name": f"llm-energy-{run.run_id}-{declared.name}",
-        "entrypoint": [declared.environment["python"], "-m", "worker.supervisor"],
+        "entrypoint": [python, "-m", "worker.supervisor"],
         "command": ["--socket", SOCKET, "--lease", str(run.lease), "--log", STATE],
         "labels": {f"{LABEL}.{key}": value for key, value in labels.items()},
         "init": True,
         "auto_remove": True,
         "detach": True,
-        "read_only": container["read_only"],
+        "read_only": container.read_only,
         "working_dir": "/tmp",
         **confined(
-            user=container.get("user"),
-            environment={**worker_variables(CODE), **container["environment"]},
+            user=container.user,
+            environment={**worker_variables(CODE), **container.environment},
         ),
         "volumes": volumes,
         # Docker's own default is noexec; engines load what they compile from here.
         "tmpfs": {"/tmp": "exec,mode=1777", STATE: "mode=1777"},
-        "shm_size": container["shm_size"],
+        "shm_size": container.shm_size,
         "ulimits": [
-            Ulimit(name=name, soft=limit, hard=limit)
-            for name, limit in container["ulimits"].items()
+            Ulimit(name=name, soft=limit, hard=limit) for name, limit in container.ulimits.items()
         ],
         "mem_limit": memory,
         "memswap_limit": memory,  # no swap: an engine in swap would be measured
         "nano_cpus": None if cpus is None else int(cpus * 1e9),
-        "device_requests": device_requests(container.get("gpus")),
+        "device_requests": device_requests(container.gpus),
         "healthcheck": HEALTHCHECK,
         "log_config": {"Type": "json-file", "Config": LOG_OPTIONS},
     }

@@ -24,6 +24,7 @@ from llm_energy.backends.runtime import (
     BackendRecord,
     DeclaredBackend,
     Transport,
+    read_environment,
     refuse_unusable_cuda,
 )
 from llm_energy.containers.engine import LABEL, DockerError, connect, docker_errors
@@ -46,18 +47,18 @@ class DockerRuntime:
     name = "docker"
 
     def start(self, declared: DeclaredBackend, run: Run) -> BackendRecord:
-        environment = declared.environment
+        environment = read_environment(declared.environment_id)
         with engine() as client:
             try:
                 with docker_errors():
                     container = client.containers.create(
-                        environment["image"], **container_options(declared, run)
+                        environment.image, **container_options(declared, environment.python, run)
                     )
             except DockerError as error:
                 if isinstance(error.__cause__, ImageNotFound):
                     marker = environment_marker(declared.environment_id)
                     remedy = f"remove {marker} and start the same command again"
-                    message = f"the image {environment['reference']} is gone; {remedy}"
+                    message = f"the image {environment.reference} is gone; {remedy}"
                     raise BackendError("environment_missing", message) from error
                 raise BackendError("backend_refused", str(error)) from error
             started = time.monotonic()
@@ -70,7 +71,7 @@ class DockerRuntime:
             handle = {
                 "container": container.id,
                 "name": container.name,
-                "python": environment["python"],
+                "python": environment.python,
                 "start_s": time.monotonic() - started,
             }
         return BackendRecord(declared.name, self.name, declared.environment_id, handle)

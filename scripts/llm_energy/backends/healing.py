@@ -109,7 +109,7 @@ class Healer:
             try:
                 with connect(record):
                     pass
-                if declared_backend(self._run, record.name).container["gpus"] is not None:
+                if declared_backend(self._run, record.name).container.gpus is not None:
                     runtime_named(record.runtime).check_cuda(record)
             except BackendError as error:
                 self._complain(record.name, str(error), hung=True)

@@ -4,7 +4,7 @@ Infrastructure that fails again and again would cost every remaining measurement
 breaker lets them fail at once and with a clear reason, while other backends go on.
 """
 
-from typing import Any
+from dataclasses import dataclass
 
 from llm_energy.backends.runtime import BackendError
 from llm_energy.results.failures import RETRIED
@@ -18,7 +18,15 @@ SILENT = "docker_unreachable"
 """Such a failure weighs two, because each attempt already waited for the Docker engine: one
 measurement with all its attempts is enough."""
 
-NONE: dict[str, Any] = {"failures": 0, "weight": 0, "reason": None}
+
+@dataclass(frozen=True)
+class Failed:
+    """Failures in a row of a backend's infrastructure."""
+
+    failures: int = 0
+    weight: int = 0
+    reason: str | None = None
+    """Of the last one."""
 
 
 def note_failure(run: Run, backend: str, reason: str) -> None:
@@ -26,25 +34,21 @@ def note_failure(run: Run, backend: str, reason: str) -> None:
     if reason not in RETRIED:
         return
     known = _known(run, backend)
-    now = {
-        "failures": known["failures"] + 1,
-        "weight": known["weight"] + (2 if reason == SILENT else 1),
-        "reason": reason,
-    }
-    run.write(f"health/{backend}", now)
-    if known["weight"] < LIMIT <= now["weight"]:
+    weight = known.weight + (2 if reason == SILENT else 1)
+    run.write(f"health/{backend}", Failed(known.failures + 1, weight, reason))
+    if known.weight < LIMIT <= weight:
         run.add_event("backend_given_up", backend=backend, reason=reason)
 
 
 def note_success(run: Run, backend: str) -> None:
     """Reset the count after a measurement that succeeded."""
-    if _known(run, backend)["failures"]:
-        run.write(f"health/{backend}", NONE)
+    if _known(run, backend).failures:
+        run.write(f"health/{backend}", Failed())
 
 
 def given_up(run: Run, backend: str) -> bool:
     """Return whether it failed too often in a row."""
-    return bool(_known(run, backend)["weight"] >= LIMIT)
+    return _known(run, backend).weight >= LIMIT
 
 
 def refuse_broken(run: Run, backend: str) -> None:
@@ -53,12 +57,10 @@ def refuse_broken(run: Run, backend: str) -> None:
         known = _known(run, backend)
         raise BackendError(
             "backend_broken",
-            f"backend `{backend}` failed {known['failures']} times in a row (last: "
-            f"{known['reason']}) and is given up in this run; mend it and start the same command",
+            f"backend `{backend}` failed {known.failures} times in a row (last: "
+            f"{known.reason}) and is given up in this run; mend it and start the same command",
         )
 
 
-def _known(run: Run, backend: str) -> dict[str, Any]:
-    """Return the failures in a row up to now."""
-    known: dict[str, Any] | None = run.read(f"health/{backend}")
-    return known or NONE
+def _known(run: Run, backend: str) -> Failed:
+    return run.find(f"health/{backend}", Failed) or Failed()

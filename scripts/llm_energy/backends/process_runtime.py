@@ -21,6 +21,7 @@ from llm_energy.backends.runtime import (
     BackendRecord,
     DeclaredBackend,
     Transport,
+    read_environment,
     refuse_unusable_cuda,
     worker_variables,
 )
@@ -50,9 +51,9 @@ class ProcessRuntime:
 
     def start(self, declared: DeclaredBackend, run: Run) -> BackendRecord:
         backend = declared.name
-        socket = Path(run.facts["sockets"]) / f"{backend}.sock"
+        socket = Path(run.record.sockets) / f"{backend}.sock"
         log = run.folder / f"{backend}.supervisor.log"
-        command = [declared.environment["python"], "-m", "worker.supervisor"]
+        command = [read_environment(declared.environment_id).python, "-m", "worker.supervisor"]
         command += ["--socket", str(socket), "--lease", str(run.lease), "--log", str(run.folder)]
         with log.open("ab") as output:
             process = subprocess.Popen(

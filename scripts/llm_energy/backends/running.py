@@ -5,13 +5,11 @@ dead run's backends are reaped only when its owner is proven dead.
 """
 
 import contextlib
-import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from llm_energy.backends import health
 from llm_energy.backends.process_runtime import worker_environment
@@ -20,27 +18,13 @@ from llm_energy.backends.runtimes import runtime_named
 from llm_energy.backends.session import Session
 from llm_energy.runs.run import Run
 from llm_energy.system import locks
-from llm_energy.system.cache import environment_marker
 from llm_energy.system.processes import ProcessId
-
-
-def declare_backend(run: Run, name: str, **facts: Any) -> None:
-    """Record how a backend is started, so that any job that needs it can start it.
-
-    Args:
-        facts: `runtime`, `environment_id`, `container` and `readable` of a `DeclaredBackend`.
-    """
-    run.write(f"declared/{name}", {"name": name, **facts})
+from worker.protocol import Unload
 
 
 def declared_backend(run: Run, name: str) -> DeclaredBackend:
-    """Return a backend as the run declared it, with its environment.
-
-    Raises:
-        BackendError: the environment is not ready.
-    """
-    facts = run.read(f"declared/{name}")
-    return DeclaredBackend(**facts, environment=read_environment(facts["environment_id"]))
+    """Return a backend as the run declared it."""
+    return run.read(f"declared/{name}", DeclaredBackend)
 
 
 def ensure_backend(run: Run, name: str) -> BackendRecord:
@@ -97,34 +81,18 @@ def discard_backend(run: Run, record: BackendRecord) -> None:
 def _start(run: Run, name: str) -> BackendRecord:
     declared = declared_backend(run, name)
     record = runtime_named(declared.runtime).start(declared, run)
-    run.write(f"backends/{name}", record.to_json())
+    run.write(f"backends/{name}", record)
     return record
 
 
 def known_backend(run: Run, name: str) -> BackendRecord | None:
     """The backend as the run entered it when it was started; None where it was not."""
-    known = run.read(f"backends/{name}")
-    return None if known is None else BackendRecord.from_json(known)
+    return run.find(f"backends/{name}", BackendRecord)
 
 
 def known_backends(run: Run) -> list[BackendRecord]:
     """All backends that the run entered, by name."""
-    return [BackendRecord.from_json(known) for known in run.all_in("backends").values()]
-
-
-def read_environment(environment_id: str) -> dict[str, Any]:
-    """The readiness marker of an environment.
-
-    Raises:
-        BackendError: it is not there, with the remedy.
-    """
-    marker = environment_marker(environment_id)
-    try:
-        content: dict[str, Any] = json.loads(marker.read_text())
-    except FileNotFoundError as error:
-        message = f"{marker}: the environment is not ready; start the same command again"
-        raise BackendError("environment_missing", message) from error
-    return content
+    return list(run.all_in("backends", BackendRecord).values())
 
 
 def connect(record: BackendRecord) -> Session:
@@ -163,7 +131,7 @@ def unload_others(run: Run, backend: str) -> None:
         with trusted(run, record) as session:
             if session.peer["engine"] is None:
                 continue
-            session.request("unload", deadline_s=30.0)
+            session.request(Unload())
         with trusted(run, record) as session:
             if session.peer["engine"] is not None:
                 raise BackendError(
@@ -185,7 +153,7 @@ def stop_backends(run: Run) -> None:
             except (BackendError, OSError) as error:
                 if isinstance(error, BackendError) and error.reason == health.SILENT:
                     silent.add(record.runtime)
-    declared = {each["runtime"] for each in run.all_in("declared").values()}
+    declared = {each.runtime for each in run.all_in("declared", DeclaredBackend).values()}
     for runtime in declared - silent:
         with contextlib.suppress(BackendError, OSError):
             runtime_named(runtime).sweep(run)
@@ -193,8 +161,8 @@ def stop_backends(run: Run) -> None:
 
 def ensure_watchdog(run: Run) -> None:
     """Start the run's watchdog unless it lives."""
-    known = run.read("watchdog")
-    if known is not None and ProcessId.from_json(known).alive():
+    known = run.find("watchdog", ProcessId)
+    if known is not None and known.alive():
         return
     run.renew_lease()
     with (run.folder / "watchdog.log").open("ab") as log:
@@ -210,16 +178,16 @@ def ensure_watchdog(run: Run) -> None:
     identity = ProcessId.of(process.pid)
     if identity is None:
         raise BackendError("watchdog_failed", f"the watchdog did not start; log: {log.name}")
-    run.write("watchdog", identity.to_json())
+    run.write("watchdog", identity)
 
 
 def end_run(run: Run) -> None:
     """Stop everything that the run started and forget it; may be called any number of times."""
     if not (run.folder / "run.json").exists():
         return
-    known = run.read("watchdog")
-    if known is not None and known != ProcessId.current().to_json():
-        ProcessId.from_json(known).end(patience_s=2.0)
+    watchdog = run.find("watchdog", ProcessId)
+    if watchdog is not None and watchdog != ProcessId.current():
+        watchdog.end(patience_s=2.0)
     if not run.spreads:
         stop_backends(run)
     with contextlib.suppress(OSError):  # a full disk must not keep anything alive
@@ -232,8 +200,9 @@ def reap_dead_runs() -> list[str]:
     reaped = []
     for run in Run.all():
         try:
-            dead = run.on_this_host and not run.owner.alive()  # another's is not ours to judge
-        except (KeyError, TypeError, ValueError):
+            # Another host's run is not ours to judge.
+            dead = run.on_this_host and not run.record.owner.alive()
+        except ValueError:
             continue  # not a record of ours, or gone meanwhile: touch nothing
         if dead:
             end_run(run)

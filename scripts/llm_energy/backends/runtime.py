@@ -5,12 +5,15 @@ environment) and `docker` (a container). Callers use `BackendRecord`s and never 
 on the runtime.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 from llm_energy.runs.run import Run
+from llm_energy.system.cache import environment_marker
+from worker.records import read_record
 
 SCRIPTS = Path(__file__).parents[2]
 """Folder of the worker's code."""
@@ -32,18 +35,64 @@ class BackendError(Exception):
 
 
 @dataclass(frozen=True)
+class ContainerSettings:
+    """What a container gets of the host: the fields of a campaign's `Container`."""
+
+    gpus: str | int | tuple[str, ...] | None
+    cpus: float | None
+    memory: str | None
+    shm_size: str
+    ulimits: dict[str, int]
+    environment: dict[str, str]
+    user: str | None
+    read_only: bool
+
+
+@dataclass(frozen=True)
 class DeclaredBackend:
-    """A backend as the campaign declares it, with its environment made ready."""
+    """A backend as the campaign declares it, written when a run starts."""
 
     name: str
     runtime: str
     environment_id: str
-    environment: Mapping[str, Any]
-    """The readiness marker of its environment."""
-    container: Mapping[str, Any]
-    """Options of its container; see `Container` in campaign/schema.py."""
-    readable: Sequence[str]
+    container: ContainerSettings
+    readable: tuple[str, ...]
     """Absolute paths of the host that its engine reads models from."""
+
+
+@dataclass(frozen=True)
+class ReadyEnvironment:
+    """What its users need of an environment's marker, which may hold more."""
+
+    python: str
+    """Path of its interpreter; where it is an image, in there."""
+    python_version: str
+    engine_version: str
+    packages: dict[str, str]
+    """Versions by name."""
+    environment_hash: str
+    image: str | None = None
+    """Id of the image, where it is one."""
+    reference: str | None = None
+    """The image as its user knows it."""
+
+
+def read_environment(environment_id: str) -> ReadyEnvironment:
+    """Read the readiness marker of an environment.
+
+    Raises:
+        BackendError: it is not there, with the remedy.
+    """
+    marker = environment_marker(environment_id)
+    try:
+        content = json.loads(marker.read_text())
+    except FileNotFoundError as error:
+        message = f"{marker}: the environment is not ready; start the same command again"
+        raise BackendError("environment_missing", message) from error
+    known = {field.name for field in fields(ReadyEnvironment)}
+    return read_record(
+        ReadyEnvironment, {k: v for k, v in content.items() if k in known}, str(marker)
+    )
 
 
 @dataclass(frozen=True)
@@ -53,15 +102,8 @@ class BackendRecord:
     name: str
     runtime: str
     environment_id: str
-    handle: Mapping[str, Any]
-    """Identity of the process or container: pid and start time, or container id."""
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "BackendRecord":
-        return cls(**value)
+    handle: dict[str, Any]
+    """What the runtime, and nobody else, needs to find it again: process, or container id."""
 
 
 class Transport(Protocol):

@@ -3,17 +3,16 @@
 import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any
 
 from llm_energy.backends.runtime import BackendError, Transport
-from worker.protocol import PROTOCOL
+from worker.protocol import OPERATIONS, PROTOCOL, Event, Hello, Load, Measure, Request, Unload
 
 GRACE_S = 15.0
 """The supervisor enforces a deadline itself; only if it is silent this much longer is it lost."""
 
-Event = dict[str, Any]
+OPERATION = {kind: name for name, kind in OPERATIONS.items()}
 
 
 class EngineReportedError(BackendError):
@@ -28,7 +27,7 @@ class Session:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self.peer = self.request("hello", deadline_s=5.0, protocol=PROTOCOL)
+        self.peer = self.request(Hello(PROTOCOL, deadline_s=5.0))
 
     def __enter__(self) -> "Session":
         return self
@@ -44,11 +43,8 @@ class Session:
 
     def request(
         self,
-        op: str,
-        *,
-        deadline_s: float,
+        request: Hello | Load | Measure | Unload,
         on_event: Callable[[Event], None] = lambda _: None,
-        **fields: Any,
     ) -> Event:
         """Send one request and return its final event; the others go to `on_event`.
 
@@ -56,13 +52,13 @@ class Session:
             EngineReportedError: the supervisor reported a failure, with its reason code.
             BackendError: `backend_lost` or `backend_silent` (no answer past the deadline).
         """
-        request: Mapping[str, Any] = {"op": op, "deadline_s": deadline_s, **fields}
-        self._transport.send(json.dumps(request).encode())
-        deadline = time.monotonic() + deadline_s + GRACE_S
+        op, patience_s = OPERATION[type(request)], request.deadline_s + GRACE_S
+        self.send(request)
+        deadline = time.monotonic() + patience_s
         while True:
             line = self._transport.receive(max(0.0, deadline - time.monotonic()))
             if line is None:
-                message = f"no answer to `{op}` within {deadline_s + GRACE_S:.0f} s"
+                message = f"no answer to `{op}` within {patience_s:.0f} s"
                 raise BackendError("backend_silent", message, phase=op)
             event: Event = json.loads(line)
             if event["event"] == "error":
@@ -76,6 +72,7 @@ class Session:
                 return event
             on_event(event)
 
-    def tell(self, op: str, **fields: Any) -> None:
-        """Send what has no answer, from the `on_event` of a request that is under way."""
-        self._transport.send(json.dumps({"op": op, **fields}).encode())
+    def send(self, request: Request) -> None:
+        """Send only: `Steady` has no answer, and comes from the `on_event` of another request."""
+        message = {"op": OPERATION[type(request)], **vars(request)}
+        self._transport.send(json.dumps(message, default=vars).encode())

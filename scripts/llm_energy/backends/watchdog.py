@@ -27,7 +27,7 @@ def watch(run: Run, stopped: threading.Event) -> None:
     Healing may take long and may fail: it happens beside, and never keeps the lease from being
     renewed.
     """
-    owner, healer = run.owner, Healer(run)
+    owner, healer = run.record.owner, Healer(run)
     threading.Thread(target=healer.heal_all, daemon=True).start()
     while not stopped.wait(PERIOD_S):
         if not (run.folder / "run.json").exists():

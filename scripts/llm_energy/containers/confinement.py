@@ -24,11 +24,11 @@ def confined(*, user: str | None = None, environment: Mapping[str, str]) -> dict
     }
 
 
-def device_requests(gpus: Any) -> list[DeviceRequest]:
+def device_requests(gpus: str | int | tuple[str, ...] | None) -> list[DeviceRequest]:
     """`all`, a number, or UUIDs, as the engine wants it; nothing for None."""
     if gpus is None:
         return []
-    if isinstance(gpus, list):
-        return [DeviceRequest(device_ids=gpus, capabilities=[["gpu"]])]
+    if isinstance(gpus, tuple):
+        return [DeviceRequest(device_ids=list(gpus), capabilities=[["gpu"]])]
     count = -1 if gpus == "all" else int(gpus)
     return [DeviceRequest(count=count, capabilities=[["gpu"]])]

@@ -123,16 +123,16 @@ def packages_sha256(packages: Mapping[str, str]) -> str:
     return hashlib.sha256(_as_file(packages)).hexdigest()
 
 
-def keep_package_list(marker: Mapping[str, Any], *, backend: str, results: Path) -> Path:
+def keep_package_list(packages: Mapping[str, str], *, backend: str, results: Path) -> Path:
     """Keep the package list of an environment with the results that were measured in it.
 
     The file's sha256 is the `packages_sha256` that every result records, and its name has the
     first digits of it: results of two environments of one backend each find theirs.
     """
-    short = packages_sha256(marker["packages"])[:12]
+    short = packages_sha256(packages)[:12]
     path = results / "environment" / f"{backend}-{short}.txt"
     if not path.exists():
-        write_atomically(path, _as_file(marker["packages"]))
+        write_atomically(path, _as_file(packages))
     return path
 
 

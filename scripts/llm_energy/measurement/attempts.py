@@ -11,14 +11,15 @@ from pathlib import Path
 
 from llm_energy.backends import health
 from llm_energy.backends.runtime import SCRIPTS, BackendError
-from llm_energy.measurement.build_result import assemble, energy_spent
-from llm_energy.measurement.job import Job, Observation
+from llm_energy.measurement.build_result import build_result, energy_spent
+from llm_energy.measurement.job import ExperimentRecord, Job, Observation
 from llm_energy.measurement.measurement import measure, prepare
 from llm_energy.measurement.provenance import keep_provenance
 from llm_energy.results import failures
 from llm_energy.results.result import write_result
 from llm_energy.runs import progress
 from llm_energy.runs.run import Run, code_digest, utc_now
+from llm_energy.runs.run_records import PlanEntry
 from llm_energy.system.errors import InputError
 from llm_energy.system.processes import nothing_but_kill_ends
 from llm_energy.system.scripting import FULL, UserError, disk_refusal
@@ -55,17 +56,18 @@ def measure_planned(
             "this job runs elsewhere than the workflow, and its allocation has no run: start the "
             "workflow with --profile workflow-profile/slurm"
         )
-    if not run.owner.alive():  # it died before this job could ask the kernel to die with it
+    if not run.record.owner.alive():  # it died before this job could ask the kernel to die with it
         raise UserError("the run that this measurement belongs to has ended")
-    facts = run.read(f"experiments/{experiment}")
+    record = run.read(f"experiments/{experiment}", ExperimentRecord)
+    plan = run.read("plan", tuple[PlanEntry, ...])
     results = run.results
-    plan, own = run.read("plan"), output.absolute().relative_to(results).as_posix()
-    entry = next(entry for entry in plan if entry["result"] == own)
-    first = failures.next_attempt(results, entry["result"])
+    own = output.absolute().relative_to(results).as_posix()
+    entry = next(entry for entry in plan if entry.result == own)
+    first = failures.next_attempt(results, own)
     for attempt in range(first, first + len(failures.BACKOFF_S) + 1):
-        job = Job(experiment, cycle, entry["position"], attempt, entry["result"], facts)
+        job = Job(record, cycle, entry.position, attempt, own)
         started, times_s = utc_now(), [begun_s, time.monotonic()]
-        progress.note_start(run, result=entry["result"], attempt=attempt)
+        progress.note_start(run, result=own, attempt=attempt)
         seen = None
         try:
             refuse_full_disk(results)
@@ -73,35 +75,33 @@ def measure_planned(
             measure(job, run, seen)
             times_s.append(time.monotonic())
             keep_provenance(job, seen, run, results)
-            result = assemble(job, seen, run, results)
+            result = build_result(job, seen, run, results)
             # Snakemake deletes the result of a job that is ended after it was written.
             with nothing_but_kill_ends():
                 write_result(output, result)
         except Exception as error:
             failure = as_failure(error)
             reason = failure.reason
-            health.note_failure(run, job.settings["backend"], reason)
-            record = write_record(
-                job, failure, started=started, results=results, log=log, seen=seen
-            )
+            health.note_failure(run, job.backend, reason)
+            kept = write_record(job, failure, started=started, results=results, log=log, seen=seen)
             retry = reason in failures.RETRIED and attempt - first < len(failures.BACKOFF_S)
             if not retry:
                 raise UserError(
-                    f"{experiment} cycle {cycle} failed: {reason}: {failure}; record: {record}, "
+                    f"{experiment} cycle {cycle} failed: {reason}: {failure}; record: {kept}, "
                     f"log: {log}; the same command measures what is missing"
                 ) from error
             LOG.warning("attempt %d failed: %s: %s", attempt, reason, failure)
             time.sleep(failures.BACKOFF_S[attempt - first])
         else:
             with unharmed():
-                health.note_success(run, job.settings["backend"])
+                health.note_success(run, job.backend)
                 times_s.append(time.monotonic())
                 # begin, imports, measuring, writing
                 LOG.info("times_s %s waited_s %.3f", json.dumps(times_s), seen.waited_s)
                 duration_s = times_s[-1] - begun_s - seen.waited_s
                 progress.note_duration(run, experiment=experiment, duration_s=duration_s)
-                told = progress.line(run, result, results=results, whole_plan=plan)
-                print(told, file=sys.stderr)
+                line = progress.line(run, result, results=results, whole_plan=plan)
+                print(line, file=sys.stderr)
             return
 
 
@@ -116,7 +116,7 @@ def unharmed() -> Iterator[None]:
 
 def begin(job: Job, run: Run) -> Observation:
     """Make ready to measure once, with the code that the run started with."""
-    if code_digest(SCRIPTS) != run.facts["code_digest"]:
+    if code_digest(SCRIPTS) != run.record.code_digest:
         raise BackendError(
             "code_changed",
             "the measuring code was changed while the campaign runs; start the same command "
@@ -167,9 +167,9 @@ def write_record(
     Returns where it is, or why it could not be kept.
     """
     record = {
-        "experiment": job.experiment,
+        "experiment": job.experiment.name,
         "cycle": job.cycle,
-        "spec_hash": job.facts["spec_hash"],
+        "spec_hash": job.experiment.spec_hash,
         "attempt": job.attempt,
         "reason": error.reason,
         "phase": error.phase,

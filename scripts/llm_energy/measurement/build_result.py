@@ -30,6 +30,7 @@ from llm_energy.results.parts import (
 from llm_energy.results.result import SCHEMA_VERSION, Result
 from llm_energy.results.side_files import write_requests
 from llm_energy.runs.run import Run, utc_now
+from llm_energy.runs.run_records import RunRecord
 
 WINDOW_FIELDS = (
     "window",
@@ -43,73 +44,73 @@ WINDOW_FIELDS = (
 """Fields of a result that are None where there was no window."""
 
 
-def assemble(job: Job, seen: Observation, run: Run, results: Path) -> Result:
+def build_result(job: Job, seen: Observation, run: Run, results: Path) -> Result:
     """The result of one measurement; its side files are written, the result itself is not."""
     numbers = numbers_of(job, seen) if seen.measured else numbers_without_window(job, seen)
     return Result(
-        **identity_of(job, seen, run.facts),
+        **identity_of(job, seen, run.record),
         **numbers,
         side_files=write_side_files(job, seen, results),
         finished=utc_now(),
     )
 
 
-def identity_of(job: Job, seen: Observation, run: Mapping[str, Any]) -> dict[str, Any]:
+def identity_of(job: Job, seen: Observation, run: RunRecord) -> dict[str, Any]:
     """What was measured, where and with what: the fields that every outcome has."""
-    loaded = seen.loaded or {}
+    loaded, experiment = seen.loaded or {}, job.experiment
     return {
         "schema_version": SCHEMA_VERSION,
-        "protocol_version": job.facts["spec"]["protocol"],
-        "campaign": run["campaign"],
-        "experiment": job.experiment,
+        "protocol_version": experiment.protocol_version,
+        "campaign": run.campaign,
+        "experiment": experiment.name,
         "cycle": job.cycle,
         "position": job.position,
         "attempt": job.attempt,
         "started": seen.started,
-        "spec_hash": job.facts["spec_hash"],
-        "spec": job.facts["spec"],
+        "spec_hash": experiment.spec_hash,
+        "spec": experiment.spec,
         "settings": Settings(
-            declared=job.facts["declared"],
-            resolved=dict(job.settings),
+            declared=experiment.declared,
+            resolved=experiment.settings,
             observed=loaded.get("observed", {}),
         ),
         "prompts": PromptSet(
-            name=job.settings["prompts"],
-            sha256=seen.prompts["sha256"],
-            count=seen.prompts["count"],
-            mean_input_tokens=seen.prompts["input_tokens"]["mean"],
+            name=experiment.prompts,
+            sha256=seen.prompts.sha256,
+            count=len(seen.prompts.token_ids),
+            mean_input_tokens=seen.prompts.mean_input_tokens,
         ),
-        "load_mode": job.settings["load_mode"],
+        "load_mode": experiment.workload.mode,
         "phases": seen.phases,
         "environment": environment(job, seen, run),
         "process": process_state(seen.peer, loaded) if loaded else None,
     }
 
 
-def environment(job: Job, seen: Observation, run: Mapping[str, Any]) -> Environment:
+def environment(job: Job, seen: Observation, run: RunRecord) -> Environment:
     """The machine, the engine and the code of a measurement."""
-    host, marker = run["host_facts"], seen.environment
+    host, ready = run.host_facts, seen.environment
     gpus = metered_gpus(job, seen)
     return Environment(
-        session_id=run["session_id"],
-        run_id=run["run_id"],
-        host=host["host"],
-        cpu_model=host["cpu_model"],
-        kernel=host["kernel"],
-        device_model=gpus[0].model if gpus else host["cpu_model"],
+        session_id=run.session_id,
+        run_id=run.run_id,
+        host=host.host,
+        cpu_model=host.cpu_model,
+        kernel=host.kernel,
+        device_model=gpus[0].model if gpus else host.cpu_model,
         device_uuids=[gpu.id for gpu in gpus],
         power_limit_watts=gpus[0].power_limit_watts if gpus else None,
         driver=str(gpus[0].facts["driver"]) if gpus and gpus[0].facts.get("driver") else None,
-        runtime=job.facts["runtime"],
-        environment_hash=marker["environment_hash"],
-        image_digest=marker.get("image"),
-        python_version=marker["python_version"],
-        engine_version=marker["engine_version"],
-        packages_sha256=packages_sha256(marker["packages"]),
+        runtime=job.experiment.runtime,
+        environment_hash=ready.environment_hash,
+        image_digest=ready.image,
+        python_version=ready.python_version,
+        engine_version=ready.engine_version,
+        packages_sha256=packages_sha256(ready.packages),
         model_sha256=seen.model.sha256,
-        code_digest=run["code_digest"],
-        git_commit=host["git_commit"],
-        git_dirty=host["git_dirty"],
+        code_digest=run.code_digest,
+        git_commit=host.git_commit,
+        git_dirty=host.git_dirty,
     )
 
 
@@ -118,7 +119,7 @@ def metered_gpus(job: Job, seen: Observation) -> list[Device]:
 
     Where the driver does not tell which GPUs the engine's processes use, all of the host.
     """
-    if job.timing["device"] == "cpu" or seen.series is None:
+    if job.experiment.device == "cpu" or seen.series is None:
         return []
     boards = [device for device in seen.series.devices if device.scope == "gpu_board"]
     used = used_gpus(seen.series, seen.own_processes)
@@ -129,7 +130,7 @@ def energy_of(
     job: Job, seen: Observation, tokens: Tokens | None, latency: Latency | None
 ) -> EnergyAccount:
     """The energy of what did the work: an idle GPU beside a CPU engine is not it."""
-    on_gpu = job.timing["device"] == "gpu"
+    on_gpu = job.experiment.device == "gpu"
     gpus = metered_gpus(job, seen)
     gaps = latency.inter_token_latency_s if latency else None
     account = account_energy(
@@ -142,13 +143,13 @@ def energy_of(
         median_step_s=gaps.p50 if gaps else None,
         own_processes=seen.own_processes if on_gpu else None,
     )
-    if not job.sampled:
+    if not job.experiment.sampled:
         account = replace(account, energy=unsampled(account.energy))
-    account = replace(account, flags=account.flags + occupancy_flags(gpus, seen))
+    account = replace(account, flags=account.flags + gpu_use_flags(gpus, seen))
     return with_host_idle(account, seen)
 
 
-def occupancy_flags(gpus: Sequence[Device], seen: Observation) -> list[Flag]:
+def gpu_use_flags(gpus: Sequence[Device], seen: Observation) -> list[Flag]:
     """`gpu_use_unknown`, where GPUs are counted that the engine was not seen to use."""
     if not gpus or seen.series is None or used_gpus(seen.series, seen.own_processes):
         return []
@@ -228,7 +229,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
             warmup=warmup,
             drift=drift,
             duration_s=duration_s,
-            minimum_duration_s=job.timing["minimum_duration_s"],
+            minimum_duration_s=job.experiment.workload.minimum_duration_s,
         )
         + flags.of_gates(seen.thermal)
         + account.flags,
@@ -266,10 +267,10 @@ def write_side_files(job: Job, seen: Observation, results: Path) -> dict[str, Si
             f"series/{path}",
             seen.series,
             identity={
-                "campaign": job.facts["campaign"],
-                "experiment": job.experiment,
+                "campaign": job.experiment.campaign,
+                "experiment": job.experiment.name,
                 "cycle": job.cycle,
-                "spec": job.facts["spec_hash"],
+                "spec": job.experiment.spec_hash,
             },
         )
     return files

@@ -25,7 +25,7 @@ def working_devices(meters: Sequence[Meter], *, device: str, gpus: object) -> Me
     """
     scope: Scope = "cpu_package" if device == "cpu" else "gpu_board"
     found = [(m, d) for m in meters for d in m.devices if d.scope == scope]
-    if device == "gpu" and isinstance(gpus, list):
+    if device == "gpu" and isinstance(gpus, tuple):
         found = [(m, d) for m, d in found if d.id in gpus]
     return found
 

@@ -12,6 +12,7 @@ from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
 from llm_energy.results.parts import Flag
 from llm_energy.runs.run import Run
+from llm_energy.runs.run_records import HostIdle
 
 FOLDER = "host_idle"
 
@@ -21,14 +22,14 @@ DRIFT_LIMIT = 0.05
 
 def known(run: Run, cycle: int) -> dict[str, float]:
     """Device -> watts of that cycle; empty where it was not taken."""
-    record = run.read(f"{FOLDER}/cycle-{cycle}")
-    return dict(record["watts"]) if record else {}
+    record = run.find(f"{FOLDER}/cycle-{cycle}", HostIdle)
+    return record.watts if record else {}
 
 
 def first_known(run: Run) -> dict[str, float]:
     """Device -> watts where the run took it first."""
-    taken = sorted(run.all_in(FOLDER).values(), key=lambda record: record["taken_monotonic_s"])
-    return dict(taken[0]["watts"]) if taken else {}
+    records = run.all_in(FOLDER, HostIdle).values()
+    return min(records, key=lambda record: record.taken_monotonic_s).watts if records else {}
 
 
 def take(
@@ -52,7 +53,7 @@ def take(
     seen = series(start_s - 1.0)
     found = {d.id: Sensor(d, seen).baseline(method, start_s, end_s) for d in devices}
     watts = {name: baseline.power_watts for name, baseline in found.items() if baseline}
-    run.write(f"{FOLDER}/cycle-{cycle}", {"taken_monotonic_s": start_s, "watts": watts})
+    run.write(f"{FOLDER}/cycle-{cycle}", HostIdle(start_s, watts))
     return start_s, end_s
 
 

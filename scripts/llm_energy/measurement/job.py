@@ -1,54 +1,161 @@
-"""What a measurement is asked to do, and what was seen of it."""
+"""What a measurement is to do, and what was observed of it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from llm_energy.backends.session import Event
+from llm_energy.backends.runtime import ReadyEnvironment
 from llm_energy.inputs.models import VerifiedModel
 from llm_energy.power.gates import Thermal
 from llm_energy.power.sensor import Method
 from llm_energy.power.series import Series
 from llm_energy.results.parts import Phase, PowerSteadiness
+from llm_energy.system.cache import prompts_marker
+from worker.protocol import Event
+from worker.workload import EngineConfig, Sampling, WarmupRules, Workload
+
+if TYPE_CHECKING:  # the campaign's models would cost every measuring job 0.1 s
+    from llm_energy.campaign.campaign import Campaign
+    from llm_energy.campaign.experiment import Experiment
+
+STEADY_VARIATION = 0.10
+"""Coefficient of variation of wave throughput above which a warm-up is not steady. Provisional."""
+
+STEADY_BOUND = 0.01
+"""Relative trend over the tested waves that counts as none (equivalence bound)."""
+
+STEADY_BOUND_LIMIT = 0.03
+"""The widest bound that noise may force before the warm-up counts as not steady."""
+
+
+@dataclass(frozen=True)
+class ExperimentRecord:
+    """An experiment as its measuring jobs need it, written when the run starts."""
+
+    campaign: str
+    name: str
+    isolation: str
+    runtime: str
+    device: str
+    """`cpu` or `gpu`."""
+    sampling_hz: float
+    baseline_s: float
+    load_deadline_s: float
+    measure_deadline_s: float
+    engine: EngineConfig
+    """Without the path of the model, which the job finds."""
+    workload: Workload
+    """Without prompts, which the job reads."""
+    model: str
+    prompts: str
+    settings: dict[str, Any]
+    """As resolved, for the result."""
+    declared: dict[str, Any]
+    """Settings as the campaign's file gives them, for the result."""
+    protocol_version: int
+    spec: dict[str, Any]
+    spec_hash: str
+    engine_key: str
+    sampled: bool
+    """Whether power is read in the window."""
+    environment_id: str
+    model_id: str
+    prompts_id: str
+
+    @classmethod
+    def of(cls, campaign: "Campaign", experiment: "Experiment") -> "ExperimentRecord":
+        settings, timing = experiment.settings, campaign.measurement
+        return cls(
+            campaign=campaign.name,
+            name=experiment.name,
+            isolation=campaign.isolation,
+            runtime=campaign.backends[settings.backend].runtime,
+            device=timing.device,
+            sampling_hz=timing.sampling_hz,
+            baseline_s=timing.baseline_s,
+            load_deadline_s=timing.load_deadline_s,
+            measure_deadline_s=timing.measure_deadline_s,
+            engine=EngineConfig(
+                backend=settings.backend,
+                model_path="",
+                dtype=settings.dtype,
+                context_tokens=settings.context_tokens,
+                slots=experiment.slots,
+                seed=settings.sampling.seed,
+                options=settings.engine_options,
+            ),
+            workload=Workload(
+                mode=settings.load_mode,
+                batch_size=settings.batch_size,
+                output_tokens=settings.output_tokens,
+                prompts=(),
+                sampling=Sampling(**settings.sampling.model_dump()),
+                minimum_duration_s=timing.minimum_duration_s,
+                tail_s=timing.tail_s,
+                warmup=WarmupRules(
+                    cap_s=timing.warmup_cap_s,
+                    first_wave_deadline_s=timing.first_wave_deadline_s,
+                    cv_threshold=STEADY_VARIATION,
+                    bound=STEADY_BOUND,
+                    maximum_bound=STEADY_BOUND_LIMIT,
+                    minimum_s=timing.tail_s,
+                ),
+            ),
+            model=settings.model,
+            prompts=settings.prompts,
+            settings=settings.model_dump(mode="json"),
+            declared=dict(experiment.declared),
+            protocol_version=experiment.spec["protocol"],
+            spec=dict(experiment.spec),
+            spec_hash=experiment.spec_hash,
+            engine_key=experiment.engine_key,
+            sampled=experiment.sampled,
+            environment_id=experiment.environment_id,
+            model_id=experiment.model_id,
+            prompts_id=experiment.prompts_id,
+        )
 
 
 @dataclass(frozen=True)
 class Job:
-    """One cell of the campaign, as its run wrote it down."""
+    """One attempt at a planned measurement."""
 
-    experiment: str
+    experiment: ExperimentRecord
     cycle: int
     position: int
     attempt: int
     result_path: str
     """Relative to the campaign's results folder."""
-    facts: Mapping[str, Any]
-    """What the run wrote down of the experiment when it started (`Lifecycle`)."""
 
     @property
-    def settings(self) -> Mapping[str, Any]:
-        settings: Mapping[str, Any] = self.facts["settings"]
-        return settings
-
-    @property
-    def timing(self) -> Mapping[str, Any]:
-        timing: Mapping[str, Any] = self.facts["measurement"]
-        return timing
-
-    @property
-    def sampled(self) -> bool:
-        """Whether power is read in the window."""
-        return bool(self.facts["sampled"])
+    def backend(self) -> str:
+        return self.experiment.engine.backend
 
     @property
     def engine_key(self) -> str:
         """Names the engine process this job may run in: it is reused while the key stays."""
         scope = {
-            "measurement": f"{self.experiment}/{self.cycle}/{self.attempt}",
+            "measurement": f"{self.experiment.name}/{self.cycle}/{self.attempt}",
             "cycle": f"cycle-{self.cycle}",
             "campaign": "campaign",
-        }[self.facts["isolation"]]
-        return f"{self.facts['engine_key']}/{scope}"
+        }[self.experiment.isolation]
+        return f"{self.experiment.engine_key}/{scope}"
+
+
+@dataclass(frozen=True)
+class FixedPrompts:
+    """The token ids of a prompt set, fixed before measuring."""
+
+    sha256: str
+    token_ids: tuple[tuple[int, ...], ...]
+    mean_input_tokens: float
+
+    @classmethod
+    def read(cls, prompts_id: str) -> "FixedPrompts":
+        content = json.loads(prompts_marker(prompts_id).read_text())
+        token_ids = tuple(map(tuple, content["token_ids"]))
+        return cls(content["sha256"], token_ids, content["input_tokens"]["mean"])
 
 
 @dataclass
@@ -56,9 +163,9 @@ class Observation:
     """All that was seen of one measurement, as far as it got."""
 
     started: str
-    environment: Mapping[str, Any]
+    environment: ReadyEnvironment
     model: VerifiedModel
-    prompts: Mapping[str, Any]
+    prompts: FixedPrompts
     peer: Event = field(default_factory=dict)
     """The supervisor's state before this measurement."""
     loaded: Event | None = None
@@ -83,7 +190,7 @@ class Observation:
     @property
     def input_lengths(self) -> list[int]:
         """Token count of each prompt, by prompt index."""
-        return [len(ids) for ids in self.prompts["token_ids"]]
+        return [len(ids) for ids in self.prompts.token_ids]
 
     def add_phase(self, name: str, start: float, end: float) -> None:
         self.phases.append(Phase(name=name, start_monotonic_s=start, end_monotonic_s=end))

@@ -2,24 +2,23 @@
 
 The host drives and meters; the worker inside the backend loads, warms up and generates. Both
 stamp times on CLOCK_MONOTONIC, which a host and its containers share. What was seen is kept in an
-`Observation`; `assemble.py` makes the result of it.
+`Observation`; `build_result.py` makes the result of it.
 """
 
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from llm_energy.backends import running
+from llm_energy.backends.runtime import read_environment
 from llm_energy.backends.runtimes import runtime_named
-from llm_energy.backends.session import EngineReportedError, Event, Session
+from llm_energy.backends.session import EngineReportedError, Session
 from llm_energy.inputs.models import verify_model
 from llm_energy.measurement import host_idle
 from llm_energy.measurement.device_exclusivity import lock_names, refuse_leftovers, working_devices
-from llm_energy.measurement.job import Job, Observation
+from llm_energy.measurement.job import FixedPrompts, Job, Observation
 from llm_energy.measurement.power_watch import PowerWatch, span_s
 from llm_energy.power import gates, sources
 from llm_energy.power.meter import Device
@@ -29,19 +28,9 @@ from llm_energy.power.series import Series
 from llm_energy.power.sources import open_meters
 from llm_energy.runs.run import Run, utc_now
 from llm_energy.system import locks
-from llm_energy.system.cache import model_marker, prompts_marker
-
-STEADY_VARIATION = 0.10
-"""Coefficient of variation of wave throughput above which a warm-up is not steady. Provisional."""
-
-STEADY_BOUND = 0.01
-"""Relative trend over the tested waves that counts as none (equivalence bound)."""
-
-STEADY_BOUND_LIMIT = 0.03
-"""The widest bound that noise may force before the warm-up counts as not steady."""
-
-MINIMUM_WAVES = 3
-"""Least waves in a warm-up and in a window."""
+from llm_energy.system.cache import model_marker
+from worker.protocol import Event, Load, Measure, Steady, Unload
+from worker.workload import WarmupRules
 
 LOOK_S = 0.2
 """How often a gate is tried."""
@@ -90,9 +79,9 @@ def prepare(job: Job) -> Observation:
     """
     return Observation(
         started=utc_now(),
-        environment=running.read_environment(job.facts["environment_id"]),
-        model=verify_model(model_marker(job.facts["model_id"])),
-        prompts=read_prompts(job.facts["prompts_id"]),
+        environment=read_environment(job.experiment.environment_id),
+        model=verify_model(model_marker(job.experiment.model_id)),
+        prompts=FixedPrompts.read(job.experiment.prompts_id),
     )
 
 
@@ -102,10 +91,10 @@ def measure(job: Job, run: Run, seen: Observation) -> None:
     Raises:
         BackendError: the measurement failed; the reason code says whether it may be tried again.
     """
-    backend, device = job.settings["backend"], job.timing["device"]
-    gpus = running.declared_backend(run, backend).container["gpus"]
+    backend, device = job.backend, job.experiment.device
+    gpus = running.declared_backend(run, backend).container.gpus
     with ExitStack() as stack:
-        meters = open_meters(cpu_model=run.facts["host_facts"]["cpu_model"])
+        meters = open_meters(cpu_model=run.record.host_facts.cpu_model)
         for meter in meters:
             stack.callback(meter.close)
         working = working_devices(meters, device=device, gpus=gpus)
@@ -117,7 +106,7 @@ def measure(job: Job, run: Run, seen: Observation) -> None:
         running.unload_others(run, backend)
         devices = tuple(d for _, d in working)
         seen.method, abilities = sources.campaign_source(run.results, meters, devices)
-        watch = Watch(Sampler(meters, rate_hz=job.timing["sampling_hz"]), devices, seen.method)
+        watch = Watch(Sampler(meters, rate_hz=job.experiment.sampling_hz), devices, seen.method)
         own_processes = partial(runtime_named(record.runtime).processes, record)
         with running.trusted(run, record) as session:
             seen.peer = session.peer
@@ -127,8 +116,8 @@ def measure(job: Job, run: Run, seen: Observation) -> None:
                 with watch.sampler:
                     cool_down(watch, run, seen)
                     idle_without_engine(session, watch, job, run, seen)
-                    load(session, job, str(seen.model.path), seen)
-                    idle(watch, job.timing["baseline_s"], run, seen)
+                    load(session, job, seen)
+                    idle(watch, job.experiment.baseline_s, run, seen)
                     warm_up_and_run(session, watch, job, seen)
                     seen.own_processes = own_processes() if working else None
             except EngineReportedError as failure:
@@ -139,15 +128,9 @@ def measure(job: Job, run: Run, seen: Observation) -> None:
                 seen.series = sources.with_known_periods(watch.sampler.series(), abilities)
 
 
-def read_prompts(prompts_id: str) -> Mapping[str, Any]:
-    """The token ids of a prompt set, fixed before measuring."""
-    prompts: dict[str, Any] = json.loads(prompts_marker(prompts_id).read_text())
-    return prompts
-
-
 def cool_down(watch: Watch, run: Run, seen: Observation) -> None:
     """Wait for GPUs that are warmer than they were when the run first let them idle."""
-    reference = run.read("temperatures")
+    reference = run.find("temperatures", dict[str, float])
     if not reference or not watch.devices:
         return
     before = time.monotonic()
@@ -162,11 +145,11 @@ def idle_without_engine(
     session: Session, watch: Watch, job: Job, run: Run, seen: Observation
 ) -> None:
     """Take the host's idle power once for each cycle; not where an engine stays loaded."""
-    resident, rest_s = session.peer["engine"], job.timing["baseline_s"]
+    resident, rest_s = session.peer["engine"], job.experiment.baseline_s
     stays = resident is not None and resident["key"] == job.engine_key
     if watch.devices and rest_s and not stays and not host_idle.known(run, job.cycle):
         if resident is not None:
-            session.request("unload", deadline_s=30.0)
+            session.request(Unload())
         watch.settle(rest_s)
         span = host_idle.take(
             run,
@@ -181,24 +164,11 @@ def idle_without_engine(
     seen.first_host_idle_watts = host_idle.first_known(run)
 
 
-def load(session: Session, job: Job, model_path: str, seen: Observation) -> None:
+def load(session: Session, job: Job, seen: Observation) -> None:
     """Have the engine loaded, or reused where this job may share its process."""
-    settings = job.settings
+    engine = replace(job.experiment.engine, model_path=str(seen.model.path))
     before = time.monotonic()
-    seen.loaded = session.request(
-        "load",
-        deadline_s=job.timing["load_deadline_s"],
-        key=job.engine_key,
-        engine={
-            "backend": settings["backend"],
-            "model_path": model_path,
-            "dtype": settings["dtype"],
-            "context_tokens": settings["context_tokens"],
-            "slots": job.facts["slots"],
-            "options": settings["engine_options"],
-            "seed": settings["sampling"]["seed"],
-        },
-    )
+    seen.loaded = session.request(Load(job.experiment.load_deadline_s, job.engine_key, engine))
     seen.add_phase("load", before, time.monotonic())
 
 
@@ -211,45 +181,29 @@ def idle(watch: Watch, duration_s: float, run: Run, seen: Observation) -> None:
     before = time.monotonic()
     time.sleep(duration_s)
     seen.add_phase("idle", before, time.monotonic())
-    if watch.devices and run.read("temperatures") is None:
+    if watch.devices and run.find("temperatures", dict[str, float]) is None:
         run.write("temperatures", gates.temperatures(watch.series(before - 1.0)))
 
 
 def warm_up_and_run(session: Session, watch: Watch, job: Job, seen: Observation) -> None:
     """Warm-up, window and tail: one request, so that nothing comes between them."""
-    settings, timing = job.settings, job.timing
-    power = power_watch(session, watch, timing["warmup_cap_s"])
+    experiment = job.experiment
+    rules = experiment.workload.warmup
+    power = power_watch(session, watch, rules)
+    workload = replace(
+        experiment.workload,
+        prompts=seen.prompts.token_ids,
+        warmup=replace(rules, await_host=power is not None),
+    )
 
     def on_event(event: Event) -> None:
         if power:
             power.on_event(event)
-        if not job.sampled and event["event"] == "phase" and event["name"] == "window":
+        if not experiment.sampled and event["event"] == "phase" and event["name"] == "window":
             watch.sampler.stop()  # a control: all that came before was as it always is
 
     seen.measured = session.request(
-        "measure",
-        deadline_s=timing["measure_deadline_s"],
-        on_event=on_event,
-        workload={
-            "mode": settings["load_mode"],
-            "batch_size": settings["batch_size"],
-            "output_tokens": settings["output_tokens"],
-            "prompts": seen.prompts["token_ids"],
-            "sampling": settings["sampling"],
-            "minimum_duration_s": timing["minimum_duration_s"],
-            "minimum_waves": MINIMUM_WAVES,
-            "tail_s": timing["tail_s"],
-            "warmup": {
-                "cap_s": timing["warmup_cap_s"],
-                "first_wave_deadline_s": timing["first_wave_deadline_s"],
-                "minimum_waves": MINIMUM_WAVES,
-                "minimum_s": timing["tail_s"],
-                "cv_threshold": STEADY_VARIATION,
-                "bound": STEADY_BOUND,
-                "maximum_bound": STEADY_BOUND_LIMIT,
-                "await_host": power is not None,
-            },
-        },
+        Measure(experiment.measure_deadline_s, workload), on_event=on_event
     )
     seen.power = power.verdict if power else None
     for name in ("warmup", "window", "tail"):
@@ -257,9 +211,9 @@ def warm_up_and_run(session: Session, watch: Watch, job: Job, seen: Observation)
         seen.add_phase(name, phase["start"], phase["end"])
 
 
-def power_watch(session: Session, watch: Watch, cap_s: float) -> PowerWatch | None:
+def power_watch(session: Session, watch: Watch, rules: WarmupRules) -> PowerWatch | None:
     """The judge of power in the warm-up; None without a sensor or with too short a cap."""
-    span = span_s(cap_s)
+    span = span_s(rules.cap_s)
     seen_now = watch.series(time.monotonic() - 2.0)
     sensed = [seen_now.samples(device, QUANTITY[watch.method]) for device in watch.devices]
     if span is None or not sensed or not all(sensed):
@@ -268,9 +222,7 @@ def power_watch(session: Session, watch: Watch, cap_s: float) -> PowerWatch | No
         watch.devices,
         method=watch.method,
         span_s=span,
-        cv_threshold=STEADY_VARIATION,
-        bound=STEADY_BOUND,
-        maximum_bound=STEADY_BOUND_LIMIT,
+        rules=rules,
         series=watch.series,
-        tell=lambda value: session.tell("steady", value=value),
+        report=lambda steady: session.send(Steady(steady)),
     )

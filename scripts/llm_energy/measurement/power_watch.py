@@ -11,13 +11,14 @@ other, which makes the interval of the trend somewhat too narrow for means this 
 
 from collections.abc import Callable, Sequence
 
-from llm_energy.backends.session import Event
 from llm_energy.power.accounting import total
 from llm_energy.power.meter import Device
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
 from llm_energy.results.parts import PowerSteadiness
+from worker.protocol import Event
 from worker.steady import STEADY, Verdict, judge_trend
+from worker.workload import WarmupRules
 
 SPAN_S = 30.0
 """Time over which power and temperature must have been steady."""
@@ -42,7 +43,7 @@ def span_s(cap_s: float) -> float | None:
 
 
 class PowerWatch:
-    """Follows the events of one measurement and tells the worker its verdict when it changes."""
+    """Follows the events of one measurement and reports its verdict when it changes."""
 
     def __init__(
         self,
@@ -50,22 +51,19 @@ class PowerWatch:
         *,
         method: Method,
         span_s: float,
-        cv_threshold: float,
-        bound: float,
-        maximum_bound: float,
+        rules: WarmupRules,
         series: Callable[[float], Series],
-        tell: Callable[[bool], None],
+        report: Callable[[bool], None],
     ) -> None:
-        """`series` gives the readings since a moment; `tell` takes the verdict to the worker."""
+        """`series` gives the readings since a moment; `report` takes the verdict to the worker."""
         self._devices = devices
         self._method = method
         self._span_s = span_s
-        self._limits = {"cv_threshold": cv_threshold, "bound": bound}
-        self._limits["maximum_bound"] = maximum_bound
+        self._rules = rules
         self._series = series
-        self._tell = tell
+        self._report = report
         self._edges: list[float] = []
-        self._told = False
+        self._reported = False
         self.verdict = PowerSteadiness(verdict="too_short", span_s=span_s)
 
     def on_event(self, event: Event) -> None:
@@ -79,9 +77,9 @@ class PowerWatch:
         if len(self._edges) <= LEAST_MEANS:
             return
         self.verdict = self.judge(self._series(self._edges[0] - 1.0))
-        if (said := self.verdict.verdict == STEADY) != self._told:
-            self._tell(said)
-            self._told = said
+        if (steady := self.verdict.verdict == STEADY) != self._reported:
+            self._report(steady)
+            self._reported = steady
 
     def judge(self, series: Series) -> PowerSteadiness:
         """The verdict on what was read so far."""
@@ -95,10 +93,16 @@ class PowerWatch:
             return PowerSteadiness(verdict="too_short", span_s=self._span_s)
         since = min(means[-1][1] - self._span_s, means[-LEAST_MEANS][0])
         tested = [watts for start, _, watts in means if start >= since]
-        trend = judge_trend(tested, places=1, **self._limits)
+        trend = judge_trend(
+            tested,
+            places=1,
+            cv_threshold=self._rules.cv_threshold,
+            bound=self._rules.bound,
+            maximum_bound=self._rules.maximum_bound,
+        )
         ranges = [_temperature_range(sensor, since, means[-1][1]) for sensor in sensors]
-        told = [celsius for celsius in ranges if celsius is not None]
-        return _together(trend, max(told, default=None), self._span_s)
+        known = [celsius for celsius in ranges if celsius is not None]
+        return _together(trend, max(known, default=None), self._span_s)
 
 
 def _watts(sensors: Sequence[Sensor], method: Method, start: float, end: float) -> float | None:
@@ -109,8 +113,8 @@ def _watts(sensors: Sequence[Sensor], method: Method, start: float, end: float) 
 
 def _temperature_range(sensor: Sensor, start: float, end: float) -> float | None:
     """Highest less lowest temperature in °C; None where the device does not tell."""
-    said = [s.temperature_celsius for s in sensor.states(start, end)]
-    known = [celsius for celsius in said if celsius is not None]
+    read = [state.temperature_celsius for state in sensor.states(start, end)]
+    known = [celsius for celsius in read if celsius is not None]
     return max(known) - min(known) if known else None
 
 

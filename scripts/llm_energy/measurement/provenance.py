@@ -21,7 +21,7 @@ from llm_energy.inputs.environment import keep_package_list
 from llm_energy.measurement.job import Job, Observation
 from llm_energy.preflight.host_findings import read_host
 from llm_energy.runs.run import Run
-from llm_energy.system.cache import model_marker
+from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.system.files import sha256_of
 
 ENVIRONMENT = "environment"
@@ -42,15 +42,17 @@ _OF_AN_ENVIRONMENT = (
 
 def keep_provenance(job: Job, seen: Observation, run: Run, results: Path) -> None:
     """Write what is not there yet of the records that a result refers to."""
-    backend, settings = job.settings["backend"], job.settings
-    packages = keep_package_list(seen.environment, backend=backend, results=results)
-    environment = {k: seen.environment[k] for k in _OF_AN_ENVIRONMENT if k in seen.environment}
+    backend, experiment = job.backend, job.experiment
+    packages = keep_package_list(seen.environment.packages, backend=backend, results=results)
+    marker = read_marker(environment_marker(experiment.environment_id))
+    environment = {key: marker[key] for key in _OF_AN_ENVIRONMENT if key in marker}
     environment |= {"backend": backend, "packages": packages.name}
+    prompts = prompts_marker(experiment.prompts_id)
     records: dict[str, Callable[[], Mapping[str, Any]]] = {
         f"{backend}-{sha256_of(environment)[:12]}": lambda: environment,
-        f"model-{settings['model']}-{seen.model.sha256[:12]}": lambda: _model(job, seen),
-        f"prompts-{settings['prompts']}-{seen.prompts['sha256'][:12]}": lambda: seen.prompts,
-        f"host-{run.facts['session_id']}": lambda: _host(seen),
+        f"model-{experiment.model}-{seen.model.sha256[:12]}": lambda: _model(job, seen),
+        f"prompts-{experiment.prompts}-{seen.prompts.sha256[:12]}": lambda: read_marker(prompts),
+        f"host-{run.record.session_id}": lambda: _host(seen),
     }
     for name, content in records.items():
         path = results / ENVIRONMENT / f"{name}.json"
@@ -59,9 +61,9 @@ def keep_provenance(job: Job, seen: Observation, run: Run, results: Path) -> Non
 
 
 def _model(job: Job, seen: Observation) -> dict[str, Any]:
-    files = read_marker(model_marker(job.facts["model_id"]))["files"]
+    files = read_marker(model_marker(job.experiment.model_id))["files"]
     return {
-        "name": job.settings["model"],
+        "name": job.experiment.model,
         "format": seen.model.format,
         "identity": dict(seen.model.identity),
         "sha256": seen.model.sha256,

@@ -4,10 +4,10 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from llm_energy.results.result import Result
 from llm_energy.runs.run import Run, utc_now
+from llm_energy.runs.run_records import Measuring, PlanEntry
 from llm_energy.system.processes import ProcessId
 
 MEASURING = "measuring"
@@ -16,9 +16,7 @@ MEASURING = "measuring"
 
 def note_start(run: Run, *, result: str, attempt: int) -> None:
     """Say what is measured now: this process measures `result`, relative to the results folder."""
-    process = ProcessId.current().to_json()
-    facts = {"result": result, "attempt": attempt, "started": utc_now(), "process": process}
-    run.write(MEASURING, facts)
+    run.write(MEASURING, Measuring(result, attempt, utc_now(), ProcessId.current()))
 
 
 def note_duration(run: Run, *, experiment: str, duration_s: float) -> None:
@@ -77,17 +75,12 @@ def describe(result: Result) -> str:
     return ", ".join(parts)
 
 
-def asked(
-    plan: Iterable[Mapping[str, Any]], *, results: Path
-) -> tuple[list[Mapping[str, Any]], bool]:
-    """What of a run's plan is asked for so far, and whether decisions may ask for more.
-
-    Entries with a `decision` (its file, relative to `results`) are asked for if it says so.
-    """
-    known, undecided = list[Mapping[str, Any]](), False
+def requested(plan: Iterable[PlanEntry], *, results: Path) -> tuple[list[PlanEntry], bool]:
+    """What of a run's plan is requested so far, and whether decisions may request more."""
+    known, undecided = list[PlanEntry](), False
     cycles: dict[str, int | None] = {}
     for entry in plan:
-        if (name := entry.get("decision")) is None:
+        if (name := entry.decision) is None:
             known.append(entry)
             continue
         if name not in cycles:
@@ -95,30 +88,24 @@ def asked(
             cycles[name] = json.loads(path.read_bytes())["cycles"] if path.exists() else None
         most = cycles[name]
         undecided = undecided or most is None
-        if most is not None and entry["cycle"] <= most:
+        if most is not None and entry.cycle <= most:
             known.append(entry)
     return known, undecided
 
 
-def line(
-    run: Run, result: Result, *, results: Path, whole_plan: Iterable[Mapping[str, Any]]
-) -> str:
-    """`[ 5/12] experiment cycle 2: 88.1 tokens/s, …; 42 s left`.
-
-    Args:
-        whole_plan: of the run.
-    """
-    plan, undecided = asked(whole_plan, results=results)
+def line(run: Run, result: Result, *, results: Path, whole_plan: Iterable[PlanEntry]) -> str:
+    """Return `[ 5/12] experiment cycle 2: 88.1 tokens/s, …; 42 s left`."""
+    plan, undecided = requested(whole_plan, results=results)
     record = run.folder / "durations.jsonl"
     taken = [json.loads(text) for text in record.read_text().splitlines()]
-    # Asked of maybe ten thousand after each of them: a Path for each would take ten times as long.
+    # There may be ten thousand after each measurement: a Path for each would take ten times as long
     open_ = [
-        each["experiment"]
-        for each in plan
-        if not os.path.exists(f"{results}/{each['result']}")  # noqa: PTH110
+        entry.experiment
+        for entry in plan
+        if not os.path.exists(f"{results}/{entry.result}")  # noqa: PTH110
     ]
     done = len(plan) - len(open_)
-    expected = {entry["experiment"]: entry["expected_s"] for entry in plan}
+    expected = {entry.experiment: entry.expected_s for entry in plan}
     left = human_duration(remaining_s(expected, left=open_, taken=taken))
     width = len(str(len(plan)))
     name = f"{result.experiment} cycle {result.cycle}"

@@ -4,11 +4,13 @@ Whoever starts a backend during a run enters it in the run's folder `.cache/runs
 that whoever cleans up (the run itself, its watchdog, a later run) finds everything there is:
 
     run.json            owner, campaign, digest of the measuring code, session
-    plan.json           the planned order: [[experiment, cycle], ...]
+    plan.json           what it may measure, in planned order
+    spread.json         what allocations need to know; only where measurements run in some
     experiments/*.json  what each needed experiment is, as resolved when the run started
     declared/*.json     how each backend is started, as the campaign declares it
     backends/*.json     each backend that was started: its process or container
     host_idle/*.json    power of the devices without an engine, in each cycle
+    measuring.json      the measurement that is going on
     temperatures.json   °C of the devices when the run first let a loaded engine idle
     health/*.json       failures in a row of each backend's infrastructure
     lease               CLOCK_MONOTONIC seconds until which its backends may live
@@ -24,15 +26,20 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from llm_energy.runs.run_records import HostIdle, RunRecord
 from llm_energy.system.files import write_atomically
-from llm_energy.system.processes import ProcessId, boot_id
+from llm_energy.system.host import describe_host
+from llm_energy.system.processes import ProcessId
+from worker.records import read_value
+
+Record = TypeVar("Record")
 
 RUNS = Path(".cache/runs")
 RUN_VARIABLE = "LLM_ENERGY_RUN"
@@ -77,7 +84,7 @@ def code_digest(scripts: Path) -> str:
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of one run; everything in it is read when asked for, never cached."""
+    """The folder of one run; everything in it is read when it is needed, never cached."""
 
     folder: Path
 
@@ -92,40 +99,42 @@ class Run:
         campaign: str,
         results: Path,
         scripts: Path,
-        host_facts: dict[str, Any],
-        run_id: str | None = None,
-        further: Mapping[str, Any] | None = None,
+        owner: ProcessId | None = None,
+        submitted_by: "Run | None" = None,
     ) -> "Run":
-        """Enter a new run, owned by this process, that adds to the folder `results`.
+        """Enter a new run that adds to the folder `results`.
 
         Args:
-            run_id: None for a new one.
-            further: facts to enter beside, or instead of, those found here.
+            owner: the process that it ends with; None: this one.
+            submitted_by: the invocation of which this is the run of an allocation, with whose
+                code it measures.
         """
-        run_id = run_id or f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+        run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+        host, digest, job = describe_host(scripts.parent), "", None
+        if submitted_by is None:
+            digest = code_digest(scripts)
+        else:
+            invocation, job = submitted_by.record, os.environ[JOB_VARIABLE]
+            run_id, digest = f"{submitted_by.run_id}-job{job}", invocation.code_digest
+            code = invocation.host_facts
+            host = replace(host, git_commit=code.git_commit, git_dirty=code.git_dirty)
         run = cls(RUNS.absolute() / run_id)
-        (run.folder / "backends").mkdir(parents=True)
-        for name in ("experiments", "declared", "health", "host_idle"):
-            (run.folder / name).mkdir()
-        # Unix socket paths hold 107 characters: sockets live in a short folder of their own.
-        sockets = tempfile.mkdtemp(prefix="llm-energy-", dir="/tmp")
+        for name in ("backends", "declared", "experiments"):
+            (run.folder / name).mkdir(parents=True)
         run.renew_lease()
-        run.write(
-            "run",
-            {
-                "run_id": run_id,
-                "campaign": campaign,
-                "results": str(results.absolute()),
-                "host": platform.node(),
-                "host_facts": host_facts,
-                "owner": ProcessId.current().to_json(),
-                "code_digest": code_digest(scripts),
-                "session_id": f"{boot_id()[:8]}-{run_id}",
-                "started": utc_now(),
-                "sockets": sockets,
-                **(further or {}),
-            },
+        record = RunRecord(
+            run_id=run_id,
+            campaign=campaign,
+            results=str(results.absolute()),
+            host_facts=host,
+            owner=owner or ProcessId.current(),
+            code_digest=digest,
+            started=utc_now(),
+            sockets=tempfile.mkdtemp(prefix="llm-energy-", dir="/tmp"),
+            invocation=submitted_by.run_id if submitted_by else None,
+            job=job,
         )
+        run.write("run", record)
         return run
 
     @classmethod
@@ -151,44 +160,64 @@ class Run:
         """Every run entered below the working directory, the dead ones too."""
         return [cls(path.parent.absolute()) for path in sorted(RUNS.glob("*/run.json"))]
 
-    def write(self, name: str, content: dict[str, Any] | list[Any]) -> None:
-        write_atomically(self.folder / f"{name}.json", json.dumps(content, indent=1).encode())
+    def write(self, name: str, record: object) -> None:
+        """Write a dataclass, or a list or a dict of JSON values, as `{name}.json`."""
+        text = json.dumps(record, indent=1, default=vars)
+        write_atomically(self.folder / f"{name}.json", text.encode())
 
-    def read(self, name: str) -> Any:
-        """Content of `{name}.json`, None where there is none."""
+    def find(self, name: str, kind: type[Record]) -> Record | None:
+        """Read `{name}.json` as a `kind`; None where there is none.
+
+        Raises:
+            ValueError: it is no such record.
+        """
         try:
-            return json.loads((self.folder / f"{name}.json").read_text())
+            content = json.loads((self.folder / f"{name}.json").read_text())
         except FileNotFoundError:
             return None
+        return read_value(kind, content, name)
+
+    def read(self, name: str, kind: type[Record]) -> Record:
+        """Read `{name}.json` as a `kind`.
+
+        Raises:
+            ValueError: it is not there, or no such record.
+        """
+        record = self.find(name, kind)
+        if record is None:
+            raise ValueError(f"the run {self.run_id} has no {name}.json")
+        return record
+
+    def all_in(self, folder: str, kind: type[Record]) -> dict[str, Record]:
+        """Every record in a folder of the run, by name."""
+        paths = sorted((self.folder / folder).glob("*.json"))
+        found = {path.stem: self.find(f"{folder}/{path.stem}", kind) for path in paths}
+        return {name: record for name, record in found.items() if record is not None}
 
     @property
-    def facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = self.read("run")
-        return facts
-
-    @property
-    def owner(self) -> ProcessId:
-        return ProcessId.from_json(self.facts["owner"])
+    def record(self) -> RunRecord:
+        """What it is. Raises ValueError where it has ended, or is no record of ours."""
+        return self.read("run", RunRecord)
 
     @property
     def results(self) -> Path:
         """The folder of results that it adds to."""
-        return Path(self.facts["results"])
+        return Path(self.record.results)
 
     @property
     def spreads(self) -> bool:
         """Whether it starts nothing itself: its measurements run in allocations elsewhere."""
-        return bool(self.facts.get("spreads"))
+        return (self.folder / "spread.json").exists()
 
     @property
     def on_this_host(self) -> bool:
         """Whether it was entered here: through a shared file system other hosts' runs are seen."""
-        return bool(self.facts["host"] == platform.node())
+        return self.record.host_facts.host == platform.node()
 
     def alive(self) -> bool:
         """Whether its owner lives; on another host, whether its lease was renewed lately."""
         if self.on_this_host:
-            return self.owner.alive()
+            return self.record.owner.alive()
         return time.time() - self.lease.stat().st_mtime < LEASE_S
 
     @property
@@ -221,25 +250,25 @@ class Run:
             for line in path.read_text().splitlines():
                 yield json.loads(line)
 
-    def all_in(self, folder: str) -> dict[str, dict[str, Any]]:
-        """Content of every record in a folder of the run, by name."""
-        return {
-            path.stem: json.loads(path.read_text())
-            for path in sorted((self.folder / folder).glob("*.json"))
-        }
-
     def publish(self) -> None:
         """Keep what a reader of the results must know of this run beside them."""
-        kept = ("run_id", "campaign", "host_facts", "session_id", "code_digest", "started")
-        facts = self.facts
-        record = {name: facts[name] for name in kept}
-        record |= {"ended": utc_now(), "events": list(self.events())}
-        record["snakemake"] = version("snakemake")
-        record["host_idle"] = self.all_in("host_idle")
-        path = Path(facts["results"]) / "runs" / f"{self.run_id}.json"
-        write_atomically(path, json.dumps(record, indent=1).encode() + b"\n")
+        record = self.record
+        content = {
+            "run_id": record.run_id,
+            "campaign": record.campaign,
+            "host_facts": record.host_facts,
+            "session_id": record.session_id,
+            "code_digest": record.code_digest,
+            "started": record.started,
+            "ended": utc_now(),
+            "events": list(self.events()),
+            "snakemake": version("snakemake"),
+            "host_idle": self.all_in("host_idle", HostIdle),
+        }
+        path = Path(record.results) / "runs" / f"{self.run_id}.json"
+        write_atomically(path, json.dumps(content, indent=1, default=vars).encode() + b"\n")
 
     def remove(self) -> None:
         """Forget the run: called last, when nothing that it owned is left."""
-        shutil.rmtree(self.facts["sockets"], ignore_errors=True)
+        shutil.rmtree(self.record.sockets, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -2,8 +2,19 @@
 
 import platform
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+
+@dataclass(frozen=True)
+class HostDescription:
+    """The host of a run and the code that it measures with."""
+
+    host: str
+    cpu_model: str
+    kernel: str
+    git_commit: str | None
+    git_dirty: bool | None
 
 
 def cpu_model() -> str:
@@ -28,13 +39,7 @@ def git_state(root: Path) -> tuple[str | None, bool | None]:
         return None, None
 
 
-def describe_host(root: Path) -> dict[str, Any]:
-    """Facts of the host and of the checkout at `root`, for every result of a run."""
+def describe_host(root: Path) -> HostDescription:
+    """Describe this host and the checkout at `root`, for every result of a run."""
     commit, dirty = git_state(root)
-    return {
-        "host": platform.node(),
-        "cpu_model": cpu_model(),
-        "kernel": platform.release(),
-        "git_commit": commit,
-        "git_dirty": dirty,
-    }
+    return HostDescription(platform.node(), cpu_model(), platform.release(), commit, dirty)

@@ -16,7 +16,7 @@ from llm_energy.backends import running
 from llm_energy.backends.runtime import BackendRecord, Runtime
 from llm_energy.backends.runtimes import runtime_named
 from llm_energy.measurement.attempts import begin
-from llm_energy.measurement.job import Job, Observation
+from llm_energy.measurement.job import ExperimentRecord, Job, Observation
 from llm_energy.measurement.measurement import measure
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import write_series
@@ -47,30 +47,30 @@ def calibrate(experiment: str) -> tuple[Path, dict[str, Any]]:
     run = Run.current()
     if run is None:
         raise UserError("start it through the workflow, without --no-hooks")
-    facts = run.read(f"experiments/{experiment}")
+    record = run.read(f"experiments/{experiment}", ExperimentRecord)
     # Cycle 0 is in no campaign: the engine process is this job's own.
-    job = Job(experiment, cycle=0, position=0, attempt=1, result_path="", facts=facts)
-    record = running.ensure_backend(run, job.settings["backend"])
-    runtime = runtime_named(record.runtime)
-    single_call_s = try_once(runtime, record)
+    job = Job(record, cycle=0, position=0, attempt=1, result_path="")
+    backend = running.ensure_backend(run, job.backend)
+    runtime = runtime_named(backend.runtime)
+    single_call_s = try_once(runtime, backend)
     started, offsets_s = utc_now(), [nvidia_smi_output.clock_offset()]
-    rate_hz = job.timing["sampling_hz"]
+    rate_hz = record.sampling_hz
     asked = nvidia_smi_output.command(period_s=1.0 / rate_hz)
     seen = begin(job, run)
-    with Beside(partial(runtime.execute, record), asked) as beside:
+    with Beside(partial(runtime.execute, backend), asked) as beside:
         measure(job, run, seen)
     offsets_s.append(nvidia_smi_output.clock_offset())
     if abs(offsets_s[1] - offsets_s[0]) > CLOCK_STEP_S:
         raise UserError("the wall clock was set meanwhile, by which nvidia-smi stamps; try again")
     found = {
-        "campaign": run.facts["campaign"],
+        "campaign": record.campaign,
         "experiment": experiment,
         "run_id": run.run_id,
-        "session_id": run.facts["session_id"],
+        "session_id": run.record.session_id,
         "started": started,
-        "backend": record.name,
-        "runtime": record.runtime,
-        "nvidia_smi_ran_in": WHERE[record.runtime],
+        "backend": backend.name,
+        "runtime": backend.runtime,
+        "nvidia_smi_ran_in": WHERE[backend.runtime],
         "requested_hz": rate_hz,
         "wall_less_monotonic_s": offsets_s,
         **results_of(seen, beside, offset_s=sum(offsets_s) / 2),

@@ -7,18 +7,17 @@ whatever differs between nodes, or from one allocation to the next, is never ins
 """
 
 import contextlib
-import os
 import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 
 from llm_energy.backends.running import end_run, ensure_backend, ensure_watchdog, reap_dead_runs
-from llm_energy.backends.runtime import SCRIPTS, BackendError
+from llm_energy.backends.runtime import SCRIPTS, BackendError, DeclaredBackend
 from llm_energy.backends.runtimes import runtime_named
-from llm_energy.runs.run import JOB_VARIABLE, Run
+from llm_energy.runs.run import Run
+from llm_energy.runs.run_records import Spread
 from llm_energy.system.cache import environment_marker
-from llm_energy.system.host import describe_host
 from llm_energy.system.processes import ProcessId
 from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_device
 
@@ -44,20 +43,24 @@ def begin(owner: ProcessId) -> Run:
         raise AllocationError("this is no job that the workflow has submitted to Slurm")
     if invocation is None:
         raise AllocationError("the workflow that submitted this job has ended: nothing is measured")
-    facts, declared = invocation.facts, invocation.all_in("declared")
+    campaign = invocation.record.campaign
+    declared = invocation.all_in("declared", DeclaredBackend)
     reap_dead_runs()
     try:
-        for runtime in {each["runtime"] for each in declared.values()}:
+        for runtime in {each.runtime for each in declared.values()}:
             runtime_named(runtime).reap()
-        _refuse_another_device(invocation)
-        run = _enter(invocation, run_id=folder.name, owner=owner)
+        spread = invocation.read("spread", Spread)
+        if not spread.new_device:
+            results = (invocation.results / path for path in spread.schedule)
+            refuse_foreign_device(campaign, spread.device, results)
+        run = _enter(invocation, owner)
         ensure_watchdog(run)
         for name, each in declared.items():
-            if environment_marker(each["environment_id"]).exists():
+            if environment_marker(each.environment_id).exists():
                 ensure_backend(run, name)
     except (BackendError, ForeignDeviceError) as error:
         end()
-        raise AllocationError(f"{facts['campaign']}: {error}") from error
+        raise AllocationError(f"{campaign}: {error}") from error
     if Run.of_invocation() is None:  # then nobody else knows of this one
         end()
         raise AllocationError("the workflow that submitted this job has ended: nothing is measured")
@@ -71,33 +74,18 @@ def end() -> None:
         end_run(Run(folder))
 
 
-def _refuse_another_device(invocation: Run) -> None:
-    facts, results = invocation.facts, invocation.results
-    if not facts["new_device"]:
-        paths = (results / path for path in invocation.read("schedule"))
-        refuse_foreign_device(facts["campaign"], facts["device"], paths)
-
-
-def _enter(invocation: Run, *, run_id: str, owner: ProcessId) -> Run:
-    """A run with the plan and the experiments of the invocation, and the facts of this host."""
-    facts = invocation.facts
-    code = {key: facts["host_facts"][key] for key in ("git_commit", "git_dirty")}
+def _enter(invocation: Run, owner: ProcessId) -> Run:
+    """Open a run with the plan and the experiments of the invocation, on this host."""
     run = Run.create(
-        campaign=facts["campaign"],
+        campaign=invocation.record.campaign,
         results=invocation.results,
         scripts=SCRIPTS,
-        host_facts=describe_host(SCRIPTS.parent) | code,
-        run_id=run_id,
-        further={
-            "owner": owner.to_json(),
-            "code_digest": facts["code_digest"],  # one version for the whole invocation
-            "invocation": invocation.run_id,
-            "job": os.environ[JOB_VARIABLE],
-        },
+        owner=owner,
+        submitted_by=invocation,
     )
     for name in ("experiments", "declared"):
         shutil.copytree(invocation.folder / name, run.folder / name, dirs_exist_ok=True)
-    run.write("plan", invocation.read("plan"))
+    shutil.copy(invocation.folder / "plan.json", run.folder)
     return run
 
 
@@ -111,17 +99,19 @@ def cancel_orphans() -> Iterator[str]:
     """
     for run in Run.all():
         try:
-            facts = run.read("run") or {}  # it may end while it is looked at
-        except (OSError, ValueError):
-            continue  # not a record of ours
-        if "invocation" not in facts or run.folder.with_name(facts["invocation"]).exists():
+            record = run.record
+        except ValueError:
+            continue  # not a record of ours, or it ended while it was looked at
+        job, invocation = record.job, record.invocation
+        if job is None or invocation is None or run.folder.with_name(invocation).exists():
             continue
-        job = facts["job"]
         _ask_slurm("scancel", job)
         deadline = time.monotonic() + GONE_S
         while _ask_slurm("squeue", "--noheader", "--jobs", job).strip():
             if time.monotonic() > deadline:
-                raise AllocationError(f"job {job} on {facts['host']} does not end: scancel {job}")
+                raise AllocationError(
+                    f"job {job} on {record.host_facts.host} does not end: scancel {job}"
+                )
             time.sleep(0.5)
         if (run.folder / "run.json").exists():  # it was killed before it could end its run
             with contextlib.suppress(OSError):

@@ -22,6 +22,7 @@ from llm_energy.backends.runtimes import runtime_named
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
+from llm_energy.runs.run_records import Spread
 from llm_energy.system import locks
 from llm_energy.system.cache import environment_marker
 from llm_energy.workflow.allocation import AllocationError, cancel_orphans
@@ -42,6 +43,8 @@ class Lifecycle:
         self.results = results
         self.scripts = scripts
         self.run: Run | None = None
+        self.measures = False
+        """Whether this invocation measures, or may do so."""
         self._lock: IO[str] | None = None
 
     def start(
@@ -102,6 +105,7 @@ class Lifecycle:
             scripts=self.scripts,
             undecided=frozenset(further),
         )
+        self.measures = bool(ordered)
         os.environ[RUN_VARIABLE] = str(self.run.folder)
         if spreads:
             self._tell_allocations(new_device=new_device)
@@ -147,8 +151,9 @@ class Lifecycle:
         except (AllocationError, BackendError) as error:
             raise LifecycleError(str(error)) from error
         if other := self._run_elsewhere():
+            host = other.record.host_facts.host
             raise LifecycleError(
-                f"campaign `{self.campaign.name}` is being measured from {other.facts['host']}; "
+                f"campaign `{self.campaign.name}` is being measured from {host}; "
                 f"end it there, or if that host is gone: rm -r {other.folder}"
             )
 
@@ -157,7 +162,7 @@ class Lifecycle:
         dead are reaped, there is none."""
         for run in Run.all():
             # Not a record of ours, or gone meanwhile.
-            with contextlib.suppress(KeyError, TypeError, ValueError, OSError):
+            with contextlib.suppress(ValueError, OSError):
                 if run.results == self.results.absolute():
                     return run
         return None
@@ -165,10 +170,9 @@ class Lifecycle:
     def _tell_allocations(self, *, new_device: bool) -> None:
         """Write down what the runs of allocations must know of this one."""
         assert self.run is not None
-        device = self.campaign.measurement.device
-        facts = {"spreads": True, "device": device, "new_device": new_device}
-        self.run.write("schedule", [planned.result_path for planned in self.campaign.schedule])
-        self.run.write("run", self.run.facts | facts)
+        schedule = tuple(planned.result_path for planned in self.campaign.schedule)
+        spread = Spread(self.campaign.measurement.device, new_device, schedule)
+        self.run.write("spread", spread)
         os.environ[PYTHON_VARIABLE] = sys.executable
 
     def _take_lock(self) -> None:

@@ -18,8 +18,8 @@ from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results import failures
 from llm_energy.runs.progress import MEASURING, human_duration, remaining_s
 from llm_energy.runs.run import Run
+from llm_energy.runs.run_records import Measuring
 from llm_energy.system.files import write_atomically
-from llm_energy.system.processes import ProcessId
 from llm_energy.workflow.decisions import decided, requested, undecided
 from llm_energy.workflow.plan import phases_s, taken_s
 
@@ -67,34 +67,34 @@ def standings(campaign: Campaign, results: Path) -> list[Standing]:
     Args:
         results: `results/{campaign}`.
     """
-    runs = [facts for run in Run.all() if (facts := _living(run, results))]
-    running = {str(facts["measuring"].get("result")): facts["measuring"] for facts in runs}
-    begun = min((str(facts["started"]) for facts in runs), default=None)
+    living = [found for run in Run.all() if (found := _living(run, results))]
+    running = {measuring.result: measuring for _, measuring in living if measuring}
+    begun = min((started for started, _ in living), default=None)
     wanted = requested(campaign, decided(campaign, results))
     return [_standing(planned, results, running, begun) for planned in wanted]
 
 
-def _living(run: Run, results: Path) -> dict[str, Any] | None:
+def _living(run: Run, results: Path) -> tuple[str, Measuring | None] | None:
     """When a run that adds to `results` began and what it measures; None for any other.
 
     A run may end, and take its folder away, while it is looked at.
     """
     try:
-        facts = run.facts
+        record = run.record
         if run.results != results.absolute() or not run.alive():
             return None
-        measuring = run.read(MEASURING)
-        if measuring and run.on_this_host and not ProcessId.from_json(measuring["process"]).alive():
+        measuring = run.find(MEASURING, Measuring)
+        if measuring and run.on_this_host and not measuring.process.alive():
             measuring = None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError):
         return None
-    return {"started": facts["started"], "measuring": measuring or {}}
+    return record.started, measuring
 
 
 def _standing(
     planned: PlannedMeasurement,
     results: Path,
-    running: Mapping[str, Mapping[str, Any]],
+    running: Mapping[str, Measuring],
     begun: str | None,
 ) -> Standing:
     known: dict[str, Any] = {
@@ -116,7 +116,7 @@ def _standing(
     failure = _last_failure(planned, results)
     reason, file = str(failure.get("reason", "")), str(failure.get("file", ""))
     if now := running.get(planned.result_path):
-        told = nothing | {"attempt": now["attempt"], "started": now["started"]}
+        told = nothing | {"attempt": now.attempt, "started": now.started}
         return Standing(**known, **told, status="running", reason=reason, file=file)
     # What failed before the living run began is measured again in it.
     again = begun is not None and str(failure.get("failed", "")) < begun

@@ -7,6 +7,7 @@ import pytest
 from tests.integration.docker import containers_of
 
 from llm_energy.backends import running
+from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend, ReadyEnvironment
 from llm_energy.campaign.schema import Container
 from llm_energy.runs.run import Run
 from llm_energy.system.cache import environment_marker
@@ -21,20 +22,25 @@ def run(tmp_path, monkeypatch, engine, debian):
     (tmp_path / ".cache/models").mkdir(parents=True)
     marker = environment_marker("bare")
     marker.parent.mkdir(parents=True)
-    ready = {"kind": "image", "image": engine.images.get(debian).id, "reference": debian}
-    ready |= {"python": "/usr/bin/python3"}
-    marker.write_text(json.dumps(ready))
-    run = Run.create(
-        campaign="c", results=Path("results/c"), scripts=ROOT / "scripts", host_facts={}
+    ready = ReadyEnvironment(
+        python="/usr/bin/python3",
+        python_version="3",
+        engine_version="0",
+        packages={},
+        environment_hash="0",
+        image=engine.images.get(debian).id,
+        reference=debian,
     )
-    running.declare_backend(
-        run,
-        "bare",
+    marker.write_text(json.dumps(vars(ready) | {"kind": "image"}))
+    run = Run.create(campaign="c", results=Path("results/c"), scripts=ROOT / "scripts")
+    declared = DeclaredBackend(
+        name="bare",
         runtime="docker",
         environment_id="bare",
-        container=Container().model_dump(mode="json"),
-        readable=[str(tmp_path / ".cache/models")],
+        container=ContainerSettings(**Container().model_dump()),
+        readable=(str(tmp_path / ".cache/models"),),
     )
+    run.write("declared/bare", declared)
     # The run's own watchdog must not be quicker than the healer under test.
     monkeypatch.setattr(running, "ensure_watchdog", lambda run: run.renew_lease())
     monkeypatch.setattr("llm_energy.runs.run.LEASE_S", 600.0)

@@ -7,7 +7,7 @@ import pytest
 from docker.types import DeviceRequest
 
 from llm_energy.backends.container import container_options
-from llm_energy.backends.runtime import DeclaredBackend
+from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
 from llm_energy.campaign.schema import Container
 from llm_energy.containers.confinement import device_requests
 from llm_energy.runs.run import Run
@@ -19,18 +19,17 @@ SCRIPTS = Path(__file__).parents[3] / "scripts"
 def options(tmp_path, monkeypatch):
     """Return the options of a container with these limits."""
     monkeypatch.chdir(tmp_path)
-    run = Run.create(campaign="c", results=Path("results/c"), scripts=SCRIPTS, host_facts={})
+    run = Run.create(campaign="c", results=Path("results/c"), scripts=SCRIPTS)
 
     def make(**limits):
         declared = DeclaredBackend(
             name="vllm",
             runtime="docker",
             environment_id="vllm-1",
-            environment={"python": "/opt/engine/bin/python3"},
-            container=Container(**limits).model_dump(mode="json"),
-            readable=["/models", "/data/my model"],
+            container=ContainerSettings(**Container(**limits).model_dump()),
+            readable=("/models", "/data/my model"),
         )
-        return run, container_options(declared, run)
+        return run, container_options(declared, "/opt/engine/bin/python3", run)
 
     yield make
     run.remove()
@@ -103,7 +102,7 @@ def test_without_limits_none_are_set(options):
     [
         ("all", DeviceRequest(count=-1, capabilities=[["gpu"]])),
         (2, DeviceRequest(count=2, capabilities=[["gpu"]])),
-        (["GPU-1"], DeviceRequest(device_ids=["GPU-1"], capabilities=[["gpu"]])),
+        (("GPU-1",), DeviceRequest(device_ids=["GPU-1"], capabilities=[["gpu"]])),
     ],
 )
 def test_gpus_by_all_number_or_uuid(gpus, request_):

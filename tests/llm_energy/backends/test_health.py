@@ -15,7 +15,7 @@ SCRIPTS = Path(__file__).parents[3] / "scripts"
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = Run.create(campaign="c", results=Path("results/c"), scripts=SCRIPTS, host_facts={})
+    run = Run.create(campaign="c", results=Path("results/c"), scripts=SCRIPTS)
     yield run
     run.remove()
 

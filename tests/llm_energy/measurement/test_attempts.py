@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,10 +54,9 @@ def test_a_job_whose_run_died_before_it_began_measures_nothing(tmp_path, monkeyp
     """Its parent is another process by then, so that the kernel does not end it with the run."""
     monkeypatch.chdir(tmp_path)
     ended = subprocess.Popen(["true"])
-    owner = ProcessId.current().to_json() | {"pid": ended.pid}
+    owner = replace(ProcessId.current(), pid=ended.pid)
     ended.wait()
-    run = Run.create(campaign="nap", results=tmp_path, scripts=SCRIPTS, host_facts={})
-    run.write("run", run.facts | {"owner": owner})
+    run = Run.create(campaign="nap", results=tmp_path, scripts=SCRIPTS, owner=owner)
     monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
     with pytest.raises(UserError, match="the run that this measurement belongs to has ended"):
         measure_planned(

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -32,14 +33,14 @@ def scripts(tmp_path):
 @pytest.fixture
 def run(tmp_path, scripts, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = Run.create(campaign="nap", results=Path("results/nap"), scripts=scripts, host_facts={})
+    run = Run.create(campaign="nap", results=Path("results/nap"), scripts=scripts)
     yield run
-    if run.read("run"):
+    if run in Run.all():
         run.remove()
 
 
 def test_a_new_run_is_owned_by_this_process_and_found_again(run):
-    assert run.owner.alive()
+    assert run.record.owner.alive()
     assert [other.run_id for other in Run.all()] == [run.run_id]
 
 
@@ -64,9 +65,7 @@ def test_jobs_of_an_allocation_find_its_run_before_that_of_the_invocation(
         campaign="nap",
         results=Path("results/nap"),
         scripts=scripts,
-        host_facts={},
-        run_id=Run.folder_of_allocation().name,
-        further={"job": "7"},
+        submitted_by=run,
     )
     assert own.run_id == f"{run.run_id}-job7"
     assert (Run.current(), Run.of_invocation()) == (own, run)
@@ -74,7 +73,10 @@ def test_jobs_of_an_allocation_find_its_run_before_that_of_the_invocation(
 
 
 def test_on_another_host_it_lives_while_its_lease_is_renewed(run):
-    run.write("run", run.facts | {"host": "elsewhere", "owner": run.owner.to_json() | {"pid": 0}})
+    record = run.record
+    elsewhere = replace(record.host_facts, host="elsewhere")
+    dead = replace(record.owner, pid=0)
+    run.write("run", replace(record, host_facts=elsewhere, owner=dead))
     assert run.alive()
     long_ago = time.time() - 2 * LEASE_S
     os.utime(run.lease, (long_ago, long_ago))
@@ -91,7 +93,7 @@ def test_its_record_stays_with_the_results(run):
 
 
 def test_nothing_is_left_of_a_removed_run(run):
-    sockets = Path(run.facts["sockets"])
+    sockets = Path(run.record.sockets)
     assert sockets.is_dir()
     run.remove()
     assert not sockets.exists()

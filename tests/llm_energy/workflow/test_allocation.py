@@ -2,6 +2,7 @@
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.llm_energy.make_results import make_result
 from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.results.result import write_result
 from llm_energy.runs.run import JOB_VARIABLE, RUN_VARIABLE, Run
+from llm_energy.runs.run_records import PlanEntry, Spread
 from llm_energy.system.host import cpu_model
 from llm_energy.system.processes import ProcessId
 from llm_energy.workflow import allocation
@@ -22,20 +24,16 @@ RESULT = "measurements/nap/0123456789ab/cycle-1.json"
 def invocation(tmp_path, monkeypatch):
     """A run as the workflow on the head enters it, and the environment of one of its jobs."""
     monkeypatch.chdir(tmp_path)
-    run = Run.create(
-        campaign="nap",
-        results=Path("results/nap"),
-        scripts=SCRIPTS,
-        host_facts={"git_commit": "c0ffee", "git_dirty": False},
-        further={"spreads": True, "device": "cpu", "new_device": False},
-    )
-    run.write("plan", [{"experiment": "nap", "cycle": 1}])
-    run.write("schedule", [RESULT])
+    run = Run.create(campaign="nap", results=Path("results/nap"), scripts=SCRIPTS)
+    record = run.record
+    run.write("run", replace(record, host_facts=replace(record.host_facts, git_commit="c0ffee")))
+    run.write("plan", [PlanEntry("nap", 1, 0, RESULT, 10.0)])
+    run.write("spread", Spread("cpu", new_device=False, schedule=(RESULT,)))
     monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
     monkeypatch.setenv(JOB_VARIABLE, "7")
     yield run
     allocation.end()
-    if run.read("run"):
+    if run in Run.all():
         run.remove()
 
 
@@ -45,13 +43,13 @@ def begin():
 
 def test_it_measures_what_the_invocation_planned_as_a_session_of_its_own(invocation):
     run = begin()
-    assert run.read("plan") == invocation.read("plan")
-    facts, planned = run.facts, invocation.facts
-    assert facts["session_id"] != planned["session_id"]
-    assert facts["host_facts"]["cpu_model"] == cpu_model()
-    assert facts["host_facts"]["git_commit"] == "c0ffee"
-    assert facts["code_digest"] == planned["code_digest"]
-    watchdog = ProcessId.from_json(run.read("watchdog"))
+    plan = tuple[PlanEntry, ...]
+    assert run.read("plan", plan) == invocation.read("plan", plan)
+    assert run.record.session_id != invocation.record.session_id
+    assert run.record.host_facts.cpu_model == cpu_model()
+    assert run.record.host_facts.git_commit == "c0ffee"
+    assert run.record.code_digest == invocation.record.code_digest
+    watchdog = run.read("watchdog", ProcessId)
     assert watchdog.alive()
     allocation.end()
     assert not watchdog.alive()
@@ -69,8 +67,8 @@ def test_a_node_of_another_device_model_adds_nothing_unless_allowed(invocation):
     with pytest.raises(AllocationError, match="was measured on `Abacus`"):
         begin()
     assert Run.all() == [invocation]
-    invocation.write("run", invocation.facts | {"new_device": True})
-    assert begin().facts["job"] == "7"
+    invocation.write("spread", Spread("cpu", new_device=True, schedule=(RESULT,)))
+    assert begin().record.job == "7"
 
 
 @pytest.fixture
@@ -89,7 +87,7 @@ def slurm(tmp_path, monkeypatch):
 def test_jobs_of_a_dead_invocation_are_cancelled_and_forgotten(invocation, slurm):
     run = begin()
     assert list(allocation.cancel_orphans()) == []  # its invocation lives
-    watchdog = ProcessId.from_json(run.read("watchdog"))
+    watchdog = run.read("watchdog", ProcessId)
     watchdog.end()  # as Slurm ends it
     invocation.remove()
     assert list(allocation.cancel_orphans()) == ["7"]

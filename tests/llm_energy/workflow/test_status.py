@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -11,6 +12,7 @@ from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.results.failures import write_failure
 from llm_energy.runs.progress import note_start
 from llm_energy.runs.run import Run
+from llm_energy.runs.run_records import Measuring
 from llm_energy.workflow.status import as_text, left_s, standings, write_manifest
 
 
@@ -81,7 +83,7 @@ def test_a_living_run_tells_what_it_measures_and_will_try_again(campaign, result
     fail(results, campaign.schedule[0])
     fail(results, campaign.schedule[1])
     fail(results, campaign.schedule[2], failed="2999-01-01T00:00:00Z")
-    run = Run.create(campaign="trial", results=results, scripts=SCRIPTS, host_facts={})
+    run = Run.create(campaign="trial", results=results, scripts=SCRIPTS)
     note_start(run, result=campaign.schedule[1].result_path, attempt=2)
     assert [row.status for row in standings(campaign, results)[:4]] == [
         "pending",
@@ -96,15 +98,13 @@ def test_a_living_run_tells_what_it_measures_and_will_try_again(campaign, result
 
 
 def test_a_run_of_another_campaign_and_a_job_that_died_measure_nothing(campaign, results):
-    other = Run.create(
-        campaign="other", results=results.parent / "other", scripts=SCRIPTS, host_facts={}
-    )
+    other = Run.create(campaign="other", results=results.parent / "other", scripts=SCRIPTS)
     note_start(other, result=campaign.schedule[0].result_path, attempt=1)
-    own = Run.create(campaign="trial", results=results, scripts=SCRIPTS, host_facts={})
+    own = Run.create(campaign="trial", results=results, scripts=SCRIPTS)
     note_start(own, result=campaign.schedule[1].result_path, attempt=1)
-    record = own.read("measuring")
-    record["process"]["start_ticks"] += 1
-    own.write("measuring", record)
+    measuring = own.read("measuring", Measuring)
+    other_process = replace(measuring.process, start_ticks=measuring.process.start_ticks + 1)
+    own.write("measuring", replace(measuring, process=other_process))
     assert {row.status for row in standings(campaign, results)} == {"pending"}
 
 

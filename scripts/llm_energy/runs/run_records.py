@@ -1,0 +1,75 @@
+"""The records in the folder of a run, as `Run.write` writes and `Run.read` reads them."""
+
+from dataclasses import dataclass
+
+from llm_energy.system.host import HostDescription
+from llm_energy.system.processes import ProcessId
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run is, as `run.json` holds it."""
+
+    run_id: str
+    campaign: str
+    results: str
+    """Folder of the campaign's results, absolute."""
+    host_facts: HostDescription
+    owner: ProcessId
+    code_digest: str
+    started: str
+    sockets: str
+    """Folder of the backends' sockets: their paths hold 107 characters at most."""
+    invocation: str | None = None
+    """The run that submitted the allocation of this one."""
+    job: str | None = None
+    """Slurm's id of that allocation."""
+
+    @property
+    def session_id(self) -> str:
+        return f"{self.owner.boot[:8]}-{self.run_id}"
+
+
+@dataclass(frozen=True)
+class PlanEntry:
+    """One measurement that a run may make."""
+
+    experiment: str
+    cycle: int
+    position: int
+    result: str
+    """Relative to the campaign's results folder."""
+    expected_s: float
+    decision: str | None = None
+    """File of the decision that may ask for it, relative to the results; None: it is requested."""
+
+
+@dataclass(frozen=True)
+class HostIdle:
+    """Power of the host's devices without an engine, in one cycle."""
+
+    taken_monotonic_s: float
+    watts: dict[str, float]
+    """By device."""
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What the runs of allocations need of an invocation that starts nothing itself."""
+
+    device: str
+    new_device: bool
+    schedule: tuple[str, ...]
+    """Every result of the campaign, relative to its results folder."""
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """The measurement that is going on."""
+
+    result: str
+    """Relative to the campaign's results folder."""
+    attempt: int
+    started: str
+    process: ProcessId
+    """Who measures."""
