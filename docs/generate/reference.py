@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from llm_energy.campaign.engine_options import TYPE_WORDS
+from llm_energy.campaign.engine_options import option_type
 
 HEADINGS = {
     "CampaignConfig": "The file",
@@ -85,10 +85,10 @@ def result_reference(schema: Mapping[str, Any]) -> str:
 
 def options_table(options: Mapping[str, Any]) -> str:
     """Return the table of an engine's options: name, type, default, meaning."""
-    rows = (
-        (f"`{name}`", _option_type(option), _option_default(option), option.doc)
-        for name, option in options.items()
-    )
+    rows = []
+    for name, option in options.items():
+        node = {"enum": option.choices} if option.choices else option_type(option).json_schema()
+        rows.append((f"`{name}`", _alternatives_text(node), _option_default(option), option.doc))
     return _table(("Option", "Type", "Default", "Meaning"), rows)
 
 
@@ -97,13 +97,6 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     lines = [head, *([" ".join(cell.split()).replace("|", "\\|") for cell in row] for row in rows)]
     text = ["| " + " | ".join(line) + " |\n" for line in lines]
     return "".join([text[0], "|---" * len(head) + "|\n", *text[1:]])
-
-
-def _option_type(option: Any) -> str:
-    if option.choices:
-        return " or ".join(f"`{_value(choice)}`" for choice in option.choices)
-    least = "" if option.minimum is None else f" ≥ {option.minimum:g}"
-    return TYPE_WORDS[option.type].removeprefix("a ") + least
 
 
 def _result_type(node: Mapping[str, Any]) -> str:

@@ -1,18 +1,21 @@
-"""What the engines say of themselves: options, model formats, load modes, number formats.
+"""Options, model formats, load modes and number formats of the engines.
 
 A backend is a module scripts/worker/engines/NAME.py with a class `ENGINE`, and a folder envs/NAME.
 Only the tables of that class are read here; no engine is imported.
 """
 
-import sys
+import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.util import module_from_spec, spec_from_file_location
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from llm_energy.campaign.problems import listed, shown, unknown
-from llm_energy.campaign.types import canonical_number
+from llm_energy.campaign.structure import message_of
+from llm_energy.campaign.types import Model, canonical_number
 
 ENGINES = Path("scripts/worker/engines")
 
@@ -34,54 +37,54 @@ class EngineTable:
     """`worker.engines.base.Engine.conflict` of the engine."""
 
     def fault(self, backend: str, name: str, value: Any) -> str | None:
-        """What is wrong with an option's value; None if the engine takes it."""
+        """Return what is wrong with an option's value; None if the engine takes it."""
         if name not in self.options:
             return unknown(f"option of {backend}", name, self.options)
         option = self.options[name]
-        converted = _of_type(value, option.type)
-        if type(converted) is not option.type:
-            words = TYPE_WORDS.get(option.type, option.type.__name__)
-            quotes = "; put it in quotes" if option.type is str else ""  # YAML reads on as true
-            return f"must be {words}, not {shown(value)}{quotes}"
+        try:
+            converted = option_type(option).validate_python(value)
+        except ValidationError as error:
+            return message_of(error.errors()[0])
         if option.choices and converted not in option.choices:
             return f"must be one of {listed(option.choices)}, not {shown(value)}"
-        if option.minimum is not None and converted < option.minimum:
-            return f"must be at least {option.minimum:g}, not {shown(value)}"
         return None
 
     def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All options that have a value: those given, else the defaults other than None."""
+        """Return all options that have a value: those given, else the defaults but for None."""
         values = {name: option.default for name, option in self.options.items()} | dict(given)
         return {
-            name: _of_type(value, self.options[name].type)
+            name: option_type(self.options[name]).validate_python(value)
             for name, value in values.items()
             if value is not None
         }
 
 
+@cache
+def option_type(option: Any) -> TypeAdapter[Any]:
+    """Return the type of an option's values, with its bounds."""
+    bounded: Any = Annotated[option.type, Field(ge=option.minimum)]
+    if option.type is int:
+        bounded = Annotated[bounded, BeforeValidator(canonical_number)]
+    return TypeAdapter(bounded, config=Model.model_config)
+
+
 def available_backends(root: Path) -> list[str]:
-    """The backends of a checkout, sorted."""
+    """Return the backends of a checkout, sorted."""
     modules = {path.stem for path in (root / ENGINES).glob("[a-z]*.py")} - {"base"}
     return sorted(name for name in modules if (root / "envs" / name).is_dir())
 
 
 def read_engine(root: Path, backend: str) -> EngineTable:
-    """The table of one backend.
+    """Read the table of one backend.
 
     Raises:
         EngineImportError: its module cannot be imported or has no `ENGINE`.
     """
-    path = root / ENGINES / f"{backend}.py"
-    name = f"worker.engines.{backend}"
-    spec = spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    before = sys.modules.get(name)
-    sys.modules[name] = module  # dataclasses look their module up while it is imported
     try:
-        spec.loader.exec_module(module)
-        engine = module.ENGINE
+        module = runpy.run_path(
+            str(root / ENGINES / f"{backend}.py"), run_name=f"worker.engines.{backend}"
+        )
+        engine = module["ENGINE"]
         return EngineTable(
             options=engine.OPTIONS,
             model_formats=tuple(engine.MODEL_FORMATS),
@@ -91,17 +94,3 @@ def read_engine(root: Path, backend: str) -> EngineTable:
         )
     except Exception as error:
         raise EngineImportError(f"{type(error).__name__}: {error}") from error
-    finally:
-        sys.modules.pop(name)
-        if before is not None:
-            sys.modules[name] = before
-
-
-TYPE_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
-
-
-def _of_type(value: Any, wanted: type) -> Any:
-    """8.0 -> 8 for an option of type int, 8 -> 8.0 for one of type float."""
-    if wanted is float and type(value) is int:
-        return float(value)
-    return canonical_number(value) if wanted is int else value
