@@ -2,13 +2,13 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from llm_energy.analysis import campaign_flags
 from llm_energy.analysis.actual_order import in_actual_order
 from llm_energy.analysis.anchoring import anchor_ratios, read_anchors, with_anchors
+from llm_energy.analysis.campaign_flags import with_campaign_flags
 from llm_energy.analysis.comparisons import compare_all
 from llm_energy.analysis.controls import control_findings, without_controls
 from llm_energy.analysis.counter_ratios import STABLE_OFFSET, DeviceRatios, device_ratios
@@ -20,22 +20,27 @@ from llm_energy.analysis.measurements_table import measurements_table
 from llm_energy.analysis.side_records import failures, runs
 from llm_energy.analysis.side_tables import latency_table, power_table, usable_series
 from llm_energy.analysis.summary import (
-    CellCounts,
     CodeUse,
     Design,
     DeviceSensors,
     Findings,
     Gap,
-    RunDrift,
+    OutcomeCounts,
     Summary,
     WarmupTrace,
 )
 from llm_energy.analysis.tradeoffs import fronts
 from llm_energy.analysis.two_stages import cycles_decided, with_two_stage_intervals
 from llm_energy.results import codes
-from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT, Metric
+from llm_energy.results.metrics import (
+    JOULES_PER_OUTPUT_TOKEN,
+    METRICS,
+    THROUGHPUT,
+    Metric,
+    value_of,
+)
 from llm_energy.results.result import Result, ResultError, read_planned_result
-from llm_energy.stats.drift import drift_over_positions
+from llm_energy.stats.drift import RunDrift, drift_over_positions
 
 
 def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) -> Summary:
@@ -58,10 +63,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     everything = [with_limits(result, design.assumptions.sensor) for result in everything]
     results = without_controls(everything, design.controls)
     devices = device_ratios(results)
-    results = campaign_flags.with_ratio_flags(results, devices)
-    results = campaign_flags.with_order_flags(results)
-    results = campaign_flags.with_outlier_flags(results)
-    results = campaign_flags.with_output_flags(results)
+    results = with_campaign_flags(results, devices)
     assumptions = design.assumptions
     measurements = with_derived(measurements_table(results, design.reference), assumptions)
     with_reference, along_axes, refused = compare_all(
@@ -127,9 +129,9 @@ def _side_file_gaps(campaign_folder: Path, results: Iterable[Result]) -> Iterato
                 yield Gap(path=file.path, reason="changed since it was measured")
 
 
-def _uses(said: Sequence[tuple[str, str]], meanings: Mapping[str, str]) -> list[CodeUse]:
+def _uses(found: Sequence[tuple[str, str]], meanings: Mapping[str, str]) -> list[CodeUse]:
     """Count the codes in (code, detail) pairs, one for each measurement that carries one."""
-    counts, first = Counter(code for code, _ in said), dict(reversed(said))
+    counts, first = Counter(code for code, _ in found), dict(reversed(found))
     return [
         CodeUse(
             code=code,
@@ -144,14 +146,14 @@ def _uses(said: Sequence[tuple[str, str]], meanings: Mapping[str, str]) -> list[
 def _flags(results: Iterable[Result]) -> list[CodeUse]:
     """A measurement counts once for a flag, however many of its devices raised it."""
     once = [{flag.code: flag.message for flag in reversed(r.flags)} for r in results]
-    said = [pair for flags_of_one in once for pair in flags_of_one.items()]
-    return _uses(said, codes.FLAGS)
+    found = [pair for flags_of_one in once for pair in flags_of_one.items()]
+    return _uses(found, codes.FLAGS)
 
 
 def _energy_reasons(results: Iterable[Result]) -> list[CodeUse]:
     completed = [r.energy for r in results if r.status == "completed"]
-    said = [(e.reason, "") for e in completed if e.energy_joules is None and e.reason]
-    return _uses(said, codes.ENERGY_REASONS)
+    found = [(e.reason, "") for e in completed if e.energy_joules is None and e.reason]
+    return _uses(found, codes.ENERGY_REASONS)
 
 
 def _sensors(ratios: DeviceRatios) -> DeviceSensors:
@@ -176,35 +178,31 @@ def _counts(
     results: Sequence[Result],
     missing: Sequence[Gap],
     unusable: Sequence[Gap],
-) -> list[CellCounts]:
-    """What became of the planned cycles of every experiment, in planned order."""
+) -> list[OutcomeCounts]:
+    """The outcomes of the planned cycles of every experiment, in planned order."""
 
-    def named(paths: Iterable[str]) -> Counter[str]:
+    def by_experiment(paths: Iterable[str]) -> Counter[str]:
         return Counter(path.split("/")[1] for path in paths)
 
-    def count(outcome: Callable[[Result], bool]) -> Counter[str]:
-        return Counter(r.experiment for r in results if outcome(r))
-
-    done = count(lambda r: r.status == "completed")
-    lost = count(lambda r: r.status == "out_of_memory")
-    invalid = count(_energy_is_invalid)
-    absent, unread = (named(gap.path for gap in gaps) for gaps in (missing, unusable))
+    outcomes = {
+        "completed": Counter(r.experiment for r in results if r.status == "completed"),
+        "energy_invalid": Counter(r.experiment for r in results if _energy_is_invalid(r)),
+        "out_of_memory": Counter(r.experiment for r in results if r.status == "out_of_memory"),
+        "missing": by_experiment(gap.path for gap in missing),
+        "unusable": by_experiment(gap.path for gap in unusable),
+    }
     return [
-        CellCounts(
+        OutcomeCounts(
             experiment=name,
             planned=number,
-            completed=done[name],
-            energy_invalid=invalid[name],
-            out_of_memory=lost[name],
-            missing=absent[name],
-            unusable=unread[name],
+            **{outcome: counts[name] for outcome, counts in outcomes.items()},
         )
-        for name, number in named(planned).items()
+        for name, number in by_experiment(planned).items()
     ]
 
 
 def _energy_is_invalid(result: Result) -> bool:
-    """Whether it was metered in vain: a host without a meter has nothing that could be invalid."""
+    """True where it was metered in vain; a host without a meter has no energy to be invalid."""
     energy = result.energy
     metered = energy.reason not in ("no_meter", codes.SAMPLER_OFF)
     return result.status == "completed" and energy.energy_joules is None and metered
@@ -231,18 +229,9 @@ def _warmups(results: Iterable[Result]) -> list[WarmupTrace]:
 
 
 def _drift(results: Iterable[Result], metric: Metric) -> RunDrift | None:
-    """Over the order in which it really happened, which a resumed campaign did not plan."""
-    value_of = campaign_flags.WATCHED[metric]
-    ran = in_actual_order([r for r in results if (value_of(r) or 0) > 0])
-    drift = drift_over_positions(
-        (f"{r.experiment} {r.environment.device_model}", rank, value_of(r) or 0)
+    """Drift over the actual order, which a resumed campaign did not plan."""
+    ran = in_actual_order([r for r in results if (value_of(r, metric) or 0) > 0])
+    return drift_over_positions(
+        (f"{r.experiment} {r.environment.device_model}", rank, value_of(r, metric) or 0)
         for rank, r in enumerate(ran)
-    )
-    if drift is None:
-        return None
-    return RunDrift(
-        change=drift.change,
-        low=drift.interval.low,
-        high=drift.interval.high,
-        observations=drift.observations,
     )

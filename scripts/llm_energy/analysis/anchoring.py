@@ -1,18 +1,13 @@
-"""What anchors say of comparisons whose sides come from different sessions."""
+"""Anchors: the reference measured again, beside comparisons whose sides have other sessions."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import geometric_mean
 
 from llm_energy.analysis.summary import AnchorRatio, Comparison, Gap
-from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
+from llm_energy.results.metrics import WATCHED, value_of
 from llm_energy.results.result import Result, ResultError, read_result
 from llm_energy.system.numbers import number
-
-VALUES: dict[str, Callable[[Result], float | None]] = {
-    THROUGHPUT.column: lambda result: result.output_tokens_per_second,
-    JOULES_PER_OUTPUT_TOKEN.column: lambda result: result.energy.joules_per_output_token,
-}
 
 
 def read_anchors(campaign_folder: Path) -> tuple[list[Result], list[Gap]]:
@@ -36,14 +31,14 @@ def anchor_ratios(anchors: Iterable[Result], results: Sequence[Result]) -> Itera
             if (r.experiment, r.spec_hash) == (anchor.experiment, anchor.spec_hash)
             and r.environment.session_id != anchor.environment.session_id
         ]
-        for metric, value_of in VALUES.items():
-            now = value_of(anchor)
-            before = [value for r in earlier if (value := value_of(r)) is not None and value > 0]
+        for metric in WATCHED:
+            now = value_of(anchor, metric)
+            before = [v for r in earlier if (v := value_of(r, metric)) is not None and v > 0]
             if now is not None and before:
                 yield AnchorRatio(
                     experiment=anchor.experiment,
                     session_id=anchor.environment.session_id,
-                    metric=metric,
+                    metric=metric.column,
                     ratio=now / geometric_mean(before),
                     earlier=len(before),
                 )
@@ -52,17 +47,17 @@ def anchor_ratios(anchors: Iterable[Result], results: Sequence[Result]) -> Itera
 def with_anchors(
     comparisons: Iterable[Comparison], ratios: Sequence[AnchorRatio], results: Iterable[Result]
 ) -> list[Comparison]:
-    """The comparisons, those across sessions with what the anchor of a session says."""
+    """The comparisons, with the ratio of its anchor in the sentence of one across sessions."""
     sessions: dict[str, set[str]] = {}
     for result in results:
         sessions.setdefault(result.experiment, set()).add(result.environment.session_id)
-    told = []
+    found = []
     for one in comparisons:
         either = sessions.get(one.experiment, set()) | sessions.get(one.base, set())
         of_it = [r for r in ratios if r.metric == one.metric and r.session_id in either]
         if "other_session" in one.marks and of_it:
             parts = [f"{number(r.ratio)}×" for r in of_it]
-            said = f"; {of_it[0].experiment} again in the later session: {', '.join(parts)}"
-            one = one.model_copy(update={"sentence": one.sentence + said})
-        told.append(one)
-    return told
+            again = f"; {of_it[0].experiment} again in the later session: {', '.join(parts)}"
+            one = one.model_copy(update={"sentence": one.sentence + again})
+        found.append(one)
+    return found

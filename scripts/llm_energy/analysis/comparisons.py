@@ -1,6 +1,5 @@
-"""Experiments compared with each other: what may be, what must be marked, and what is refused."""
+"""Ratios between experiments: which are computed, which are marked, and which are refused."""
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import pandas as pd
 
 from llm_energy.analysis.experiments_table import sensor_limit
 from llm_energy.analysis.summary import Comparison, Refusal, Verdict
+from llm_energy.analysis.table_columns import records
 from llm_energy.analysis.wording import comparison_sentence
 from llm_energy.campaign.contrasts import Contrast
 from llm_energy.results.metrics import (
@@ -20,7 +20,7 @@ from llm_energy.results.metrics import (
     TTFT,
     Metric,
 )
-from llm_energy.stats.intervals import Interval
+from llm_energy.stats.intervals import Interval, ends, known_mean
 from llm_energy.stats.paired_ratios import (
     Ratio,
     holm,
@@ -40,7 +40,7 @@ SAME_ENERGY_TERMS = {
     "energy_method": "sources of energy",
     "energy_simulated": "simulated and real sensors",
 }
-"""Columns in which both sides must agree, with what a refusal calls them."""
+"""Columns in which both sides must agree -> their names in a refusal."""
 
 PER_TOKEN = {THROUGHPUT.column, JOULES_PER_OUTPUT_TOKEN.column, ITL.column}
 
@@ -54,7 +54,7 @@ MARKS = {
     "other_tokenizer": "The sides split text into different tokens: a token is not the same work. "
     "Compare by request.",
 }
-"""Code -> what a reader must know about such a comparison."""
+"""Code -> meaning for the reader of such a comparison."""
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -70,7 +70,7 @@ class Compared:
     ratio: Ratio
     marks: tuple[str, ...]
     same: str
-    """What the sides share, such as `same GPU`; may be empty."""
+    """The device that the sides share, such as `same GPU`; may be empty."""
 
 
 def compare_all(
@@ -105,14 +105,13 @@ def compare_all(
 
 
 def _by_experiment(measurements: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
-    """Rows of each experiment; what is missing is None."""
+    """Rows of each experiment."""
     columns = [*SAME_BLOCK, *SAME_TERMS, *SAME_ENERGY_TERMS, *(m.column for m in COMPARED)]
     columns += ["experiment", "host", "device_uuids", "tokenizer_sha256", "prompts_sha256"]
     columns += ["sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power_watts"]
-    plain = measurements[columns].astype(object).where(measurements[columns].notna(), None)
     found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in plain.to_dict("records"):
-        found[row["experiment"]].append({str(key): value for key, value in row.items()})
+    for row in records(measurements, columns):
+        found[row["experiment"]].append(row)
     return dict(found)
 
 
@@ -180,8 +179,8 @@ def _marks(other: Rows, base: Rows, metric: Metric, *, paired: bool) -> tuple[st
 
 
 def _mean_limit(side: Rows, metric: Metric) -> float | None:
-    """The mean relative limit of a side's power sensor; None where nothing states it."""
-    limits = [
+    """Mean relative limit of a side's power sensor; None where it is unknown."""
+    return known_mean(
         sensor_limit(
             metric,
             gain=row["sensor_gain_limit_relative"],
@@ -189,13 +188,11 @@ def _mean_limit(side: Rows, metric: Metric) -> float | None:
             power_watts=row["mean_power_watts"],
         )
         for row in side
-    ]
-    known = [limit for limit in limits if limit is not None]
-    return math.fsum(known) / len(known) if known else None
+    )
 
 
 def _same_device(rows: Rows, *, paired: bool) -> str:
-    """What the sides share; over several nodes of a cluster, what those of a pair do."""
+    """Name the device that the sides share; over several nodes, the one of each pair."""
     places = {(row["host"], row["device_uuids"]) for row in rows}
     uuids = {devices for _, devices in places}
     if len(places) > 1 and not paired:
@@ -227,10 +224,8 @@ def _adjusted(family: Sequence[Compared], margin: float) -> list[Comparison]:
                 base_level=contrast.base_level if contrast else None,
                 pairs=each.ratio.pairs,
                 ratio=each.ratio.ratio,
-                low=single.low if single else None,
-                high=single.high if single else None,
-                simultaneous_low=joint.low if joint else None,
-                simultaneous_high=joint.high if joint else None,
+                **ends(single),
+                **ends(joint, "simultaneous_{}"),
                 p_value=each.ratio.p_value,
                 p_value_holm=adjusted.get(id(each)),
                 family=len(testable),

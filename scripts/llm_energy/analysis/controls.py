@@ -4,11 +4,11 @@ A control is paired with its base by cycle within a session, like any two experi
 ratio has a known answer. The limit of ±2 % is what the campaign's comparisons call no difference
 where nothing else is declared. An A/A control fails by the least difference that its 99 % interval
 shows, because the truth is exactly 1 and every other comparison rests on such intervals; of the
-other two it is only asked that the effect be small, since reading a sensor costs something, and
+other two the effect must only be small, since reading a sensor costs something, and
 idle power is let rest until it changes by no more than 2 % (`power/gates.py`).
 
 The idle control needs no measurement of its own. The idle phase already is a stretch in which
-nothing is asked of the loaded engine: its second half stands for the window, its first half is the
+the loaded engine serves no request: its second half stands for the window, its first half is the
 baseline, and both are taken with the estimator of every baseline, in each cycle, from the very
 measurements whose energy above idle is in question. A window of its own would put the same question
 to the same sensor, later and once more. Neither sees that a device idles at more power when it is
@@ -18,24 +18,51 @@ warm from its load.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import cast
+from typing import Literal, cast
 
-from llm_energy.analysis.control_verdict import (
-    FAULT_CONFIDENCE,
-    MARGIN,
-    ControlFinding,
-    ControlVerdict,
-    verdict,
-)
 from llm_energy.campaign.control_experiments import MEASURED, Control
 from llm_energy.campaign.experiment import ControlKind
 from llm_energy.power.accounting import total
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
+from llm_energy.results.parts import Model
 from llm_energy.results.result import Result
-from llm_energy.stats.paired_ratios import MINIMUM_PAIRS, paired_ratio
+from llm_energy.stats.intervals import ends
+from llm_energy.stats.paired_ratios import MINIMUM_PAIRS, Ratio, paired_ratio
 from llm_energy.system.numbers import percent
+
+ControlVerdict = Literal["pass", "inconclusive", "fail", "not_testable"]
+
+MARGIN = 0.02
+"""Distance from 1 within which the 95 % interval of a ratio must lie."""
+
+FAULT_CONFIDENCE = 0.99
+"""Of the interval that must hold 1: one sound A/A control in a hundred fails by chance."""
+
+
+class ControlFinding(Model):
+    """The ratio of a control to its base in one metric, with its verdict."""
+
+    kind: ControlKind
+    experiment: str
+    base: str
+    metric: str
+    pairs: int
+    """Blocks (cycle, session) with both sides."""
+    ratio: float | None
+    low: float | None
+    """95 % interval, not adjusted; None under three pairs."""
+    high: float | None
+    low_99: float | None
+    """99 % interval."""
+    high_99: float | None
+    verdict: ControlVerdict
+    reason: str
+    """Meaning of the verdict, or why there is none."""
+    flags: list[str]
+    """Codes of the flags of the control's own measurements."""
+
 
 LIMIT = percent(MARGIN, 0)
 
@@ -44,24 +71,41 @@ IDLE_POWER = "loaded_idle_power_watts"
 REASONS: Mapping[tuple[ControlKind, ControlVerdict], str] = {
     ("a_a", "pass"): f"Equal settings gave equal results, within ±{LIMIT}.",
     ("a_a", "inconclusive"): f"Neither shown to be equal within ±{LIMIT} nor different. More "
-    "cycles would tell.",
+    "cycles would decide.",
     ("a_a", "fail"): "Equal settings gave different results: something besides the settings "
     "differs between measurements. Believe no difference between experiments that is this small.",
-    ("idle", "pass"): f"With nothing asked of the engine, energy above idle was 0 within ±{LIMIT} "
+    ("idle", "pass"): f"With no request to the engine, energy above idle was 0 within ±{LIMIT} "
     "of idle power.",
     ("idle", "inconclusive"): f"Not known to within ±{LIMIT} of idle power. "
-    "More cycles would tell, or a longer baseline_s.",
-    ("idle", "fail"): "Idle power changes while nothing is asked, so that energies above idle are "
+    "More cycles would decide, or a longer baseline_s.",
+    ("idle", "fail"): "Idle power changes without any request, so that energies above idle are "
     "off by as much. Look for other work on the device.",
     ("sampler_off", "pass"): f"Reading power changed throughput by less than {LIMIT}.",
     ("sampler_off", "inconclusive"): f"What reading power costs is not known to within ±{LIMIT}. "
-    "More cycles would tell.",
+    "More cycles would decide.",
     ("sampler_off", "fail"): "Reading power changes throughput. Lower sampling_hz.",
 }
-"""What a verdict on a control means."""
+"""Verdict on a kind of control -> its meaning."""
 
 Block = tuple[object, ...]
 Values = Mapping[Block, float]
+
+
+def verdict(ratio: Ratio | None, *, exact: bool) -> ControlVerdict:
+    """Return the verdict on the ratio of a control.
+
+    Args:
+        exact: the truth is 1, so that any difference is a fault, however small.
+    """
+    interval = ratio and ratio.interval()
+    outer = ratio and ratio.interval(FAULT_CONFIDENCE)
+    if not interval or not outer:
+        return "not_testable"
+    differs = not outer.low <= 1.0 <= outer.high
+    small = abs(interval.low - 1.0) <= MARGIN and abs(interval.high - 1.0) <= MARGIN
+    if differs and (exact or not small):
+        return "fail"
+    return "pass" if small else "inconclusive"
 
 
 def control_findings(
@@ -69,7 +113,7 @@ def control_findings(
     results: Sequence[Result],
     series_of: Callable[[Result], Series | None],
 ) -> list[ControlFinding]:
-    """What the controls of a campaign found, in declared order.
+    """The findings of the controls of a campaign, in declared order.
 
     Args:
         results: all of the campaign, those of controls included.
@@ -88,7 +132,7 @@ def control_findings(
 
 
 def without_controls(results: Iterable[Result], controls: Iterable[Control]) -> list[Result]:
-    """The results that a campaign is about."""
+    """The results but those that were measured for a control alone."""
     own = {control.experiment for control in controls if control.kind in MEASURED}
     return [result for result in results if result.experiment not in own]
 
@@ -132,8 +176,6 @@ def _finding(
     if reason is None:
         why = f"under {MINIMUM_PAIRS} cycles" if ratio else lacks
         reason = f"Not testable: {why}."
-    inner = ratio and ratio.interval()
-    outer = ratio and ratio.interval(FAULT_CONFIDENCE)
     return ControlFinding(
         kind=control.kind,
         experiment=control.experiment,
@@ -141,10 +183,8 @@ def _finding(
         metric=metric,
         pairs=ratio.pairs if ratio else 0,
         ratio=ratio.ratio if ratio else None,
-        low=inner.low if inner else None,
-        high=inner.high if inner else None,
-        low_99=outer.low if outer else None,
-        high_99=outer.high if outer else None,
+        **ends(ratio.interval() if ratio else None),
+        **ends(ratio.interval(FAULT_CONFIDENCE) if ratio else None, "{}_99"),
         verdict=found,
         reason=reason,
         flags=list(codes),
@@ -165,7 +205,7 @@ def _energies(results: Iterable[Result]) -> Values:
 
 
 def _block(result: Result) -> Block:
-    """What the two sides of a pair share."""
+    """The block that both sides of a pair share."""
     place = result.environment
     return result.cycle, place.session_id, place.device_model, place.power_limit_watts
 

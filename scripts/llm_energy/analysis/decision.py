@@ -1,7 +1,6 @@
-"""How many cycles an experiment needs: a pure function of the results of its first cycles.
+"""The number of cycles of an experiment: a pure function of the results of its first cycles.
 
-Apart from what it means for a campaign, because each decision is a job that loads no more than it
-needs.
+In a file of its own, because each decision is a job that loads no more than it needs.
 """
 
 from collections.abc import Sequence
@@ -9,16 +8,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, value_of
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result, ResultError
 from llm_energy.system.files import write_atomically
 
-METRICS = ("joules_per_output_token", "output_tokens_per_second")
+DECIDING = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT)
 """The metric that decides: the first of these that at least two of the first cycles have."""
 
 
 class Decision(Model):
-    """How many cycles an experiment needs."""
+    """The number of cycles that an experiment needs."""
 
     experiment: str
     spec_hash: str
@@ -44,12 +44,12 @@ def decide(results: Sequence[Result], target_relative_half_width: float) -> Deci
     chosen: str | None = None
     values: list[float | None] = []
     needed, variation = None, None
-    for metric in METRICS:
-        values = [_value(result, metric) for result in ordered]
+    for metric in DECIDING:
+        values = [value_of(result, metric) for result in ordered]
         needed = cycles_required(values, target)
         if needed is not None:
             known = [value for value in values if value is not None]
-            chosen, variation = metric, stdev(known) / abs(fmean(known))
+            chosen, variation = metric.column, stdev(known) / abs(fmean(known))
             break
     return Decision(
         experiment=first.experiment,
@@ -61,15 +61,6 @@ def decide(results: Sequence[Result], target_relative_half_width: float) -> Deci
         coefficient_of_variation=variation,
         cycles=len(ordered) if needed is None else needed,
     )
-
-
-def _value(result: Result, metric: str) -> float | None:
-    value: float | None = (
-        result.energy.joules_per_output_token
-        if metric == "joules_per_output_token"
-        else result.output_tokens_per_second
-    )
-    return value
 
 
 def write_decision(path: Path, decision: Decision) -> None:

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from statistics import fmean
 from typing import Any
 
 from llm_energy.analysis.energy_uncertainty import total_offset_limit
@@ -11,6 +10,7 @@ from llm_energy.analysis.summary import DecodeEnergy
 from llm_energy.results.metrics import JOULES_PER_REQUEST
 from llm_energy.results.result import Result
 from llm_energy.stats.decode_slope import decode_slope
+from llm_energy.stats.intervals import ends, known_mean
 from llm_energy.system.files import canonical_json
 
 
@@ -33,10 +33,8 @@ def decode_energies(results: Iterable[Result]) -> Iterator[DecodeEnergy]:
                 output_lengths=list(slope.lengths),
                 cycles=slope.cycles,
                 joules_per_output_token=slope.joules_per_output_token,
-                low=slope.interval.low if slope.interval else None,
-                high=slope.interval.high if slope.interval else None,
-                total_low=slope.total.interval.low if slope.total else None,
-                total_high=slope.total.interval.high if slope.total else None,
+                **ends(slope.interval),
+                **ends(slope.total.interval if slope.total else None, "total_{}"),
                 worst_residual_relative=slope.worst_residual_relative,
                 energy_scope=str(group[0].energy.scope),
             )
@@ -57,7 +55,7 @@ def _length(result: Result) -> int:
 
 def _limit(group: Sequence[Result]) -> float | None:
     """Relative limit of the power sensor, mean over the results that state one."""
-    limits = [
+    return known_mean(
         sensor_limit(
             JOULES_PER_REQUEST,
             gain=result.energy.gain_limit_relative,
@@ -65,6 +63,4 @@ def _limit(group: Sequence[Result]) -> float | None:
             power_watts=result.energy.mean_power_watts,
         )
         for result in group
-    ]
-    known = [limit for limit in limits if limit is not None]
-    return fmean(known) if known else None
+    )

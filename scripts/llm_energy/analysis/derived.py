@@ -24,12 +24,22 @@ Joules = TypeVar("Joules", float, pd.Series)
 
 @dataclass(frozen=True)
 class Derived:
-    metric: Metric
+    """Cost or carbon of a million output tokens."""
+
+    amount: str
+    """Begin of its column's name."""
+    title: str
+    unit: str
     rate: str
     """Column of the assumed amount per kWh."""
     rate_name: str
     per_kwh: float
-    shown_rate: str
+
+    @property
+    def metric(self) -> Metric:
+        column = f"{self.amount}_per_million_output_tokens"
+        title = f"{self.title} of a million output tokens"
+        return Metric(column, title, "energy", self.unit, higher_is_better=False, sensor="gross")
 
 
 def per_million_tokens(
@@ -49,28 +59,13 @@ def per_million_tokens(
 def derived(assumptions: Assumptions) -> list[Derived]:
     """Cost and carbon, as far as the assumptions allow to compute them."""
     found = []
-    if assumptions.electricity is not None:
-        price, currency = assumptions.electricity.price_per_kwh, assumptions.electricity.currency
-        found.append(
-            Derived(
-                _metric(f"cost_{currency.lower()}", "Cost", currency),
-                f"electricity_price_{currency.lower()}_per_kwh",
-                "price of electricity",
-                price,
-                f"{price:g} {currency} per kWh",
-            )
-        )
-    if assumptions.carbon_intensity_grams_per_kwh is not None:
-        grams, carbon = assumptions.carbon_intensity_grams_per_kwh, "g CO2e"
-        found.append(
-            Derived(
-                _metric("carbon_grams", "Carbon", carbon),
-                "carbon_intensity_grams_per_kwh",
-                "carbon intensity",
-                grams,
-                f"{grams:g} {carbon} per kWh",
-            )
-        )
+    if (electricity := assumptions.electricity) is not None:
+        code, price = electricity.currency.lower(), electricity.price_per_kwh
+        rate = (f"electricity_price_{code}_per_kwh", "price of electricity", price)
+        found.append(Derived(f"cost_{code}", "Cost", electricity.currency, *rate))
+    if (grams := assumptions.carbon_intensity_grams_per_kwh) is not None:
+        column = "carbon_intensity_grams_per_kwh"
+        found.append(Derived("carbon_grams", "Carbon", "g CO2e", column, "carbon intensity", grams))
     return found
 
 
@@ -110,7 +105,7 @@ def stated(assumptions: Assumptions, scopes: Collection[str]) -> str | None:
     Args:
         scopes: of the energies, such as `gpu_board`; none where no energy was measured.
     """
-    rates = [each.shown_rate for each in derived(assumptions)]
+    rates = [f"{each.per_kwh:g} {each.unit} per kWh" for each in derived(assumptions)]
     if not rates or not scopes:
         return None
     effectiveness = assumptions.power_usage_effectiveness
@@ -124,11 +119,6 @@ def stated(assumptions: Assumptions, scopes: Collection[str]) -> str | None:
     if set(scopes) != {"wall"}:
         text += ": a lower bound, because the rest of the machine draws power as well"
     return f"{text}."
-
-
-def _metric(amount: str, title: str, unit: str) -> Metric:
-    column, title = f"{amount}_per_million_output_tokens", f"{title} of a million output tokens"
-    return Metric(column, title, "energy", unit, higher_is_better=False, sensor="gross")
 
 
 def _everywhere(value: float, table: pd.DataFrame) -> pd.Series:

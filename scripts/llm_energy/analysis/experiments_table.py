@@ -10,9 +10,11 @@ import pandas as pd
 
 from llm_energy.analysis.table_columns import Row, columns_of, records
 from llm_energy.results.metrics import METRICS, Metric
+from llm_energy.results.result import Result
 from llm_energy.stats.cycles_needed import cycles_needed, cycles_needed_stein
 from llm_energy.stats.intervals import (
     bca_interval,
+    ends,
     geometric_mean,
     known_mean,
     log_t_interval,
@@ -33,6 +35,12 @@ MINIMUM_PILOT_CYCLES = 5
 95 % interval of the standard deviation spans a factor of 12)."""
 
 _SENSOR = ("sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power_watts")
+
+
+def group_of(result: Result) -> tuple[str, str, str, float | None]:
+    """The values of `GROUP` of a result."""
+    place = result.environment
+    return result.experiment, result.spec_hash, place.device_model, place.power_limit_watts
 
 
 class ExperimentRow(Row):
@@ -142,19 +150,8 @@ def statistics_of(values: Sequence[float], *, sensor_limit: float | None = None)
     deviation = standard_deviation(values) if n > 1 else None
     student = t_interval(values)
     total = total_uncertainty(values, gain_limit=sensor_limit)
-    intervals = {
-        "t": student,
-        "log_t": log_t_interval(values),
-        "bca": bca_interval(values),
-        "total": total.interval if total else None,
-    }
-    ends = {
-        f"{name}_{end}": getattr(interval, end, None)
-        for name, interval in intervals.items()
-        for end in ("low", "high")
-    }
     pilot = values if n >= MINIMUM_PILOT_CYCLES else ()
-    return ends | {
+    return {
         "n": n,
         "mean": mean,
         "standard_deviation": deviation,
@@ -164,10 +161,14 @@ def statistics_of(values: Sequence[float], *, sensor_limit: float | None = None)
         "median": median(values),
         "minimum": min(values),
         "maximum": max(values),
+        **ends(student, "t_{}"),
         "relative_half_width": student.half_width / abs(mean) if student and mean else None,
         "geometric_mean": geometric_mean(values),
+        **ends(log_t_interval(values), "log_t_{}"),
+        **ends(bca_interval(values), "bca_{}"),
         "total_standard_uncertainty": total.standard_uncertainty if total else None,
         "total_degrees_of_freedom": total.degrees_of_freedom if total else None,
+        **ends(total.interval if total else None, "total_{}"),
         "cycles_needed": cycles_needed(pilot, TARGET_RELATIVE_HALF_WIDTH),
         "cycles_needed_stein": cycles_needed_stein(pilot, TARGET_RELATIVE_HALF_WIDTH),
     }

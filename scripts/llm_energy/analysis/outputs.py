@@ -1,15 +1,42 @@
-"""The outputs that results keep, held against each other."""
+"""The outputs that results keep: repetition in them, and agreement with a reference."""
 
-from collections.abc import Iterable, Sequence
-from statistics import fmean
+from collections.abc import Sequence
 
 from llm_energy.results.result import Result
-from llm_energy.stats.output_sanity import equal_share, repeated_share
+from llm_energy.stats.intervals import known_mean
+
+NGRAM = 4
+
+REPEATED_LIMIT = 0.5
+"""Share of repeated 4-grams above which an output is suspect: most of it was there before. Greedy
+decoding repeats itself more than people do, so the bound is wide. Provisional."""
+
+
+def repeated_share(ids: Sequence[int]) -> float | None:
+    """Share of 4-grams that occurred before; None where there is none.
+
+    1 − (different 4-grams) / (4-grams): seq-rep-4 of Welleck et al., ICLR 2020.
+    """
+    grams = [tuple(ids[i : i + NGRAM]) for i in range(len(ids) - NGRAM + 1)]
+    return 1.0 - len(set(grams)) / len(grams) if grams else None
+
+
+def equal_share(ids: Sequence[int], reference: Sequence[int]) -> float | None:
+    """Share of tokens before the first that differs from the reference, over the shorter length.
+
+    Greedy outputs of other kernels, precisions or batches part at a near tie and never meet again:
+    what comes after the first divergence says nothing. None where a side is empty.
+    """
+    length = min(len(ids), len(reference))
+    if not length:
+        return None
+    pairs = enumerate(zip(ids, reference, strict=False))
+    return next((index for index, (one, other) in pairs if one != other), length) / length
 
 
 def output_repetition(result: Result) -> float | None:
     """Share of repeated 4-grams, mean over the outputs that the result keeps."""
-    return _mean(repeated_share(kept.output_ids) for kept in result.sample_outputs)
+    return known_mean(repeated_share(kept.output_ids) for kept in result.sample_outputs)
 
 
 def equal_shares(results: Sequence[Result], reference: str | None) -> list[float | None]:
@@ -25,14 +52,9 @@ def equal_shares(results: Sequence[Result], reference: str | None) -> list[float
             for kept in result.sample_outputs:
                 known.setdefault((result.prompts.sha256, kept.prompt_index), kept.output_ids)
     return [
-        _mean(
+        known_mean(
             equal_share(kept.output_ids, known.get((result.prompts.sha256, kept.prompt_index), ()))
             for kept in result.sample_outputs
         )
         for result in results
     ]
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else None

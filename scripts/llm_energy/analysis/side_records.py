@@ -1,21 +1,39 @@
 """The small records beside the results: failed attempts, and what runs went through.
 
-No number depends on them, so a damaged one is told, and stops nothing.
+No number depends on them, so a damaged one is reported, and stops nothing.
 """
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from llm_energy.analysis.run_events import sentence
 from llm_energy.analysis.summary import Event, Failure, Gap
+from llm_energy.results.codes import FAILURES
 from llm_energy.results.result import ResultError
+
+SENTENCES = {
+    "backend_discarded": "Backend {backend} was ended, since it could no longer be trusted "
+    "({reason}); the next measurement that needed it started another.",
+    "backend_given_up": "Backend {backend} was given up for the rest of the run, since it had "
+    "failed too often in a row; the last time, {reason}. Its remaining measurements were refused.",
+    "backend_lost": "Backend {backend} failed and could not be started again: {reason}.",
+    "backend_recreated": "Backend {backend} was made anew, since a restart was not enough: "
+    "{reason}.",
+    "backend_replaced": "Backend {backend} was replaced by a new one when it was needed: {reason}.",
+    "backend_restarted": "Backend {backend} was restarted: {reason}.",
+    "container_out_of_memory": "In the container of backend {backend} a process was killed because "
+    "the container’s memory limit was reached.",
+    "docker_unreachable": "The Docker engine could not be reached for a while: {reason}. Its "
+    "containers were looked after again once it answered.",
+}
+"""Kind of event -> sentence, with `{key}` for a value of its record."""
 
 
 def failures(campaign_folder: Path) -> Iterator[Failure]:
-    """Every failed attempt; of a damaged record, what its path says."""
+    """Every failed attempt; one whose record is damaged, from the path of the record."""
     for path in sorted(campaign_folder.glob("failures/**/cycle-*.attempt-*.json")):
         cycle, attempt = path.stem.split(".")
         try:
@@ -34,7 +52,7 @@ def failures(campaign_folder: Path) -> Iterator[Failure]:
 
 
 def runs(campaign_folder: Path) -> tuple[list[Event], list[Gap]]:
-    """What the records of runs tell, and which of them are damaged."""
+    """The events that runs recorded, and the records that are damaged."""
     events, damaged = [], []
     for path in sorted(campaign_folder.glob("runs/*.json")):
         try:
@@ -56,7 +74,7 @@ def runs(campaign_folder: Path) -> tuple[list[Event], list[Gap]]:
 
 
 def snakemake_versions(campaign_folder: Path) -> list[str]:
-    """The versions of Snakemake that ran the campaign, as far as records of runs say."""
+    """The versions of Snakemake that ran the campaign, as far as runs recorded them."""
     found = set()
     for path in campaign_folder.glob("runs/*.json"):
         with contextlib.suppress(ResultError):
@@ -69,7 +87,7 @@ def _read_record(path: Path, *needed: str) -> dict[str, Any]:
 
     Raises:
         ResultError: it does not; the message completes `it is …`. No number depends on such a
-            record, so a half-written one is told, and stops nothing.
+            record, so a half-written one is reported, and stops nothing.
     """
     try:
         record: dict[str, Any] = json.loads(path.read_bytes())
@@ -80,3 +98,15 @@ def _read_record(path: Path, *needed: str) -> dict[str, Any]:
     if not isinstance(record, dict) or any(name not in record for name in needed):
         raise ResultError(f"damaged (without {' or '.join(needed)})")
     return record
+
+
+def sentence(event: Mapping[str, Any]) -> str:
+    """Describe a recorded event in a sentence; a kind without one by the keys of its record."""
+    values = {key: str(value) for key, value in event.items() if key not in ("time", "kind")}
+    words = SENTENCES.get(event["kind"])
+    if words is None:
+        return ", ".join(f"{key} {values[key]}" for key in sorted(values))
+    if "reason" in values:
+        reason = values["reason"].strip().rstrip(".")
+        values["reason"] = FAILURES.get(reason, reason)
+    return words.format_map(defaultdict(lambda: "not recorded", values))

@@ -1,4 +1,4 @@
-"""What figures need of the side files: the course of power, and how latencies are distributed.
+"""Tables for figures from the side files: the course of power, and distributions of latencies.
 
 Side files stay as they were measured; these two tables are small enough for a page.
 """
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from llm_energy.analysis.experiments_table import group_of
 from llm_energy.analysis.table_columns import Row
 from llm_energy.power.meter import Device
 from llm_energy.power.series import Samples, Series
@@ -76,7 +77,7 @@ def power_table(folder: Path, results: Sequence[Result], gaps: Collection[str]) 
 
     Args:
         folder: `results/{campaign}`.
-        gaps: paths of side files that are absent or not what they were.
+        gaps: paths of side files that are absent or changed.
     """
     metered = [r for r in results if _usable(r, "series", gaps)]
     points = max(LEAST_POINTS, min(MOST_POINTS, ALL_POINTS // max(1, len(metered))))
@@ -89,18 +90,16 @@ def power_table(folder: Path, results: Sequence[Result], gaps: Collection[str]) 
 
 
 def latency_table(folder: Path, results: Sequence[Result], gaps: Collection[str]) -> pd.DataFrame:
-    """How often each latency was seen in the windows of an experiment, all cycles together.
+    """Counts of each latency in the windows of an experiment, all cycles together.
 
-    What counts is what lies wholly inside the window, as for the percentiles of a result.
+    Only latencies wholly inside the window count, as for the percentiles of a result.
     """
     found: dict[tuple[Any, ...], Counter[int]] = {}
     for result in results:
         if result.window is None or not _usable(result, "requests", gaps):
             continue
-        place = result.environment
-        key = (result.experiment, result.spec_hash, place.device_model, place.power_limit_watts)
         for latency, values in _latencies(folder, result).items():
-            counts = found.setdefault((*key, latency), Counter())
+            counts = found.setdefault((*group_of(result), latency), Counter())
             counts.update(floor(BINS_PER_DECADE * log10(value)) for value in values if value > 0)
     rows = [
         (*key, 10 ** (number / BINS_PER_DECADE), 10 ** ((number + 1) / BINS_PER_DECADE), count)
@@ -174,7 +173,7 @@ def _course(result: Result, series: Series, device: Device, points: int) -> Iter
 
 
 def _power(series: Series, device: Device) -> tuple[str, Samples]:
-    """Instant power where the device says it, else what it says of power, else its counter's
+    """Instant power where the device reports it, else another power, else its counter's
     differences (a wrapped counter's negative one is left out)."""
     for quantity in ("instant_power_watts", "usage_power_watts", "average_power_watts"):
         samples = series.samples(device, quantity)

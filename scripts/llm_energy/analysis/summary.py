@@ -6,13 +6,14 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field
 
-from llm_energy.analysis.control_verdict import ControlFinding
+from llm_energy.analysis.controls import ControlFinding
 from llm_energy.analysis.two_stages import CyclesDecided
 from llm_energy.campaign.analysis_settings import Assumptions
 from llm_energy.campaign.contrasts import Contrast
 from llm_energy.campaign.control_experiments import Control
 from llm_energy.campaign.schema import AdaptiveCycles
 from llm_energy.results.parts import Model
+from llm_energy.stats.drift import RunDrift
 
 Verdict = Literal["different", "equivalent", "inconclusive", "not_testable"]
 """`equivalent` where the ratio is shown to lie within the margin, `different` where the
@@ -47,8 +48,8 @@ class Gap(Model):
     reason: str
 
 
-class CellCounts(Model):
-    """What became of the planned cycles of one experiment."""
+class OutcomeCounts(Model):
+    """Outcomes of the planned cycles of one experiment."""
 
     experiment: str
     planned: int
@@ -105,16 +106,6 @@ class WarmupTrace(Model):
     capped: bool
     throughput_relative: list[float]
     """Of each warm-up wave, over the throughput of the window that followed."""
-
-
-class RunDrift(Model):
-    """Common drift from first to last measurement, with its 95 % interval."""
-
-    change: float
-    """Relative: 0.01 is 1 % more at the end."""
-    low: float
-    high: float
-    observations: int
 
 
 class Comparison(Model):
@@ -250,7 +241,7 @@ class Findings(Model):
     """Of throughput; None where it is not testable: no experiment was measured often enough."""
     energy_drift: RunDrift | None
     """Of energy per output token, likewise."""
-    counts: list[CellCounts]
+    counts: list[OutcomeCounts]
     comparisons: list[Comparison]
     """With the reference of the design, if it names one."""
     axis_comparisons: list[Comparison]

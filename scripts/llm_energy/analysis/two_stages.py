@@ -1,6 +1,6 @@
-"""What adaptive cycles gave: how many were asked for, and the intervals that belong to them."""
+"""Adaptive cycles: the number that was decided, and the intervals that belong to it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -10,6 +10,7 @@ from llm_energy.campaign.schema import AdaptiveCycles
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result
 from llm_energy.stats.cycles_needed import two_stage_interval
+from llm_energy.stats.intervals import ends
 
 
 class CyclesDecided(Model):
@@ -17,7 +18,7 @@ class CyclesDecided(Model):
 
     experiment: str
     metric: str | None
-    """What decided; None where nothing is known of its spread, as after out of memory."""
+    """The metric that decided; None where no spread is known, as after out of memory."""
     coefficient_of_variation: float | None
     """Of that metric over the first cycles."""
     needed: int
@@ -27,10 +28,10 @@ class CyclesDecided(Model):
     measured: int
     """Cycles that have a value."""
     low: float | None
-    """95 % interval of the mean, after Stein; None unless all that was asked for is there."""
+    """95 % interval of the mean, after Stein; None unless all those cycles are there."""
     high: float | None
     relative_half_width: float | None
-    """What was achieved: half width of that interval over the magnitude of the mean."""
+    """Half width of that interval over the magnitude of the mean."""
 
     @property
     def capped(self) -> bool:
@@ -45,35 +46,32 @@ def cycles_decided(
     for result in results:
         by_experiment.setdefault(result.experiment, []).append(result)
     rows = {str(name): table for name, table in measurements.groupby("experiment")}
-    return list(_decided(by_experiment.values(), adaptive, rows))
-
-
-def _decided(
-    groups: Iterable[Sequence[Result]], adaptive: AdaptiveCycles, rows: dict[str, pd.DataFrame]
-) -> Iterator[CyclesDecided]:
-    for group in groups:
+    decided = []
+    for group in by_experiment.values():
         first = [result for result in group if result.cycle <= adaptive.first]
         if len(first) < adaptive.first:
             continue
         decision = decide(first, adaptive.target_relative_half_width)
-        asked = min(decision.cycles, adaptive.maximum)
+        required = min(decision.cycles, adaptive.maximum)
         table = rows[decision.experiment].sort_values("cycle")
         values = table[decision.metric].dropna().tolist() if decision.metric else []
-        whole = len(group) == asked and len(table.drop_duplicates(list(GROUP))) == 1
+        whole = len(group) == required and len(table.drop_duplicates(list(GROUP))) == 1
         known = sum(value is not None for value in decision.values)
         interval = two_stage_interval(values, known) if whole else None
         mean = sum(values) / len(values) if values else 0.0
-        yield CyclesDecided(
-            experiment=decision.experiment,
-            metric=decision.metric,
-            coefficient_of_variation=decision.coefficient_of_variation,
-            needed=decision.cycles,
-            asked=asked,
-            measured=len(values),
-            low=interval.low if interval else None,
-            high=interval.high if interval else None,
-            relative_half_width=interval.half_width / abs(mean) if interval and mean else None,
+        decided.append(
+            CyclesDecided(
+                experiment=decision.experiment,
+                metric=decision.metric,
+                coefficient_of_variation=decision.coefficient_of_variation,
+                needed=decision.cycles,
+                asked=required,
+                measured=len(values),
+                **ends(interval),
+                relative_half_width=interval.half_width / abs(mean) if interval and mean else None,
+            )
         )
+    return decided
 
 
 def with_two_stage_intervals(

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_energy.analysis.decision import decide, read_decision
-from llm_energy.analysis.physics import contradictions
-from llm_energy.analysis.raw_check import differences
+from llm_energy.analysis.result_checks import contradictions, differences
 from llm_energy.inputs.checksums import file_sha256
 from llm_energy.results.result import Result, ResultError, read_planned_result, read_result
 

@@ -1,7 +1,6 @@
 """The controls of a campaign as the page tells them."""
 
-from llm_energy.analysis.control_verdict import MARGIN, ControlFinding
-from llm_energy.analysis.controls import IDLE_POWER
+from llm_energy.analysis.controls import IDLE_POWER, MARGIN, ControlFinding
 from llm_energy.analysis.summary import Summary
 from llm_energy.report.comparison_section import TITLES, value_cell
 from llm_energy.report.page_tables import NOTHING, Cell, Column, Table

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from llm_energy.results.result import Result
+
 Kind = Literal["speed", "latency", "energy"]
 
 
@@ -64,6 +66,19 @@ NET_ENERGY = Metric(
     False,
     sensor="net",
 )
+
+WATCHED = (THROUGHPUT, JOULES_PER_OUTPUT_TOKEN)
+"""Metrics whose outliers are flags, and that anchors show. With more of them, flags by chance alone
+would be common."""
+
+
+def value_of(result: Result, metric: Metric) -> float | None:
+    """The value of a metric that a result holds itself, as those of speed and most of energy."""
+    value: float | None = getattr(
+        result.energy if metric.kind == "energy" else result, metric.column
+    )
+    return value
+
 
 METRICS = (
     THROUGHPUT,

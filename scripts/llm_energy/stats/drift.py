@@ -6,23 +6,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import fmean
 
-from .intervals import CONFIDENCE, Interval, t_quantile
+from llm_energy.stats.intervals import CONFIDENCE, t_quantile
 
 
 @dataclass(frozen=True)
-class Drift:
+class RunDrift:
     """Relative change from the first position to the last, common to all experiments."""
 
     change: float
-    """slope × span of positions on logarithms, carried back: 0.01 is 1 % more at the end."""
-    interval: Interval
+    """Slope × span of positions on logarithms, carried back: 0.01 is 1 % more at the end."""
+    low: float
+    """95 % interval of `change`."""
+    high: float
     observations: int
-    experiments: int
 
 
 def drift_over_positions(
     observations: Iterable[tuple[str, float, float]], confidence: float = CONFIDENCE
-) -> Drift | None:
+) -> RunDrift | None:
     """Fit log(value) = level of the experiment + slope · position by least squares.
 
     `observations` are (experiment, position in the run, positive value). The within transformation
@@ -44,16 +45,10 @@ def drift_over_positions(
     half_width = t_quantile(degrees, confidence) * error
     positions = [position for points in by_experiment.values() for position, _ in points]
     span = max(positions) - min(positions)
-    return Drift(
-        change=math.expm1(slope * span),
-        interval=Interval(
-            math.expm1((slope - half_width) * span),
-            math.expm1((slope + half_width) * span),
-            confidence,
-        ),
-        observations=len(centred),
-        experiments=len(by_experiment),
+    low, change, high = (
+        math.expm1((slope + side * half_width) * span) for side in (-1.0, 0.0, 1.0)
     )
+    return RunDrift(change=change, low=low, high=high, observations=len(centred))
 
 
 def _centred(points: list[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import fmean, stdev
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -29,6 +30,15 @@ class Interval:
     @property
     def half_width(self) -> float:
         return (self.high - self.low) / 2
+
+
+def ends(interval: Interval | None, form: str = "{}") -> dict[str, Any]:
+    """Both ends of an interval under their names, None where there is no interval.
+
+    Args:
+        form: of the names, such as `t_{}` for `t_low` and `t_high`.
+    """
+    return {form.format(end): getattr(interval, end, None) for end in ("low", "high")}
 
 
 def standard_deviation(values: Sequence[float]) -> float:

@@ -9,8 +9,7 @@ from tests.llm_energy import make_results
 from tests.llm_energy.power import made_power
 
 from llm_energy.analysis.aggregate import aggregate
-from llm_energy.analysis.control_verdict import verdict
-from llm_energy.analysis.controls import control_findings
+from llm_energy.analysis.controls import control_findings, verdict
 from llm_energy.campaign.control_experiments import Control
 from llm_energy.report.control_section import controls_table, failed_controls
 from llm_energy.report.headline import console

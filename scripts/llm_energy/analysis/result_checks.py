@@ -1,12 +1,18 @@
-"""Whether the numbers of one result can be true together: arithmetic, order and physics."""
+"""Checks of one result: its arithmetic, order and physics, and its numbers from its raw data."""
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
+from llm_energy.measurement.window import tokens as tokens_within
+from llm_energy.power.accounting import account_energy, unsampled
 from llm_energy.power.plausibility import MEAN_POWER_LIMIT
+from llm_energy.power.series_file import read_series
+from llm_energy.results.codes import SAMPLER_OFF
 from llm_energy.results.energy import Energy
 from llm_energy.results.parts import Distribution
 from llm_energy.results.result import Result
+from llm_energy.results.side_files import read_requests
 
 PRECISION = 1e-6
 """Relative difference above which two ways to the same number contradict each other: far above the
@@ -14,7 +20,7 @@ rounding of arithmetic, far below what any number here is known to."""
 
 
 def contradictions(result: Result) -> Iterator[str]:
-    """One sentence for each thing that cannot be."""
+    """Yield a sentence for each pair of numbers that cannot be true together."""
     yield from _times(result)
     if result.status == "completed":
         yield from _rates(result)
@@ -23,6 +29,42 @@ def contradictions(result: Result) -> Iterator[str]:
         yield from _energy(result)
     elif not result.energy.reason:
         yield "its energy is missing without a reason"
+
+
+def differences(folder: Path, result: Result) -> Iterator[str]:
+    """Yield a sentence for each number that differs from what its raw data give.
+
+    Args:
+        folder: the campaign's results folder; the side files are whole (see `verify.py`).
+    """
+    if result.window is None:
+        return
+    if "requests" in result.side_files:
+        requests, lengths = read_requests(folder / result.side_files["requests"].path)
+        start_s, end_s = result.window.start_monotonic_s, result.window.end_monotonic_s
+        counted = tokens_within(requests, input_lengths=lengths, start=start_s, end=end_s)
+        if counted != result.tokens:
+            yield f"its requests give {counted!r}, it says {result.tokens!r}"
+    energy = result.energy
+    if "series" in result.side_files and energy.method is not None:
+        again = account_energy(
+            read_series(folder / result.side_files["series"].path),
+            result.phases,
+            result.tokens,
+            scope=energy.scope,  # type: ignore[arg-type]
+            gpus=result.environment.device_uuids or None,
+            method=energy.method,  # type: ignore[arg-type]
+        ).energy
+        if energy.reason == SAMPLER_OFF:
+            again = unsampled(again)
+        if again.reason != energy.reason or not _equal(again.energy_joules, energy.energy_joules):
+            found, stated = (
+                f"no energy ({each.reason})"
+                if each.energy_joules is None
+                else f"{each.energy_joules:.9g} J"
+                for each in (again, energy)
+            )
+            yield f"its power series gives {found}, it says {stated}"
 
 
 def _times(result: Result) -> Iterator[str]:
@@ -104,3 +146,9 @@ def _power(result: Result, energy: Energy, mean_watts: float) -> Iterator[str]:
 
 def _close(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=PRECISION)
+
+
+def _equal(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return _close(one, other)

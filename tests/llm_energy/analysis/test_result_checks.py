@@ -1,14 +1,87 @@
-"""Energy and tokens of a result are worked out again from its side files."""
+"""Checks of one result: numbers that contradict each other, or its raw data."""
+
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from tests.llm_energy import make_results
 from tests.llm_energy.power.made_power import constant, phases, series_of
 
-from llm_energy.analysis.raw_check import differences
+from llm_energy.analysis.result_checks import contradictions, differences
 from llm_energy.power.accounting import account_energy
 from llm_energy.power.series_file import write_series
 from llm_energy.results.parts import Tokens
+from llm_energy.results.result import Result
 from llm_energy.results.side_files import write_requests
+
+
+def altered(change: Callable[[dict[str, Any]], object], **options: Any) -> Result:
+    plain = make_results.make_result(metered=True, **options).model_dump()
+    change(plain)
+    return Result.model_validate(plain)
+
+
+@pytest.mark.parametrize("metered", [True, False])
+@pytest.mark.parametrize("out_of_memory", [True, False])
+def test_what_the_workflow_writes_has_none(metered, out_of_memory):
+    result = make_results.make_result(metered=metered, out_of_memory=out_of_memory)
+    assert list(contradictions(result)) == []
+
+
+def scale(path: str, factor: float) -> Callable[[dict[str, Any]], object]:
+    *folders, last = path.split(".")
+
+    def change(result: dict[str, Any]) -> None:
+        for name in folders:
+            result = result[name]
+        result[last] *= factor
+
+    return change
+
+
+CASES = {
+    "output_tokens_per_second": "its throughput × duration is not its count of output tokens",
+    "requests_per_second": "its request rate × duration is not its count of requests",
+    "window.duration_s": "its window's end less its start is not its duration",
+    "energy.joules_per_output_token": "its energy per output token × their number is not its "
+    "energy",
+    "energy.joules_per_token": "its energy per token × their number is not its energy",
+    "energy.joules_per_request": "its energy per request × their number is not its energy",
+    "energy.mean_power_watts": "its mean power × duration is not its energy",
+    "latency.end_to_end_s.p50": "the percentiles of its end_to_end_s are not in order",
+    "latency.end_to_end_s.mean": "the mean of its end_to_end_s lies outside of its range",
+}
+
+
+@pytest.mark.parametrize("path", CASES)
+def test_a_number_that_was_changed_is_seen(path):
+    assert CASES[path] in list(contradictions(altered(scale(path, 2.0))))
+
+
+def test_a_sum_that_is_not_one_is_seen():
+    def change(result: dict[str, Any]) -> None:
+        result["energy"]["devices"][0]["energy_joules"] *= 2
+
+    assert list(contradictions(altered(change))) == ["its energy is not the sum of its devices"]
+
+
+def test_power_above_the_limit_of_the_board_is_seen():
+    (told,) = contradictions(make_results.make_result(metered=True, power_limit_watts=50.0))
+    assert told.endswith("is above the limit of 50.0 W")
+
+
+def test_a_window_without_tokens_is_seen():
+    def change(result: dict[str, Any]) -> None:
+        result["tokens"]["output"] = 0
+
+    assert "it counts no output tokens" in list(contradictions(altered(change)))
+
+
+def test_a_missing_energy_needs_its_reason():
+    def change(result: dict[str, Any]) -> None:
+        result["energy"] |= {"energy_joules": None, "reason": None}
+
+    assert list(contradictions(altered(change))) == ["its energy is missing without a reason"]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_energy.stats.output_sanity import equal_share, repeated_share
+from llm_energy.analysis.outputs import equal_share, repeated_share
 
 ids = st.lists(st.integers(0, 9), max_size=30)
 

@@ -1,11 +1,11 @@
-"""Events are told in words, every kind that the code can write among them."""
+"""Recorded events become sentences, every kind that the code can write among them."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from llm_energy.analysis.run_events import SENTENCES, sentence
+from llm_energy.analysis.side_records import SENTENCES, sentence
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 
