@@ -1,0 +1,78 @@
+"""Results are measured again only on request, and the old ones are then kept aside."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+FORCES = [["--forceall"], ["--forcerun", "measure"]]
+
+
+@pytest.mark.parametrize("force", FORCES)
+def test_forcing_does_not_overwrite_results(measured, force):
+    before = {path: path.read_bytes() for path in measured.results()}
+    assert measured.planned(*force) == 4
+    message = measured.refusal(*force)
+    assert "4 of the measurements asked for have a result already" in message
+    assert "--config remeasure=true" in message
+    assert {path: path.read_bytes() for path in measured.results()} == before
+    assert measured.runs() == []
+
+
+def test_forcing_with_remeasure_keeps_the_old_results_aside(measured):
+    before = sorted(path.read_bytes() for path in measured.results())
+    force = ["--forcerun", "measure", "--config", "remeasure=true"]
+    assert measured.measured(*force) == measured.plan()
+    kept = sorted((measured.folder / "results/nap/superseded").rglob("cycle-*.json"))
+    assert sorted(path.read_bytes() for path in kept) == before
+    assert sorted(path.read_bytes() for path in measured.results()) != before
+
+
+def given_energy(path: Path) -> None:
+    """Edit a result so that its energy is valid: this machine may have no meter."""
+    result = json.loads(path.read_text())
+    result["energy"] |= {"energy_joules": 1.0, "reason": None}
+    path.write_text(json.dumps(result))
+
+
+def test_what_is_invalid_or_gone_is_measured_again_on_request_and_nothing_else(measured):
+    """One result without energy, one half written, one deleted, one that is well; the environment
+    was deleted too, and is made again."""
+    schedule = sorted(measured.campaign().schedule, key=lambda planned: planned.position)
+    paths = [measured.folder / "results/nap" / planned.result_path for planned in schedule]
+    gone, valid, invalid, damaged = paths
+    given_energy(valid)
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    before = {path: path.read_bytes() for path in paths}
+    gone.unlink()
+    shutil.rmtree(measured.folder / ".cache")
+
+    plan = measured.plan()
+    assert measured.graph().measurements == [plan[0]]
+    assert measured.measured("--config", "remeasure=invalid") == [plan[0], *plan[2:]]
+    assert valid.read_bytes() == before[valid]
+    kept = (measured.folder / "results/nap/superseded").rglob("cycle-*.json")
+    assert {path.read_bytes() for path in kept} == {before[invalid], before[damaged]}
+    assert len(list((measured.folder / "results/nap/superseded").rglob("*.parquet"))) == 2
+    assert measured.planned() == 0
+
+
+def test_a_result_that_cannot_be_used_is_told_and_no_complete_report_is_made(measured):
+    damaged = measured.results()[0]
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    done = measured.run()
+    assert done.returncode != 0
+    assert "1 of 4 results cannot be used; to measure them again and keep the files" in done.stdout
+    assert f"  {damaged.relative_to(measured.folder)}: not a result" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert (measured.folder / "results/nap/report-partial.html").exists()
+
+
+def test_a_valid_result_is_not_invalid_because_it_is_forced(measured):
+    for path in measured.results():
+        given_energy(path)
+    message = measured.refusal("--forcerun", "measure", "--config", "remeasure=invalid")
+    assert "4 of the measurements asked for have a result already" in message
