@@ -1,4 +1,4 @@
-"""One engine process, as its supervisor holds it."""
+"""One engine process, seen from its supervisor."""
 
 import asyncio
 import contextlib
@@ -27,15 +27,15 @@ LOG_LIMIT_BYTES = 64 * 1024 * 1024
 """An engine that floods its output must not fill the disk: beyond this its log starts anew."""
 
 CLOSE_S = 5.0
-"""How long an engine may take to release what outlives it, before it is killed."""
+"""Time that an engine has to release what outlives it, before it is killed."""
 
 
 GONE_STEP_S, GONE_STEPS = 0.01, 500
-"""How often, and how many times, to look whether a killed process group is gone."""
+"""Interval and number of checks that a killed process group is gone."""
 
 
 class EngineChild:
-    """A running engine process with its channel, its log and what it has served."""
+    """A running engine process with its channel, its log and its count of jobs."""
 
     def __init__(
         self,
@@ -91,14 +91,14 @@ class EngineChild:
         return time.monotonic() - self.started
 
     def send(self, line: bytes) -> None:
-        """Send without waiting; whether it is alive, and in time, is for `receive` to say."""
+        """Send without waiting; `receive` shows if the process is alive and in time."""
         self._writer.write(line)
 
     async def receive(self, timeout_s: float) -> bytes:
-        """The next line; empty once the process is dead and all that it said has been read.
+        """Return the next line; empty once the process is dead and its output has been read.
 
         Raises:
-            asyncio.TimeoutError: it said nothing in time.
+            asyncio.TimeoutError: no line came in time.
         """
         try:
             return await asyncio.wait_for(self._reader.readline(), max(0.0, timeout_s))
@@ -126,12 +126,12 @@ class EngineChild:
         self._writer.close()
 
     def cause_of_death(self) -> tuple[str, str]:
-        """Reason code and message for a process that ended without being asked to."""
+        """Return reason code and message for a process that ended unexpectedly."""
         code = self._process.returncode
         if code is None or code >= 0:
             return protocol.ENGINE_DIED, f"the engine process ended with exit code {code}"
         if -code == signal.SIGKILL and not self._killed and self._kernel_may_have_killed():
-            message = "the engine process was killed for want of memory"
+            message = "the engine process was killed because memory ran out"
             return protocol.OUT_OF_MEMORY, message
         return protocol.ENGINE_DIED, f"the engine process was ended by {signal.Signals(-code).name}"
 
@@ -140,7 +140,7 @@ class EngineChild:
         return before is None or now is None or now > before
 
     def log_tail(self) -> tuple[str, ...]:
-        """The last lines that the engine and its libraries printed."""
+        """Return the last lines that the engine and its libraries printed."""
         try:
             with self.log.open("rb") as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES))

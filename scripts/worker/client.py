@@ -32,7 +32,7 @@ def relay(connection: socket.socket, source: int, target: int) -> int:
                 if not sent:
                     return CLEAN_END
                 connection.sendall(sent)
-        except ConnectionError:  # of the socket, or nobody reads our stdout any more
+        except ConnectionError:  # of the socket, or our stdout has no reader any more
             return CONNECTION_LOST
 
 

@@ -29,7 +29,7 @@ class Stream:
         self._lock = threading.Lock()
         self._wave_tokens = workload.batch_size * workload.output_tokens
         self._tokens = 0
-        """Since the last wave of the warm-up, or in the window."""
+        """Tokens since the last wave of the warm-up, or in the window."""
         self._wave_start = time.monotonic()
         self._decoding: set[int] = set()
         self._phase = "warmup"
@@ -37,7 +37,7 @@ class Stream:
         self.start = self.end = self.tail_end = self._wave_start
 
     def take(self) -> Request | None:
-        """The next request; None once the tail is over."""
+        """Return the next request, None once the tail is over."""
         with self._lock:
             if self._phase == "over":
                 return None
@@ -70,7 +70,7 @@ class Stream:
             self._enter("tail")
 
     def _enter(self, phase: str) -> float:
-        """Returns a time later than every token so far: those are outside of a window from it."""
+        """Enter a phase; return a time later than every token so far, which opens the window."""
         self._phase, self._tokens = phase, 0
         now = time.monotonic()
         self._emit({"event": "phase", "name": phase, "t": now})
@@ -80,7 +80,7 @@ class Stream:
 def measure_closed(
     engine: Engine, workload: Workload, warmup: Warmup, emit: Callable[[Event], None]
 ) -> dict[str, Any]:
-    """Warm-up, window and tail of one uninterrupted stream."""
+    """Run warm-up, window and tail of one uninterrupted stream."""
     emit({"event": "phase", "name": "warmup", "t": time.monotonic()})
     stream = Stream(workload, warmup, emit)
     engine.stream(stream.take, workload.batch_size, stream.on_tokens)

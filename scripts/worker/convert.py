@@ -15,7 +15,7 @@ DTYPES = ("float32", "bfloat16", "float16")
 
 
 def convert(source: Path, target: Path, *, dtype: str) -> list[str]:
-    """Convert the GGUF file `source` into the folder `target`; returns the names written.
+    """Convert the GGUF file `source` into the folder `target`; return the names written.
 
     Args:
         dtype: number format of the weights written, one of DTYPES.
@@ -60,7 +60,7 @@ def _is_gguf(path: Path) -> bool:
 
 
 def _in_older_form(config: dict[str, Any]) -> dict[str, Any]:
-    """The keys under which Transformers 4 looks for what version 5 calls otherwise."""
+    """Return the keys that version 5 of Transformers has renamed, as version 4 reads them."""
     older = {"torch_dtype": str(config["dtype"]).removeprefix("torch.")}
     theta = (config.get("rope_parameters") or {}).get("rope_theta")
     return older if theta is None else {**older, "rope_theta": theta}

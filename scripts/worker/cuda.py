@@ -1,9 +1,9 @@
-"""Whether CUDA can be used in this environment, asked without making a context.
+"""Check that CUDA can be used in this environment, without making a context.
 
     python -m worker.cuda
 
 Exit codes: 0 it can, or nothing here uses it (no driver library); 1 it cannot, with a line that
-says why; ended by SIGALRM where the driver does not answer in time.
+gives the reason; ended by SIGALRM where the driver does not answer in time.
 
 Source: CUDA Driver API, cuInit and cuDeviceGetCount: neither creates a context.
 """
@@ -17,7 +17,7 @@ ANSWER_S = 20
 
 
 def fault(library: str = LIBRARY) -> str | None:
-    """Why CUDA cannot be used; None where it can, or where there is no driver to ask."""
+    """Return why CUDA cannot be used; None where it can, or where there is no driver."""
     try:
         cuda = ctypes.CDLL(library)
     except OSError:

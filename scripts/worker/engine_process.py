@@ -44,7 +44,7 @@ def end_with(supervisor_pid: int, channel: socket.socket) -> None:
     if os.getppid() != supervisor_pid:
         os._exit(1)
     with contextlib.suppress(OSError):
-        # Where memory runs out this process goes, not its supervisor, which can tell of it.
+        # Where memory runs out this process is killed, not its supervisor, which reports it.
         Path("/proc/self/oom_score_adj").write_text("1000")
     before = shared_files()
     if os.fork() == 0:
@@ -82,29 +82,29 @@ class Channel:
             self._connection.sendall(protocol.encode(event))
 
     def host_steady(self) -> bool:
-        """The host's last verdict in this measurement."""
+        """Return the host's last verdict in this measurement."""
         return self._host_steady.is_set()
 
     def forget_host_verdict(self) -> None:
         self._host_steady.clear()
 
 
-def asked_for(request: Request) -> str:
-    """What needed the memory, as far as the settings say."""
+def requested(request: Request) -> str:
+    """Return the settings that decide how much memory a request needs."""
     if isinstance(request, Load):
         engine = request.engine
         options = "".join(f", {name} {value}" for name, value in engine.options.items())
         size = f"context_tokens {engine.context_tokens}, slots {engine.slots}"
-        return f"asked for: {size}, dtype {engine.dtype}{options}"
+        return f"requested: {size}, dtype {engine.dtype}{options}"
     if isinstance(request, Measure):
         load = request.workload
         size = f"batch_size {load.batch_size}, {load.longest_sequence()} tokens"
-        return f"asked for: {size} in the longest sequence"
-    return "asked for nothing"
+        return f"requested: {size} in the longest sequence"
+    return "requested: nothing"
 
 
 class EngineProcess:
-    """Answers requests one after the other, each with a final event."""
+    """Holds the engine; answers requests one after the other, each with a final event."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -112,7 +112,7 @@ class EngineProcess:
         self._config: EngineConfig | None = None
 
     def serve(self) -> None:
-        """Until the supervisor asks to unload."""
+        """Answer requests until the supervisor requests to unload."""
         while not isinstance(request := self._channel.next_request(), Unload):
             self._channel.emit(self._answer(request))
         if self._engine is not None:
@@ -130,19 +130,19 @@ class EngineProcess:
             return protocol.error_event(fault.reason, str(fault))
         except EngineError as error:
             return protocol.error_event(protocol.ENGINE_ERROR, str(error))
-        except BaseException as error:  # an engine may raise anything; it must be told, not lost
+        except BaseException as error:  # an engine may raise anything; it must be reported
             traceback.print_exc()
             message = f"{type(error).__name__}: {error}"
             if self._is_out_of_memory(error, kills):
                 return protocol.error_event(
-                    protocol.OUT_OF_MEMORY, f"{message} ({asked_for(request)})"
+                    protocol.OUT_OF_MEMORY, f"{message} ({requested(request)})"
                 )
             return protocol.error_event(protocol.ENGINE_ERROR, message)
 
     def _is_out_of_memory(self, error: BaseException, kills_before: int | None) -> bool:
-        """Whether the engine says so, or the kernel has killed a process of it for that.
+        """Return True if the error means it, or if the kernel has killed a process for it.
 
-        Engines with processes of their own only find them gone.
+        An engine with processes of its own only finds them gone.
         """
         if self._engine is None:
             return False

@@ -27,13 +27,13 @@ def measure(
     emit: Callable[[Event], None],
     host_steady: Callable[[], bool] = lambda: False,
 ) -> Event:
-    """Measure one load; returns the final event `measured`, all times on CLOCK_MONOTONIC.
+    """Measure one load; return the final event `measured`, all times on CLOCK_MONOTONIC.
 
     Args:
         engine: loaded with `config`.
         emit: takes the events on the way: phases, and the waves of the warm-up. Nothing is
             emitted inside the window.
-        host_steady: the host's verdict on power, asked where the workload awaits it.
+        host_steady: the host's verdict on power, used where the workload awaits it.
 
     Raises:
         RequestError: the workload does not fit the engine.

@@ -1,4 +1,4 @@
-"""One question to an engine's environment, without a supervisor: JSON on stdin, JSON on stdout.
+"""Answer one question in an engine's environment, without a supervisor: JSON in, JSON out.
 
     {"op": "describe", "backend": B}                  -> {"engine_version", "python_version"}
     {"op": "tokenize", "backend": B, "model_path": P,
@@ -79,7 +79,7 @@ OPERATIONS: Mapping[str, type[Describe | Tokenize | Convert]] = {
 
 
 def answer(question: bytes) -> dict[str, Any]:
-    """The answer to one question, `error` among its keys where it failed."""
+    """Return the answer to one question, with the key `error` where it failed."""
     try:
         message = protocol.decode(question)
         op = message.pop("op", None)

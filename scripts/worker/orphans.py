@@ -14,11 +14,11 @@ MARK = "LLM_ENERGY_ENGINE"
 """Environment variable that an engine and all below it have; its value names the engine."""
 
 STEP_S, STEPS = 0.01, 500
-"""How often, and how many times, to look whether those that were killed are gone."""
+"""Interval and number of checks that killed processes are gone."""
 
 
 def children() -> set[int]:
-    """Ids of this process's children, dead ones that nobody waited for among them."""
+    """Return the ids of this process's children, unreaped ones included."""
     found: set[int] = set()
     for file in Path("/proc/self/task").glob("*/children"):
         with contextlib.suppress(OSError):  # a thread that has ended
@@ -39,7 +39,7 @@ def kill_children() -> None:
 
 
 def marked(value: str) -> set[int]:
-    """Ids of all processes that have this `MARK`, this one excepted."""
+    """Return the ids of all processes that have this `MARK`, except this one."""
     entry, found = f"{MARK}={value}".encode(), set[int]()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended, or is another user's
@@ -49,7 +49,7 @@ def marked(value: str) -> set[int]:
 
 
 def kill_marked(value: str) -> None:
-    """SIGKILL all that have this `MARK`, this process excepted, until there are none."""
+    """SIGKILL all processes that have this `MARK`, except this one, until there are none."""
     for _ in range(STEPS):  # one that hangs in the kernel does not go
         if not (pids := marked(value)):
             return

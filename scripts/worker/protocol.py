@@ -37,7 +37,7 @@ class ProtocolError(ValueError):
 
 @dataclass(frozen=True)
 class Hello:
-    """Who is there? Answered at once, also while an engine works."""
+    """Ask for the supervisor's state; answered at once, also while an engine works."""
 
     protocol: int
     deadline_s: float = 10.0
@@ -45,7 +45,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class Load:
-    """Have this engine: keep the one whose key it is, else replace it."""
+    """Load this engine: keep the present one if it has the same key, else replace it."""
 
     deadline_s: float
     key: str
@@ -94,12 +94,12 @@ OPERATIONS: Mapping[str, type[Request]] = {
 
 
 def encode(message: Mapping[str, Any]) -> bytes:
-    """One line, with its end. NaN and infinity are refused: they are no JSON."""
+    """Return one line, with its end. NaN and infinity are refused: they are no JSON."""
     return json.dumps(message, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
 def decode(line: bytes) -> dict[str, Any]:
-    """The message of one line.
+    """Return the message of one line.
 
     Raises:
         ProtocolError: not one JSON object.
@@ -114,7 +114,7 @@ def decode(line: bytes) -> dict[str, Any]:
 
 
 def parse_request(line: bytes) -> Request:
-    """The request of one line.
+    """Return the request of one line.
 
     Raises:
         ProtocolError: with the place of what is wrong, such as `load.engine.slots: missing`.
@@ -132,11 +132,11 @@ def parse_request(line: bytes) -> Request:
 def error_event(
     reason: str, message: str, *, phase: str | None = None, log_tail: tuple[str, ...] = ()
 ) -> Event:
-    """The final event of a request that failed.
+    """Return the final event of a request that failed.
 
     Args:
         reason: one of the reason codes above.
-        phase: what was going on: the op, or `first_wave`, `warmup`, `window`, `tail`.
+        phase: the phase in which it failed: the op, or `first_wave`, `warmup`, `window`, `tail`.
         log_tail: the engine's last lines, where it has to do with the failure.
     """
     return {

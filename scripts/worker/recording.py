@@ -1,4 +1,4 @@
-"""What an engine process notes of its requests: when they were submitted, when each token came."""
+"""Records of requests in an engine process: the time of submission and of each token."""
 
 import time
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from worker.engines.base import EngineError, Request
 from worker.workload import Workload
 
 SAMPLED_PROMPTS = 3
-"""Of so many prompts the output is kept, to compare engines and cycles by."""
+"""Number of prompts whose output is kept, to compare engines and cycles."""
 
 
 @dataclass
@@ -24,7 +24,7 @@ class RequestRecord:
     """Kept for the first prompts only."""
 
     def to_json(self, start: float, end: float) -> dict[str, Any]:
-        """As it is reported; `counted` are its tokens inside the window [start, end]."""
+        """Return it as it is reported; `counted` is its tokens inside the window [start, end]."""
         return {
             "prompt": self.prompt,
             "wave": self.wave,
@@ -35,7 +35,7 @@ class RequestRecord:
 
 
 class Recorder:
-    """Makes requests out of the prompts in turn, and stamps their tokens."""
+    """Makes requests from the prompts in turn and stamps their tokens."""
 
     def __init__(self, workload: Workload) -> None:
         self._workload = workload
@@ -43,7 +43,7 @@ class Recorder:
         """By request id."""
 
     def submit(self, place: int, *, wave: int | None = None) -> Request:
-        """The request with the prompt at `place` (counted on over the end), submitted now."""
+        """Return a request with the prompt at `place` (modulo the prompts), submitted now."""
         prompt = place % len(self._workload.prompts)
         self.records.append(RequestRecord(prompt, wave, time.monotonic()))
         return Request(
@@ -54,7 +54,7 @@ class Recorder:
         )
 
     def on_tokens(self, request: Request, ids: Sequence[int]) -> float:
-        """Note tokens that are there now; returns the time that they were given."""
+        """Record tokens that have just come; return their time."""
         now = time.monotonic()
         record = self.records[request.id]
         record.token_times += [now] * len(ids)
@@ -63,7 +63,7 @@ class Recorder:
         return now
 
     def check_complete(self, records: Sequence[RequestRecord]) -> None:
-        """Raises EngineError if a request has not exactly the tokens that were asked for."""
+        """Raise EngineError if a request has more or fewer tokens than requested."""
         wanted = self._workload.output_tokens
         for record in records:
             if len(record.token_times) != wanted:
@@ -74,7 +74,7 @@ class Recorder:
 
 
 def sample_outputs(records: Sequence[RequestRecord]) -> list[dict[str, Any]]:
-    """The first output of each of the first prompts."""
+    """Return the first output of each of the first prompts."""
     first: dict[int, RequestRecord] = {}
     for record in records:
         if record.prompt < SAMPLED_PROMPTS:

@@ -16,7 +16,7 @@ _NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or 
 
 
 class RecordError(ValueError):
-    """A JSON value that is not what was asked for; the message starts with its place."""
+    """A JSON value of the wrong kind; the message starts with its place."""
 
 
 def read_record(cls: type[Record], value: Any, where: str) -> Record:

@@ -1,4 +1,4 @@
-"""What a supervisor does: answers requests, and owns the engine that they need."""
+"""Answer requests to a supervisor, with the engine process that it owns."""
 
 import asyncio
 import contextlib
@@ -39,13 +39,13 @@ class Supervisor:
         self._turn = asyncio.Lock()
         """Held by the one request that uses the engine; each ends by its own deadline."""
         self._user: Connection | None = None
-        """Who holds the turn."""
+        """The connection that holds the turn."""
         self._connections: set[Connection] = set()
         self._stopping = False
         self.stopped = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection from its first line to its end."""
+        """Serve one connection from its first line to its end."""
         connection = Connection(reader, writer)
         self._connections.add(connection)
         lines: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -56,7 +56,7 @@ class Supervisor:
             else:
                 lines.put_nowait(line)
         if self._user is connection and self._engine:
-            await self._engine.kill()  # nobody is left to measure it
+            await self._engine.kill()  # its client is gone
         lines.put_nowait(None)
         await answers
         connection.close()
@@ -85,7 +85,7 @@ class Supervisor:
             await self.stop()
             connection.send_event({"event": "stopping", "final": True})
             self.stopped.set()
-        elif not isinstance(request, Steady):  # one that is late has nobody to go to
+        elif not isinstance(request, Steady):  # a late one has no measurement to go to
             async with self._turn:
                 if connection.lost:
                     return
@@ -111,7 +111,7 @@ class Supervisor:
             if isinstance(request, Load) or failure.event["reason"] not in KEEPS_ENGINE:
                 await self._drop_engine()
             if self._stopping:
-                fail(protocol.STOPPING, "the supervisor was told to stop")
+                fail(protocol.STOPPING, "the supervisor is stopping")
             raise
 
     def _hello(self, request: Hello) -> Event:
@@ -203,7 +203,7 @@ class Supervisor:
             self._engine.bound_log()
 
     async def stop(self) -> None:
-        """Kill the engine and refuse what comes; who was waiting for it is told."""
+        """Kill the engine and refuse new requests; a request that waits for it gets an error."""
         self._stopping = True
         if self._engine is not None:
             await self._engine.kill()
@@ -212,7 +212,7 @@ class Supervisor:
             self._turn.release()
 
     async def hang_up(self) -> None:
-        """Close all connections, and let each come to its end."""
+        """Close all connections and wait until each has ended."""
         for connection in self._connections:
             connection.close()
         for _ in range(HANG_UP_STEPS):

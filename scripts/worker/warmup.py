@@ -1,4 +1,4 @@
-"""A warm-up as it goes on: which waves it had, whether it is over, how it ended."""
+"""Progress of a warm-up: its waves so far, its end, its verdict."""
 
 import math
 from collections.abc import Callable
@@ -33,21 +33,21 @@ class Warmup:
 
     @property
     def steady(self) -> bool:
-        """By the waves and, where it was asked for, by the host's view of power."""
+        """True once the waves are steady and, if awaited, power by the host's verdict."""
         return self._verdict.steady and (not self._rules.await_host or self._host_steady())
 
     @property
     def capped(self) -> bool:
-        """Whether the cap has passed."""
+        """True once the cap has passed."""
         return self._after_first_s >= self._rules.cap_s
 
     @property
     def _after_first_s(self) -> float:
-        """Time from the end of the first wave, which may have compiled, to that of the last."""
+        """Time from the end of the first wave, which may have compiled, to the end of the last."""
         return self._waves[-1][1] - self._waves[0][1]
 
     def add(self, start: float, end: float, tokens: int) -> bool:
-        """Enter one wave (times in s on CLOCK_MONOTONIC); returns whether the warm-up is over."""
+        """Add one wave (times in s on CLOCK_MONOTONIC); return True once the warm-up is over."""
         self._waves.append((start, end, tokens))
         self._verdict = steady.judge(
             self.throughput(), waves_per_pass=self._waves_per_pass, rules=self._rules
@@ -56,11 +56,11 @@ class Warmup:
         return (self.steady or self.capped) and self._after_first_s >= self._rules.minimum_s
 
     def throughput(self) -> list[float]:
-        """Output tokens per second of each wave."""
+        """Return the output tokens per second of each wave."""
         return [tokens / (end - start) for start, end, tokens in self._waves]
 
     def pass_time_s(self) -> float:
-        """The fastest pass over the prompt set: for each of its waves the shortest seen.
+        """Return the time of the fastest pass over the prompt set: the sum of its shortest waves.
 
         The first wave counts only where there is no other: it may have compiled. The fastest one,
         so that a window of whole passes keeps its minimum duration.
@@ -72,7 +72,7 @@ class Warmup:
         return math.fsum(shortest.values()) / len(shortest) * self._waves_per_pass
 
     def report(self) -> dict[str, Any]:
-        """What the result keeps of it."""
+        """Return the warm-up as the result keeps it."""
         first_start, first_end, _ = self._waves[0]
         interval = self._verdict.trend_interval
         return {

@@ -13,7 +13,7 @@ from worker.workload import Workload
 
 
 class Waves:
-    """Runs the waves of one workload, each from its prompts' place in the pass."""
+    """The waves of one workload, each with the prompts of its place in the pass."""
 
     def __init__(self, engine: Engine, workload: Workload) -> None:
         self._engine = engine
@@ -34,7 +34,7 @@ class Waves:
 def measure_waves(
     engine: Engine, workload: Workload, warmup: Warmup, emit: Callable[[Event], None]
 ) -> dict[str, Any]:
-    """Warm-up, a window of whole passes over the prompts, and a tail of the same waves."""
+    """Run a warm-up, a window of whole passes over the prompts, and a tail of the same waves."""
     waves = Waves(engine, workload)
     emit({"event": "phase", "name": "warmup", "t": time.monotonic()})
     while True:
@@ -74,5 +74,5 @@ def measure_waves(
 
 
 def last_token(records: list[RequestRecord]) -> float:
-    """When the last token of these requests came."""
+    """Return the time of the last token of these requests."""
     return max(record.token_times[-1] for record in records)

@@ -1,4 +1,4 @@
-"""What the host asks an engine for: which engine, which load, when it is warm."""
+"""Settings from the host: the engine to load, the load to run, the end of the warm-up."""
 
 import re
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def is_backend_name(name: str) -> bool:
-    """Whether `name` can be a backend's: it becomes part of a module's and of a file's name."""
+    """Return True if `name` can name a backend: it becomes part of a module's and a file's name."""
     return name != "base" and re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None
 
 
@@ -27,7 +27,7 @@ class EngineConfig:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How output tokens are drawn; temperature 0 is greedy, top_k 0 is no limit."""
+    """Sampling of output tokens; temperature 0 is greedy, top_k 0 is no limit."""
 
     temperature: float = 0.0
     top_p: float = 1.0
@@ -37,7 +37,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class WarmupRules:
-    """When a warm-up ends; see worker/steady.py for what the thresholds mean."""
+    """Rules for the end of a warm-up; worker/steady.py defines the thresholds."""
 
     cap_s: float
     """Longest warm-up, counted from the end of its first wave."""
@@ -48,10 +48,10 @@ class WarmupRules:
     maximum_bound: float
     minimum_waves: int = 3
     minimum_s: float = 0.0
-    """Least time after the first wave, whatever the cap: what a sensor says at the window's start
-    must not reach back to where the load began."""
+    """Shortest time after the first wave, whatever the cap: a sensor's averaged reading at the
+    window's start must not reach back to the start of the load."""
     await_host: bool = False
-    """Whether the host must also say `steady` (its verdict on power)."""
+    """True if the host's verdict on power must be steady too."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,9 @@ class Workload:
     minimum_waves: int = 3
 
     def fault(self, config: EngineConfig) -> str | None:
-        """Why this load cannot run on that engine; None if it can.
+        """Return why this load cannot run on that engine, None if it can.
 
-        A context that is too short is not among it: it has a reason code of its own.
+        A context that is too short is not checked here: it has a reason code of its own.
         """
         if self.mode not in ("waves", "closed"):
             return f"workload.mode: must be waves or closed, not {self.mode!r}"
@@ -94,5 +94,5 @@ class Workload:
         return None
 
     def longest_sequence(self) -> int:
-        """Tokens of the longest prompt and its output."""
+        """Return the tokens of the longest prompt and its output."""
         return max(len(prompt) for prompt in self.prompts) + self.output_tokens

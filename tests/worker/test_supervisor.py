@@ -144,7 +144,7 @@ class TestLoad:
             (
                 "oom",
                 "out_of_memory",
-                "MemoryError: the sleep engine was told to run out of memory (asked for: "
+                "MemoryError: the sleep engine was told to run out of memory (requested: "
                 "context_tokens 64, slots 2, dtype auto, load_fault oom)",
             ),
             ("die", "engine_died", "the engine process ended with exit code 7"),
@@ -225,7 +225,7 @@ class TestMeasure:
             (
                 "oom",
                 "out_of_memory",
-                "MemoryError: the sleep engine was told to run out of memory (asked for: "
+                "MemoryError: the sleep engine was told to run out of memory (requested: "
                 "batch_size 2, 9 tokens in the longest sequence)",
             ),
             ("die", "engine_died", "the engine process ended with exit code 7"),

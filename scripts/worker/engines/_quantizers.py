@@ -18,7 +18,7 @@ QUANTIZERS: Mapping[str, str] = {
 
 
 def quantizing_arguments(quantization: str, device: str) -> dict[str, Any]:
-    """What `from_pretrained` needs to quantize while it loads.
+    """Return the arguments of `from_pretrained` that quantize while it loads.
 
     Raises:
         EngineError: the library that does it is not installed.
@@ -51,7 +51,7 @@ def _is_installed(module: str) -> bool:
 
 
 def quantization_method(quantization: Any) -> str | None:
-    """The method in a model's quantization settings, which are a mapping or an object."""
+    """Return the method in a model's quantization settings, a mapping or an object."""
     if quantization is None:
         return None
     if isinstance(quantization, Mapping):

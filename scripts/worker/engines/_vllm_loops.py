@@ -16,7 +16,7 @@ Take = Callable[[], Request | None]
 """The next request, None if there is no more."""
 
 SHUTDOWN_S = 3.0
-"""How long vLLM's engine process may take to end by itself: less than the supervisor waits for
+"""Time that vLLM's engine process has to end by itself: less than the supervisor waits for
 all of `close`, so that what is left is released."""
 
 
@@ -26,22 +26,22 @@ class Loop(ABC):
     def __init__(self) -> None:
         self.each_token = True
         """See `Engine.each_token`."""
-        self._numbers = itertools.count()  # vLLM wants names that it never saw
+        self._numbers = itertools.count()  # vLLM needs a new name for each
 
     @abstractmethod
     def run(self, take: Take, slots: int, on_tokens: OnTokens) -> None:
-        """Keep `slots` requests in flight; returns when all that `take` gave are complete."""
+        """Keep `slots` requests in flight; return when all requests from `take` are complete."""
 
     @abstractmethod
-    def ask_workers(self, method: str) -> list[dict[str, Any]]:
-        """What `method` of each worker returns, those of one engine in the order of their ranks."""
+    def call_workers(self, method: str) -> list[dict[str, Any]]:
+        """Return the result of `method` of each worker, in the order of their ranks."""
 
     @abstractmethod
     def close(self) -> None:
         """End child processes and release shared memory."""
 
     def _arguments(self, request: Request) -> dict[str, Any]:
-        """A request in vLLM's words."""
+        """Return a request as vLLM takes it."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
@@ -98,7 +98,7 @@ class InProcess(Loop):
                 arguments["request_id"], arguments["prompt"], arguments["parameters"]
             )
 
-    def ask_workers(self, method: str) -> list[dict[str, Any]]:
+    def call_workers(self, method: str) -> list[dict[str, Any]]:
         return list(self._engine.collective_rpc(method))
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ class Async(Loop):
             ):
                 _hand_over(output, request, on_tokens)
 
-    def ask_workers(self, method: str) -> list[dict[str, Any]]:
+    def call_workers(self, method: str) -> list[dict[str, Any]]:
         return list(self._events.run_until_complete(self._engine.collective_rpc(method)))
 
     def close(self) -> None:
@@ -175,7 +175,7 @@ class Probe:
 
 
 def _hand_over(output: Any, request: Request, on_tokens: OnTokens) -> None:
-    """Give tokens to the harness, and refuse a prompt that was not computed as a whole."""
+    """Give tokens to the harness; refuse a prompt that was not computed as a whole."""
     if ids := output.outputs[0].token_ids:
         on_tokens(request, list(ids))
     if output.finished and output.num_cached_tokens:

@@ -21,13 +21,13 @@ from worker.engines.base import (
 from worker.workload import EngineConfig
 
 SCRATCH_CONTEXT = 256
-"""Tokens; the smallest context that llama.cpp makes, enough to ask it for token ids."""
+"""Tokens; the smallest context that llama.cpp makes, enough for its tokenizer."""
 
 LOG_ERRORS = 1
 """llama.cpp's verbosity: errors only."""
 
 OUT_OF_MEMORY_WORDS = ("failed to allocate", "insufficient memory", "out of memory")
-"""What ggml prints where a buffer cannot be had; its exception does not say."""
+"""Messages that ggml prints where a buffer cannot be allocated; its exception has none."""
 
 
 class LlamaCpp(Engine):
@@ -95,11 +95,11 @@ class LlamaCpp(Engine):
     def _token_ids(self, text: str, *, chat_template: bool) -> list[int]:
         if chat_template:
             messages = [{"role": "user", "content": text}]
-            text = self._ask("/apply-template", {"messages": messages})["prompt"]
+            text = self._query("/apply-template", {"messages": messages})["prompt"]
         # As llama.cpp's own server reads a prompt, and as Transformers does by default: special
         # tokens in the text count as such, the start token is added where the model wants one.
         wanted = {"content": text, "add_special": True, "parse_special": True}
-        ids: list[int] = self._ask("/tokenize", wanted)["tokens"]
+        ids: list[int] = self._query("/tokenize", wanted)["tokens"]
         return ids
 
     def _generate(self, request: Request, on_tokens: OnTokens) -> None:
@@ -130,7 +130,7 @@ class LlamaCpp(Engine):
     def _observe(self) -> dict[str, Any]:
         import xllamacpp
 
-        properties = self._ask("/props")
+        properties = self._query("/props")
         return {
             "slots": properties["total_slots"],
             "context_tokens": properties["default_generation_settings"]["n_ctx"],
@@ -140,8 +140,8 @@ class LlamaCpp(Engine):
             "cpu_features": xllamacpp.get_system_info().strip(" |"),
         }
 
-    def _ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Ask the server's own HTTP listener on the loopback interface."""
+    def _query(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Query the server's own HTTP listener on the loopback interface."""
         listener = http.client.HTTPConnection(urlsplit(self._server.listening_address).netloc)
         try:
             if body is None:
@@ -192,7 +192,7 @@ class _Answer:
             )
 
     def check(self, refused: Any) -> None:
-        """Raise EngineError where the server refused, or did other work than it was given."""
+        """Raise EngineError where the server refused, or did other work than requested."""
         fault = self._fault or (f"llama.cpp: {refused}" if refused else None)
         if fault:
             raise EngineError(fault)
@@ -206,10 +206,10 @@ def _start_server(
     options: Mapping[str, Any],
     warm_up: bool = True,
 ) -> Any:
-    """A running server.
+    """Return a running server.
 
     Args:
-        context_tokens: of all slots together.
+        context_tokens: tokens of all slots together.
 
     Raises:
         MemoryError: its buffers do not fit.

@@ -98,7 +98,7 @@ class PyTorch(TorchEngine):
             cache_implementation=self._options["cache_implementation"]
             if self._options["use_cache"]
             else None,
-            disable_compile=True,  # of its own accord; the option `compile` is ours
+            disable_compile=True,  # by its own choice; the option `compile` decides here
             streamer=_streamer(requests, on_tokens) if self.each_token else None,
             **_sampling_arguments(sampling),
         )
@@ -107,7 +107,7 @@ class PyTorch(TorchEngine):
                 on_tokens(request, sequence[-tokens:])
 
     def _left_padded(self, prompts: Sequence[Sequence[int]]) -> tuple[Any, Any]:
-        """Token ids and attention mask, [batch, longest prompt], on the model's device."""
+        """Return token ids and attention mask, [batch, longest prompt], on the model's device."""
         import torch
 
         longest = max(map(len, prompts))
@@ -143,7 +143,7 @@ class PyTorch(TorchEngine):
 
 
 def _padding_id(config: Any) -> int:
-    """Any id will do: what is padded is masked."""
+    """Return a padding id; any will do, since padding is masked."""
     return 0 if config.pad_token_id is None else int(config.pad_token_id)
 
 
@@ -159,7 +159,7 @@ def _sampling_arguments(sampling: Sampling) -> dict[str, Any]:
 
 
 def _streamer(requests: Sequence[Request], on_tokens: OnTokens) -> Any:
-    """A streamer for whole batches: Transformers' own ones take a single sequence only."""
+    """Return a streamer for whole batches: Transformers' own take a single sequence only."""
     from transformers.generation.streamers import BaseStreamer
 
     class Streamer(BaseStreamer):  # type: ignore[misc]

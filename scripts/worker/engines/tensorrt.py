@@ -124,7 +124,7 @@ def _make_llm(config: EngineConfig) -> Any:
 
 
 def _sampling_params(request: Request) -> Any:
-    """One for each request: the engine completes the object that it is given.
+    """Return sampling parameters of one request: the engine completes the object itself.
 
     `min_tokens` is not set. With `ignore_eos` no token ends a request early, and the engine would
     mask one logit in every step of every request, a kernel launch each, to forbid what cannot be.
@@ -151,10 +151,10 @@ def _drawing(sampling: Sampling) -> dict[str, Any]:
 
 
 def _check_model(config: EngineConfig) -> str | None:
-    """Number format of the model's weights, as its files say.
+    """Return the number format of the model's weights, from its files.
 
     Raises:
-        EngineError: the engine would not do what was asked for, and would not say so.
+        EngineError: the engine would silently use another setting.
     """
     facts = json.loads((Path(config.model_path) / "config.json").read_text(encoding="utf-8"))
     check_context(facts.get("max_position_embeddings", config.context_tokens), config)
@@ -166,7 +166,7 @@ def _check_model(config: EngineConfig) -> str | None:
 
 
 def _observe(arguments: Any) -> dict[str, Any]:
-    """What the live engine says of its settings, after its own checks and defaults."""
+    """Return the live engine's settings, after its own checks and defaults."""
     cache, graphs = arguments.kv_cache_config, arguments.cuda_graph_config
     return {
         "flow": arguments.backend,

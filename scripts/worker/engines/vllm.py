@@ -119,7 +119,7 @@ class Vllm(TorchEngine):
         except Exception as error:
             self.raise_printed_cause(error, start)
             raise
-        return _observe(vllm_config, self._loop.ask_workers(Probe.observe_worker.__name__), mode)
+        return _observe(vllm_config, self._loop.call_workers(Probe.observe_worker.__name__), mode)
 
     def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
         assert self._loop is not None
@@ -172,7 +172,7 @@ def _vllm_config(config: EngineConfig, *, on_cpu: bool) -> Any:
 
 
 def _cache_bytes(vllm_config: Any, *, slots: int) -> int:
-    """Memory for keys and values of `slots` sequences as long as the context."""
+    """Return the memory for keys and values of `slots` sequences as long as the context."""
     import torch
 
     model, parallel = vllm_config.model_config, vllm_config.parallel_config
@@ -189,7 +189,7 @@ def _cache_bytes(vllm_config: Any, *, slots: int) -> int:
 
 
 def _observe(vllm_config: Any, workers: Sequence[Mapping[str, Any]], mode: str) -> dict[str, Any]:
-    """The live engine's settings, as its own configuration and its workers say."""
+    """Return the live engine's settings, from its own configuration and its workers."""
     model, cache = vllm_config.model_config, vllm_config.cache_config
     parallel, scheduler = vllm_config.parallel_config, vllm_config.scheduler_config
     compilation = vllm_config.compilation_config
