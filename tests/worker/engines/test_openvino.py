@@ -111,6 +111,14 @@ def test_a_precision_that_the_cpu_lacks_is_an_error(openvino: Peer, gguf: str) -
             assert loaded["message"].startswith(message)
 
 
+def test_keys_and_values_in_f16_are_recorded_in_the_format_that_is_kept(
+    openvino: Peer, gguf: str
+) -> None:
+    observed = load(openvino, gguf, options={"kv_cache_dtype": "f16"})["observed"]
+    kept = "bf16" if observed["inference_precision"] == "bf16" else "f16"
+    assert observed["kv_cache_dtype"] == kept
+
+
 @pytest.mark.parametrize(("computes", "keeps"), [("bf16", "f32"), ("f16", "f32"), ("bf16", "f16")])
 def test_precisions_that_exclude_each_other_are_an_error(
     openvino: Peer, gguf: str, computes: str, keeps: str
