@@ -146,7 +146,7 @@ def rank(wildcards):
 
 def gpus_asked_for(wildcards):
     """On this machine a token for exclusion; on a cluster, GPUs that an allocation must have."""
-    return int(workflow.local_exec or CAMPAIGN.measurement.device == "gpu")
+    return int(workflow.local_exec or CAMPAIGN.measurement.on_gpu)
 
 
 def start_run():
@@ -158,7 +158,7 @@ def start_run():
     needed += [ANCHORS[str(job.output[0])] for job in jobs if job.rule.name == "anchor"]
     further = further_measurements(jobs, needed)
     calibrated = [CALIBRATED for job in jobs if job.rule.name == "calibrate_nvidia_smi"]
-    if calibrated and CAMPAIGN.measurement.device != "gpu":
+    if calibrated and not CAMPAIGN.measurement.on_gpu:
         sys.exit(
             f"calibrate_nvidia_smi: campaign `{CAMPAIGN.name}` measures on the CPU, nvidia-smi "
             "reads GPUs; name a campaign with `measurement.device: gpu`"

@@ -32,6 +32,7 @@ from llm_energy.containers.stream import start_attached
 from llm_energy.runs.run import Run
 from llm_energy.system.cache import environment_marker
 from llm_energy.system.processes import ProcessId
+from llm_energy.system.vocabulary import DOCKER
 
 START_S = 60.0
 """Deadline for a container to run and its supervisor to listen; GPUs take the engine seconds."""
@@ -44,7 +45,7 @@ ENGINE_PATIENCE_S = 30.0
 
 
 class DockerRuntime:
-    name = "docker"
+    name = DOCKER
 
     def start(self, declared: DeclaredBackend, run: Run) -> BackendRecord:
         environment = read_environment(declared.environment_id)

@@ -24,6 +24,7 @@ from llm_energy.backends.runtime import BackendError, BackendRecord
 from llm_energy.backends.runtimes import runtime_named
 from llm_energy.runs.run import Run
 from llm_energy.system import locks
+from llm_energy.system.vocabulary import DOCKER, PROCESS
 
 LOG = logging.getLogger(__name__)
 
@@ -88,12 +89,12 @@ class Healer:
 
     def _look(self) -> None:
         records = known_backends(self._run)
-        if not self._listening and any(record.runtime == "docker" for record in records):
+        if not self._listening and any(record.runtime == DOCKER for record in records):
             self._listening = True
             threading.Thread(target=self._listen, daemon=True).start()
         for record in records:
             # The engine reports containers that end.
-            if record.runtime == "process" and not runtime_named("process").alive(record):
+            if record.runtime == PROCESS and not runtime_named(PROCESS).alive(record):
                 self._complain(record.name, "its process is dead", hung=False)
         if time.monotonic() - self._checked >= CHECK_S:
             self._checked = time.monotonic()
@@ -137,5 +138,5 @@ class Healer:
             self._run.add_event("docker_unreachable", reason="its event stream ended")
             time.sleep(1.0)
             for record in known_backends(self._run):
-                if record.runtime == "docker":
+                if record.runtime == DOCKER:
                     self._complain(record.name, "the Docker engine was restarted", hung=False)

@@ -27,6 +27,7 @@ from llm_energy.backends.runtime import (
 )
 from llm_energy.runs.run import Run
 from llm_energy.system.processes import ProcessId, descendants
+from llm_energy.system.vocabulary import PROCESS
 
 START_S = 30.0
 """Deadline for a supervisor to listen: it imports the standard library only."""
@@ -47,7 +48,7 @@ def last_lines(path: Path, count: int = 10) -> str:
 
 
 class ProcessRuntime:
-    name = "process"
+    name = PROCESS
 
     def start(self, declared: DeclaredBackend, run: Run) -> BackendRecord:
         backend = declared.name

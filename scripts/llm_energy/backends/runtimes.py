@@ -1,6 +1,7 @@
 """The runtimes by name."""
 
 from llm_energy.backends.runtime import BackendError, Runtime
+from llm_energy.system.vocabulary import DOCKER, PROCESS
 
 
 def runtime_named(name: str) -> Runtime:
@@ -11,11 +12,11 @@ def runtime_named(name: str) -> Runtime:
     Raises:
         BackendError: `unknown_runtime`.
     """
-    if name == "process":
+    if name == PROCESS:
         from llm_energy.backends.process_runtime import ProcessRuntime
 
         return ProcessRuntime()
-    if name == "docker":
+    if name == DOCKER:
         from llm_energy.backends.docker_runtime import DockerRuntime
 
         return DockerRuntime()

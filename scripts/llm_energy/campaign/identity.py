@@ -25,6 +25,7 @@ from llm_energy.campaign.lock_file import Lock, full_commit, source_key
 from llm_energy.campaign.schema import BackendConfig, Image, Interpreter
 from llm_energy.campaign.types import canonical
 from llm_energy.system.files import sha256_of
+from llm_energy.system.vocabulary import DOCKER, PROCESS
 
 PROTOCOL_VERSION = 2
 """Raised when the way of measuring changes: every experiment is then measured again."""
@@ -36,8 +37,8 @@ CONVERSIONS = {("gguf", "hf"): 1}
 """Model formats that can be turned into others, with the version of the recipe."""
 
 DEFINING_FILES = {
-    "process": ("requirements.txt",),
-    "docker": ("Dockerfile", "requirements.txt"),
+    PROCESS: ("requirements.txt",),
+    DOCKER: ("Dockerfile", "requirements.txt"),
 }
 """Files of envs/{backend} that say what its environment holds, by runtime, the needed one first."""
 
@@ -178,8 +179,6 @@ def container_identity(config: BackendConfig) -> dict[str, Any]:
 
     GPUs by number: which ones of a host is no part of an experiment.
     """
-    if config.runtime != "docker":
-        return {}
     given = config.container.model_dump(
         include={"cpus", "memory", "gpus", "environment"}, exclude_defaults=True
     )

@@ -14,6 +14,7 @@ from llm_energy.campaign.setting_checks import WrongValues
 from llm_energy.campaign.settings import Settings, flatten, nest
 from llm_energy.campaign.types import canonical
 from llm_energy.system.files import sha256_of
+from llm_energy.system.vocabulary import WAVES
 
 REFERENCES = ("backend", "model", "prompts")
 
@@ -110,7 +111,7 @@ class Resolver:
         if prompts is None:
             return
         count = self.catalogue.prompt_count(settings.prompts)
-        if count is not None and settings.load_mode == "waves" and count % batch:
+        if count is not None and settings.load_mode == WAVES and count % batch:
             message = f"{count} prompts are no multiple of batch size {batch}; change one of them"
             yield "batch_size", message
         if isinstance(prompts, SyntheticPrompts):

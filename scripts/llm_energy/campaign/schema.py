@@ -28,6 +28,7 @@ from llm_energy.campaign.types import (
     Sha256,
     Text,
 )
+from llm_energy.system.vocabulary import DOCKER, PROCESS, Runtime
 
 GPU_DEFAULTS = {"minimum_duration_s": 30.0, "baseline_s": 30.0, "warmup_cap_s": 180.0}
 """Where a GPU needs more than a CPU: its sensors average over 1 s and its temperature settles."""
@@ -86,7 +87,7 @@ class Container(Model):
 class BackendConfig(Model):
     """How a backend runs."""
 
-    runtime: Literal["process", "docker"] = "process"
+    runtime: Runtime = PROCESS
     """`process`: a process of this machine in an environment of its own; `docker`: a container."""
     environment: Annotated[
         Literal["managed"] | Interpreter | Image, Alternatives(object, dict, "image")
@@ -99,6 +100,10 @@ class BackendConfig(Model):
     """
     container: Container = Field(default_factory=Container)
     """What its container gets of the host."""
+
+    @property
+    def in_container(self) -> bool:
+        return self.runtime == DOCKER
 
 
 class Measurement(Model):
@@ -122,6 +127,10 @@ class Measurement(Model):
     """The first wave, in which an engine may compile, fails after this time."""
     measure_deadline_s: Duration = 3600.0
     """Warm-up, window and tail together fail after this time."""
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device == "gpu"
 
     @model_validator(mode="before")
     @classmethod

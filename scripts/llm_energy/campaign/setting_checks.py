@@ -103,7 +103,7 @@ def _fault(key: str, value: Any, tables: Mapping[str, EngineTable]) -> str | Non
 
 def check_device(config: CampaignConfig, problems: Problems) -> None:
     """Check durations and backends against the device and the runtime."""
-    gpu = config.measurement.device == "gpu"
+    gpu = config.measurement.on_gpu
     if gpu and config.measurement.minimum_duration_s < MINIMUM_GPU_DURATION_S:
         message = f"must be at least {MINIMUM_GPU_DURATION_S:g} on a GPU"
         problems.add(("measurement", "minimum_duration_s"), message)
@@ -113,7 +113,7 @@ def check_device(config: CampaignConfig, problems: Problems) -> None:
 
 
 def _backend_faults(backend: BackendConfig, *, gpu: bool) -> Iterator[tuple[str, str]]:
-    if backend.runtime == "process":
+    if not backend.in_container:
         for key in {"base", "container"} & backend.model_fields_set:
             yield key, "is for runtime docker only; leave it out"
         if isinstance(backend.environment, Image):

@@ -1,11 +1,12 @@
 """The settings of an experiment: as a campaign declares them, and resolved."""
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from llm_energy.campaign.types import Count, Identifier, Model, Name, Natural, Scalar, Tokens, unit
+from llm_energy.system.vocabulary import WAVES, LoadMode
 
 
 class Sampling(Model):
@@ -30,7 +31,7 @@ class _Common(Model):
     """Room for prompt and output of one sequence."""
     dtype: str = "auto"
     """Number format of weights and arithmetic, such as `bfloat16`; `auto` is the model's own."""
-    load_mode: Literal["waves", "closed"] = "waves"
+    load_mode: LoadMode = WAVES
     """`waves`: submit a batch, wait for all of it; `closed`: constant concurrency."""
     sampling: Sampling = Sampling()
     """How output tokens are drawn."""

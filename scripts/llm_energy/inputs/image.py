@@ -21,6 +21,7 @@ from llm_energy.inputs.pip_settings import pip_settings
 from llm_energy.inputs.recipes import EnvironmentRecipe
 from llm_energy.system.errors import InputError
 from llm_energy.system.files import sha256_of
+from llm_energy.system.vocabulary import DOCKER
 
 DEFAULT_BASE = re.compile(r"^ARG BASE=(\S+)", re.MULTILINE)
 """Where a Dockerfile names the image that it is built on."""
@@ -156,7 +157,7 @@ def built(
     Raises:
         InputError: its base cannot be had, or a step of the Dockerfile failed.
     """
-    files = [root / recipe.folder / name for name in DEFINING_FILES["docker"]]
+    files = [root / recipe.folder / name for name in DEFINING_FILES[DOCKER]]
     files = [path for path in files if path.is_file()]
     labels = {"backend": recipe.backend, "environment": sha256_of(recipe.identity)}
     arguments = {}

@@ -157,7 +157,7 @@ def environment_recipe(environment: Declared, root: Path, device: str) -> Enviro
             kind, further = "interpreter", {"python": own.python}
         case Image() as own:
             kind, further = "image", own.model_dump()
-        case _ if config.runtime == "docker":
+        case _ if config.in_container:
             kind, further = "build", {"base": config.base}
     return EnvironmentRecipe(backend, environment.identity, kind, folder, device, **further)
 

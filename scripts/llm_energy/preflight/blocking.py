@@ -13,7 +13,7 @@ NO_GPU = "measurement.device is gpu, but {reason}"
 
 
 def uses_docker(campaign: Campaign) -> bool:
-    return any(campaign.backends[name].runtime == "docker" for name in backends_of(campaign))
+    return any(campaign.backends[name].in_container for name in backends_of(campaign))
 
 
 def backends_of(campaign: Campaign) -> list[str]:
@@ -31,13 +31,13 @@ def too_few_gpus(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
         config = campaign.backends[backend]
         own = [e for e in campaign.experiments if e.settings.backend == backend]
         parallel = max(int(e.settings.engine_options.get("tensor_parallel", 1)) for e in own)
-        wanted = config.container.gpus if config.runtime == "docker" else None
+        wanted = config.container.gpus
         yield from enough_findings(backend, wanted, parallel, gpus)
 
 
 def gpu_obstacles(campaign: Campaign) -> list[str]:
     """Return one line for each reason why the campaign cannot use the GPUs it measures on."""
-    if campaign.measurement.device != "gpu":
+    if not campaign.measurement.on_gpu:
         return []
     questions: dict[str, Callable[[], Any]] = {"gpus": read_gpus}
     if uses_docker(campaign):

@@ -87,7 +87,7 @@ def _need(
         slots=experiment.slots,
         options=options,
     )
-    if campaign.measurement.device == "cpu":
+    if not campaign.measurement.on_gpu:
         return Need(experiment, found, host_room(host, config))
     if options.get("gpu_layers", -1) >= 0:
         raise UnknownFormatError("gpu_layers splits the model between GPU and host")

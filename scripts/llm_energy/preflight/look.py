@@ -34,7 +34,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
     recipes = campaign_recipes(campaign, root)
     inputs = dict(_about_inputs(campaign, recipes, root=root, cache=cache))
     answers = ask_all(_about_machine(campaign) | inputs)
-    on_gpu = campaign.measurement.device == "gpu"
+    on_gpu = campaign.measurement.on_gpu
     gpus = answers["gpus"] if isinstance(answers["gpus"], list) else []
     prepared = [_input_finding(name, answers[name]) for name in inputs]
     docker = answers.get("docker")
@@ -52,7 +52,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
 
 
 def _about_machine(campaign: Campaign) -> dict[str, Callable[[], Any]]:
-    on_gpu = campaign.measurement.device == "gpu"
+    on_gpu = campaign.measurement.on_gpu
     gpus = partial(read_gpus, probed=on_gpu)
     if not uses_docker(campaign):
         return {"gpus": gpus}
@@ -97,14 +97,14 @@ def _docker(campaign: Campaign, answer: Any) -> Iterator[Finding]:
         yield Finding("problem", "docker", message)
         return
     configs = [campaign.backends[name] for name in backends_of(campaign)]
-    limits = any(c.runtime == "docker" and c.container.memory is not None for c in configs)
+    limits = any(config.container.memory is not None for config in configs)
     yield from engine_findings(answer, memory_limits=limits)
-    if campaign.measurement.device == "gpu":
+    if campaign.measurement.on_gpu:
         yield toolkit_finding(answer)
 
 
 def _gpus(campaign: Campaign, answer: Any) -> Iterator[Finding]:
-    used = campaign.measurement.device == "gpu"
+    used = campaign.measurement.on_gpu
     match answer:
         case NoGpuError():
             yield no_gpu_finding(answer) if used else Finding("note", "gpu", f"none: {answer}")

@@ -98,7 +98,7 @@ def bytes_of(text: str) -> int:
 
 def host_room(host: Host, config: BackendConfig) -> Room:
     """Return the room of an engine on the CPU."""
-    limit = config.container.memory if config.runtime == "docker" else None
+    limit = config.container.memory
     if limit is not None and bytes_of(limit) < host.available_bytes:
         return Room(bytes_of(limit), f"the container's {gigabytes(bytes_of(limit))}")
     words = f"the {gigabytes(host.available_bytes)} available of {gigabytes(host.memory_bytes)}"
@@ -127,7 +127,7 @@ def gpu_room(gpus: Sequence[Gpu], options: dict[str, Any], weights_bytes: float)
 
 def gpus_of(config: BackendConfig, gpus: Sequence[Gpu]) -> list[Gpu]:
     """Return the GPUs of a backend. Docker hands out a number of GPUs from the first one on."""
-    wanted = config.container.gpus if config.runtime == "docker" else None
+    wanted = config.container.gpus
     if isinstance(wanted, int):
         return list(gpus[:wanted])
     if isinstance(wanted, list):

@@ -6,6 +6,7 @@ from llm_energy.analysis.summary import Design, Findings, Summary
 from llm_energy.campaign.control_experiments import MEASURED
 from llm_energy.report.control_section import controls_text
 from llm_energy.system.numbers import fixed, number, plural
+from llm_energy.system.vocabulary import LoadMode
 
 ORDERS = {
     "randomised_blocks": "in randomised complete blocks: every cycle runs each experiment once, "
@@ -19,7 +20,7 @@ ISOLATIONS = {
     "campaign": "Engine processes were kept as long as possible, so that intervals hold within "
     "one engine process only.",
 }
-LOADS = {
+LOADS: dict[LoadMode, str] = {
     "waves": "As many requests as the batch size were submitted together, and the next such wave "
     "when all of them had ended; the gaps between waves are part of the window.",
     "closed": "The number of requests in flight was kept constant (continuous batching); tokens "

@@ -28,6 +28,7 @@ from llm_energy.results.parts import (
 )
 from llm_energy.results.version_1 import upgraded
 from llm_energy.system.files import sha256_of, write_atomically
+from llm_energy.system.vocabulary import LoadMode
 
 SCHEMA_VERSION: Final = 2
 """Raised when the layout of a result changes in a way that a reader must know about."""
@@ -65,7 +66,7 @@ class Result(Model):
     settings: Settings
     """As declared, as resolved with all defaults, and as the live engine reports them."""
     prompts: PromptSet
-    load_mode: Literal["waves", "closed"]
+    load_mode: LoadMode
     """`waves` (submit a batch, wait for it) or `closed` (constant concurrency)."""
     phases: list[Phase]
     """The time line of the measurement."""

@@ -23,12 +23,13 @@ from llm_energy.power.series_file import write_series
 from llm_energy.runs.run import Run, utc_now
 from llm_energy.system.files import write_atomically
 from llm_energy.system.scripting import UserError
+from llm_energy.system.vocabulary import DOCKER, PROCESS
 from llm_energy.validation import nvidia_smi_output
 from llm_energy.validation.nvidia_smi_beside import Beside, run_once
 from llm_energy.validation.nvidia_smi_output import NvidiaSmiError
 from llm_energy.validation.two_readings import compare
 
-WHERE = {"docker": "container", "process": "host"}
+WHERE = {DOCKER: "container", PROCESS: "host"}
 CLOCK_STEP_S = 0.01
 """A wall clock that moved more than this against CLOCK_MONOTONIC was set meanwhile."""
 

@@ -74,7 +74,7 @@ def _declared(
     container = config.container.model_dump()
     if isinstance(container["gpus"], list):
         container["gpus"] = tuple(container["gpus"])
-    if campaign.measurement.device == "gpu" and container["gpus"] is None:
+    if campaign.measurement.on_gpu and container["gpus"] is None:
         container["gpus"] = "all"
     models = (CACHE / "models").absolute()
     models.mkdir(parents=True, exist_ok=True)  # a container can mount only what is there

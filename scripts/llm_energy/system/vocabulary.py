@@ -1,0 +1,10 @@
+"""Names of runtimes and load modes, as configuration and results write them."""
+
+from typing import Final, Literal
+
+Runtime = Literal["process", "docker"]
+PROCESS: Final = "process"
+DOCKER: Final = "docker"
+
+LoadMode = Literal["waves", "closed"]
+WAVES: Final = "waves"
