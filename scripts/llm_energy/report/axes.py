@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from llm_energy.analysis.experiments_table import GROUP
 from llm_energy.analysis.measurements_table import SETTING, varying_settings
 from llm_energy.analysis.summary import Summary
+from llm_energy.report import style
 from llm_energy.report.estimates import (
     Estimate,
     as_data,
@@ -19,18 +20,7 @@ from llm_energy.report.estimates import (
     place_columns,
     place_text,
 )
-from llm_energy.report.style import (
-    MARKERS,
-    SERIES,
-    Drawing,
-    canvas,
-    exact_ticks,
-    grid_only,
-    left_out,
-    legend_below,
-    narrow,
-    open_end,
-)
+from llm_energy.report.style import MARKERS, SERIES, Drawing
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
 from llm_energy.system.numbers import setting_label
 
@@ -121,7 +111,7 @@ def _draw(
     values: Sequence[Any],
 ) -> Drawing:
     shown = dict(list(lines.items())[:MOST_LINES])
-    figure, axes = canvas(3.1)
+    figure, axes = style.canvas(3.1)
     numeric = all(isinstance(value, int | float) for value in values)
     place = (lambda value: value) if numeric else list(values).index
     for (label, points), colour, marker in zip(
@@ -134,7 +124,7 @@ def _draw(
             axes.vlines(*zip(*known, strict=True), color=colour, lw=1.6)
         for position, (_, e) in zip(x, points, strict=True):
             if e.reaches_below_zero:
-                open_end(axes, (position, 0), "v", colour)
+                style.open_end(axes, (position, 0), "v", colour)
         axes.plot(x, means, marker, color=colour, ms=5, label=label)
         for value in lost.get(label, []):
             axes.plot(place(value), 0, "x", color=colour, ms=6, mew=1.6, clip_on=False)
@@ -144,9 +134,9 @@ def _draw(
     axes.set_ylabel(f"{metric.title} ({metric.display_unit})")
     axes.set_xmargin(0.08)
     axes.set_ylim(bottom=0)
-    grid_only(axes, "y")
+    style.grid_only(axes, "y")
     if len(shown) > 1:
-        legend_below(figure, 1 if narrow() or len(next(iter(shown))) > 40 else 2)
+        style.legend_below(figure, 1 if style.narrow() or len(next(iter(shown))) > 40 else 2)
     drawn = [estimate for points in shown.values() for _, estimate in points]
     n = " or ".join(str(count) for count in sorted({estimate.n for estimate in drawn}))
     crosses = " A cross on the axis: out of memory." * any(label in lost for label in shown)
@@ -158,7 +148,7 @@ def _draw(
         f"{metric.title} against {name}",
         f"{metric.title}, mean over cycles, against {name}, with 95 % t intervals (n = {n} for "
         "each point). Along a line all other settings are equal."
-        f"{below_zero_sentence(drawn)}{crosses}{left_out(len(lines) - len(shown), 'line')}",
+        f"{below_zero_sentence(drawn)}{crosses}{style.left_out(len(lines) - len(shown), 'line')}",
         figure,
         data,
     )
@@ -172,7 +162,7 @@ def _scale(axes: Axes, values: Sequence[Any], *, numeric: bool) -> None:
     logarithmic = values[0] > 0 and values[-1] / values[0] >= LOGARITHMIC_FROM
     if logarithmic:
         axes.set_xscale("log", base=2)
-    exact_ticks(axes, spaced(values, math.log2 if logarithmic else float))
+    style.exact_ticks(axes, spaced(values, math.log2 if logarithmic else float))
 
 
 def spaced(values: Sequence[Any], place: Callable[[Any], float]) -> list[Any]:

@@ -5,18 +5,9 @@ import math
 import pandas as pd
 
 from llm_energy.analysis.summary import Summary
+from llm_energy.report import style
 from llm_energy.report.estimates import estimates
-from llm_energy.report.style import (
-    MOST_ROWS,
-    SERIES,
-    Drawing,
-    canvas,
-    label_rows,
-    left_out,
-    legend_below,
-    narrow,
-    value_beside,
-)
+from llm_energy.report.style import MOST_ROWS, SERIES, Drawing
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN
 from llm_energy.system.numbers import fixed
 
@@ -63,25 +54,25 @@ def budget(summary: Summary) -> Drawing | None:
     if table.empty:
         return None
     shown = table.head(MOST_ROWS)
-    figure, axes = canvas(0.95 + 0.3 * len(shown))
+    figure, axes = style.canvas(0.95 + 0.3 * len(shown))
     start = [0.0] * len(shown)
     for (name, words), colour in zip(PARTS.items(), SERIES, strict=False):
         share = 100 * shown[f"{name}_relative"] ** 2 / shown["combined_relative"] ** 2
         axes.barh(range(len(shown)), share, left=start, height=0.55, color=colour, label=words)
         start = [a + b for a, b in zip(start, share, strict=True)]
     for row, combined in enumerate(shown["combined_relative"]):
-        value_beside(axes, row, f"u = {fixed(100 * combined, 1)} %")
-    label_rows(axes, list(shown["label"]))
+        style.value_beside(axes, row, f"u = {fixed(100 * combined, 1)} %")
+    style.label_rows(axes, list(shown["label"]))
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of the variance (%)")
-    legend_below(figure, 1 if narrow() else 3)
+    style.legend_below(figure, 1 if style.narrow() else 3)
     return Drawing(
         "uncertainty-budget",
         "Uncertainty budget of the energy per output token",
         "Parts of the variance of the mean energy per output token; u is the combined "
         "relative standard uncertainty. Gain and offset of the sensor are common to all cycles of "
         "a device: more cycles do not reduce them, and they cancel in ratios on the same device."
-        + left_out(len(table) - len(shown)),
+        + style.left_out(len(table) - len(shown)),
         figure,
         table,
     )

@@ -1,6 +1,6 @@
 """Two or more finished campaigns on one page: another machine, another version."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from llm_energy.analysis.comparisons import compare_all
 from llm_energy.analysis.summary import Comparison, Refusal, Summary
 from llm_energy.analysis.summary_files import read_summary
 from llm_energy.campaign.contrasts import Contrast
-from llm_energy.report.comparison_section import CONTEXT, rows_of
+from llm_energy.report.comparison_section import CONTEXT, by_reason, rows_of
 from llm_energy.report.environment_section import environment
 from llm_energy.report.estimates import shortened
 from llm_energy.report.figures import render_files
-from llm_energy.report.page import Panel, template
-from llm_energy.report.page_tables import NAME, Cell, Column, Table
+from llm_energy.report.page import panels, template
+from llm_energy.report.page_tables import NAME, Cell, Table, words
 from llm_energy.report.ratio_figure import ratio_drawings
 from llm_energy.report.style import Figure
 
@@ -25,14 +25,14 @@ SEPARATOR = ": "
 
 @dataclass(frozen=True)
 class Together:
-    """What a comparison of campaigns found."""
+    """The outcome of a comparison of campaigns."""
 
     common: Sequence[str]
     """Experiments that every campaign has measured, by name."""
     only_in: Mapping[str, Sequence[str]]
     """Campaign -> experiments that another one lacks."""
     other_spec: Sequence[str]
-    """Common experiments that are not the same in all that determines a measurement."""
+    """Common experiments whose specifications differ."""
     comparisons: Sequence[Comparison]
     refused: Sequence[Refusal]
 
@@ -90,7 +90,7 @@ def compare_campaigns(campaigns: Mapping[str, Summary]) -> Together:
 
 
 def environment_table(campaigns: Mapping[str, Summary]) -> Table | None:
-    """What the campaigns were not measured alike with; None where nothing differs."""
+    """The differences between the campaigns' environments; None where there are none."""
     lines: dict[tuple[str, str], dict[str, str]] = {}
     for name, summary in campaigns.items():
         for heading, found in environment(summary):
@@ -101,20 +101,18 @@ def environment_table(campaigns: Mapping[str, Summary]) -> Table | None:
         for (heading, what), values in lines.items()
         if len({values.get(name) for name in campaigns}) > 1
     ]
-    titles = ("Of", "What", *campaigns)
-    return Table([Column(title, numeric=False) for title in titles], rows) if rows else None
+    return Table(words("Of", "What", *campaigns), rows) if rows else None
 
 
 def ratios_table(together: Together) -> Table | None:
     """One row for each common experiment, campaign and metric."""
     if not together.comparisons:
         return None
-    columns = [NAME, Column("Campaign", numeric=False)]
-    rows = []
-    for comparison in together.comparisons:
-        name = _experiment(comparison)
-        rows.append([Cell(name, sort=name), Cell(comparison.level or "", sort=comparison.level)])
-    return rows_of(columns, rows, together.comparisons)
+    rows = [
+        [Cell(name := _experiment(one), sort=name), Cell(one.level or "", sort=one.level)]
+        for one in together.comparisons
+    ]
+    return rows_of([NAME, *words("Campaign")], rows, together.comparisons)
 
 
 def ratio_figures(together: Together, base: str) -> list[Figure]:
@@ -146,17 +144,9 @@ def render_campaigns(campaigns: Mapping[str, Summary]) -> str:
         ],
         together=together,
         ratios=ratios_table(together),
-        panels=[Panel(number, figure) for number, figure in enumerate(figures, start=1)],
+        panels=panels(figures),
         context=CONTEXT,
-        refusals=list(_refusals(together)),
+        refusals=by_reason((refused.reason, refused.experiment) for refused in together.refused),
         environment=environment_table(campaigns),
         simulated=simulated,
     )
-
-
-def _refusals(together: Together) -> Iterator[tuple[str, int, str]]:
-    reasons: dict[str, list[str]] = {}
-    for refused in together.refused:
-        reasons.setdefault(refused.reason, []).append(refused.experiment)
-    for reason, names in reasons.items():
-        yield reason, len(names), names[0]

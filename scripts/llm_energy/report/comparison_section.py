@@ -1,12 +1,24 @@
-"""Comparisons as the page tells them, with what must not be compared and why."""
+"""Comparisons on the page, and the reasons of those that are not allowed."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from llm_energy.analysis.summary import Comparison, Summary
 from llm_energy.report.estimates import short_names
-from llm_energy.report.page_tables import NAME, NOTHING, Cell, Column, Table
+from llm_energy.report.page_tables import (
+    NAME,
+    Cell,
+    Column,
+    Table,
+    cell,
+    estimate_cell,
+    interval_cell,
+    name_cell,
+    words,
+)
 from llm_energy.results.metrics import METRICS
-from llm_energy.system.numbers import interval, number, percent
+from llm_energy.system.numbers import percent
 
 MOST_ROWS = 1000
 """Of one table on the page; the files hold all."""
@@ -14,10 +26,10 @@ MOST_ROWS = 1000
 VERDICTS = {
     "different": "different",
     "equivalent": "equivalent",
-    "inconclusive": "not told apart",
+    "inconclusive": "not distinguishable",
     "not_testable": "not testable at this n",
 }
-"""Verdict on a comparison -> how people read it."""
+"""Verdict on a comparison -> its words."""
 
 CONTEXT = (
     "Ratios of geometric means; intervals hold with 95 % for all comparisons of their family at "
@@ -26,7 +38,7 @@ CONTEXT = (
 
 PAIRED = f"Paired by cycle within a session where both sides are. {CONTEXT}"
 
-TITLES = {metric.column: metric.title.partition(",")[0] for metric in METRICS}
+TITLES = {metric.column: metric.short_title for metric in METRICS}
 
 
 def comparison_tables(summary: Summary) -> list[tuple[str, str, Table]]:
@@ -35,15 +47,15 @@ def comparison_tables(summary: Summary) -> list[tuple[str, str, Table]]:
     found = []
     if findings.comparisons:
         reference = names[findings.design.reference or ""]
-        rows = [[_name(names, c.experiment)] for c in findings.comparisons]
+        rows = [[name_cell(names, c.experiment)] for c in findings.comparisons]
         caption = f"Each experiment against {reference}. {PAIRED}"
         found.append(("reference-table", caption, rows_of([NAME], rows, findings.comparisons)))
     if findings.axis_comparisons:
-        columns = [NAME, *(Column(t, numeric=False) for t in ("Against", "Setting", "Change"))]
+        columns = [NAME, *words("Against", "Setting", "Change")]
         rows = [
             [
-                _name(names, c.experiment),
-                _name(names, c.base),
+                name_cell(names, c.experiment),
+                name_cell(names, c.base),
                 Cell((c.factor or "").replace("_", " "), sort=c.factor),
                 Cell(f"{c.base_level} → {c.level}", sort=str(c.level)),
             ]
@@ -55,13 +67,20 @@ def comparison_tables(summary: Summary) -> list[tuple[str, str, Table]]:
 
 
 def refusals(summary: Summary) -> list[tuple[str, int, str]]:
-    """(reason, how many comparisons, an example) of what must not be compared."""
+    """(reason, number of comparisons, an example) of comparisons that are not allowed."""
     names = short_names(summary)
-    grouped: dict[str, list[str]] = {}
-    for refused in summary.findings.refused_comparisons:
-        pair = f"{names[refused.experiment]} with {names[refused.base]}"
-        grouped.setdefault(refused.reason, []).append(pair)
-    return [(reason, len(pairs), pairs[0]) for reason, pairs in grouped.items()]
+    return by_reason(
+        (refused.reason, f"{names[refused.experiment]} with {names[refused.base]}")
+        for refused in summary.findings.refused_comparisons
+    )
+
+
+def by_reason(refused: Iterable[tuple[str, str]]) -> list[tuple[str, int, str]]:
+    """(reason, number, first example) from pairs of reason and example."""
+    grouped: dict[str, list[str]] = defaultdict(list)
+    for reason, example in refused:
+        grouped[reason].append(example)
+    return [(reason, len(examples), examples[0]) for reason, examples in grouped.items()]
 
 
 def decode_table(summary: Summary) -> Table | None:
@@ -71,12 +90,10 @@ def decode_table(summary: Summary) -> Table | None:
         [
             Cell(", ".join(names[name] for name in one.experiments)),
             Cell(", ".join(map(str, one.output_lengths))),
-            Cell(str(one.cycles), sort=one.cycles),
-            value_cell(one.joules_per_output_token, one.low, one.high),
-            Cell(NOTHING)
-            if one.total_low is None or one.total_high is None
-            else Cell(interval(one.total_low, one.total_high), sort=one.total_high),
-            Cell(percent(one.worst_residual_relative), sort=one.worst_residual_relative),
+            cell(one.cycles),
+            estimate_cell(one.joules_per_output_token, one.low, one.high),
+            interval_cell(one.total_low, one.total_high),
+            cell(one.worst_residual_relative, percent),
         ]
         for one in summary.findings.decode
     ]
@@ -92,7 +109,7 @@ def decode_table(summary: Summary) -> Table | None:
 
 
 def outputs_table(summary: Summary) -> Table | None:
-    """Whether outputs are sane: equal to the reference's, and not repeating themselves."""
+    """Are outputs sane: equal to the reference's, and without repetition?"""
     shares = ["output_equal_share", "output_repeated_share"]
     table = summary.measurements.dropna(subset=shares, how="all")
     if table.empty:
@@ -100,17 +117,11 @@ def outputs_table(summary: Summary) -> Table | None:
     names = short_names(summary)
     means = table.groupby("experiment", sort=False)[shares].mean()
     rows = [
-        [_name(names, str(name)), *(_share(value) for value in row)]
-        for name, row in zip(
-            means.index, means.to_numpy(dtype=float, na_value=float("nan")), strict=True
-        )
+        [name_cell(names, name), *(cell(share, partial(percent, decimals=0)) for share in row)]
+        for name, row in zip(means.index, means.to_numpy(), strict=True)
     ]
-    columns = [
-        NAME,
-        Column("Tokens equal to the reference’s until the first that differs"),
-        Column("Repeated 4-grams"),
-    ]
-    return Table(columns, rows)
+    titles = ("Tokens equal to the reference’s before the first difference", "Repeated 4-grams")
+    return Table([NAME, *map(Column, titles)], rows)
 
 
 def rows_of(
@@ -121,45 +132,17 @@ def rows_of(
     """A table of comparisons, each with its `first` cells, which stand under `columns`."""
     left_out = len(comparisons) - MOST_ROWS
     note = f"{left_out} more rows are in the files only." if left_out > 0 else ""
-    columns = [
-        *columns,
-        Column("Metric", numeric=False),
-        Column("Ratio"),
-        Column("p, Holm"),
-        Column("Pairs"),
-        Column("Verdict", numeric=False),
-        Column("In words", numeric=False),
-    ]
+    more = [*words("Metric"), *map(Column, ("Ratio", "p, Holm", "Pairs"))]
     rows = [[*cells, *_row(c)] for cells, c in zip(first, comparisons, strict=True)]
-    return Table(columns, rows[:MOST_ROWS], note)
+    return Table([*columns, *more, *words("Verdict", "In words")], rows[:MOST_ROWS], note)
 
 
 def _row(comparison: Comparison) -> list[Cell]:
-    p_value = comparison.p_value_holm
     return [
         Cell(TITLES.get(comparison.metric, comparison.metric), sort=comparison.metric),
-        value_cell(comparison.ratio, comparison.simultaneous_low, comparison.simultaneous_high),
-        Cell(NOTHING) if p_value is None else Cell(_p(p_value), sort=p_value),
-        Cell(str(comparison.pairs), sort=comparison.pairs),
+        estimate_cell(comparison.ratio, comparison.simultaneous_low, comparison.simultaneous_high),
+        cell(comparison.p_value_holm, lambda p: "< 0.001" if p < 0.001 else f"{p:.3f}"),
+        cell(comparison.pairs),
         Cell(VERDICTS[comparison.verdict], sort=comparison.verdict),
         Cell(comparison.sentence),
     ]
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def value_cell(value: float, low: float | None, high: float | None) -> Cell:
-    """A value with its interval under it, or with the word that there is none."""
-    if low is None or high is None:
-        return Cell(number(value), "no interval", value)
-    return Cell(number(value, (high - low) / 2), interval(low, high), value)
-
-
-def _name(names: Mapping[str, str], experiment: str) -> Cell:
-    return Cell(names[experiment], sort=experiment)
-
-
-def _share(value: float) -> Cell:
-    return Cell(NOTHING) if value != value else Cell(percent(value, 0), sort=value)

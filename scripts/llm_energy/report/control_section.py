@@ -1,17 +1,25 @@
-"""The controls of a campaign as the page tells them."""
+"""The controls of a campaign on the page."""
 
 from llm_energy.analysis.controls import IDLE_POWER, MARGIN, ControlFinding
 from llm_energy.analysis.summary import Summary
-from llm_energy.report.comparison_section import TITLES, value_cell
-from llm_energy.report.page_tables import NOTHING, Cell, Column, Table
+from llm_energy.report.comparison_section import TITLES
+from llm_energy.report.page_tables import (
+    Cell,
+    Column,
+    Table,
+    cell,
+    estimate_cell,
+    interval_cell,
+    words,
+)
 from llm_energy.system.numbers import interval, number, percent, plural
 
 KINDS = {
     "a_a": "A/A: the same settings twice, in engine processes of their own",
-    "idle": "Idle: nothing asked of the loaded engine",
+    "idle": "Idle: no requests to the loaded engine",
     "sampler_off": "Sampler off: power not read in the window",
 }
-"""Kind of a control -> how people read it."""
+"""Kind of a control -> its words."""
 
 VERDICTS = {
     "pass": "passed",
@@ -19,7 +27,7 @@ VERDICTS = {
     "fail": "failed",
     "not_testable": "not testable",
 }
-"""Verdict on a control -> how people read it."""
+"""Verdict on a control -> its words."""
 
 METRICS = {**TITLES, IDLE_POWER: "Power, second half of the idle phase over its first"}
 
@@ -33,31 +41,26 @@ CAPTION = (
 
 
 def controls_table(summary: Summary) -> Table | None:
-    """One row for each control and metric; None where the campaign asks for none."""
-    columns = [
-        Column("Control", numeric=False),
-        Column("Metric", numeric=False),
-        Column("Ratio"),
-        Column("99 % interval"),
-        Column("Pairs"),
-        Column("Verdict", numeric=False),
-        Column("In words", numeric=False),
-    ]
+    """One row for each control and metric; None where the campaign has none."""
+    columns = [*words("Control", "Metric"), *map(Column, ("Ratio", "99 % interval", "Pairs"))]
+    columns += words("Verdict", "In words")
     rows = [_row(finding) for finding in summary.findings.controls]
     return Table(columns, rows) if rows else None
 
 
 def controls_text(summary: Summary) -> str:
-    """What came of the controls, for the methods section."""
-    told = [f"{_kind(one)} by {_metric(one)} {_outcome(one)}" for one in summary.findings.controls]
+    """The outcome of the controls, for the methods section."""
+    outcomes = [
+        f"{_kind(one)} by {_metric(one)} {_outcome(one)}" for one in summary.findings.controls
+    ]
     return (
         "The measuring itself was tested with controls, whose ratio to their base must be 1 "
-        f"(limit ±{percent(MARGIN, 0)}): {'; '.join(told)}."
+        f"(limit ±{percent(MARGIN, 0)}): {'; '.join(outcomes)}."
     )
 
 
 def failed_controls(summary: Summary) -> list[str]:
-    """A sentence for each control that failed: it stands at the head of the page."""
+    """A sentence for each control that failed, for the head of the page."""
     return [
         f"The control “{_kind(one)}” failed by {_metric(one)}. {one.reason}"
         for one in summary.findings.controls
@@ -70,11 +73,9 @@ def _row(one: ControlFinding) -> list[Cell]:
     return [
         Cell(KINDS[one.kind], f"of {one.base}", one.kind),
         Cell(METRICS[one.metric], sort=one.metric),
-        Cell(NOTHING) if one.ratio is None else value_cell(one.ratio, one.low, one.high),
-        Cell(NOTHING)
-        if one.low_99 is None or one.high_99 is None
-        else Cell(interval(one.low_99, one.high_99), sort=one.high_99),
-        Cell(str(one.pairs), sort=one.pairs),
+        estimate_cell(one.ratio, one.low, one.high),
+        interval_cell(one.low_99, one.high_99),
+        cell(one.pairs),
         Cell(VERDICTS[one.verdict], sort=one.verdict),
         Cell(one.reason, flagged),
     ]

@@ -8,18 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from llm_energy.analysis.summary import Summary
+from llm_energy.report import style
 from llm_energy.report.estimates import estimates, place_columns, place_text, short_names
-from llm_energy.report.style import (
-    INK,
-    MOST_ROWS,
-    SERIES,
-    Drawing,
-    exact_ticks,
-    label_rows,
-    left_out,
-    note_in_row,
-    side_by_side,
-)
+from llm_energy.report.style import INK, MOST_ROWS, SERIES, Drawing
 from llm_energy.results.metrics import TTFT
 from llm_energy.system.numbers import fixed
 
@@ -43,7 +34,7 @@ def latencies(summary: Summary) -> Drawing | None:
     ranked = [e.label for e in estimates(summary, TTFT) if e.label in set(table["label"])]
     labels = ranked[:MOST_ROWS]
     drawn = table[table["label"].isin(labels)]
-    figure, panels = side_by_side(2, FRAME_INCHES + ROW_INCHES * len(labels))
+    figure, panels = style.side_by_side(2, FRAME_INCHES + ROW_INCHES * len(labels))
     for axes, (latency, title) in zip(panels, TITLES.items(), strict=True):
         _draw_rows(axes, drawn[drawn["latency"] == latency], labels)
         axes.set_title(title)
@@ -56,7 +47,7 @@ def latencies(summary: Summary) -> Drawing | None:
         f"{fixed(counts.get('inter_token_latency', 0), 0)} gaps between tokens), on a logarithmic "
         "axis; each outline is as high as its most frequent value. Line: median; short line: "
         "95th percentile. Requests of one window are no independent repetitions: intervals come "
-        f"from cycles alone.{left_out(len(ranked) - len(labels))}",
+        f"from cycles alone.{style.left_out(len(ranked) - len(labels))}",
         figure,
         _data(drawn),
     )
@@ -79,7 +70,7 @@ def _data(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_rows(axes: Axes, shown: pd.DataFrame, labels: Sequence[str]) -> None:
-    label_rows(axes, labels)
+    style.label_rows(axes, labels)
     axes.set_ylim(len(labels) - 0.45, -1.0)
     axes.set_xlabel("ms")
     if shown.empty:
@@ -93,7 +84,7 @@ def _draw_rows(axes: Axes, shown: pd.DataFrame, labels: Sequence[str]) -> None:
     for row, label in enumerate(labels):
         mine = shown[shown["label"] == label]
         if mine.empty:
-            note_in_row(axes, row, "not defined for one token", INK)
+            style.note_in_row(axes, row, "not defined for one token", INK)
             continue
         middles = 1e3 * np.sqrt((mine["low_s"] * mine["high_s"]).to_numpy())
         counts = mine["count"].to_numpy()
@@ -125,4 +116,4 @@ def _decades(axes: Axes, low: float, high: float) -> None:
     ticks = [s * 10.0**e for e in exponents for s in steps if low <= s * 10.0**e <= high]
     if len(ticks) < 2:
         ticks = [low, math.sqrt(low * high), high]
-    exact_ticks(axes, [float(f"{tick:.3g}") for tick in ticks])
+    style.exact_ticks(axes, [float(f"{tick:.3g}") for tick in ticks])

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from llm_energy.analysis.summary import Summary
+from llm_energy.report import style
 from llm_energy.report.estimates import (
     Estimate,
     as_data,
@@ -14,21 +15,7 @@ from llm_energy.report.estimates import (
     estimates,
     without_value,
 )
-from llm_energy.report.style import (
-    MOST_ROWS,
-    MUTED,
-    SERIES,
-    Drawing,
-    canvas,
-    label_rows,
-    left_out,
-    legend_below,
-    narrow,
-    note_in_row,
-    open_end,
-    side_by_side,
-    value_beside,
-)
+from llm_energy.report.style import MOST_ROWS, MUTED, SERIES, Drawing
 from llm_energy.results.metrics import (
     ITL,
     ITL_P95,
@@ -71,7 +58,7 @@ def latency(summary: Summary) -> Drawing | None:
         return None
     shown, missing, not_drawn = _fitting(first, without_value(summary, TTFT))
     row_inches = FRAME_INCHES + ROW_INCHES * (len(shown) + len(missing))
-    figure, panels = side_by_side(2, row_inches - 0.5, 0.5)
+    figure, panels = style.side_by_side(2, row_inches - 0.5, 0.5)
     by_label = {e.label: e for e in estimates(summary, ITL)}
     gaps = [by_label.get(e.label) for e in shown]
     drawn = list(shown)
@@ -90,7 +77,9 @@ def latency(summary: Summary) -> Drawing | None:
         axes.set_xlabel(metric.display_unit)
     p95 = Line2D([], [], color=SERIES[1], marker="|", ms=9, mew=1.6, ls="")
     handles, labels = _legend_entries()
-    legend_below(figure, 2 if narrow() else 4, [*handles, p95], [*labels, "95th percentile"])
+    style.legend_below(
+        figure, 2 if style.narrow() else 4, [*handles, p95], [*labels, "95th percentile"]
+    )
     open_ends = below_zero_sentence([*shown, *by_label.values()])
     return Drawing(
         "latency",
@@ -107,11 +96,11 @@ def _one_metric(summary: Summary, metric: Metric, name: str, note: str = "") -> 
     if not found:
         return None
     rows, missing, not_drawn = _fitting(found, without_value(summary, metric))
-    figure, axes = canvas(FRAME_INCHES + ROW_INCHES * (len(rows) + len(missing)))
+    figure, axes = style.canvas(FRAME_INCHES + ROW_INCHES * (len(rows) + len(missing)))
     _draw_rows(axes, rows, missing, [e.label for e in rows])
     axes.set_xlim(left=0)
     axes.set_xlabel(f"{metric.title} ({metric.display_unit})")
-    legend_below(figure, 3, *_legend_entries())
+    style.legend_below(figure, 3, *_legend_entries())
     caption = f"{READING}{below_zero_sentence(rows)}{note}{not_drawn}"
     data = as_data(rows)
     if missing:
@@ -123,7 +112,7 @@ def _fitting(rows: Sequence[Estimate], missing: Gaps) -> tuple[Sequence[Estimate
     """As many rows as a figure takes, and the sentence about the others."""
     shown = rows[:MOST_ROWS]
     gaps = missing[: MOST_ROWS - len(shown)]
-    return shown, gaps, left_out(len(rows) + len(missing) - len(shown) - len(gaps))
+    return shown, gaps, style.left_out(len(rows) + len(missing) - len(shown) - len(gaps))
 
 
 def _draw_rows(
@@ -133,20 +122,20 @@ def _draw_rows(
     colour = SERIES[0]
     for row, estimate in enumerate(rows):
         if estimate is None:
-            note_in_row(axes, row, "not defined for one token")
+            style.note_in_row(axes, row, "not defined for one token")
             continue
         if estimate.low is not None and estimate.high is not None:
             ends = [estimate.low, estimate.high]
             axes.plot(ends, [row, row], "|-", color=colour, lw=1.8, ms=7, mew=1.2)
         if estimate.reaches_below_zero:
-            open_end(axes, (0, row), "<", colour)
+            style.open_end(axes, (0, row), "<", colour)
         axes.barh(row, estimate.mean, height=0.5, color=colour, alpha=0.22, lw=0)
         axes.plot(estimate.mean, row, "o", ms=3.6, color=colour)
         axes.plot(estimate.values, [row + 0.3] * estimate.n, "|", ms=4, mew=0.9, color=MUTED)
-        value_beside(axes, row, _value_text(estimate))
+        style.value_beside(axes, row, _value_text(estimate))
     for row, (_, why) in enumerate(missing, start=len(rows)):
-        note_in_row(axes, row, why)
-    label_rows(axes, [*names, *(label for label, _ in missing)])
+        style.note_in_row(axes, row, why)
+    style.label_rows(axes, [*names, *(label for label, _ in missing)])
     axes.set_xmargin(0.08)
 
 

@@ -24,16 +24,16 @@ from llm_energy.report.comparison_section import (
 )
 from llm_energy.report.control_section import CAPTION as CONTROLS
 from llm_energy.report.control_section import controls_table, failed_controls
-from llm_energy.report.cycles_section import cycles_table
 from llm_energy.report.environment_section import differences, environment
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import key_figures, notices
 from llm_energy.report.methods import methods
-from llm_energy.report.out_of_memory import out_of_memory_table
 from llm_energy.report.page_tables import (
     common_settings,
+    cycles_table,
     dictionary_table,
     measurements_table,
+    out_of_memory_table,
     results_table,
     settings_table,
 )

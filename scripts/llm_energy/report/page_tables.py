@@ -1,7 +1,8 @@
 """The tables of the page: texts for people, and values to sort by."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -10,32 +11,29 @@ from pandas.api.types import is_numeric_dtype
 from llm_energy.analysis.derived import derived_metrics
 from llm_energy.analysis.dictionary import dictionary
 from llm_energy.analysis.measurements_table import BACKEND, SETTING, varying_settings
-from llm_energy.analysis.summary import Comparison, Summary
-from llm_energy.report.estimates import BELOW_ZERO, Estimate, estimates, short_names, without_value
+from llm_energy.analysis.summary import Summary
+from llm_energy.report.estimates import BELOW_ZERO, NOTHING, by_label, short_names, without_value
 from llm_energy.report.headline import ratio_text
-from llm_energy.results.metrics import (
-    END_TO_END,
-    ITL,
-    JOULES_PER_OUTPUT_TOKEN,
-    THROUGHPUT,
-    TTFT,
-    Metric,
-)
-from llm_energy.system.numbers import fixed, number, percent, plural
+from llm_energy.results.metrics import END_TO_END, ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
+from llm_energy.results.metrics import METRICS as ALL_METRICS
+from llm_energy.system.numbers import fixed, interval, number, percent, plural, setting_label
 
-NOTHING = "–"
+LONGEST_MESSAGE = 300
+"""Characters of an engine's message on the page; the result file has all of it."""
 
 VERDICTS = {
     "steady": "steady",
     "not_steady": "not shown to be steady",
     "too_few_waves": "too few waves to tell",
 }
-"""Verdict on a warm-up -> how people read it."""
+"""Verdict on a warm-up -> its words."""
+
+METRICS = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, ITL, END_TO_END)
 
 
 @dataclass(frozen=True)
 class Cell:
-    text: str
+    text: str = NOTHING
     detail: str = ""
     """A second, smaller line."""
     sort: float | str | None = None
@@ -59,50 +57,85 @@ class Table:
 NAME = Column("Experiment", numeric=False)
 
 
+def words(*titles: str) -> list[Column]:
+    """Columns of text."""
+    return [Column(title, numeric=False) for title in titles]
+
+
+def cell(value: Any, formatted: Callable[[Any], str] = str, detail: str = "") -> Cell:
+    """A value with its text, sorted by the value; a dash if it is missing or empty."""
+    if pd.isna(value) or value == "":
+        return Cell()
+    return Cell(formatted(value), detail, value if isinstance(value, int | float) else str(value))
+
+
+def estimate_cell(value: float | None, low: float | None, high: float | None) -> Cell:
+    """A value above its interval, or above the statement that there is none."""
+    if value is None:
+        return Cell()
+    if low is None or high is None:
+        return Cell(number(value), "no interval", value)
+    return Cell(number(value, (high - low) / 2), interval(low, high), value)
+
+
+def interval_cell(low: float | None, high: float | None) -> Cell:
+    """An interval, sorted by its upper end."""
+    return Cell() if low is None or high is None else Cell(interval(low, high), sort=high)
+
+
+def name_cell(names: Mapping[str, str], experiment: object, detail: str = "") -> Cell:
+    """The short name of an experiment, sorted by the whole name."""
+    return Cell(names[str(experiment)], detail, str(experiment))
+
+
+whole = partial(fixed, decimals=0)
+
+
 def results_table(summary: Summary) -> Table:
     """One row per experiment group: mean, interval and n of the headline metrics."""
-    shown: tuple[Metric, ...] = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, ITL, END_TO_END)
-    shown += derived_metrics(summary.findings.design.assumptions)
-    by_metric = {metric: estimates(summary, metric) for metric in shown}
-    metrics = [metric for metric in shown if by_metric[metric]]
-    lead = metrics[0] if metrics else THROUGHPUT
-    found = {metric: {e.label: e for e in by_metric[metric]} for metric in metrics}
-    labels = list(dict.fromkeys(e.label for metric in metrics for e in by_metric[metric]))
-    experiments = {e.label: e.experiment for metric in metrics for e in by_metric[metric]}
+    labels, found = by_label(
+        summary, [*METRICS, *derived_metrics(summary.findings.design.assumptions)]
+    )
+    lead = next(iter(found), THROUGHPUT)
     ratios = {c.experiment: c for c in summary.findings.comparisons if c.metric == lead.column}
-    columns = [NAME, Column("n"), *(_column(metric) for metric in metrics)]
+    columns = [NAME, Column("n"), *(Column(m.title, m.display_unit) for m in found)]
     if ratios:
         reference = short_names(summary)[summary.findings.design.reference or ""]
         columns.append(Column(f"{lead.title} against {reference}", "ratio"))
     rows = []
-    lost = {e.label: e.out_of_memory for metric in metrics for e in by_metric[metric]}
     for label in labels:
-        row = [Cell(label, _lost_cycles(lost[label]), label)]
-        row += [_counts([found[metric][label].n for metric in metrics if label in found[metric]])]
-        row += [_estimate(found[metric].get(label)) for metric in metrics]
-        row += [_ratio(ratios.get(experiments[label]))] if ratios else []
+        known = [estimates.get(label) for estimates in found.values()]
+        some = [estimate for estimate in known if estimate is not None]
+        lost = some[0].out_of_memory
+        n = sorted({min(e.n for e in some), max(e.n for e in some)})
+        row = [Cell(label, f"{plural(lost, 'cycle')} more out of memory" if lost else "", label)]
+        row.append(Cell(" to ".join(map(str, n)), sort=n[0]))
+        for e in known:
+            detail = e.interval_text or "no interval" if e else ""
+            row.append(Cell(number(e.mean, e.half_width), detail, e.mean) if e else Cell())
+        if ratios:
+            ratio = ratios.get(some[0].experiment)
+            value, certainty = ratio_text(ratio) if ratio else ("", "")
+            row.append(Cell(f"{value} ×", certainty, ratio.ratio) if ratio else Cell())
         rows.append(row)
     for label, why in without_value(summary, THROUGHPUT):
-        rows.append([Cell(label, why, label)] + [Cell(NOTHING)] * (len(columns) - 1))
-    told = [e for metric in metrics for e in by_metric[metric] if e.reaches_below_zero]
-    notes = [f"Below 0: {BELOW_ZERO}." if told else "", summary.findings.assumed or ""]
+        rows.append([Cell(label, why, label)] + [Cell()] * (len(columns) - 1))
+    below_zero = any(e.reaches_below_zero for by in found.values() for e in by.values())
+    notes = [f"Below 0: {BELOW_ZERO}." if below_zero else "", summary.findings.assumed or ""]
     return Table(columns, rows, " ".join(filter(None, notes)))
 
 
 def settings_table(summary: Summary) -> Table | None:
-    """What differs between the experiments; None where nothing does."""
-    varying = list(varying_settings(summary.measurements))
-    if not varying:
+    """The settings that differ between the experiments; None where none does."""
+    shown = [SETTING + name for name in varying_settings(summary.measurements)]
+    if not shown:
         return None
-    first = summary.measurements.drop_duplicates("experiment")
-    first = first.sort_values([SETTING + name for name in varying])
-    shown = [SETTING + name for name in varying]
+    first = summary.measurements.drop_duplicates("experiment").sort_values(shown)
     if first["weights"].nunique() > 1:
         shown.append("weights")
     names = short_names(summary)
     rows = [
-        [Cell(names[row["experiment"]], sort=row["experiment"])]
-        + [_setting(row[name]) for name in shown]
+        [name_cell(names, row["experiment"]), *(cell(row[name]) for name in shown)]
         for _, row in first.iterrows()
     ]
     columns = [
@@ -113,7 +146,7 @@ def settings_table(summary: Summary) -> Table | None:
 
 
 def common_settings(summary: Summary) -> list[tuple[str, str]]:
-    """(setting, value) of what all experiments share that have the setting at all."""
+    """(setting, value) of the settings that are equal in all experiments that have them."""
     table = summary.measurements
     varying = varying_settings(table)
     weights = table["weights"].dropna().unique()
@@ -128,117 +161,107 @@ def common_settings(summary: Summary) -> list[tuple[str, str]]:
     return found
 
 
-def dictionary_table(summary: Summary) -> Table:
-    """What every column of the tables in files means."""
+def cycles_table(summary: Summary) -> Table | None:
+    """The number of cycles of each experiment, where its own spread decided; else None."""
+    adaptive, decided = summary.findings.design.adaptive, summary.findings.cycles_decided
+    if adaptive is None or not decided:
+        return None
+    names, titles = short_names(summary), {m.column: m.title for m in ALL_METRICS}
+    target = f"±{100 * adaptive.target_relative_half_width:g} %"
+    numbers = ("Spread of the first cycles", f"Cycles for {target}", "Asked for", "With a value")
+    columns = [NAME, *words("Decided by"), *map(Column, numbers), Column("Reached")]
     rows = [
-        [_text(value) for value in row]
-        for row in dictionary(summary).itertuples(index=False, name=None)
+        [
+            name_cell(names, one.experiment),
+            Cell(titles[one.metric] if one.metric else "nothing: no spread is known"),
+            cell(one.coefficient_of_variation, percent),
+            cell(one.needed),
+            cell(one.asked, detail="the most" if one.capped else ""),
+            cell(one.measured),
+            cell(one.relative_half_width, lambda width: f"±{percent(width)}"),
+        ]
+        for one in decided
     ]
-    titles = ("Table", "Column", "Type", "Unit", "Meaning")
-    return Table([Column(title, numeric=False) for title in titles], rows)
+    note = (
+        f"The first {adaptive.first} cycles decided, once. The interval of the deciding metric is "
+        "the mean ± t·s/√N with t and s of those first cycles (Stein)."
+    )
+    return Table(columns, rows, note)
+
+
+def out_of_memory_table(summary: Summary) -> Table | None:
+    """One row for each experiment that ran out of memory at least once; None without any."""
+    table = summary.measurements
+    lost = table[table["status"] == "out_of_memory"]
+    if lost.empty:
+        return None
+    names, varying = short_names(summary), list(varying_settings(table))
+    made = table.groupby("experiment").size()
+    rows = []
+    for experiment, group in lost.groupby("experiment", sort=False):
+        first = group.sort_values("started").to_dict("records")[0]
+        # An engine process that has come up was loaded; another ran out of memory before.
+        came_up = group["engine_jobs"].notna()
+        moments = ["loading"] * (not came_up.all()) + ["generating"] * bool(came_up.any())
+        labels = filter(None, (setting_label(name, first[SETTING + name]) for name in varying))
+        message = first["message"] if isinstance(first["message"], str) else ""
+        cut = message[:LONGEST_MESSAGE] + "…" * (len(message) > LONGEST_MESSAGE)
+        rows.append(
+            [
+                name_cell(names, experiment),
+                Cell(f"{len(group)} of {made[experiment]}", sort=len(group)),
+                Cell(" or ".join(moments)),
+                Cell(", ".join(labels) or "the settings of all experiments"),
+                Cell(cut),
+            ]
+        )
+    columns = [NAME, Column("Cycles"), *words("During", "Settings", "Message of the engine")]
+    return Table(columns, rows)
+
+
+def dictionary_table(summary: Summary) -> Table:
+    """The meaning of every column of the tables in files."""
+    rows = [[cell(value) for value in row] for row in dictionary(summary).to_numpy()]
+    return Table(words("Table", "Column", "Type", "Unit", "Meaning"), rows)
 
 
 def measurements_table(summary: Summary) -> Table:
     """Every measurement, in the order in which they ran."""
-    table = summary.measurements.sort_values("started")
-    metered = table["energy_joules"].notna().any()
-    energy = [Column("Energy", "J"), Column("Per output token", "J")] if metered else []
-    columns = [
-        Column("Run order"),
-        NAME,
-        Column("Cycle"),
-        *energy,
-        Column("Throughput", "tokens/s"),
-        Column("TTFT p50", "ms"),
-        Column("TTFT p95", "ms"),
-        Column("ITL p50", "ms"),
-        Column("ITL p95", "ms"),
-        Column("Window", "s"),
-        Column("Output tokens"),
-        Column("Drift in window"),
-        Column("Warm-up", numeric=False),
-        Column("Flags", numeric=False),
-    ]
     names = short_names(summary)
-    latencies = [
-        f"{latency}_{percentile}_s"
-        for latency in ("time_to_first_token", "inter_token_latency")
-        for percentile in ("p50", "p95")
+    shown: list[tuple[str, Column, Callable[[Any], str]]] = [
+        ("joules_per_output_token", Column("Per output token", "J"), number),
+        ("output_tokens_per_second", Column("Throughput", "tokens/s"), number),
+        ("time_to_first_token_p50_s", Column("TTFT p50", "ms"), _milliseconds),
+        ("time_to_first_token_p95_s", Column("TTFT p95", "ms"), _milliseconds),
+        ("inter_token_latency_p50_s", Column("ITL p50", "ms"), _milliseconds),
+        ("inter_token_latency_p95_s", Column("ITL p95", "ms"), _milliseconds),
+        ("window_duration_s", Column("Window", "s"), number),
+        ("output_tokens", Column("Output tokens"), whole),
+        ("throughput_drift_relative", Column("Drift in window"), percent),
+        ("warmup_verdict", Column("Warm-up", numeric=False), lambda code: VERDICTS.get(code, code)),
     ]
-    needed = ["experiment", "cycle", "status", "message", "energy_joules", "energy_reason"]
-    needed += ["joules_per_output_token", "output_tokens_per_second", *latencies]
-    needed += ["window_duration_s", "output_tokens", "throughput_drift_relative"]
-    needed += ["warmup_verdict", "flags"]  # of many more columns, which take time to look at
+    metered = bool(summary.measurements["energy_joules"].notna().any())
+    if not metered:
+        shown = shown[1:]
+    columns = [Column("Run order"), NAME, Column("Cycle"), *[Column("Energy", "J")] * metered]
+    columns += [*(column for _, column, _ in shown), Column("Flags", numeric=False)]
+    needed = ["experiment", "cycle", "status", "message", "flags", "energy_joules", "energy_reason"]
+    needed += [name for name, _, _ in shown]  # of many more columns, which take time
     rows = []
-    for rank, row in enumerate(table[needed].to_dict("records"), start=1):
-        name = Cell(names[row["experiment"]], sort=row["experiment"])
-        cells = [_plain(rank), name, _plain(row["cycle"])]
+    ran = summary.measurements.sort_values("started")[needed].to_dict("records")
+    for rank, row in enumerate(ran, start=1):
+        cells = [cell(rank, whole), name_cell(names, row["experiment"]), cell(row["cycle"], whole)]
         if metered:
-            cells += [_energy(row), _number(row["joules_per_output_token"])]
-        cells += [_number(row["output_tokens_per_second"])]
-        cells += [_number(row[latency], 1e3) for latency in latencies]
-        cells += [_number(row["window_duration_s"]), _plain(row["output_tokens"])]
-        drift = row["throughput_drift_relative"]
-        cells += [Cell(NOTHING) if pd.isna(drift) else Cell(percent(drift), sort=drift)]
-        cells += [_text(_verdict(row["warmup_verdict"])), _text(row["flags"].replace(";", ", "))]
-        if row["status"] == "out_of_memory":
-            cells[-1] = Cell("out of memory", row["message"] or "")
+            energy = row["energy_joules"]
+            reason = Cell(detail=str(row["energy_reason"]))
+            cells.append(reason if pd.isna(energy) else cell(energy, number))
+        cells += [cell(row[name], formatted) for name, _, formatted in shown]
+        lost = row["status"] == "out_of_memory"
+        flags = cell(row["flags"].replace(";", ", "))
+        cells.append(Cell("out of memory", row["message"] or "") if lost else flags)
         rows.append(cells)
     return Table(columns, rows)
 
 
-def _lost_cycles(count: int) -> str:
-    return f"{plural(count, 'cycle')} more out of memory" if count else ""
-
-
-def _column(metric: Metric) -> Column:
-    return Column(metric.title, metric.display_unit)
-
-
-def _estimate(estimate: Estimate | None) -> Cell:
-    if estimate is None:
-        return Cell(NOTHING)
-    detail = estimate.interval_text or "no interval"
-    return Cell(number(estimate.mean, estimate.half_width), detail, estimate.mean)
-
-
-def _counts(n: Sequence[int]) -> Cell:
-    """One number of cycles, or the range where metrics differ in it."""
-    return Cell(" to ".join(str(count) for count in sorted({min(n), max(n)})), sort=min(n))
-
-
-def _ratio(comparison: Comparison | None) -> Cell:
-    if comparison is None:
-        return Cell(NOTHING)
-    value, certainty = ratio_text(comparison)
-    return Cell(f"{value} ×", certainty, comparison.ratio)
-
-
-def _setting(value: Any) -> Cell:
-    if pd.isna(value):
-        return Cell(NOTHING)
-    return Cell(str(value), sort=value if isinstance(value, int | float) else str(value))
-
-
-def _energy(row: dict[Any, Any]) -> Cell:
-    if pd.isna(row["energy_joules"]):
-        return Cell(NOTHING, str(row["energy_reason"]))
-    return _number(row["energy_joules"])
-
-
-def _number(value: object, factor: float = 1.0) -> Cell:
-    if not isinstance(value, int | float) or pd.isna(value):
-        return Cell(NOTHING)
-    return Cell(number(value * factor), sort=value)
-
-
-def _plain(value: object) -> Cell:
-    return Cell(fixed(value, 0), sort=value) if isinstance(value, int | float) else Cell(NOTHING)
-
-
-def _verdict(code: object) -> object:
-    return VERDICTS.get(code, code) if isinstance(code, str) else None
-
-
-def _text(value: object) -> Cell:
-    return Cell(value, sort=value) if isinstance(value, str) and value else Cell(NOTHING)
+def _milliseconds(seconds: float) -> str:
+    return number(1e3 * seconds)

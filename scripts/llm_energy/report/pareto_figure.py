@@ -6,8 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from llm_energy.analysis.summary import Front, Summary
+from llm_energy.report import style
 from llm_energy.report.estimates import Estimate, as_data, estimates
-from llm_energy.report.style import INK, MUTED, SERIES, Drawing, narrow, side_by_side
+from llm_energy.report.style import INK, MUTED, SERIES, Drawing
 from llm_energy.results.metrics import METRICS, Metric
 
 MOST_LABELS = 8
@@ -34,13 +35,13 @@ def trade_off(summary: Summary) -> Drawing | None:
     if not shown:
         return None
     upright = BY_COLUMN[shown[0].against]
-    figure, axes = side_by_side(len(shown), 2.6, 0.4)
+    figure, axes = style.side_by_side(len(shown), 2.6, 0.4)
     data = []
     for panel, front in zip(axes, shown, strict=True):
         points = _points(summary, front)
         _draw(panel, points)
         panel.set_xlabel(_axis(BY_COLUMN[front.metric]))
-        if panel is axes[0] or narrow():
+        if panel is axes[0] or style.narrow():
             panel.set_ylabel(_axis(upright))
         data.append(_data(points))
     apart = len(summary.findings.fronts) > len(fronts)

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 
 from llm_energy.analysis.summary import Summary
+from llm_energy.report import style
 from llm_energy.report.estimates import short_names
-from llm_energy.report.style import INK, MOST_PANELS, SERIES, Drawing, left_out, panels
+from llm_energy.report.style import INK, MOST_PANELS, SERIES, Drawing
 
 PHASES = {
     "cool_down": "cooling down",
@@ -33,7 +34,7 @@ def power(summary: Summary) -> Drawing | None:
     names = list(first["experiment"].unique())
     shown = names[:MOST_PANELS]
     short = short_names(summary)
-    figure, axes = panels([short[name] for name in shown], head_inches=0.8, row_inches=1.45)
+    figure, axes = style.panels([short[name] for name in shown], head_inches=0.8, row_inches=1.45)
     for panel, name in zip(axes, shown, strict=True):
         mine = first[first["experiment"] == name]
         for number, row in enumerate(mine.to_dict("records")):
@@ -51,7 +52,7 @@ def power(summary: Summary) -> Drawing | None:
         "Power of the first metered device, one line for each cycle: least and greatest value of "
         "each short stretch of time. Shaded: the window of the first cycle, whose energy counts; "
         "dashed: where its phases (loading, idle with the model loaded, warm-up, window, tail) "
-        f"begin.{left_out(len(names) - len(shown))}",
+        f"begin.{style.left_out(len(names) - len(shown))}",
         figure,
         _data(first[first["experiment"].isin(shown)]),
     )

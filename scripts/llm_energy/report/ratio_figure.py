@@ -8,19 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from llm_energy.analysis.summary import Comparison
-from llm_energy.report.style import (
-    INK,
-    MARKERS,
-    MOST_ROWS,
-    SERIES,
-    Drawing,
-    canvas,
-    exact_ticks,
-    label_rows,
-    left_out,
-    legend_below,
-    value_beside,
-)
+from llm_energy.report import style
+from llm_energy.report.style import INK, MARKERS, MOST_ROWS, SERIES, Drawing
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
 from llm_energy.system.numbers import number
 
@@ -66,25 +55,26 @@ def _draw(
     shown = [one for one in comparisons if names[one.experiment] in rows]
     legend_inches = 0.25 if len(levels) > 1 else 0.0
     row_inches = ROW_INCHES + LINE_INCHES * len(levels)
-    figure, axes = canvas(FRAME_INCHES + legend_inches + row_inches * len(rows))
+    figure, axes = style.canvas(FRAME_INCHES + legend_inches + row_inches * len(rows))
     axes.axvline(1.0, color=INK, lw=0.9)
     for one in shown:
         place = levels.index(one.level or "")
         beside = (place - (len(levels) - 1) / 2) * LINE_INCHES / row_inches
         _line(axes, rows[names[one.experiment]] + beside, one, _look(place))
     _scale(axes, shown)
-    label_rows(axes, list(rows))
+    style.label_rows(axes, list(rows))
     axes.set_xlabel(f"{metric.short_title}, ratio to {base}")
     if legend_inches:
         handles = [Line2D([], [], ls="", ms=4, **_look(place)) for place in range(len(levels))]
-        legend_below(figure, min(3, len(levels)), handles, levels)
+        style.legend_below(figure, min(3, len(levels)), handles, levels)
     better = "more" if metric.higher_is_better else "less"
     return Drawing(
         DRAWN[metric],
         f"{metric.title}, ratio to {base}",
         f"Ratio of geometric means over cycles to {base}, for each experiment that all have; "
         f"{better} is better. Lines: intervals that hold with 95 % for all of one metric at once; "
-        f"without a line there are too few cycles for one.{left_out(len(labels) - len(rows))}",
+        "without a line there are too few cycles for one."
+        + style.left_out(len(labels) - len(rows)),
         figure,
         _data(comparisons, base, names),
     )
@@ -101,7 +91,7 @@ def _line(axes: Axes, row: float, one: Comparison, look: Mapping[str, Any]) -> N
         axes.plot([low, high], [row, row], "-", color=look["color"], lw=1.6)
         half_width = (high - low) / 2
     axes.plot(one.ratio, row, ms=4, **look)
-    value_beside(axes, row, f"{number(one.ratio, half_width)}×")
+    style.value_beside(axes, row, f"{number(one.ratio, half_width)}×")
 
 
 def _scale(axes: Axes, shown: Sequence[Comparison]) -> None:
@@ -112,7 +102,7 @@ def _scale(axes: Axes, shown: Sequence[Comparison]) -> None:
         return
     axes.set_xscale("log")
     inside = [tick for tick in TICKS if min(ends) / 1.5 <= tick <= max(ends) * 1.5]
-    exact_ticks(axes, inside)
+    style.exact_ticks(axes, inside)
 
 
 def _data(comparisons: Sequence[Comparison], base: str, names: Mapping[str, str]) -> pd.DataFrame:

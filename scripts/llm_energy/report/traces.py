@@ -7,22 +7,9 @@ import numpy as np
 import pandas as pd
 
 from llm_energy.analysis.summary import Summary, WarmupTrace
+from llm_energy.report import style
 from llm_energy.report.estimates import short_names
-from llm_energy.report.style import (
-    INK,
-    MARKERS,
-    MOST_PANELS,
-    MUTED,
-    SERIES,
-    Drawing,
-    canvas,
-    grid_only,
-    left_out,
-    legend_below,
-    narrow,
-    panels,
-    whole_ticks,
-)
+from llm_energy.report.style import INK, MARKERS, MOST_PANELS, MUTED, SERIES, Drawing
 from llm_energy.results.metrics import Metric
 from llm_energy.system.numbers import fixed, percent
 
@@ -37,7 +24,7 @@ def order(summary: Summary, metric: Metric) -> Drawing | None:
         return None
     rank = np.arange(1, len(ran) + 1)
     deviation = 100 * (ran[column] / groups.transform("mean") - 1)
-    figure, axes = canvas(2.7)
+    figure, axes = style.canvas(2.7)
     axes.axhline(0, color=MUTED, lw=0.8)
     cycles = ran["cycle"].to_numpy(dtype=int)
     for cycle in sorted(set(cycles)):
@@ -62,12 +49,12 @@ def order(summary: Summary, metric: Metric) -> Drawing | None:
             f"measurement (95 % interval {fixed(100 * drift.low, 1)} to {percent(drift.high)}, "
             f"n = {drift.observations} measurements)."
         )
-    whole_ticks(axes)
+    style.whole_ticks(axes)
     axes.set_xlabel("measurement, in the order in which they ran")
     axes.set_ylabel(f"{word} against its\nexperiment’s mean (%)")
-    grid_only(axes, "y")
+    style.grid_only(axes, "y")
     if len(set(cycles)) <= 2 * len(SERIES):
-        legend_below(figure, 3 if narrow() else 6)
+        style.legend_below(figure, 3 if style.narrow() else 6)
     return Drawing(
         "order-energy" if energy else "order",
         f"{metric.title} over the order of the run",
@@ -98,12 +85,12 @@ def temperature(summary: Summary) -> Drawing | None:
     known = {name: label for name, label in columns.items() if ran[name].notna().any()}
     if not known:
         return None
-    figure, axes = canvas(0.5 + 1.7 * len(known), len(known), 1, sharex=True, squeeze=False)
+    figure, axes = style.canvas(0.5 + 1.7 * len(known), len(known), 1, sharex=True, squeeze=False)
     for panel, (name, label) in zip(axes.flat, known.items(), strict=True):
         panel.plot(rank, ran[name].astype(float), "o", color=SERIES[0], ms=3.5)
         panel.set_ylabel(label)
-        whole_ticks(panel)
-        grid_only(panel, "y")
+        style.whole_ticks(panel)
+        style.grid_only(panel, "y")
     axes.flat[-1].set_xlabel("measurement, in the order in which they ran")
     data = ran[["experiment", "cycle", "started", *known, "throttle_reasons"]]
     return Drawing(
@@ -132,7 +119,7 @@ def warmup(summary: Summary) -> Drawing | None:
     )
     names = ranked[:MOST_PANELS]
     short = short_names(summary)
-    figure, axes = panels([short[name] for name in names], head_inches=0.7, row_inches=1.35)
+    figure, axes = style.panels([short[name] for name in names], head_inches=0.7, row_inches=1.35)
     for panel, name in zip(axes, names, strict=True):
         panel.axhline(100, color=MUTED, lw=0.8)
         for trace in by_experiment[name]:
@@ -147,7 +134,7 @@ def warmup(summary: Summary) -> Drawing | None:
                 zorder=3 if trace.capped else 2,
             )
         panel.set_ylim(*_span(traces))
-        whole_ticks(panel)
+        style.whole_ticks(panel)
     figure.supxlabel("warm-up wave", fontsize=8.5)
     figure.supylabel("throughput (% of the window)", fontsize=8.5)
     capped = sum(trace.capped for trace in traces)
@@ -157,7 +144,7 @@ def warmup(summary: Summary) -> Drawing | None:
         "Throughput of each warm-up wave, in percent of the throughput of the window that "
         "followed; one line for each cycle. Solid: steady before the window opened. Dashed: "
         f"stopped at the time limit ({capped} of {len(traces)})."
-        + left_out(len(ranked) - len(names), "steadier experiment"),
+        + style.left_out(len(ranked) - len(names), "steadier experiment"),
         figure,
         pd.DataFrame(
             [

@@ -2,11 +2,11 @@
 
 from tests.llm_energy import make_results
 
-from llm_energy.report.out_of_memory import out_of_memory_table
 from llm_energy.report.page_tables import (
     VERDICTS,
     common_settings,
     measurements_table,
+    out_of_memory_table,
     results_table,
     settings_table,
 )
