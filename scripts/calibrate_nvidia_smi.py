@@ -9,9 +9,9 @@ die_with_parent(os.getppid())
 from llm_energy.backends.runtime import BackendError  # noqa: E402
 from llm_energy.system.errors import InputError  # noqa: E402
 from llm_energy.system.scripting import rule_script  # noqa: E402
-from llm_energy.validation.nvidia_smi_calibration import calibrate, told  # noqa: E402
+from llm_energy.validation.nvidia_smi_calibration import as_text, calibrate  # noqa: E402
 from llm_energy.validation.nvidia_smi_output import NvidiaSmiError  # noqa: E402
 
 with rule_script(snakemake, BackendError, InputError, NvidiaSmiError):
     path, found = calibrate(snakemake.params.experiment)
-    print(*told(found), f"Written to {path}", sep="\n", flush=True)
+    print(*as_text(found), f"Written to {path}", sep="\n", flush=True)

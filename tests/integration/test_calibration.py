@@ -83,10 +83,10 @@ def test_all_that_was_read_lies_beside_it(calibrated):
     path, found = outcome(calibrated[0])
     window = found["window"]
     series = read_series(path.with_suffix(".parquet"))
-    rows = nvidia_smi_output.parse(path.with_suffix(".csv").read_text().splitlines())
-    last = rows[-1].wall_s - found["wall_less_monotonic_s"][0]
-    assert {row.uuid for row in rows} == {device.id for device in series.devices}
-    assert min(last, series.readings[-1].monotonic_s) > window["end_monotonic_s"]
+    lines = path.with_suffix(".csv").read_text().splitlines()
+    rows = nvidia_smi_output.parse(lines, offset_s=found["wall_less_monotonic_s"][0])
+    assert {row.device for row in rows} == {device.id for device in series.devices}
+    assert min(rows[-1].monotonic_s, series.readings[-1].monotonic_s) > window["end_monotonic_s"]
 
 
 def test_it_is_told_in_a_few_lines_and_says_that_it_was_simulated(calibrated):

@@ -24,13 +24,16 @@ class Sampler:
     shift those after it, and deadlines missed altogether are left out, never made up in a burst.
     """
 
-    def __init__(self, meters: Sequence[Meter], *, rate_hz: float) -> None:
+    def __init__(
+        self, meters: Sequence[Meter], *, rate_hz: float, only: Device | None = None
+    ) -> None:
         if not MINIMUM_RATE_HZ <= rate_hz <= MAXIMUM_RATE_HZ:
             raise ValueError(
                 f"sampling rate {rate_hz:g} Hz is outside {MINIMUM_RATE_HZ:g} to "
                 f"{MAXIMUM_RATE_HZ:g} Hz"
             )
-        self._sources = [(meter, device) for meter in meters for device in meter.devices]
+        every = [(meter, device) for meter in meters for device in meter.devices]
+        self._sources = [source for source in every if only in (None, source[1])]
         self._rate_hz = rate_hz
         self._readings: list[Reading] = []
         self._slow_due_s = 0.0

@@ -6,9 +6,10 @@ Exit codes: 0 every line passed, 1 a line failed, 2 it could not be begun.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 
 from llm_energy.power.nvml import NvmlMeter
@@ -16,8 +17,7 @@ from llm_energy.power.series_file import write_series
 from llm_energy.preflight.gpus import NoGpuError, read_gpus
 from llm_energy.system.files import write_atomically
 from llm_energy.validation import gpu_campaign, gpu_sensors
-from llm_energy.validation.gpu_load import LoadError
-from llm_energy.validation.kit_lines import Line, Tell, failed
+from llm_energy.validation.kit_lines import Line
 from llm_energy.validation.kit_physics import physics_lines
 from llm_energy.validation.sensor_checks import sensor_lines
 
@@ -25,17 +25,13 @@ MODEL = "Qwen/Qwen3-0.6B"
 """Small, and under Apache-2.0; fetched from the hub unless another one is named."""
 
 
-def arguments(given: Sequence[str]) -> argparse.Namespace:
+def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="make test-gpu", description="Try the GPUs.")
     parser.add_argument("--python", default="", help="interpreter with torch and transformers")
     parser.add_argument("--model", default="", help=f"folder or hub repository (default {MODEL})")
     parser.add_argument("--quick", action="store_true", help="in a minute, to try the kit itself")
-    return parser.parse_args(given)
-
-
-def main(given: Sequence[str]) -> int:
-    asked = arguments(given)
-    if not asked.python:
+    given = parser.parse_args(arguments)
+    if not given.python:
         print("make test-gpu PYTHON=/path/to/python: name an interpreter that has torch and")
         print("transformers; it is used as it is, and nothing is installed into it")
         return 2
@@ -47,20 +43,19 @@ def main(given: Sequence[str]) -> int:
     name = f"gpu-acceptance-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     folder = Path("results", name, "acceptance")
     folder.mkdir(parents=True)
+    timing = gpu_sensors.QUICK if given.quick else gpu_sensors.Timing()
+    size = gpu_campaign.QUICK if given.quick else gpu_campaign.Size()
     lines: list[Line] = []
-
-    def tell(line: Line) -> None:
+    for line in chain(
+        try_sensors(given.python, timing, folder),
+        try_campaign(name, given.python, given.model or MODEL, size, folder),
+    ):
         lines.append(line)
         print(line, flush=True)
-
-    timing = gpu_sensors.QUICK if asked.quick else gpu_sensors.Timing()
-    try_sensors(asked.python, timing, folder, tell)
-    size = gpu_campaign.QUICK if asked.quick else gpu_campaign.Size()
-    try_campaign(name, asked.python, asked.model or MODEL, size, folder, tell)
-    return conclude(lines, folder, print)
+    return conclude(lines, folder)
 
 
-def try_sensors(python: str, timing: gpu_sensors.Timing, folder: Path, tell: Tell) -> None:
+def try_sensors(python: str, timing: gpu_sensors.Timing, folder: Path) -> Iterator[Line]:
     """Watch each GPU in its turn, and keep what was read."""
     meter = NvmlMeter.open()
     assert meter is not None
@@ -70,43 +65,39 @@ def try_sensors(python: str, timing: gpu_sensors.Timing, folder: Path, tell: Tel
             print(f"under load for {timing.warm_s + timing.loaded_s:g} s", flush=True)
             try:
                 seen = gpu_sensors.watch(meter, device, python=python, timing=timing)
-            except LoadError as error:
-                tell(Line("FAIL", "load", f"{device.id}: {error}"))
+            except gpu_sensors.LoadError as error:
+                yield Line("FAIL", "load", f"{device.id}: {error}")
                 continue
-            for kind, series in (("idle", seen.idle), ("loaded", seen.loaded)):
-                write_series(folder, f"{device.id}-{kind}.parquet", series)
-            for line in sensor_lines(seen, timing.windows_s):
-                tell(line)
+            for kind, sensor in (("idle", seen.idle), ("loaded", seen.loaded)):
+                write_series(folder, f"{device.id}-{kind}.parquet", sensor.series)
+            yield from sensor_lines(seen, timing.windows_s)
     finally:
         meter.close()
 
 
 def try_campaign(
-    name: str, python: str, model: str, size: gpu_campaign.Size, folder: Path, tell: Tell
-) -> None:
-    """Measure a small campaign and check what came of it."""
+    name: str, python: str, model: str, size: gpu_campaign.Size, folder: Path
+) -> Iterator[Line]:
+    """Measure a small campaign and check its results."""
     print(f"\ncampaign {name}: some minutes, output in {folder / 'snakemake.log'}", flush=True)
     config, line = gpu_campaign.prepared(
         name, python=python, model=model, size=size, log=folder / "inputs.log"
     )
-    tell(line)
-    if config is None:
-        return
-    for line in gpu_campaign.run_campaign(config, folder):
-        tell(line)
-    for line in physics_lines(gpu_campaign.results_of(name)):
-        tell(line)
+    yield line
+    if config is not None:
+        yield from gpu_campaign.run_campaign(config, folder)
+        yield from physics_lines(gpu_campaign.results_of(name))
 
 
-def conclude(lines: Sequence[Line], folder: Path, say: Callable[[str], None]) -> int:
-    """Keep the lines, and say how it ended."""
+def conclude(lines: Sequence[Line], folder: Path) -> int:
+    """Keep the lines, print those that failed, and return the exit code."""
     write_atomically(folder / "lines.txt", "".join(f"{line}\n" for line in lines).encode())
     content = json.dumps([asdict(line) for line in lines], indent=1)
     write_atomically(folder / "lines.json", content.encode() + b"\n")
-    bad, passed = failed(lines), sum(line.verdict == "PASS" for line in lines)
-    say(f"\n{passed} passed, {len(bad)} failed; to be sent back: {folder.parent}")
-    for line in bad:
-        say(str(line))
+    bad = [line for line in lines if line.verdict == "FAIL"]
+    passed = sum(line.verdict == "PASS" for line in lines)
+    print(f"\n{passed} passed, {len(bad)} failed; to be sent back: {folder.parent}")
+    print(*bad, sep="\n")
     return 1 if bad else 0
 
 

@@ -1,12 +1,22 @@
-"""What the sensors of one GPU do: read at the highest rate, without a load and under one."""
+"""The sensors of one GPU, read at the highest rate without a load and under one."""
 
+import contextlib
+import os
+import select
+import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from llm_energy.power.meter import Device, Meter, Reading
+from llm_energy.power.meter import Device, Meter
 from llm_energy.power.sampler import MAXIMUM_RATE_HZ, Sampler
-from llm_energy.power.series import Series
-from llm_energy.validation.gpu_load import load_on
+from llm_energy.power.sensor import Sensor
+
+SCRIPT = Path(__file__).parent / "matmul.py"
+STARTED_S = 300.0
+"""Deadline for torch to be imported and CUDA to be set up, from a slow disk too."""
 
 
 @dataclass(frozen=True)
@@ -28,27 +38,8 @@ QUICK = Timing(idle_s=2.0, warm_s=1.0, loaded_s=6.0, windows_s=(1.0, 2.0))
 class Watched:
     """One GPU at rest and under load."""
 
-    device: Device
-    idle: Series
-    loaded: Series
-
-
-@dataclass(frozen=True)
-class _One:
-    """A meter that shows one of its devices only: reading the others would take time."""
-
-    meter: Meter
-    device: Device
-
-    @property
-    def devices(self) -> tuple[Device, ...]:
-        return (self.device,)
-
-    def read(self, device: Device, *, slow: bool) -> Reading:
-        return self.meter.read(device, slow=slow)
-
-    def close(self) -> None:
-        """Nothing: the meter is others' too."""
+    idle: Sensor
+    loaded: Sensor
 
 
 def watch(meter: Meter, device: Device, *, python: str, timing: Timing) -> Watched:
@@ -57,16 +48,78 @@ def watch(meter: Meter, device: Device, *, python: str, timing: Timing) -> Watch
     Raises:
         LoadError: the load does not work.
     """
-    only = _One(meter, device)
-    idle = _series(only, timing.idle_s)
+
+    def sensor(duration_s: float) -> Sensor:
+        sampler = Sampler([meter], rate_hz=MAXIMUM_RATE_HZ, only=device)
+        with sampler:
+            time.sleep(duration_s)
+        return Sensor(device, sampler.series())
+
+    idle = sensor(timing.idle_s)
     with load_on(device.id, python=python):
         time.sleep(timing.warm_s)
-        loaded = _series(only, timing.loaded_s)
-    return Watched(device, idle, loaded)
+        return Watched(idle, sensor(timing.loaded_s))
 
 
-def _series(meter: Meter, duration_s: float) -> Series:
-    sampler = Sampler([meter], rate_hz=MAXIMUM_RATE_HZ)
-    with sampler:
-        time.sleep(duration_s)
-    return sampler.series()
+class LoadError(Exception):
+    """The load does not run; the message is the last line that it said."""
+
+
+@contextlib.contextmanager
+def load_on(uuid: str, *, python: str) -> Iterator[None]:
+    """Keep a GPU busy inside the block.
+
+    Raises:
+        LoadError: it does not work, or it ended before the block did.
+    """
+    with tempfile.TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(
+                [python, str(SCRIPT)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env={**os.environ, "CUDA_VISIBLE_DEVICES": uuid},
+            )
+        except OSError as error:
+            raise LoadError(f"{python}: {error.strerror}") from error
+
+        def said() -> str:
+            errors.seek(0)
+            lines = errors.read().decode(errors="replace").split("\n")
+            return next((line for line in reversed(lines) if line.strip()), "nothing")
+
+        try:
+            if not _says_working(process):
+                raise LoadError(f"no load within {STARTED_S:.0f} s; it said: {said()}")
+            yield
+            if process.poll() is not None:
+                raise LoadError(f"the load ended by itself; it said: {said()}")
+        finally:
+            _end(process)
+
+
+def _says_working(process: subprocess.Popen[bytes]) -> bool:
+    assert process.stdout is not None
+    deadline_s = time.monotonic() + STARTED_S
+    while select.select([process.stdout], [], [], max(0.0, deadline_s - time.monotonic()))[0]:
+        line = process.stdout.readline()
+        if line.strip() == b"working":
+            return True
+        if not line:
+            process.wait()
+            return False
+    return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(OSError):
+        process.stdin.close()
+    try:
+        process.wait(timeout=10.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    process.stdout.close()

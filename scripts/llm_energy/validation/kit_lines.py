@@ -1,6 +1,5 @@
-"""The lines that the kit prints, one for each thing it looked at."""
+"""The lines that the kit prints, one for each check."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,10 +8,10 @@ Verdict = Literal["PASS", "FAIL", "NOTE"]
 
 @dataclass(frozen=True)
 class Line:
-    """What was looked at, whether it is as it must be, and what was seen."""
+    """One check: its subject, the verdict, and what was seen."""
 
     verdict: Verdict
-    """`NOTE`: there is nothing that it must be."""
+    """`NOTE` where nothing is required."""
     subject: str
     text: str
 
@@ -22,11 +21,3 @@ class Line:
 
 def judged(subject: str, good: bool, text: str) -> Line:
     return Line("PASS" if good else "FAIL", subject, text)
-
-
-def failed(lines: Iterable[Line]) -> list[Line]:
-    return [line for line in lines if line.verdict == "FAIL"]
-
-
-Tell = Callable[[Line], None]
-"""Takes each line as soon as it is known."""

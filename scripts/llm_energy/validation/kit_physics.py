@@ -1,11 +1,11 @@
-"""What must hold of every result of the small campaign, line by line. Pure."""
+"""Checks of every result of the small campaign, line by line. Pure."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
-from math import isclose
 
 from llm_energy.analysis.counter_ratios import device_ratios
 from llm_energy.analysis.energy_uncertainty import combined, gross_budget, net_budget
+from llm_energy.analysis.physics import contradictions
 from llm_energy.campaign.setting_checks import MINIMUM_GPU_DURATION_S
 from llm_energy.power import plausibility
 from llm_energy.power.baseline import Baseline
@@ -24,7 +24,7 @@ UNCERTAINTIES_ABOVE_IDLE = 3.0
 """Standard uncertainties that a window must lie above idling."""
 
 Check = Callable[[Result, Series | None], str | None]
-"""What is wrong with a result, None where it is well."""
+"""Returns what is wrong with a result, None where nothing is."""
 
 
 def has_tokens(result: Result, _: Series | None) -> str | None:
@@ -64,22 +64,8 @@ def above_idle(result: Result, _: Series | None) -> str | None:
     return f"{net:.1f} J above the loaded idle, with a standard uncertainty of {u:.1f} J"
 
 
-def adds_up(result: Result, _: Series | None) -> str | None:
-    """Energy per token × tokens = energy, mean power × duration = energy."""
-    energy, tokens, window = result.energy, result.tokens, result.window
-    if energy.energy_joules is None or tokens is None or window is None:
-        return "not known"
-    products = {
-        "per output token": (energy.joules_per_output_token or 0.0) * tokens.output,
-        "per token": (energy.joules_per_token or 0.0) * (tokens.input + tokens.output),
-        "mean power": (energy.mean_power_watts or 0.0) * window.duration_s,
-    }
-    wrong = [
-        f"{name}: {joules:.3f} J of {energy.energy_joules:.3f} J"
-        for name, joules in products.items()
-        if not isclose(joules, energy.energy_joules, rel_tol=1e-9)
-    ]
-    return "; ".join(wrong) or None
+def agrees(result: Result, _: Series | None) -> str | None:
+    return "; ".join(contradictions(result)) or None
 
 
 def possible_power(result: Result, _: Series | None) -> str | None:
@@ -111,7 +97,7 @@ CHECKS: Mapping[str, Check] = {
     "energy is known": has_energy,
     "uncertainty is known": has_uncertainty,
     "load above idle": above_idle,
-    "energy adds up": adds_up,
+    "numbers agree": agrees,
     "power between idle and limit": possible_power,
     "counter rises": rising_counter,
     "load on both sides of the window": loaded_edges,
@@ -121,7 +107,7 @@ CHECKS: Mapping[str, Check] = {
 def physics_lines(seen: Sequence[tuple[Result, Series | None]]) -> Iterator[Line]:
     """One line for each check over all results, with the first result that fails it.
 
-    None without a result: that there is none is said already.
+    None without a result, which another line reports.
     """
     if not seen:
         return
@@ -139,9 +125,9 @@ def physics_lines(seen: Sequence[tuple[Result, Series | None]]) -> Iterator[Line
             "W": result.energy.mean_power_watts,
             "W loaded idle": result.energy.loaded_idle_power_watts,
         }
-        told = [f"{value:.4g} {unit}" for unit, value in numbers.items() if value is not None]
+        known = [f"{value:.4g} {unit}" for unit, value in numbers.items() if value is not None]
         flags = ", ".join(flag.code for flag in result.flags) or "no flags"
-        text = f"{', '.join(told) or 'no energy'}; {flags}"
+        text = f"{', '.join(known) or 'no energy'}; {flags}"
         yield Line("NOTE", f"{result.experiment} cycle {result.cycle}", text)
 
 

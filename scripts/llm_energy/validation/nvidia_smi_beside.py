@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 
 from llm_energy.backends.runtime import BackendError, Transport
 
@@ -64,12 +63,7 @@ class Beside:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
 
@@ -78,7 +72,7 @@ class Beside:
             if self._over.wait(0.01):
                 return
         started_s = time.monotonic()
-        with contextlib.suppress(BackendError):  # what it said until then is there
+        with contextlib.suppress(BackendError):  # what it printed until then is there
             transport = self._execute(self._command)
             try:
                 self._collect(transport)
@@ -137,7 +131,7 @@ ONCE_S = 60.0
 def run_once(
     execute: Callable[[Sequence[str]], Transport], command: list[str]
 ) -> tuple[list[str], float]:
-    """What a command says that ends by itself, and how long it took, in s."""
+    """Run a command that ends by itself: its lines, and how long it took, in s."""
     started_s = time.monotonic()
     deadline_s = started_s + ONCE_S
     lines = []

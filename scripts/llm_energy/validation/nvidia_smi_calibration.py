@@ -7,6 +7,7 @@ same load, so that what differs is the way of reading.
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ CLOCK_STEP_S = 0.01
 
 
 def calibrate(experiment: str) -> tuple[Path, dict[str, Any]]:
-    """Load the experiment's engine, read its window both ways, and write down what came of it.
+    """Load the experiment's engine, read its window both ways, and write the comparison.
 
     Returns:
         The file that was written and its content.
@@ -56,9 +57,9 @@ def calibrate(experiment: str) -> tuple[Path, dict[str, Any]]:
     single_call_s = try_once(runtime, backend)
     started, offsets_s = utc_now(), [nvidia_smi_output.clock_offset()]
     rate_hz = record.sampling_hz
-    asked = nvidia_smi_output.command(period_s=1.0 / rate_hz)
+    command = nvidia_smi_output.command(period_s=1.0 / rate_hz)
     seen = begin(job, run)
-    with Beside(partial(runtime.execute, backend), asked) as beside:
+    with Beside(partial(runtime.execute, backend), command) as beside:
         measure(job, run, seen)
     offsets_s.append(nvidia_smi_output.clock_offset())
     if abs(offsets_s[1] - offsets_s[0]) > CLOCK_STEP_S:
@@ -81,14 +82,14 @@ def calibrate(experiment: str) -> tuple[Path, dict[str, Any]]:
 
 
 def try_once(runtime: Runtime, record: BackendRecord) -> float:
-    """How long a single call takes where the engine runs, in s.
+    """Time a single call where the engine runs, in s.
 
     Raises:
         NvidiaSmiError: it does not work there.
     """
     lines, duration_s = run_once(partial(runtime.execute, record), nvidia_smi_output.command())
     try:
-        rows = nvidia_smi_output.parse(lines)
+        readings = nvidia_smi_output.parse(lines, offset_s=0.0)
     except NvidiaSmiError as error:
         remedy = "it comes with the NVIDIA driver"
         if WHERE[record.runtime] == "container":
@@ -96,18 +97,19 @@ def try_once(runtime: Runtime, record: BackendRecord) -> float:
             remedy += "`utility`"
         place = f"the {WHERE[record.runtime]} where backend `{record.name}` runs"
         raise NvidiaSmiError(f"nvidia-smi does not work in {place}: {error}; {remedy}") from error
-    if not rows:
+    if not readings:
         raise NvidiaSmiError("nvidia-smi shows no GPU")
     return duration_s
 
 
 def results_of(seen: Observation, beside: Beside, *, offset_s: float) -> dict[str, Any]:
-    """What both ways say of the window, and what each costs."""
+    """Compare both ways over the window, with what each costs."""
     if seen.measured is None or seen.series is None:
         raise UserError(f"there is no window to compare: {seen.out_of_memory}")
     window = seen.measured["window"]
     start_s, end_s = window["start"], window["end"]
-    rows = nvidia_smi_output.parse([line for _, line in beside.lines])
+    readings = nvidia_smi_output.parse([line for _, line in beside.lines], offset_s=offset_s)
+    theirs = replace(seen.series, readings=tuple(readings))
     span = {"start_s": start_s, "end_s": end_s}
     return {
         "window": {
@@ -115,10 +117,10 @@ def results_of(seen: Observation, beside: Beside, *, offset_s: float) -> dict[st
             "end_monotonic_s": end_s,
             "duration_s": end_s - start_s,
         },
-        "devices": compare(seen.series, rows, **span, offset_s=offset_s),
+        "devices": compare(seen.series, theirs, **span),
         "cost": {
             "nvml": sampler_cost(seen.series, beside, **span),
-            "nvidia_smi": nvidia_smi_cost(rows, beside, offset_s=offset_s),
+            "nvidia_smi": nvidia_smi_cost(beside, offset_s=offset_s),
         },
     }
 
@@ -141,15 +143,16 @@ def sampler_cost(
     }
 
 
-def nvidia_smi_cost(
-    rows: list[nvidia_smi_output.Row], beside: Beside, *, offset_s: float
-) -> dict[str, float | None]:
+def nvidia_smi_cost(beside: Beside, *, offset_s: float) -> dict[str, float | None]:
     """Of nvidia-smi, its start included: CPU time per second and per row, delay of its lines."""
-    arrived = [at for at, line in beside.lines if nvidia_smi_output.is_row(line)]
-    late = sorted(at - (r.wall_s - offset_s) for at, r in zip(arrived, rows, strict=True))
+    late = sorted(
+        arrived_s - reading.monotonic_s
+        for arrived_s, line in beside.lines
+        if (reading := nvidia_smi_output.parse_row(line, offset_s=offset_s)) is not None
+    )
     return {
         "cpu_share_of_a_core": per(beside.command_cpu_s, beside.lasted_s),
-        "cpu_s_per_row": per(beside.command_cpu_s, len(rows)),
+        "cpu_s_per_row": per(beside.command_cpu_s, len(late)),
         "reader_cpu_share_of_a_core": per(beside.reader_cpu_s, beside.lasted_s),
         "line_delay_s": late[len(late) // 2] if late else None,
     }
@@ -174,7 +177,7 @@ def keep(found: Mapping[str, Any], seen: Observation, beside: Beside, results: P
     return path
 
 
-def told(found: Mapping[str, Any]) -> Iterator[str]:
+def as_text(found: Mapping[str, Any]) -> Iterator[str]:
     """The comparison in a few lines."""
     window_s = found["window"]["duration_s"]
     yield (

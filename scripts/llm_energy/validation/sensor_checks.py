@@ -1,4 +1,4 @@
-"""What was watched of one GPU's sensors, line by line. Pure.
+"""Checks of one GPU's sensors as they were watched, line by line. Pure.
 
 Every limit is provisional until it has met real boards: it says what is worth a look, and the
 number beside it is what counts.
@@ -11,6 +11,7 @@ from statistics import fmean, median, stdev
 from llm_energy.analysis.counter_ratios import STABLE_OFFSET
 from llm_energy.power import plausibility
 from llm_energy.power.meter import Quantity
+from llm_energy.power.power_flags import foreign_processes
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series, update_period_s
 from llm_energy.results.codes import ENERGY_REASONS
@@ -43,8 +44,8 @@ MINIMUM_WINDOWS = 3
 
 
 def sensor_lines(seen: Watched, windows_s: Sequence[float]) -> Iterator[Line]:
-    """All that is to be said of a GPU."""
-    device, idle, loaded = seen.device, Sensor(seen.device, seen.idle), _loaded(seen)
+    """Check one GPU, and describe it."""
+    device, idle, loaded = seen.idle.device, seen.idle, seen.loaded
     about = f"{device.model}, driver {device.facts.get('driver')}"
     if device.simulated:
         about += "; ITS SENSORS ARE SIMULATED, its numbers mean nothing"
@@ -56,27 +57,23 @@ def sensor_lines(seen: Watched, windows_s: Sequence[float]) -> Iterator[Line]:
     )
     yield alone(idle)
     for quantity in NAMES:
-        yield field_line(seen, quantity)
+        yield field_line(loaded, quantity)
     yield rising(loaded)
     yield ratio_line(idle, "at rest")
     yield ratio_line(loaded, "under load")
     yield above_idle(idle, loaded)
     yield possible(idle, loaded)
-    yield reading_cost(seen.loaded)
+    yield reading_cost(loaded.series)
     for window_s in windows_s:
         yield spread_line(loaded, window_s)
 
 
-def _loaded(seen: Watched) -> Sensor:
-    return Sensor(seen.device, seen.loaded)
-
-
-def field_line(seen: Watched, quantity: Quantity) -> Line:
-    """Whether a quantity is there, and how often it changes under load."""
-    samples = seen.loaded.samples(seen.device, quantity)
+def field_line(loaded: Sensor, quantity: Quantity) -> Line:
+    """Check that a quantity is there, and how often it changes under load."""
+    samples = loaded.series.samples(loaded.device, quantity)
     subject = NAMES[quantity]
     if not samples.times_s:
-        reason = seen.loaded.reason(seen.device, quantity)
+        reason = loaded.series.reason(loaded.device, quantity)
         text = f"not there ({reason}): {ENERGY_REASONS.get(reason, 'no meaning is known')}"
         return judged(subject, False, text) if quantity in REQUIRED else Line("NOTE", subject, text)
     period_s = update_period_s(samples)
@@ -89,18 +86,18 @@ def field_line(seen: Watched, quantity: Quantity) -> Line:
 
 
 def alone(idle: Sensor) -> Line:
-    """Whether nobody else computed on the GPU at rest."""
+    """Check that no other process computed on the GPU at rest."""
     states = idle.states(*span(idle.series))
-    told = [state.process_ids for state in states if state.process_ids is not None]
-    if not told:
-        return Line("NOTE", "nobody else", "it does not tell which processes compute on it")
-    others = sorted({pid for pids in told for pid in pids})
+    listed = [state.process_ids for state in states if state.process_ids is not None]
+    if not listed:
+        return Line("NOTE", "nobody else", "it does not list the processes that compute on it")
+    others = foreign_processes(states, ())
     text = f"processes {', '.join(map(str, others))} compute on it" if others else "alone on it"
     return judged("nobody else", not others, text)
 
 
 def rising(loaded: Sensor) -> Line:
-    """Whether the counter only ever rises."""
+    """Check that the counter never falls."""
     counter = loaded.series.samples(loaded.device, "energy_counter_joules")
     falls = sum(later < earlier for earlier, later in pairwise(counter.values))
     text = f"{len(counter)} readings, {falls} falls" if len(counter) else "no reading"
@@ -132,7 +129,7 @@ def above_idle(idle: Sensor, loaded: Sensor) -> Line:
 
 
 def possible(idle: Sensor, loaded: Sensor) -> Line:
-    """Whether the mean power under load can be true."""
+    """Check that the mean power under load is possible."""
     limit, busy = loaded.device.power_limit_watts, mean_watts(loaded)
     if busy is None:
         return judged("possible power", False, "not known: the load has no energy")

@@ -11,8 +11,7 @@ from tests.nvml_simulator.scenario import NOT_SUPPORTED, Fault, Gpu, constant
 from llm_energy.campaign.declared_inputs import HubSource, PathSource
 from llm_energy.validation import acceptance as kit
 from llm_energy.validation.gpu_campaign import Size, prepared, source_of
-from llm_energy.validation.gpu_load import LoadError, load_on
-from llm_energy.validation.gpu_sensors import Timing
+from llm_energy.validation.gpu_sensors import LoadError, Timing, load_on
 from llm_energy.validation.kit_lines import Line
 
 SHORT = Timing(idle_s=0.4, warm_s=0.1, loaded_s=1.0, windows_s=(0.3,))
@@ -33,9 +32,7 @@ def test_without_a_gpu_it_says_so_in_one_line(capsys, monkeypatch, tmp_path):
 
 
 def sensors_tried(python, folder) -> list[Line]:
-    lines: list[Line] = []
-    kit.try_sensors(str(python), SHORT, folder, lines.append)
-    return lines
+    return list(kit.try_sensors(str(python), SHORT, folder))
 
 
 def test_a_sensor_that_is_missing_is_a_line_that_fails(simulate, tmp_path, monkeypatch):
@@ -91,8 +88,8 @@ def test_an_interpreter_that_is_not_there_is_reported():
 
 def test_a_line_that_failed_makes_the_exit_code(tmp_path, capsys):
     good, note, bad = Line("PASS", "a", "1"), Line("NOTE", "b", "2"), Line("FAIL", "c", "3")
-    assert kit.conclude([good, note], tmp_path, print) == 0
-    assert kit.conclude([good, note, bad], tmp_path, print) == 1
+    assert kit.conclude([good, note], tmp_path) == 0
+    assert kit.conclude([good, note, bad], tmp_path) == 1
     assert "1 passed, 1 failed" in capsys.readouterr().out
     assert (tmp_path / "lines.txt").read_text() == "PASS  a: 1\nNOTE  b: 2\nFAIL  c: 3\n"
     assert json.loads((tmp_path / "lines.json").read_text())[2]["verdict"] == "FAIL"

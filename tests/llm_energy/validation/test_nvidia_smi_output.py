@@ -26,10 +26,10 @@ def test_the_command_asks_for_what_the_header_names():
 def test_a_row_is_read_as_it_was_written(moment, instant, average):
     stamp = moment.strftime("%Y/%m/%d %H:%M:%S.%f")[:-3]
     line = f"{stamp}, GPU-1, {instant:.2f} W, {average:.2f} W"
-    (row,) = nvidia_smi_output.parse([HEADER, line])
+    (row,) = nvidia_smi_output.parse([HEADER, line], offset_s=0.0)
     true_s = moment.replace(tzinfo=UTC).timestamp()
     assert true_s - 0.001001 <= row.wall_s <= true_s + 1e-6
-    assert row.watts == {"instant_power_watts": instant, "average_power_watts": average}
+    assert (row.instant_power_watts, row.average_power_watts) == (instant, average)
     assert row.unavailable == {}
 
 
@@ -44,11 +44,11 @@ def test_a_row_is_read_as_it_was_written(moment, instant, average):
     ],
 )
 def test_what_is_no_value_is_a_reason_and_never_0(said, code):
-    rows = nvidia_smi_output.parse([HEADER, f"2026/01/31 13:06:03.419, GPU-1, 71.32 W, {said}"])
-    assert rows[0].watts == {"instant_power_watts": 71.32}
-    assert rows[0].unavailable == {"average_power_watts": code}
-    assert nvidia_smi_output.reason(rows, "GPU-1", "average_power_watts") == code
-    assert nvidia_smi_output.reason(rows, "GPU-2", "average_power_watts") == "no_samples"
+    row = nvidia_smi_output.parse_row(
+        f"2026/01/31 13:06:03.419, GPU-1, 71.32 W, {said}", offset_s=0.0
+    )
+    assert (row.instant_power_watts, row.average_power_watts) == (71.32, None)
+    assert row.unavailable == {"average_power_watts": code}
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_what_is_no_value_is_a_reason_and_never_0(said, code):
 )
 def test_what_is_no_whole_row_in_watts_is_left_out(line):
     good = "2026/01/31 13:06:03.419, GPU-1, 71.32 W, 71.30 W"
-    assert len(nvidia_smi_output.parse([HEADER, good, line])) == 1
-    assert nvidia_smi_output.is_row(good)
-    assert not nvidia_smi_output.is_row(line)
+    assert len(nvidia_smi_output.parse([HEADER, good, line], offset_s=0.0)) == 1
+    assert nvidia_smi_output.parse_row(good, offset_s=0.0) is not None
+    assert nvidia_smi_output.parse_row(line, offset_s=0.0) is None
 
 
 @pytest.mark.parametrize(
@@ -78,13 +78,13 @@ def test_what_is_no_whole_row_in_watts_is_left_out(line):
 )
 def test_a_tool_that_does_not_work_is_reported_in_its_own_words(said):
     with pytest.raises(NvidiaSmiError) as caught:
-        nvidia_smi_output.parse(["", said, ""])
+        nvidia_smi_output.parse(["", said, ""], offset_s=0.0)
     assert str(caught.value) == said
 
 
 def test_a_tool_that_says_nothing_is_no_empty_series():
     with pytest.raises(NvidiaSmiError, match="printed nothing"):
-        nvidia_smi_output.parse([])
+        nvidia_smi_output.parse([], offset_s=0.0)
 
 
 def test_samples_are_on_the_clock_of_the_host_by_gpu():
@@ -94,7 +94,6 @@ def test_samples_are_on_the_clock_of_the_host_by_gpu():
         "1970/01/01 00:00:10.250, GPU-2, 2.00 W, [N/A]",
         "1970/01/01 00:00:10.500, GPU-1, 3.00 W, [N/A]",
     ]
-    rows = nvidia_smi_output.parse(lines)
-    found = nvidia_smi_output.samples(rows, "GPU-1", "instant_power_watts", offset_s=8.0)
-    assert (found.times_s, found.values) == ((2.0, 2.5), (1.0, 3.0))
-    assert len(nvidia_smi_output.samples(rows, "GPU-1", "average_power_watts", offset_s=8.0)) == 0
+    rows = nvidia_smi_output.parse(lines, offset_s=8.0)
+    found = [(row.device, row.monotonic_s, row.instant_power_watts) for row in rows]
+    assert found == [("GPU-1", 2.0, 1.0), ("GPU-2", 2.25, 2.0), ("GPU-1", 2.5, 3.0)]

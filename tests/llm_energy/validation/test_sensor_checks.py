@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from llm_energy.power.meter import QUANTITIES, Device, Reading, State
+from llm_energy.power.sensor import Sensor
 from llm_energy.power.series import Series
 from llm_energy.validation.gpu_sensors import Watched
 from llm_energy.validation.sensor_checks import sensor_lines
@@ -47,7 +48,7 @@ def loaded(**changes):
 
 
 def verdicts(at_rest=None, under_load=None, *, device=GPU):
-    seen = Watched(device, at_rest or idle(), under_load or loaded())
+    seen = Watched(Sensor(device, at_rest or idle()), Sensor(device, under_load or loaded()))
     return {line.subject: (line.verdict, line.text) for line in sensor_lines(seen, WINDOWS_S)}
 
 

@@ -1,10 +1,12 @@
 """One window read two ways, on made power whose energy is known."""
 
+import math
+
 import pytest
 
 from llm_energy.power.meter import Device, Reading
-from llm_energy.power.series import Samples, Series
-from llm_energy.validation.nvidia_smi_output import Row
+from llm_energy.power.sensor import Sensor
+from llm_energy.power.series import Series
 from llm_energy.validation.two_readings import compare, reading_of, relative
 
 GPU = Device(id="GPU-1", model="Made GPU", scope="gpu_board", simulated=True)
@@ -32,21 +34,24 @@ def ours() -> Series:
     return Series((GPU,), tuple(readings), 10.0)
 
 
-def theirs(*, gain: float = 1.0, uuid: str = GPU.id, until_s: float = 20.0) -> list[Row]:
+def theirs(*, gain: float = 1.0, uuid: str = GPU.id, until_s: float = 20.0) -> Series:
     """Read at 4 Hz."""
-    return [
-        Row(
-            OFFSET_S + n / 4,
-            uuid,
-            {"instant_power_watts": gain * ramp(n / 4)},
-            {"average_power_watts": "not_supported"},
+    readings = [
+        Reading(
+            device=uuid,
+            monotonic_s=n / 4,
+            wall_s=OFFSET_S + n / 4,
+            read_s=math.nan,
+            instant_power_watts=gain * ramp(n / 4),
+            unavailable={"average_power_watts": "not_supported"},
         )
         for n in range(int(4 * until_s) + 1)
     ]
+    return Series((GPU,), tuple(readings), 4.0)
 
 
-def compared(rows: list[Row]):
-    return compare(ours(), rows, start_s=2.05, end_s=12.05, offset_s=OFFSET_S)
+def compared(rows: Series):
+    return compare(ours(), rows, start_s=2.05, end_s=12.05)
 
 
 def test_both_ways_give_the_energy_of_the_window_and_their_difference():
@@ -90,7 +95,8 @@ def test_a_gpu_that_the_container_does_not_have_is_not_compared():
 
 
 def test_a_window_without_samples_has_no_rate():
-    found = reading_of(Samples((), ()), 0.0, 1.0)
+    sensor = Sensor(GPU, Series((GPU,), (), 10.0))
+    found = reading_of(sensor, "integrated_instant", 0.0, 1.0)
     assert (found["samples"], found["delivered_hz"], found["longest_gap_s"]) == (0, None, None)
     assert found["reason"] == "no_samples"
 
