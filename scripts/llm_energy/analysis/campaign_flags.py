@@ -6,7 +6,7 @@ from itertools import chain
 from statistics import fmean
 
 from llm_energy.analysis.actual_order import places
-from llm_energy.analysis.counter_ratios import DeviceRatios, deviation
+from llm_energy.analysis.counter_ratios import DeviceRatios
 from llm_energy.analysis.experiments_table import group_of
 from llm_energy.analysis.outputs import REPEATED_LIMIT, output_repetition
 from llm_energy.results.metrics import WATCHED, value_of
@@ -40,8 +40,8 @@ def with_campaign_flags(results: Sequence[Result], devices: Iterable[DeviceRatio
 
 def _ratio_deviates(devices: Iterable[DeviceRatios]) -> Raised:
     for device in devices:
-        for result in device.deviating:
-            message = f"{device.device}: {deviation(result, device):+.1%} from the device's median"
+        for result, change in device.deviating:
+            message = f"{device.device}: {change:+.1%} from the device's median"
             yield result, "ratio_deviates", message
 
 

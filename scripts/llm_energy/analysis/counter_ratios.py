@@ -29,17 +29,17 @@ class DeviceRatios:
     """While the loaded engine was idle; None where nothing says it."""
     count: int
     """Windows that have both."""
-    deviating: tuple[Result, ...]
-    """Results whose ratio leaves the median by more than their limit."""
+    deviating: tuple[tuple[Result, float], ...]
+    """Results whose ratio leaves the median by more than their limit, with that relative change."""
 
     @property
     def warning(self) -> bool:
-        """Whether the two sensors differ by a stable offset."""
+        """True where the two sensors differ by a stable offset."""
         return abs(self.median_ratio - 1.0) > STABLE_OFFSET
 
 
 def device_ratios(results: Sequence[Result]) -> list[DeviceRatios]:
-    """What the windows of a campaign say about each device's two sensors, by device."""
+    """Compare the two sensors of each device over the windows of a campaign, by device."""
     windows: dict[str, list[tuple[Result, DeviceEnergy, float]]] = defaultdict(list)
     for result in results:
         for device in result.energy.devices:
@@ -48,7 +48,8 @@ def device_ratios(results: Sequence[Result]) -> list[DeviceRatios]:
     found = []
     for name, seen in sorted(windows.items()):
         usual = median(ratio for _, _, ratio in seen)
-        deviating = (r for r, device, ratio in seen if abs(ratio / usual - 1.0) > limit(r, device))
+        changes = ((r, ratio / usual - 1.0, limit(r, device)) for r, device, ratio in seen)
+        deviating = ((r, change) for r, change, most in changes if abs(change) > most)
         idle = [ratio for _, d, _ in seen if (ratio := d.counter_over_instant_idle) is not None]
         usual_idle = median(idle) if idle else None
         found.append(DeviceRatios(name, usual, usual_idle, len(seen), tuple(deviating)))
@@ -60,13 +61,6 @@ def ratio_of(device: DeviceEnergy) -> float | None:
     if device.counter_joules is None or not device.integrated_instant_joules:
         return None
     return device.counter_joules / device.integrated_instant_joules
-
-
-def deviation(result: Result, ratios: DeviceRatios) -> float:
-    """Relative distance of a result from the median of a device that it has a ratio of."""
-    ratio = next(ratio_of(d) for d in result.energy.devices if d.device == ratios.device)
-    assert ratio is not None
-    return ratio / ratios.median_ratio - 1.0
 
 
 def limit(result: Result, device: DeviceEnergy) -> float:

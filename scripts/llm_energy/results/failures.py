@@ -1,6 +1,7 @@
 """Failure records: one file for each failed attempt, kept when a later attempt succeeds."""
 
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,8 @@ def failure_path(results: Path, result_path: str, attempt: int) -> Path:
 
 def next_attempt(results: Path, result_path: str) -> int:
     """The next free attempt number, from 1."""
-    attempt = 1
-    while failure_path(results, result_path, attempt).exists():
-        attempt += 1
-    return attempt
+    free = (n for n in count(1) if not failure_path(results, result_path, n).exists())
+    return next(free)
 
 
 def last_failure(results: Path, result_path: str) -> tuple[int, Path] | None:
@@ -44,7 +43,7 @@ def last_failure(results: Path, result_path: str) -> tuple[int, Path] | None:
 
 
 def write_failure(results: Path, result_path: str, attempt: int, record: dict[str, Any]) -> Path:
-    """Keep what is known of one failed attempt; returns where."""
+    """Write the record of one failed attempt; return its path."""
     path = failure_path(results, result_path, attempt)
     write_atomically(path, json.dumps(record, indent=1).encode() + b"\n")
     return path

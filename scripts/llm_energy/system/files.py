@@ -1,4 +1,4 @@
-"""How every file of a campaign is written, and the one text by which values are told apart."""
+"""Write every file of a campaign whole or not at all, and give equal values one text and hash."""
 
 import hashlib
 import json

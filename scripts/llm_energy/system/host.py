@@ -1,4 +1,4 @@
-"""What is known of the host and of the code: gathered once when a run starts."""
+"""Properties of the host and of the code, gathered once when a run starts."""
 
 import platform
 import subprocess

@@ -31,7 +31,7 @@ def hold(path: Path) -> IO[str] | None:
 
 
 def holder(path: Path) -> str:
-    """What the holder of a lock wrote of itself, for messages."""
+    """The id that the holder of a lock wrote, for messages."""
     try:
         return path.read_text().strip() or "unknown"
     except OSError:

@@ -1,4 +1,4 @@
-"""Which process is it, is it still that one, and how ours ends together with another."""
+"""Identify a process beyond the reuse of its id, and end processes together."""
 
 import contextlib
 import ctypes
@@ -90,20 +90,15 @@ def die_with_parent(parent_pid: int) -> None:
 
 def descendants(pid: int) -> set[int]:
     """Ids of a process and of all below it, as they are now."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parent = int(entry.read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(entry.parent.name))
-    found, unseen = set[int](), [pid]
-    while unseen:
-        found.add(process := unseen.pop())
-        unseen += children.get(process, [])
-    return found
+    import psutil  # here, because most of what starts with this module does not need it
+
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return {pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))}
+    return {pid}
 
 
 def process_name(pid: int) -> str | None:
-    """What a process is called; None if it is gone, or of another namespace."""
+    """The name of a process; None if it is gone, or of another namespace."""
     try:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""What every rule script shares: its log file, and user mistakes told in one line."""
+"""Shared by all rule scripts: the log file, and one line for a mistake of the user."""
 
 import contextlib
 import errno
@@ -15,15 +15,15 @@ REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class UserError(Exception):
-    """Something to be told in its own words, without a traceback."""
+    """A mistake of the user: its message is printed as it is, without a traceback."""
 
 
 @contextmanager
 def rule_script(snakemake: Any, *expected: type[Exception]) -> Iterator[None]:
     """Run a rule script's body: whatever it raises goes to the rule's log with its traceback.
 
-    A `UserError` or an exception of one of the `expected` types is told on the console in its own
-    words, a disk that takes nothing with what to do, any other as a defect with the place of its
+    On the console, a `UserError` or an exception of one of the `expected` types is its own message,
+    a disk that refuses is what to do about it, any other is a defect with the place of its
     traceback. All end the script with 1.
     """
     log = Path(snakemake.log[0]) if snakemake.log else None
@@ -54,7 +54,7 @@ def _in_words(error: Exception, log: Path | None) -> str:
 
 
 def disk_refusal(error: Exception) -> str | None:
-    """What to do about a disk that took nothing; None where that is not what went wrong."""
+    """Advice on a disk that refused to write; None for any other error."""
     number = error.errno if isinstance(error, OSError) else None
     if number in FULL:
         return "no space left on the disk: make room, then start the same command again"

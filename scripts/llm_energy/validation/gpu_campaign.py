@@ -3,9 +3,8 @@
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -34,19 +33,12 @@ class Size:
     cycles: int = 2
     batch_sizes: tuple[int, ...] = (1, 8)
     output_tokens: int = 128
-    measurement: Mapping[str, float] = field(
-        default_factory=lambda: MappingProxyType(
-            {"minimum_duration_s": 20.0, "baseline_s": 10.0, "warmup_cap_s": 90.0}
-        )
-    )
+    minimum_duration_s: float = 20.0
+    baseline_s: float = 10.0
+    warmup_cap_s: float = 90.0
 
 
-QUICK = Size(
-    cycles=1,
-    batch_sizes=(1,),
-    output_tokens=8,
-    measurement={"minimum_duration_s": 10.0, "baseline_s": 1.0, "warmup_cap_s": 2.0},
-)
+QUICK = Size(1, (1,), 8, minimum_duration_s=10.0, baseline_s=1.0, warmup_cap_s=2.0)
 
 
 def source_of(model: str) -> HubSource | PathSource:
@@ -56,36 +48,42 @@ def source_of(model: str) -> HubSource | PathSource:
     return HubSource(hub=model)
 
 
-def describe_campaign(
+def prepared(
     name: str, *, python: str, model: str, size: Size, log: Path
-) -> dict[str, Any]:
-    """The campaign's configuration, with interpreter and model pinned as they are now.
-
-    Raises:
-        InputError: the interpreter lacks torch or transformers, or the model is not there.
+) -> tuple[Mapping[str, Any] | None, Line]:
+    """The campaign's configuration, with interpreter and model pinned as they are now, and the
+    line about them; None where the interpreter lacks torch or transformers, or without the model.
     """
-    source = source_of(model)
-    interpreter = str(Path(python).absolute())
-    lock = updated(
-        Lock(),
-        sources=[source],
-        interpreters={BACKEND: interpreter},
-        log=log,
-        tell=lambda _: None,
-    )
+    source, interpreter = source_of(model), str(Path(python).absolute())
+    try:
+        lock = updated(
+            Lock(),
+            sources=[source],
+            interpreters={BACKEND: interpreter},
+            log=log,
+            tell=lambda _: None,
+        )
+    except InputError as error:
+        return None, Line("FAIL", "interpreter and model", str(error))
     pin = lock.models[source_key(source)].model_dump(include={"revision", "sha256"})
+    pinned = source.model_dump(exclude_none=True)
+    pinned |= {key: value for key, value in pin.items() if value is not None}
     packages = lock.environments[BACKEND].packages_sha256
-    pinned = {key: value for key, value in pin.items() if value is not None}
-    return {
+    campaign = {
         "campaign": name,
         "seed": 1,
         "cycles": size.cycles,
         "backends": {
             BACKEND: {"environment": {"python": interpreter, "packages_sha256": packages}},
         },
-        "models": {"tried": {"source": source.model_dump(exclude_none=True) | pinned}},
+        "models": {"tried": {"source": pinned}},
         "prompts": {"prose": {"synthetic": {"input_tokens": 128, "count": 8}, "seed": 1}},
-        "measurement": {"device": "gpu", **size.measurement},
+        "measurement": {
+            "device": "gpu",
+            "minimum_duration_s": size.minimum_duration_s,
+            "baseline_s": size.baseline_s,
+            "warmup_cap_s": size.warmup_cap_s,
+        },
         "defaults": {
             "backend": BACKEND,
             "model": "tried",
@@ -96,6 +94,8 @@ def describe_campaign(
         },
         "experiments": {"acceptance": {"axes": {"batch_size": list(size.batch_sizes)}}},
     }
+    text = f"torch and transformers in {python}, {pinned}"
+    return campaign, Line("PASS", "interpreter and model", text)
 
 
 def run_campaign(campaign: Mapping[str, Any], folder: Path) -> Iterator[Line]:
@@ -142,15 +142,3 @@ def results_of(campaign: str) -> list[tuple[Result, Series | None]]:
         series = read_series(Path("results", campaign, side.path)) if side else None
         found.append((result, series))
     return sorted(found, key=lambda pair: pair[0].position)
-
-
-def prepared(
-    name: str, *, python: str, model: str, size: Size, log: Path
-) -> tuple[Mapping[str, Any] | None, Line]:
-    """The campaign, or None, and the line about what it stands on."""
-    try:
-        campaign = describe_campaign(name, python=python, model=model, size=size, log=log)
-    except InputError as error:
-        return None, Line("FAIL", "interpreter and model", str(error))
-    text = f"torch and transformers in {python}, {campaign['models']['tried']['source']}"
-    return campaign, Line("PASS", "interpreter and model", text)

@@ -11,11 +11,12 @@ import argparse
 import csv
 import math
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from statistics import correlation, fmean
+from statistics import fmean
+
+import numpy as np
 
 from llm_energy.power.integration import Amount, gap_limit_s
 from llm_energy.power.sensor import Sensor
@@ -104,19 +105,13 @@ def estimate_clock_offset_s(
 
 def _likeness(wall: Samples, device: Samples, offset_s: float) -> float:
     """Correlation of device and wall power, the wall's clock being ahead by `offset_s`."""
-    pairs = [
-        (value, wall.at(time_s + offset_s))
-        for time_s, value in zip(device.times_s, device.values, strict=True)
-        if wall.uncovered(time_s + offset_s, time_s + offset_s) is None
-    ]
-    if 2 * len(pairs) < len(device) or len(pairs) < MINIMUM_SAMPLES:
+    times_s = np.asarray(device.times_s) + offset_s
+    inside = (times_s >= wall.times_s[0]) & (times_s <= wall.times_s[-1])
+    if 2 * inside.sum() < len(device) or inside.sum() < MINIMUM_SAMPLES:
         return -1.0
-    ours, theirs = zip(*pairs, strict=True)
-    return correlation(ours, theirs) if _varies(ours) and _varies(theirs) else -1.0
-
-
-def _varies(values: Sequence[float]) -> bool:
-    return max(values) > min(values)
+    ours = np.asarray(device.values)[inside]
+    theirs = np.interp(times_s[inside], wall.times_s, wall.values)
+    return float(np.corrcoef(ours, theirs)[0, 1]) if np.ptp(ours) and np.ptp(theirs) else -1.0
 
 
 def _seconds(text: str) -> float:
@@ -173,9 +168,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("meter", type=Path, help="CSV with the columns time and watts")
     parser.add_argument("--clock-offset", type=float, help="the meter's clock less the host's, s")
-    asked = parser.parse_args(arguments)
+    given = parser.parse_args(arguments)
     try:
-        print(compare(asked.result, asked.meter, asked.clock_offset))
+        print(compare(given.result, given.meter, given.clock_offset))
     except (WallMeterError, ResultError, OSError) as error:
         sys.exit(str(error))
 

@@ -55,7 +55,7 @@ def test_sensors_that_agree_are_no_warning():
 def test_a_result_that_leaves_its_devices_median_is_named():
     results = [result(1, device(1.0)), result(2, device(1.0)), result(3, device(1.05))]
     (found,) = device_ratios(results)
-    assert found.deviating == (results[2],)
+    assert found.deviating == ((results[2], pytest.approx(0.05)),)
 
 
 def test_a_slow_sensor_may_leave_it_further():
