@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from llm_energy.analysis.counter_ratios import device_ratios
 from llm_energy.analysis.energy_uncertainty import combined, gross_budget, net_budget
-from llm_energy.analysis.physics import contradictions
+from llm_energy.analysis.result_checks import contradictions
 from llm_energy.campaign.setting_checks import MINIMUM_GPU_DURATION_S
 from llm_energy.power import plausibility
 from llm_energy.power.baseline import Baseline
