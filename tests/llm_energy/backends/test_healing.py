@@ -10,19 +10,47 @@ import pytest
 
 from llm_energy.backends import healing, running
 from llm_energy.backends.runtimes import runtime_named
+from llm_energy.containers import engine as containers_engine
 from llm_energy.runs.run import Run
 
 PATIENCE_S = 60.0
 
 
 @pytest.fixture
-def healer(run, monkeypatch):
-    monkeypatch.setattr(healing, "LOOK_S", 0.2)
-    monkeypatch.setattr(healing, "CHECK_S", 0.5)
-    record, healer = running.ensure_backend(run, "bare"), healing.Healer(run)
-    threading.Thread(target=healer.heal_all, daemon=True).start()
-    yield record
+def healed(run, monkeypatch):
+    """Has a backend looked after, with a check of its answer after so many seconds each time."""
+    healer = healing.Healer(run)
+
+    def start(*, check_s):
+        monkeypatch.setattr(healing, "LOOK_S", 0.2)
+        monkeypatch.setattr(healing, "CHECK_S", check_s)
+        record = running.ensure_backend(run, "bare")
+        threading.Thread(target=healer.heal_all, daemon=True).start()
+        return record
+
+    yield start
     healer.end()
+
+
+@pytest.fixture
+def subscribed(monkeypatch):
+    """Set as soon as the engine has accepted a listener for its events."""
+    accepted = threading.Event()
+
+    def connect():
+        client = containers_engine.connect()
+        events = client.events
+
+        def stream(**options):
+            found = events(**options)
+            accepted.set()
+            return found
+
+        client.events = stream
+        return client
+
+    monkeypatch.setattr("llm_energy.containers.events.connect", connect)
+    return accepted
 
 
 def wait_for_event(run):
@@ -43,23 +71,26 @@ def supervisor_of(record):
     return max(pids)  # the init process was there before it
 
 
-def test_a_hung_supervisor_is_restarted_in_its_container(run, healer):
-    os.kill(supervisor_of(healer), signal.SIGSTOP)
+def test_a_hung_supervisor_is_restarted_in_its_container(run, healed):
+    record = healed(check_s=0.5)
+    os.kill(supervisor_of(record), signal.SIGSTOP)
     event = wait_for_event(run)
     assert (event["kind"], event["backend"]) == ("backend_restarted", "bare")
     assert "no answer to `hello`" in event["reason"]
-    assert running.known_backend(run, "bare") == healer
-    assert answers(healer)
+    assert running.known_backend(run, "bare") == record
+    assert answers(record)
 
 
-def test_a_container_that_is_gone_is_recreated(run, healer):
-    time.sleep(1.0)  # the healer listens by now
-    subprocess.run(["docker", "kill", healer.handle["container"]], check=True)
+def test_a_container_that_is_gone_is_recreated(run, healed, subscribed):
+    record = healed(check_s=600.0)  # the engine's event comes first, however busy the machine is
+    assert subscribed.wait(PATIENCE_S)
+    time.sleep(0.5)  # the engine answers just before it adds the listener
+    subprocess.run(["docker", "kill", record.handle["container"]], check=True)
     event = wait_for_event(run)
     assert (event["kind"], event["backend"]) == ("backend_recreated", "bare")
     assert event["reason"] == "its container ended with exit code 137"
     recreated = running.known_backend(run, "bare")
-    assert recreated.handle["container"] != healer.handle["container"]
+    assert recreated.handle["container"] != record.handle["container"]
     assert answers(recreated)
 
 
@@ -71,7 +102,7 @@ def test_nobody_is_queried_beside_a_measurement(run, monkeypatch):
         import fcntl
 
         fcntl.flock(lock, fcntl.LOCK_EX)
-        healing.Healer(run)._ask(record)
+        healing.Healer(run)._check(record)
     assert asked == []
 
 
