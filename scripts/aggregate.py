@@ -9,8 +9,7 @@ gc.disable()  # a short job with millions of objects: looking for cycles takes a
 
 with rule_script(snakemake):
     from llm_energy.analysis.aggregate import aggregate
-    from llm_energy.analysis.summary import Design
-    from llm_energy.analysis.summary_files import write_summary
+    from llm_energy.analysis.summary import Design, write_summary
     from llm_energy.report.headline import console
     from llm_energy.system.files import write_atomically
 

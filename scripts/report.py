@@ -8,7 +8,7 @@ from llm_energy.system.scripting import rule_script
 gc.disable()  # a short job with millions of objects: looking for cycles takes a fifth of its time
 
 with rule_script(snakemake):
-    from llm_energy.analysis.summary_files import read_summary
+    from llm_energy.analysis.summary import read_summary
     from llm_energy.report.figures import read_figures
     from llm_energy.report.page import render_page, write_page
     from llm_energy.report.paper_tables import read_tables

@@ -1,4 +1,4 @@
-"""The order in which a run really measured, against the order that was planned for it."""
+"""The actual order in which a run measured, beside the order that was planned for it."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -43,8 +43,8 @@ def _by_run(results: Sequence[Result]) -> Iterable[list[int]]:
 
 
 def _actual_order(results: Sequence[Result], indices: Iterable[int]) -> list[int]:
-    """The results of one run in their order: phases are stamped on a clock that nobody sets; what
-    has none is told by the wall clock."""
+    """The results of one run in their order: phases are stamped on a clock that nobody sets; a run
+    without is ordered by the wall clock."""
     indices = list(indices)
     stamped = all(results[index].phases for index in indices)
     return sorted(indices, key=lambda index: _began(results[index], stamped=stamped))

@@ -1,7 +1,7 @@
-"""From the result files of a campaign to its summary: everything that figures and report read."""
+"""The summary of a campaign from its result files: all that figures and report read."""
 
 import hashlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -106,7 +106,9 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         fronts=list(fronts(measurements)),
         decode=list(decode_energies(results)),
         cycles_decided=decided,
-        assumed=stated(assumptions, _scopes(results)),
+        assumed=stated(
+            assumptions, {e.scope for r in results if (e := r.energy).scope and e.energy_joules}
+        ),
     )
     metrics = (*METRICS, *derived_metrics(assumptions))
     experiments = with_two_stage_intervals(experiments_table(measurements, metrics), decided)
@@ -129,31 +131,27 @@ def _side_file_gaps(campaign_folder: Path, results: Iterable[Result]) -> Iterato
                 yield Gap(path=file.path, reason="changed since it was measured")
 
 
-def _uses(found: Sequence[tuple[str, str]], meanings: Mapping[str, str]) -> list[CodeUse]:
-    """Count the codes in (code, detail) pairs, one for each measurement that carries one."""
-    counts, first = Counter(code for code, _ in found), dict(reversed(found))
-    return [
-        CodeUse(
-            code=code,
-            meaning=meanings.get(code, ""),
-            measurements=counts[code],
-            example=first[code],
-        )
-        for code in sorted(counts)
-    ]
-
-
 def _flags(results: Iterable[Result]) -> list[CodeUse]:
     """A measurement counts once for a flag, however many of its devices raised it."""
     once = [{flag.code: flag.message for flag in reversed(r.flags)} for r in results]
-    found = [pair for flags_of_one in once for pair in flags_of_one.items()]
-    return _uses(found, codes.FLAGS)
+    return _uses((pair for flags in once for pair in flags.items()), codes.FLAGS)
 
 
 def _energy_reasons(results: Iterable[Result]) -> list[CodeUse]:
     completed = [r.energy for r in results if r.status == "completed"]
-    found = [(e.reason, "") for e in completed if e.energy_joules is None and e.reason]
+    found = ((e.reason, "") for e in completed if e.energy_joules is None and e.reason)
     return _uses(found, codes.ENERGY_REASONS)
+
+
+def _uses(found: Iterable[tuple[str, str]], meanings: Mapping[str, str]) -> list[CodeUse]:
+    """Count the codes in (code, detail) pairs, one for each measurement that carries one."""
+    details = defaultdict(list)
+    for code, detail in found:
+        details[code].append(detail)
+    return [
+        CodeUse(code=code, meaning=meanings.get(code, ""), measurements=len(all_), example=all_[0])
+        for code, all_ in sorted(details.items())
+    ]
 
 
 def _sensors(ratios: DeviceRatios) -> DeviceSensors:
@@ -206,10 +204,6 @@ def _energy_is_invalid(result: Result) -> bool:
     energy = result.energy
     metered = energy.reason not in ("no_meter", codes.SAMPLER_OFF)
     return result.status == "completed" and energy.energy_joules is None and metered
-
-
-def _scopes(results: Iterable[Result]) -> set[str]:
-    return {r.energy.scope for r in results if r.energy.scope and r.energy.energy_joules}
 
 
 def _warmups(results: Iterable[Result]) -> list[WarmupTrace]:

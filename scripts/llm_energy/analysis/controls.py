@@ -38,7 +38,7 @@ MARGIN = 0.02
 """Distance from 1 within which the 95 % interval of a ratio must lie."""
 
 FAULT_CONFIDENCE = 0.99
-"""Of the interval that must hold 1: one sound A/A control in a hundred fails by chance."""
+"""Confidence of the interval that must hold 1: one sound A/A control in 100 fails by chance."""
 
 
 class ControlFinding(Model):
@@ -169,7 +169,7 @@ def _finding(
     lacks: str,
     codes: Sequence[str],
 ) -> ControlFinding:
-    """The finding by one metric; `lacks` says why there is no pair, where there is none."""
+    """The finding by one metric; `lacks` is the reason where there is no pair."""
     ratio = paired_ratio(base, other)
     found = verdict(ratio, exact=control.kind == "a_a")
     reason = REASONS.get((control.kind, found))

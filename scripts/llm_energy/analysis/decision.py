@@ -27,7 +27,7 @@ class Decision(Model):
     metric: str | None
     """The metric that decided; None where no metric has two values, as after out of memory."""
     values: list[float | None]
-    """Of that metric in the first cycles, in order."""
+    """Values of that metric in the first cycles, in order."""
     coefficient_of_variation: float | None
     cycles: int
     """Cycles in all, not capped; the first ones where nothing is known of the spread."""

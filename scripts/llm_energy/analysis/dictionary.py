@@ -13,8 +13,7 @@ from llm_energy.analysis.derived import assumed_columns, derived_metrics
 from llm_energy.analysis.experiments_table import ExperimentRow
 from llm_energy.analysis.measurements_table import described_columns, free_column
 from llm_energy.analysis.side_tables import LatencyRow, PowerRow
-from llm_energy.analysis.summary import Summary
-from llm_energy.analysis.summary_files import TABLES
+from llm_energy.analysis.summary import TABLES, Summary
 from llm_energy.analysis.table_columns import DTYPES, Dtype, Row, columns_of
 from llm_energy.results.metrics import METRICS, Metric
 

@@ -70,14 +70,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("series", type=Path, help="a file of results/{campaign}/series/")
     parser.add_argument("--format", choices=("csv", "line-protocol"), default="csv")
-    asked = parser.parse_args(arguments)
-    if not asked.series.is_file():
-        parser.error(f"{asked.series}: no such file")
-    series = read_series(asked.series)
-    if asked.format == "csv":
+    options = parser.parse_args(arguments)
+    if not options.series.is_file():
+        parser.error(f"{options.series}: no such file")
+    series = read_series(options.series)
+    if options.format == "csv":
         write_csv(series, sys.stdout)
     else:
-        lines = line_protocol(series, identity=read_identity(asked.series))
+        lines = line_protocol(series, identity=read_identity(options.series))
         sys.stdout.writelines(f"{line}\n" for line in lines)
 
 

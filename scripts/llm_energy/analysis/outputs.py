@@ -25,7 +25,7 @@ def equal_share(ids: Sequence[int], reference: Sequence[int]) -> float | None:
     """Share of tokens before the first that differs from the reference, over the shorter length.
 
     Greedy outputs of other kernels, precisions or batches part at a near tie and never meet again:
-    what comes after the first divergence says nothing. None where a side is empty.
+    tokens after the first divergence carry no information. None where a side is empty.
     """
     length = min(len(ids), len(reference))
     if not length:

@@ -44,7 +44,7 @@ def differences(folder: Path, result: Result) -> Iterator[str]:
         start_s, end_s = result.window.start_monotonic_s, result.window.end_monotonic_s
         counted = tokens_within(requests, input_lengths=lengths, start=start_s, end=end_s)
         if counted != result.tokens:
-            yield f"its requests give {counted!r}, it says {result.tokens!r}"
+            yield f"its requests give {counted!r}, it records {result.tokens!r}"
     energy = result.energy
     if "series" in result.side_files and energy.method is not None:
         again = account_energy(
@@ -64,7 +64,7 @@ def differences(folder: Path, result: Result) -> Iterator[str]:
                 else f"{each.energy_joules:.9g} J"
                 for each in (again, energy)
             )
-            yield f"its power series gives {found}, it says {stated}"
+            yield f"its power series gives {found}, it records {stated}"
 
 
 def _times(result: Result) -> Iterator[str]:

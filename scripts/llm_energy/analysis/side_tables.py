@@ -20,7 +20,7 @@ from llm_energy.power.series_file import read_series
 from llm_energy.results.result import Result
 
 BINS_PER_DECADE = 100
-"""Of latencies: bins are 2.3 % wide, finer than what a figure shows."""
+"""Bins of latencies are 2.3 % wide, finer than a figure shows."""
 
 MOST_POINTS, LEAST_POINTS = 240, 40
 ALL_POINTS = 120_000

@@ -1,6 +1,7 @@
-"""The summary of a campaign, as it is kept between jobs: two tables, and findings beside them."""
+"""The summary of a campaign: its tables and findings, and the files that keep them between jobs."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -14,6 +15,7 @@ from llm_energy.campaign.control_experiments import Control
 from llm_energy.campaign.schema import AdaptiveCycles
 from llm_energy.results.parts import Model
 from llm_energy.stats.drift import RunDrift
+from llm_energy.system.files import write_atomically
 
 Verdict = Literal["different", "equivalent", "inconclusive", "not_testable"]
 """`equivalent` where the ratio is shown to lie within the margin, `different` where the
@@ -21,7 +23,7 @@ simultaneous interval excludes 1, `not_testable` where there is no interval."""
 
 
 class Design(Model):
-    """How the campaign was planned: what no single result can know (`Campaign.design`)."""
+    """The plan of the campaign, which no single result knows (`Campaign.design`)."""
 
     name: str
     cycles: int
@@ -35,7 +37,7 @@ class Design(Model):
     contrasts: tuple[Contrast, ...] = ()
     """The comparisons along axes."""
     controls: tuple[Control, ...] = ()
-    """What tests the measuring itself, and is no part of any statement about experiments."""
+    """Tests of the measuring itself, which are no part of any statement about experiments."""
     equivalence_margin: float = 0.02
     """Ratios within a factor of 1 + this of 1 count as no difference."""
 
@@ -55,7 +57,7 @@ class OutcomeCounts(Model):
     planned: int
     completed: int
     energy_invalid: int
-    """Of the completed ones: metered, and their energy must not be used."""
+    """Completed ones that were metered, and whose energy must not be used."""
     out_of_memory: int
     missing: int
     unusable: int
@@ -71,7 +73,7 @@ class Failure(Model):
     reason: str
     message: str
     anchor: bool = False
-    """Of an anchor, whose number `cycle` is then."""
+    """True for an anchor, whose number `cycle` is then."""
 
 
 class CodeUse(Model):
@@ -81,7 +83,7 @@ class CodeUse(Model):
     meaning: str
     measurements: int
     example: str
-    """What the first of them said; may be empty."""
+    """Message of the first of them; may be empty."""
 
 
 class DeviceSensors(Model):
@@ -97,7 +99,7 @@ class DeviceSensors(Model):
     deviating: int
     """Measurements flagged `ratio_deviates`."""
     warning: str | None
-    """What a stable offset of the two sensors means; None where they agree."""
+    """Meaning of a stable offset of the two sensors; None where they agree."""
 
 
 class WarmupTrace(Model):
@@ -105,7 +107,7 @@ class WarmupTrace(Model):
     cycle: int
     capped: bool
     throughput_relative: list[float]
-    """Of each warm-up wave, over the throughput of the window that followed."""
+    """Throughput of each warm-up wave over that of the window that followed."""
 
 
 class Comparison(Model):
@@ -113,7 +115,7 @@ class Comparison(Model):
 
     experiment: str
     base: str
-    """What it is compared with."""
+    """The experiment that it is compared with."""
     metric: str
     factor: str | None
     """The axis along which the two differ; None in comparisons with the reference."""
@@ -136,9 +138,9 @@ class Comparison(Model):
     """Comparisons adjusted for: those of one metric with the reference, or along one axis."""
     verdict: Verdict
     marks: list[str]
-    """Codes of what else differs, such as `other_session`; see `comparing.MARKS`."""
+    """Codes of what else differs, such as `other_session`; see `comparisons.MARKS`."""
     sentence: str
-    """What a reader is told, without the names of the two."""
+    """The comparison in words, without the names of the two."""
 
 
 class AnchorRatio(Model):
@@ -196,7 +198,7 @@ class DecodeEnergy(Model):
     """95 % interval with the limits of the power sensor."""
     total_high: float | None
     worst_residual_relative: float
-    """Greatest distance from the line over the energy there: how little it is one."""
+    """Greatest distance from the line, over the energy at that length."""
     energy_scope: str
 
 
@@ -216,11 +218,11 @@ class Event(Model):
     time: str
     kind: str
     detail: str
-    """What happened, as one sentence."""
+    """The event in one sentence."""
 
 
 class Findings(Model):
-    """What the tables do not hold."""
+    """All that the tables do not hold."""
 
     design: Design
     planned: int
@@ -238,9 +240,9 @@ class Findings(Model):
     """Devices whose counter and instant power were both read."""
     warmups: list[WarmupTrace]
     drift: RunDrift | None
-    """Of throughput; None where it is not testable: no experiment was measured often enough."""
+    """Drift of throughput; None where no experiment was measured often enough to test it."""
     energy_drift: RunDrift | None
-    """Of energy per output token, likewise."""
+    """Drift of energy per output token, likewise."""
     counts: list[OutcomeCounts]
     comparisons: list[Comparison]
     """With the reference of the design, if it names one."""
@@ -250,13 +252,13 @@ class Findings(Model):
     fronts: list[Front]
     decode: list[DecodeEnergy]
     anchors: list[AnchorRatio] = Field(default_factory=list)
-    """Of sessions that added to the campaign without the reference."""
+    """Anchors of sessions that added to the campaign without the reference."""
     controls: list[ControlFinding] = Field(default_factory=list)
     """In declared order; empty where the campaign asks for none."""
     cycles_decided: list[CyclesDecided] = Field(default_factory=list)
-    """Of adaptive cycles; empty where their number was given."""
+    """Numbers of adaptive cycles; empty where their number was given."""
     assumed: str | None = None
-    """What cost and carbon in the tables assume; None where they are not computed."""
+    """Assumptions of cost and carbon in words; None where they are not computed."""
 
     @property
     def complete(self) -> bool:
@@ -269,6 +271,30 @@ class Summary:
     measurements: pd.DataFrame
     experiments: pd.DataFrame
     power: pd.DataFrame
-    """The course of power in each measurement; see `side_tables`."""
     latencies: pd.DataFrame
-    """How latencies are distributed in each experiment; see `side_tables`."""
+
+
+TABLES = ("measurements", "experiments", "power", "latencies")
+"""Tables of a summary; each is a Parquet file of that name."""
+
+FLAT_TABLES = ("measurements", "experiments")
+"""Tables without lists as values, which are CSV files as well."""
+
+
+def write_summary(folder: Path, summary: Summary) -> None:
+    """Write the tables (CSV for people, Parquet for programs) and `summary.json` to `folder`."""
+    for name in TABLES:
+        table: pd.DataFrame = getattr(summary, name)
+        if name in FLAT_TABLES:
+            write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
+        write_atomically(folder / f"{name}.parquet", table.to_parquet(index=False))
+    findings = summary.findings.model_dump_json(indent=1)
+    write_atomically(folder / "summary.json", f"{findings}\n".encode())
+
+
+def read_summary(folder: Path) -> Summary:
+    """Read the summary that `write_summary` wrote."""
+    return Summary(
+        Findings.model_validate_json((folder / "summary.json").read_bytes()),
+        **{name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES},
+    )

@@ -20,10 +20,10 @@ class CyclesDecided(Model):
     metric: str | None
     """The metric that decided; None where no spread is known, as after out of memory."""
     coefficient_of_variation: float | None
-    """Of that metric over the first cycles."""
+    """Standard deviation over mean of that metric in the first cycles."""
     needed: int
     """Cycles that the target needs."""
-    asked: int
+    planned: int
     """The same, but no more than the campaign's maximum."""
     measured: int
     """Cycles that have a value."""
@@ -35,7 +35,7 @@ class CyclesDecided(Model):
 
     @property
     def capped(self) -> bool:
-        return self.asked < self.needed
+        return self.planned < self.needed
 
 
 def cycles_decided(
@@ -52,10 +52,10 @@ def cycles_decided(
         if len(first) < adaptive.first:
             continue
         decision = decide(first, adaptive.target_relative_half_width)
-        required = min(decision.cycles, adaptive.maximum)
+        planned = min(decision.cycles, adaptive.maximum)
         table = rows[decision.experiment].sort_values("cycle")
         values = table[decision.metric].dropna().tolist() if decision.metric else []
-        whole = len(group) == required and len(table.drop_duplicates(list(GROUP))) == 1
+        whole = len(group) == planned and len(table.drop_duplicates(list(GROUP))) == 1
         known = sum(value is not None for value in decision.values)
         interval = two_stage_interval(values, known) if whole else None
         mean = sum(values) / len(values) if values else 0.0
@@ -65,7 +65,7 @@ def cycles_decided(
                 metric=decision.metric,
                 coefficient_of_variation=decision.coefficient_of_variation,
                 needed=decision.cycles,
-                asked=required,
+                planned=planned,
                 measured=len(values),
                 **ends(interval),
                 relative_half_width=interval.half_width / abs(mean) if interval and mean else None,

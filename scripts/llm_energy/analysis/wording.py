@@ -24,7 +24,7 @@ DIFFERENT = {
     "other_power_limit": "different power limits",
     "other_tokenizer": "different tokenizers",
 }
-"""Mark of a comparison -> how the sentence says it."""
+"""Mark of a comparison -> its words in the sentence."""
 
 
 def comparison_sentence(

@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from llm_energy.analysis.side_records import snakemake_versions
-from llm_energy.analysis.summary_files import read_summary
+from llm_energy.analysis.summary import read_summary
 from llm_energy.archive.code import Code, read_code
 from llm_energy.archive.crate import METADATA, About, crate_metadata
 from llm_energy.archive.describe import NOT_STATED, citation, deposit, readme

@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from llm_energy.analysis.comparisons import compare_all
-from llm_energy.analysis.summary import Comparison, Refusal, Summary
-from llm_energy.analysis.summary_files import read_summary
+from llm_energy.analysis.summary import Comparison, Refusal, Summary, read_summary
 from llm_energy.campaign.contrasts import Contrast
 from llm_energy.report.comparison_section import CONTEXT, by_reason, rows_of
 from llm_energy.report.environment_section import environment

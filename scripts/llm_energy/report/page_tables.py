@@ -176,7 +176,7 @@ def cycles_table(summary: Summary) -> Table | None:
             Cell(titles[one.metric] if one.metric else "nothing: no spread is known"),
             cell(one.coefficient_of_variation, percent),
             cell(one.needed),
-            cell(one.asked, detail="the most" if one.capped else ""),
+            cell(one.planned, detail="the most" if one.capped else ""),
             cell(one.measured),
             cell(one.relative_half_width, lambda width: f"±{percent(width)}"),
         ]

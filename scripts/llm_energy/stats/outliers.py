@@ -1,4 +1,4 @@
-"""Single cycles far from the others: told, never dropped."""
+"""Single cycles far from the others: flagged, never dropped."""
 
 import math
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ MINIMUM_CYCLES = 3
 
 def outlier(values: Sequence[float]) -> int | None:
     """Index of the one value that Grubbs' two-sided test at `LEVEL` finds; None where it finds
-    none, or below `MINIMUM_CYCLES`, where nothing can be told.
+    none, or below `MINIMUM_CYCLES`, where no test is possible.
 
     Grubbs (1969), Technometrics 11:1; NIST/SEMATECH e-Handbook 1.3.5.17.1. Two outliers can hide
     each other.
@@ -36,7 +36,7 @@ def outlier(values: Sequence[float]) -> int | None:
 
 @lru_cache
 def critical(n: int, level: float = LEVEL) -> float:
-    """What the largest distance from the mean, in standard deviations, exceeds with chance `level`
-    in n normal values."""
+    """The bound that the largest distance from the mean exceeds with chance `level` in n normal
+    values, in standard deviations."""
     t = special.stdtrit(n - 2, level / (2 * n))
     return float((n - 1) / math.sqrt(n) * math.sqrt(t**2 / (n - 2 + t**2)))

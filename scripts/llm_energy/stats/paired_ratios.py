@@ -24,7 +24,7 @@ MINIMUM_PAIRS = 3
 12.7, and the assumption of normal log ratios cannot be seen at all."""
 
 EQUIVALENCE_LEVEL = 0.05
-"""Of each of the two one-sided tests."""
+"""Level of each of the two one-sided tests."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Ratio:
     """Blocks with both sides; 0 where the sides were measured apart."""
     logarithm: float
     standard_error: float | None
-    """Of the logarithm; None under `MINIMUM_PAIRS`."""
+    """Standard error of the logarithm; None under `MINIMUM_PAIRS`."""
     degrees_of_freedom: float
 
     @property
@@ -61,7 +61,7 @@ class Ratio:
         return float(2 * special.stdtr(self.degrees_of_freedom, -t))
 
     def equivalent(self, margin: float) -> bool | None:
-        """Whether the ratio is shown to lie within a factor 1 + margin of 1, either way.
+        """True where the ratio is shown to lie within a factor 1 + margin of 1, either way.
 
         Two one-sided t tests: the interval of confidence 1 − 2 · `EQUIVALENCE_LEVEL` lies inside.
         Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15:657.

@@ -26,7 +26,7 @@ class Standing:
 
 
 def standings(first: Matrix, second: Matrix, confidence: float = CONFIDENCE) -> list[Standing]:
-    """Where each experiment stands among all, less being better in both metrics.
+    """Classify each experiment among all, less being better in both metrics.
 
     Two experiments are compared by their ratio, paired by block: better where the mean of log
     ratios says so, clearly where its t interval (not adjusted for the number of rivals) excludes 1.

@@ -6,7 +6,7 @@ import pytest
 from tests.llm_energy import make_results, make_side_files
 
 from llm_energy.analysis.aggregate import aggregate
-from llm_energy.analysis.summary_files import read_summary, write_summary
+from llm_energy.analysis.summary import read_summary, write_summary
 from llm_energy.results.parts import Flag
 from llm_energy.results.result import read_result, write_result
 from llm_energy.system.files import write_atomically

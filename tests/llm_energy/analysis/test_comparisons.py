@@ -1,4 +1,4 @@
-"""Which experiments are compared, what is marked, what is refused, and what a reader is told."""
+"""Experiments that are compared, with marks, refusals and the words for a reader."""
 
 import pytest
 from tests.llm_energy import make_results

@@ -195,9 +195,11 @@ def test_the_page_shows_its_controls_and_one_that_failed_at_its_head(summary):
     assert 'id="controls-table"' in page
     assert "1 experiment and 1 control × 4 cycles" in page
     assert "A/A by throughput failed (1.0505, 95 % interval 1.048" in page
-    (said,) = failed_controls(summary(OFF))
-    assert said.startswith("The control “A/A” failed by throughput. Equal settings gave different")
-    assert said in page
+    (sentence,) = failed_controls(summary(OFF))
+    assert sentence.startswith(
+        "The control “A/A” failed by throughput. Equal settings gave different"
+    )
+    assert sentence in page
     assert failed_controls(summary(EQUAL)) == []
     assert controls_table(summary(EQUAL)).rows[0][5].text == "passed"
 
@@ -214,7 +216,7 @@ def test_a_control_without_a_sampler_is_not_worth_measuring_again(tmp_path):
     paths = []
     for reason in ("sampler_off", "gpu_lost"):
         energy = result.energy.model_copy(update={"reason": reason})
-        told = result.model_copy(update={"energy": energy, "cycle": len(paths) + 1})
-        paths.append(make_results.path_of(told))
-        write_result(tmp_path / paths[-1], told)
+        changed = result.model_copy(update={"energy": energy, "cycle": len(paths) + 1})
+        paths.append(make_results.path_of(changed))
+        write_result(tmp_path / paths[-1], changed)
     assert invalid_results(tmp_path, paths) == [paths[1]]

@@ -79,10 +79,10 @@ def test_without_energy_there_is_no_cost_and_no_statement():
 
 
 def test_the_statement_names_every_assumption_and_the_scope():
-    said = stated(ASSUMED, {"gpu_board"})
-    assert "0.36 EUR per kWh, 400 g CO2e per kWh" in said
-    assert "effectiveness of 1.25" in said
-    assert "scope gpu_board: a lower bound" in said
+    text = stated(ASSUMED, {"gpu_board"})
+    assert "0.36 EUR per kWh, 400 g CO2e per kWh" in text
+    assert "effectiveness of 1.25" in text
+    assert "scope gpu_board: a lower bound" in text
     assert "lower bound" not in stated(ASSUMED, {"wall"})
     without = ASSUMED.model_copy(update={"power_usage_effectiveness": None})
     assert "nothing of the data centre" in stated(without, {"gpu_board"})

@@ -66,8 +66,8 @@ def test_a_sum_that_is_not_one_is_seen():
 
 
 def test_power_above_the_limit_of_the_board_is_seen():
-    (told,) = contradictions(make_results.make_result(metered=True, power_limit_watts=50.0))
-    assert told.endswith("is above the limit of 50.0 W")
+    (found,) = contradictions(make_results.make_result(metered=True, power_limit_watts=50.0))
+    assert found.endswith("is above the limit of 50.0 W")
 
 
 def test_a_window_without_tokens_is_seen():
@@ -126,23 +126,23 @@ def test_a_result_follows_from_its_raw_data(measured, tmp_path):
 
 def test_another_energy_does_not(measured, tmp_path):
     energy = measured.energy.model_copy(update={"energy_joules": 2900.0})
-    (told,) = differences(tmp_path, measured.model_copy(update={"energy": energy}))
-    assert told == "its power series gives 3000 J, it says 2900 J"
+    (found,) = differences(tmp_path, measured.model_copy(update={"energy": energy}))
+    assert found == "its power series gives 3000 J, it records 2900 J"
 
 
 def test_an_energy_that_should_be_missing_is_reported(measured, tmp_path):
     """Nobody idles at more power than under load: such an energy is not used."""
-    (told,) = differences(
+    (found,) = differences(
         tmp_path, with_series(measured, tmp_path, lambda t: 900.0 if t < 5 else 300.0)
     )
-    assert told == "its power series gives no energy (mean_power_below_idle), it says 3000 J"
+    assert found == "its power series gives no energy (mean_power_below_idle), it records 3000 J"
 
 
 def test_a_window_left_unread_on_purpose_has_no_energy(measured, tmp_path):
     file = write_series(tmp_path, "series/off.parquet", series_of(constant(300.0), end=10.0))
-    told = {"energy_joules": None, "reason": "sampler_off"}
+    sampler_off = {"energy_joules": None, "reason": "sampler_off"}
     changed = {
-        "energy": measured.energy.model_copy(update=told),
+        "energy": measured.energy.model_copy(update=sampler_off),
         "side_files": measured.side_files | {"series": file},
     }
     assert list(differences(tmp_path, measured.model_copy(update=changed))) == []
@@ -150,5 +150,5 @@ def test_a_window_left_unread_on_purpose_has_no_energy(measured, tmp_path):
 
 def test_other_tokens_do_not(measured, tmp_path):
     tokens = Tokens(input=70, output=11, requests=10)
-    (told,) = differences(tmp_path, measured.model_copy(update={"tokens": tokens}))
-    assert "it says Tokens(input=70, output=11, requests=10)" in told
+    (found,) = differences(tmp_path, measured.model_copy(update={"tokens": tokens}))
+    assert "it records Tokens(input=70, output=11, requests=10)" in found

@@ -23,12 +23,12 @@ def test_every_kind_that_is_written_has_words_and_no_other():
 
 @pytest.mark.parametrize("kind", SENTENCES)
 def test_a_sentence_is_one_and_keeps_what_was_recorded(kind):
-    said = sentence({"time": "t", "kind": kind, "backend": "vllm", "reason": "backend_silent"})
-    assert said[0].isupper()
-    assert said.endswith(".")
-    assert "_" not in said
-    assert "{" not in said
-    assert ("vllm" in said) == ("{backend}" in SENTENCES[kind])
+    words = sentence({"time": "t", "kind": kind, "backend": "vllm", "reason": "backend_silent"})
+    assert words[0].isupper()
+    assert words.endswith(".")
+    assert "_" not in words
+    assert "{" not in words
+    assert ("vllm" in words) == ("{backend}" in SENTENCES[kind])
 
 
 def test_a_reason_that_is_a_sentence_ends_once():

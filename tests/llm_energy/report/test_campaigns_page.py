@@ -7,7 +7,7 @@ import pytest
 from tests.llm_energy import make_results
 
 from llm_energy.analysis.aggregate import aggregate
-from llm_energy.analysis.summary_files import write_summary
+from llm_energy.analysis.summary import write_summary
 from llm_energy.report import campaigns_page
 from llm_energy.report.campaigns_page import (
     compare_campaigns,

@@ -1,4 +1,4 @@
-"""Grubbs' test on cycles: a known answer, its level, and when nothing can be told."""
+"""Grubbs' test on cycles: a known answer, its level, and when no test is possible."""
 
 import random
 

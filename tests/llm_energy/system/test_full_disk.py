@@ -6,7 +6,7 @@ import pytest
 from tests.disks import small_disk
 from tests.llm_energy.make_results import make_result
 
-from llm_energy.analysis.summary_files import write_summary
+from llm_energy.analysis.summary import write_summary
 from llm_energy.report.figures import write_figures
 from llm_energy.report.page import write_page
 from llm_energy.report.style import Figure
