@@ -9,7 +9,7 @@ from llm_energy.campaign.types import Currency, Model, unit
 
 
 class Electricity(Model):
-    """What a kilowatt-hour costs you."""
+    """Price of a kilowatt-hour."""
 
     price_per_kwh: Annotated[float, Field(gt=0), unit("currency/kWh")]
     """Price of electricity."""
@@ -18,7 +18,7 @@ class Electricity(Model):
 
 
 class SensorAccuracy(Model):
-    """How far the power sensors may be off, if you know better than the vendors say."""
+    """Limits of the power sensors' errors, where you know more than their vendors state."""
 
     gain_limit_relative: Annotated[float, Field(ge=0, lt=1)]
     """Limit of the gain: 0.05 is ±5 %, any value within it equally likely."""
@@ -27,28 +27,28 @@ class SensorAccuracy(Model):
 
 
 class Assumptions(Model):
-    """What uncertainty, cost and carbon are computed from. A price that is not given is not
-    guessed: nothing is computed from it or shown."""
+    """Sensor limits, prices and intensities, for uncertainty, cost and carbon. None is guessed:
+    without a price, no cost is computed or shown."""
 
     sensor: SensorAccuracy | None = None
-    """Limits of the power sensors, as from a comparison with a wall meter; without it ±5 % and, for
-    GPUs, ±5 W, which vendors said of old boards."""
+    """Limits of the power sensors, for example from a comparison with a wall meter. Default: ±5 %
+    and, for GPUs, ±5 W, which vendors stated for older boards."""
 
     electricity: Electricity | None = None
     """Price of electricity, for the cost of a million output tokens."""
     carbon_intensity_grams_per_kwh: Annotated[float, Field(gt=0), unit("g/kWh")] | None = None
-    """Greenhouse gases of the grid in g of CO2 equivalent, for those of a million output tokens."""
+    """CO2 equivalent of the grid's electricity, for the emissions of a million output tokens."""
     power_usage_effectiveness: Annotated[float, Field(ge=1)] | None = None
     """Energy of the whole data centre over that of its computers: it multiplies cost and carbon."""
 
 
 class Comparisons(Model):
-    """How experiments are compared, beside every one with the `reference`."""
+    """Comparisons of experiments, beside those with the `reference`."""
 
     factors: list[SettingKey] | None = None
-    """Settings whose values are compared with all else being equal; each axis where not given."""
+    """Settings whose values are compared, all else being equal. Default: each axis."""
     equivalence_margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """Ratios within a factor of 1 + this of 1 count as no difference."""
+    """Ratios from 1 / (1 + margin) to 1 + margin count as no difference."""
 
 
 class Controls(Model):
@@ -60,7 +60,7 @@ class Controls(Model):
     """The same settings once more under another name, in an engine process of their own: the ratio
     must be 1. One more measurement in each cycle."""
     idle: bool = False
-    """Energy above idle while nothing is asked of the loaded engine, which must be 0: the second
+    """Energy above idle while the loaded engine has no requests, which must be 0: the second
     half of its idle phase, with the first half as the baseline. Measures nothing more."""
     sampler_off: bool = False
     """The same settings without the power sampler in the window: what sampling costs in

@@ -36,12 +36,12 @@ MAXIMUM_MEASUREMENTS = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class Campaign:
-    """What is measured, how often and in which order."""
+    """Experiments with the number and the order of their measurements."""
 
     name: str
     seed: int
     cycles: int
-    """How often every experiment is measured; where `adaptive`, at most."""
+    """Cycles of every experiment; where `adaptive`, at most."""
     adaptive: AdaptiveCycles | None
     order: str
     isolation: str
@@ -51,7 +51,7 @@ class Campaign:
     contrasts: tuple[Contrast, ...]
     """The comparisons along axes."""
     controls: tuple[Control, ...]
-    """Of the reference, or of the first experiment."""
+    """Controls of the reference, or of the first experiment."""
     equivalence_margin: float
     backends: Mapping[str, BackendConfig]
     models: Mapping[str, ModelConfig]
@@ -67,7 +67,7 @@ class Campaign:
 
     @property
     def design(self) -> dict[str, Any]:
-        """What the analysis must know of the plan, in plain values: the fields of a `Design`."""
+        """The plan in plain values, for the analysis: the fields of a `Design`."""
         same = ("name", "cycles", "order", "seed", "isolation", "reference", "equivalence_margin")
         return {
             **{name: getattr(self, name) for name in same},
@@ -112,9 +112,7 @@ def load_campaign(
     model = read_structure(config, problems)
     cycles = model.cycles if isinstance(model.cycles, int) else model.cycles.maximum
     broken = {path[:2] for path in problems}
-    catalogue = Catalogue(
-        model, root=root, lock=read_lock(lock), problems=problems, unpinned=unpinned
-    )
+    catalogue = Catalogue(model, root, read_lock(lock), problems, unpinned)
     check_device(model, problems)
     wrong = check_values(model, config, catalogue.tables, problems)
     points = [
@@ -123,12 +121,8 @@ def load_campaign(
         if ("experiments", group) not in broken
         for point in expand(group, declared, problems)
     ]
-    resolver = Resolver(
-        catalogue,
-        wrong,
-        complete=all(path[0] != "defaults" for path in broken),
-        problems=problems,
-    )
+    complete = all(path[0] != "defaults" for path in broken)
+    resolver = Resolver(catalogue, wrong, complete)
     made = (resolver.experiment(group, point) for group, point in points)
     experiments = tuple(experiment for experiment in made if experiment)
     _check_distinct(experiments, problems)

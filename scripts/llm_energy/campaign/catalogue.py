@@ -1,7 +1,8 @@
-"""Everything that experiments refer to by name, looked up and identified once."""
+"""Look-up of everything that experiments refer to by name, each identified once."""
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from llm_energy.campaign.schema import CampaignConfig
 from llm_energy.system.errors import PromptError
 
 
+@dataclass(eq=False)
 class Catalogue:
     """The backends, models and prompt sets of a campaign.
 
@@ -38,22 +40,15 @@ class Catalogue:
     to `unpinned` where only the pin is missing.
     """
 
-    def __init__(
-        self,
-        config: CampaignConfig,
-        *,
-        root: Path,
-        lock: Lock,
-        problems: Problems,
-        unpinned: Problems,
-    ) -> None:
-        self.config = config
-        self.root = root
-        self.lock = lock
-        self.problems = problems
-        self.unpinned = unpinned
+    config: CampaignConfig
+    root: Path
+    lock: Lock
+    problems: Problems
+    unpinned: Problems
+
+    def __post_init__(self) -> None:
         self.tables = self._engine_tables()
-        # Many experiments ask for the same few entries.
+        # Many experiments have the same few entries.
         self.environment = cache(self._environment)
         self.model = cache(self._model)
         self.tokenizer = cache(self._tokenizer)
@@ -74,10 +69,8 @@ class Catalogue:
                 self.problems.add(path, f"its engine module cannot be read: {error}")
         return tables
 
-    def _environment(self, backend: str) -> Declared | None:
-        config = self.config.backends.get(backend)
-        if config is None or backend not in self.tables:
-            return None
+    def _environment(self, backend: str) -> Declared:
+        config = self.config.backends[backend]
         try:
             identity = environment_identity(
                 self.root, backend, config, self.lock, device=self.config.measurement.device
@@ -88,21 +81,21 @@ class Catalogue:
         return Declared(name=backend, config=config, identity=identity)
 
     def _model(self, name: str, backend: str) -> Declared | None:
-        model, table = self.config.models.get(name), self.tables.get(backend)
-        if model is None or table is None:
+        model, formats = self.config.models.get(name), self.tables[backend].model_formats
+        if model is None:
             return None
         where, source = model.source_for(backend)
         path = ("models", name, *where)
         if source is None:
             self.problems.add(path, f"is missing, and {backend} has none of its own; add a source")
             return None
-        pinned = self._pinned(source, path)
-        identity = model_identity(source, pinned, table.model_formats)
+        identity = model_identity(source, self._pinned(source, path), formats)
         if identity is None:
-            wanted, native = listed(table.model_formats), source_format(source)
-            message = f"{backend} reads {wanted}, and {native} cannot be converted to it"
-            remedy = f"give it a source of its own under sources.{backend}"
-            self.problems.add(path, f"{message}; {remedy}")
+            message = (
+                f"{backend} reads {listed(formats)}, and {source_format(source)} cannot be "
+                f"converted to it; give it a source of its own under sources.{backend}"
+            )
+            self.problems.add(path, message)
             return None
         return Declared(name=name, config=source, identity=identity)
 
@@ -116,11 +109,9 @@ class Catalogue:
             return None
         where, source = model.source_for(None)
         if source is None:
-            return None  # told where a backend misses its source
-        identity = {
-            **self._pinned(source, ("models", name, *where)),
-            "format": source_format(source),
-        }
+            return None  # reported where a backend misses its source
+        pinned = self._pinned(source, ("models", name, *where))
+        identity = {**pinned, "format": source_format(source)}
         return Declared(name=name, config=source, identity=identity)
 
     def _pinned(self, source: Source, path: KeyPath) -> Mapping[str, Any]:
@@ -141,14 +132,8 @@ class Catalogue:
         if found and declared not in (None, found):
             message = f"is not that of the file, {found}; correct one of them"
             self.problems.add(("prompts", name, "sha256"), message)
-        sha256 = declared or found
-        if sha256 is None:
-            self._report_missing(name)
-            return None
-        return Declared(name=name, config=prompts, identity=prompts_identity(prompts, sha256))
-
-    def _report_missing(self, name: str) -> None:
-        prompts = self.config.prompts[name]
+        if sha256 := declared or found:
+            return Declared(name=name, config=prompts, identity=prompts_identity(prompts, sha256))
         if isinstance(prompts, ShippedPrompts):
             shipped = [path.stem for path in (self.root / SHIPPED).glob("*.jsonl")]
             message = unknown("shipped prompt set", prompts.shipped, shipped)
@@ -157,9 +142,10 @@ class Catalogue:
             file = prompt_file(prompts, self.root)
             message = f"{file} does not exist; paths start at the working directory"
             self.problems.add(("prompts", name, "file"), message)
+        return None
 
     def _prompt_count(self, name: str) -> int | None:
-        """How many prompts the set has; None where that cannot be known yet."""
+        """Number of prompts of the set; None where it cannot be known yet."""
         prompts = self.config.prompts[name]
         if isinstance(prompts, SyntheticPrompts):
             return prompts.synthetic.count

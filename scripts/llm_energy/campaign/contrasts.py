@@ -1,4 +1,4 @@
-"""Which experiments differ in one axis and in nothing else: the comparisons along each axis."""
+"""Comparisons along each axis: of experiments that differ in it and in nothing else."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Contrast:
 
 
 def axes_of(group: Group) -> list[Axis]:
-    """The axes of a group, in declared order."""
+    """Return the axes of a group, in declared order."""
     return [(key,) for key in group.axes] + [tuple(block) for block in group.linked]
 
 
@@ -35,7 +35,7 @@ def contrasts(
     factors: Sequence[str] | None,
     reference: str | None,
 ) -> tuple[Contrast, ...]:
-    """Every contrast along every axis, or along those that vary one of the `factors`.
+    """Return every contrast along every axis, or along those that vary one of the `factors`.
 
     The base of an axis is the level of the reference where its group has it, otherwise the level
     that is declared first.

@@ -17,7 +17,7 @@ MEASURED: Sequence[ControlKind] = ("a_a", "sampler_off")
 """Controls that need measurements of their own."""
 
 SAMPLER_OFF = {"sampler": "off"}
-"""What the spec of a measurement without the power sampler has in addition."""
+"""Addition to the spec of a measurement without the power sampler."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Control:
 
 
 def controls(declared: Controls, base: str) -> list[Control]:
-    """Return the controls that are asked for of the experiment `base`, in declared order."""
+    """Return the declared controls of the experiment `base`, in declared order."""
     kinds: Sequence[ControlKind] = ("a_a", "idle", "sampler_off")
     return [
         Control(kind, f"{base}.{kind}" if kind in MEASURED else base, base)

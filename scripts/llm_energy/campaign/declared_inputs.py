@@ -1,4 +1,4 @@
-"""What a campaign declares of its inputs: models with their sources, and prompt sets."""
+"""Declared inputs of a campaign: models with their sources, and prompt sets."""
 
 from typing import Annotated, Literal
 
@@ -38,7 +38,7 @@ class HubSource(Model):
     revision: Text | None = None
     """Full commit (40 hexadecimal digits); a branch or tag, or none, is pinned by `lock`."""
     files: Annotated[list[Text], Field(min_length=1)] | None = None
-    """Patterns of the files to fetch; all that the backend needs where it is not given."""
+    """Patterns of the files to fetch. Default: all that the backend needs."""
 
 
 class PathSource(Model):
@@ -67,12 +67,12 @@ class ModelConfig(Model):
     licence: Text | None = None
     """Licence of the weights, for the report."""
     source: DeclaredSource | None = None
-    """Where the weights come from: the default for every backend."""
+    """Source of the weights: the default for every backend."""
     sources: dict[str, DeclaredSource] = Field(default_factory=dict)
     """Sources for single backends, by backend; they win over `source`."""
 
     def source_for(self, backend: str | None) -> tuple[KeyPath, Source | None]:
-        """The source of a backend, and where it stands in the model's entry.
+        """Return the source of a backend, and where it stands in the model's entry.
 
         None stands for the tokenizer: its source is that of all backends, or else the only one.
         """
@@ -84,10 +84,10 @@ class ModelConfig(Model):
 
 
 class _Selection(Model):
-    """How prompts are chosen from a file and become token ids."""
+    """Choice of prompts from a file, and their way to token ids."""
 
     limit: Count | None = None
-    """How many prompts are taken; all where it is not given."""
+    """Number of prompts that are taken. Default: all."""
     seed: Natural = 0
     """Chooses which prompts, and their order; a higher limit adds prompts to those chosen."""
     chat_template: bool = False
@@ -95,7 +95,7 @@ class _Selection(Model):
     max_input_tokens: Tokens | None = None
     """Greatest length of a prompt after the template."""
     on_too_long: Literal["error", "truncate"] = "error"
-    """What happens to a longer prompt."""
+    """`error`: refuse a longer prompt; `truncate`: cut it."""
 
 
 class ShippedPrompts(_Selection):
@@ -111,7 +111,7 @@ class FilePrompts(_Selection):
     file: Text
     """Path, absolute or from the working directory."""
     field: Text = "prompt"
-    """Where the text lies in each entry: keys and indices, joined by dots (`turns.0`)."""
+    """Place of the text in each entry: keys and indices, joined by dots (`turns.0`)."""
     sha256: Sha256 | None = None
     """Checksum of the file, checked where it is given."""
 
@@ -126,11 +126,11 @@ class PackagePrompts(_Selection):
     file: Text
     """Path of the file inside the package's wheel."""
     field: Text
-    """Where the text lies in each entry: keys and indices, joined by dots (`turns.0`)."""
+    """Place of the text in each entry: keys and indices, joined by dots (`turns.0`)."""
     sha256: Sha256
     """Checksum of the file."""
     limit: Count
-    """How many prompts are taken."""
+    """Number of prompts that are taken."""
 
 
 class Synthetic(Model):
@@ -139,7 +139,7 @@ class Synthetic(Model):
     input_tokens: Tokens
     """Length of every prompt."""
     count: Count
-    """How many prompts."""
+    """Number of prompts."""
 
 
 class SyntheticPrompts(Model):

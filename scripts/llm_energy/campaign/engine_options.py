@@ -26,7 +26,7 @@ class EngineImportError(Exception):
 
 @dataclass(frozen=True)
 class EngineTable:
-    """What one engine accepts."""
+    """Settings that one engine accepts."""
 
     options: Mapping[str, Any]
     """Option name -> `worker.engines.base.Option`."""

@@ -35,7 +35,7 @@ class Experiment:
     prompts: Declared
     """`config` is the declared prompt set; `identity` its recipe and the tokenizer's identity."""
     control: MeasuredControl | None = None
-    """What it is a control of the reference for; None for what the campaign is about."""
+    """Kind of control; None for an experiment of the campaign itself."""
 
     @property
     def environment_id(self) -> str:
@@ -50,45 +50,34 @@ class Experiment:
         return self.prompts.id
 
     @property
-    def slots(self) -> int:
-        return slots_of(self.settings)
-
-    @property
     def engine_key(self) -> str:
         """Equal for experiments that one engine process can serve: all that it is loaded with.
 
         An A/A control has a process of its own, for processes are what it compares.
         """
         settings = self.settings
+        loaded_with = {
+            "environment": self.environment.identity,
+            "backend": settings.backend,
+            "model": self.model.identity,
+            "dtype": settings.dtype,
+            "context_tokens": settings.context_tokens,
+            "slots": settings.slots,
+            "options": settings.engine_options,
+            "seed": settings.sampling.seed,
+        }
         own = {"alone": self.name} if self.control == "a_a" else {}
-        return short_hash(
-            {
-                "environment": self.environment.identity,
-                "backend": settings.backend,
-                "model": self.model.identity,
-                "dtype": settings.dtype,
-                "context_tokens": settings.context_tokens,
-                "slots": self.slots,
-                "options": settings.engine_options,
-                "seed": settings.sampling.seed,
-                **own,
-            }
-        )
+        return short_hash(loaded_with | own)
 
     @property
     def sampled(self) -> bool:
-        """Whether power is read in its windows."""
+        """True where power is read in its windows."""
         return self.control != "sampler_off"
 
     @property
     def environment_hash(self) -> str:
         """The whole hash of the environment's identity."""
         return sha256_of(self.environment.identity)
-
-
-def slots_of(settings: Settings) -> int:
-    """Sequences the engine is loaded with room for: its option `slots`, else the batch size."""
-    return int(settings.engine_options.get("slots", settings.batch_size))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +92,6 @@ class PlannedMeasurement:
 
     @property
     def result_path(self) -> str:
-        """Where its result lies, relative to the campaign's results folder."""
+        """Path of its result, relative to the campaign's results folder."""
         experiment = self.experiment
         return f"measurements/{experiment.name}/{experiment.spec_hash}/cycle-{self.cycle:02d}.json"

@@ -1,4 +1,4 @@
-"""What an experiment is, before anything is downloaded or built: its declared identities.
+"""Identities of an experiment's parts, before anything is downloaded or built.
 
 Content counts, never a place: the path of a local model or interpreter, the name that a campaign
 gives to a model, comments and line ends leave every identity as it is. Numbers have one form.
@@ -14,14 +14,13 @@ from llm_energy.campaign.declared_inputs import (
     FilePrompts,
     HubSource,
     PackagePrompts,
-    PackageSource,
     PathSource,
     Prompts,
     ShippedPrompts,
     Source,
     SyntheticPrompts,
 )
-from llm_energy.campaign.lock_file import Lock, full_commit, source_key
+from llm_energy.campaign.lock_file import Lock, LockedModel, full_commit, source_key
 from llm_energy.campaign.schema import BackendConfig, Image, Interpreter
 from llm_energy.campaign.types import canonical
 from llm_energy.system.files import sha256_of
@@ -43,13 +42,13 @@ DEFINING_FILES = {
 """Files of envs/{backend} that say what its environment holds, by runtime, the needed one first."""
 
 DEBIAN_RECIPE = Path("envs/debian/make-base.sh")
-"""What makes the base image `debian`."""
+"""Script that makes the base image `debian`."""
 
 SHIPPED = Path("config/prompts")
 """Folder of the prompt sets that come with the workflow."""
 
 SHIPPED_FIELD = "prompt"
-"""Where the text lies in each line of a shipped prompt set."""
+"""Field of the text in each line of a shipped prompt set."""
 
 PROSE = "prose.txt"
 """The shipped text that synthetic prompts are cut from."""
@@ -63,71 +62,71 @@ class UnpinnedError(Exception):
 
 @dataclass(frozen=True)
 class Declared:
-    """One input under its name in the campaign: what was declared, and what that identifies."""
+    """One input under its name in the campaign, as declared and as identified."""
 
     name: str
     config: Any
-    """The source, prompt set or backend as declared; what it takes to get the input."""
+    """The source, prompt set or backend as declared; all that is needed to get the input."""
     identity: Mapping[str, Any]
 
     @property
     def id(self) -> str:
-        """Names the input's folder in the cache: `NAME-HASH`."""
+        """Name of the input's folder in the cache: `NAME-HASH`."""
         return f"{self.name}-{short_hash(self.identity)}"
 
 
 def short_hash(value: Any) -> str:
-    """The first digits of the hash of a value, its numbers in their one form."""
+    """Return the first digits of the hash of a value, its numbers in their one form."""
     return sha256_of(canonical(value))[:HASH_LENGTH]
 
 
 def source_identity(source: Source, lock: Lock) -> dict[str, Any]:
-    """A model source with what pins it, from the configuration or else from the lock file.
+    """Return a model source with what pins it, from the configuration or else the lock file.
 
     Raises:
         UnpinnedError: neither has it.
     """
-    entry = lock.models.get(source_key(source))
+    key = source_key(source)
+    entry = lock.models.get(key, LockedModel())
     if isinstance(source, HubSource):
-        locked = entry.revision if entry else None
-        pin = source.revision if full_commit(source.revision) else locked
+        pin = source.revision if full_commit(source.revision) else entry.revision
+        identity = source.model_dump(include={"hub", "files"}, exclude_none=True)
+        identity["revision"] = pin
     else:
-        pin = source.sha256 or (entry.sha256 if entry else None)
+        pin = source.sha256 or entry.sha256
+        identity = source.model_dump(include={"package", "version", "file"}) | {"sha256": pin}
     if pin is None:
-        raise UnpinnedError(f"{source_key(source)} is not pinned; {LOCK_REMEDY}")
-    if isinstance(source, HubSource):
-        files = {"files": source.files} if source.files else {}
-        return {"hub": source.hub, "revision": pin, **files}
-    if isinstance(source, PackageSource):
-        return source.model_dump(include={"package", "version", "file"}) | {"sha256": pin}
-    return {"sha256": pin}
+        raise UnpinnedError(f"{key} is not pinned; {LOCK_REMEDY}")
+    return identity
 
 
 def source_format(source: Source) -> str:
-    """`gguf` for sources that name such files only, else `hf`: a folder as on the hub."""
-    if isinstance(source, HubSource):
-        names = source.files or [""]
-    else:
-        names = [source.path if isinstance(source, PathSource) else source.file]
+    """Return `gguf` for sources of such files only, else `hf`: a folder as on the hub."""
+    match source:
+        case HubSource():
+            names = source.files or [""]
+        case PathSource():
+            names = [source.path]
+        case _:
+            names = [source.file]
     return "gguf" if all(name.endswith(".gguf") for name in names) else "hf"
 
 
 def model_identity(
     source: Source, identity: Mapping[str, Any], formats: tuple[str, ...]
 ) -> dict[str, Any] | None:
-    """A pinned source in a format that the engine takes, converted if need be; else None."""
+    """Return a pinned source in a format that the engine takes, converted if need be, or None."""
     native = source_format(source)
     if native in formats:
         return {**identity, "format": native}
     for wanted in formats:
-        recipe = CONVERSIONS.get((native, wanted))
-        if recipe is not None:
+        if recipe := CONVERSIONS.get((native, wanted)):
             return {**identity, "format": wanted, "converted_from": native, "recipe": recipe}
     return None
 
 
 def environment_folder(root: Path, backend: str, device: str) -> Path:
-    """The folder that defines a backend's environment: envs/{backend}, or its gpu/ on a GPU."""
+    """Return the folder that defines a backend's environment: its gpu/ on a GPU, if it has one."""
     folder = root / "envs" / backend
     return folder / "gpu" if device == "gpu" and (folder / "gpu").is_dir() else folder
 
@@ -135,7 +134,7 @@ def environment_folder(root: Path, backend: str, device: str) -> Path:
 def environment_identity(
     root: Path, backend: str, config: BackendConfig, lock: Lock, *, device: str
 ) -> dict[str, Any]:
-    """What defines the environment of a backend: never what was built or installed from it.
+    """Return what defines a backend's environment: never what was built or installed from it.
 
     Raises:
         UnpinnedError: an interpreter whose packages nobody pinned, or an environment without a file
@@ -144,7 +143,7 @@ def environment_identity(
     match config.environment:
         case Interpreter():
             locked = lock.environments.get(backend)
-            pin = config.environment.packages_sha256 or (locked.packages_sha256 if locked else None)
+            pin = config.environment.packages_sha256 or (locked and locked.packages_sha256)
             if pin is None:
                 message = f"the packages of this interpreter are not pinned; {LOCK_REMEDY}"
                 raise UnpinnedError(message)
@@ -152,30 +151,25 @@ def environment_identity(
         case Image():
             return {"image": config.environment.image.rpartition("@")[2]}
     folder = environment_folder(root, backend, device)
-    wanted = DEFINING_FILES[config.runtime]
-    files = [folder / name for name in wanted if (folder / name).is_file()]
-    if wanted[0] not in [path.name for path in files]:
-        where = folder.relative_to(root)
+    files = [folder / name for name in DEFINING_FILES[config.runtime]]
+    if not files[0].is_file():
         raise UnpinnedError(
-            f"runtime {config.runtime} on a {device.upper()} needs {where}/{wanted[0]}, which does "
-            "not exist; choose another runtime or device, or add the file"
+            f"runtime {config.runtime} on a {device.upper()} needs {files[0].relative_to(root)}, "
+            "which does not exist; choose another runtime or device, or add the file"
         )
-    identity = {path.name: hashlib.sha256(substance(path).encode()).hexdigest() for path in files}
+    identity = {path.name: _substance_sha256(path) for path in files if path.is_file()}
     return identity | base_identity(root, config.base)
 
 
 def base_identity(root: Path, base: str | None) -> dict[str, str]:
-    """What the declared base adds: nothing where it is the one that the Dockerfile names."""
-    if base is None:
-        return {}
-    recipe = root / DEBIAN_RECIPE
+    """Return what a declared base image adds; nothing for the one that the Dockerfile names."""
     if base == "debian":
-        return {"base": f"debian:{hashlib.sha256(substance(recipe).encode()).hexdigest()}"}
-    return {"base": base}
+        return {"base": f"debian:{_substance_sha256(root / DEBIAN_RECIPE)}"}
+    return {"base": base} if base else {}
 
 
 def container_identity(config: BackendConfig) -> dict[str, Any]:
-    """What of a container's limits can change what is measured; empty without any.
+    """Return those limits of a container that can change what is measured.
 
     GPUs by number: which ones of a host is no part of an experiment.
     """
@@ -190,13 +184,17 @@ def container_identity(config: BackendConfig) -> dict[str, Any]:
 
 
 def substance(path: Path) -> str:
-    """The lines of a requirements file or Dockerfile that are no comment and not empty."""
+    """Return the lines of a requirements file or Dockerfile but comments and empty ones."""
     lines = (line.rstrip() for line in path.read_text(encoding="utf-8").splitlines())
     return "\n".join(line for line in lines if line and not line.lstrip().startswith("#"))
 
 
+def _substance_sha256(path: Path) -> str:
+    return hashlib.sha256(substance(path).encode()).hexdigest()
+
+
 def prompts_identity(prompts: Prompts, sha256: str) -> dict[str, Any]:
-    """The recipe of a prompt set; `sha256` is that of the file its text comes from."""
+    """Return the recipe of a prompt set; `sha256` is that of the file its text comes from."""
     if isinstance(prompts, SyntheticPrompts):
         return {"sha256": sha256, **prompts.model_dump()}
     field = SHIPPED_FIELD if isinstance(prompts, ShippedPrompts) else prompts.field
@@ -205,7 +203,7 @@ def prompts_identity(prompts: Prompts, sha256: str) -> dict[str, Any]:
 
 
 def prompt_file(prompts: Prompts, root: Path) -> Path | None:
-    """The file that a prompt set's text comes from; None where it has to be fetched first."""
+    """Return the file of a prompt set's text; None where it has to be fetched first."""
     match prompts:
         case ShippedPrompts():
             return root / SHIPPED / f"{prompts.shipped}.jsonl"

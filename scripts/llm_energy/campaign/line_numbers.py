@@ -148,7 +148,7 @@ def _repeated_keys(tree: Node) -> Iterator[Node]:
 
 
 def _differs(node: Node, value: Any) -> bool:
-    """Whether a scalar of a file is another value than the one in force."""
+    """Return True where a scalar of a file is another value than the one in force."""
     if not isinstance(node, ScalarNode):
         return False
     given = SafeConstructor().construct_object(node)

@@ -1,4 +1,4 @@
-"""The lock file: identities that were looked up once and hold from then on."""
+"""Lock file: identities that were looked up once and hold from then on."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ COMMIT = r"^[0-9a-f]{40}$"
 
 
 class LockedModel(Model):
-    """What pins one model source."""
+    """Pin of one model source."""
 
     revision: Annotated[str, Field(pattern=COMMIT)] | None = None
     """Full commit of a hub repository."""
@@ -26,7 +26,7 @@ class LockedModel(Model):
 
 
 class LockedEnvironment(Model):
-    """What pins an interpreter of the user's."""
+    """Pin of an interpreter of the user's."""
 
     packages_sha256: Sha256
     """Checksum of its installed packages."""
@@ -42,7 +42,7 @@ class Lock(Model):
 
 
 def read_lock(path: Path | None) -> Lock:
-    """The lock file; an empty lock where there is none.
+    """Read the lock file; an empty lock where there is none.
 
     Raises:
         CampaignError: not readable as a lock file.
@@ -61,14 +61,14 @@ def read_lock(path: Path | None) -> Lock:
 
 
 def full_commit(revision: str | None) -> bool:
-    """Whether a revision is a full commit, which no branch or tag can move."""
+    """Return True for a full commit, which no branch or tag can move."""
     return revision is not None and re.fullmatch(COMMIT, revision) is not None
 
 
 def source_key(source: Source) -> str:
-    """The one text of a source, as the lock file names it.
+    """Return the text that names a source in the lock file.
 
-    `hub:org/name` (`hub:org/name@branch` where a branch or tag is asked for), `path:PATH`,
+    `hub:org/name` (`hub:org/name@branch` for a branch or tag), `path:PATH`,
     `package:name==version:file`.
     """
     if isinstance(source, HubSource):

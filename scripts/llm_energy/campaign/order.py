@@ -15,7 +15,7 @@ from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 def schedule(
     experiments: Sequence[Experiment], *, cycles: int, seed: int, randomised: bool
 ) -> tuple[PlannedMeasurement, ...]:
-    """All measurements of a campaign in their planned order, positions from 0.
+    """Return all measurements of a campaign in their planned order, positions from 0.
 
     Without `randomised` every cycle has the experiments in the order given.
     """

@@ -1,4 +1,4 @@
-"""The pilot of a campaign: the same experiments, measured shortly, before the days are spent."""
+"""Pilot of a campaign: the same experiments, measured briefly, before days are spent on them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,7 +21,7 @@ LONGEST_S = {
 
 
 def pilot_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a campaign's pilot.
+    """Return the configuration of a campaign's pilot.
 
     Its durations are part of what identifies a measurement, so that no result of a pilot can be
     taken for one of the campaign. A mistake in the configuration is left to whoever reads it.

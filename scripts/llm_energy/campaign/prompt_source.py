@@ -1,11 +1,11 @@
-"""Prompts as they stand in a file: read, chosen by a seed, refused where they are none."""
+"""Read prompts from a file, choose some by a seed, and refuse what is no prompt."""
 
 import gzip
 import hashlib
 import json
 import unicodedata
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ REMEDY = "correct it, or leave it out with another `seed` or `limit`"
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of a prompt file, not yet looked into: only what is chosen is parsed."""
+    """One entry of a prompt file; it is parsed only if it is chosen."""
 
     place: str
     """File and line, for messages."""
@@ -32,7 +32,7 @@ class Entry:
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """The entries of a prompt file: lines of JSON, or one JSON array (`.json`), or either `.gz`.
+    """Read a prompt file: lines of JSON, or one JSON array (`.json`), or either as `.gz`.
 
     Raises:
         PromptError: no such file, not of that kind, or nothing in it.
@@ -47,17 +47,16 @@ def read_entries(path: Path) -> list[Entry]:
         raise PromptError(f"{path}: {error.strerror}; correct `file`") from error
     content = content.removeprefix(b"\xef\xbb\xbf")  # the mark that some editors put first
     if path.name.removesuffix(".gz").endswith(".json"):
-        entries = _of_array(content, path)
+        entries = _from_array(content, path)
     else:
-        lines = enumerate(content.splitlines(), start=1)
-        entries = [Entry(f"{path}:{number}", line.strip()) for number, line in lines]
-        entries = [entry for entry in entries if entry.content]
+        lines = enumerate(map(bytes.strip, content.splitlines()), start=1)
+        entries = [Entry(f"{path}:{number}", line) for number, line in lines if line]
     if not entries:
         raise PromptError(f"{path}: has no prompts; correct `file`")
     return entries
 
 
-def _of_array(content: bytes, path: Path) -> list[Entry]:
+def _from_array(content: bytes, path: Path) -> list[Entry]:
     try:
         values = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -68,7 +67,7 @@ def _of_array(content: bytes, path: Path) -> list[Entry]:
 
 
 def select(entries: Sequence[Entry], *, limit: int | None, seed: int) -> list[Entry]:
-    """`limit` entries in an order that the seed chooses; all of them without a limit.
+    """Return `limit` entries in an order that the seed chooses; all of them without a limit.
 
     The rank of an entry depends on the seed and on its content alone: raising the limit keeps the
     earlier ones in their places, and a line added elsewhere changes no other's rank.
@@ -87,7 +86,7 @@ def select(entries: Sequence[Entry], *, limit: int | None, seed: int) -> list[En
 
 
 def text_of(entry: Entry, field: str) -> str:
-    """The prompt of an entry.
+    """Return the prompt of an entry.
 
     Args:
         field: keys and list indices, joined by dots: `prompt`, `turns.0`.
@@ -115,34 +114,19 @@ def text_of(entry: Entry, field: str) -> str:
             ) from error
     if not isinstance(value, str):
         raise PromptError(f"{entry.place}: field {field} is no text; correct `field`")
-    check_text(value, place=entry.place)
+    if fault := _fault(value):
+        raise PromptError(f"{entry.place}: the prompt {fault}; {REMEDY}")
     return value
 
 
-def check_text(text: str, *, place: str) -> None:
-    """Whether a text can be a prompt.
-
-    Raises:
-        PromptError: empty, far too long, or with characters that only damaged text has.
-    """
+def _fault(text: str) -> str | None:
+    """Why a text is no prompt: empty, far too long, or with characters of damaged text only."""
     if not text.strip():
-        raise PromptError(f"{place}: the prompt is empty; {REMEDY}")
+        return "is empty"
     if len(text) > MAXIMUM_CHARACTERS:
-        raise PromptError(
-            f"{place}: the prompt has {len(text)} characters, at most {MAXIMUM_CHARACTERS} are "
-            f"taken; {REMEDY}"
-        )
-    for position, character in enumerate(_strange(text)):
-        if character:
-            raise PromptError(
-                f"{place}: the prompt has the control character U+{ord(text[position]):04X} at "
-                f"position {position + 1}; {REMEDY}"
-            )
-
-
-def _strange(text: str) -> Iterable[bool]:
-    """Which characters are control characters or halves of a surrogate pair."""
-    return (
-        unicodedata.category(character) in ("Cc", "Cs") and character not in ALLOWED_CONTROL
-        for character in text
-    )
+        return f"has {len(text)} characters, at most {MAXIMUM_CHARACTERS} are taken"
+    for position, character in enumerate(text, start=1):
+        # Control characters, and halves of a surrogate pair.
+        if unicodedata.category(character) in ("Cc", "Cs") and character not in ALLOWED_CONTROL:
+            return f"has the control character U+{ord(character):04X} at position {position}"
+    return None

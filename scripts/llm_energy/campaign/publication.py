@@ -1,4 +1,4 @@
-"""What an archive says of itself: who measured, and how to find and use the data."""
+"""Bibliographic data of an archive: who measured, and how to find and use the data."""
 
 from typing import Annotated, Literal
 
@@ -18,11 +18,11 @@ Relation = Literal[
     "isPartOf",
     "references",
 ]
-"""Of DataCite's relation types, those that a campaign's data may have to something else."""
+"""DataCite's relation types between a campaign's data and something else."""
 
 
 def check_character(orcid: str) -> str:
-    """What the last character of an ORCID iD must be: ISO 7064 MOD 11-2 of its other digits."""
+    """Return the last character that an ORCID iD must have: ISO 7064 MOD 11-2 of its digits."""
     total = 0
     for digit in orcid.replace("-", "")[:-1]:
         total = 2 * (total + int(digit))
@@ -38,7 +38,7 @@ def _adds_up(orcid: str) -> str:
 
 
 class Author(Model):
-    """Who measured, with what tells them from others of the same name."""
+    """Somebody who measured, distinguished from others of the same name."""
 
     name: Text
     """`Family name, Given name`, or the name of an organisation."""
@@ -54,29 +54,29 @@ class Related(Model):
     identifier: Text
     """Its DOI or address."""
     relation: Relation = "isSupplementTo"
-    """What the data are to it, in DataCite's terms."""
+    """Relation of the data to it, in DataCite's terms."""
 
 
 class Publication(Model):
-    """What an archive of the campaign says of itself; no part of what is measured."""
+    """Bibliographic data of the campaign's archive; no part of what is measured."""
 
     title: Text | None = None
     """Title of the data."""
     description: Text | None = None
-    """What they are, in a few sentences; counts of experiments and measurements if not given."""
+    """The data in a few sentences. Default: the counts of experiments and measurements."""
     authors: list[
         Annotated[
             Text | Author, Alternatives(str, dict, message="must be a name, or keys with a name")
         ]
     ] = Field(default_factory=list)
-    """Who measured: `Family name, Given name`, the name of an organisation, or keys that say more;
-    jobs name them as their agents."""
+    """Who measured: `Family name, Given name`, the name of an organisation, or keys with
+    more; the archive names them as agents of its jobs."""
     licence: Text | None = None
     """Licence of the data, as its SPDX identifier, such as `CC-BY-4.0`."""
     keywords: list[Text] = Field(default_factory=list)
     """Words to find them by."""
     related: list[Related] = Field(default_factory=list)
-    """What they belong to, such as the paper."""
+    """Publications that the data belong to, such as the paper."""
 
     @property
     def who(self) -> list[Author]:

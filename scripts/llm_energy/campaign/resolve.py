@@ -1,14 +1,14 @@
 """From a point of a group to an experiment."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from llm_energy.campaign.catalogue import Catalogue
 from llm_energy.campaign.declared_inputs import SyntheticPrompts
 from llm_energy.campaign.expand import Point, axis_blocks, values_of
-from llm_energy.campaign.experiment import Experiment, slots_of
+from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.identity import PROTOCOL_VERSION, container_identity, short_hash
-from llm_energy.campaign.problems import KeyPath, Problems, listed
+from llm_energy.campaign.problems import KeyPath, listed
 from llm_energy.campaign.schema import DEADLINES
 from llm_energy.campaign.setting_checks import WrongValues
 from llm_energy.campaign.settings import Settings, flatten, nest
@@ -19,18 +19,17 @@ from llm_energy.system.vocabulary import WAVES
 REFERENCES = ("backend", "model", "prompts")
 
 
+@dataclass(eq=False)
 class Resolver:
-    """Makes experiments of points; what is wrong with one is added to `problems`."""
+    """Makes experiments of points; adds what is wrong with one to the catalogue's problems."""
 
-    def __init__(
-        self, catalogue: Catalogue, wrong: WrongValues, *, complete: bool, problems: Problems
-    ) -> None:
-        self.config = catalogue.config
-        self.catalogue = catalogue
-        self.wrong = wrong
-        self.complete = complete
-        """False where a setting may be missing because of a mistake that is reported already."""
-        self.problems = problems
+    catalogue: Catalogue
+    wrong: WrongValues
+    complete: bool
+    """False where a setting may be missing because of a mistake that is reported already."""
+
+    def __post_init__(self) -> None:
+        self.config, self.problems = self.catalogue.config, self.catalogue.problems
         self.defaults = dict(flatten(self.config.defaults.declared()))
         self.measurement = self.config.measurement.model_dump(exclude=set(DEADLINES))
 
@@ -105,7 +104,7 @@ class Resolver:
         if conflict := table.conflict(settings.engine_options):
             option, message = conflict
             yield f"engine.{backend}.{option}", message
-        if slots_of(settings) < batch:
+        if settings.slots < batch:
             yield f"engine.{backend}.slots", f"must be at least {batch}, the batch size"
         prompts = self.config.prompts.get(settings.prompts)
         if prompts is None:
@@ -121,7 +120,7 @@ class Resolver:
                 yield "context_tokens", message
 
     def _origin(self, group: str, point: Point, key: str) -> KeyPath:
-        """Where the value that a setting has in a point comes from."""
+        """Key that gives a setting its value in a point."""
         config = self.config.experiments[group]
         path: KeyPath = ("experiments", group)
         if key in point.factors:

@@ -1,4 +1,4 @@
-"""A campaign file as a whole: what may be written where, with types, units and defaults."""
+"""Keys of a campaign file, with types, units and defaults."""
 
 from typing import Annotated, Any, Literal
 
@@ -31,7 +31,7 @@ from llm_energy.campaign.types import (
 from llm_energy.system.vocabulary import DOCKER, PROCESS, Runtime
 
 GPU_DEFAULTS = {"minimum_duration_s": 30.0, "baseline_s": 30.0, "warmup_cap_s": 180.0}
-"""Where a GPU needs more than a CPU: its sensors average over 1 s and its temperature settles."""
+"""Longer than on a CPU: a GPU's sensors average over 1 s and its temperature settles."""
 
 GPU_CYCLES = 5
 """On a GPU: below 5 an interval over cycles is wider than most effects that are looked for."""
@@ -64,7 +64,7 @@ Gpus = Annotated[
 
 
 class Container(Model):
-    """What a backend's container gets of the host. Runtime `docker` only."""
+    """Resources of the host for a backend's container. Runtime `docker` only."""
 
     gpus: Gpus | None = None
     """`all`, a number, or a list of UUIDs. GPU: all."""
@@ -79,13 +79,13 @@ class Container(Model):
     environment: dict[EnvironmentVariable, str] = Field(default_factory=dict)
     """Environment variables for the engine. They are part of what is measured: no secrets."""
     user: Text | None = None
-    """`UID` or `UID:GID` it runs as; your own where it is not given."""
+    """`UID` or `UID:GID` that it runs as. Default: your own."""
     read_only: bool = True
-    """Whether its root file system cannot be written; /tmp and its home can in any case."""
+    """`true`: its root file system cannot be written; /tmp and its home always can."""
 
 
 class BackendConfig(Model):
-    """How a backend runs."""
+    """Runtime and environment of a backend."""
 
     runtime: Runtime = PROCESS
     """`process`: a process of this machine in an environment of its own; `docker`: a container."""
@@ -99,7 +99,7 @@ class BackendConfig(Model):
     Debian's packages, or an image by exact tag or digest; else the one that its Dockerfile names.
     """
     container: Container = Field(default_factory=Container)
-    """What its container gets of the host."""
+    """Resources of the host for its container."""
 
     @property
     def in_container(self) -> bool:
@@ -110,17 +110,17 @@ class Measurement(Model):
     """Durations and rates of every measurement of the campaign."""
 
     device: Literal["cpu", "gpu"] = "cpu"
-    """What does the work; it chooses the defaults of the durations."""
+    """Device that computes; it chooses the defaults of the durations."""
     minimum_duration_s: Duration = 3.0
     """Least length of the measured window. GPU: 30, and no less than 10."""
     baseline_s: Seconds = 2.0
-    """How long the loaded engine stays idle before its warm-up. GPU: 30."""
+    """Idle time of the loaded engine before its warm-up. GPU: 30."""
     warmup_cap_s: Seconds = 5.0
     """Longest warm-up, counted from the end of its first wave. GPU: 180."""
     tail_s: Seconds = 1.0
-    """How long the load runs on after the window, so that its end lies inside steady load."""
+    """Time that the load runs on after the window, so that its end lies inside steady load."""
     sampling_hz: Hertz = 10.0
-    """How often power and energy counter are read."""
+    """Readings of power and energy counter per second."""
     load_deadline_s: Duration = 900.0
     """Loading the engine fails after this time."""
     first_wave_deadline_s: Duration = 900.0
@@ -144,7 +144,7 @@ DEADLINES = ("load_deadline_s", "first_wave_deadline_s", "measure_deadline_s")
 
 
 def _exactly_one_way(schema: dict[str, Any]) -> None:
-    """What `Range._one_way` checks, in JSON schema."""
+    """Write the check of `Range._one_way` into the JSON schema."""
     above_zero = {"from": {"exclusiveMinimum": 0}}
     schema["oneOf"] = [{"required": ["step"]}, {"required": ["factor"], "properties": above_zero}]
 
@@ -157,7 +157,7 @@ class Range(Model):
     from_: Annotated[float, Field(alias="from")]
     """First value; above 0 with a factor."""
     to: float
-    """Last value, reached or not."""
+    """Upper bound; the last value where the others end on it."""
     step: Annotated[float, Field(gt=0)] | SkipJsonSchema[None] = None
     """Difference of two neighbours; either this or `factor`."""
     factor: Annotated[float, Field(gt=1)] | SkipJsonSchema[None] = None
@@ -181,13 +181,13 @@ Point = Annotated[dict[SettingKey, Scalar], Field(min_length=1)]
 
 
 class AdaptiveCycles(Model):
-    """Cycles in two stages: the first ones tell how many the precision asked for needs."""
+    """Cycles in two stages: the first ones decide how many the target precision needs."""
 
     first: Annotated[int, Field(ge=3)] = 5
-    """Cycles that every experiment is measured in. With fewer than 5 the spread is poorly known,
-    and many more are asked for than are needed."""
+    """Cycles that every experiment is measured in. Fewer than 5 estimate the spread poorly,
+    and many more cycles than necessary follow."""
     maximum: Count
-    """Most cycles of an experiment, whatever its spread asks for."""
+    """Most cycles of an experiment, whatever its spread."""
     target_relative_half_width: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """Half width of the 95 % interval of the mean over the mean: 0.02 is ±2 %."""
 
@@ -225,16 +225,16 @@ class CampaignConfig(Model):
     seed: Natural = 0
     """Seed of the order of the measurements."""
     cycles: Cycles = 3
-    """How often every experiment is measured: a number, or two stages of which the first tells how
-    long the second must be. GPU: 5."""
+    """Number of measurements of every experiment, or two stages of which the first decides how
+    long the second is. GPU: 5."""
     order: Literal["randomised_blocks", "sequential"] = "randomised_blocks"
     """`randomised_blocks`: each cycle in a random order of its own; `sequential`: as declared."""
     isolation: Literal["cycle", "measurement", "campaign"] = "cycle"
-    """How long measurements with equal engine settings share an engine process."""
+    """Time during which measurements with equal engine settings share an engine process."""
     reference: Text | None = None
     """Experiment that the others are compared with."""
     comparisons: Comparisons = Field(default_factory=Comparisons)
-    """How experiments are compared with each other."""
+    """Comparisons between experiments."""
     controls: Controls = Field(default_factory=Controls)
     """Measurements whose outcome is known beforehand."""
     assumptions: Assumptions = Field(default_factory=Assumptions)

@@ -66,7 +66,7 @@ def check_values(
 
 
 def _values_to_check(config: CampaignConfig) -> Iterator[tuple[KeyPath, str, Any]]:
-    """Where a value stands, the dotted setting it is for, and the value.
+    """Yield where a value stands, the dotted setting it is for, and the value.
 
     Of the blocks of settings only names and engine options: their models checked the rest.
     """
@@ -90,7 +90,7 @@ def _values_to_check(config: CampaignConfig) -> Iterator[tuple[KeyPath, str, Any
 
 
 def _fault(key: str, value: Any, tables: Mapping[str, EngineTable]) -> str | None:
-    """What is wrong with the type or the range of a value."""
+    """Fault of the type or the range of a value."""
     if key.startswith("engine."):
         _, backend, option = key.split(".")
         return tables[backend].fault(backend, option, value) if backend in tables else None

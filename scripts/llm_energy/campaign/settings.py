@@ -1,4 +1,4 @@
-"""The settings of an experiment: as a campaign declares them, and resolved."""
+"""Settings of an experiment: as a campaign declares them, and resolved."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
@@ -10,12 +10,12 @@ from llm_energy.system.vocabulary import WAVES, LoadMode
 
 
 class Sampling(Model):
-    """How output tokens are drawn. The default is greedy."""
+    """Sampling of output tokens. The default is greedy."""
 
     temperature: Annotated[float, Field(ge=0)] = 0.0
     """0 takes the most likely token."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Cumulated probability of the tokens that are kept; 1 keeps all."""
+    """Cumulative probability of the tokens that are kept; 1 keeps all."""
     top_k: Natural = 0
     """Number of tokens that are kept; 0 keeps all."""
     seed: Natural = 0
@@ -34,11 +34,11 @@ class _Common(Model):
     load_mode: LoadMode = WAVES
     """`waves`: submit a batch, wait for all of it; `closed`: constant concurrency."""
     sampling: Sampling = Sampling()
-    """How output tokens are drawn."""
+    """Sampling of output tokens."""
 
 
 class DeclaredSettings(_Common):
-    """A block of settings in the file; what it leaves out comes from elsewhere."""
+    """One block of settings; those of a group win over `defaults`."""
 
     backend: Identifier | None = None
     """One of `backends`."""
@@ -50,7 +50,7 @@ class DeclaredSettings(_Common):
     """Engine options by backend; only those of the experiment's backend count."""
 
     def declared(self) -> dict[str, Any]:
-        """Only what the file says, nested as it is there."""
+        """Return only what the file gives, nested as it is there."""
         return self.model_dump(exclude_unset=True, exclude_none=True)
 
 
@@ -65,6 +65,11 @@ class Settings(_Common):
     """Name of the prompt set."""
     engine_options: dict[str, Any]
     """Options of the experiment's backend, defaults included."""
+
+    @property
+    def slots(self) -> int:
+        """Sequences that the engine has room for: its option `slots`, else the batch size."""
+        return int(self.engine_options.get("slots", self.batch_size))
 
 
 PLAIN_KEYS = tuple(

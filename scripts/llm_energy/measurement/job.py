@@ -81,7 +81,7 @@ class ExperimentRecord:
                 model_path="",
                 dtype=settings.dtype,
                 context_tokens=settings.context_tokens,
-                slots=experiment.slots,
+                slots=experiment.settings.slots,
                 seed=settings.sampling.seed,
                 options=settings.engine_options,
             ),

@@ -84,7 +84,7 @@ def _need(
         shape,
         dtype=settings.dtype,
         context_tokens=settings.context_tokens,
-        slots=experiment.slots,
+        slots=experiment.settings.slots,
         options=options,
     )
     if not campaign.measurement.on_gpu:

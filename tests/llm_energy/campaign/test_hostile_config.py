@@ -1,4 +1,4 @@
-"""A campaign file may hold anything: it is a campaign, or each mistake in it is told in a line."""
+"""A campaign file may hold anything: it is a campaign, or each mistake in it is one line."""
 
 import copy
 from pathlib import Path
@@ -58,7 +58,7 @@ def strange(draw):
     return config
 
 
-def told(load):
+def messages_of(load):
     """Return the messages about a campaign that cannot be used; none about one that can."""
     try:
         load()
@@ -77,7 +77,7 @@ def test_any_value_is_a_campaign_or_reported_in_lines(root, config):
 def test_any_bytes_are_a_file_or_reported_in_lines(tmp_path, content):
     path = tmp_path / "campaign.yaml"
     path.write_bytes(content)
-    assert all(message.isprintable() for message in told(lambda: read_files([path])))
+    assert all(message.isprintable() for message in messages_of(lambda: read_files([path])))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_any_bytes_are_a_file_or_reported_in_lines(tmp_path, content):
 def test_what_would_exhaust_or_confuse_is_reported(root, monkeypatch, tmp_path, text, words):
     monkeypatch.chdir(tmp_path)
     Path("campaign.yaml").write_text(text)
-    messages = told(lambda: read_files([Path("campaign.yaml")])) or told(
+    messages = messages_of(lambda: read_files([Path("campaign.yaml")])) or messages_of(
         lambda: load_campaign(
             BASE | yaml.safe_load(text), files=[Path("campaign.yaml")], root=root, lock=None
         )

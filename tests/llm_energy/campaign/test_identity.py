@@ -117,7 +117,7 @@ def test_what_an_experiment_does_not_use_changes_no_spec(root, change):
 
 
 def test_settings_of_the_analysis_change_no_spec(root):
-    told = {
+    for_the_analysis = {
         "reference": "sweep_batch1_out16",
         "comparisons": {"factors": ["batch_size"], "equivalence_margin": 0.05},
         "assumptions": {
@@ -126,7 +126,7 @@ def test_settings_of_the_analysis_change_no_spec(root):
             "power_usage_effectiveness": 1.2,
         },
     }
-    assert specs(load(root, BASE | told)) == specs(load(root))
+    assert specs(load(root, BASE | for_the_analysis)) == specs(load(root))
 
 
 def test_renaming_a_model_or_prompt_set_changes_no_spec(root):

@@ -1,4 +1,4 @@
-"""Every mistake in a campaign is told at once: one line with file, line, key and remedy."""
+"""All mistakes in a campaign are reported at once: a line each with file, line, key and remedy."""
 
 import re
 import subprocess
@@ -40,13 +40,13 @@ def _working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def told(root, text):
+def messages_of(root, text):
     with pytest.raises(CampaignError) as error:
         load_text(root, text)
     return error.value.messages
 
 
-def told_if_any(root, text):
+def messages_if_any(root, text):
     try:
         load_text(root, text)
     except CampaignError as error:
@@ -55,7 +55,7 @@ def told_if_any(root, text):
 
 
 @pytest.mark.parametrize(
-    ("cycles", "told"),
+    ("cycles", "words"),
     [
         ("few", 'cycles: must be a whole number, not "few"'),
         ({"first": 5}, "cycles.maximum: is missing; give it a value"),
@@ -64,9 +64,9 @@ def told_if_any(root, text):
         ({"maximum": 9, "target_relative_half_width": 2}, "must be below 1"),
     ],
 )
-def test_cycles_are_a_number_or_two_stages(root, cycles, told):
+def test_cycles_are_a_number_or_two_stages(root, cycles, words):
     (message,) = mistakes(root, changed(lambda config: config.update(cycles=cycles)))
-    assert told in message
+    assert words in message
 
 
 def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(root):
@@ -84,7 +84,7 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(root):
         "      engine.toy.threads: [1, many]\n"
         "    exclude: [{batch_size: 9}]\n"
     )
-    assert told(root, text) == [
+    assert messages_of(root, text) == [
         "campaign.yaml:1: campaign: may hold a-z, 0-9, `.`, `_` and `-`, and begins with a letter "
         "or a digit",
         "campaign.yaml:9: cylces: unknown key; did you mean cycles?",
@@ -128,7 +128,7 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(root):
 )
 def test_a_mistake_at_the_top_of_the_file(root, line, message):
     groups = "experiments: {sweep: {axes: {batch_size: [1, 4]}}}\n"
-    (found,) = told(root, HEAD + groups + line + "\n")
+    (found,) = messages_of(root, HEAD + groups + line + "\n")
     assert found.startswith("campaign.yaml:10: ")
     assert message in found
 
@@ -327,7 +327,7 @@ def test_a_mistake_that_leaves_no_experiment_is_reported_once(root):
 
 def test_a_misspelt_required_key_is_one_mistake(root):
     text = HEAD.replace("package: tiny", "pakage: tiny") + "experiments: {one: {}}\n"
-    messages = told(root, text)
+    messages = messages_of(root, text)
     assert messages == [
         "campaign.yaml:5: models.small.source: needs exactly one of the keys package, hub and path"
     ]
@@ -342,7 +342,7 @@ def test_wrong_yaml_is_one_line_with_its_place(root):
 
 def test_a_key_given_twice_is_a_mistake_wherever_it_is(root):
     text = HEAD + "experiments:\n  one: {}\n  two: {settings: {batch_size: 2}}\n  one: {}\n"
-    assert told(root, text) == ["campaign.yaml:12: one: key given twice; keep one"]
+    assert messages_of(root, text) == ["campaign.yaml:12: one: key given twice; keep one"]
 
 
 def test_a_file_that_cannot_be_read_is_named(root):
@@ -394,13 +394,13 @@ def test_a_key_that_an_anchor_brings_is_found_at_the_anchor(root):
         "  two:\n"
         "    settings: {<<: *shared, output_tokens: 8}\n"
     )
-    messages = told(root, text)
+    messages = messages_of(root, text)
     assert [message.split(" ")[0] for message in messages] == ["campaign.yaml:10:"] * 2
 
 
 @given(altered())
 def test_whatever_is_wrong_is_reported_in_lines_and_never_in_a_traceback(root, config):
-    messages = told_if_any(root, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
+    messages = messages_if_any(root, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
     assert len(set(messages)) == len(messages)
     for message in messages:
         assert re.fullmatch(r"campaign\.yaml:[0-9]+: \S.*: .+", message)

@@ -121,9 +121,9 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, content: bytes) -> None:
         read_entries(written(tmp_path, content, "mine.jsonl.gz"))
 
 
-@pytest.mark.parametrize(("content", "told"), [("{}", "not a JSON array"), ("[", "not JSON")])
-def test_a_json_file_of_another_kind_is_refused(tmp_path: Path, content: str, told: str) -> None:
-    with pytest.raises(PromptError, match=told):
+@pytest.mark.parametrize(("content", "words"), [("{}", "not a JSON array"), ("[", "not JSON")])
+def test_a_json_file_of_another_kind_is_refused(tmp_path: Path, content: str, words: str) -> None:
+    with pytest.raises(PromptError, match=words):
         read_entries(written(tmp_path, content, "mine.json"))
 
 
@@ -151,13 +151,13 @@ REFUSED = {
 def test_what_is_no_prompt_is_refused_in_one_line_with_file_and_line(
     tmp_path: Path, case: str
 ) -> None:
-    content, told = REFUSED[case]
+    content, words = REFUSED[case]
     path = written(tmp_path, b'{"prompt": "good"}\n' + content)
     with pytest.raises(PromptError) as caught:
         text_of(read_entries(path)[1], "prompt")
     message = str(caught.value)
     assert message.startswith(f"{path}:2: ")
-    assert told in message
+    assert words in message
     assert "\n" not in message
     assert ";" in message, "a remedy follows"
 

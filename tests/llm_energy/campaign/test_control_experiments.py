@@ -44,9 +44,15 @@ def test_the_others_keep_their_identity_and_their_order(root):
 
 def test_an_a_a_control_differs_in_nothing_but_its_name_and_its_engine_process(root):
     campaign = load(root, controlled())
-    base, twin = campaign.experiment(FIRST), campaign.experiment(f"{FIRST}.a_a")
-    assert (twin.spec, twin.spec_hash, twin.settings) == (base.spec, base.spec_hash, base.settings)
-    assert twin.engine_key not in {e.engine_key for e in campaign.experiments if e is not twin}
+    base, replicate = campaign.experiment(FIRST), campaign.experiment(f"{FIRST}.a_a")
+    assert (replicate.spec, replicate.spec_hash, replicate.settings) == (
+        base.spec,
+        base.spec_hash,
+        base.settings,
+    )
+    assert replicate.engine_key not in {
+        e.engine_key for e in campaign.experiments if e is not replicate
+    }
 
 
 def test_without_the_sampler_it_is_another_measurement_in_the_same_process(root):
