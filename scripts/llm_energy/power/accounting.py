@@ -1,7 +1,7 @@
 """From the raw series of a measurement to the energy of its result: the one entry, and pure.
 
 Gross energy over the window is primary. What is not known is None with a reason code (see
-`reasons.py`); a device that is missing makes the sum None, never smaller.
+`results/codes.py`); a device that is missing makes the sum None, never smaller.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -22,7 +22,7 @@ from llm_energy.results.parts import Flag, Phase, Tokens
 
 @dataclass(frozen=True)
 class EnergyAccount:
-    """What a measurement's series says: the energy, and what a reader must know about it."""
+    """The energy of a measurement with the flags of its power series."""
 
     energy: Energy
     flags: list[Flag] = field(default_factory=list)
@@ -127,7 +127,7 @@ def total(amounts: Iterable[float | None]) -> float | None:
 
 
 def _phases(counted: Sequence[Account]) -> dict[str, Any]:
-    """What lies outside of the window."""
+    """Energies and powers outside of the window."""
     idle = [account.baseline for account in counted]
     watts = total(baseline.power_watts if baseline else None for baseline in idle)
     errors = total(baseline.standard_error_watts if baseline else None for baseline in idle)

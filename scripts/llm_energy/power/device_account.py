@@ -16,14 +16,14 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Account:
-    """What one device's series says of each phase, by the campaign's one method."""
+    """The energy of one device in each phase, by the campaign's one method."""
 
     sensor: Sensor
     method: Method
     spans: Mapping[str, Span]
     """Phase -> when it was."""
     counted: bool
-    """Whether it is part of the measurement's sum."""
+    """True where it is part of the measurement's sum."""
 
     def joules(self, start_s: float, end_s: float) -> float | None:
         """Energy over any interval of the series."""
@@ -56,7 +56,7 @@ class Account:
 
     @property
     def duration_s(self) -> float:
-        """Of the window, which must be there."""
+        """Duration of the window, which must exist."""
         start_s, end_s = self.spans["window"]
         return end_s - start_s
 
@@ -68,7 +68,7 @@ class Account:
         return self.window.joules - self.baseline.power_watts * self.duration_s
 
     def record(self) -> DeviceEnergy:
-        """What the result keeps of this device."""
+        """The part of the result about this device."""
         span = self.spans.get("window")
         return DeviceEnergy(
             device=self.sensor.device.id,

@@ -1,4 +1,4 @@
-"""What a measurement waits for before it goes on: devices that are cool, and devices at rest.
+"""Conditions that a measurement waits for: devices that are cool, and devices at rest.
 
 Pure functions of the last readings. They are judged again and again until they hold or a cap is
 reached; a cap that was reached is a flag of the result, not a failure.
@@ -45,7 +45,7 @@ def temperatures(series: Series) -> dict[str, float]:
 
 
 def cool(series: Series, reference_celsius: Mapping[str, float]) -> bool:
-    """Whether no device is more than the margin above its reference."""
+    """Return True where no device is more than the margin above its reference."""
     now_celsius = temperatures(series)
     return all(
         now_celsius[device] <= reference + COOL_MARGIN_CELSIUS
@@ -57,10 +57,10 @@ def cool(series: Series, reference_celsius: Mapping[str, float]) -> bool:
 def quiet(
     series: Series, devices: Collection[Device], *, method: Method, start_s: float, span_s: float
 ) -> bool:
-    """Whether all devices have been at rest for `span_s`, which lies after `start_s`.
+    """Return True where all devices have been at rest for `span_s`, which lies after `start_s`.
 
     At rest: next to no utilisation, one performance state, and power that does not change from
-    the first half of the time to the second. What a device does not say is not asked of it.
+    the first half of the time to the second. A quantity that a device lacks is no condition.
     """
     return all(_at_rest(Sensor(d, series), method, start_s, span_s) for d in devices)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 Scope = Literal["gpu_board", "module", "cpu_package", "dram", "platform", "wall"]
-"""What a sensor's energy covers. Energies of different scopes are never compared or ranked;
+"""Scope of a sensor's energy. Energies of different scopes are never compared or ranked;
 `platform` (RAPL's psys) holds packages and memory and is never added to them."""
 
 Quantity = Literal[
@@ -50,7 +50,7 @@ class Device:
 
 @dataclass(frozen=True)
 class State:
-    """What changes slowly, read at 1 Hz; None where the device does not say."""
+    """Slow quantities, read at 1 Hz; None where the device does not report one."""
 
     temperature_celsius: float | None = None
     sm_clock_mhz: float | None = None
@@ -77,7 +77,7 @@ class Reading:
     read_s: float
     """How long the pass took: the sensors were read within ± half of it."""
     energy_counter_joules: float | None = None
-    """As the sensor says it, wraps included."""
+    """As the sensor reports it, wraps included."""
     instant_power_watts: float | None = None
     average_power_watts: float | None = None
     usage_power_watts: float | None = None

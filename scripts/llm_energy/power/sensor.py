@@ -39,9 +39,9 @@ class Sensor:
         else:
             amount = integrate(samples, start_s, end_s, update_period_s=update_s)
         if amount.reason and amount.reason.startswith("no_sample"):
-            # The sensor's own word says more than that something is missing.
-            said = self.series.reason(self.device, QUANTITY[method])
-            return Amount(reason=amount.reason if said == "no_samples" else said)
+            # The sensor's own reason is more specific than that samples are missing.
+            own = self.series.reason(self.device, QUANTITY[method])
+            return Amount(reason=amount.reason if own == "no_samples" else own)
         return amount
 
     def power(self, start_s: float, end_s: float) -> Samples:
@@ -69,7 +69,7 @@ class Sensor:
 
     @property
     def update_period_s(self) -> float | None:
-        """Of the slower of counter and instant power."""
+        """Update period of the slower of counter and instant power."""
         periods = (self._update_s("counter"), self._update_s("integrated_instant"))
         return max((period for period in periods if period is not None), default=None)
 

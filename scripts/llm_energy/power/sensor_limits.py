@@ -1,4 +1,4 @@
-"""What each kind of power sensor may be wrong by, from what vendors and others published."""
+"""Limits of the error of each kind of power sensor, from vendors and other publications."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

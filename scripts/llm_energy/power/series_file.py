@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 METADATA_KEY = b"llm_energy.series"
-"""Of the file's metadata: JSON with `identity`, `devices` and `rate_hz`."""
+"""Key of the file's metadata: JSON with `identity`, `devices` and `rate_hz`."""
 
 UNITS = {
     "monotonic_s": "s, CLOCK_MONOTONIC",
@@ -47,7 +47,7 @@ def write_series(
     """Write `series` to `root`/`path`, one row for each reading.
 
     Args:
-        identity: what the series belongs to (campaign, experiment, cycle), for the metadata.
+        identity: campaign, experiment and cycle of the series, for the metadata.
     """
     about = {
         "identity": dict(identity),
@@ -72,7 +72,7 @@ def read_series(path: Path) -> Series:
 
 
 def read_identity(path: Path) -> dict[str, Any]:
-    """What the series belongs to, as it was written."""
+    """The identity of the series, as it was written."""
     import pyarrow.parquet as pq
 
     identity: dict[str, Any] = json.loads(pq.read_schema(path).metadata[METADATA_KEY])["identity"]

@@ -5,8 +5,8 @@ FLAGS = {
     "window may hold a trend. `measurement.warmup_cap_s` sets the limit.",
     "throughput_drift": "Throughput in the last third of the window differs from the first third "
     "by more than the limit.",
-    "short_window": "The window is shorter than the least duration that was asked for.",
-    "gpu_use_unknown": "The driver did not list the engine's processes on any GPU: it may not tell "
+    "short_window": "The window is shorter than the least duration that was requested.",
+    "gpu_use_unknown": "The driver did not list the engine's processes on any GPU: it may not list "
     "them, or the engine ran on the CPU. The energy is that of all GPUs it could have used.",
     "not_cooled_down": "A GPU was still warmer than the margin above its first loaded idle when "
     "the waiting ended.",
@@ -34,7 +34,7 @@ FLAGS = {
 """Flag of a result -> what a reader must know."""
 
 SAMPLER_OFF = "sampler_off"
-"""Of a control: nothing is wrong with it, and measuring it again gives no energy either."""
+"""Reason of a control: nothing is wrong with it, and a new measurement has no energy either."""
 
 ENERGY_REASONS = {
     "no_meter": "This machine has no power sensor that can be read: no NVIDIA GPU with its driver "
@@ -64,7 +64,7 @@ ENERGY_REASONS = {
     "non_positive_sample": "The wall meter says 0 W or less inside the window.",
     "counter_reset": "The energy counter went backwards inside the interval.",
     "counter_stuck": "The energy counter did not move during the interval.",
-    "no_power": "The power sensor said 0 W all along, which no device draws.",
+    "no_power": "The power sensor read 0 W all along, which no device draws.",
     "mean_power_below_idle": "Mean power of the window lies below the loaded idle: not possible.",
     "mean_power_above_limit": "Mean power of the window lies above the enforced limit: not "
     "possible.",

@@ -49,7 +49,7 @@ class Energy(Model):
     method: str | None
     """`counter`, `integrated_instant` or `integrated_average`; one for the whole campaign."""
     scope: str | None
-    """What the sensor covers: `gpu_board`, `module`, `cpu_package`, `dram` or `wall`."""
+    """The scope of the sensor: `gpu_board`, `module`, `cpu_package`, `dram` or `wall`."""
     mean_power_watts: float | None
     """`energy_joules` over the duration of the window."""
     loaded_idle_power_watts: float | None
@@ -66,8 +66,8 @@ class Energy(Model):
     """Standard uncertainty of `energy_joules` from what is not known between two samples at the
     edges of the window, summed over the counted devices."""
     host_idle_power_watts: float | None = None
-    """Of the counted devices without an engine, once in each run and cycle, for its drift alone;
-    None where it was not taken, as while an engine stayed loaded."""
+    """Power of the counted devices without an engine, once in each run and cycle, for its drift
+    alone; None where it was not taken, as while an engine stayed loaded."""
     gpu_cpu_dram_joules: float | None = None
     """GPUs, CPU packages and memory together; none unless all can be read."""
     joules_per_output_token: float | None

@@ -21,7 +21,7 @@ class Metric:
     shown_factor: float = 1.0
     """Shown value = value × factor."""
     sensor: Literal["gross", "net"] | None = None
-    """Whether the power sensor's gain and offset (`gross`) or its gain alone (`net`, above a
+    """The power sensor's gain and offset (`gross`) or its gain alone (`net`, above a
     baseline read by the same sensor) are part of its total uncertainty."""
 
     @property

@@ -111,7 +111,7 @@ class Warmup(Model):
     bound: float | None
     """Equivalence bound that was applied to the trend: ±bound, relative."""
     power: PowerSteadiness | None = None
-    """None where nothing was metered, or the warm-up's cap is too short to tell."""
+    """None where nothing was metered, or the warm-up's cap is too short for a test."""
 
 
 class Drift(Model):
@@ -220,7 +220,7 @@ class SideFile(Model):
 
 
 class SampleOutput(Model):
-    """What an engine generated for one prompt."""
+    """The tokens that an engine generated for one prompt."""
 
     prompt_index: int
     output_ids: list[int]

@@ -86,7 +86,7 @@ class Result(Model):
     """Inside the window."""
     energy: Energy
     flags: list[Flag]
-    """What a reader must know of this result."""
+    """Codes with a message each: see `results/codes.py`."""
     sample_outputs: list[SampleOutput]
     """Output token ids of the first 3 prompts."""
     side_files: dict[str, SideFile]

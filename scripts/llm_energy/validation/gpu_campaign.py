@@ -23,7 +23,7 @@ BACKEND = "pytorch"
 SNAKEMAKE = [str(Path(sys.executable).parent / "snakemake"), "--cores", "1"]
 SNAKEMAKE += ["--profile", "workflow-profile"]
 LAST_LINES = 15
-"""Of the workflow's output that are shown where it fails."""
+"""Number of lines of the workflow's output that are shown where it fails."""
 
 
 @dataclass(frozen=True)

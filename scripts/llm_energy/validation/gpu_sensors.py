@@ -25,7 +25,7 @@ class Timing:
 
     idle_s: float = 30.0
     warm_s: float = 30.0
-    """Of load before what counts: clocks settle and the board warms up."""
+    """Load before the readings that count: clocks settle and the board warms up."""
     loaded_s: float = 180.0
     windows_s: tuple[float, ...] = (10.0, 30.0)
     """Lengths of the equal windows that the loaded time is cut into."""
@@ -62,7 +62,7 @@ def watch(meter: Meter, device: Device, *, python: str, timing: Timing) -> Watch
 
 
 class LoadError(Exception):
-    """The load does not run; the message is the last line that it said."""
+    """The load does not run; the message ends with its last line."""
 
 
 @contextlib.contextmanager
@@ -84,17 +84,17 @@ def load_on(uuid: str, *, python: str) -> Iterator[None]:
         except OSError as error:
             raise LoadError(f"{python}: {error.strerror}") from error
 
-        def said() -> str:
+        def last_line() -> str:
             errors.seek(0)
             lines = errors.read().decode(errors="replace").split("\n")
             return next((line for line in reversed(lines) if line.strip()), "nothing")
 
         try:
             if not _says_working(process):
-                raise LoadError(f"no load within {STARTED_S:.0f} s; it said: {said()}")
+                raise LoadError(f"no load within {STARTED_S:.0f} s; it said: {last_line()}")
             yield
             if process.poll() is not None:
-                raise LoadError(f"the load ended by itself; it said: {said()}")
+                raise LoadError(f"the load ended by itself; it said: {last_line()}")
         finally:
             _end(process)
 

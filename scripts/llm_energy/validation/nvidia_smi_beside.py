@@ -18,8 +18,8 @@ wait $!
 echo
 times
 """
-"""Runs a command until it is told to end, or until nobody listens any more. `times` (POSIX) says
-what its children took, in a container as on the host, whose process ids may differ."""
+"""Runs a command until stdin ends or delivers a line. `times` (POSIX) prints the CPU time that
+its children took, in a container as on the host, whose process ids may differ."""
 
 SAMPLER = "power-sampler"
 """Name of the sampler's thread."""
@@ -49,7 +49,7 @@ class Beside:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nvidia-smi", daemon=True)
         self.lines: list[tuple[float, str]] = []
-        """When each line arrived (CLOCK_MONOTONIC, s), and what it says."""
+        """When each line arrived (CLOCK_MONOTONIC, s), and its text."""
         self.lasted_s: float | None = None
         """From the command's start to its end."""
         self.command_cpu_s: float | None = None

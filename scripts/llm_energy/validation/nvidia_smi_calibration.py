@@ -128,7 +128,7 @@ def results_of(seen: Observation, beside: Beside, *, offset_s: float) -> dict[st
 def sampler_cost(
     series: Series, beside: Beside, *, start_s: float, end_s: float
 ) -> dict[str, float | None]:
-    """Of our sampler in the window: median time per reading of one GPU, CPU time per second."""
+    """Cost of our sampler in the window: median time to read one GPU, CPU time per second."""
     uuids = {device.id for device in series.devices if device.scope == "gpu_board"}
     readings = [r for r in series.readings if r.device in uuids]
     took_s = sorted(r.read_s for r in readings if start_s <= r.monotonic_s <= end_s)
@@ -144,7 +144,7 @@ def sampler_cost(
 
 
 def nvidia_smi_cost(beside: Beside, *, offset_s: float) -> dict[str, float | None]:
-    """Of nvidia-smi, its start included: CPU time per second and per row, delay of its lines."""
+    """Cost of nvidia-smi with its start: CPU time per second and row, delay of its lines."""
     late = sorted(
         arrived_s - reading.monotonic_s
         for arrived_s, line in beside.lines

@@ -31,7 +31,7 @@ REASONS = {
     "GPU is lost": "gpu_lost",
     "GPU requires reset": "gpu_lost",
 }
-"""What stands in brackets instead of a value -> reason code; anything else is `read_failed`."""
+"""Text in brackets instead of a value -> reason code; anything else is `read_failed`."""
 
 
 class NvidiaSmiError(Exception):

@@ -10,6 +10,7 @@ from statistics import fmean, median, stdev
 
 from llm_energy.analysis.counter_ratios import STABLE_OFFSET
 from llm_energy.power import plausibility
+from llm_energy.power.integration import Amount
 from llm_energy.power.meter import Quantity
 from llm_energy.power.power_flags import foreign_processes
 from llm_energy.power.sensor import Method, Sensor
@@ -98,26 +99,32 @@ def alone(idle: Sensor) -> Line:
 
 def rising(loaded: Sensor) -> Line:
     """Check that the counter never falls."""
-    counter = loaded.series.samples(loaded.device, "energy_counter_joules")
-    falls = sum(later < earlier for earlier, later in pairwise(counter.values))
-    text = f"{len(counter)} readings, {falls} falls" if len(counter) else "no reading"
-    return judged("counter rises", len(counter) > 0 and falls == 0, text)
+    falls, readings = counter_falls(loaded)
+    text = f"{readings} readings, {falls} falls" if readings else "no reading"
+    return judged("counter rises", readings > 0 and falls == 0, text)
+
+
+def counter_falls(sensor: Sensor) -> tuple[int, int]:
+    """How often the counter of a series falls, and the number of its readings."""
+    values = sensor.series.samples(sensor.device, "energy_counter_joules").values
+    return sum(later < earlier for earlier, later in pairwise(values)), len(values)
 
 
 def ratio_line(sensor: Sensor, when: str) -> Line:
     """Energy by the counter over that of instant power: one board, two sensors."""
-    ways = {m: energy(sensor, m) for m in ("counter", "integrated_instant")}
     subject = f"counter / instant {when}"
-    missing = [f"{method}: {reason}" for method, (joules, reason) in ways.items() if joules is None]
-    if missing:
-        return judged(subject, False, f"not known ({', '.join(missing)})")
-    ratio = (ways["counter"][0] or 0.0) / (ways["integrated_instant"][0] or 1.0)
+    counter, instant = (energy(sensor, method) for method in ("counter", "integrated_instant"))
+    if counter.joules is None or instant.joules is None:
+        reasons = {"counter": counter.reason, "integrated_instant": instant.reason}
+        missing = ", ".join(f"{method}: {reason}" for method, reason in reasons.items() if reason)
+        return judged(subject, False, f"not known ({missing})")
+    ratio = counter.joules / instant.joules
     text = f"{ratio:.4f} (to be within 1 ± {STABLE_OFFSET:g})"
     return judged(subject, abs(ratio - 1.0) <= STABLE_OFFSET, text)
 
 
 def above_idle(idle: Sensor, loaded: Sensor) -> Line:
-    """Power under load less power without any CUDA context."""
+    """Compare power under load with power without any CUDA context."""
     at_rest, busy = mean_watts(idle), mean_watts(loaded)
     if at_rest is None or busy is None:
         return judged("load above rest", False, "not known: one of them has no energy")
@@ -156,7 +163,9 @@ def spread_line(loaded: Sensor, window_s: float) -> Line:
     """How far equal windows of the same load are apart (A/A), by the source of energy."""
     subject = f"A/A windows of {window_s:g} s"
     method = method_of(loaded)
-    joules = window_joules(loaded, method, window_s)
+    start_s, end_s = span(loaded.series)
+    edges = [start_s + n * window_s for n in range(int((end_s - start_s) / window_s) + 1)]
+    joules = [loaded.energy(method, *pair).joules for pair in pairwise(edges)]
     known = [value for value in joules if value is not None]
     if len(known) < len(joules) or len(known) < MINIMUM_WINDOWS:
         return judged(subject, False, f"{len(known)} of {len(joules)} windows have an energy")
@@ -169,14 +178,6 @@ def spread_line(loaded: Sensor, window_s: float) -> Line:
     return judged(subject, spread <= SPREAD_LIMIT, text)
 
 
-def window_joules(sensor: Sensor, method: Method, window_s: float) -> list[float | None]:
-    """Energy of each whole window that the series holds, one after the other."""
-    start_s, end_s = span(sensor.series)
-    count = int((end_s - start_s) / window_s)
-    edges = [start_s + n * window_s for n in range(count + 1)]
-    return [sensor.energy(method, *pair).joules for pair in pairwise(edges)]
-
-
 def method_of(sensor: Sensor) -> Method:
     """The counter, or instant power where there is none: as a campaign chooses."""
     counter = sensor.series.samples(sensor.device, "energy_counter_joules")
@@ -186,14 +187,13 @@ def method_of(sensor: Sensor) -> Method:
 def mean_watts(sensor: Sensor) -> float | None:
     """Mean power over the whole series."""
     start_s, end_s = span(sensor.series)
-    joules, _ = energy(sensor, method_of(sensor))
+    joules = energy(sensor, method_of(sensor)).joules
     return None if joules is None else joules / (end_s - start_s)
 
 
-def energy(sensor: Sensor, method: Method) -> tuple[float | None, str | None]:
+def energy(sensor: Sensor, method: Method) -> Amount:
     """Energy of the whole series, or why it is not known."""
-    amount = sensor.energy(method, *span(sensor.series))
-    return amount.joules, amount.reason
+    return sensor.energy(method, *span(sensor.series))
 
 
 def span(series: Series) -> tuple[float, float]:

@@ -45,7 +45,7 @@ def compare(nvml: Series, nvidia_smi: Series, *, start_s: float, end_s: float) -
 
 
 def reading_of(sensor: Sensor, method: Method, start_s: float, end_s: float) -> Comparison:
-    """What one way of reading delivered of one quantity in a window."""
+    """Describe one way of reading one quantity in a window."""
     amount = sensor.energy(method, start_s, end_s)
     power = sensor.series.samples(sensor.device, QUANTITY[method])
     times = power.between(start_s, end_s).times_s
