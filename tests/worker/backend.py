@@ -94,7 +94,8 @@ class Peer:
         deadline_s = self._patience_s if deadline_s is None else deadline_s
         return self.ask("load", deadline_s=deadline_s, key=key, engine=fields)
 
-    def measure(self, *, deadline_s: float = PATIENCE_S, **changes: Any) -> Any:
+    def measure(self, *, deadline_s: float | None = None, **changes: Any) -> Any:
+        deadline_s = self._patience_s if deadline_s is None else deadline_s
         return self.ask("measure", deadline_s=deadline_s, workload=workload(**changes))
 
     def wait_for(self, **fields: Any) -> dict[str, Any]:

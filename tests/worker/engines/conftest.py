@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.worker.backend import PATIENCE_S, ROOT, Backend, Peer, ask_oneshot
+from tests.worker.backend import ROOT, Backend, Peer, ask_oneshot
 
-VLLM_PATIENCE_S = 600.0
-"""How long vLLM may take to load; its engine processes import it once more each."""
+ENGINE_PATIENCE_S = 900.0
+"""How long a real engine may take to load on a busy machine: some compile, and each engine process
+of vLLM imports it once more."""
 
 LEASE_S = 7200.0
 """Longer than all tests of one engine take on any machine."""
@@ -18,7 +19,7 @@ MEMORY_BYTES = 16 * 2**30
 """Far more than the model needs, so that a test may run out of it on any machine."""
 
 
-def supervise(python: str, *, patience_s: float = PATIENCE_S) -> Iterator[Peer]:
+def supervise(python: str) -> Iterator[Peer]:
     with tempfile.TemporaryDirectory(prefix="w", dir="/tmp") as folder:
         backend = Backend(
             Path(folder),
@@ -27,7 +28,7 @@ def supervise(python: str, *, patience_s: float = PATIENCE_S) -> Iterator[Peer]:
             lease_s=LEASE_S,
             memory_bytes=MEMORY_BYTES,
         )
-        peer = backend.connect(patience_s)
+        peer = backend.connect(ENGINE_PATIENCE_S)
         yield peer
         peer.close()
         backend.stop()
@@ -45,7 +46,7 @@ def pytorch(pytorch_python: str) -> Iterator[Peer]:
 
 @pytest.fixture(scope="module")
 def vllm(vllm_python: str) -> Iterator[Peer]:
-    yield from supervise(vllm_python, patience_s=VLLM_PATIENCE_S)
+    yield from supervise(vllm_python)
 
 
 @pytest.fixture(scope="session")

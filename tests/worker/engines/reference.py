@@ -6,6 +6,9 @@ from typing import Any
 
 from tests.worker.backend import Peer, ask_oneshot
 
+WARMUP = {"cap_s": 0.0, "first_wave_deadline_s": 900.0}
+"""One wave, however long it takes."""
+
 QUESTION = "What is the capital of France? Answer in one sentence."
 
 QUESTION_IDS = [
@@ -42,7 +45,7 @@ def tokenize(
 
 def measure(peer: Peer, prompts: list[list[int]], **changes: Any) -> dict[str, Any]:
     """One wave of warm-up and one of window over `prompts` together; the final event."""
-    short: dict[str, Any] = {"minimum_duration_s": 0.0, "tail_s": 0.0, "warmup": {"cap_s": 0.0}}
+    short: dict[str, Any] = {"minimum_duration_s": 0.0, "tail_s": 0.0, "warmup": WARMUP}
     short |= {"output_tokens": 7, "batch_size": len(prompts), "minimum_waves": 1}
     measured: dict[str, Any] = peer.measure(**short | changes, prompts=prompts)
     return measured

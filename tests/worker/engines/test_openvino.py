@@ -24,9 +24,6 @@ from tests.worker.engines.reference import (
 
 pytestmark = pytest.mark.engine
 
-PATIENCE_S = 300.0
-"""How long loading may take on a busy machine: it compiles."""
-
 ALIKE = 6
 """So many tokens of the answer are those of the other engines: the weights are not quite theirs."""
 
@@ -42,7 +39,7 @@ def openvino_python() -> str:
 
 @pytest.fixture(scope="module")
 def openvino(openvino_python: str) -> Iterator[Peer]:
-    yield from supervise(openvino_python, patience_s=PATIENCE_S)
+    yield from supervise(openvino_python)
 
 
 def load(peer: Peer, gguf: str, **changes: Any) -> dict[str, Any]:
