@@ -3,7 +3,9 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.worker.backend import ROOT, Backend, Peer, ask_oneshot
@@ -19,7 +21,30 @@ MEMORY_BYTES = 16 * 2**30
 """Far more than the model needs, so that a test may run out of it on any machine."""
 
 
-def supervise(python: str) -> Iterator[Peer]:
+class Engines:
+    """Two supervisors of one backend, so that its usual settings are loaded once for a module.
+
+    An engine with other settings is loaded in the second one, where it replaces the one before.
+    """
+
+    def __init__(self, usual: Peer, other: Peer, usual_key: str) -> None:
+        self._usual, self._other, self._usual_key = usual, other, usual_key
+        self._current = usual
+
+    def load(self, *, key: str, **fields: Any) -> Any:
+        self._current = self._usual if key == self._usual_key else self._other
+        return self._current.load(key=key, **fields)
+
+    def measure(self, **changes: Any) -> Any:
+        """Measure with the engine of the last load."""
+        return self._current.measure(**changes)
+
+    def ask(self, op: str) -> dict[str, Any]:
+        return self._current.ask(op)
+
+
+@contextmanager
+def supervisor(python: str) -> Iterator[Peer]:
     with tempfile.TemporaryDirectory(prefix="w", dir="/tmp") as folder:
         backend = Backend(
             Path(folder),
@@ -34,18 +59,24 @@ def supervise(python: str) -> Iterator[Peer]:
         backend.stop()
 
 
+def supervise(python: str, **usual: Any) -> Iterator[Engines]:
+    """Engines of one backend; `usual` are the changes to `reference.load` that most tests make."""
+    with supervisor(python) as first, supervisor(python) as second:
+        yield Engines(first, second, repr(usual))
+
+
 @pytest.fixture(scope="module")
-def llamacpp(llamacpp_python: str) -> Iterator[Peer]:
+def llamacpp(llamacpp_python: str) -> Iterator[Engines]:
     yield from supervise(llamacpp_python)
 
 
 @pytest.fixture(scope="module")
-def pytorch(pytorch_python: str) -> Iterator[Peer]:
+def pytorch(pytorch_python: str) -> Iterator[Engines]:
     yield from supervise(pytorch_python)
 
 
 @pytest.fixture(scope="module")
-def vllm(vllm_python: str) -> Iterator[Peer]:
+def vllm(vllm_python: str) -> Iterator[Engines]:
     yield from supervise(vllm_python)
 
 

@@ -5,6 +5,7 @@ from statistics import median
 from typing import Any
 
 from tests.worker.backend import Peer, ask_oneshot
+from tests.worker.engines.conftest import Engines
 
 WARMUP = {"cap_s": 0.0, "first_wave_deadline_s": 900.0}
 """One wave, however long it takes."""
@@ -25,7 +26,7 @@ GRAVITY_IDS = [22007, 6463, 314]
 """Gravity is"""
 
 
-def load(peer: Peer, backend: str, model: Path | str, **changes: Any) -> dict[str, Any]:
+def load(peer: Peer | Engines, backend: str, model: Path | str, **changes: Any) -> dict[str, Any]:
     """Load the model; each set of `changes` has its own key, so that it is loaded once."""
     fields = {"backend": backend, "model_path": str(model), "dtype": "auto"}
     fields |= {"context_tokens": 256, "slots": 4} | changes
@@ -43,7 +44,7 @@ def tokenize(
     return ids
 
 
-def measure(peer: Peer, prompts: list[list[int]], **changes: Any) -> dict[str, Any]:
+def measure(peer: Peer | Engines, prompts: list[list[int]], **changes: Any) -> dict[str, Any]:
     """One wave of warm-up and one of window over `prompts` together; the final event."""
     short: dict[str, Any] = {"minimum_duration_s": 0.0, "tail_s": 0.0, "warmup": WARMUP}
     short |= {"output_tokens": 7, "batch_size": len(prompts), "minimum_waves": 1}
@@ -87,7 +88,7 @@ def check_slots_are_busy(measured: dict[str, Any], slots: int) -> None:
     assert max(map(busy, submissions)) == slots
 
 
-def check_sampling_repeats(peer: Peer) -> None:
+def check_sampling_repeats(peer: Peer | Engines) -> None:
     """The same seed draws the same tokens, another one others."""
     warm = {"temperature": 1.5, "top_p": 0.95, "top_k": 50}
     draws = [

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.worker.backend import ROOT, Peer, ask_oneshot
+from tests.worker.backend import ROOT, ask_oneshot
 from tests.worker.conftest import required
 from tests.worker.engines import reference
-from tests.worker.engines.conftest import supervise
+from tests.worker.engines.conftest import Engines, supervise
 from tests.worker.engines.reference import (
     ANSWER_IDS,
     GRAVITY_IDS,
@@ -27,6 +27,9 @@ pytestmark = pytest.mark.engine
 ALIKE = 6
 """So many tokens of the answer are those of the other engines: the weights are not quite theirs."""
 
+F32 = {"kv_cache_dtype": "f32"}
+"""In u8 a batch may change a close token."""
+
 NUMBERS_PER_TOKEN = 30 * 2 * 3 * 64
 """Keys and values: 30 layers, 3 heads of 64."""
 
@@ -38,13 +41,12 @@ def openvino_python() -> str:
 
 
 @pytest.fixture(scope="module")
-def openvino(openvino_python: str) -> Iterator[Peer]:
-    yield from supervise(openvino_python)
+def openvino(openvino_python: str) -> Iterator[Engines]:
+    yield from supervise(openvino_python, options=F32)
 
 
-def load(peer: Peer, gguf: str, **changes: Any) -> dict[str, Any]:
-    options = {"kv_cache_dtype": "f32"}  # in u8 a batch may change a close token
-    return reference.load(peer, "openvino", gguf, **{"options": options} | changes)
+def load(peer: Engines, gguf: str, **changes: Any) -> dict[str, Any]:
+    return reference.load(peer, "openvino", gguf, **{"options": F32} | changes)
 
 
 def test_describes_itself(openvino_python: str) -> None:
@@ -84,7 +86,7 @@ def test_a_model_may_be_read_only(openvino_python: str, gguf: str, tmp_path: Pat
     assert json.loads(done.stdout) == [GRAVITY_IDS]
 
 
-def test_observes_the_live_engine(openvino: Peer, gguf: str) -> None:
+def test_observes_the_live_engine(openvino: Engines, gguf: str) -> None:
     loaded = load(openvino, gguf)
     assert loaded["observed"]["device"]
     slots, context_tokens, bytes_of_f32 = 4, 256, 4
@@ -96,7 +98,7 @@ def test_observes_the_live_engine(openvino: Peer, gguf: str) -> None:
     assert loaded["observed"]["cpu_instructions"]
 
 
-def test_a_precision_that_the_cpu_lacks_is_an_error(openvino: Peer, gguf: str) -> None:
+def test_a_precision_that_the_cpu_lacks_is_an_error(openvino: Engines, gguf: str) -> None:
     # OpenVINO computes in another one without a word.
     for precision in ("bf16", "f16"):
         options = {"kv_cache_dtype": "u8", "inference_precision": precision}
@@ -109,7 +111,7 @@ def test_a_precision_that_the_cpu_lacks_is_an_error(openvino: Peer, gguf: str) -
 
 
 def test_keys_and_values_in_f16_are_recorded_in_the_format_that_is_kept(
-    openvino: Peer, gguf: str
+    openvino: Engines, gguf: str
 ) -> None:
     observed = load(openvino, gguf, options={"kv_cache_dtype": "f16"})["observed"]
     kept = "bf16" if observed["inference_precision"] == "bf16" else "f16"
@@ -118,7 +120,7 @@ def test_keys_and_values_in_f16_are_recorded_in_the_format_that_is_kept(
 
 @pytest.mark.parametrize(("computes", "keeps"), [("bf16", "f32"), ("f16", "f32"), ("bf16", "f16")])
 def test_precisions_that_exclude_each_other_are_an_error(
-    openvino: Peer, gguf: str, computes: str, keeps: str
+    openvino: Engines, gguf: str, computes: str, keeps: str
 ) -> None:
     options = {"kv_cache_dtype": keeps, "inference_precision": computes}
     error = load(openvino, gguf, options=options)
@@ -128,12 +130,12 @@ def test_precisions_that_exclude_each_other_are_an_error(
     )
 
 
-def test_says_what_the_model_says(openvino: Peer, gguf: str) -> None:
+def test_says_what_the_model_says(openvino: Engines, gguf: str) -> None:
     load(openvino, gguf)
     assert outputs(measure(openvino, [QUESTION_IDS]))[0][:ALIKE] == ANSWER_IDS[:ALIKE]
 
 
-def test_a_batch_says_what_each_prompt_says_alone(openvino: Peer, gguf: str) -> None:
+def test_a_batch_says_what_each_prompt_says_alone(openvino: Engines, gguf: str) -> None:
     load(openvino, gguf)
     together = outputs(measure(openvino, [QUESTION_IDS, GRAVITY_IDS, QUESTION_IDS, GRAVITY_IDS]))
     assert together[0] == outputs(measure(openvino, [QUESTION_IDS]))[0]
@@ -141,7 +143,7 @@ def test_a_batch_says_what_each_prompt_says_alone(openvino: Peer, gguf: str) -> 
 
 
 def test_ends_with_the_asked_number_of_tokens_and_not_at_the_end_of_text(
-    openvino: Peer, gguf: str
+    openvino: Engines, gguf: str
 ) -> None:
     load(openvino, gguf)
     measured = measure(openvino, [QUESTION_IDS, GRAVITY_IDS], output_tokens=32)
@@ -150,7 +152,7 @@ def test_ends_with_the_asked_number_of_tokens_and_not_at_the_end_of_text(
     assert end_of_text in outputs(measured)[0][:-1]
 
 
-def test_tokens_of_a_batch_come_step_by_step(openvino: Peer, gguf: str) -> None:
+def test_tokens_of_a_batch_come_step_by_step(openvino: Engines, gguf: str) -> None:
     load(openvino, gguf)
     measured = measure(openvino, [QUESTION_IDS, GRAVITY_IDS])
     first, second = (request["token_times"] for request in measured["requests"])
@@ -159,12 +161,12 @@ def test_tokens_of_a_batch_come_step_by_step(openvino: Peer, gguf: str) -> None:
     assert all(b < a for a, b in zip(first[1:], second, strict=False))
 
 
-def test_sampling_is_repeatable_by_its_seed(openvino: Peer, gguf: str) -> None:
+def test_sampling_is_repeatable_by_its_seed(openvino: Engines, gguf: str) -> None:
     load(openvino, gguf)
     reference.check_sampling_repeats(openvino)
 
 
-def test_a_constant_stream_of_requests(openvino: Peer, gguf: str) -> None:
+def test_a_constant_stream_of_requests(openvino: Engines, gguf: str) -> None:
     load(openvino, gguf)
     measured = measure(openvino, [QUESTION_IDS, GRAVITY_IDS], mode="closed", minimum_waves=2)
     assert measured["window"]["passes"] is None
@@ -221,7 +223,7 @@ def test_settings_reach_the_engine_and_a_prompt_is_computed_anew_each_time(
     assert handed_over == [1] * 8 + [4]
 
 
-def test_what_is_no_model_is_an_error_in_openvinos_words(openvino: Peer, tmp_path: Path) -> None:
+def test_what_is_no_model_is_an_error_in_openvinos_words(openvino: Engines, tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + bytes(100))
     error = load(openvino, str(broken))
@@ -229,7 +231,7 @@ def test_what_is_no_model_is_an_error_in_openvinos_words(openvino: Peer, tmp_pat
     assert error["message"] == f"OpenVINO cannot load {broken}: unordered_map::at"
 
 
-def test_keys_and_values_that_do_not_fit_are_out_of_memory(openvino: Peer, gguf: str) -> None:
+def test_keys_and_values_that_do_not_fit_are_out_of_memory(openvino: Engines, gguf: str) -> None:
     # They take 46 kB a token in f32: 97 GB, more than this process is allowed to have.
     error = load(openvino, gguf, context_tokens=8192, slots=256)
     assert error["reason"] == "out_of_memory", error

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.worker.backend import ROOT, Peer
+from tests.worker.backend import ROOT
 from tests.worker.engines import reference
+from tests.worker.engines.conftest import Engines
 from tests.worker.engines.reference import (
     ANSWER_IDS,
     GRAVITY_IDS,
@@ -21,7 +22,7 @@ from tests.worker.engines.reference import (
 pytestmark = pytest.mark.engine
 
 
-def load(peer: Peer, folder: Path, **changes: Any) -> dict[str, Any]:
+def load(peer: Engines, folder: Path, **changes: Any) -> dict[str, Any]:
     return reference.load(peer, "pytorch", folder, **changes)
 
 
@@ -41,7 +42,7 @@ def test_tokenizes_with_the_models_chat_template(pytorch_python: str, hf_folder:
     assert reference.tokenize(*model, "Gravity is", chat_template=False) == [GRAVITY_IDS]
 
 
-def test_observes_the_live_engine(pytorch: Peer, hf_folder: Path) -> None:
+def test_observes_the_live_engine(pytorch: Engines, hf_folder: Path) -> None:
     loaded = load(pytorch, hf_folder)
     assert loaded["engine_version"].startswith("transformers 5.")
     assert loaded["observed"]["dtype"] == "bfloat16"
@@ -54,12 +55,12 @@ def test_observes_the_live_engine(pytorch: Peer, hf_folder: Path) -> None:
     assert loaded["observed"]["weight_bytes"] == 2 * 134515008
 
 
-def test_says_what_the_model_says(pytorch: Peer, hf_folder: Path) -> None:
+def test_says_what_the_model_says(pytorch: Engines, hf_folder: Path) -> None:
     load(pytorch, hf_folder)
     assert outputs(measure(pytorch, [QUESTION_IDS])) == [ANSWER_IDS]
 
 
-def test_padding_changes_nothing(pytorch: Peer, hf_folder: Path) -> None:
+def test_padding_changes_nothing(pytorch: Engines, hf_folder: Path) -> None:
     # In float32: in bfloat16 rounding differs with the shape of a batch.
     load(pytorch, hf_folder, dtype="float32")
     prompts = [QUESTION_IDS, GRAVITY_IDS, QUESTION_IDS, GRAVITY_IDS]
@@ -69,7 +70,7 @@ def test_padding_changes_nothing(pytorch: Peer, hf_folder: Path) -> None:
 
 
 def test_ends_with_the_asked_number_of_tokens_and_not_at_the_end_of_text(
-    pytorch: Peer, hf_folder: Path
+    pytorch: Engines, hf_folder: Path
 ) -> None:
     load(pytorch, hf_folder)
     measured = measure(pytorch, [QUESTION_IDS, GRAVITY_IDS], output_tokens=32)
@@ -77,7 +78,7 @@ def test_ends_with_the_asked_number_of_tokens_and_not_at_the_end_of_text(
     assert outputs(measured)[0][:7] == ANSWER_IDS
 
 
-def test_sampling_is_repeatable_by_its_seed(pytorch: Peer, hf_folder: Path) -> None:
+def test_sampling_is_repeatable_by_its_seed(pytorch: Engines, hf_folder: Path) -> None:
     load(pytorch, hf_folder)
     reference.check_sampling_repeats(pytorch)
 
@@ -87,7 +88,7 @@ def test_sampling_is_repeatable_by_its_seed(pytorch: Peer, hf_folder: Path) -> N
     [{"cache_implementation": "static"}, {"use_cache": False}, {"attn_implementation": "eager"}],
 )
 def test_options_change_how_and_not_what(
-    pytorch: Peer, hf_folder: Path, options: dict[str, Any]
+    pytorch: Engines, hf_folder: Path, options: dict[str, Any]
 ) -> None:
     load(pytorch, hf_folder, options=options)
     assert outputs(measure(pytorch, [QUESTION_IDS])) == [ANSWER_IDS]
@@ -121,7 +122,7 @@ def test_compiling_covers_the_forward_pass(pytorch_python: str, hf_folder: Path)
 
 
 def test_what_cannot_be_quantized_here_names_what_is_missing(
-    pytorch: Peer, hf_folder: Path
+    pytorch: Engines, hf_folder: Path
 ) -> None:
     error = load(pytorch, hf_folder, options={"quantization": "quanto_int8"})
     assert error["reason"] == "engine_error"
@@ -131,20 +132,20 @@ def test_what_cannot_be_quantized_here_names_what_is_missing(
     )
 
 
-def test_a_stream_of_requests_is_not_its_way(pytorch: Peer, hf_folder: Path) -> None:
+def test_a_stream_of_requests_is_not_its_way(pytorch: Engines, hf_folder: Path) -> None:
     load(pytorch, hf_folder)
     error = measure(pytorch, [QUESTION_IDS], mode="closed")
     assert error["reason"] == "bad_request"
     assert error["message"] == "backend pytorch has no load mode closed"
 
 
-def test_a_context_beyond_the_models_is_an_error(pytorch: Peer, hf_folder: Path) -> None:
+def test_a_context_beyond_the_models_is_an_error(pytorch: Engines, hf_folder: Path) -> None:
     error = load(pytorch, hf_folder, context_tokens=16384)
     assert error["reason"] == "engine_error"
     assert "a context of 8192 tokens" in error["message"]
 
 
-def test_a_batch_that_does_not_fit_is_out_of_memory(pytorch: Peer, hf_folder: Path) -> None:
+def test_a_batch_that_does_not_fit_is_out_of_memory(pytorch: Engines, hf_folder: Path) -> None:
     # Eager attention makes one product of 8 × 9 heads × 8000 × 8000 in float32: 18 GB, more than
     # this process is allowed to have.
     options = {"attn_implementation": "eager"}
