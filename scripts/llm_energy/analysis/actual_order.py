@@ -8,7 +8,7 @@ from llm_energy.results.result import Result
 
 
 class Places(NamedTuple):
-    """Where a measurement stands among those of its run, from 1."""
+    """Planned and actual rank of a measurement among those of its run, from 1."""
 
     planned: int
     actual: int
@@ -42,13 +42,9 @@ def _by_run(results: Sequence[Result]) -> Iterable[list[int]]:
     return by_run.values()
 
 
-def _actual_order(results: Sequence[Result], indices: Iterable[int]) -> list[int]:
+def _actual_order(results: Sequence[Result], indices: Sequence[int]) -> list[int]:
     """The results of one run in their order: phases are stamped on a clock that nobody sets; a run
     without is ordered by the wall clock."""
-    indices = list(indices)
-    stamped = all(results[index].phases for index in indices)
-    return sorted(indices, key=lambda index: _began(results[index], stamped=stamped))
-
-
-def _began(result: Result, *, stamped: bool) -> float | str:
-    return result.phases[0].start_monotonic_s if stamped else result.started
+    if all(results[index].phases for index in indices):
+        return sorted(indices, key=lambda index: results[index].phases[0].start_monotonic_s)
+    return sorted(indices, key=lambda index: results[index].started)

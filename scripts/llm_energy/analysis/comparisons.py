@@ -9,7 +9,7 @@ import pandas as pd
 
 from llm_energy.analysis.experiments_table import sensor_limit
 from llm_energy.analysis.summary import Comparison, Refusal, Verdict
-from llm_energy.analysis.table_columns import records
+from llm_energy.analysis.table_columns import records_by
 from llm_energy.analysis.wording import comparison_sentence
 from llm_energy.campaign.contrasts import Contrast
 from llm_energy.results.metrics import (
@@ -107,12 +107,11 @@ def compare_all(
 def _by_experiment(measurements: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """Rows of each experiment."""
     columns = [*SAME_BLOCK, *SAME_TERMS, *SAME_ENERGY_TERMS, *(m.column for m in COMPARED)]
-    columns += ["experiment", "host", "device_uuids", "tokenizer_sha256", "prompts_sha256"]
+    columns += ["host", "device_uuids", "tokenizer_sha256", "prompts_sha256"]
     columns += ["sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power_watts"]
-    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in records(measurements, columns):
-        found[row["experiment"]].append(row)
-    return dict(found)
+    return {
+        name: rows for (name,), rows in records_by(measurements, ["experiment"], columns).items()
+    }
 
 
 def _compare(

@@ -1,18 +1,14 @@
-"""Verdicts on the controls of a campaign (see `config/controls.py`): pure functions of its results.
+"""Verdicts on the controls of a campaign (see docs/statistics.md): pure functions of its results.
 
 A control is paired with its base by cycle within a session, like any two experiments, and its
-ratio has a known answer. The limit of ±2 % is what the campaign's comparisons call no difference
-where nothing else is declared. An A/A control fails by the least difference that its 99 % interval
-shows, because the truth is exactly 1 and every other comparison rests on such intervals; of the
-other two the effect must only be small, since reading a sensor costs something, and
-idle power is let rest until it changes by no more than 2 % (`power/gates.py`).
+ratio has a known answer. An A/A control fails by the least difference that its 99 % interval shows,
+because the truth is exactly 1 and every other comparison rests on such intervals. The effect of the
+other two must only be small: reading a sensor costs something, and the gate of idle power lets it
+change by 2 % (`power/gates.py`).
 
-The idle control needs no measurement of its own. The idle phase already is a stretch in which
-the loaded engine serves no request: its second half stands for the window, its first half is the
-baseline, and both are taken with the estimator of every baseline, in each cycle, from the very
-measurements whose energy above idle is in question. A window of its own would put the same question
-to the same sensor, later and once more. Neither sees that a device idles at more power when it is
-warm from its load.
+The idle control needs no measurement of its own: the second half of the idle phase stands for the
+window, its first half is the baseline, and both are taken with the estimator of every baseline from
+the very measurements whose energy above idle is in question.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,14 +1,13 @@
 """The table of experiments: one row per group and metric, summarised over cycles."""
 
 import math
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 from typing import Any
 
 import pandas as pd
 
-from llm_energy.analysis.table_columns import Row, columns_of, records
+from llm_energy.analysis.table_columns import Row, columns_of, records_by
 from llm_energy.results.metrics import METRICS, Metric
 from llm_energy.results.result import Result
 from llm_energy.stats.cycles_needed import cycles_needed, cycles_needed_stein
@@ -110,13 +109,10 @@ def experiments_table(
     Args:
         measurements: as `llm_energy.analysis.measurements_table.measurements_table` makes it.
     """
-    needed = (*GROUP, "cycle", *_SENSOR, *(metric.column for metric in metrics))
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
-    for record in records(measurements, needed):
-        groups[tuple(record[name] for name in GROUP)].append(record)
+    needed = ("cycle", *_SENSOR, *(metric.column for metric in metrics))
     rows = [
         dict(_row(cycles, metric))
-        for cycles in groups.values()
+        for cycles in records_by(measurements, GROUP, needed).values()
         for metric in metrics
         if any(cycle[metric.column] is not None for cycle in cycles)
     ]

@@ -1,6 +1,6 @@
 """Columns of tables as fields of models: the docstring is the meaning, the annotation the type."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
@@ -52,11 +52,22 @@ def series(values: Sequence[Any], column: Column) -> pd.Series:
     return pd.Series(values, dtype=column.dtype)
 
 
-def records(table: pd.DataFrame, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of a table in Python's own values, with None where a value is missing."""
-    chosen = table[list(dict.fromkeys(columns))]
+def records_by(
+    table: pd.DataFrame, group: Sequence[str], columns: Iterable[str]
+) -> dict[tuple[Any, ...], list[dict[str, Any]]]:
+    """The rows of each group in Python's own values, with None where a value is missing.
+
+    Args:
+        group: columns that rows of one group share.
+        columns: further columns that are read.
+    """
+    chosen = table[list(dict.fromkeys((*group, *columns)))]
     plain = chosen.astype(object).where(chosen.notna(), None)
-    return [{str(name): value for name, value in row.items()} for row in plain.to_dict("records")]
+    found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in plain.to_dict("records"):
+        record = {str(name): value for name, value in row.items()}
+        found.setdefault(tuple(record[name] for name in group), []).append(record)
+    return found
 
 
 def _without_none(annotation: Any) -> Any:

@@ -37,7 +37,8 @@ def standings(first: Matrix, second: Matrix, confidence: float = CONFIDENCE) -> 
             where there is no value.
     """
     found = []
-    sides = [(matrix, _means(matrix)) for matrix in (first, second)]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        sides = [(m, np.nansum(m, axis=1) / np.isfinite(m).sum(axis=1)) for m in (first, second)]
     for row in range(len(first)):
         better, clearly, clearly_worse = zip(
             *(_against(matrix, means, row, confidence) for matrix, means in sides), strict=True
@@ -71,10 +72,3 @@ def _against(
         )
     mean = np.where(pairs > 0, mean, means - means[row])
     return mean < 0, mean + half_width < 0, mean - half_width > 0
-
-
-def _means(matrix: Matrix) -> Matrix:
-    counts = np.isfinite(matrix).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means: Matrix = np.nansum(matrix, axis=1) / counts
-    return means
