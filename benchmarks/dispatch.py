@@ -62,7 +62,7 @@ class Jobs:
     """Jobs of one engine: load (or reuse) it, and generate a few tokens."""
 
     def __init__(self, experiment: Experiment) -> None:
-        marker = Path(".cache/models") / experiment.model_id / "ready.json"
+        marker = Path(".cache/models") / experiment.model.id / "ready.json"
         self._model = str(verify_model(marker).path)
         self._settings = experiment.settings
 
@@ -146,7 +146,7 @@ def main() -> None:
         declared = DeclaredBackend(
             name=given.backend,
             runtime="docker",
-            environment_id=experiment.environment_id,
+            environment_id=experiment.environment.id,
             container=limits,
             readable=(str(Path(".cache/models").absolute()),),
         )

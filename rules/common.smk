@@ -132,9 +132,9 @@ def needed_before(wildcards):
 def inputs_of(experiment):
     """The markers of all that an experiment is measured with."""
     return [
-        environment_marker(experiment.environment_id),
-        model_marker(experiment.model_id),
-        prompts_marker(experiment.prompts_id),
+        environment_marker(experiment.environment.id),
+        model_marker(experiment.model.id),
+        prompts_marker(experiment.prompts.id),
     ]
 
 

@@ -38,11 +38,11 @@ def ready_engines() -> Iterator[tuple[str, str]]:
         )
         for experiment in campaign.experiments:
             backend = experiment.settings.backend.upper()
-            environment = ROOT / ".cache/environments" / experiment.environment_id / "ready.json"
+            environment = ROOT / ".cache/environments" / experiment.environment.id / "ready.json"
             ready = json.loads(environment.read_text()) if environment.exists() else None
             if ready and ready["kind"] != "image":
                 yield f"LLM_ENERGY_TEST_{backend}_PYTHON", ready["python"]
-            model = ROOT / ".cache/models" / experiment.model_id / "ready.json"
+            model = ROOT / ".cache/models" / experiment.model.id / "ready.json"
             if model.exists():
                 marker = json.loads(model.read_text())
                 name = {"gguf": "GGUF", "hf": "HF_MODEL"}[marker["format"]]

@@ -39,9 +39,9 @@ def jobs_of(
         jobs.append(measuring_job(path, result, records, top=top))
         if experiment := experiments.pop(result.spec_hash, None):
             markers = (
-                environment_marker(experiment.environment_id),
-                model_marker(experiment.model_id),
-                prompts_marker(experiment.prompts_id),
+                environment_marker(experiment.environment.id),
+                model_marker(experiment.model.id),
+                prompts_marker(experiment.prompts.id),
             )
             for marker, record in zip(markers, records.names(result), strict=True):
                 stands_for[str(marker)] = [record]

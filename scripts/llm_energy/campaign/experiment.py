@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from llm_energy.campaign.identity import Declared, short_hash
 from llm_energy.campaign.settings import Settings
-from llm_energy.system.files import sha256_of
 
 MeasuredControl = Literal["a_a", "sampler_off"]
 ControlKind = Literal["a_a", "idle", "sampler_off"]
@@ -38,18 +37,6 @@ class Experiment:
     """Kind of control; None for an experiment of the campaign itself."""
 
     @property
-    def environment_id(self) -> str:
-        return self.environment.id
-
-    @property
-    def model_id(self) -> str:
-        return self.model.id
-
-    @property
-    def prompts_id(self) -> str:
-        return self.prompts.id
-
-    @property
     def engine_key(self) -> str:
         """Equal for experiments that one engine process can serve: all that it is loaded with.
 
@@ -73,11 +60,6 @@ class Experiment:
     def sampled(self) -> bool:
         """True where power is read in its windows."""
         return self.control != "sampler_off"
-
-    @property
-    def environment_hash(self) -> str:
-        """The whole hash of the environment's identity."""
-        return sha256_of(self.environment.identity)
 
 
 @dataclass(frozen=True, eq=False)

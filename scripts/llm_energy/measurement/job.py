@@ -111,9 +111,9 @@ class ExperimentRecord:
             spec_hash=experiment.spec_hash,
             engine_key=experiment.engine_key,
             sampled=experiment.sampled,
-            environment_id=experiment.environment_id,
-            model_id=experiment.model_id,
-            prompts_id=experiment.prompts_id,
+            environment_id=experiment.environment.id,
+            model_id=experiment.model.id,
+            prompts_id=experiment.prompts.id,
         )
 
 

@@ -57,7 +57,7 @@ def memory_findings(
     """
     pairs: dict[tuple[str, str], list[Experiment]] = {}
     for experiment in campaign.experiments:
-        key = experiment.settings.backend, experiment.model_id
+        key = experiment.settings.backend, experiment.model.id
         pairs.setdefault(key, []).append(experiment)
     for (backend, _), experiments in pairs.items():
         subject = f"memory of {backend}"

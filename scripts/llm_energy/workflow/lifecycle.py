@@ -209,7 +209,7 @@ class Lifecycle:
             {
                 experiment.settings.backend
                 for experiment in experiments
-                if environment_marker(experiment.environment_id).exists()
+                if environment_marker(experiment.environment.id).exists()
             }
         ):
             ensure_backend(self.run, backend)

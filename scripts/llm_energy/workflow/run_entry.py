@@ -86,7 +86,7 @@ def _declared(
     return DeclaredBackend(
         name=backend,
         runtime=config.runtime,
-        environment_id=own[0].environment_id,
+        environment_id=own[0].environment.id,
         container=ContainerSettings(**container),
         readable=(str(models), *sorted(local)),
     )

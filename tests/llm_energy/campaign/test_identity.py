@@ -21,6 +21,7 @@ from llm_energy.campaign.campaign import load_campaign
 from llm_energy.campaign.identity import PROTOCOL_VERSION, short_hash, substance
 from llm_energy.campaign.problems import CampaignError
 from llm_energy.campaign.types import canonical
+from llm_energy.system.files import sha256_of
 
 
 def spec_of(root, config):
@@ -36,7 +37,7 @@ def test_a_spec_names_all_that_identifies_a_measurement(root):
     (experiment,) = load(root, one(batch_size=2)).experiments
     assert experiment.spec == {
         "protocol": PROTOCOL_VERSION,
-        "backend": {"name": "toy", "environment": experiment.environment_hash},
+        "backend": {"name": "toy", "environment": sha256_of(experiment.environment.identity)},
         "model": {
             "package": "tiny",
             "version": "1.0",
@@ -256,7 +257,7 @@ def test_the_tokenizer_is_that_of_the_default_source_whatever_backend_runs(root)
     a, b = load(root, config).experiments
     assert a.spec["tokenizer"] == b.spec["tokenizer"]
     assert a.spec["model"] != b.spec["model"]
-    assert a.prompts_id == b.prompts_id
+    assert a.prompts.id == b.prompts.id
 
 
 def test_a_model_is_converted_where_the_backend_needs_another_format(root):

@@ -39,9 +39,9 @@ def test_each_experiment_finds_all_that_it_needs(root: Path) -> None:
         root, a={}, b=settings(backend="boxy"), c=settings(backend="boxy", model="large")
     )
     for experiment in campaign.experiments:
-        assert experiment.environment_id in inputs.environments
-        assert (experiment.model_id in inputs.models) != (experiment.model_id in inputs.conversions)
-        assert experiment.prompts_id in inputs.prompts
+        assert experiment.environment.id in inputs.environments
+        assert (experiment.model.id in inputs.models) != (experiment.model.id in inputs.conversions)
+        assert experiment.prompts.id in inputs.prompts
 
 
 def test_what_experiments_share_is_made_once(root: Path) -> None:
@@ -62,7 +62,7 @@ def test_what_no_experiment_uses_is_not_made(root: Path) -> None:
 
 def test_an_engine_that_takes_no_gguf_gets_a_converted_model(root: Path) -> None:
     campaign, inputs = plans(root, a=settings(backend="boxy"))
-    plan = inputs.conversions[campaign.experiments[0].model_id]
+    plan = inputs.conversions[campaign.experiments[0].model.id]
     assert inputs.models[plan.model].identity["format"] == "gguf"
     assert inputs.environments[plan.environment].backend == "pytorch"
 
@@ -85,8 +85,8 @@ def test_where_engines_run_in_containers_one_converts_too(root: Path) -> None:
 def test_the_original_of_a_converted_model_is_the_one_that_other_engines_use(root: Path) -> None:
     campaign, inputs = plans(root, a={}, b=settings(backend="boxy"))
     plain, converted = campaign.experiments
-    assert inputs.conversions[converted.model_id].model == plain.model_id
-    assert set(inputs.models) == {plain.model_id}
+    assert inputs.conversions[converted.model.id].model == plain.model.id
+    assert set(inputs.models) == {plain.model.id}
 
 
 def test_a_model_of_the_hub_is_planned_with_its_commit(root: Path) -> None:
@@ -98,16 +98,16 @@ def test_a_model_of_the_hub_is_planned_with_its_commit(root: Path) -> None:
 def test_prompts_are_tokenised_by_an_engine_that_reads_the_models_own_format(root: Path) -> None:
     campaign, inputs = plans(root, a=settings(backend="boxy"), b={})
     converted, plain = campaign.experiments
-    assert converted.prompts_id == plain.prompts_id
-    plan = inputs.prompts[plain.prompts_id]
+    assert converted.prompts.id == plain.prompts.id
+    plan = inputs.prompts[plain.prompts.id]
     assert plan.backend == "toy"
-    assert (plan.model, plan.environment) == (plain.model_id, plain.environment_id)
+    assert (plan.model, plan.environment) == (plain.model.id, plain.environment.id)
 
 
 def test_prompts_must_fit_the_experiment_with_the_least_room(root: Path) -> None:
     roomy, tight = settings(context_tokens=512), settings(context_tokens=128, output_tokens=100)
     campaign, inputs = plans(root, a=roomy, b=tight)
-    room = inputs.prompts[campaign.experiments[0].prompts_id].room
+    room = inputs.prompts[campaign.experiments[0].prompts.id].room
     assert room == Room(context_tokens=128, output_tokens=100)
 
 
