@@ -167,35 +167,30 @@ def _expected(experiments: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _hardware(table: pd.DataFrame, results: Path) -> Iterator[str]:
-    """The hardware, host and engines of the measurements, a line each."""
+    """The hardware, hosts and engines of the measurements, a line each."""
     devices: Any = table.groupby(["device_model", "power_limit_watts"], dropna=False, sort=True)
     for (model, limit), group in devices:
-        numbers = {uuid for text in group["device_uuids"].dropna() for uuid in text.split(";")}
-        count = f", {len(numbers - {''})} of them" if numbers - {""} else ""
+        uuids = {uuid for text in group["device_uuids"].dropna() for uuid in text.split(";")} - {""}
+        count = f", {len(uuids)} of them" if uuids else ""
         at = "" if pd.isna(limit) else f", power limit {limit:g} W"
         yield f"Device: {model}{count}{at}"
     for column, name in (("driver", "Driver"), ("cpu_model", "CPU"), ("kernel", "Kernel")):
         values = sorted(table[column].dropna().unique())
         if values:
             yield f"{name}: {', '.join(values)}"
-    hosts = _records(results, "host-")
-    yield from sorted({_host_line(host) for host in hosts})
+    hosts = set()
+    for host in _records(results, "host-"):
+        memory = host["memory_bytes"]
+        size = f", {memory / 1e9:.0f} GB of memory" if memory else ""
+        hosts.add(f"Host: {host['system']}, {host['cores']} cores{size}")
+    yield from sorted(hosts)
+    pairs = table[["setting.backend", "engine_version"]].dropna().drop_duplicates()
+    engines = sorted(f"{name} ({version})" for name, version in pairs.itertuples(index=False))
     runtimes = sorted(table["runtime"].dropna().unique())
-    yield f"Engines: {', '.join(_engines(table))}; run as: {', '.join(runtimes)}"
+    yield f"Engines: {', '.join(engines)}; run as: {', '.join(runtimes)}"
     sizes = [sum(f["size_bytes"] for f in m["files"].values()) for m in _records(results, "model-")]
     if sizes:
         yield f"Disk: {sum(sizes) / 1e9:.2f} GB for the weights, and room for the engines"
-
-
-def _host_line(host: dict[str, Any]) -> str:
-    memory = host["memory_bytes"]
-    had = f", {memory / 1e9:.0f} GB of memory" if memory else ""
-    return f"Host: {host['system']}, {host['cores']} cores{had}"
-
-
-def _engines(table: pd.DataFrame) -> list[str]:
-    pairs = table[["setting.backend", "engine_version"]].dropna().drop_duplicates()
-    return sorted(f"{backend} ({version})" for backend, version in pairs.itertuples(index=False))
 
 
 def _records(results: Path, prefix: str) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
-"""Environment and versions: what the results say they were measured with."""
+"""Environment and versions as the results record them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -9,34 +10,34 @@ from llm_energy.analysis.measurements_table import SETTING
 from llm_energy.analysis.summary import Summary
 from llm_energy.system.numbers import plural
 
-_LINES = (
-    ("Device", "device_model"),
-    ("Device identifiers", "device_uuids"),
-    ("Power limit (W)", "power_limit_watts"),
-    ("Driver", "driver"),
-    ("CPU", "cpu_model"),
-    ("Host", "host"),
-    ("Kernel", "kernel"),
-    ("Session", "session_id"),
-)
-_LINES_OF_BACKENDS = (
-    ("Engine version", "engine_version"),
-    ("Runtime", "runtime"),
-    ("Python", "python_version"),
-    ("Image digest", "image_digest"),
-    ("Packages (SHA-256)", "packages_sha256"),
-)
-_LINES_OF_CODE = (
-    ("Commit of the workflow", "git_commit"),
-    ("Uncommitted changes", "git_dirty"),
-    ("Measuring code (SHA-256)", "code_digest"),
-    ("Measuring protocol", "protocol_version"),
-)
+_MACHINE = {
+    "device_model": "Device",
+    "device_uuids": "Device identifiers",
+    "power_limit_watts": "Power limit (W)",
+    "driver": "Driver",
+    "cpu_model": "CPU",
+    "host": "Host",
+    "kernel": "Kernel",
+    "session_id": "Session",
+}
+_BACKEND = {
+    "engine_version": "Engine version",
+    "runtime": "Runtime",
+    "python_version": "Python",
+    "image_digest": "Image digest",
+    "packages_sha256": "Packages (SHA-256)",
+}
+_CODE = {
+    "git_commit": "Commit of the workflow",
+    "git_dirty": "Uncommitted changes",
+    "code_digest": "Measuring code (SHA-256)",
+    "protocol_version": "Measuring protocol",
+}
 _WORDS = {
     "git_dirty": {"True": "yes", "False": "no"},
     "runtime": {"process": "process on the host, without an image", "docker": "container (Docker)"},
 }
-"""Column -> value -> how people read it."""
+"""Column -> value -> its words."""
 
 _SHOULD_BE_ONE = {
     "runtime": "runtimes",
@@ -44,33 +45,32 @@ _SHOULD_BE_ONE = {
     "engine_version": "versions of its engine",
     "packages_sha256": "sets of packages",
 }
-"""Column -> what is told of a backend whose measurements differ in it."""
-
-_BACKEND = f"{SETTING}backend"
+"""Column -> plural noun for the values of one backend."""
 
 
 @dataclass(frozen=True)
 class Line:
     name: str
     values: Sequence[str]
-    """More than one where the measurements differ: each then says how many share it."""
+    """More than one if the measurements differ: each then with its number of measurements."""
 
 
 def environment(summary: Summary) -> list[tuple[str, list[Line]]]:
-    """(heading, lines) of machine, each backend, each model, and code; unknown lines left out."""
+    """(heading, lines) of machine, each backend, each model, and code, without unknown lines."""
     table = summary.measurements
-    sections = [("Machine", _lines(table, _LINES))]
-    sections += _by_setting(table, "backend", _LINES_OF_BACKENDS)
-    sections += _by_setting(table, "model", (("Files (SHA-256)", "model_sha256"),))
-    sections.append(("Workflow", _lines(table, _LINES_OF_CODE)))
+    sections = [("Machine", _lines(table, _MACHINE))]
+    for setting, columns in (("backend", _BACKEND), ("model", {"model_sha256": "Files (SHA-256)"})):
+        for name, group in _groups(table, setting):
+            sections.append((f"{setting.title()} {name}", _lines(group, columns)))
+    sections.append(("Workflow", _lines(table, _CODE)))
     return [(heading, lines) for heading, lines in sections if lines]
 
 
 def differences(summary: Summary) -> list[str]:
-    """What the measurements should have in common and have not, a sentence each."""
+    """A sentence for each property that the measurements should share and do not."""
     table = summary.measurements
     found = []
-    for name, group in table.groupby(_BACKEND) if _BACKEND in table else ():
+    for name, group in _groups(table, "backend"):
         several = {what: group[column].nunique() for column, what in _SHOULD_BE_ONE.items()}
         counts = [f"{count} {what}" for what, count in several.items() if count > 1]
         if counts:
@@ -87,20 +87,15 @@ def differences(summary: Summary) -> list[str]:
     return found
 
 
-def _by_setting(
-    table: pd.DataFrame, setting: str, lines: Sequence[tuple[str, str]]
-) -> list[tuple[str, list[Line]]]:
-    if SETTING + setting not in table:
-        return []
-    groups = table.groupby(SETTING + setting)
-    return [(f"{setting.title()} {name}", _lines(group, lines)) for name, group in groups]
+def _groups(table: pd.DataFrame, setting: str) -> Iterable[tuple[Any, pd.DataFrame]]:
+    return table.groupby(SETTING + setting) if SETTING + setting in table else ()
 
 
-def _lines(table: pd.DataFrame, lines: Sequence[tuple[str, str]]) -> list[Line]:
+def _lines(table: pd.DataFrame, columns: Mapping[str, str]) -> list[Line]:
     found = []
-    for name, column in lines:
-        told = table[column].dropna().astype("string").replace(_WORDS.get(column, {}))
-        counts = told.value_counts(sort=False)
+    for column, name in columns.items():
+        texts = table[column].dropna().astype("string").replace(_WORDS.get(column, {}))
+        counts = texts.value_counts(sort=False)
         values = [str(value) for value in counts.index]
         if len(values) > 1:
             values = [f"{value} ({plural(int(counts[value]), 'measurement')})" for value in values]

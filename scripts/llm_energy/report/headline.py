@@ -1,4 +1,4 @@
-"""The answer first: the best experiment by each headline metric, and how sure that is."""
+"""The answer first: the best experiment by each headline metric, with its certainty."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,8 +15,7 @@ BEST = {
     TTFT: "Shortest time to first token",
     ITL: "Shortest inter-token latency",
 }
-"""Headline metrics in order, with what the best experiment of each is called. Energy leads where
-it was measured."""
+"""Headline metrics in order, each with the title of its best experiment. Measured energy leads."""
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,12 @@ def ratio_text(comparison: Comparison) -> tuple[str, str]:
 
 
 def notices(summary: Summary) -> list[str]:
-    """What a reader must know before any number, said once."""
+    """Facts that a reader must know before any number."""
     return list(filter(None, (energy_notice(summary), token_notice(summary))))
 
 
 def energy_notice(summary: Summary) -> str | None:
-    """What a reader must know about the energies of this campaign, said once."""
+    """A warning about simulated or missing energies; None if neither is the case."""
     measured = summary.measurements[summary.measurements["status"] == "completed"]
     if measured["energy_joules"].notna().any():
         if measured["energy_simulated"].any():
@@ -100,7 +99,7 @@ def energy_notice(summary: Summary) -> str | None:
 
 
 def token_notice(summary: Summary) -> str | None:
-    """What a reader must know where experiments count different tokens."""
+    """A warning where experiments count different tokens; else None."""
     if not any(front.mixed_tokenizers for front in summary.findings.fronts):
         return None
     return (
@@ -135,9 +134,9 @@ def console(summary: Summary) -> str:
 def _runner_up(ranked: list[Estimate]) -> str:
     if len(ranked) < 2 or not ranked[0].overlaps(ranked[1]):
         return ""
-    if ranked[0].low is None or ranked[1].low is None:
-        return f"not told apart from {ranked[1].label}: no intervals with one cycle"
-    return f"not told apart from {ranked[1].label}: their intervals overlap"
+    known = ranked[0].low is not None and ranked[1].low is not None
+    why = "their intervals overlap" if known else "no intervals with one cycle"
+    return f"not distinguishable from {ranked[1].label}: {why}"
 
 
 def _ratio(summary: Summary, best: Estimate) -> str:

@@ -1,4 +1,4 @@
-// Sorting and filtering of tables, and a word where something is wider than the screen; without
+// Sorting and filtering of tables, and a hint where an element is wider than the screen; without
 // scripts the page shows the same numbers.
 "use strict";
 
@@ -18,7 +18,7 @@ const sortBy = (table, heading) => {
   heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
   const rows = [...table.tBodies[0].rows].map((row) => ({ row, value: valueOf(row, column) }));
   rows.sort((a, b) => {
-    // What has no value stays at the end, whichever way the rest is sorted.
+    // Rows without a value stay at the end in both directions.
     if (a.value === null || b.value === null) return (a.value === null) - (b.value === null);
     return ascending ? compare(a.value, b.value) : compare(b.value, a.value);
   });
@@ -39,7 +39,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
 
 for (const input of document.querySelectorAll(".filter input")) {
   const rows = document.getElementById(input.getAttribute("aria-controls")).tBodies[0].rows;
-  const said = input.closest(".filter").querySelector("output");
+  const output = input.closest(".filter").querySelector("output");
   input.closest(".filter").hidden = false;
   input.addEventListener("input", () => {
     // Every word must occur in a row, in any order.
@@ -50,7 +50,7 @@ for (const input of document.querySelectorAll(".filter input")) {
       row.hidden = !words.every((word) => text.includes(word));
       shown += !row.hidden;
     }
-    said.textContent = words.length ? `${shown} of ${rows.length} rows` : "";
+    output.textContent = words.length ? `${shown} of ${rows.length} rows` : "";
   });
 }
 
@@ -59,7 +59,7 @@ const unpacked = (address) => {
   return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip")));
 };
 
-// Packed files are unpacked on their way out.
+// Compressed files are decompressed before the download.
 for (const link of document.querySelectorAll("a[data-type]")) {
   link.addEventListener("click", async (event) => {
     event.preventDefault();
@@ -72,7 +72,7 @@ for (const link of document.querySelectorAll("a[data-type]")) {
   });
 }
 
-// What is cut at the edge says so, and can be reached with the keyboard; what fits is no stop.
+// Cut elements get a hint and can be reached with the keyboard; others are no tab stop.
 const observer = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     const cut = target.scrollWidth > target.clientWidth + 1;
@@ -94,7 +94,7 @@ window.addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details")) details.open = true;
 });
 
-// The power of each measurement, drawn when it is asked for: a thousand of them cost nothing before.
+// The power of each measurement is drawn on demand only, because there may be a thousand.
 const drawCourse = (course) => {
   const [width, height, left, bottom, top] = [760, 300, 56, 40, 34];
   const end = course.start + course.step * course.low.length;

@@ -39,13 +39,13 @@ def test_the_best_experiment_is_named_with_interval_n_and_ratio(summary_of):
 def test_one_cycle_claims_no_interval(summary_of):
     best = key_figures(summary_of(cycles=1))[0]
     assert "no interval" in best.certainty
-    assert "not told apart" in best.remark
+    assert "not distinguishable" in best.remark
 
 
 def test_overlapping_intervals_are_not_a_winner(summary_of):
     twins = {f"twin_{name}": {"engine_options": {"name": name}} for name in ("a", "b")}
     best = key_figures(summary_of(experiments=twins, reference=None))[0]
-    assert "not told apart from" in best.remark
+    assert "not distinguishable from" in best.remark
 
 
 def test_a_single_experiment_is_the_best_of_nothing(summary_of):

@@ -145,7 +145,7 @@ class TestContent:
 
     def test_every_column_is_explained(self, page_of):
         page = page_of(metered=True)
-        assert "What every column of the tables means" in page
+        assert "Meaning of every column of the tables" in page
         assert "output_<wbr>tokens_<wbr>per_<wbr>second</td>" in page
 
     def test_power_of_each_measurement_is_there_only_with_a_meter(self, page, page_of):
