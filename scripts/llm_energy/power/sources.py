@@ -62,12 +62,9 @@ def campaign_source(
     """
     known = read_sensors(results)
     if any(device.id not in known["devices"] for device in devices):
-        known["devices"] |= {
-            id_: found for id_, found in probe(meters).items() if id_ not in known["devices"]
-        }
-        known["method"] = known["method"] or choose(
-            [known["devices"][device.id] for device in devices]
-        )
+        known["devices"] = probe(meters) | known["devices"]
+        counted = [known["devices"][device.id] for device in devices]
+        known["method"] = known["method"] or choose(counted)
         write_atomically(results / FILE, json.dumps(known, indent=1).encode() + b"\n")
     return known["method"] or PREFERRED[0], known["devices"]
 
