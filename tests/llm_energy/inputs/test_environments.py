@@ -176,9 +176,9 @@ def test_another_version_changes_the_checksum(packages: dict[str, str]) -> None:
 
 
 def test_the_kept_list_is_found_and_checked_by_the_checksum_of_a_result(tmp_path: Path) -> None:
-    marker = {"packages": {"Engine_X": "1.0", "abc": "2"}}
-    path = keep_package_list(marker, backend="toy", results=tmp_path)
+    packages = {"Engine_X": "1.0", "abc": "2"}
+    path = keep_package_list(packages, backend="toy", results=tmp_path)
     assert path.read_text() == "abc==2\nengine-x==1.0\n"
-    checksum = packages_sha256(marker["packages"])
+    checksum = packages_sha256(packages)
     assert path == tmp_path / "environment" / f"toy-{checksum[:12]}.txt"
     assert hashlib.sha256(path.read_bytes()).hexdigest() == checksum
