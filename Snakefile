@@ -28,7 +28,6 @@ rule all:
     default_target: True
     input:
         MEASUREMENTS,
-        list(ANCHORS),
         f"{RESULTS}/report.html",
         f"{RESULTS}/tables",
 
@@ -37,12 +36,12 @@ include: "rules/archive.smk"
 
 
 onstart:
-    start_run()
+    HOOKS.start()
 
 
 onsuccess:
-    finish_run(complete=True)
+    HOOKS.finish(complete=True)
 
 
 onerror:
-    finish_run(complete=False)
+    HOOKS.finish(complete=False)

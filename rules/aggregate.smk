@@ -12,7 +12,6 @@ SUMMARY_TABLES = expand(
 rule aggregate:
     input:
         MEASUREMENTS,
-        list(ANCHORS),
     output:
         measurements=report(
             f"{SUMMARY}/measurements.csv",
@@ -40,8 +39,10 @@ rule aggregate:
     params:
         design=CAMPAIGN.design,
         # The `input` trigger is off: this says when an experiment or cycle came or went.
-        measurements=lambda wildcards: sha256_of([sorted(planned()), sorted(ANCHORS)]),
+        measurements=lambda wildcards: sha256_of(
+            [sorted(REQUESTED.is_requested()), sorted(REQUESTED.anchors)]
+        ),
         # Snakemake neither records nor compares what comes of a function of `input`.
-        planned=lambda wildcards, input: planned(),
+        planned=lambda wildcards, input: REQUESTED.is_requested(),
     script:
         "../scripts/aggregate.py"

@@ -12,7 +12,7 @@ rule archive:
         "../envs/workflow/environment.yaml"
     params:
         root=str(ROOT),
-        files=[str(path) for path in CONFIG_FILES],
+        files=[str(path) for path in OPENED.files],
     message:
         "Checking all results and packing the archive"
     script:

@@ -1,8 +1,5 @@
 """What another way of reading the sensors says and costs; asked for by name, part of no result."""
 
-CALIBRATED = CAMPAIGN.experiment(CAMPAIGN.reference or CAMPAIGN.experiments[0].name)
-"""The experiment whose load is read both ways."""
-
 
 rule calibrate_nvidia_smi:
     input:
@@ -11,7 +8,7 @@ rule calibrate_nvidia_smi:
         f"logs/{CAMPAIGN.name}/calibrate_nvidia_smi.log",
     conda:
         "../envs/workflow/environment.yaml"
-    threads: workflow.resource_settings.cores or 1
+    threads: SNAKEMAKE.cores
     resources:
         gpu=1,
     params:

@@ -1,8 +1,6 @@
 """The environments that engines run in: one job for each backend."""
 
-from llm_energy.inputs.recipes import campaign_recipes, one_of, recipe_parameter
-
-INPUTS = campaign_recipes(CAMPAIGN, ROOT)
+from llm_energy.inputs.recipes import one_of, recipe_parameter
 
 
 rule environment:

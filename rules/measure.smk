@@ -3,18 +3,18 @@
 
 rule measure:
     input:
-        needed_before,
+        REQUESTED.before_measuring,
     output:
         f"{RESULTS}/measurements/{{experiment}}/{{spec}}/cycle-{{cycle}}.json",
     log:
         f"logs/{CAMPAIGN.name}/measure/{{experiment}}/{{spec}}/cycle-{{cycle}}.log",
-    priority: rank
+    priority: REQUESTED.priority
     conda:
         "../envs/workflow/environment.yaml"
-    # Where jobs are sent elsewhere no number of cores is known here.
-    threads: workflow.resource_settings.cores or 1
+    threads: SNAKEMAKE.cores
     resources:
-        gpu=gpus_asked_for,
+        # A token for exclusion here; on a cluster, GPUs that an allocation must have.
+        gpu=lambda wildcards: int(not SNAKEMAKE.spreads or CAMPAIGN.measurement.on_gpu),
     params:
         spec="{spec}",
     script:
@@ -23,18 +23,16 @@ rule measure:
 
 use rule measure as anchor with:
     input:
-        needed_before_anchor,
+        REQUESTED.before_anchor,
     output:
         f"{RESULTS}/anchors/{{experiment}}/{{spec}}/cycle-{{cycle}}.json",
     log:
         f"logs/{CAMPAIGN.name}/anchor/{{experiment}}/{{spec}}/cycle-{{cycle}}.log",
-    # Before all that it is the anchor of.
-    priority: len(PLANNED) + 2
+    priority: REQUESTED.anchor_priority
 
 
 rule measurements:
     """All measurements of the campaign, without tables and report."""
     input:
         MEASUREMENTS,
-        list(ANCHORS),
     localrule: True

@@ -18,7 +18,7 @@ rule plan:
 rule pilot:
     """Two short cycles of everything, apart from the campaign's results."""
     input:
-        MEASUREMENTS if IS_PILOT else [],
+        MEASUREMENTS if OPENED.is_pilot else [],
     log:
         f"logs/{CAMPAIGN.name}/pilot.log",
     localrule: True

@@ -1,0 +1,121 @@
+"""The work of the workflow's hooks `onstart`, `onsuccess` and `onerror`."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llm_energy.campaign.campaign import load_campaign
+from llm_energy.campaign.experiment import Experiment
+from llm_energy.inputs.recipes import Recipes
+from llm_energy.preflight.blocking import gpu_obstacles
+from llm_energy.preflight.obstacles import obstacles
+from llm_energy.system.cache import CACHE
+from llm_energy.system.scripting import disk_refusal
+from llm_energy.workflow import conclusion
+from llm_energy.workflow.lifecycle import Lifecycle, LifecycleError
+from llm_energy.workflow.opening import Opened
+from llm_energy.workflow.requested import Requested
+from llm_energy.workflow.snakemake_internals import SnakemakeInternals
+from llm_energy.workflow.status import standings, write_manifest
+
+
+class Hooks:
+    """What happens before the first and after the last job of an invocation."""
+
+    def __init__(
+        self,
+        opened: Opened,
+        requested: Requested,
+        snakemake: SnakemakeInternals,
+        *,
+        config: Mapping[str, Any],
+        inputs: Recipes,
+        calibrated: Experiment,
+    ) -> None:
+        """Args: calibrated: the experiment whose load `calibrate_nvidia_smi` reads."""
+        self._opened = opened
+        self._requested = requested
+        self._snakemake = snakemake
+        self._config = config
+        self._inputs = inputs
+        self._calibrated = calibrated
+        self._results = Path(opened.results)
+        scripts = opened.root / "scripts"
+        self._lifecycle = Lifecycle(opened.campaign, results=self._results, scripts=scripts)
+
+    def start(self) -> None:
+        """Open the run, if this invocation measures or calibrates."""
+        if self._snakemake.touches:
+            return
+        campaign, spreads = self._opened.campaign, self._snakemake.spreads
+        jobs = self._snakemake.jobs_to_run()
+        rules = {job.rule for job in jobs}
+        needed = self._requested.to_measure(jobs)
+        further = self._requested.may_follow(jobs, needed)
+        calibrated = [self._calibrated] if "calibrate_nvidia_smi" in rules else []
+        if calibrated and not campaign.measurement.on_gpu:
+            sys.exit(
+                f"calibrate_nvidia_smi: campaign `{campaign.name}` measures on the CPU, nvidia-smi "
+                "reads GPUs; name a campaign with `measurement.device: gpu`"
+            )
+        if spreads and "decide" in rules:
+            # Snakemake adds to groups that are submitted already what a checkpoint requests.
+            sys.exit(
+                f"campaign `{campaign.name}` decides its cycles as it goes, which cannot be spread "
+                "over a cluster: give `cycles` a number, or use one allocation (docs/slurm.md)"
+            )
+        if needed or further or calibrated:
+            lines = obstacles(self._inputs, cache=CACHE)
+            if lines := [*lines, *([] if spreads else gpu_obstacles(campaign))]:
+                sys.exit("\n".join(lines))
+        try:
+            self._lifecycle.start(
+                needed,
+                calibrated=calibrated,
+                further=further,
+                remeasure=self._config.get("remeasure", False),
+                new_device=self._config.get("new_device", False),
+                spreads=spreads,
+            )
+        except LifecycleError as error:
+            sys.exit(str(error))
+        except OSError as error:
+            if (refusal := disk_refusal(error)) is None:
+                raise
+            sys.exit(refusal)
+
+    def finish(self, *, complete: bool) -> None:
+        """Stop what this run started, and print how it ended."""
+        measured = self._lifecycle.measures
+        self._lifecycle.stop()
+        if self._snakemake.touches:
+            return
+        for line in self._conclusion(complete, measured):
+            print(line, file=sys.stderr)
+        if measured:
+            try:
+                write_manifest(self._results, standings(self._opened.campaign, self._results))
+            except OSError as error:
+                print(f"No campaign.tsv: {disk_refusal(error) or error}", file=sys.stderr)
+
+    def _conclusion(self, complete: bool, measured: bool) -> list[str]:
+        opened = self._opened
+        if opened.is_pilot:
+            return [] if complete else self._pilot_findings()
+        if complete:
+            return conclusion.success(self._results) if measured else []
+        if not self._snakemake.has_jobs_of(["measure"]):
+            return []  # a target without measurements failed, and said so
+        self._snakemake.show_pandas()  # the partial report needs it
+        anchors = self._requested.anchors.values()
+        return conclusion.failure(opened.campaign, self._results, anchors=anchors)
+
+    def _pilot_findings(self) -> list[str]:
+        """What a pilot found that did not come to its end."""
+        from llm_energy.workflow.pilot import findings  # SciPy
+
+        opened = self._opened
+        lock = opened.root / "config" / "models.lock.yaml"
+        campaign = load_campaign(self._config, files=opened.files, root=opened.root, lock=lock)
+        return findings(campaign, opened.campaign, self._results)

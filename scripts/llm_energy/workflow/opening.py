@@ -1,0 +1,74 @@
+"""From the configuration that Snakemake read to the campaign of this invocation."""
+
+import sys
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_energy.campaign import pilot_config
+from llm_energy.campaign.campaign import Campaign, load_campaign
+from llm_energy.campaign.line_numbers import read_files
+from llm_energy.campaign.problems import CampaignError
+from llm_energy.runs.run import Run
+from llm_energy.workflow.snakemake_internals import SnakemakeInternals
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The campaign of an invocation."""
+
+    campaign: Campaign
+    results: str
+    """Its results folder, relative to the working directory."""
+    is_pilot: bool
+    root: Path
+    """The checkout."""
+    files: tuple[Path, ...]
+    """Where its configuration stands."""
+
+
+def default_campaign(root: Path) -> str:
+    """Return the file of the default campaign: config/config.yaml of the working directory, as in
+    every workflow, or else the one that ships."""
+    folders = (Path.cwd(), root)
+    path = next(p for f in folders if (p := f / "config" / "config.yaml").exists())
+    try:
+        read_files([path])  # names the line of what is no YAML, which Snakemake does not
+    except CampaignError as error:
+        sys.exit("\n".join(error.messages))
+    return str(path)
+
+
+def open_campaign(
+    config: MutableMapping[str, Any], *, root: Path, snakemake: SnakemakeInternals
+) -> Opened:
+    """Load the campaign, or its pilot; ends the program with all mistakes that there are.
+
+    Args:
+        config: Snakemake's; truth values of `--config` become such.
+    """
+    # On the command line Snakemake takes only True and False for truth values; YAML has more.
+    for key in ("remeasure", "new_device"):
+        if (text := str(config.get(key)).lower()) in ("true", "false"):
+            config[key] = text == "true"
+    # A job in an allocation of a cluster reads all this again, with other arguments. It must find
+    # the run that it belongs to, before Snakemake deletes what the job is about to make.
+    submitted_by = Run.of_invocation() if snakemake.in_allocation else None
+    if snakemake.in_allocation and submitted_by is None:
+        sys.exit("The workflow that submitted this job has ended: nothing is done.")
+    is_pilot = snakemake.names_target("pilot")
+    if submitted_by is not None:
+        is_pilot = submitted_by.results.name == pilot_config.FOLDER
+    try:
+        campaign = load_campaign(
+            pilot_config.pilot_config(config) if is_pilot else config,
+            files=snakemake.config_files,
+            root=root,
+            lock=root / "config" / "models.lock.yaml",
+            allow_unpinned=snakemake.names_target("lock"),
+        )
+    except CampaignError as error:
+        sys.exit("\n".join(error.messages))
+    results = Path("results", campaign.name, pilot_config.FOLDER if is_pilot else "")
+    return Opened(campaign, results.as_posix(), is_pilot, root, tuple(snakemake.config_files))

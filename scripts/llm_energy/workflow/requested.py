@@ -1,0 +1,197 @@
+"""The measurements that an invocation may make, as its rules refer to them.
+
+All of them, or as many cycles as each experiment's own spread requests. Paths are those of
+Snakemake: relative to the working directory.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from llm_energy.analysis.decision import read_decision
+from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
+from llm_energy.results.result import ResultError
+from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
+from llm_energy.workflow.anchors import anchors
+from llm_energy.workflow.decisions import (
+    decided,
+    decision_path,
+    first_cycles,
+    may_follow,
+    requested,
+)
+from llm_energy.workflow.invalid import invalid_results
+from llm_energy.workflow.opening import Opened
+from llm_energy.workflow.settled import settled
+from llm_energy.workflow.snakemake_internals import JobToRun, SnakemakeInternals
+
+InputFunction = Callable[[Any], list[str]]
+
+
+class Requested:
+    """What is measured, in which order, and what it waits for."""
+
+    def __init__(
+        self, opened: Opened, snakemake: SnakemakeInternals, *, remeasure_invalid: bool
+    ) -> None:
+        """Args: remeasure_invalid: results that are invalid are measured again where requested."""
+        self._campaign, self._results = opened.campaign, opened.results
+        self._snakemake = snakemake
+        folder, schedule = Path(opened.results), opened.campaign.schedule
+        self._first = dict.fromkeys(first_cycles(opened.campaign))
+        """Those that are measured in any case, in planned order."""
+        self.planned = {self._path(planned): planned for planned in schedule}
+        """Every measurement of the campaign, by its result."""
+        self._results_of: dict[str, list[str]] = {}
+        """All results that an experiment may have, by cycle."""
+        for path, planned in self.planned.items():
+            self._results_of.setdefault(planned.experiment.name, []).append(path)
+        paths = [planned.result_path for planned in schedule] if remeasure_invalid else []
+        self._invalid = {f"{self._results}/{path}" for path in invalid_results(folder, paths)}
+        try:
+            self._cycles = decided(opened.campaign, folder)
+        except ResultError as error:
+            sys.exit(str(error))
+        for planned in self._first:
+            if self._path(planned) in self._invalid:
+                self._cycles.pop(planned.experiment.name, None)
+        self._settled = settled(folder, self.planned) - self._invalid
+        self.anchors = {} if opened.is_pilot else self._anchors()
+        """By their results, those that there are and the one that what is missing adds."""
+
+    def _path(self, planned: PlannedMeasurement) -> str:
+        return f"{self._results}/{planned.result_path}"
+
+    def _anchors(self) -> dict[str, PlannedMeasurement]:
+        missing = [
+            planned
+            for planned in requested(self._campaign, self._cycles)
+            if (path := self._path(planned)) in self._invalid or not Path(path).exists()
+        ]
+        found = anchors(self._campaign, Path(self._results), to_measure=missing)
+        return {self._path(anchor): anchor for anchor in found}
+
+    def is_requested(self) -> list[str]:
+        """The result of every measurement that is requested by the decisions as they stand now,
+        relative to the campaign's results folder."""
+        known = decided(self._campaign, Path(self._results))
+        return [planned.result_path for planned in requested(self._campaign, known)]
+
+    # Input functions of rules.
+
+    def measurements(self, checkpoints: Any) -> list[InputFunction]:
+        """What every target behind the measurements waits for.
+
+        One function for each experiment whose cycles are decided: one that fails does not stop
+        the others.
+        """
+        experiments = self._campaign.experiments if self._campaign.adaptive else ()
+        return [self._of_first, *(self._further(e, checkpoints) for e in experiments)]
+
+    def _of_first(self, _wildcards: Any) -> list[str]:
+        # One result where all are there: a target without any input always runs.
+        results = [self._path(planned) for planned in self._first]
+        return self._unsettled(results) or results[:1]
+
+    def _further(self, experiment: Experiment, checkpoints: Any) -> InputFunction:
+        adaptive = self._campaign.adaptive
+        assert adaptive is not None
+
+        def results(_wildcards: Any) -> list[str]:
+            # A decision that stands needs no job: neither age nor lost metadata can undo it.
+            if experiment.name in self._cycles and not self._snakemake.forced:
+                cycles = self._cycles[experiment.name]
+            else:
+                made = checkpoints.decide.get(experiment=experiment.name, spec=experiment.spec_hash)
+                cycles = read_decision(Path(made.output[0])).cycles
+            return self._unsettled(self._results_of[experiment.name][adaptive.first : cycles])
+
+        return results
+
+    def _unsettled(self, results: list[str]) -> list[str]:
+        """Leave out what has nothing to do: a job for each of thousands of results costs Snakemake
+        more time than the tables, the figures and the report take together."""
+        if self._snakemake.forced:
+            return results
+        return [path for path in results if path not in self._settled]
+
+    def first_results(self, wildcards: Any) -> list[str]:
+        """The results of an experiment's first cycles, which decide how many it needs."""
+        assert self._campaign.adaptive is not None
+        return self._results_of[wildcards.experiment][: self._campaign.adaptive.first]
+
+    def before_measuring(self, wildcards: Any) -> list[str]:
+        """What a measurement waits for: nothing once its result exists.
+
+        Then no age of anything, and no lost metadata, can make Snakemake measure again.
+        """
+        if self._snakemake.in_allocation:
+            self._snakemake.keep_going()
+        path = self._path_of("measurements", wildcards)
+        if path in self._invalid:
+            self._snakemake.force(path)
+        elif Path(path).exists():
+            return []
+        return inputs_of(self.planned[path].experiment)
+
+    def before_anchor(self, wildcards: Any) -> list[str]:
+        """What an anchor waits for: nothing once its result exists."""
+        if Path(self._path_of("anchors", wildcards)).exists():
+            return []
+        return inputs_of(self._campaign.experiment(wildcards.experiment))
+
+    def _path_of(self, kind: str, w: Any) -> str:
+        return f"{self._results}/{kind}/{w.experiment}/{w.spec}/cycle-{w.cycle}.json"
+
+    # The order: a priority for each job, the earlier the higher.
+
+    def priority(self, wildcards: Any) -> int:
+        planned = self.planned[self._path_of("measurements", wildcards)]
+        return len(self.planned) - planned.position + (planned in self._first)
+
+    @property
+    def deciding_priority(self) -> int:
+        """All decisions come after all first cycles and before any other."""
+        return len(self.planned) - len(self._first) + 1
+
+    @property
+    def anchor_priority(self) -> int:
+        """An anchor comes before all that it is the anchor of."""
+        return len(self.planned) + 2
+
+    @property
+    def decision_pattern(self) -> str:
+        """Path of a decision, with wildcards."""
+        assert self._campaign.adaptive is not None
+        path = decision_path(self._campaign.adaptive, experiment="{experiment}", spec_hash="{spec}")
+        return f"{self._results}/{path}"
+
+    # What is going to run.
+
+    def to_measure(self, jobs: Iterable[JobToRun]) -> list[PlannedMeasurement]:
+        """The measurements and anchors among the jobs of this invocation."""
+        known: dict[str, PlannedMeasurement] = self.planned | self.anchors
+        return [known[path] for job in jobs for path in job.outputs if path in known]
+
+    def may_follow(
+        self, jobs: Iterable[JobToRun], needed: Sequence[PlannedMeasurement]
+    ) -> list[PlannedMeasurement]:
+        """The measurements that decisions of this invocation may request."""
+        undecided = [job.experiment or "" for job in jobs if job.rule == "decide"]
+        return may_follow(
+            self._campaign,
+            Path(self._results),
+            undecided,
+            needed=needed,
+            again=self._snakemake.forces("measure"),
+        )
+
+
+def inputs_of(experiment: Experiment) -> list[str]:
+    """The markers of all that an experiment is measured with."""
+    return [
+        str(environment_marker(experiment.environment.id)),
+        str(model_marker(experiment.model.id)),
+        str(prompts_marker(experiment.prompts.id)),
+    ]

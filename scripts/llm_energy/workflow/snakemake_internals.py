@@ -1,0 +1,112 @@
+"""Every use of what Snakemake does not document, in one place: written for and tested with 9.27.
+
+Nothing here imports Snakemake: it gets the object `workflow` that rule files find.
+"""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class JobToRun:
+    """A job that Snakemake is going to run."""
+
+    rule: str
+    outputs: tuple[str, ...]
+    experiment: str | None
+    """Its wildcard of this name."""
+
+
+class SnakemakeInternals:
+    """One invocation of Snakemake, behind names of ours."""
+
+    def __init__(self, workflow: Any) -> None:
+        self._workflow = workflow
+
+    def hide_pandas(self) -> None:
+        """Let Snakemake find no pandas, unless another workflow uses this one and may want it.
+
+        It loads pandas to compare parameters, though none here is a table: a third of the time of
+        a command that has nothing to do.
+        """
+        # Only a workflow that another one uses has a parent; the outermost is a module too.
+        if self._workflow.modifier.parent_modifier is None:
+            sys.modules.setdefault("pandas", None)  # type: ignore[arg-type]
+
+    @staticmethod
+    def show_pandas() -> None:
+        """Undo `hide_pandas`, once Snakemake has compared all parameters."""
+        if sys.modules.get("pandas", sys) is None:
+            del sys.modules["pandas"]
+
+    @property
+    def given_config_files(self) -> list[Path]:
+        """The files of `--configfile`: where there are any, `configfile:` is overwritten."""
+        return [Path(path) for path in self._workflow.overwrite_configfiles]
+
+    @property
+    def config_files(self) -> list[Path]:
+        """The files that `config` was read from, later ones winning."""
+        return self.given_config_files or [Path(path) for path in self._workflow.configfiles]
+
+    @staticmethod
+    def names_target(name: str) -> bool:
+        """Whether a target stands on the command line; while rules are read none is known."""
+        return name in sys.argv
+
+    @property
+    def in_allocation(self) -> bool:
+        """Whether this process runs a job that another Snakemake submitted to a cluster."""
+        return bool(self._workflow.remote_exec)
+
+    @property
+    def spreads(self) -> bool:
+        """Whether jobs are submitted to a cluster."""
+        return bool(self._workflow.non_local_exec)
+
+    @property
+    def touches(self) -> bool:
+        """Whether `--touch` only makes files younger."""
+        return bool(self._workflow.touch)
+
+    @property
+    def cores(self) -> int:
+        """Cores that a job may have; 1 where they are not known, as on a cluster."""
+        return self._workflow.resource_settings.cores or 1
+
+    @property
+    def forced(self) -> bool:
+        """Whether any job is forced, so that what is settled may be made again."""
+        settings = self._workflow.dag_settings
+        return bool(settings.forceall or settings.forcerun)
+
+    def forces(self, rule: str) -> bool:
+        """Whether all jobs of a rule are forced."""
+        settings = self._workflow.dag_settings
+        return bool(settings.forceall or rule in settings.forcerun)
+
+    def force(self, path: str) -> None:
+        """Have the job of an output run, as if `--forcerun` had named it; from its input function,
+        so that only what is requested is forced."""
+        self._workflow.dag.forcefiles.add(path)
+
+    def keep_going(self) -> None:
+        """Let the other jobs go on where one fails: Snakemake passes the option to no job that it
+        submits, and one failing measurement must not stop its block."""
+        self._workflow.execution_settings.keep_going = True
+
+    def jobs_to_run(self) -> list[JobToRun]:
+        """The jobs that are going to run, when the DAG is complete: from `onstart` on."""
+        return list(map(_described, self._workflow.dag.needrun_jobs()))
+
+    def has_jobs_of(self, rules: Iterable[str]) -> bool:
+        """Whether jobs of these rules are part of what was requested, to be run or not."""
+        return any(job.rule.name in rules for job in self._workflow.dag.jobs)
+
+
+def _described(job: Any) -> JobToRun:
+    outputs = tuple(str(path) for path in job.output)
+    return JobToRun(job.rule.name, outputs, job.wildcards_dict.get("experiment"))

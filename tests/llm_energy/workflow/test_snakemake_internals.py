@@ -1,0 +1,151 @@
+"""What the workflow uses of Snakemake without its promise is there and means what it should."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llm_energy.backends.runtime import SCRIPTS
+
+SNAKEFILE = f"""
+import json
+import sys
+from pathlib import Path
+
+# The folder of this very file, as rules/common.smk finds it.
+SEEN = {{"here": workflow.current_basedir.get_path_or_uri(secret_free=True)}}
+sys.path.insert(0, {str(SCRIPTS)!r})
+from llm_energy.workflow.snakemake_internals import SnakemakeInternals
+
+SNAKEMAKE = SnakemakeInternals(workflow)
+SEEN["given"] = [str(path) for path in SNAKEMAKE.given_config_files]
+if not SNAKEMAKE.given_config_files:
+    configfile: "own.yaml"
+SEEN |= {{
+    "files": [str(path) for path in SNAKEMAKE.config_files],
+    "names_pilot": SNAKEMAKE.names_target("pilot"),
+    "in_allocation": SNAKEMAKE.in_allocation,
+    "cores": SNAKEMAKE.cores,
+}}
+SNAKEMAKE.hide_pandas()
+SEEN["pandas_hidden"] = sys.modules.get("pandas", sys) is None
+
+def before(wildcards):
+    if config.get("force"):
+        SNAKEMAKE.force(f"made/{{wildcards.experiment}}")
+    if config.get("go_on"):
+        SNAKEMAKE.keep_going()
+    SEEN.setdefault("forced", SNAKEMAKE.forced)
+    return []
+
+rule pilot:
+    input:
+        "made/a", "made/b"
+
+rule make:
+    input:
+        before
+    output:
+        "made/{{experiment}}"
+    shell:
+        "test ! -e fail-{{wildcards.experiment}} && touch {{output}}"
+
+onstart:
+    SEEN["spreads"], SEEN["touches"] = SNAKEMAKE.spreads, SNAKEMAKE.touches
+    SEEN["forces_make"] = SNAKEMAKE.forces("make")
+    SEEN["jobs"] = sorted(
+        [job.rule, *job.outputs, str(job.experiment)] for job in SNAKEMAKE.jobs_to_run()
+    )
+
+def note_end():
+    SNAKEMAKE.show_pandas()
+    SEEN["pandas_found"] = "pandas" not in sys.modules
+    SEEN["of_make"] = SNAKEMAKE.has_jobs_of(["make"])
+    SEEN["of_other"] = SNAKEMAKE.has_jobs_of(["other"])
+    Path("seen.json").write_text(json.dumps(SEEN))
+
+onsuccess:
+    note_end()
+
+onerror:
+    note_end()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "Snakefile").write_text(SNAKEFILE)
+    for name in ("own.yaml", "other.yaml"):
+        (tmp_path / name).write_text("{}\n")
+    return tmp_path
+
+
+def seen(folder: Path, *arguments: str) -> dict:
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert (folder / "seen.json").exists(), done.stderr
+    content = json.loads((folder / "seen.json").read_text())
+    (folder / "seen.json").unlink()
+    return content
+
+
+def test_a_first_invocation(folder):
+    found = seen(folder, "pilot", "--cores", "2")
+    assert found == {
+        "here": str(folder),
+        "given": [],
+        "files": ["own.yaml"],
+        "names_pilot": True,
+        "in_allocation": False,
+        "cores": 2,
+        "pandas_hidden": True,
+        "pandas_found": True,
+        "forced": False,
+        "spreads": False,
+        "touches": False,
+        "forces_make": False,
+        "jobs": [["make", "made/a", "a"], ["make", "made/b", "b"], ["pilot", "None"]],
+        "of_make": True,
+        "of_other": False,
+    }
+
+
+def test_what_is_there_runs_again_where_it_is_forced(folder):
+    seen(folder, "made/a", "--cores", "1")
+    (folder / "made/a").touch()
+    by_option = seen(folder, "made/a", "--cores", "1", "--forcerun", "make")
+    assert (by_option["forced"], by_option["forces_make"]) == (True, True)
+    by_input = seen(folder, "made/a", "--cores", "1", "--config", "force=True")
+    assert by_input["jobs"] == [["make", "made/a", "a"]]
+    assert (by_input["forced"], by_input["names_pilot"]) == (False, False)
+
+
+def test_another_configuration_overwrites_the_workflows_own(folder):
+    found = seen(folder, "made/a", "--cores", "1", "--configfile", "other.yaml")
+    assert [Path(path).name for path in found["given"]] == ["other.yaml"]
+    assert found["files"] == found["given"]
+
+
+def test_touching_is_told_from_running(folder):
+    seen(folder, "pilot", "--cores", "1")
+    assert seen(folder, "pilot", "--cores", "1", "--touch", "--forceall")["touches"]
+
+
+@pytest.mark.parametrize(("failing", "other"), ["ab", "ba"])
+def test_the_other_jobs_go_on_where_one_fails(folder, failing, other):
+    (folder / f"fail-{failing}").touch()
+    seen(folder, "pilot", "--cores", "1", "--config", "go_on=True")
+    assert (folder / "made" / other).exists()
+
+
+def test_rule_files_use_nothing_of_it_themselves():
+    """But for the folder of the file that is read, which leads to everything else."""
+    root = SCRIPTS.parent
+    files = [root / "Snakefile", root / "workflow/Snakefile", *sorted(root.glob("rules/*.smk"))]
+    pattern = re.compile(r"(?<!llm_energy\.)\bworkflow\.(\w+)")
+    lines = [line for file in files for line in file.read_text().splitlines()]
+    code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    assert set(pattern.findall(code)) == {"current_basedir"}
