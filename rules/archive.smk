@@ -11,7 +11,6 @@ rule archive:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        root=str(ROOT),
         files=[str(path) for path in OPENED.files],
     message:
         "Checking all results and packing the archive"

@@ -15,7 +15,7 @@ SNAKEMAKE.hide_pandas()
 from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.workflow.hooks import Hooks
-from llm_energy.workflow.opening import default_campaign, open_campaign
+from llm_energy.workflow.opening import LOCK_FILE, default_campaign, open_campaign
 from llm_energy.workflow.requested import Requested, inputs_of
 
 # A campaign is one file: the default one is not merged under another that is given.
@@ -35,7 +35,6 @@ CALIBRATED = CAMPAIGN.experiment(CAMPAIGN.reference or CAMPAIGN.experiments[0].n
 HOOKS = Hooks(
     OPENED, REQUESTED, SNAKEMAKE, config=config, inputs=INPUTS, calibrated=CALIBRATED
 )
-LOCK_FILE = ROOT / "config" / "models.lock.yaml"
 BEFORE_MEASURING = 10**6
 """Priority of what measurements wait for: above that of every measurement."""
 

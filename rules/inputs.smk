@@ -92,7 +92,7 @@ rule lock:
         "../envs/workflow/environment.yaml"
     params:
         plan=canonical_json(to_pin(CAMPAIGN)),
-        lock=str(LOCK_FILE),
+        lock=str(ROOT / LOCK_FILE),
     message:
         "Pinning the identities that the campaign leaves open"
     script:

@@ -9,7 +9,6 @@ rule plan:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        root=str(ROOT),
         results=RESULTS,
     script:
         "../scripts/plan.py"
@@ -37,7 +36,6 @@ rule status:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        root=str(ROOT),
         results=RESULTS,
     script:
         "../scripts/status.py"

@@ -8,7 +8,6 @@ rule preflight:
     conda:
         "../envs/workflow/environment.yaml"
     params:
-        root=str(ROOT),
         results=RESULTS,
     message:
         "Looking at this machine"

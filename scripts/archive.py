@@ -9,20 +9,18 @@ with rule_script(snakemake):
     from llm_energy.archive.contents import contents
     from llm_energy.archive.pack import ArchiveError, pack
     from llm_energy.archive.verify import verify_results
-    from llm_energy.campaign.campaign import load_campaign
     from llm_energy.runs.run import Run
     from llm_energy.system.files import write_atomically
     from llm_energy.workflow.decisions import decided, requested
+    from llm_energy.workflow.opening import campaign_of_script
     from llm_energy.workflow.status import standings, write_manifest
 
     if run := Run.current():
         run.publish()  # this very invocation measured: what happened meanwhile belongs to it
-    root, results = Path(snakemake.params.root), Path(snakemake.input.report).parent
+    root, results = Path(snakemake.scriptdir).parent, Path(snakemake.input.report).parent
     if not print_verdict(verify_results(results)):
         raise UserError("no archive is made of results with problems; they are listed above")
-    campaign = load_campaign(
-        snakemake.config, files=[], root=root, lock=root / "config" / "models.lock.yaml"
-    )
+    campaign = campaign_of_script(snakemake)
     files = [Path(path) for path in snakemake.params.files]
     write_manifest(results, standings(campaign, results))
     planned = requested(campaign, decided(campaign, results))

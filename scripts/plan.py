@@ -5,12 +5,8 @@ from pathlib import Path
 from llm_energy.system.scripting import rule_script
 
 with rule_script(snakemake):
-    from llm_energy.campaign.campaign import load_campaign
-    from llm_energy.workflow.plan import as_json, as_text, make_plan
+    from llm_energy.workflow.opening import campaign_of_script
+    from llm_energy.workflow.plan import as_text, make_plan
 
-    root = Path(snakemake.params.root)
-    campaign = load_campaign(
-        snakemake.config, files=[], root=root, lock=root / "config" / "models.lock.yaml"
-    )
-    plan = make_plan(campaign, Path(snakemake.params.results))
-    print(as_json(plan) if snakemake.params.get("json") else as_text(plan), end="", flush=True)
+    plan = make_plan(campaign_of_script(snakemake), Path(snakemake.params.results))
+    print(as_text(plan), end="", flush=True)

@@ -5,15 +5,13 @@ from pathlib import Path
 from llm_energy.system.scripting import UserError, rule_script
 
 with rule_script(snakemake):
-    from llm_energy.campaign.campaign import load_campaign
     from llm_energy.preflight.findings import as_json, as_text, problems
     from llm_energy.preflight.look import look
     from llm_energy.system.files import write_atomically
+    from llm_energy.workflow.opening import campaign_of_script
 
-    root, results = Path(snakemake.params.root), Path(snakemake.params.results)
-    campaign = load_campaign(
-        snakemake.config, files=[], root=root, lock=root / "config" / "models.lock.yaml"
-    )
+    root, results = Path(snakemake.scriptdir).parent, Path(snakemake.params.results)
+    campaign = campaign_of_script(snakemake)
     findings = look(campaign, root=root, results=results, cache=Path(".cache"))
     report = results / "environment" / "preflight.json"
     write_atomically(report, as_json(campaign.name, findings).encode())

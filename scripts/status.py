@@ -6,13 +6,10 @@ from pathlib import Path
 from llm_energy.system.scripting import rule_script
 
 with rule_script(snakemake):
-    from llm_energy.campaign.campaign import load_campaign
+    from llm_energy.workflow.opening import campaign_of_script
     from llm_energy.workflow.status import as_text, standings, write_manifest
 
-    root, results = Path(snakemake.params.root), Path(snakemake.params.results)
-    campaign = load_campaign(
-        snakemake.config, files=[], root=root, lock=root / "config" / "models.lock.yaml"
-    )
+    campaign, results = campaign_of_script(snakemake), Path(snakemake.params.results)
     rows = standings(campaign, results)
     print(as_text(campaign, results, rows), end="", flush=True)
     if results.exists():

@@ -14,7 +14,7 @@ from llm_energy.system.cache import CACHE
 from llm_energy.system.scripting import disk_refusal
 from llm_energy.workflow import conclusion
 from llm_energy.workflow.lifecycle import Lifecycle, LifecycleError
-from llm_energy.workflow.opening import Opened
+from llm_energy.workflow.opening import LOCK_FILE, Opened
 from llm_energy.workflow.requested import Requested
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
 from llm_energy.workflow.status import standings, write_manifest
@@ -116,6 +116,6 @@ class Hooks:
         from llm_energy.workflow.pilot import findings  # SciPy
 
         opened = self._opened
-        lock = opened.root / "config" / "models.lock.yaml"
+        lock = opened.root / LOCK_FILE
         campaign = load_campaign(self._config, files=opened.files, root=opened.root, lock=lock)
         return findings(campaign, opened.campaign, self._results)

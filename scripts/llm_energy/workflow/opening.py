@@ -13,6 +13,9 @@ from llm_energy.campaign.problems import CampaignError
 from llm_energy.runs.run import Run
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
 
+LOCK_FILE = Path("config/models.lock.yaml")
+"""Pins that the campaign's file leaves open, in the checkout."""
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -26,6 +29,13 @@ class Opened:
     """The checkout."""
     files: tuple[Path, ...]
     """Where its configuration stands."""
+
+
+def campaign_of_script(snakemake: Any, *, pilot: bool = False) -> Campaign:
+    """Load the campaign, or its pilot, in a rule script."""
+    root = Path(snakemake.scriptdir).parent
+    config = pilot_config.pilot_config(snakemake.config) if pilot else snakemake.config
+    return load_campaign(config, files=[], root=root, lock=root / LOCK_FILE)
 
 
 def default_campaign(root: Path) -> str:
@@ -65,7 +75,7 @@ def open_campaign(
             pilot_config.pilot_config(config) if is_pilot else config,
             files=snakemake.config_files,
             root=root,
-            lock=root / "config" / "models.lock.yaml",
+            lock=root / LOCK_FILE,
             allow_unpinned=snakemake.names_target("lock"),
         )
     except CampaignError as error:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import median
@@ -144,11 +144,6 @@ def taken_s(started: str, finished: str) -> float:
     """
     began, ended = (datetime.fromisoformat(text) for text in (started, finished))
     return (ended - began).total_seconds()
-
-
-def as_json(plan: Plan) -> str:
-    adaptive = plan.adaptive and plan.adaptive.model_dump()
-    return json.dumps(asdict(plan) | {"adaptive": adaptive}, indent=1)
 
 
 def as_text(plan: Plan) -> str:

@@ -4,6 +4,7 @@ All of them, or as many cycles as each experiment's own spread requests. Paths a
 Snakemake: relative to the working directory.
 """
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,7 +24,6 @@ from llm_energy.workflow.decisions import (
 )
 from llm_energy.workflow.invalid import invalid_results
 from llm_energy.workflow.opening import Opened
-from llm_energy.workflow.settled import settled
 from llm_energy.workflow.snakemake_internals import JobToRun, SnakemakeInternals
 
 InputFunction = Callable[[Any], list[str]]
@@ -195,3 +195,21 @@ def inputs_of(experiment: Experiment) -> list[str]:
         str(model_marker(experiment.model.id)),
         str(prompts_marker(experiment.prompts.id)),
     ]
+
+
+def settled(results: Path, paths: Iterable[str]) -> frozenset[str]:
+    """Those of `paths` that exist and are not younger than the oldest file of the summary.
+
+    They need no job. Without a summary age says nothing: it will be made of all of them.
+    """
+    made = [path.stat().st_mtime for path in (results / "summary").glob("*")]
+    summarised = min(made, default=math.inf)
+    return frozenset(path for path in paths if _modified(path) <= summarised)
+
+
+def _modified(path: str) -> float:
+    """Seconds since the epoch; NaN, which compares with nothing, for a file that is not there."""
+    try:
+        return Path(path).stat().st_mtime
+    except OSError:
+        return math.nan

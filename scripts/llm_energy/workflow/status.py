@@ -1,6 +1,6 @@
-"""Where every measurement of a campaign stands, told from the files of results, failures and runs.
+"""Where every measurement of a campaign stands, by the files of results, failures and runs.
 
-Nothing is locked, started or removed: it may be asked at any time, also while a run goes on.
+Nothing is locked, started or removed: it may be called at any time, also during a run.
 """
 
 import csv
@@ -8,7 +8,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -47,17 +47,17 @@ class Standing:
     experiment: str
     cycle: int
     spec_hash: str
-    status: Status
-    reason: str
+    status: Status = "pending"
+    reason: str = ""
     """`out_of_memory` where done, what is wrong with its file where unusable; else the reason code
     of the last failed attempt, also of one that is measured again."""
-    attempt: int | None
+    attempt: int | None = None
     """The attempt that succeeded, runs now, or failed last; from 1."""
-    started: str | None
+    started: str | None = None
     """ISO 8601, UTC."""
-    finished: str | None
-    duration_s: float | None
-    file: str
+    finished: str | None = None
+    duration_s: float | None = None
+    file: str = ""
     """Result or failure record, relative to the campaign's results folder."""
 
 
@@ -97,63 +97,59 @@ def _standing(
     running: Mapping[str, Measuring],
     begun: str | None,
 ) -> Standing:
-    known: dict[str, Any] = {
-        "position": planned.position,
-        "experiment": planned.experiment.name,
-        "cycle": planned.cycle,
-        "spec_hash": planned.experiment.spec_hash,
-    }
-    nothing: dict[str, Any] = dict.fromkeys(("attempt", "started", "finished", "duration_s"))
+    path, experiment = planned.result_path, planned.experiment
+    row = Standing(planned.position, experiment.name, planned.cycle, experiment.spec_hash)
     try:
-        return Standing(**known, **_done(results / planned.result_path), file=planned.result_path)
+        return _done(row, json.loads((results / path).read_bytes()), path)
     except FileNotFoundError:
         pass
     except (OSError, ValueError, KeyError, TypeError) as error:
-        wrong = f"{type(error).__name__}: {error}"
-        return Standing(
-            **known, **nothing, status="unusable", reason=wrong, file=planned.result_path
+        reason = f"{type(error).__name__}: {error}"
+        return replace(row, status="unusable", reason=reason, file=path)
+    row = _after_failure(row, results, path)
+    if now := running.get(path):
+        return replace(
+            row, status="running", attempt=now.attempt, started=now.started, finished=None
         )
-    failure = _last_failure(planned, results)
-    reason, file = str(failure.get("reason", "")), str(failure.get("file", ""))
-    if now := running.get(planned.result_path):
-        told = nothing | {"attempt": now.attempt, "started": now.started}
-        return Standing(**known, **told, status="running", reason=reason, file=file)
     # What failed before the living run began is measured again in it.
-    again = begun is not None and str(failure.get("failed", "")) < begun
-    told = nothing | {"attempt": failure.get("attempt"), "started": failure.get("started")}
-    told["finished"] = failure.get("failed")
-    status: Status = "failed" if failure and not again else "pending"
-    return Standing(**known, **told, status=status, reason=reason, file=file)
+    if row.status == "failed" and begun is not None and (row.finished or "") < begun:
+        return replace(row, status="pending")
+    return row
 
 
-def _done(path: Path) -> dict[str, Any]:
-    """What a result says of its making.
-
-    Raises:
-        OSError, ValueError, KeyError, TypeError: it is not there, or it is no result.
-    """
-    result = json.loads(path.read_bytes())
-    return {
-        "status": "done",
-        "reason": "" if result["status"] == "completed" else result["status"],
-        "attempt": result["attempt"],
-        "started": result["started"],
-        "finished": result["finished"],
-        "duration_s": round(taken_s(result["started"], result["finished"]), 3),
-    }
+def _done(row: Standing, result: Mapping[str, Any], file: str) -> Standing:
+    started, finished = result["started"], result["finished"]
+    return replace(
+        row,
+        status="done",
+        reason="" if result["status"] == "completed" else result["status"],
+        attempt=result["attempt"],
+        started=started,
+        finished=finished,
+        duration_s=round(taken_s(started, finished), 3),
+        file=file,
+    )
 
 
-def _last_failure(planned: PlannedMeasurement, results: Path) -> dict[str, Any]:
-    """The record of the last failed attempt, with its `file`; empty where none failed."""
-    failed = failures.last_failure(results, planned.result_path)
+def _after_failure(row: Standing, results: Path, result_path: str) -> Standing:
+    """The row with its last failed attempt, where one failed."""
+    failed = failures.last_failure(results, result_path)
     if failed is None:
-        return {}
+        return row
     attempt, path = failed
-    told = {"file": path.relative_to(results).as_posix(), "attempt": attempt}
     try:
-        return {**json.loads(path.read_bytes()), **told}
+        record = dict(json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
-        return {"reason": "record_unusable", **told}
+        record = {"reason": "record_unusable"}
+    return replace(
+        row,
+        status="failed",
+        reason=str(record.get("reason", "")),
+        attempt=attempt,
+        started=record.get("started"),
+        finished=record.get("failed"),
+        file=path.relative_to(results).as_posix(),
+    )
 
 
 def write_manifest(results: Path, rows: Iterable[Standing]) -> Path:
@@ -186,9 +182,9 @@ def as_text(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> str:
     """The whole campaign for people: sums, one line for each experiment, and what failed."""
     now = datetime.now(UTC)
     counts = Counter(row.status for row in rows)
-    told = ", ".join(f"{counts[status]} {status}" for status in MARKS if counts[status])
+    standing = ", ".join(f"{counts[status]} {status}" for status in MARKS if counts[status])
     left = human_duration(left_s(campaign, rows, now=now))
-    head = f"Campaign {campaign.name}: {len(rows)} measurements: {told}"
+    head = f"Campaign {campaign.name}: {len(rows)} measurements: {standing}"
     lines = [f"{head}; about {left} left" if counts["pending"] + counts["running"] else head]
     lines += [
         f"Running: {row.experiment} cycle {row.cycle}, for {human_duration(_elapsed_s(row, now))}"

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from llm_energy.workflow.settled import settled
+from llm_energy.workflow.requested import settled
 
 
 @pytest.fixture
