@@ -152,12 +152,7 @@ def load_campaign(
         isolation=model.isolation,
         reference=model.reference,
         assumptions=model.assumptions,
-        contrasts=contrasts(
-            model.experiments,
-            experiments,
-            factors=model.comparisons.factors,
-            reference=model.reference,
-        ),
+        contrasts=contrasts(model, experiments),
         controls=tuple(declared_controls),
         equivalence_margin=model.comparisons.equivalence_margin,
         backends=model.backends,

@@ -1,10 +1,10 @@
 """Comparisons along each axis: of experiments that differ in it and in nothing else."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llm_energy.campaign.experiment import Experiment
-from llm_energy.campaign.schema import Group
+from llm_energy.campaign.schema import CampaignConfig, Group
 
 Axis = tuple[str, ...]
 """The settings that vary together: one, or those of a linked block."""
@@ -28,24 +28,19 @@ def axes_of(group: Group) -> list[Axis]:
     return [(key,) for key in group.axes] + [tuple(block) for block in group.linked]
 
 
-def contrasts(
-    groups: Mapping[str, Group],
-    experiments: Sequence[Experiment],
-    *,
-    factors: Sequence[str] | None,
-    reference: str | None,
-) -> tuple[Contrast, ...]:
-    """Return every contrast along every axis, or along those that vary one of the `factors`.
+def contrasts(config: CampaignConfig, experiments: Sequence[Experiment]) -> tuple[Contrast, ...]:
+    """Return every contrast along every axis, or along those that vary one of the factors.
 
     The base of an axis is the level of the reference where its group has it, otherwise the level
     that is declared first.
     """
+    factors = config.comparisons.factors
     return tuple(
         contrast
-        for name, group in groups.items()
+        for name, group in config.experiments.items()
         for axis in axes_of(group)
         if factors is None or set(axis) & set(factors)
-        for contrast in _along(axis, [e for e in experiments if e.group == name], reference)
+        for contrast in _along(axis, [e for e in experiments if e.group == name], config.reference)
     )
 
 

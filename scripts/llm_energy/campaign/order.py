@@ -19,22 +19,17 @@ def schedule(
 
     Without `randomised` every cycle has the experiments in the order given.
     """
-    keys = [experiment.engine_key for experiment in experiments]
+    # Backend, engine process and experiment: those that share one stay together.
+    parts = {e: (e.settings.backend, e.engine_key, e.name) for e in experiments}
     ordered: list[tuple[Experiment, int]] = []
     for cycle in range(1, cycles + 1):
-        block = list(zip(experiments, keys, strict=True))
-        if randomised:
-            block.sort(key=lambda pair: _rank(seed, cycle, *pair))
-        ordered += [(experiment, cycle) for experiment, _ in block]
+        ranks = {
+            e: [hashlib.sha256(f"{seed}/{cycle}/{part}".encode()).digest() for part in parts[e]]
+            for e in experiments
+        }
+        block = sorted(experiments, key=ranks.__getitem__) if randomised else experiments
+        ordered += [(experiment, cycle) for experiment in block]
     return tuple(
-        PlannedMeasurement(experiment=experiment, cycle=cycle, position=position)
+        PlannedMeasurement(experiment, cycle, position)
         for position, (experiment, cycle) in enumerate(ordered)
-    )
-
-
-def _rank(seed: int, cycle: int, experiment: Experiment, key: str) -> tuple[bytes, ...]:
-    """Places of backend, engine process and experiment in the block of this cycle."""
-    return tuple(
-        hashlib.sha256(f"{seed}/{cycle}/{part}".encode()).digest()
-        for part in (experiment.settings.backend, key, experiment.name)
     )

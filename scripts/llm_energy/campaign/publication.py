@@ -7,7 +7,6 @@ from pydantic_core import PydanticCustomError
 
 from llm_energy.campaign.types import Alternatives, Model, Text
 
-CHARACTERS = "0123456789X"
 ORCID = r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$"
 
 Relation = Literal[
@@ -26,7 +25,7 @@ def check_character(orcid: str) -> str:
     total = 0
     for digit in orcid.replace("-", "")[:-1]:
         total = 2 * (total + int(digit))
-    return CHARACTERS[(12 - total % 11) % 11]
+    return "0123456789X"[(12 - total % 11) % 11]
 
 
 def _adds_up(orcid: str) -> str:

@@ -28,7 +28,9 @@ class WrongValues(set[tuple[str, str]]):
 
     def among(self, settings: Mapping[str, Any]) -> bool:
         """Return whether one of the settings, given by dotted name, has such a value."""
-        return any((key, repr(canonical_number(settings[key]))) in self for key in settings)
+        return bool(self) and any(
+            (key, repr(canonical_number(settings[key]))) in self for key in settings
+        )
 
 
 def check_values(

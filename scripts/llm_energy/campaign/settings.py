@@ -72,11 +72,10 @@ class Settings(_Common):
         return int(self.engine_options.get("slots", self.batch_size))
 
 
-PLAIN_KEYS = tuple(
-    key for key in DeclaredSettings.model_fields if key not in ("sampling", "engine")
+DOTTED_KEYS = (
+    *(key for key in DeclaredSettings.model_fields if key not in ("sampling", "engine")),
+    *(f"sampling.{key}" for key in Sampling.model_fields),
 )
-SAMPLING_KEYS = tuple(f"sampling.{key}" for key in Sampling.model_fields)
-DOTTED_KEYS = PLAIN_KEYS + SAMPLING_KEYS
 """Every setting that may vary, but for engine options (`engine.{backend}.{option}`)."""
 
 SETTING_KEY = "^({}|engine\\.[a-z][a-z0-9_]*\\.[a-z][a-z0-9_]*)$".format(
@@ -96,7 +95,7 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `flatten`."""
+    """Invert `flatten`."""
     nested: dict[str, Any] = {}
     for key, value in flat.items():
         *parents, last = key.split(".")

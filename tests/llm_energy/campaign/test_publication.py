@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from llm_energy.campaign.publication import CHARACTERS, Author, Publication, check_character
+from llm_energy.campaign.publication import Author, Publication, check_character
 
 
 def test_a_name_alone_is_an_author():
@@ -34,7 +34,7 @@ def test_one_mistyped_digit_is_found(number, position, more):
     digits = f"{number:015d}"
     other = str((int(digits[position]) + more) % 10)
     mistyped = digits[:position] + other + digits[position + 1 :]
-    assert check_character(f"{digits}0") in CHARACTERS
+    assert check_character(f"{digits}0") in "0123456789X"
     assert check_character(f"{digits}0") != check_character(f"{mistyped}0")
 
 
