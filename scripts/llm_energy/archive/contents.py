@@ -169,7 +169,7 @@ def _code_record(code: Code) -> dict[str, Any]:
     }
 
 
-def _plan(campaign: Campaign, asked: Sequence[PlannedMeasurement]) -> dict[str, Any]:
+def _plan(campaign: Campaign, planned: Sequence[PlannedMeasurement]) -> dict[str, Any]:
     """Every experiment as resolved, and every measurement in planned order."""
     return {
         **campaign.design,
@@ -186,12 +186,12 @@ def _plan(campaign: Campaign, asked: Sequence[PlannedMeasurement]) -> dict[str, 
         ],
         "cells": [
             {
-                "position": planned.position,
-                "experiment": planned.experiment.name,
-                "cycle": planned.cycle,
-                "result": planned.result_path,
+                "position": one.position,
+                "experiment": one.experiment.name,
+                "cycle": one.cycle,
+                "result": one.result_path,
             }
-            for planned in asked
+            for one in planned
         ],
     }
 

@@ -29,7 +29,7 @@ from llm_energy.campaign.publication import Author
 
 METADATA = "ro-crate-metadata.json"
 VERSION = "1.1"
-"""Of RO-Crate: the one that the profiles build on."""
+"""Version of RO-Crate that the profiles build on."""
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
@@ -55,7 +55,7 @@ class About:
     results: str
     """The campaign's folder of results in the archive."""
     commit: str | None
-    """Of the workflow."""
+    """Commit of the workflow."""
     snakemake: Sequence[str]
     """The versions that ran the campaign; at least one."""
 

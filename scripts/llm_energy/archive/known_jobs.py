@@ -16,7 +16,7 @@ from llm_energy.results.result import Result, read_result
 from llm_energy.system.cache import CACHE, environment_marker, model_marker, prompts_marker
 
 ENERGIES = ("energy_joules", "warmup_energy_joules", "load_energy_joules")
-"""Of a result: in the measured window, in the warm-up before it, and while the engine loaded."""
+"""Keys of a result: energy of the window, of the warm-up before it, and of loading the engine."""
 
 DERIVED = (*MADE, "decisions")
 """Files made from results, below a campaign's folder."""

@@ -21,7 +21,7 @@ PACKED = 315532800
 """Modification time of every member: 1980-01-01, the earliest in all archive formats."""
 
 LEVEL = 6
-"""Of gzip. Equal bytes need an equal zlib as well; the tar within is the same everywhere."""
+"""Level of gzip. Equal bytes need an equal zlib as well; the tar within is equal everywhere."""
 
 NAMES = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|CREDENTIAL", re.IGNORECASE)
 """Names of environment variables whose values are secret."""

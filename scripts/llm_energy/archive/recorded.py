@@ -17,7 +17,7 @@ from llm_energy.system.cache import CACHE
 
 METADATA = Path(".snakemake/metadata")
 LONGEST = 254
-"""Of a file's name there; longer names are divided into folders."""
+"""Length of a file's name there; longer names are divided into folders."""
 
 
 def recorded_jobs(

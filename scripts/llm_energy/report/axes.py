@@ -1,6 +1,7 @@
 """Energy and throughput against each setting that varies, all other settings equal."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from typing import Any
@@ -44,12 +45,11 @@ def by_setting(summary: Summary) -> list[Drawing]:
     varying = varying_settings(summary.measurements)
     found = []
     for metric in METRICS:
-        for setting in varying:
+        for setting, values in varying.items():
             others = [name for name in varying if name != setting]
             lost = _lost(summary, setting, others)
-            lines = _lines(summary, metric, setting, others, lost)
-            if lines:
-                found.append(_draw(metric, setting, lines, lost, varying[setting]))
+            if lines := _lines(summary, metric, setting, others, lost):
+                found.append(_draw(metric, setting, lines, lost, values))
     return found
 
 
@@ -63,18 +63,17 @@ def _lines(
     """Label of the other settings -> points along `setting`, if there are at least two, counting
     those that ran out of memory."""
     needed = [SETTING + name for name in (setting, *others)]
-    table = summary.measurements[["experiment", *needed]].drop_duplicates("experiment")
-    first = {row["experiment"]: row for row in table.to_dict("records")}
-    lines: dict[str, list[Point]] = {}
+    first = summary.measurements[["experiment", *needed]].drop_duplicates("experiment")
+    by_experiment = {row["experiment"]: row for row in first.to_dict("records")}
+    lines: dict[str, list[Point]] = defaultdict(list)
     found = estimates(summary, metric)
     several = len({estimate.terms for estimate in found}) > 1
     for estimate in found:
-        row = first[estimate.experiment]
-        if pd.isna(row[SETTING + setting]):
-            continue
-        # What else the label names (a device, a power limit) is held equal as well.
-        key = _key(row, others, [*estimate.places, *[estimate.terms] * several])
-        lines.setdefault(key, []).append((row[SETTING + setting], estimate))
+        row = by_experiment[estimate.experiment]
+        if pd.notna(value := row[SETTING + setting]):
+            # Other parts of the label (a device, a power limit) are held equal as well.
+            places = [*estimate.places, *[estimate.terms] * several]
+            lines[_key(row, others, places)].append((value, estimate))
     return {
         key: sorted(points, key=lambda point: point[0])
         for key, points in sorted(lines.items())
@@ -84,17 +83,15 @@ def _lines(
 
 def _lost(summary: Summary, setting: str, others: Sequence[str]) -> dict[str, list[Any]]:
     """Label of the other settings -> values of `setting` at which every cycle ran out of memory."""
-    places = place_columns(summary)
-    found: dict[str, list[Any]] = {}
-    needed = [*GROUP, "status", *(SETTING + name for name in (setting, *others))]
-    table = summary.measurements[needed]
+    table = summary.measurements
+    found: dict[str, list[Any]] = defaultdict(list)
     if not (table["status"] == "out_of_memory").any():
-        return {}
+        return found
     for _, group in table.groupby(list(GROUP), dropna=False):
-        row = group.to_dict("records")[0]
+        row = group.iloc[0].to_dict()
         if (group["status"] == "out_of_memory").all() and pd.notna(row[SETTING + setting]):
-            key = _key(row, others, [place_text(row, name) for name in places])
-            found.setdefault(key, []).append(row[SETTING + setting])
+            places = [place_text(row, name) for name in place_columns(summary)]
+            found[_key(row, others, places)].append(row[SETTING + setting])
     return found
 
 

@@ -21,7 +21,7 @@ from llm_energy.results.metrics import METRICS
 from llm_energy.system.numbers import percent
 
 MOST_ROWS = 1000
-"""Of one table on the page; the files hold all."""
+"""Limit for one table on the page; the files hold all."""
 
 VERDICTS = {
     "different": "different",

@@ -52,7 +52,7 @@ _LATEX = str.maketrans(
 @dataclass(frozen=True)
 class PaperTable:
     name: str
-    """Of its files."""
+    """Name of its files, without suffix."""
     caption: str
     data: pd.DataFrame
     """All digits, units in the column names."""

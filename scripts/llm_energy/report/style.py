@@ -88,7 +88,7 @@ class Figure:
     """A rendered figure with its title and caption."""
 
     name: str
-    """Of its files, without suffix."""
+    """Name of its files, without suffix."""
     title: str
     caption: str
     svg: str

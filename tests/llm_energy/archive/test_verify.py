@@ -33,8 +33,8 @@ def test_decisions_that_follow_are_no_problem(decided):
 
 def test_a_decision_that_does_not_follow_is_named(decided):
     path = sorted(decided.glob("decisions/*/*/*.json"))[0]
-    told = path.read_text().partition('"cycles": ')
-    path.write_text(f"{told[0]}{told[1]}99\n}}\n")
+    parts = path.read_text().partition('"cycles": ')
+    path.write_text(f"{parts[0]}{parts[1]}99\n}}\n")
     (problem,) = verify_results(decided).problems
     assert problem.startswith(f"{path.relative_to(decided).as_posix()}: says 99 cycles, ")
 

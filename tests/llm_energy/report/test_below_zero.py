@@ -1,4 +1,4 @@
-"""An interval that reaches below zero is kept, told and drawn as what it is."""
+"""An interval that reaches below zero is kept, reported and drawn."""
 
 import re
 

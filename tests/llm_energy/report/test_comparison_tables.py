@@ -19,9 +19,9 @@ def titles(table):
 
 def test_all_are_shown_with_the_reference_and_along_settings(summary_of):
     summary = summary_of(metered=True)
-    (reference, said, first), *others = comparison_tables(summary)
+    (reference, caption, first), *others = comparison_tables(summary)
     assert reference == "reference-table"
-    assert "for all comparisons of their family at once" in said
+    assert "for all comparisons of their family at once" in caption
     assert len(first.rows) == len(summary.findings.comparisons)
     assert [len(table.rows) for _, _, table in others] == [
         len(summary.findings.axis_comparisons)

@@ -128,6 +128,6 @@ def test_a_ratio_of_sides_that_were_measured_apart_says_so(tmp_path):
         write_result(tmp_path / planned[-1], result.model_copy(update={"environment": environment}))
     design = make_results.design(reference="base")
     summary = aggregate(tmp_path, planned=planned, design=design)
-    said = {ratio_text(comparison)[1] for comparison in summary.findings.comparisons}
-    assert all(text.endswith("no pairs, different sessions") for text in said)
+    certainties = {ratio_text(comparison)[1] for comparison in summary.findings.comparisons}
+    assert all(text.endswith("no pairs, different sessions") for text in certainties)
     assert "without pairs" in dict(methods(summary))["Statistics"]

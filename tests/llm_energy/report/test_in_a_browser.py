@@ -83,11 +83,11 @@ def test_the_power_of_each_measurement_is_drawn_when_it_is_requested(browser, pa
     browser.evaluate("""document.querySelector(".courses").open = true""")
     browser.evaluate("new Promise((done) => setTimeout(done, 50))")
     assert browser.evaluate("""document.querySelectorAll(".courses option").length""") == 12
-    said = """document.querySelector(".courses .what").textContent"""
-    assert "cycle 1: power of GPU-synthetic" in browser.evaluate(said)
+    shown = """document.querySelector(".courses .what").textContent"""
+    assert "cycle 1: power of GPU-synthetic" in browser.evaluate(shown)
     first = browser.evaluate("""document.querySelector(".courses .line").getAttribute("d")""")
     browser.evaluate("""document.querySelector('[data-step="-1"]').click()""")
-    assert "cycle 3" in browser.evaluate(said)
+    assert "cycle 3" in browser.evaluate(shown)
     assert browser.evaluate("""document.querySelectorAll(".courses rect").length""") == 5
     assert browser.evaluate(
         """document.querySelector(".courses .line").getAttribute("d")"""

@@ -8,6 +8,8 @@ from llm_energy.report.environment_section import differences, environment
 from llm_energy.report.methods import methods
 from llm_energy.results.result import write_result
 
+OTHER_IMAGE = {"image_digest": "other"}
+
 
 def text_of(summary):
     return dict(methods(summary))
@@ -82,7 +84,7 @@ def test_where_measurements_differ_the_environment_says_how_many_share_each_valu
 
 class TestDifferences:
     @pytest.fixture
-    def told(self, tmp_path):
+    def sentences(self, tmp_path):
         """Describe a campaign whose second cycle was measured in another environment."""
 
         def make(first=None, **changes):
@@ -99,20 +101,20 @@ class TestDifferences:
 
         return make
 
-    def test_the_same_everywhere_needs_no_word(self, told):
-        assert told() == []
+    def test_the_same_everywhere_needs_no_word(self, sentences):
+        assert sentences() == []
 
-    def test_a_container_and_a_process_of_one_backend(self, told):
-        (said,) = told(runtime="docker", image_digest="sha256:1")
-        assert "Backend llamacpp was measured with 2 runtimes:" in said
+    def test_a_container_and_a_process_of_one_backend(self, sentences):
+        (sentence,) = sentences(runtime="docker", image_digest="sha256:1")
+        assert "Backend llamacpp was measured with 2 runtimes:" in sentence
 
-    def test_two_images_of_one_backend(self, told):
-        (said,) = told(runtime="docker", image_digest="sha256:1", first={"image_digest": "other"})
-        assert "2 runtimes and 2 images" in said
+    def test_two_images_of_one_backend(self, sentences):
+        (sentence,) = sentences(runtime="docker", image_digest="sha256:1", first=OTHER_IMAGE)
+        assert "2 runtimes and 2 images" in sentence
 
-    def test_two_versions_of_the_measuring_code(self, told):
-        (said,) = told(code_digest="9" * 64)
-        assert said.startswith("The measuring code changed within the campaign (2 digests)")
+    def test_two_versions_of_the_measuring_code(self, sentences):
+        (sentence,) = sentences(code_digest="9" * 64)
+        assert sentence.startswith("The measuring code changed within the campaign (2 digests)")
 
     def test_two_backends_may_well_have_two_images(self, summary_of):
         pair = {f"pair_{name}": {"backend": name} for name in ("llamacpp", "vllm")}
