@@ -1,4 +1,4 @@
-"""What another way of reading the sensors says and costs; asked for by name, part of no result."""
+"""The sensors read in another way beside ours; requested by name, part of no result."""
 
 
 rule calibrate_nvidia_smi:

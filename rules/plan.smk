@@ -1,5 +1,4 @@
-"""What would be measured, in which order and how long it would take, what a pilot says of it, and
-how far it is."""
+"""The plan of the campaign, its pilot, and how far it is."""
 
 
 rule plan:

@@ -1,4 +1,4 @@
-"""What this machine has, what the campaign will need of it, and what is in the way."""
+"""This machine against the needs of the campaign."""
 
 
 rule preflight:

@@ -35,7 +35,7 @@ output token and its series 100 bytes for each device and sample: 10 minutes at 
 def measure_planned(
     output: Path, *, experiment: str, cycle: int, log: Path, begun_s: float
 ) -> None:
-    """Measure once into `output`, trying again where the infrastructure failed.
+    """Measure into `output`, trying again where the infrastructure failed.
 
     Every failed attempt leaves a failure record; the result is written last, whole or not at all.
 
@@ -111,7 +111,7 @@ def unharmed() -> Iterator[None]:
     try:
         yield
     except Exception:
-        LOG.exception("the result is written; telling of it failed")
+        LOG.exception("the result is written; reporting it failed")
 
 
 def begin(job: Job, run: Run) -> Observation:
@@ -127,7 +127,7 @@ def begin(job: Job, run: Run) -> Observation:
 
 
 def refuse_full_disk(results: Path) -> None:
-    """Whether there is room for what a measurement writes, found out before it is measured.
+    """Refuse to measure where the disk has no room for what a measurement writes.
 
     Raises:
         BackendError: `disk_full`.

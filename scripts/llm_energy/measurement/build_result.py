@@ -56,7 +56,7 @@ def build_result(job: Job, seen: Observation, run: Run, results: Path) -> Result
 
 
 def identity_of(job: Job, seen: Observation, run: RunRecord) -> dict[str, Any]:
-    """What was measured, where and with what: the fields that every outcome has."""
+    """Return the fields that every outcome has."""
     loaded, experiment = seen.loaded or {}, job.experiment
     return {
         "schema_version": SCHEMA_VERSION,
@@ -117,7 +117,7 @@ def environment(job: Job, seen: Observation, run: RunRecord) -> Environment:
 def metered_gpus(job: Job, seen: Observation) -> list[Device]:
     """The GPUs that did the work; none where the campaign says that the CPU does it.
 
-    Where the driver does not tell which GPUs the engine's processes use, all of the host.
+    Where the driver does not list which GPUs the engine's processes use, all of the host.
     """
     if job.experiment.device == "cpu" or seen.series is None:
         return []
@@ -158,7 +158,7 @@ def gpu_use_flags(gpus: Sequence[Device], seen: Observation) -> list[Flag]:
 
 
 def energy_spent(job: Job, seen: Observation | None) -> dict[str, Any]:
-    """What a failed attempt took, from its first reading to its last: None with the reason."""
+    """Return the energy of a failed attempt, from its first reading to its last."""
     by_device = list(seen.series.by_device.values()) if seen and seen.series else []
     if seen is None or not by_device:
         return {"energy_joules": None, "reason": "no_samples"}
@@ -194,7 +194,7 @@ def process_state(peer: Mapping[str, Any], loaded: Mapping[str, Any]) -> Process
 
 
 def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
-    """What the window gave."""
+    """Return the fields of a window that was measured."""
     assert seen.measured is not None
     requests: Sequence[Mapping[str, Any]] = seen.measured["requests"]
     edges = seen.measured["window"]

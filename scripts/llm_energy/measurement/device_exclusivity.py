@@ -31,7 +31,7 @@ def working_devices(meters: Sequence[Meter], *, device: str, gpus: object) -> Me
 
 
 def lock_names(working: Metered, *, device: str) -> list[str]:
-    """What no other measurement of the host may use meanwhile: `cpu`, or the GPUs by UUID."""
+    """Return what no other measurement of the host may use meanwhile: `cpu`, or GPUs by UUID."""
     if device == "cpu":
         return ["cpu"]
     return [gpu.id for _, gpu in working] or ["gpu"]
@@ -61,12 +61,12 @@ def refuse_leftovers(gpus: Metered, own: Collection[int]) -> None:
 
 
 def computing(reading: Reading) -> set[int]:
-    """Processes with a compute context; none where the device does not tell."""
+    """Processes with a compute context; none where the device lists none."""
     return set(reading.state.process_ids or ()) if reading.state else set()
 
 
 def used_gpus(series: Series, own: Collection[int] | None) -> set[str] | None:
-    """The GPUs that the backend's processes computed on; None where the driver does not tell.
+    """The GPUs that the backend's processes computed on; None where the driver lists none.
 
     Args:
         own: host ids of the backend's processes; None where they are not known.

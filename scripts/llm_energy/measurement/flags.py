@@ -35,21 +35,20 @@ def of_gates(thermal: Thermal) -> list[Flag]:
 
 
 def _trend(warmup: Warmup) -> str:
-    """What the tests of the warm-up's trend could say when its time was over."""
-    power = warmup.power
+    """Describe the tests of the warm-up's trend when its time was over."""
+    power, waves = warmup.power, "too few to test for a trend"
+    if warmup.trend_interval is not None and warmup.bound is not None:
+        waves = f"trend {_within(warmup.trend_interval, warmup.bound)}"
+        variation = warmup.coefficient_of_variation
+        waves += "" if variation is None else f"; variation {variation:.1%}"
     if power is None or power.verdict == "steady":
-        return _wave_trend(warmup)
-    said = f"power {power.verdict.replace('_', ' ')}"
+        return waves
+    verdict = f"power {power.verdict.replace('_', ' ')}"
     if power.trend_interval is not None and power.bound is not None:
-        low, high = power.trend_interval
-        said += f" ({low:+.1%} to {high:+.1%}, to be within ±{power.bound:.1%})"
-    return f"{said}; {_wave_trend(warmup)}"
+        verdict += f" ({_within(power.trend_interval, power.bound)})"
+    return f"{verdict}; {waves}"
 
 
-def _wave_trend(warmup: Warmup) -> str:
-    if warmup.trend_interval is None or warmup.bound is None:
-        return "too few to test for a trend"
-    low, high = warmup.trend_interval
-    said = f"trend {low:+.1%} to {high:+.1%}, to be within ±{warmup.bound:.1%}"
-    variation = warmup.coefficient_of_variation
-    return said if variation is None else f"{said}; variation {variation:.1%}"
+def _within(interval: tuple[float, float], bound: float) -> str:
+    low, high = interval
+    return f"{low:+.1%} to {high:+.1%}, to be within ±{bound:.1%}"

@@ -1,4 +1,4 @@
-"""What a measurement is to do, and what was observed of it."""
+"""The task of a measurement, and the observations that were made in it."""
 
 import json
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ class ExperimentRecord:
     spec_hash: str
     engine_key: str
     sampled: bool
-    """Whether power is read in the window."""
+    """Power is read in the window."""
     environment_id: str
     model_id: str
     prompts_id: str

@@ -71,7 +71,7 @@ class Watch:
 
 
 def prepare(job: Job) -> Observation:
-    """What is known of a measurement before anything is started.
+    """Read what is known of a measurement before anything is started.
 
     Raises:
         BackendError: the environment is not ready.

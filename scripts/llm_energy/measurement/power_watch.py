@@ -1,8 +1,8 @@
 """The host's part in a warm-up: whether power and temperature are steady while the load runs.
 
 The worker knows its waves and nothing of power; it tells the host of each wave, and goes on until
-the host has said `steady` too. Nobody waits for anybody: what the host says counts from the next
-wave on, and nothing is asked of it inside the window.
+the host has sent `steady` too. Nobody waits for anybody: the host's verdict counts from the next
+wave on, and none is needed inside the window.
 
 Power is averaged over whole waves of together at least a second: pieces of a wave differ by what
 the engine does in them (prefill, decode) although nothing drifts. Samples of power depend on each
@@ -33,7 +33,7 @@ MEAN_S = 1.0
 LEAST_MEANS = 5
 
 TEMPERATURE_RANGE_CELSIUS = 1.0
-"""Largest difference of temperatures within the time; NVML tells whole degrees."""
+"""Largest difference of temperatures within the time; NVML gives whole degrees."""
 
 
 def span_s(cap_s: float) -> float | None:
@@ -112,7 +112,7 @@ def _watts(sensors: Sequence[Sensor], method: Method, start: float, end: float) 
 
 
 def _temperature_range(sensor: Sensor, start: float, end: float) -> float | None:
-    """Highest less lowest temperature in °C; None where the device does not tell."""
+    """Highest less lowest temperature in °C; None where the device gives none."""
     read = [state.temperature_celsius for state in sensor.states(start, end)]
     known = [celsius for celsius in read if celsius is not None]
     return max(known) - min(known) if known else None

@@ -1,4 +1,4 @@
-"""What measurements were made with, kept beside them while the machine that made them is at hand.
+"""Records of what measurements were made with, kept beside them.
 
 Each record is named by its content and written once: results of two builds of one backend each
 find theirs. Nothing in a record says where on the machine a thing was. A results folder can then be
@@ -68,14 +68,14 @@ def _model(job: Job, seen: Observation) -> dict[str, Any]:
         "identity": dict(seen.model.identity),
         "sha256": seen.model.sha256,
         "files": {
-            name: {"sha256": facts["sha256"], "size_bytes": facts["size"]}
-            for name, facts in sorted(files.items())
+            name: {"sha256": file["sha256"], "size_bytes": file["size"]}
+            for name, file in sorted(files.items())
         },
     }
 
 
 def _host(seen: Observation) -> dict[str, Any]:
-    """What stays as it is during a session; the meters as they described themselves."""
+    """Describe the host and its meters, which stay as they are during a session."""
     host = read_host()
     return {
         "system": host.system,

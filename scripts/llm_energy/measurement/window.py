@@ -18,7 +18,7 @@ RequestRecord = Mapping[str, Any]
 PERCENTILES = (50, 90, 95, 99)
 
 DRIFT_WAVES = 9
-"""Least waves of a window whose drift is told: three in each third. Provisional."""
+"""Least waves of a window whose drift is computed: three in each third. Provisional."""
 
 
 def quantile(ordered: Sequence[float], fraction: float) -> float:

@@ -76,7 +76,7 @@ def describe(result: Result) -> str:
 
 
 def requested(plan: Iterable[PlanEntry], *, results: Path) -> tuple[list[PlanEntry], bool]:
-    """What of a run's plan is requested so far, and whether decisions may request more."""
+    """Return what is requested of a plan so far, and whether decisions may request more."""
     known, undecided = list[PlanEntry](), False
     cycles: dict[str, int | None] = {}
     for entry in plan:

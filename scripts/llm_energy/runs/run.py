@@ -62,7 +62,7 @@ MEASURING_CODE = (
         for room in ("containers", "system", "results", "power", "backends", "measurement")
     ),
 )
-"""What decides a measured value, relative to scripts/: a run may not mix versions of it."""
+"""The code that decides a measured value, in scripts/: a run may not mix versions of it."""
 
 
 def utc_now() -> str:
@@ -196,7 +196,7 @@ class Run:
 
     @property
     def record(self) -> RunRecord:
-        """What it is. Raises ValueError where it has ended, or is no record of ours."""
+        """Content of run.json. Raises ValueError where it has ended, or is no record of ours."""
         return self.read("run", RunRecord)
 
     @property
@@ -206,16 +206,16 @@ class Run:
 
     @property
     def spreads(self) -> bool:
-        """Whether it starts nothing itself: its measurements run in allocations elsewhere."""
+        """True where it starts nothing itself: its measurements run in allocations elsewhere."""
         return (self.folder / "spread.json").exists()
 
     @property
     def on_this_host(self) -> bool:
-        """Whether it was entered here: through a shared file system other hosts' runs are seen."""
+        """False for other hosts' runs, which a shared file system shows."""
         return self.record.host_facts.host == platform.node()
 
     def alive(self) -> bool:
-        """Whether its owner lives; on another host, whether its lease was renewed lately."""
+        """Return whether its owner lives; on another host, whether its lease was renewed lately."""
         if self.on_this_host:
             return self.record.owner.alive()
         return time.time() - self.lease.stat().st_mtime < LEASE_S

@@ -8,7 +8,7 @@ from llm_energy.system.processes import ProcessId
 
 @dataclass(frozen=True)
 class RunRecord:
-    """What a run is, as `run.json` holds it."""
+    """Identity, owner and place of a run: `run.json`."""
 
     run_id: str
     campaign: str
@@ -55,7 +55,7 @@ class HostIdle:
 
 @dataclass(frozen=True)
 class Spread:
-    """What the runs of allocations need of an invocation that starts nothing itself."""
+    """An invocation that starts nothing itself, for the runs of its allocations."""
 
     device: str
     new_device: bool

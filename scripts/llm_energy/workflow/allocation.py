@@ -121,7 +121,7 @@ def cancel_orphans() -> Iterator[str]:
 
 
 def _ask_slurm(*command: str) -> str:
-    """What a command prints; nothing where Slurm does not know the job any more."""
+    """Return the output of a command; nothing where Slurm does not know the job any more."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -1,4 +1,4 @@
-"""What a run says when it ends: where the report is and what it says, or what failed and why."""
+"""The last lines of a run: place and headline of the report, or what failed and why."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -26,12 +26,12 @@ def success(results: Path) -> list[str]:
 def failure(
     campaign: Campaign, results: Path, *, anchors: Iterable[PlannedMeasurement] = ()
 ) -> list[str]:
-    """What is missing and why; writes the partial report of what is there.
+    """Name what is missing and why, and write the partial report of what is there.
 
-    Empty where every measurement has its result: then something else failed, and said so.
+    Empty where every measurement has its result: then something else failed, with its own message.
 
     Args:
-        anchors: those that were asked for.
+        anchors: those that were requested.
     """
     wanted = requested(campaign, decided(campaign, results))
     missing: list[PlannedMeasurement] = []
@@ -51,12 +51,12 @@ def failure(
     return lines
 
 
-def _of_missing(missing: Sequence[PlannedMeasurement], planned: int, results: Path) -> list[str]:
+def _of_missing(missing: Sequence[PlannedMeasurement], count: int, results: Path) -> list[str]:
     if not missing:
         return []
     tried = [(c, last) for c in missing if (last := last_failure(results, c.result_path))]
-    told = [_told(planned, record) for planned, (_, record) in tried]
-    lines = [f"{len(missing)} of {planned} measurements are missing:", *_listed(told)]
+    failed = [_failed(planned, record) for planned, (_, record) in tried]
+    lines = [f"{len(missing)} of {count} measurements are missing:", *_listed(failed)]
     if len(tried) < len(missing):
         lines.append(f"  {len(missing) - len(tried)} not measured; what stopped them stands above")
     return lines
@@ -64,11 +64,11 @@ def _of_missing(missing: Sequence[PlannedMeasurement], planned: int, results: Pa
 
 def _of_anchor(anchor: PlannedMeasurement, results: Path) -> str:
     """An anchor belongs to its session: another one cannot make up for it."""
+    name = f"The anchor ({anchor.experiment.name} once more)"
     failed = last_failure(results, anchor.result_path)
     if failed is None:
-        return f"The anchor ({anchor.experiment.name} once more) was not measured."
-    told = f"{_why(failed[1])}, see {failed[1]}"
-    return f"The anchor ({anchor.experiment.name} once more) failed: {told}"
+        return f"{name} was not measured."
+    return f"{name} failed: {_why(failed[1])}, see {failed[1]}"
 
 
 def _of_unusable(reasons: Sequence[str], there: int) -> list[str]:
@@ -92,7 +92,7 @@ def _why_unusable(planned: PlannedMeasurement, results: Path) -> str | None:
     return None
 
 
-def _told(planned: PlannedMeasurement, record: Path) -> str:
+def _failed(planned: PlannedMeasurement, record: Path) -> str:
     return f"{planned.experiment.name} cycle {planned.cycle}: {_why(record)}, see {record}"
 
 

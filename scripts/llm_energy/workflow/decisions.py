@@ -1,4 +1,4 @@
-"""Cycles in two stages: what each experiment's first cycles decided, and what is asked for by it.
+"""Cycles in two stages: what the first cycles of each experiment decided, and what that requests.
 
 A decision is a pure function of the results of an experiment's first cycles; its file says what
 was decided and is the mark that its second stage may begin.
@@ -24,7 +24,7 @@ def decision_path(adaptive: AdaptiveCycles, *, experiment: str, spec_hash: str) 
 
 
 def first_cycles(campaign: Campaign) -> list[PlannedMeasurement]:
-    """What is measured in any case, in planned order."""
+    """Return what is measured in any case, in planned order."""
     first = campaign.adaptive.first if campaign.adaptive else campaign.cycles
     return [planned for planned in campaign.schedule if planned.cycle <= first]
 
@@ -66,7 +66,7 @@ def undecided(campaign: Campaign, results: Path) -> list[str]:
 
 
 def requested(campaign: Campaign, known: Mapping[str, int]) -> list[PlannedMeasurement]:
-    """What is to be measured as far as it is decided (see `decided`), in planned order."""
+    """Return what is to be measured as far as it is decided (see `decided`), in planned order."""
     first = campaign.adaptive.first if campaign.adaptive else campaign.cycles
     return [
         planned
@@ -83,7 +83,7 @@ def may_follow(
     needed: Iterable[PlannedMeasurement],
     again: bool = False,
 ) -> list[PlannedMeasurement]:
-    """What the decisions of the experiments `undecided` may still ask for, in planned order.
+    """Return what the decisions of the experiments `undecided` may still request, in planned order.
 
     Exactly what they will, where no first cycle is measured any more; else up to the maximum.
 

@@ -1,4 +1,4 @@
-"""Whether a campaign was measured on another device model than this machine has."""
+"""The guard against adding to a campaign on another device model than it was measured on."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,7 +36,7 @@ def foreign_device(device: str, results: Iterable[Path]) -> tuple[str, str] | No
     """The device model of a campaign's results and what is here, where they differ.
 
     Results of one campaign belong together: another device model is another campaign. None where
-    nothing is measured yet, and where no GPU can be asked, which is told elsewhere.
+    nothing is measured yet, and where no GPU can be read, which preflight reports.
     """
     there = _measured_on(results)
     if there is None:

@@ -21,7 +21,7 @@ from llm_energy.workflow.status import standings, write_manifest
 
 
 class Hooks:
-    """What happens before the first and after the last job of an invocation."""
+    """The work before the first and after the last job of an invocation."""
 
     def __init__(
         self,
@@ -106,13 +106,13 @@ class Hooks:
         if complete:
             return conclusion.success(self._results) if measured else []
         if not self._snakemake.has_jobs_of(["measure"]):
-            return []  # a target without measurements failed, and said so
+            return []  # a target without measurements failed, with a message of its own
         self._snakemake.show_pandas()  # the partial report needs it
         anchors = self._requested.anchors.values()
         return conclusion.failure(opened.campaign, self._results, anchors=anchors)
 
     def _pilot_findings(self) -> list[str]:
-        """What a pilot found that did not come to its end."""
+        """Describe what a pilot found that did not come to its end."""
         from llm_energy.workflow.pilot import findings  # SciPy
 
         opened = self._opened

@@ -1,4 +1,4 @@
-"""What happens around the jobs of a run: the work of onstart, onsuccess, onerror and atexit.
+"""The life of a run around its jobs: opened by onstart, ended by onsuccess, onerror or atexit.
 
 `start` does, in this order: nothing if no measurement is needed; register the clean-up; lock the
 campaign; refuse to overwrite; reap what dead runs left; enter the run; start the watchdog and
@@ -44,7 +44,7 @@ class Lifecycle:
         self.scripts = scripts
         self.run: Run | None = None
         self.measures = False
-        """Whether this invocation measures, or may do so."""
+        """This invocation measures, or may do so."""
         self._lock: IO[str] | None = None
 
     def start(
@@ -108,7 +108,7 @@ class Lifecycle:
         self.measures = bool(ordered)
         os.environ[RUN_VARIABLE] = str(self.run.folder)
         if spreads:
-            self._tell_allocations(new_device=new_device)
+            self._describe_to_allocations(new_device=new_device)
             return
         try:
             ensure_watchdog(self.run)
@@ -167,7 +167,7 @@ class Lifecycle:
                     return run
         return None
 
-    def _tell_allocations(self, *, new_device: bool) -> None:
+    def _describe_to_allocations(self, *, new_device: bool) -> None:
         """Write down what the runs of allocations must know of this one."""
         assert self.run is not None
         schedule = tuple(planned.result_path for planned in self.campaign.schedule)

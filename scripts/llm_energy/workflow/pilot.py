@@ -1,6 +1,6 @@
-"""What a pilot tells of its campaign: what will fail, and what the campaign will take.
+"""The findings of a pilot: what will fail in its campaign, and how long that will take.
 
-Its numbers come from short windows and few cycles: they are estimates, said to be so, and no part
+Its numbers come from short windows and few cycles: they are estimates, marked as such, and no part
 of any statistics.
 """
 
@@ -23,7 +23,7 @@ TARGET_RELATIVE_HALF_WIDTH = 0.02
 
 
 def findings(campaign: Campaign, pilot: Campaign, results: Path) -> list[str]:
-    """What the pilot found, in lines for people.
+    """Return what the pilot found, in lines for people.
 
     Args:
         results: the pilot's folder.
@@ -104,7 +104,7 @@ def _known(values: Sequence[float | None]) -> list[float]:
 def duration_s(
     campaign: Campaign, pilot: Campaign, measured: Sequence[Result]
 ) -> tuple[float, float]:
-    """What one measurement of an experiment takes in the campaign, at least and at most, in s.
+    """Estimate the time of one measurement in the campaign, at least and at most, in s.
 
     What it took in the pilot, with the longer window and baseline, and at most with all the time
     that the campaign gives a warm-up which the pilot cut short.

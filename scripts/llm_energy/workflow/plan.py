@@ -30,7 +30,7 @@ class Row:
     ranks: Sequence[int]
     """Its place in each cycle, from 1; of cycles in two stages, in the first ones."""
     cycles: int
-    """Cycles that are asked for so far."""
+    """Cycles that are requested so far."""
     measured: int
     """Cycles that have a result."""
     expected_s: float
@@ -44,12 +44,12 @@ class Plan:
 
     campaign: str
     cycles: int
-    """Of every experiment; in two stages, at most."""
+    """Cycles of every experiment; in two stages, at most."""
     adaptive: AdaptiveCycles | None
     order: str
     rows: Sequence[Row]
     remaining_s: float
-    """Expected time of all measurements that are asked for and have no result."""
+    """Expected time of all measurements that are requested and have no result."""
     at_most_s: float
     """The same where every experiment goes on to the most cycles."""
 
@@ -111,7 +111,7 @@ def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
 def expected_duration_s(
     experiment: Experiment, campaign: Campaign, results: Path
 ) -> tuple[float, DurationSource]:
-    """What one measurement of an experiment takes, in s, and how that is known.
+    """Return the time of one measurement of an experiment, in s, and how it is known.
 
     The median over the earlier results of the same spec; where there is none, `phases_s`.
     """

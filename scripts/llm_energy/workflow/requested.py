@@ -30,7 +30,7 @@ InputFunction = Callable[[Any], list[str]]
 
 
 class Requested:
-    """What is measured, in which order, and what it waits for."""
+    """The measurements of an invocation, their order, and the inputs they wait for."""
 
     def __init__(
         self, opened: Opened, snakemake: SnakemakeInternals, *, remeasure_invalid: bool
@@ -81,7 +81,7 @@ class Requested:
     # Input functions of rules.
 
     def measurements(self, checkpoints: Any) -> list[InputFunction]:
-        """What every target behind the measurements waits for.
+        """Return the input functions of every target behind the measurements.
 
         One function for each experiment whose cycles are decided: one that fails does not stop
         the others.
@@ -122,7 +122,7 @@ class Requested:
         return self._results_of[wildcards.experiment][: self._campaign.adaptive.first]
 
     def before_measuring(self, wildcards: Any) -> list[str]:
-        """What a measurement waits for: nothing once its result exists.
+        """Return the inputs of a measurement: nothing once its result exists.
 
         Then no age of anything, and no lost metadata, can make Snakemake measure again.
         """
@@ -136,7 +136,7 @@ class Requested:
         return inputs_of(self.planned[path].experiment)
 
     def before_anchor(self, wildcards: Any) -> list[str]:
-        """What an anchor waits for: nothing once its result exists."""
+        """Return the inputs of an anchor: nothing once its result exists."""
         if Path(self._path_of("anchors", wildcards)).exists():
             return []
         return inputs_of(self._campaign.experiment(wildcards.experiment))

@@ -1,4 +1,4 @@
-"""What a run writes down when it starts, so that its jobs need no configuration of their own."""
+"""The records that a run writes when it starts: its jobs need no configuration of their own."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path

@@ -54,22 +54,22 @@ class SnakemakeInternals:
 
     @staticmethod
     def names_target(name: str) -> bool:
-        """Whether a target stands on the command line; while rules are read none is known."""
+        """Return whether a target stands on the command line; Snakemake knows none yet."""
         return name in sys.argv
 
     @property
     def in_allocation(self) -> bool:
-        """Whether this process runs a job that another Snakemake submitted to a cluster."""
+        """This process runs a job that another Snakemake submitted to a cluster."""
         return bool(self._workflow.remote_exec)
 
     @property
     def spreads(self) -> bool:
-        """Whether jobs are submitted to a cluster."""
+        """Jobs are submitted to a cluster."""
         return bool(self._workflow.non_local_exec)
 
     @property
     def touches(self) -> bool:
-        """Whether `--touch` only makes files younger."""
+        """Files are only made younger, with `--touch`."""
         return bool(self._workflow.touch)
 
     @property
@@ -79,12 +79,12 @@ class SnakemakeInternals:
 
     @property
     def forced(self) -> bool:
-        """Whether any job is forced, so that what is settled may be made again."""
+        """Some jobs are forced, so that what is settled may be made again."""
         settings = self._workflow.dag_settings
         return bool(settings.forceall or settings.forcerun)
 
     def forces(self, rule: str) -> bool:
-        """Whether all jobs of a rule are forced."""
+        """Return whether all jobs of a rule are forced."""
         settings = self._workflow.dag_settings
         return bool(settings.forceall or rule in settings.forcerun)
 
@@ -103,7 +103,7 @@ class SnakemakeInternals:
         return list(map(_described, self._workflow.dag.needrun_jobs()))
 
     def has_jobs_of(self, rules: Iterable[str]) -> bool:
-        """Whether jobs of these rules are part of what was requested, to be run or not."""
+        """Return whether the DAG has jobs of these rules, to be run or not."""
         return any(job.rule.name in rules for job in self._workflow.dag.jobs)
 
 

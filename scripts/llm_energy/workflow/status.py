@@ -62,7 +62,7 @@ class Standing:
 
 
 def standings(campaign: Campaign, results: Path) -> list[Standing]:
-    """Every measurement that is asked for so far, in planned order.
+    """Return every measurement that is requested so far, in planned order.
 
     Args:
         results: `results/{campaign}`.
