@@ -27,5 +27,5 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         markdown = markdown.replace(f"](../{path}", f"]({target}")
         markdown = markdown.replace(f"]({path}", f"]({target}")
     if page.file.src_uri in ELSEWHERE:
-        markdown = markdown.replace("](docs/", "](")
+        markdown = markdown.replace("](docs/", "](").replace("](../docs/", "](")
     return markdown
