@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from llm_energy.inputs.conversion import convert_model
 from llm_energy.inputs.input_job import input_job
-from llm_energy.inputs.models import megabytes
+from llm_energy.inputs.models import convert_model, megabytes
 from llm_energy.inputs.recipes import ConversionRecipe
 
 with input_job(snakemake, ConversionRecipe) as job:

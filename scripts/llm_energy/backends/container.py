@@ -8,8 +8,7 @@ from typing import Any
 from docker.types import Healthcheck, Ulimit
 
 from llm_energy.backends.runtime import SCRIPTS, DeclaredBackend, worker_variables
-from llm_energy.containers.confinement import confined, device_requests
-from llm_energy.containers.engine import LABEL
+from llm_energy.containers.engine import LABEL, confined, device_requests
 from llm_energy.runs.run import Run
 from llm_energy.system.files import sha256_of
 

@@ -143,11 +143,7 @@ class DockerRuntime:
 
 
 def open_engine() -> docker.DockerClient:
-    """Connect to the Docker engine, which may be restarting.
-
-    Raises:
-        BackendError: `docker_unreachable`.
-    """
+    """Connect to the Docker engine, which may be restarting."""
     deadline = time.monotonic() + ENGINE_PATIENCE_S
     while True:
         try:
@@ -205,11 +201,7 @@ def await_removal(container: Container) -> None:
 
 
 def start_and_await(container: Container, backend: str) -> None:
-    """Start the container; returns once its supervisor says that it listens.
-
-    Raises:
-        BackendError: with what was printed instead.
-    """
+    """Start the container; returns once its supervisor says that it listens."""
     deadline, printed = time.monotonic() + START_S, bytearray()
     try:
         with docker_errors():

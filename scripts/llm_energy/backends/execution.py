@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 import docker
 
-from llm_energy.backends.line_buffer import Lines
-from llm_energy.backends.runtime import BackendError
+from llm_energy.backends.runtime import BackendError, Lines
 from llm_energy.containers.engine import DockerError, docker_errors
 from llm_energy.containers.stream import STDERR, Stream
 

@@ -19,9 +19,9 @@ from llm_energy.backends.running import (
     heal_backend,
     known_backend,
     known_backends,
+    runtime_named,
 )
 from llm_energy.backends.runtime import BackendError, BackendRecord
-from llm_energy.backends.runtimes import runtime_named
 from llm_energy.runs.run import Run
 from llm_energy.system import locks
 from llm_energy.system.vocabulary import DOCKER, PROCESS

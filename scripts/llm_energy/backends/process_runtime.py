@@ -13,13 +13,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from llm_energy.backends.line_buffer import Lines
 from llm_energy.backends.runtime import (
     CHECK_CUDA,
     SCRIPTS,
     BackendError,
     BackendRecord,
     DeclaredBackend,
+    Lines,
     Transport,
     read_environment,
     refuse_unusable_cuda,

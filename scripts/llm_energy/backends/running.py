@@ -12,14 +12,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from llm_energy.backends import health
-from llm_energy.backends.process_runtime import worker_environment
-from llm_energy.backends.runtime import BackendError, BackendRecord, DeclaredBackend
-from llm_energy.backends.runtimes import runtime_named
+from llm_energy.backends.process_runtime import ProcessRuntime, worker_environment
+from llm_energy.backends.runtime import BackendError, BackendRecord, DeclaredBackend, Runtime
 from llm_energy.backends.session import Session
 from llm_energy.runs.run import Run
 from llm_energy.system import locks
 from llm_energy.system.processes import ProcessId
+from llm_energy.system.vocabulary import DOCKER, PROCESS
 from worker.protocol import Unload
+
+
+def runtime_named(name: str) -> Runtime:
+    """Return the runtime that a campaign's `backends.*.runtime` names.
+
+    Jobs without containers load no Docker client.
+    """
+    if name == PROCESS:
+        return ProcessRuntime()
+    if name == DOCKER:
+        from llm_energy.backends.docker_runtime import DockerRuntime
+
+        return DockerRuntime()
+    raise BackendError("unknown_runtime", f"there is no runtime `{name}`")
 
 
 def declared_backend(run: Run, name: str) -> DeclaredBackend:

@@ -78,11 +78,7 @@ class ReadyEnvironment:
 
 
 def read_environment(environment_id: str) -> ReadyEnvironment:
-    """Read the readiness marker of an environment.
-
-    Raises:
-        BackendError: it is not there, with the remedy.
-    """
+    """Read the readiness marker of an environment."""
     marker = environment_marker(environment_id)
     try:
         content = json.loads(marker.read_text())
@@ -121,17 +117,36 @@ class Transport(Protocol):
     def close(self) -> None: ...
 
 
+class Lines:
+    """Lines without their end, of bytes that arrive in pieces."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0
+        """So far there is no end of a line: a long one is not searched anew for each piece."""
+
+    def add(self, piece: bytes) -> None:
+        self._buffer += piece
+
+    def next(self) -> bytes | None:
+        """The next line; None where it is not whole yet."""
+        end = self._buffer.find(b"\n", self._searched)
+        if end < 0:
+            self._searched = len(self._buffer)
+            return None
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        self._searched = 0
+        return line
+
+
 class Runtime(Protocol):
     """Starts, reaches and ends the supervisors of backends. The host's paths hold inside too."""
 
     name: str
 
     def start(self, declared: DeclaredBackend, run: Run) -> BackendRecord:
-        """Start the supervisor of a backend; returns once it listens.
-
-        Raises:
-            BackendError: with the last lines of the supervisor's log.
-        """
+        """Start the supervisor of a backend; returns once it listens."""
 
     def connect(self, record: BackendRecord) -> Transport:
         """A conversation with the supervisor of a backend."""
@@ -165,11 +180,7 @@ CHECK_CUDA = ("-m", "worker.cuda")
 
 
 def refuse_unusable_cuda(exit_code: int, printed: bytes, *, where: str = "") -> None:
-    """Judge how `CHECK_CUDA` ended.
-
-    Raises:
-        BackendError: `cuda_unusable`.
-    """
+    """Raises BackendError(`cuda_unusable`) where `CHECK_CUDA` failed."""
     if exit_code != 0:
         output = printed.decode(errors="replace").strip() or f"exit code {exit_code}"
         raise BackendError("cuda_unusable", f"CUDA cannot be used{where}: {output}")

@@ -4,7 +4,6 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
-from types import TracebackType
 
 from llm_energy.backends.runtime import BackendError, Transport
 from worker.protocol import OPERATIONS, PROTOCOL, Event, Hello, Load, Measure, Request, Unload
@@ -32,12 +31,7 @@ class Session:
     def __enter__(self) -> "Session":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with contextlib.suppress(BackendError):
             self._transport.close()
 

@@ -1,12 +1,14 @@
-"""Connect to the Docker engine of this host, and turn its errors into one line."""
+"""The Docker engine of this host: connections, errors in one line, what a container may have."""
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException
+from docker.types import DeviceRequest
 from requests.exceptions import RequestException
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -86,3 +88,30 @@ def in_one_line(error: Exception) -> str:
         if found:
             return f"the Docker engine does not answer at {socket}; start it, or set DOCKER_HOST"
     return f"the Docker engine refused: {message}"
+
+
+def confined(*, user: str | None = None, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Options of `containers.create` by which it has no network and no privileges.
+
+    Args:
+        user: `UID` or `UID:GID`; None: who runs the workflow.
+        environment: variables beside a home that can be written and a name, which the user may
+            not have in the image.
+    """
+    return {
+        "network_mode": "none",
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "user": user or f"{os.getuid()}:{os.getgid()}",
+        "environment": {"HOME": "/tmp", "USER": "llm-energy", **environment},
+    }
+
+
+def device_requests(gpus: str | int | tuple[str, ...] | None) -> list[DeviceRequest]:
+    """`all`, a number, or UUIDs, as the engine wants it; nothing for None."""
+    if gpus is None:
+        return []
+    if isinstance(gpus, tuple):
+        return [DeviceRequest(device_ids=list(gpus), capabilities=[["gpu"]])]
+    count = -1 if gpus == "all" else int(gpus)
+    return [DeviceRequest(count=count, capabilities=[["gpu"]])]

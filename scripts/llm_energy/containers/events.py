@@ -1,6 +1,7 @@
 """The Docker engine's events about the containers of a run."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,15 +22,11 @@ def container_events(run_id: str) -> Iterator[ContainerEvent]:
     """Yield the events of a run's containers, from now until the engine ends the stream."""
     filters = {"type": "container", "label": f"{LABEL}.run={run_id}"}
     try:
-        with docker_errors():
-            client = connect()
+        with closing(connect()) as client, docker_errors():
             client.api.timeout = None  # silence is the usual state
-            try:
-                for message in client.events(decode=True, filters=filters):
-                    if (event := read_event(message)) is not None:
-                        yield event
-            finally:
-                client.close()
+            for message in client.events(decode=True, filters=filters):
+                if (event := read_event(message)) is not None:
+                    yield event
     except DockerError:
         return
 

@@ -32,11 +32,7 @@ class BuildError(DockerError):
 
 
 def find(client: docker.DockerClient, reference: str) -> Image | None:
-    """The image of a tag, digest or id, if the engine has it.
-
-    Raises:
-        DockerError: the engine does not answer.
-    """
+    """The image of a tag, digest or id, if the engine has it."""
     with docker_errors():
         try:
             return client.images.get(reference)
@@ -52,11 +48,7 @@ def labels_of(image: Image) -> dict[str, str]:
 
 
 def pull(client: docker.DockerClient, reference: str, *, log: Path) -> Image:
-    """Have an image by tag or digest from its registry.
-
-    Raises:
-        DockerError: it cannot be had.
-    """
+    """Have an image by tag or digest from its registry."""
     with docker_errors(), log.open("a") as file:
         for line in client.api.pull(reference, stream=True, decode=True):
             if "error" in line:

@@ -1,15 +1,21 @@
 """One command in a container of its own that is gone afterwards."""
 
-import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from docker.types import Mount
 
-from llm_energy.containers.confinement import confined, device_requests
-from llm_energy.containers.engine import LABEL, DockerError, connect, docker_errors
+from llm_energy.containers.engine import (
+    LABEL,
+    DockerError,
+    confined,
+    connect,
+    device_requests,
+    docker_errors,
+)
 from llm_energy.containers.stream import STDERR, STDOUT, Stream, start_attached
 
 ONCE = f"{LABEL}.once"
@@ -51,8 +57,7 @@ def run_once(
     deadline = time.monotonic() + deadline_s
     mounts = [Mount(str(p), str(p), type="bind", read_only=True) for p in readable]
     mounts += [Mount(str(p), str(p), type="bind") for p in writable]
-    client = connect()
-    try:
+    with closing(connect()) as client:
         with docker_errors():
             client.containers.prune(filters={"label": ONCE, "until": LEFTOVER_AGE})
             container = client.containers.create(
@@ -67,17 +72,15 @@ def run_once(
         try:
             with docker_errors():
                 stream = start_attached(container, stdin=True)
-            with contextlib.suppress(OSError):  # it may not want what it is given
+            with suppress(OSError):  # it may not want what it is given
                 stream.send(stdin)
             stream.end_input()
             output = _read_all(stream, deadline)
             with docker_errors():
                 code = container.wait(timeout=30)["StatusCode"]
         finally:
-            with contextlib.suppress(DockerError), docker_errors():
+            with suppress(DockerError), docker_errors():
                 container.remove(force=True)
-    finally:
-        client.close()
     return Outcome(code, output[STDOUT], output[STDERR])
 
 

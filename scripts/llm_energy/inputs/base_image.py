@@ -30,11 +30,7 @@ def debian_tag(identity: Mapping[str, str]) -> str:
 
 
 def debian_base(client: docker.DockerClient, tag: str, *, root: Path, log: Path) -> Image:
-    """Have the base image `debian`, making it first if need be (about a minute).
-
-    Raises:
-        InputError: it cannot be made.
-    """
+    """Have the base image `debian`, making it first if need be (about a minute)."""
     with alone(Path(DEBIAN)):
         image = find(client, tag)
         if image is None:
@@ -47,11 +43,7 @@ def debian_base(client: docker.DockerClient, tag: str, *, root: Path, log: Path)
 
 
 def check_can_be_made() -> None:
-    """Check that this user can make the base image on this machine.
-
-    Raises:
-        InputError: with the remedy.
-    """
+    """Check that this user can make the base image on this machine."""
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     for tool, package in (("debootstrap", "debootstrap"), ("docker", "docker.io")):
         if shutil.which(tool, path=path) is None:

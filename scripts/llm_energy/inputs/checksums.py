@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,9 @@ def files_below(folder: Path) -> list[str]:
     return sorted(str(p) for p in paths if not any(part.startswith(".") for part in p.parts))
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> AbstractContextManager[None]:
     """Be the only process that fills a folder of the cache, whatever campaign it works for."""
-    with locks.waiting(Path(".cache/locks") / f"{folder.name}.lock"):
-        yield
+    return locks.waiting(Path(".cache/locks") / f"{folder.name}.lock")
 
 
 def read_marker(path: Path) -> dict[str, Any]:

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_energy.inputs.ask_worker import ask_worker
-from llm_energy.inputs.interpreter import Environment, place_of, run_python
-from llm_energy.inputs.venv import install
+from llm_energy.inputs.interpreter import Environment, ask_worker, place_of, run_python
+from llm_energy.inputs.packages import install
 from llm_energy.system.errors import InputError
 from llm_energy.system.files import sha256_of, write_atomically
 
@@ -34,9 +33,6 @@ def prepare_environment(
     Args:
         root: the checkout, with envs/.
         target: the marker's folder.
-
-    Raises:
-        InputError: it cannot be made, or its engine does not start in it.
     """
     backend, identity = recipe.backend, recipe.identity
     match recipe.kind:
@@ -58,11 +54,7 @@ def prepare_environment(
 
 
 def own_interpreter(python: str, backend: str) -> dict[str, str]:
-    """Return the user's interpreter as an environment.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Return the user's interpreter as an environment."""
     path = Path(python).absolute()
     if not path.is_file():
         raise InputError(f"{path}: no such interpreter; correct backends.{backend}")
@@ -70,11 +62,7 @@ def own_interpreter(python: str, backend: str) -> dict[str, str]:
 
 
 def describe(environment: Environment, backend: str, *, log: Path) -> dict[str, Any]:
-    """Ask the engine for `engine_version` and `python_version`, and list its `packages`.
-
-    Raises:
-        InputError: the interpreter does not work, or the engine cannot be imported in it.
-    """
+    """Ask the engine for `engine_version` and `python_version`, and list its `packages`."""
     answer = ask_worker(environment, {"op": "describe", "backend": backend}, log=log)
     return {
         "python_version": answer["python_version"],
@@ -84,11 +72,7 @@ def describe(environment: Environment, backend: str, *, log: Path) -> dict[str, 
 
 
 def installed_packages(environment: Environment, *, log: Path = Path(os.devnull)) -> dict[str, str]:
-    """Version of each package of an environment, without starting its engine (0.1 s).
-
-    Raises:
-        InputError: it has no working Python interpreter.
-    """
+    """Version of each package of an environment, without starting its engine (0.1 s)."""
     done = run_python(environment, ["-c", LIST_PACKAGES], deadline_s=LISTING_S, log=log)
     try:
         packages: dict[str, str] = json.loads(done.stdout)
@@ -99,11 +83,7 @@ def installed_packages(environment: Environment, *, log: Path = Path(os.devnull)
 
 
 def check_packages(python: str, packages: Mapping[str, str], *, declared: str) -> None:
-    """Check that the user's environment holds the pinned packages.
-
-    Raises:
-        InputError: it does not.
-    """
+    """Check that the user's environment holds the pinned packages."""
     found = packages_sha256(packages)
     if found != declared:
         raise InputError(

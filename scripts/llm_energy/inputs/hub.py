@@ -26,8 +26,8 @@ from llm_energy.system.errors import ModelError
 LICENCES = "https://huggingface.co"
 """Where a person accepts the licence of a gated model, whatever mirror the files come from."""
 
-ANSWER_S = 10.0
-"""How long the hub may take to describe a model."""
+ANSWER_S = 8.0
+"""How long the hub may take to describe a model; preflight waits a little longer."""
 
 LISTING = "listing.json"
 """The hub's listing of the commit, kept beside the files."""
@@ -92,11 +92,7 @@ def download(
 
 
 def resolve(repository: str, revision: str | None) -> tuple[str, dict[str, HubFile]]:
-    """The full commit of a branch or tag (None: the default branch), and its files.
-
-    Raises:
-        ModelError: gated, unknown or unreachable.
-    """
+    """The full commit of a branch or tag (None: the default branch), and its files."""
     from huggingface_hub import HfApi
 
     with hub_errors(repository, revision):
@@ -109,9 +105,6 @@ def check_access(repository: str, commit: str) -> None:
     """Check that this user may fetch a model, before anything large is fetched.
 
     A gated model's description is open to all; only its files are not, so one is asked for.
-
-    Raises:
-        ModelError: with the address where the licence is accepted.
     """
     from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
 
@@ -150,23 +143,15 @@ def kept_listing(repository: str, commit: str, *, kept: Path) -> dict[str, HubFi
 
 
 def endpoint() -> str | None:
-    """The hub's address in HF_ENDPOINT, None for the hub itself.
-
-    Raises:
-        ModelError: it holds a password, which would stand in every log.
-    """
+    """The hub's address in HF_ENDPOINT, None for the hub itself."""
     address = os.environ.get("HF_ENDPOINT", "").rstrip("/")
-    if "@" in urlsplit(address).netloc:
+    if "@" in urlsplit(address).netloc:  # a password there would stand in every log
         raise ModelError("HF_ENDPOINT holds a password; take it out, and use HF_TOKEN for access")
     return address or None
 
 
 def check_room(folder: Path, size: int, *, what: str) -> None:
-    """Check that a download of `size` bytes fits, counting what is there already.
-
-    Raises:
-        ModelError: it does not.
-    """
+    """Check that a download of `size` bytes fits, counting what is there already."""
     folder.mkdir(parents=True, exist_ok=True)
     present = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     free = shutil.disk_usage(folder).free
@@ -217,9 +202,8 @@ def _message(repository: str, revision: str | None, error: Exception, errors: An
     return f"{what}: {problem}; check the network and HF_ENDPOINT ({place}), then start again"
 
 
-def without_secrets(text: str, environment: Mapping[str, str] | None = None) -> str:
+def without_secrets(text: str, environment: Mapping[str, str] = os.environ) -> str:
     """One line of text without the token, passwords in addresses, or signatures of addresses."""
-    environment = os.environ if environment is None else environment
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         if environment.get(name):
             text = text.replace(environment[name], "***")

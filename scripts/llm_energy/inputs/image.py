@@ -3,7 +3,7 @@
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,9 @@ from llm_energy.campaign.identity import DEFINING_FILES, short_hash
 from llm_energy.containers import images
 from llm_energy.containers.engine import DockerError, connect
 from llm_energy.inputs.base_image import DEBIAN, debian_base, debian_tag
-from llm_energy.inputs.build_context import write_context
+from llm_energy.inputs.build_context import pip_settings, write_context
 from llm_energy.inputs.interpreter import Environment, place_of, run_python
-from llm_energy.inputs.pip import NO_MESSAGE, explain
-from llm_energy.inputs.pip_settings import pip_settings
+from llm_energy.inputs.packages import NO_MESSAGE, explain
 from llm_energy.inputs.recipes import EnvironmentRecipe
 from llm_energy.system.errors import InputError
 from llm_energy.system.files import sha256_of
@@ -32,17 +31,10 @@ START_S = 60.0
 
 @contextmanager
 def docker_engine() -> Iterator[docker.DockerClient]:
-    """A connection to the Docker engine; what it refuses is an InputError.
-
-    Raises:
-        InputError: also where it does not answer.
-    """
+    """A connection to the Docker engine; what it refuses is an InputError."""
     try:
-        client = connect()
-        try:
+        with closing(connect()) as client:
             yield client
-        finally:
-            client.close()
     except DockerError as error:
         raise InputError(str(error)) from error
 
@@ -54,9 +46,6 @@ def prepare_image(
 
     Args:
         target: the marker's folder.
-
-    Raises:
-        InputError: it can be neither found nor had.
     """
     with docker_engine() as client:
         image = find_image(client, recipe)
@@ -80,11 +69,7 @@ def prepare_image(
 
 
 def interpreter_in(environment: Environment, recipe: EnvironmentRecipe, *, log: Path) -> str:
-    """The absolute path of an image's interpreter.
-
-    Raises:
-        InputError: it has none of the name that is declared.
-    """
+    """The absolute path of an image's interpreter."""
     code = ["-c", "import sys; print(sys.executable)"]
     key = f"backends.{recipe.backend}.environment.python"
     try:
@@ -121,11 +106,7 @@ def find_image(client: docker.DockerClient, recipe: EnvironmentRecipe) -> Image 
 
 
 def pulled(client: docker.DockerClient, recipe: EnvironmentRecipe, *, log: Path) -> Image:
-    """Pull the user's image.
-
-    Raises:
-        InputError: it cannot be had.
-    """
+    """Pull the user's image."""
     check_has_name(recipe)
     try:
         return images.pull(client, recipe.image, log=log)
@@ -136,11 +117,7 @@ def pulled(client: docker.DockerClient, recipe: EnvironmentRecipe, *, log: Path)
 
 
 def check_has_name(recipe: EnvironmentRecipe) -> None:
-    """Check that an image that is not on this machine could be pulled at all.
-
-    Raises:
-        InputError: a bare id names no registry.
-    """
+    """Check that an image that is not on this machine could be pulled: a bare id cannot."""
     if "@" not in recipe.image:
         key = f"backends.{recipe.backend}.environment.image"
         raise InputError(
@@ -152,11 +129,7 @@ def check_has_name(recipe: EnvironmentRecipe) -> None:
 def built(
     client: docker.DockerClient, recipe: EnvironmentRecipe, *, root: Path, target: Path, log: Path
 ) -> Image:
-    """Build an image from its folder.
-
-    Raises:
-        InputError: its base cannot be had, or a step of the Dockerfile failed.
-    """
+    """Build an image from its folder."""
     files = [root / recipe.folder / name for name in DEFINING_FILES[DOCKER]]
     files = [path for path in files if path.is_file()]
     labels = {"backend": recipe.backend, "environment": sha256_of(recipe.identity)}
@@ -186,11 +159,7 @@ def built(
 
 
 def base_name(recipe: EnvironmentRecipe, dockerfile: str) -> str | None:
-    """The image to build on: declared, or the Dockerfile's own; None if it names none.
-
-    Raises:
-        InputError: one is declared, and the Dockerfile takes none.
-    """
+    """The image to build on: declared, or the Dockerfile's own; None if it names none."""
     default = DEFAULT_BASE.search(dockerfile)
     if recipe.base is not None and default is None:
         raise InputError(
@@ -203,11 +172,7 @@ def base_name(recipe: EnvironmentRecipe, dockerfile: str) -> str | None:
 def base_image(
     client: docker.DockerClient, recipe: EnvironmentRecipe, name: str, *, root: Path, log: Path
 ) -> Image:
-    """Have the image to build on.
-
-    Raises:
-        InputError: it can be neither found, made nor pulled.
-    """
+    """Have the image to build on."""
     if name == DEBIAN:
         return debian_base(client, debian_tag(recipe.identity), root=root, log=log)
     try:

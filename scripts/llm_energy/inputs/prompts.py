@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from llm_energy.campaign.declared_inputs import (
     FilePrompts,
@@ -14,28 +14,26 @@ from llm_energy.campaign.declared_inputs import (
 )
 from llm_energy.campaign.identity import SHIPPED_FIELD, prompt_file
 from llm_energy.campaign.prompt_source import read_entries, select, text_of
-from llm_energy.inputs.ask_worker import ask_worker
 from llm_energy.inputs.checksums import file_sha256, read_marker
+from llm_energy.inputs.interpreter import ask_worker
 from llm_energy.inputs.models import verify_model
-from llm_energy.inputs.package import file_of_package
-from llm_energy.inputs.synthetic import CHARACTERS_PER_TOKEN, cut, sentences_of, synthetic_text
-from llm_energy.inputs.token_length import PROBES, Room, check_length, template_end, truncated
+from llm_energy.inputs.packages import file_of_package
+from llm_energy.inputs.token_length import (
+    CHARACTERS_PER_TOKEN,
+    PROBES,
+    Room,
+    check_length,
+    cut,
+    sentences_of,
+    synthetic_text,
+    template_end,
+    truncated,
+)
 from llm_energy.system.errors import PromptError
 from llm_energy.system.files import sha256_of
 
 Listed = ShippedPrompts | FilePrompts | PackagePrompts
 """Prompt sets that are lists in a file."""
-
-
-class Tokenizes(Protocol):
-    """Turns texts into token ids."""
-
-    @property
-    def backend(self) -> str:
-        """The backend whose tokenizer it is, for the record."""
-
-    def tokenize(self, texts: Sequence[str], *, chat_template: bool) -> list[list[int]]:
-        """Token ids of each text; with `chat_template` as the one user message of a chat."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class Tokenizer:
     log: Path
 
     def tokenize(self, texts: Sequence[str], *, chat_template: bool) -> list[list[int]]:
+        """Token ids of each text; with `chat_template` as the one user message of a chat."""
         model = verify_model(self.model).path
         request = {
             "op": "tokenize",
@@ -68,7 +67,7 @@ def prepare_prompts(
     prompts: Prompts,
     identity: Mapping[str, Any],
     *,
-    tokenizer: Tokenizes,
+    tokenizer: Tokenizer,
     room: Room,
     root: Path,
     target: Path,
@@ -87,7 +86,7 @@ def prepare_prompts(
     """
     source = prompt_file(prompts, root)
     if isinstance(prompts, PackagePrompts):
-        source = fetched(prompts, target=target, log=log)
+        source = file_of_package(prompts, prompts.sha256, target=target, log=log)
     assert source is not None, "only prompts of a package have to be fetched"
     check_source(source, declared=identity["sha256"])
     if isinstance(prompts, SyntheticPrompts):
@@ -111,24 +110,8 @@ def prepare_prompts(
     }
 
 
-def fetched(prompts: PackagePrompts, *, target: Path, log: Path) -> Path:
-    """The prompt file of a package, beside the marker."""
-    return file_of_package(
-        package=prompts.package,
-        version=prompts.version,
-        file=prompts.file,
-        sha256=prompts.sha256,
-        target=target,
-        log=log,
-    )
-
-
 def check_source(source: Path, *, declared: str) -> None:
-    """Check that a prompt file is still the one that was declared.
-
-    Raises:
-        PromptError: it is not there, or was changed since.
-    """
+    """Check that a prompt file is still the one that was declared."""
     if not source.is_file():
         raise PromptError(f"{source}: no such file; correct `file`")
     found = file_sha256(source)
@@ -139,7 +122,7 @@ def check_source(source: Path, *, declared: str) -> None:
         )
 
 
-def chosen(prompts: Listed, tokenizer: Tokenizes, *, source: Path) -> tuple[list[list[int]], int]:
+def chosen(prompts: Listed, tokenizer: Tokenizer, *, source: Path) -> tuple[list[list[int]], int]:
     """Token ids of the prompts chosen from a file, and how many of them were cut short."""
     field = SHIPPED_FIELD if isinstance(prompts, ShippedPrompts) else prompts.field
     entries = select(read_entries(source), limit=prompts.limit, seed=prompts.seed)
@@ -157,7 +140,7 @@ def chosen(prompts: Listed, tokenizer: Tokenizes, *, source: Path) -> tuple[list
     return token_ids, too_long
 
 
-def synthetic(prompts: SyntheticPrompts, tokenizer: Tokenizes, *, prose: Path) -> list[list[int]]:
+def synthetic(prompts: SyntheticPrompts, tokenizer: Tokenizer, *, prose: Path) -> list[list[int]]:
     """Token ids of prompts of one exact length."""
     shape = prompts.synthetic
     sentences = sentences_of(prose.read_text(encoding="utf-8"))

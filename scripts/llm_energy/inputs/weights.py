@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 from llm_energy.system.errors import ModelError
 
@@ -24,9 +23,6 @@ def files_needed(names: Sequence[str], *, patterns: Sequence[str] | None, what: 
     Args:
         patterns: of the file names wanted, as the campaign declares them; `*` crosses folders.
         what: the repository, for messages.
-
-    Raises:
-        ModelError: nothing matches, or there are no weights that are safe to read.
     """
     if patterns is not None:
         chosen = sorted({name for name in names for p in patterns if fnmatchcase(name, p)})
@@ -46,24 +42,10 @@ def files_needed(names: Sequence[str], *, patterns: Sequence[str] | None, what: 
 
 
 def main_file(names: Sequence[str], *, what: str) -> str:
-    """The GGUF file to load of those fetched: the only one, or the first of a split model.
-
-    Raises:
-        ModelError: there are several models, or none.
-    """
+    """The GGUF file to load of those fetched: the only one, or the first of a split model."""
     models = sorted(name for name in names if name.endswith(".gguf"))
     stems = {SHARD.sub("", name) for name in models}
     if len(stems) != 1:
         found = ", ".join(models) if models else "none"
         raise ModelError(f"{what}: exactly one GGUF model is needed, found: {found}; name it")
     return models[0]
-
-
-def check_folder(folder: Path, names: Sequence[str], *, what: str) -> None:
-    """Check that a folder is a model in the Transformers format.
-
-    Raises:
-        ModelError: it has no config.json.
-    """
-    if "config.json" not in names:
-        raise ModelError(f"{what}: {folder} has no config.json; it is no model folder")

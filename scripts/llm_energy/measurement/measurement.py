@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from llm_energy.backends import running
+from llm_energy.backends.running import runtime_named
 from llm_energy.backends.runtime import read_environment
-from llm_energy.backends.runtimes import runtime_named
 from llm_energy.backends.session import EngineReportedError, Session
 from llm_energy.inputs.models import verify_model
 from llm_energy.measurement import host_idle

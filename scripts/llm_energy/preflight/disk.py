@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_energy.preflight.findings import Finding
-from llm_energy.preflight.model_findings import TO_FETCH
+from llm_energy.preflight.input_findings import TO_FETCH
 from llm_energy.system.numbers import gigabytes
 
 LOW_BYTES = 2e9

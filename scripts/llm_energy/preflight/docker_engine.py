@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 from llm_energy.containers.engine import DockerError, connect, docker_errors, host, in_one_line
@@ -20,18 +21,10 @@ CDI_SINCE = 29
 
 
 def ask_engine() -> dict[str, Any]:
-    """`docker info`, with the versions of engine and API.
-
-    Raises:
-        RefusalError: the engine does not answer, or not to this user.
-    """
+    """`docker info`, with the versions of engine and API."""
     try:
-        client = connect()
-        try:
-            with docker_errors():
-                return {**client.info(), "ApiVersion": client.version()["ApiVersion"]}
-        finally:
-            client.close()
+        with closing(connect()) as client, docker_errors():
+            return {**client.info(), "ApiVersion": client.version()["ApiVersion"]}
     except DockerError as error:
         raise RefusalError(str(error)) from error
 

@@ -9,19 +9,9 @@ import struct
 from pathlib import Path
 from typing import Any
 
-_SCALARS = {
-    0: "B",
-    1: "b",
-    2: "H",
-    3: "h",
-    4: "I",
-    5: "i",
-    6: "f",
-    7: "?",
-    10: "Q",
-    11: "q",
-    12: "d",
-}
+_CODES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+"""Codes of `struct` for the types of numbers."""
+
 _STRING, _ARRAY = 8, 9
 
 
@@ -30,23 +20,13 @@ class GgufError(Exception):
 
 
 def read_metadata(path: Path, *, longest_array: int = 4096) -> dict[str, Any]:
-    """Every pair of a file; arrays longer than `longest_array`, such as vocabularies, as None.
-
-    Raises:
-        GgufError, OSError: it cannot be read.
-    """
-    with path.open("rb") as file, _mapped(file) as content:
+    """Every pair of a file; arrays longer than `longest_array`, such as vocabularies, as None."""
+    with path.open("rb") as file:
         try:
-            return _Reader(content, longest_array).pairs()
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return _Reader(content, longest_array).pairs()
         except (struct.error, ValueError, IndexError) as error:
             raise GgufError(f"{path}: damaged or cut short ({error})") from error
-
-
-def _mapped(file: Any) -> mmap.mmap:
-    try:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except ValueError as error:  # nothing in it
-        raise GgufError(f"{file.name}: {error}") from error
 
 
 class _Reader:
@@ -78,22 +58,10 @@ class _Reader:
     def _value(self, kind: int) -> Any:
         if kind == _STRING:
             return self._text()
-        if kind != _ARRAY:
-            return self._scalar(self._code(kind))
-        inner, count = self._scalar("I"), self._scalar("Q")
-        if count > self._longest:
-            return self._skip(inner, count)
-        return [self._value(inner) for _ in range(count)]
-
-    def _skip(self, inner: int, count: int) -> None:
-        if inner in (_STRING, _ARRAY):
-            for _ in range(count):
-                self._value(inner)
-            return
-        self._at += count * struct.calcsize(self._code(inner))
-
-    @staticmethod
-    def _code(kind: int) -> str:
-        if kind not in _SCALARS:
+        if kind == _ARRAY:
+            inner, count = self._scalar("I"), self._scalar("Q")
+            values = [self._value(inner) for _ in range(count)]
+            return values if count <= self._longest else None
+        if kind not in _CODES:
             raise ValueError(f"value of the unknown type {kind}")
-        return _SCALARS[kind]
+        return self._scalar(_CODES[kind])

@@ -16,28 +16,22 @@ SENSORS = {
 """Sources of energy, the preferred one first."""
 
 
-def gpu_findings(gpus: Sequence[Gpu], *, used: bool) -> list[Finding]:
-    """Every GPU.
+def gpu_findings(gpus: Sequence[Gpu], *, used: bool) -> Iterator[Finding]:
+    """Yield the findings about every GPU.
 
     Args:
         used: whether the campaign measures on GPUs; others are only named.
     """
-    if not used:
-        return [_unused(gpu) for gpu in gpus]
-    return [finding for gpu in gpus for finding in _looked_at(gpu)]
-
-
-def _unused(gpu: Gpu) -> Finding:
-    message = f"{gpu.uuid}: {gpu.device.model}, not used (`measurement.device` is cpu)"
-    return Finding("note", "gpu", message, _facts(gpu))
-
-
-def _looked_at(gpu: Gpu) -> Iterator[Finding]:
-    yield _described(gpu)
-    yield from _modes(gpu)
-    yield _clocks(gpu)
-    yield from _processes(gpu)
-    yield _sensors(gpu)
+    for gpu in gpus:
+        if used:
+            yield _described(gpu)
+            yield from _modes(gpu)
+            yield _clocks(gpu)
+            yield from _processes(gpu)
+            yield _sensors(gpu)
+        else:
+            message = f"{gpu.uuid}: {gpu.device.model}, not used (`measurement.device` is cpu)"
+            yield Finding("note", "gpu", message, _facts(gpu))
 
 
 def _facts(gpu: Gpu) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -68,28 +69,19 @@ def read_gpus(*, probed: bool = False) -> list[Gpu]:
                 gpus[id_] = replace(gpus[id_], update_periods_s=periods_s)
         finally:
             meter.close()
-        return [_completed(pynvml, gpus, handle) for handle in _handles(pynvml, gpus)]
+        return _completed(pynvml, gpus)
     finally:
         pynvml.nvmlShutdown()
 
 
-def _handles(nvml: Any, gpus: dict[str, Gpu]) -> list[Any]:
-    """One handle for each metered GPU, however often NVML lists it."""
-    handles: dict[str, Any] = {}
+def _completed(nvml: Any, gpus: dict[str, Gpu]) -> list[Gpu]:
+    """Add what the meter does not read; what does not answer it has logged."""
     for index in range(nvml.nvmlDeviceGetCount()):
-        try:
+        with suppress(nvml.NVMLError, KeyError):
             handle = nvml.nvmlDeviceGetHandleByIndex(index)
-            handles.setdefault(nvml.nvmlDeviceGetUUID(handle), handle)
-        except nvml.NVMLError:
-            continue  # the meter has logged it
-    return [handle for uuid, handle in handles.items() if uuid in gpus]
-
-
-def _completed(nvml: Any, gpus: dict[str, Gpu], handle: Any) -> Gpu:
-    gpu = gpus[nvml.nvmlDeviceGetUUID(handle)]
-    try:
-        gpu = replace(gpu, memory_bytes=nvml.nvmlDeviceGetMemoryInfo(handle).total)
-        limit_mw = nvml.nvmlDeviceGetPowerManagementDefaultLimit(handle)
-        return replace(gpu, default_limit_watts=limit_mw * 1e-3)
-    except nvml.NVMLError:
-        return gpu
+            uuid = nvml.nvmlDeviceGetUUID(handle)
+            memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+            gpus[uuid] = replace(gpus[uuid], memory_bytes=memory.total)
+            limit_mw = nvml.nvmlDeviceGetPowerManagementDefaultLimit(handle)
+            gpus[uuid] = replace(gpus[uuid], default_limit_watts=limit_mw * 1e-3)
+    return list(gpus.values())

@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.campaign.campaign import Campaign
-from llm_energy.inputs.recipes import Recipes, campaign_recipes
+from llm_energy.inputs.recipes import ConversionRecipe, ModelRecipe, Recipes, campaign_recipes
 from llm_energy.preflight.asking import SilentError, ask_all, reason
-from llm_energy.preflight.blocking import backends_of, no_gpu_finding, too_few_gpus, uses_docker
 from llm_energy.preflight.disk import disk_findings, read_disks
-from llm_energy.preflight.environment_findings import environment_finding
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.fit import memory_findings
 from llm_energy.preflight.gpu_findings import gpu_findings
 from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
 from llm_energy.preflight.host_findings import cpu_energy_finding, host_findings, read_host
+from llm_energy.preflight.input_findings import environment_finding, model_finding
 from llm_energy.preflight.memory_estimate import FORMULA
-from llm_energy.preflight.model_findings import conversion_finding, model_finding
+from llm_energy.preflight.obstacles import backends_of, no_gpu_finding, too_few_gpus, uses_docker
 
 Answers = Mapping[str, Any]
 
@@ -65,17 +64,13 @@ def _about_inputs(
     campaign: Campaign, recipes: Recipes, *, root: Path, cache: Path
 ) -> Iterator[tuple[str, Callable[[], Finding]]]:
     for name, recipe in recipes.environments.items():
-        yield (
-            f"environment {name}",
-            partial(environment_finding, name, recipe, root=root, cache=cache),
-        )
-    checks = [
-        *((name, partial(model_finding, name, m)) for name, m in recipes.models.items()),
-        *((name, partial(conversion_finding, name, c)) for name, c in recipes.conversions.items()),
-    ]
-    for name, check in checks:
-        model = campaign.models.get(name.rpartition("-")[0])
-        yield f"model {name}", partial(check, licence=model and model.licence, cache=cache)
+        check = partial(environment_finding, name, recipe, root=root, cache=cache)
+        yield f"environment {name}", check
+    models: dict[str, ModelRecipe | ConversionRecipe] = {**recipes.models, **recipes.conversions}
+    for name, model in models.items():
+        declared = campaign.models.get(name.rpartition("-")[0])
+        licence = declared.licence if declared else None
+        yield f"model {name}", partial(model_finding, name, model, licence=licence, cache=cache)
 
 
 def _input_finding(name: str, answer: Any) -> Finding:

@@ -47,11 +47,7 @@ class Shape:
 
 
 def read_shape(model: Declared, cache: Path) -> Shape | None:
-    """The shape of a model that is ready, or is a file or folder of the user's own; else None.
-
-    Raises:
-        ShapeError: its files do not say.
-    """
+    """The shape of a model that is ready, or is a file or folder of the user's own; else None."""
     marker = model_marker(model.id, cache)
     try:
         if marker.exists():
@@ -104,11 +100,7 @@ def of_config(config: Mapping[str, Any], weights_bytes: int) -> Shape:
 
 
 def of_gguf(metadata: Mapping[str, Any], weights_bytes: int) -> Shape:
-    """From a GGUF file's metadata.
-
-    Raises:
-        ShapeError: a key is missing, or the model keeps something else than keys and values.
-    """
+    """From a GGUF file's metadata."""
     name = metadata.get("general.architecture")
 
     def get(key: str) -> Any:

@@ -1,16 +1,21 @@
-"""Check a campaign's inputs before a run spends minutes on making them ready."""
+"""Check what a run of a campaign needs, before it spends minutes on making its inputs ready."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import HubSource, PathSource
 from llm_energy.inputs import hub
 from llm_energy.inputs.checksums import read_marker
 from llm_energy.inputs.environment import check_packages, installed_packages, own_interpreter
-from llm_energy.inputs.recipes import EnvironmentRecipe, ModelRecipe, PromptsRecipe, Recipes
-from llm_energy.system.cache import environment_marker, prompts_marker
+from llm_energy.inputs.recipes import EnvironmentRecipe, ModelRecipe, Recipes
+from llm_energy.preflight.asking import ask_all
+from llm_energy.preflight.findings import Finding, problems
+from llm_energy.preflight.gpu_findings import enough_findings
+from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
+from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.system.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -20,42 +25,36 @@ if TYPE_CHECKING:
 def obstacles(recipes: Recipes, *, cache: Path) -> list[str]:
     """Return one line for each input that cannot be made ready, or is no longer what it was.
 
+    No registry is asked. A Docker engine that does not answer is one line.
+
     Args:
         cache: the folder `.cache`; what is ready there is not checked again.
     """
-    lines = [line for check in _checks(recipes, cache) for line in _refusal(check)]
-    images = {name: p for name, p in recipes.environments.items() if p.in_image}
-    return [*lines, *image_obstacles(images, cache=cache)] if images else lines
-
-
-def image_obstacles(recipes: Mapping[str, EnvironmentRecipe], *, cache: Path) -> list[str]:
-    """Return one line for each image that cannot be had, or one if Docker does not answer.
-
-    No registry is asked.
-
-    Args:
-        recipes: of the environments in images, by the name of their folder in the cache.
-    """
+    lines = _refusals(_checks(recipes, cache))
+    images = {name: e for name, e in recipes.environments.items() if e.in_image}
+    if not images:
+        return lines
     from llm_energy.inputs.image import docker_engine  # the Docker client
 
     try:
         with docker_engine() as client:
-            checks = [
+            checks = (
                 partial(check_image, client, recipe, environment_marker(name, cache))
-                for name, recipe in recipes.items()
-            ]
-            return [line for check in checks for line in _refusal(check)]
+                for name, recipe in images.items()
+            )
+            return [*lines, *_refusals(checks)]
     except InputError as error:
-        return [str(error)]
+        return [*lines, str(error)]
 
 
-def _refusal(check: Callable[[], Any]) -> list[str]:
-    """Run a check; return its message in a list, empty if it passes."""
-    try:
-        check()
-    except InputError as error:
-        return [str(error)]
-    return []
+def _refusals(checks: Iterable[Callable[[], Any]]) -> list[str]:
+    lines = []
+    for check in checks:
+        try:
+            check()
+        except InputError as error:
+            lines.append(str(error))
+    return lines
 
 
 def _checks(recipes: Recipes, cache: Path) -> Iterator[Callable[[], Any]]:
@@ -65,17 +64,12 @@ def _checks(recipes: Recipes, cache: Path) -> Iterator[Callable[[], Any]]:
         if recipe.kind == "venv" and environment_marker(name, cache).exists():
             yield partial(check_venv, environment_marker(name, cache))
     for name, model in recipes.models.items():
-        folder = cache / "models" / name
-        if not (folder / "ready.json").exists():
-            yield partial(check_source, model, folder)
+        if not model_marker(name, cache).exists():
+            yield partial(check_source, model, model_marker(name, cache).parent)
     for name, prompts in recipes.prompts.items():
-        if prompts_marker(name, cache).exists():
-            yield partial(check_room, prompts, prompts_marker(name, cache))
-
-
-def check_room(recipe: PromptsRecipe, marker: Path) -> None:
-    """Check that prompts made ready by another campaign fit this one too."""
-    recipe.room.check(read_marker(marker)["input_tokens"]["maximum"])
+        marker = prompts_marker(name, cache)
+        if marker.exists():  # made for another campaign, whose contexts may be longer
+            yield partial(prompts.room.check, read_marker(marker)["input_tokens"]["maximum"])
 
 
 def check_interpreter(recipe: EnvironmentRecipe) -> None:
@@ -103,11 +97,7 @@ def check_source(recipe: ModelRecipe, folder: Path) -> None:
 
 
 def check_image(client: "docker.DockerClient", recipe: EnvironmentRecipe, marker: Path) -> None:
-    """Check that an image is there, or may become so.
-
-    Raises:
-        InputError: neither; with the remedy.
-    """
+    """Check that an image is there, or may become so."""
     from llm_energy.containers import images
     from llm_energy.inputs.base_image import DEBIAN, check_can_be_made, debian_tag
     from llm_energy.inputs.image import check_has_name, find_image
@@ -124,3 +114,46 @@ def check_image(client: "docker.DockerClient", recipe: EnvironmentRecipe, marker
             check_has_name(recipe)
         elif recipe.base == DEBIAN and images.find(client, debian_tag(recipe.identity)) is None:
             check_can_be_made()
+
+
+def uses_docker(campaign: Campaign) -> bool:
+    return any(campaign.backends[name].in_container for name in backends_of(campaign))
+
+
+def backends_of(campaign: Campaign) -> list[str]:
+    """Return the backends that experiments use, in declared order."""
+    return list(dict.fromkeys(e.settings.backend for e in campaign.experiments))
+
+
+def no_gpu_finding(error: NoGpuError) -> Finding:
+    return Finding("problem", "gpu", f"measurement.device is gpu, but {error}")
+
+
+def too_few_gpus(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
+    """Yield a problem for each backend that needs more GPUs than there are, or than it gets."""
+    for backend in backends_of(campaign):
+        config = campaign.backends[backend]
+        own = [e for e in campaign.experiments if e.settings.backend == backend]
+        parallel = max(int(e.settings.engine_options.get("tensor_parallel", 1)) for e in own)
+        wanted = config.container.gpus
+        yield from enough_findings(backend, wanted, parallel, gpus)
+
+
+def gpu_obstacles(campaign: Campaign) -> list[str]:
+    """Return one line for each reason why the campaign cannot use the GPUs it measures on."""
+    if not campaign.measurement.on_gpu:
+        return []
+    questions: dict[str, Callable[[], Any]] = {"gpus": read_gpus}
+    if uses_docker(campaign):
+        from llm_energy.preflight.docker_engine import ask_engine, toolkit_finding  # imports Docker
+
+        questions["docker"] = ask_engine
+    answers = ask_all(questions)
+    found: list[Finding] = []
+    if isinstance(answers["gpus"], NoGpuError):
+        found.append(no_gpu_finding(answers["gpus"]))
+    elif isinstance(answers["gpus"], list):
+        found += too_few_gpus(campaign, answers["gpus"])
+    if isinstance(answers.get("docker"), dict):  # a silent engine is reported with its images
+        found.append(toolkit_finding(answers["docker"]))
+    return [f"{finding.subject}: {finding.message}" for finding in problems(found)]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.backends import running
+from llm_energy.backends.running import runtime_named
 from llm_energy.backends.runtime import BackendRecord, Runtime
-from llm_energy.backends.runtimes import runtime_named
 from llm_energy.measurement.attempts import begin
 from llm_energy.measurement.job import ExperimentRecord, Job, Observation
 from llm_energy.measurement.measurement import measure

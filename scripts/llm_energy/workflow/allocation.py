@@ -12,9 +12,14 @@ import subprocess
 import time
 from collections.abc import Iterator
 
-from llm_energy.backends.running import end_run, ensure_backend, ensure_watchdog, reap_dead_runs
+from llm_energy.backends.running import (
+    end_run,
+    ensure_backend,
+    ensure_watchdog,
+    reap_dead_runs,
+    runtime_named,
+)
 from llm_energy.backends.runtime import SCRIPTS, BackendError, DeclaredBackend
-from llm_energy.backends.runtimes import runtime_named
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_records import Spread
 from llm_energy.system.cache import environment_marker

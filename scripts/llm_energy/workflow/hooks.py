@@ -8,8 +8,7 @@ from typing import Any
 from llm_energy.campaign.campaign import load_campaign
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.inputs.recipes import Recipes
-from llm_energy.preflight.blocking import gpu_obstacles
-from llm_energy.preflight.obstacles import obstacles
+from llm_energy.preflight.obstacles import gpu_obstacles, obstacles
 from llm_energy.system.cache import CACHE
 from llm_energy.system.scripting import disk_refusal
 from llm_energy.workflow import conclusion

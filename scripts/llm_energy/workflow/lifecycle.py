@@ -16,9 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from llm_energy.backends.running import end_run, ensure_backend, ensure_watchdog, reap_dead_runs
+from llm_energy.backends.running import (
+    end_run,
+    ensure_backend,
+    ensure_watchdog,
+    reap_dead_runs,
+    runtime_named,
+)
 from llm_energy.backends.runtime import BackendError
-from llm_energy.backends.runtimes import runtime_named
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run

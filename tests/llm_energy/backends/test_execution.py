@@ -7,7 +7,7 @@ import pytest
 from tests.llm_energy.validation.samplers import COUNTING, sampler
 
 from llm_energy.backends import running
-from llm_energy.backends.runtimes import runtime_named
+from llm_energy.backends.running import runtime_named
 from llm_energy.validation.nvidia_smi_beside import Beside, run_once
 from llm_energy.validation.nvidia_smi_calibration import try_once
 from llm_energy.validation.nvidia_smi_output import NvidiaSmiError

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from llm_energy.backends import healing, running
-from llm_energy.backends.runtimes import runtime_named
+from llm_energy.backends.running import runtime_named
 from llm_energy.containers import engine as containers_engine
 from llm_energy.runs.run import Run
 

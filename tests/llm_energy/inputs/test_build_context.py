@@ -1,6 +1,7 @@
 """The files that an image is built from."""
 
 import configparser
+import hashlib
 import io
 import tarfile
 from pathlib import Path
@@ -10,8 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.inputs.packages import build_wheel, requirement
 
-from llm_energy.inputs.build_context import named, pip_configuration, write_context
-from llm_energy.inputs.pip_settings import PipSettings
+from llm_energy.inputs.build_context import (
+    PipSettings,
+    pinned_wheels,
+    pip_configuration,
+    pip_settings,
+    settings_from,
+    write_context,
+)
 
 NOTHING = PipSettings(options={}, folders=(), certificates=None)
 ADDRESSES = st.lists(st.from_regex(r"https://[a-z%:@]{1,9}/simple", fullmatch=True), min_size=1)
@@ -94,18 +101,62 @@ def test_pip_reads_the_addresses_as_they_were(addresses: list[str]) -> None:
     assert parser["global"]["find-links"] == "/context/wheelhouse"
 
 
-@pytest.mark.parametrize(
-    ("file", "expected"),
-    [
-        ("torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl", ("torch", "2.13.0+cpu")),
-        ("Typing_Extensions-4.0-py3-none-any.whl", ("typing-extensions", "4.0")),
-        ("dill-0.4.1.tar.gz", ("dill", "0.4.1")),
-        ("notes.txt", None),
-        ("broken.whl", None),
-        ("folder", None),
-    ],
-)
-def test_a_distribution_is_known_by_its_file_name(
-    file: str, expected: tuple[str, str] | None
-) -> None:
-    assert named(Path(file)) == expected
+def test_only_distributions_are_looked_at(tmp_path: Path) -> None:
+    for name in ("engine-1.0-py3-none-any.whl", "dill-0.4.1.tar.gz", "notes.txt"):
+        (tmp_path / name).write_bytes(b"pinned")
+    (tmp_path / "folder").mkdir()
+    pinned = f"engine==1.0 --hash=sha256:{hashlib.sha256(b'pinned').hexdigest()}\n"
+    names = [path.name for path in pinned_wheels(pinned, [tmp_path])]
+    assert names == ["dill-0.4.1.tar.gz", "engine-1.0-py3-none-any.whl"]
+
+
+def test_the_variable_wins_over_the_file_and_install_over_global() -> None:
+    listed = (
+        ":env:.index-url='https://third.example/simple'\n"
+        "global.index-url='https://first.example/simple'\n"
+        "install.index-url='https://second.example/simple'\n"
+    )
+    assert settings_from(listed, {}).options == {"index-url": ("https://third.example/simple",)}
+
+
+def test_an_index_on_this_host_is_left_out() -> None:
+    listed = "global.extra-index-url='file:///opt/simple https://a.example/simple'\n"
+    settings = settings_from(listed, {})
+    assert settings.options == {"extra-index-url": ("https://a.example/simple",)}
+
+
+def test_what_means_nothing_in_an_image_is_left_out() -> None:
+    listed = ":env:.disable-pip-version-check='1'\nglobal.constraint='/etc/constraints.txt'\n"
+    assert settings_from(listed, {}).options == {}
+
+
+def test_folders_with_wheels_are_reported_from_pages_with_links(tmp_path: Path) -> None:
+    listed = f"global.find-links='\\n{tmp_path}\\nfile://{tmp_path}/a%20b\\nhttps://c.example/'\n"
+    (tmp_path / "a b").mkdir()
+    settings = settings_from(listed, {})
+    assert settings.folders == (tmp_path, tmp_path / "a b")
+    assert settings.options == {"find-links": ("https://c.example/",)}
+
+
+def test_a_folder_that_is_not_there_is_left_out(tmp_path: Path) -> None:
+    assert settings_from(f"global.find-links='{tmp_path}/none'\n", {}).folders == ()
+
+
+def test_a_line_that_is_no_setting_is_passed_over() -> None:
+    listed = "WARNING: something\nglobal.index-url='https://a.example'\n"
+    assert settings_from(listed, {}).options == {"index-url": ("https://a.example",)}
+
+
+def test_certificates_are_the_declared_ones_or_those_that_a_variable_names(tmp_path: Path) -> None:
+    first, second = tmp_path / "first.crt", tmp_path / "second.crt"
+    first.touch()
+    second.touch()
+    variables = {"SSL_CERT_FILE": str(second)}
+    assert settings_from(f"global.cert='{first}'\n", variables).certificates == first
+    assert settings_from("", variables).certificates == second
+    assert settings_from(f"global.cert='{tmp_path}/none'\n", variables).certificates == second
+
+
+def test_they_are_read_from_the_pip_of_the_workflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "https://mine.example/simple")
+    assert pip_settings().options["index-url"] == ("https://mine.example/simple",)

@@ -7,8 +7,7 @@ import pytest
 
 from llm_energy.campaign.declared_inputs import PathSource
 from llm_energy.inputs.checksums import file_sha256, write_marker
-from llm_energy.inputs.conversion import convert_model
-from llm_energy.inputs.models import prepare_model, verify_model
+from llm_energy.inputs.models import convert_model, prepare_model, verify_model
 from llm_energy.system.errors import InputError, ModelError
 
 IDENTITY = {"sha256": "0" * 64, "format": "hf", "converted_from": "gguf", "recipe": 1}

@@ -21,7 +21,7 @@ from llm_energy.inputs.environment import (
     package_lines,
     packages_sha256,
 )
-from llm_energy.inputs.venv import install
+from llm_energy.inputs.packages import install
 from llm_energy.system.errors import InputError
 
 NAMES = st.text("abcXY-_.", min_size=1, max_size=6).filter(lambda name: name[0].isalpha())

