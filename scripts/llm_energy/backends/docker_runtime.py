@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import docker
-from docker.errors import ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from llm_energy.backends.container import SOCKET, container_options, pid_namespace
@@ -104,7 +104,8 @@ class DockerRuntime:
 
     def stop(self, record: BackendRecord) -> None:
         with engine() as client:
-            remove(find(client, record))
+            if (container := find(client, record)) is not None:
+                remove(container)
 
     def sweep(self, run: Run) -> None:
         with engine() as client, docker_errors():
@@ -175,29 +176,15 @@ def find(client: docker.DockerClient, record: BackendRecord) -> Container | None
             return None
 
 
-def remove(container: Container | None) -> None:
+def remove(container: Container) -> None:
     """Kill and remove a container; it may be gone, or be going, already. Its name is free then."""
-    if container is None:
-        return
-    try:
-        with docker_errors():
+    with docker_errors(), contextlib.suppress(NotFound):
+        try:
             container.remove(force=True, v=True)
-    except DockerError as error:
-        if isinstance(error.__cause__, NotFound):
-            return
-        if "already in progress" not in str(error):
-            raise
-        await_removal(container)
-
-
-def await_removal(container: Container) -> None:
-    """Wait for a removal that the engine has already begun."""
-    try:
-        with docker_errors():
+        except APIError as error:
+            if "already in progress" not in str(error):
+                raise
             container.wait(condition="removed", timeout=REMOVAL_S)
-    except DockerError as error:
-        if not isinstance(error.__cause__, NotFound):
-            raise
 
 
 def start_and_await(container: Container, backend: str) -> None:

@@ -137,40 +137,39 @@ class ClientTransport:
             env=worker_environment(),
             start_new_session=True,
         )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input, self._output = self._process.stdin, self._process.stdout
         self._lines = Lines()
 
     def send(self, line: bytes) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(line + b"\n")
-            self._process.stdin.flush()
+            self._input.write(line + b"\n")
+            self._input.flush()
         except OSError as error:
             raise self._lost() from error
 
     def receive(self, timeout_s: float) -> bytes | None:
-        assert self._process.stdout is not None
         deadline = time.monotonic() + timeout_s
         while (line := self._lines.next()) is None:
             wait_s = max(0.0, deadline - time.monotonic())
-            if not select.select([self._process.stdout], [], [], wait_s)[0]:
+            if not select.select([self._output], [], [], wait_s)[0]:
                 return None
-            chunk = os.read(self._process.stdout.fileno(), 1 << 16)
+            chunk = os.read(self._output.fileno(), 1 << 16)
             if not chunk:
                 raise self._lost()
             self._lines.add(chunk)
         return line
 
     def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with contextlib.suppress(OSError):  # it has ended already
-            self._process.stdin.close()
+            self._input.close()
         try:
             self._process.wait(timeout=2.0)
         except subprocess.TimeoutExpired:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
-        self._process.stdout.close()
+        self._output.close()
 
     def _lost(self) -> BackendError:
         return BackendError("backend_lost", f"the connection to backend `{self._backend}` was lost")

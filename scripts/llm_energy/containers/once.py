@@ -3,8 +3,8 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from docker.types import Mount
 
@@ -25,15 +25,6 @@ LEFTOVER_AGE = "3h"
 """Age from which one that has ended was left over by a job that was killed: longer than any."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How the command ended."""
-
-    exit_code: int
-    output: bytes
-    errors: bytes
-
-
 def run_once(
     image: str,
     command: Sequence[str],
@@ -44,7 +35,7 @@ def run_once(
     writable: Sequence[Path] = (),
     environment: Mapping[str, str] | None = None,
     gpus: bool = False,
-) -> Outcome:
+) -> CompletedProcess[bytes]:
     """Run `command` in a new container of `image`, without network and as this user.
 
     Args:
@@ -81,7 +72,7 @@ def run_once(
         finally:
             with suppress(DockerError), docker_errors():
                 container.remove(force=True)
-    return Outcome(code, output[STDOUT], output[STDERR])
+    return CompletedProcess(command, code, output[STDOUT], output[STDERR])
 
 
 def _read_all(stream: Stream, deadline: float) -> dict[int, bytes]:

@@ -28,12 +28,7 @@ LISTING_S = 120.0
 def prepare_environment(
     recipe: "EnvironmentRecipe", *, root: Path, target: Path, log: Path
 ) -> dict[str, Any]:
-    """Have an environment for a backend and return the content of its marker.
-
-    Args:
-        root: the checkout, with envs/.
-        target: the marker's folder.
-    """
+    """Have an environment for a backend and return the content of its marker."""
     backend, identity = recipe.backend, recipe.identity
     match recipe.kind:
         case "venv":
@@ -92,15 +87,15 @@ def check_packages(python: str, packages: Mapping[str, str], *, declared: str) -
         )
 
 
-def package_lines(packages: Mapping[str, str]) -> list[str]:
-    """Sorted `name==version` lines, names in their normal form (PEP 503)."""
+def package_list(packages: Mapping[str, str]) -> bytes:
+    """A file of sorted `name==version` lines, names in their normal form (PEP 503)."""
     normal = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in packages.items()}
-    return sorted(f"{name}=={version}" for name, version in normal.items())
+    return "".join(sorted(f"{name}=={version}\n" for name, version in normal.items())).encode()
 
 
 def packages_sha256(packages: Mapping[str, str]) -> str:
-    """Return the identity of a set of packages: the sha256 of their `package_lines` as a file."""
-    return hashlib.sha256(_as_file(packages)).hexdigest()
+    """Return the identity of a set of packages: the sha256 of their `package_list`."""
+    return hashlib.sha256(package_list(packages)).hexdigest()
 
 
 def keep_package_list(packages: Mapping[str, str], *, backend: str, results: Path) -> Path:
@@ -112,9 +107,5 @@ def keep_package_list(packages: Mapping[str, str], *, backend: str, results: Pat
     short = packages_sha256(packages)[:12]
     path = results / "environment" / f"{backend}-{short}.txt"
     if not path.exists():
-        write_atomically(path, _as_file(packages))
+        write_atomically(path, package_list(packages))
     return path
-
-
-def _as_file(packages: Mapping[str, str]) -> bytes:
-    return "".join(f"{line}\n" for line in package_lines(packages)).encode()

@@ -71,6 +71,8 @@ def download(
     folder = target / FILES
     with hub_errors(repository, commit):
         listing = kept_listing(repository, commit, kept=target / LISTING)
+        files = {name: asdict(file) for name, file in listing.items()}
+        write_marker(target / LISTING, {"commit": commit, "files": files})
         wanted = files_needed(list(listing), patterns=patterns, what=what)
         check_room(folder, sum(listing[name].size for name in wanted), what=what)
         snapshot_download(
@@ -132,14 +134,11 @@ def read_listing(repository: str, commit: str) -> dict[str, HubFile]:
 
 
 def kept_listing(repository: str, commit: str, *, kept: Path) -> dict[str, HubFile]:
-    """The listing of a commit, which never changes: asked for once, then read from `kept`."""
-    if kept.exists():
-        content = json.loads(kept.read_text())
-        if content["commit"] == commit:
-            return {name: HubFile(**file) for name, file in content["files"].items()}
-    listing = read_listing(repository, commit)
-    write_marker(kept, {"commit": commit, "files": {n: asdict(f) for n, f in listing.items()}})
-    return listing
+    """The listing of a commit, which never changes: from the file `kept`, or else from the hub."""
+    if not kept.exists():
+        return read_listing(repository, commit)
+    files = json.loads(kept.read_text())["files"]
+    return {name: HubFile(**file) for name, file in files.items()}
 
 
 def endpoint() -> str | None:

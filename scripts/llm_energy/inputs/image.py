@@ -42,11 +42,7 @@ def docker_engine() -> Iterator[docker.DockerClient]:
 def prepare_image(
     recipe: EnvironmentRecipe, *, root: Path, target: Path, log: Path
 ) -> dict[str, Any]:
-    """Have the image of a backend on this machine; return the content of its marker.
-
-    Args:
-        target: the marker's folder.
-    """
+    """Have the image of a backend on this machine; return the content of its marker."""
     with docker_engine() as client:
         image = find_image(client, recipe)
         if image is None and recipe.kind == "image":

@@ -108,7 +108,7 @@ def run_python(
     from llm_energy.containers.once import run_once
 
     try:
-        outcome = run_once(
+        done = run_once(
             environment["image"],
             command,
             stdin=stdin,
@@ -121,8 +121,8 @@ def run_python(
     except DockerError as error:
         raise InputError(f"{place_of(environment)}: {error}") from error
     with log.open("ab") as errors:
-        errors.write(outcome.errors)
-    return subprocess.CompletedProcess(command, outcome.exit_code, outcome.output)
+        errors.write(done.stderr)
+    return done
 
 
 def place_of(environment: Environment) -> str:

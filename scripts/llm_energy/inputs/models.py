@@ -55,12 +55,7 @@ def prepare_model(
     """Have a model on this machine and return the content of its marker.
 
     Args:
-        source: where it comes from.
         identity: what pins it, and the `format` of the weights.
-        target: the marker's folder.
-
-    Raises:
-        ModelError, InputError: it cannot be had, or it is not what was declared.
     """
     match source:
         case PackageSource():
@@ -74,7 +69,13 @@ def prepare_model(
         case PathSource():
             path = Path(source.path).absolute()
             facts = local_facts(path)
-            check_local(path, facts, declared=identity["sha256"])
+            found, declared = local_sha256(path, facts), identity["sha256"]
+            if found != declared:
+                raise ModelError(
+                    f"model path {path} has sha256 {found}, declared is {declared}; restore the "
+                    "files, or pin the new ones (in the campaign, or with the `lock` target) to "
+                    "measure them"
+                )
     what = f"model {target.name}"
     if identity["format"] == "gguf" and path.is_dir():
         path /= main_file(list(facts), what=what)
@@ -95,7 +96,6 @@ def convert_model(
     Args:
         identity: of the converted model.
         model, environment: markers of the source model and of the environment that converts.
-        target: folder of the converted model's marker.
     """
     source, converter = verify_model(model), read_marker(environment)
     wanted = {"source_sha256": source.sha256, "dtype": DTYPE, "recipe": identity.get("recipe")}
@@ -144,22 +144,11 @@ def local_facts(path: Path) -> dict[str, FileFacts]:
     return facts
 
 
-def local_sha256(path: Path) -> str:
+def local_sha256(path: Path, facts: Mapping[str, FileFacts]) -> str:
     """Return the identity of a local model: a file's sha256, a folder's `files_sha256`."""
-    facts = local_facts(path)
     if path.is_dir():
         return files_sha256(checksums(facts))
     return str(facts[path.name]["sha256"])
-
-
-def check_local(path: Path, facts: Mapping[str, FileFacts], *, declared: str) -> None:
-    """Check that the user's own files are those that are pinned."""
-    found = files_sha256(checksums(facts)) if path.is_dir() else facts[path.name]["sha256"]
-    if found != declared:
-        raise ModelError(
-            f"model path {path} has sha256 {found}, declared is {declared}; restore the files, or "
-            "pin the new ones (in the campaign, or with the `lock` target) to measure them"
-        )
 
 
 def checksums(facts: Mapping[str, FileFacts]) -> dict[str, str]:

@@ -25,7 +25,7 @@ from llm_energy.campaign.schema import Interpreter
 from llm_energy.inputs import hub
 from llm_energy.inputs.checksums import file_sha256
 from llm_energy.inputs.environment import describe, own_interpreter, packages_sha256
-from llm_energy.inputs.models import local_sha256
+from llm_energy.inputs.models import local_facts, local_sha256
 from llm_energy.inputs.packages import file_of_package
 from llm_energy.system.files import write_atomically
 
@@ -97,7 +97,8 @@ def pin_of(source: Source, before: LockedModel | None, *, log: Path) -> LockedMo
     """Return the pin of one source now; `before` where that cannot have changed."""
     match source:
         case PathSource():
-            return LockedModel(sha256=local_sha256(Path(source.path).absolute()))
+            path = Path(source.path).absolute()
+            return LockedModel(sha256=local_sha256(path, local_facts(path)))
         case _ if before is not None:
             return before
         case HubSource():

@@ -77,8 +77,6 @@ def prepare_prompts(
 
     Args:
         identity: of the set: the recipe with its source's sha256, and the tokenizer's identity.
-        root: the checkout, with the shipped prompt sets.
-        target: the marker's folder.
 
     Raises:
         PromptError, InputError: a source that is not there or not the one declared, a text that

@@ -91,11 +91,7 @@ class Recipes:
 
 
 def campaign_recipes(campaign: Campaign, root: Path) -> Recipes:
-    """Return the recipes for everything that the experiments of a campaign need.
-
-    Args:
-        root: the checkout, with envs/.
-    """
+    """Return the recipes for everything that the experiments of a campaign need."""
     experiments = campaign.experiments
     converted = {e.model.id: e.model for e in experiments if is_converted(e.model)}
     originals = {id_: original_of(model) for id_, model in converted.items()}

@@ -1,5 +1,6 @@
 """Compare the room on the disks that a campaign writes to with what it is known to need."""
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,26 +33,22 @@ def read_disks(cache: Path, results: Path, docker_root: Path | None) -> list[Dis
     """
     folders: dict[int, list[Path]] = {}
     for path in (cache, results, docker_root):
-        if path is not None and (there := _existing(path)) is not None:
-            folders.setdefault(there.stat().st_dev, []).append(path)
-    disks = []
-    for paths in folders.values():
-        there = _existing(paths[0])
-        assert there is not None
-        names = tuple(str(path) for path in paths)
-        disks.append(Disk(names, shutil.disk_usage(there).free, cache in paths))
-    return disks
+        if path is not None:
+            folders.setdefault(_existing(path).stat().st_dev, []).append(path)
+    return [
+        Disk(
+            folders=tuple(str(path) for path in paths),
+            free_bytes=shutil.disk_usage(_existing(paths[0])).free,
+            holds_cache=cache in paths,
+        )
+        for paths in folders.values()
+    ]
 
 
-def _existing(path: Path) -> Path | None:
+def _existing(path: Path) -> Path:
     """Return the folder itself, or the nearest parent that exists and is accessible."""
-    for folder in (path.absolute(), *path.absolute().parents):
-        try:
-            folder.stat()
-        except OSError:
-            continue
-        return folder
-    return None
+    path = path.absolute()
+    return next(folder for folder in (path, *path.parents) if os.access(folder, os.F_OK))
 
 
 def disk_findings(disks: Sequence[Disk], inputs: Sequence[Finding]) -> list[Finding]:

@@ -26,7 +26,6 @@ def environment_finding(
 
     Args:
         name: of its folder in the cache.
-        root: the checkout, with envs/.
     """
     subject = f"environment {recipe.backend}"
     facts: dict[str, Any] = {"id": name, "kind": recipe.kind, "ready": False}
@@ -65,11 +64,7 @@ def _to_make(recipe: EnvironmentRecipe, root: Path) -> str:
 def model_finding(
     name: str, recipe: ModelRecipe | ConversionRecipe, *, licence: str | None, cache: Path
 ) -> Finding:
-    """Check one model; nothing of it is fetched or converted.
-
-    Args:
-        name: of its folder in the cache.
-    """
+    """Check one model; nothing of it is fetched or converted."""
     subject, marker = f"model {name.rpartition('-')[0]}", model_marker(name, cache)
     under = f"licence {licence}" if licence else "licence not declared"
     identity = recipe.identity
@@ -109,13 +104,8 @@ def _bytes_to_fetch(recipe: ModelRecipe, folder: Path) -> int | None:
     if not isinstance(source, HubSource):
         return 0 if isinstance(source, PathSource) else None  # the user's own stays where it is
     repository, commit = source.hub, recipe.identity["revision"]
-    kept = folder / hub.LISTING
     with hub.hub_errors(repository, commit):
-        listing = (
-            hub.kept_listing(repository, commit, kept=kept)
-            if kept.exists()
-            else hub.read_listing(repository, commit)
-        )
+        listing = hub.kept_listing(repository, commit, kept=folder / hub.LISTING)
     wanted = files_needed(list(listing), patterns=source.files, what=f"hub:{repository}")
     here = sum(path.stat().st_size for path in (folder / FILES).rglob("*") if path.is_file())
     return max(0, sum(listing[name].size for name in wanted) - here)

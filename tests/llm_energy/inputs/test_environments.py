@@ -18,7 +18,7 @@ from llm_energy.inputs.environment import (
     installed_packages,
     keep_package_list,
     own_interpreter,
-    package_lines,
+    package_list,
     packages_sha256,
 )
 from llm_energy.inputs.packages import install
@@ -165,7 +165,7 @@ def test_packages_that_are_not_the_pinned_ones_are_refused() -> None:
 @given(PACKAGES)
 def test_the_spelling_of_names_does_not_change_the_checksum(packages: dict[str, str]) -> None:
     other = {name.upper().replace("_", "-"): version for name, version in packages.items()}
-    if len(package_lines(other)) == len(packages):
+    if len(package_list(other).splitlines()) == len(packages):
         assert packages_sha256(other) == packages_sha256(packages)
 
 

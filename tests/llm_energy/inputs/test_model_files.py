@@ -11,7 +11,13 @@ from tests.llm_energy.inputs.packages import build_wheel
 
 from llm_energy.campaign.declared_inputs import HubSource, PackageSource, PathSource, Source
 from llm_energy.inputs.checksums import file_sha256, files_sha256, write_marker
-from llm_energy.inputs.models import local_sha256, megabytes, prepare_model, verify_model
+from llm_energy.inputs.models import (
+    local_facts,
+    local_sha256,
+    megabytes,
+    prepare_model,
+    verify_model,
+)
 from llm_energy.system.errors import ModelError
 
 WEIGHTS = b"GGUF" + bytes(500)
@@ -74,12 +80,12 @@ def test_a_relative_local_path_starts_at_the_working_directory(
 
 
 def test_a_local_folder_is_all_its_files_but_hidden_ones(target: Path, own_folder: Path) -> None:
-    identity = {"sha256": local_sha256(own_folder), "format": "hf"}
+    identity = {"sha256": local_sha256(own_folder, local_facts(own_folder)), "format": "hf"}
     model = verify_model(prepare(PathSource(path=str(own_folder)), identity, target))
     assert model.path == own_folder
     assert model.sha256 == identity["sha256"]
     (own_folder / ".git" / "HEAD").write_text("another")
-    assert local_sha256(own_folder) == identity["sha256"]
+    assert local_sha256(own_folder, local_facts(own_folder)) == identity["sha256"]
 
 
 def test_a_repository_of_the_hub(target: Path, hub_server: HubServer) -> None:
@@ -129,7 +135,7 @@ def test_an_empty_folder_is_refused(target: Path, tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_model_is_refused(target: Path, own_folder: Path) -> None:
     (own_folder / "config.json").unlink()
-    identity = {"sha256": local_sha256(own_folder), "format": "hf"}
+    identity = {"sha256": local_sha256(own_folder, local_facts(own_folder)), "format": "hf"}
     with pytest.raises(ModelError, match=r"has no config\.json; it is no model folder"):
         prepare(PathSource(path=str(own_folder)), identity, target)
 
