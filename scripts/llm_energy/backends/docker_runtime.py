@@ -37,6 +37,9 @@ from llm_energy.system.vocabulary import DOCKER
 START_S = 60.0
 """Deadline for a container to run and its supervisor to listen; GPUs take the engine seconds."""
 
+LISTENING = b"supervisor: listening"
+"""Printed by a supervisor once it accepts connections."""
+
 REMOVAL_S = 30.0
 """Deadline for a removal that the engine itself has begun, as it does when a supervisor ends."""
 
@@ -209,10 +212,6 @@ def start_and_await(container: Container, backend: str) -> None:
         stream.close()
     message = f"the supervisor of backend `{backend}` did not start in its container"
     raise BackendError("backend_start_failed", message, log=printed.decode(errors="replace"))
-
-
-LISTENING = b"supervisor: listening"
-"""Printed by a supervisor once it accepts connections."""
 
 
 def listens(container: Container, record: BackendRecord) -> bool:

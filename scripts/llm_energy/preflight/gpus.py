@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -62,13 +62,11 @@ def read_gpus(*, probed: bool = False) -> list[Gpu]:
         meter = NvmlMeter.open()
         if meter is None:
             raise NoGpuError("the NVIDIA driver shows no GPU")
-        try:
+        with closing(meter):
             gpus = {d.id: Gpu(d, meter.read(d, slow=True)) for d in meter.devices}
             for id_, abilities in (probe([meter]) if probed else {}).items():
                 periods_s = {q: f["update_period_s"] for q, f in abilities["fields"].items()}
                 gpus[id_] = replace(gpus[id_], update_periods_s=periods_s)
-        finally:
-            meter.close()
         return _completed(pynvml, gpus)
     finally:
         pynvml.nvmlShutdown()
