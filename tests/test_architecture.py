@@ -198,3 +198,35 @@ def test_what_a_module_offers_says_what_it_is():
             if node.name != "main" and not ast.get_docstring(node) and (computes or not short):
                 wrong.append(f"{name_of(path)}: {node.name}")
     assert wrong == []
+
+
+def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield line and text of every docstring, those of constants and fields included."""
+    for node in ast.walk(tree_of(path)):
+        match node:
+            case ast.Expr(value=ast.Constant(value=str() as text)):
+                yield node.lineno, text.strip()
+
+
+def test_a_docstring_begins_with_a_verb_or_a_noun():
+    """`Return the ...`, `Check that ...`, `The ...`: never a subordinate clause."""
+    wrong = [
+        f"{name_of(path)}:{line}: {text.splitlines()[0]}"
+        for path in [*MODULES, *RULE_SCRIPTS]
+        for line, text in docstrings(path)
+        if text.split(maxsplit=1)[:1] in (["What"], ["Whether"], ["Of"])
+    ]
+    assert wrong == []
+
+
+def test_names_say_what_things_are():
+    """`told`, `asked` and `said` named formatted, requested and reported things alike."""
+    vague = {"told", "asked", "said"}
+    wrong = []
+    for path in [*MODULES, *RULE_SCRIPTS]:
+        for node in ast.walk(tree_of(path)):
+            match node:
+                case ast.Name(id=name) | ast.arg(arg=name) | ast.FunctionDef(name=name):
+                    if vague & set(name.lower().split("_")):
+                        wrong.append(f"{name_of(path)}:{node.lineno}: {name}")
+    assert wrong == []

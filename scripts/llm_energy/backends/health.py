@@ -26,7 +26,7 @@ class Failed:
     failures: int = 0
     weight: int = 0
     reason: str | None = None
-    """Of the last one."""
+    """Reason code of the last one."""
 
 
 def note_failure(run: Run, backend: str, reason: str) -> None:

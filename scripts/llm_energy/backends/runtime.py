@@ -36,7 +36,7 @@ class BackendError(Exception):
 
 @dataclass(frozen=True)
 class ContainerSettings:
-    """What a container gets of the host: the fields of a campaign's `Container`."""
+    """The share of the host that a container gets: the fields of a campaign's `Container`."""
 
     gpus: str | int | tuple[str, ...] | None
     cpus: float | None
@@ -62,7 +62,7 @@ class DeclaredBackend:
 
 @dataclass(frozen=True)
 class ReadyEnvironment:
-    """What its users need of an environment's marker, which may hold more."""
+    """The parts of an environment's marker that backends use; the marker may hold more."""
 
     python: str
     """Path of its interpreter; where it is an image, in there."""
@@ -99,7 +99,7 @@ class BackendRecord:
     runtime: str
     environment_id: str
     handle: dict[str, Any]
-    """What the runtime, and nobody else, needs to find it again: process, or container id."""
+    """Private to the runtime: identity of the process, or id of the container."""
 
 
 class Transport(Protocol):
