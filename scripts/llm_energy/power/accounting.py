@@ -12,6 +12,7 @@ from typing import Any
 from llm_energy.power import power_flags
 from llm_energy.power.device_account import Account
 from llm_energy.power.meter import Device, Scope
+from llm_energy.power.mirrors import mirrors
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.sensor_limits import LIMITS
 from llm_energy.power.series import Series
@@ -56,13 +57,17 @@ def account_energy(
     if series is None or not series.devices:
         return EnergyAccount(_energy(reason="no_meter"))
     scope = scope or default_scope(series.devices)
+    repeated = mirrors(series)
     spans = {phase.name: (phase.start_monotonic_s, phase.end_monotonic_s) for phase in phases}
     accounts = [
         Account(
             Sensor(device, series),
             method,
             spans,
-            counted=device.scope == scope and (gpus is None or device.id in gpus),
+            counted=device.scope == scope
+            and device.id not in repeated
+            and (gpus is None or device.id in gpus),
+            mirror_of=repeated.get(device.id),
         )
         for device in series.devices
     ]
@@ -172,14 +177,15 @@ def _per_unit(joules: float, tokens: Tokens) -> dict[str, float | None]:
 
 def _host_joules(accounts: Sequence[Account]) -> float | None:
     """GPUs of the measurement, CPU packages and memory; None unless all can be read."""
-    parts = [
-        account
-        for account in accounts
-        if account.counted or account.sensor.device.scope in ("cpu_package", "dram")
-    ]
-    scopes = {account.sensor.device.scope for account in parts}
-    complete = {"cpu_package", "dram"} <= scopes
-    return total(account.window.joules for account in parts) if complete else None
+    single = [account for account in accounts if account.mirror_of is None]
+    packages, memory = (
+        [account for account in single if account.sensor.device.scope == scope]
+        for scope in ("cpu_package", "dram")
+    )
+    if not packages or len(memory) != len(packages):
+        return None
+    gpus = [a for a in single if a.counted and a.sensor.device.scope != "cpu_package"]
+    return total(account.window.joules for account in (*gpus, *packages, *memory))
 
 
 def _energy(**known: Any) -> Energy:

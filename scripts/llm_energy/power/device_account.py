@@ -24,6 +24,8 @@ class Account:
     """Phase -> when it was."""
     counted: bool
     """True where it is part of the measurement's sum."""
+    mirror_of: str | None = None
+    """The device whose counter it repeats."""
 
     def joules(self, start_s: float, end_s: float) -> float | None:
         """Energy over any interval of the series."""
@@ -43,6 +45,7 @@ class Account:
             amount.joules / self.duration_s,
             baseline=self.baseline,
             power_limit_watts=self.sensor.device.power_limit_watts,
+            power_bound_watts=self.sensor.power_bound_watts,
         )
         return Amount(reason=impossible) if impossible else amount
 
@@ -74,6 +77,8 @@ class Account:
             device=self.sensor.device.id,
             scope=self.sensor.device.scope,
             counted=self.counted,
+            label=self.sensor.device.label,
+            mirror_of=self.mirror_of,
             energy_joules=self.window.joules,
             reason=self.window.reason,
             counter_joules=self._source("counter"),

@@ -31,9 +31,11 @@ class Device:
     """One thing that is metered."""
 
     id: str
-    """GPU UUID, or RAPL domain such as `package-0` and `package-0/dram`."""
+    """GPU UUID, or RAPL zone such as `intel-rapl:0`: one sensor, one identity."""
     model: str
     scope: Scope
+    label: str | None = None
+    """The kernel's name of a RAPL zone, such as `package-0`; several zones may bear one name."""
     simulated: bool = False
     """True where the sensor is a simulator: its numbers must never be quoted."""
     refusal: str | None = None
@@ -42,6 +44,8 @@ class Device:
     """The counter starts again at 0 after this value; None where it never wraps."""
     counter_update_s: float | None = None
     """How often the counter moves, where that is documented; otherwise it is found out."""
+    power_bound_watts: float | None = None
+    """More than the device can draw, where it says so; otherwise its scope's bound holds."""
     power_limit_watts: float | None = None
     """The enforced limit, None where there is none or it is not known."""
     facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)

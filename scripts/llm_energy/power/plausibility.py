@@ -1,5 +1,6 @@
 """Judge a window by physics and by the nature of the sensors."""
 
+import math
 from collections.abc import Collection
 from functools import reduce
 from operator import or_
@@ -41,7 +42,11 @@ THROTTLE_REASONS = {
 
 
 def impossible_mean(
-    mean_watts: float, *, baseline: Baseline | None, power_limit_watts: float | None
+    mean_watts: float,
+    *,
+    baseline: Baseline | None,
+    power_limit_watts: float | None,
+    power_bound_watts: float = math.inf,
 ) -> str | None:
     """Reason code where the window's mean power cannot be true."""
     if baseline is not None:
@@ -51,7 +56,7 @@ def impossible_mean(
             return "mean_power_below_idle"
     if power_limit_watts is not None and mean_watts > MEAN_POWER_LIMIT * power_limit_watts:
         return "mean_power_above_limit"
-    return None
+    return "mean_power_above_bound" if mean_watts > power_bound_watts else None
 
 
 def alias_risk(median_step_s: float) -> bool:

@@ -6,45 +6,58 @@ are left out, `psys` is metered for the record; what may be added to what is dec
 """
 
 import errno
+import logging
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from llm_energy.power.meter import Device, Reading, Scope, reading_since
+from llm_energy.power.sensor_limits import POWER_BOUNDS_WATTS
+
+LOG = logging.getLogger(__name__)
 
 POWERCAP = Path("/sys/class/powercap")
 
 UPDATE_S = 0.001
 """Intel SDM volume 3B, 15.10: the counters are updated about every millisecond."""
 
-_MICROJOULE = 1e-6
+BOUND_OVER_LIMIT = 2.0
+"""Short peaks pass a zone's highest stated limit; none reaches twice of it. Provisional."""
+
+LEAST_BOUND_WATTS = 200.0
+"""Firmware raises the limits of mobile processors under load, so that a bound from their limit at
+rest is no lower than this."""
+
+_MICRO = 1e-6
 
 
 class RaplMeter:
-    """The RAPL domains below one powercap folder."""
+    """The RAPL zones below one powercap folder."""
 
-    def __init__(self, domains: Sequence[tuple[Device, Path]]) -> None:
-        self._counters = {device.id: counter for device, counter in domains}
-        self.devices = tuple(device for device, _ in domains)
+    def __init__(self, zones: Sequence[tuple[Device, Path]]) -> None:
+        self._counters = {device.id: counter for device, counter in zones}
+        self.devices = tuple(device for device, _ in zones)
 
     @classmethod
     def open(cls, root: Path = POWERCAP, *, cpu_model: str) -> "RaplMeter | None":
-        """The meter of this machine, None where it has no RAPL domain.
+        """The meter of this machine, None where it has no RAPL zone.
 
-        A domain whose counter may not be read is a device all the same: its readings say why.
+        A zone whose counter cannot be read is a device all the same: its readings say why, and a
+        sum that needs it has no energy.
         """
         # `intel-rapl-mmio:*` shows the same packages a second time.
-        found = (_domain(path, cpu_model) for path in sorted(root.glob("intel-rapl:*")))
-        domains = [domain for domain in found if domain is not None]
-        return cls(domains) if domains else None
+        found = (_zone(path, cpu_model) for path in sorted(root.glob("intel-rapl:*")))
+        zones = [zone for zone in found if zone is not None]
+        return cls(zones) if zones else None
 
     def read(self, device: Device, *, slow: bool) -> Reading:  # noqa: ARG002 - nothing is slow here
         start_s = time.monotonic()
         try:
-            joules = int(self._counters[device.id].read_text()) * _MICROJOULE
-        except OSError as error:
-            denied = error.errno in (errno.EACCES, errno.EPERM)
-            reason = "permission_denied" if denied else "read_failed"
+            joules = int(self._counters[device.id].read_text()) * _MICRO
+        except (OSError, ValueError) as error:
+            number = error.errno if isinstance(error, OSError) else None
+            denied = number in (errno.EACCES, errno.EPERM)
+            reason = "permission_denied" if denied else "rapl_unreadable"
             return reading_since(start_s, device, unavailable={"energy_counter_joules": reason})
         return reading_since(start_s, device, energy_counter_joules=joules)
 
@@ -52,23 +65,64 @@ class RaplMeter:
         """Nothing stays open between readings."""
 
 
-def _domain(folder: Path, cpu_model: str) -> tuple[Device, Path] | None:
-    name = (folder / "name").read_text().strip()
-    scope: Scope
-    if name.startswith("package"):
-        identity, scope = name, "cpu_package"
-    elif name == "psys":
-        identity, scope = name, "platform"
-    elif name == "dram":
-        package = folder.with_name(folder.name.rpartition(":")[0])
-        identity, scope = f"{(package / 'name').read_text().strip()}/dram", "dram"
-    else:
+def _zone(folder: Path, cpu_model: str) -> tuple[Device, Path] | None:
+    label, scope = _name(folder), _scope(folder)
+    if scope is None:
         return None
+    if scope == "dram":
+        label = f"{_name(folder.with_name(folder.name.rpartition(':')[0]))}/{label}"
     device = Device(
-        id=identity,
+        id=folder.name,
         model=cpu_model,
         scope=scope,
-        counter_range_joules=int((folder / "max_energy_range_uj").read_text()) * _MICROJOULE,
+        label=label,
+        counter_range_joules=_number(folder / "max_energy_range_uj"),
         counter_update_s=UPDATE_S,
+        power_bound_watts=_power_bound_watts(folder, scope),
     )
     return device, folder / "energy_uj"
+
+
+def _scope(folder: Path) -> Scope | None:
+    name = _name(folder)
+    if name is None:
+        # In containers the links dangle. A zone of its own may be a package: the sum lacks it.
+        LOG.warning("%s cannot be read", folder)
+        return "cpu_package" if folder.name.count(":") == 1 else None
+    if name.startswith("package"):
+        return "cpu_package"
+    scopes: dict[str, Scope] = {"psys": "platform", "dram": "dram"}
+    return scopes.get(name)
+
+
+def _power_bound_watts(folder: Path, scope: Scope) -> float:
+    """More than a zone can draw, by the limits that the kernel states for it where it has any."""
+    largest = POWER_BOUNDS_WATTS[scope]
+    if _text(folder / "enabled") == "0":
+        return largest
+    files = [
+        *folder.glob("constraint_*_power_limit_uw"),
+        *folder.glob("constraint_*_max_power_uw"),
+    ]
+    stated = max((_number(file) or 0.0 for file in files), default=0.0)
+    if not stated:
+        return largest
+    return min(largest, max(LEAST_BOUND_WATTS, BOUND_OVER_LIMIT * stated))
+
+
+def _name(folder: Path) -> str | None:
+    return _text(folder / "name")
+
+
+def _number(file: Path) -> float | None:
+    """A positive number of a file in its unit, which the kernel gives in millionths."""
+    text = _text(file)
+    return int(text) * _MICRO if text and text.isdecimal() and int(text) else None
+
+
+def _text(file: Path) -> str | None:
+    """The content of a file; None where it cannot be read or is empty."""
+    try:
+        return file.read_text().strip() or None
+    except (OSError, UnicodeDecodeError):
+        return None

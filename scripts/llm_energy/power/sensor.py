@@ -1,5 +1,6 @@
 """The energy of one device over any interval of a series, from each of its sources."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +10,7 @@ from llm_energy.power.baseline import Baseline, baseline
 from llm_energy.power.counter import counter_energy, interval_powers, unwrapped
 from llm_energy.power.integration import Amount, integrate
 from llm_energy.power.meter import Device, Quantity, State
+from llm_energy.power.sensor_limits import POWER_BOUNDS_WATTS
 from llm_energy.power.series import Samples, Series, update_period_s
 
 Method = Literal["counter", "integrated_instant", "integrated_average"]
@@ -35,7 +37,14 @@ class Sensor:
         """Energy over [start, end] on CLOCK_MONOTONIC, or the reason why it is not known."""
         samples, update_s = self._samples[method], self._update_s(method)
         if method == "counter":
-            amount = counter_energy(samples, start_s, end_s, update_period_s=update_s)
+            amount = counter_energy(
+                samples,
+                start_s,
+                end_s,
+                update_period_s=update_s,
+                power_bound_watts=self.power_bound_watts,
+                range_joules=self.device.counter_range_joules,
+            )
         else:
             amount = integrate(samples, start_s, end_s, update_period_s=update_s)
         if amount.reason and amount.reason.startswith("no_sample"):
@@ -68,6 +77,12 @@ class Sensor:
         return [r.state for r in readings if r.state and start_s <= r.monotonic_s <= end_s]
 
     @property
+    def power_bound_watts(self) -> float:
+        """More than the device can draw; infinite where nothing bounds it."""
+        bound = self.device.power_bound_watts
+        return POWER_BOUNDS_WATTS.get(self.device.scope, math.inf) if bound is None else bound
+
+    @property
     def update_period_s(self) -> float | None:
         """Update period of the slower of counter and instant power."""
         periods = (self._update_s("counter"), self._update_s("integrated_instant"))
@@ -85,7 +100,11 @@ class Sensor:
     @cached_property
     def _samples(self) -> dict[Method, Samples]:
         found = {m: self.series.samples(self.device, q) for m, q in QUANTITY.items()}
-        found["counter"] = unwrapped(found["counter"], self.device.counter_range_joules)
+        found["counter"] = unwrapped(
+            found["counter"],
+            self.device.counter_range_joules,
+            power_bound_watts=self.power_bound_watts,
+        )
         return found
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Limits of the error of each kind of power sensor, from vendors and other publications."""
+"""Limits of each kind of power sensor: of its error, and of what it can truly show."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,3 +29,13 @@ LIMITS: Mapping[Scope, SensorLimits] = {
     "platform": RAPL_LIMITS,
 }
 """By scope. A wall meter's limits are its owner's to state."""
+
+POWER_BOUNDS_WATTS: Mapping[Scope, float] = {
+    "gpu_board": 3000.0,
+    "module": 6000.0,
+    "cpu_package": 1000.0,
+    "dram": 1000.0,
+    "platform": 20000.0,
+}
+"""More than a device of each scope can draw: twice the largest on sale (boards of 1,400 W, modules
+of 2,700 W, sockets of 500 W, servers of 10 kW). A counter that says more was reset or is broken."""

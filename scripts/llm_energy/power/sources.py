@@ -6,14 +6,19 @@ are not comparable, so a device that lacks the campaign's source later has no en
 reason.
 """
 
+import hashlib
 import json
+import os
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from llm_energy.power.meter import QUANTITIES, Device, Meter
+from llm_energy.power.meter import QUANTITIES, Device, Meter, Quantity
+from llm_energy.power.mirrors import mirrors
 from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.rapl import POWERCAP, RaplMeter
 from llm_energy.power.sampler import MAXIMUM_RATE_HZ, Sampler
@@ -42,13 +47,37 @@ def open_meters(*, cpu_model: str, powercap: Path = POWERCAP) -> tuple[Meter, ..
 
 def probe(meters: Sequence[Meter], *, duration_s: float = PROBE_S) -> dict[str, dict[str, Any]]:
     """Device id -> what its sensors can do: of each quantity how often it changes, or why it is
-    not there. A period cannot come out shorter than that of the probe (10 ms), and is None where
-    the value hardly changed."""
-    sampler = Sampler(meters, rate_hz=MAXIMUM_RATE_HZ)
-    with sampler:
-        time.sleep(duration_s)
-    series = sampler.series()
-    return {device.id: _abilities(series, device) for device in series.devices}
+    of no use. A period cannot come out shorter than that of the probe (10 ms), and is None where
+    the value hardly changed. A CPU whose counter stands still at rest is watched under load."""
+    series = _watched(meters, duration_s)
+    if any(_still(series, device) for device in series.devices if device.scope == "cpu_package"):
+        with busy_cores():
+            series = _watched(meters, duration_s)
+    repeated = mirrors(series)
+    return {
+        device.id: _abilities(series, device) | {"mirror_of": repeated.get(device.id)}
+        for device in series.devices
+    }
+
+
+@contextmanager
+def busy_cores() -> Iterator[None]:
+    """Let every core that this process may use work while the block runs."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.is_set():
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 100_000)  # leaves Python to other threads
+
+    threads = [threading.Thread(target=work) for _ in os.sched_getaffinity(0)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join()
 
 
 def campaign_source(
@@ -79,7 +108,7 @@ def read_sensors(results: Path) -> dict[str, Any]:
 
 
 def choose(abilities: Sequence[Mapping[str, Any]]) -> Method:
-    """The first of the preferred sources that all devices have; the counter if there is none."""
+    """The first of the preferred sources that works on all devices; the counter if none does."""
     for method in PREFERRED:
         if all(device["fields"][QUANTITY[method]]["reason"] is None for device in abilities):
             return method
@@ -99,18 +128,39 @@ def _informed(device: Device, abilities: Mapping[str, Any]) -> Device:
     return replace(device, counter_update_s=period_s)
 
 
+def _watched(meters: Sequence[Meter], duration_s: float) -> Series:
+    with Sampler(meters, rate_hz=MAXIMUM_RATE_HZ) as sampler:
+        time.sleep(duration_s)
+    return sampler.series()
+
+
+def _still(series: Series, device: Device) -> bool:
+    """Return True where a counter answers and never moves."""
+    return len(set(series.samples(device, "energy_counter_joules").values)) == 1
+
+
+def _unusable(series: Series, device: Device, quantity: Quantity) -> str | None:
+    """Reason code where a quantity is not there, or says nothing: a device always draws power."""
+    found = series.samples(device, quantity)
+    if not len(found):
+        return series.reason(device, quantity)
+    if quantity == "energy_counter_joules":
+        return "counter_stuck" if _still(series, device) else None
+    return None if any(found.values) else "no_power"
+
+
 def _abilities(series: Series, device: Device) -> dict[str, Any]:
-    samples = {quantity: series.samples(device, quantity) for quantity in QUANTITIES}
     return {
         "model": device.model,
         "scope": device.scope,
+        "label": device.label,
         "simulated": device.simulated,
         "driver": device.facts.get("driver"),
         "fields": {
             quantity: {
-                "reason": None if len(found) else series.reason(device, quantity),
-                "update_period_s": update_period_s(found),
+                "reason": _unusable(series, device, quantity),
+                "update_period_s": update_period_s(series.samples(device, quantity)),
             }
-            for quantity, found in samples.items()
+            for quantity in QUANTITIES
         },
     }

@@ -8,6 +8,7 @@ from pathlib import Path
 import psutil
 
 from llm_energy.power.rapl import POWERCAP, RaplMeter
+from llm_energy.power.sources import probe
 from llm_energy.preflight.findings import Finding, Status
 from llm_energy.results.codes import ENERGY_REASONS
 from llm_energy.system.host import cpu_model
@@ -21,6 +22,9 @@ FIXED = "performance"
 """The governor that does not lower the clock where a core has gaps."""
 
 CPU_ENERGY = "cpu energy"
+
+PROBE_S = 0.5
+"""How long the counters are watched; they move about every millisecond."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def read_host(sys: Path = Path("/sys")) -> Host:
         memory_bytes=memory.total,
         available_bytes=memory.available,
         load_1min=os.getloadavg()[0],
-        governors=tuple(sorted({path.read_text().strip() for path in governors})),
+        governors=tuple(sorted({text for path in governors if (text := _text(path))})),
     )
 
 
@@ -77,14 +81,26 @@ def cpu_energy_finding(*, cpu: str, needed: bool, root: Path = POWERCAP) -> Find
         empty = "every energy will be empty" if needed else "CPU energy will be empty"
         message = f"no RAPL domains in {root} (usual in virtual machines): {empty}, with its reason"
         return Finding(lacking, CPU_ENERGY, message, {"domains": []})
-    readings = [meter.read(device, slow=False) for device in meter.devices]
-    facts = {"domains": [{"id": d.id, "scope": d.scope} for d in meter.devices]}
-    codes = {code for reading in readings for code in reading.unavailable.values()}
-    if codes:
-        reasons = " ".join(ENERGY_REASONS[code] for code in sorted(codes))
-        return Finding(lacking, CPU_ENERGY, reasons, facts)
-    names = ", ".join(device.id for device in meter.devices)
-    return Finding("ok", CPU_ENERGY, f"RAPL can be read: {names}; it is the whole host's", facts)
+    zones = probe([meter], duration_s=PROBE_S)
+    reasons = {id_: z["fields"]["energy_counter_joules"]["reason"] for id_, z in zones.items()}
+    facts = {
+        "domains": [
+            {"id": id_, "label": z["label"], "scope": z["scope"], "reason": reasons[id_]}
+            for id_, z in zones.items()
+        ]
+    }
+    names = {id_: f"{id_} ({zone['label'] or 'name unknown'})" for id_, zone in zones.items()}
+    readable = ", ".join(names[id_] for id_, code in reasons.items() if code is None)
+    message = f"RAPL can be read: {readable or 'nothing'}; it is the whole host's"
+    for code in sorted({code for code in reasons.values() if code}):
+        lost = ", ".join(names[id_] for id_, own in reasons.items() if own == code)
+        message += f"; not {lost}: {ENERGY_REASONS[code]}"
+    for id_, zone in zones.items():
+        if zone["mirror_of"]:
+            message += f"; {names[id_]} repeats {names[zone['mirror_of']]}, which counts once"
+    packages = [reasons[id_] for id_, zone in zones.items() if zone["scope"] == "cpu_package"]
+    sound = bool(packages) and not any(packages)
+    return Finding("ok" if sound else lacking, CPU_ENERGY, message, facts)
 
 
 def _load(host: Host) -> Finding:
@@ -106,6 +122,13 @@ def _governor(host: Host) -> Finding:
         return Finding("ok", subject, message, facts)
     remedy = f"`sudo cpupower frequency-set -g {FIXED}` holds the clock up"
     return Finding("warning", subject, f"{message}: the clock follows the load; {remedy}", facts)
+
+
+def _text(file: Path) -> str | None:
+    try:
+        return file.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None  # as of a core that is off
 
 
 def _system() -> str:

@@ -42,6 +42,8 @@ ENERGY_REASONS = {
     "permission_denied": "RAPL counters are readable by root only. Remedy: "
     "`sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj` (until the next boot), or a "
     "udev rule that does it.",
+    "rapl_unreadable": "The kernel's RAPL counter is missing, empty or cannot be read, as in a "
+    "container, where its folder is masked. Remedy: run the workflow on the host itself.",
     "not_supported": "This device does not have the sensor.",
     "gpu_lost": "The GPU fell off the bus or the driver lost it. Remedy: see the kernel log.",
     "driver_reloaded": "The driver was unloaded or replaced while it was being read.",
@@ -62,12 +64,16 @@ ENERGY_REASONS = {
     "the limit.",
     "too_few_samples": "Too few samples lie inside the window for a mean.",
     "non_positive_sample": "The wall meter says 0 W or less inside the window.",
-    "counter_reset": "The energy counter went backwards inside the interval.",
+    "counter_reset": "The energy counter went backwards inside the interval, by more than a wrap "
+    "explains.",
+    "counter_jumped": "The energy counter rose by more than the device can draw.",
     "counter_stuck": "The energy counter did not move during the interval.",
     "no_power": "The power sensor read 0 W all along, which no device draws.",
     "mean_power_below_idle": "Mean power of the window lies below the loaded idle: not possible.",
     "mean_power_above_limit": "Mean power of the window lies above the enforced limit: not "
     "possible.",
+    "mean_power_above_bound": "Mean power of the window is more than a device of this kind can "
+    "draw: its sensor is broken.",
 }
 """Reason for a missing energy -> what a reader must know, with the remedy where there is one."""
 

@@ -20,7 +20,7 @@ class DeviceEnergy(Model):
     """Energy of one metered device over the window."""
 
     device: str
-    """GPU UUID, or RAPL domain such as `package-0`."""
+    """GPU UUID, or RAPL zone such as `intel-rapl:0`."""
     scope: str
     energy_joules: float | None
     reason: str | None
@@ -29,6 +29,10 @@ class DeviceEnergy(Model):
     integrated_average_joules: float | None
     counted: bool = True
     """False for devices of the host that are listed but are no part of the sum."""
+    label: str | None = None
+    """The kernel's name of a RAPL zone, such as `package-0`."""
+    mirror_of: str | None = None
+    """The zone whose counter this one repeats, so that it is no part of the sum."""
     loaded_idle_power_watts: float | None = None
     counter_over_instant: float | None = None
     """Energy by the counter over that by integrated instant power, in the window."""

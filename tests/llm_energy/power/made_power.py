@@ -1,6 +1,9 @@
 """Powercap trees and series with a known truth, for the tests of power."""
 
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from llm_energy.power.meter import Device, Reading
@@ -83,3 +86,26 @@ def powercap(
         (root / folder / "energy_uj").write_text(f"{counter}\n")
         (root / folder / "max_energy_range_uj").write_text(f"{range_uj}\n")
     return root
+
+
+@contextmanager
+def drawing(root: Path, watts: Mapping[str, float]) -> Iterator[None]:
+    """Let the counters of a powercap tree count while the block runs: folder name -> power."""
+    ended, begin_s = threading.Event(), time.monotonic()
+    first = {name: int((root / name / "energy_uj").read_text()) for name in watts}
+
+    def count() -> None:
+        while not ended.wait(0.002):
+            for name, power in watts.items():
+                joules = power * (time.monotonic() - begin_s)
+                whole = root / name / "energy_uj.new"
+                whole.write_text(f"{first[name] + round(1e6 * joules)}\n")
+                whole.replace(root / name / "energy_uj")
+
+    thread = threading.Thread(target=count)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -131,6 +131,12 @@ class TestScope:
         package = series_of(constant(10.0), device=PACKAGE)
         assert energy(package).gpu_cpu_dram_joules is None
 
+    def test_with_the_memory_of_one_of_two_packages_neither(self):
+        second = dataclasses.replace(PACKAGE, id="package-1")
+        host = together(self.host(), series_of(constant(10.0), device=second))
+        assert energy(host).energy_joules == pytest.approx(200.0)
+        assert energy(host).gpu_cpu_dram_joules is None
+
     def test_only_the_gpus_that_were_used_are_added_up(self):
         both = together(series_of(load_of(600.0)), series_of(load_of(400.0), device=OTHER))
         assert energy(both).energy_joules == pytest.approx(10_000.0)

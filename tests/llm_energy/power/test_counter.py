@@ -32,6 +32,48 @@ def test_a_rapl_counter_wraps_by_its_range():
     assert amount.joules == pytest.approx(0.82885, abs=1e-6)
 
 
+class TestFalls:
+    """A counter of a package that draws 65 W and can draw 500 W at most, read at 10 Hz."""
+
+    BOUND_WATTS = 500.0
+
+    def energy(self, joules):
+        raw = samples(lambda t: joules(t) % RAPL_RANGE, start=0.0, end=3.0, rate=10.0)
+        counter = unwrapped(raw, RAPL_RANGE, power_bound_watts=self.BOUND_WATTS)
+        return counter_energy(
+            counter,
+            0.0,
+            3.0,
+            update_period_s=0.001,
+            power_bound_watts=self.BOUND_WATTS,
+            range_joules=RAPL_RANGE,
+        )
+
+    def test_a_driver_that_starts_counting_again_gives_no_energy(self):
+        amount = self.energy(lambda t: 65.0 * t + (45_000.0 if t < 1.5 else 0.0))
+        assert (amount.joules, amount.reason) == (None, "counter_reset")
+
+    def test_a_wrap_that_the_package_can_have_drawn_counts(self):
+        amount = self.energy(lambda t: 65.0 * t + RAPL_RANGE - 100.0)
+        assert amount.joules == pytest.approx(195.0)
+
+    @pytest.mark.parametrize("jump_joules", [200.0, 45_000.0])
+    def test_a_rise_that_no_package_draws_is_no_energy(self, jump_joules):
+        amount = self.energy(lambda t: 65.0 * t + (jump_joules if t > 1.5 else 0.0))
+        assert (amount.joules, amount.reason) == (None, "counter_jumped")
+
+    def test_a_reading_that_came_late_is_no_jump(self):
+        raw = Samples((0.0, 0.1, 0.11, 0.2, 3.0), (0.0, 40.0, 80.0, 90.0, 1200.0))
+        amount = counter_energy(raw, 0.0, 3.0, update_period_s=0.001, power_bound_watts=500.0)
+        assert amount.joules == 1200.0
+
+    def test_a_gap_in_which_it_could_wrap_twice_is_refused(self):
+        raw = Samples((0.0, 1.0, 600.0, 601.0), (0.0, 65.0, 39_000.0, 39_065.0))
+        limits = {"power_bound_watts": 500.0, "range_joules": RAPL_RANGE}
+        amount = counter_energy(raw, 0.0, 601.0, update_period_s=0.001, **limits)
+        assert (amount.joules, amount.reason) == (None, "sampling_gap")
+
+
 @given(
     steps=st.lists(st.floats(0.0, 99.0), min_size=2, max_size=50),
     start=st.floats(0.0, 99.0),

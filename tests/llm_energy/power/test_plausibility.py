@@ -22,6 +22,12 @@ def test_a_mean_lies_between_idle_and_the_enforced_limit(mean_watts, reason):
     assert impossible_mean(mean_watts, baseline=IDLE, power_limit_watts=700.0) == reason
 
 
+def test_a_mean_that_no_device_of_the_kind_draws_is_refused():
+    known = {"baseline": None, "power_limit_watts": None, "power_bound_watts": 1000.0}
+    assert impossible_mean(72_000.0, **known) == "mean_power_above_bound"
+    assert impossible_mean(999.0, **known) is None
+
+
 def test_a_sensor_that_shows_no_scatter_is_not_taken_for_perfect():
     flat = Baseline(power_watts=100.0, standard_error_watts=0.0, deviation_watts=0.0)
     assert impossible_mean(99.5, baseline=flat, power_limit_watts=None) is None

@@ -30,12 +30,14 @@ def open_rapl(root):
 def test_packages_memory_and_platform_are_metered_but_no_part_of_a_package(tmp_path):
     meter = open_rapl(made_power.powercap(tmp_path, SERVER))
     assert {device.id: device.scope for device in meter.devices} == {
-        "package-0": "cpu_package",
-        "package-0/dram": "dram",
-        "package-1": "cpu_package",
-        "package-1/dram": "dram",
-        "psys": "platform",
+        "intel-rapl:0": "cpu_package",
+        "intel-rapl:0:1": "dram",
+        "intel-rapl:1": "cpu_package",
+        "intel-rapl:1:0": "dram",
+        "intel-rapl:2": "platform",
     }
+    labels = ["package-0", "package-0/dram", "package-1", "package-1/dram", "psys"]
+    assert [device.label for device in meter.devices] == labels
     assert {device.model for device in meter.devices} == {"Made CPU"}
 
 
@@ -51,6 +53,40 @@ def test_a_reading_is_the_counter_in_joules(tmp_path):
 def test_the_range_of_the_counter_is_known(tmp_path):
     meter = open_rapl(made_power.powercap(tmp_path, SERVER))
     assert meter.devices[0].counter_range_joules == pytest.approx(262143.32885)
+
+
+def test_two_zones_of_one_name_are_two_devices(tmp_path):
+    zones = {"intel-rapl:0": ("package-0", 5_000_000), "intel-rapl:1": ("package-0", 7_000_000)}
+    meter = open_rapl(made_power.powercap(tmp_path, zones))
+    assert [device.label for device in meter.devices] == ["package-0", "package-0"]
+    read = [meter.read(device, slow=False).energy_counter_joules for device in meter.devices]
+    assert read == pytest.approx([5.0, 7.0])
+
+
+@pytest.mark.parametrize(
+    ("files", "bound_watts"),
+    [
+        ({}, 1000.0),
+        ({"constraint_0_power_limit_uw": "125000000"}, 250.0),
+        (
+            {
+                "constraint_0_power_limit_uw": "125000000",
+                "constraint_0_max_power_uw": "0",
+                "constraint_1_power_limit_uw": "253000000",
+            },
+            506.0,
+        ),
+        ({"constraint_0_max_power_uw": "15000000"}, 200.0),
+        ({"constraint_0_power_limit_uw": "4095875000"}, 1000.0),
+        ({"constraint_0_power_limit_uw": "125000000", "enabled": "0"}, 1000.0),
+        ({"constraint_0_power_limit_uw": ""}, 1000.0),
+    ],
+)
+def test_what_a_zone_can_draw_is_bounded_by_its_limits(tmp_path, files, bound_watts):
+    root = made_power.powercap(tmp_path, {"intel-rapl:0": ("package-0", 5)})
+    for name, content in files.items():
+        (root / "intel-rapl:0" / name).write_text(content)
+    assert open_rapl(root).devices[0].power_bound_watts == pytest.approx(bound_watts)
 
 
 def test_no_tree_is_no_meter(tmp_path):
@@ -86,12 +122,41 @@ def test_a_counter_that_only_root_may_read_says_so_with_the_remedy(tmp_path):
     assert "chmod" in ENERGY_REASONS["permission_denied"]
 
 
-def test_a_counter_that_vanishes_is_a_failed_reading(tmp_path):
-    root = made_power.powercap(tmp_path, {"intel-rapl:0": ("package-0", 5)})
-    meter = open_rapl(root)
-    (root / "intel-rapl:0" / "energy_uj").unlink()
-    reading = meter.read(meter.devices[0], slow=False)
-    assert reading.unavailable == {"energy_counter_joules": "read_failed"}
+class TestUnreadable:
+    """Zones as they look inside containers: each costs its own energy, and nothing is raised."""
+
+    def reasons(self, root):
+        meter = open_rapl(root)
+        readings = [meter.read(device, slow=True) for device in meter.devices]
+        return [reading.unavailable.get("energy_counter_joules") for reading in readings]
+
+    def test_a_link_that_dangles_may_be_a_package(self, tmp_path):
+        root = made_power.powercap(tmp_path, {"intel-rapl:0": ("package-0", 5)})
+        (root / "intel-rapl:1").symlink_to("../../devices/virtual/powercap/intel-rapl:1")
+        (root / "intel-rapl:1:0").symlink_to("../../devices/virtual/powercap/intel-rapl:1:0")
+        assert self.reasons(root) == [None, "rapl_unreadable"]
+        assert [device.scope for device in open_rapl(root).devices] == ["cpu_package"] * 2
+
+    @pytest.mark.parametrize("content", [None, "", "nonsense", b"\xff\xfe"])
+    @pytest.mark.parametrize("name", ["energy_uj", "max_energy_range_uj", "name"])
+    def test_a_file_that_is_missing_or_holds_no_number(self, tmp_path, name, content):
+        root = made_power.powercap(tmp_path, {"intel-rapl:0": ("package-0", 5)})
+        file = root / "intel-rapl:0" / name
+        file.unlink()
+        if content is not None:
+            file.write_bytes(content if isinstance(content, bytes) else content.encode())
+        if name == "name" and content == "nonsense":
+            assert RaplMeter.open(root, cpu_model="Made CPU") is None  # another kind of zone
+        else:
+            expected = "rapl_unreadable" if name == "energy_uj" else None
+            assert self.reasons(root) == [expected]
+
+    def test_a_counter_that_vanishes(self, tmp_path):
+        root = made_power.powercap(tmp_path, {"intel-rapl:0": ("package-0", 5)})
+        meter = open_rapl(root)
+        (root / "intel-rapl:0" / "energy_uj").unlink()
+        reading = meter.read(meter.devices[0], slow=False)
+        assert reading.unavailable == {"energy_counter_joules": "rapl_unreadable"}
 
 
 def test_the_machine_has_rapl_only_where_the_kernel_shows_it(tmp_path):

@@ -1,12 +1,16 @@
 """The source of a campaign, on simulated GPUs."""
 
 import json
+from contextlib import contextmanager
+from typing import ClassVar
 
 import pytest
+from tests.llm_energy.power.made_power import drawing, powercap
 from tests.nvml_simulator.scenario import NOT_SUPPORTED, Fault, Gpu, constant, with_uuid
 
 from llm_energy.power.nvml import NvmlMeter
-from llm_energy.power.sources import campaign_source, probe, read_sensors
+from llm_energy.power.rapl import RaplMeter
+from llm_energy.power.sources import busy_cores, campaign_source, probe, read_sensors
 
 NO_COUNTER = (Fault("counter", NOT_SUPPORTED),)
 NO_INSTANT = (Fault("instant", NOT_SUPPORTED),)
@@ -63,3 +67,49 @@ def test_without_any_source_the_counter_says_why(simulate, tmp_path):
 def test_without_a_device_nothing_is_kept(tmp_path):
     assert campaign_source(tmp_path, [], []) == ("counter", {})
     assert not (tmp_path / "sensors.json").exists()
+
+
+def test_a_counter_that_answers_but_never_moves_is_no_source(simulate, tmp_path):
+    simulate(Gpu(knots=constant(400.0), counter_gain=0.0, counter_start_mj=5_000))
+    method, devices = source_of(tmp_path)
+    assert method == "integrated_instant"
+    (abilities,) = devices.values()
+    assert abilities["fields"]["energy_counter_joules"]["reason"] == "counter_stuck"
+
+
+def test_power_that_is_always_0_is_no_source(simulate, tmp_path):
+    simulate(Gpu(knots=constant(0.0), idle_watts=0.0, faults=NO_COUNTER))
+    _, devices = source_of(tmp_path)
+    (abilities,) = devices.values()
+    assert abilities["fields"]["instant_power_watts"]["reason"] == "no_power"
+
+
+class TestCpu:
+    ZONES: ClassVar = {"intel-rapl:0": ("package-0", 5), "intel-rapl:1": ("package-0", 9)}
+
+    def abilities(self, root):
+        meter = RaplMeter.open(powercap(root, self.ZONES), cpu_model="Made CPU")
+        return probe([meter], duration_s=0.3)
+
+    def reasons(self, abilities):
+        return [each["fields"]["energy_counter_joules"]["reason"] for each in abilities.values()]
+
+    def test_a_package_that_stands_still_at_rest_is_watched_under_load(self, tmp_path, monkeypatch):
+        @contextmanager
+        def working():
+            with busy_cores(), drawing(tmp_path, {"intel-rapl:0": 65.0}):
+                yield
+
+        monkeypatch.setattr("llm_energy.power.sources.busy_cores", working)
+        abilities = self.abilities(tmp_path)
+        assert list(abilities) == ["intel-rapl:0", "intel-rapl:1"]
+        assert self.reasons(abilities) == [None, "counter_stuck"]
+
+    def test_dies_of_one_counter_are_known_from_the_probe(self, tmp_path):
+        powercap(tmp_path, self.ZONES)
+        (tmp_path / "intel-rapl:1/energy_uj").unlink()
+        (tmp_path / "intel-rapl:1/energy_uj").symlink_to(tmp_path / "intel-rapl:0/energy_uj")
+        meter = RaplMeter.open(tmp_path, cpu_model="Made CPU")
+        with drawing(tmp_path, {"intel-rapl:0": 65.0}):
+            abilities = probe([meter], duration_s=0.3)
+        assert abilities["intel-rapl:1"]["mirror_of"] == "intel-rapl:0"

@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.llm_energy.power.made_power import powercap
+from tests.llm_energy.power.made_power import drawing, powercap
 from tests.llm_energy.preflight.made_machines import QUIET
 
 from llm_energy.preflight.disk import Disk, disk_findings, read_disks
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.host_findings import cpu_energy_finding, host_findings, read_host
+from llm_energy.results.codes import ENERGY_REASONS
 
 
 def by_subject(host):
@@ -47,6 +48,9 @@ def test_the_host_is_read_from_the_kernel(tmp_path):
         folder = tmp_path / f"devices/system/cpu/cpu{cpu}/cpufreq"
         folder.mkdir(parents=True)
         (folder / "scaling_governor").write_text(f"{governor}\n")
+    offline = tmp_path / "devices/system/cpu/cpu3/cpufreq"
+    offline.mkdir(parents=True)
+    (offline / "scaling_governor").symlink_to("/proc/self/mem")  # cannot be read
     host = read_host(sys=tmp_path)
     lines = Path("/proc/meminfo").read_text().splitlines()
     total_kib = next(int(line.split()[1]) for line in lines if line.startswith("MemTotal:"))
@@ -63,10 +67,21 @@ class TestCpuEnergy:
 
     def test_domains_that_can_be_read_are_named(self, tmp_path):
         powercap(tmp_path, {"intel-rapl:0": ("package-0", 5)})
-        found = self.found(tmp_path)
+        with drawing(tmp_path, {"intel-rapl:0": 65.0}):
+            found = self.found(tmp_path)
         assert found.status == "ok"
-        assert "package-0" in found.message
-        assert found.facts["domains"] == [{"id": "package-0", "scope": "cpu_package"}]
+        assert "RAPL can be read: intel-rapl:0 (package-0)" in found.message
+        (zone,) = found.facts["domains"]
+        assert (zone["id"], zone["label"]) == ("intel-rapl:0", "package-0")
+        assert (zone["scope"], zone["reason"]) == ("cpu_package", None)
+
+    def test_a_counter_that_never_moves_cannot_be_read(self, tmp_path):
+        powercap(tmp_path, {"intel-rapl:0": ("package-0", 5), "intel-rapl:0:0": ("dram", 5)})
+        with drawing(tmp_path, {"intel-rapl:0:0": 5.0}):
+            found = self.found(tmp_path)
+        assert found.status == "warning"
+        assert "can be read: intel-rapl:0:0 (package-0/dram)" in found.message
+        assert f"not intel-rapl:0 (package-0): {ENERGY_REASONS['counter_stuck']}" in found.message
 
     def test_a_counter_that_may_not_be_read_is_a_warning_with_its_remedy(self, tmp_path):
         powercap(tmp_path, {"intel-rapl:0": ("package-0", 5)})
@@ -74,6 +89,13 @@ class TestCpuEnergy:
         counter.unlink()
         counter.symlink_to("/proc/self/mem")  # reading it fails for root too
         assert self.found(tmp_path).status == "warning"
+
+    def test_links_that_dangle_in_a_container_are_a_warning_with_its_remedy(self, tmp_path):
+        (tmp_path / "intel-rapl:0").symlink_to("../../devices/virtual/powercap/intel-rapl:0")
+        found = self.found(tmp_path)
+        assert (found.status, self.found(tmp_path, needed=False).status) == ("warning", "note")
+        assert "can be read: nothing" in found.message
+        assert "on the host itself" in found.message
 
     def test_none_at_all_matters_where_the_cpu_is_measured(self, tmp_path):
         assert self.found(tmp_path).status == "warning"
