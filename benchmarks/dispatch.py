@@ -27,9 +27,10 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "scripts")]
 
+from llm_energy.backends.runtimes import runtime_named  # noqa: E402
+
 from llm_energy.backends import running  # noqa: E402
 from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend  # noqa: E402
-from llm_energy.backends.runtimes import runtime_named  # noqa: E402
 from llm_energy.campaign.campaign import load_campaign  # noqa: E402
 from llm_energy.campaign.experiment import Experiment  # noqa: E402
 from llm_energy.inputs.models import verify_model  # noqa: E402
