@@ -12,7 +12,8 @@ from hypothesis import example, given
 from pydantic import ValidationError
 from tests.llm_energy.altered_campaigns import RICH, altered
 
-from llm_energy.campaign.schema import GPU_CYCLES, GPU_DEFAULTS, CampaignConfig, Measurement
+from llm_energy.campaign.campaign_file import CampaignConfig
+from llm_energy.campaign.measurement_settings import GPU_CYCLES, GPU_DEFAULTS, Measurement
 from llm_energy.results.result import Result
 
 ROOT = Path(__file__).parents[2]

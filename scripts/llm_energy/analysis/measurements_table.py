@@ -26,8 +26,8 @@ from llm_energy.analysis.table_columns import (
     columns_of,
     series,
 )
-from llm_energy.campaign.schema import Measurement
-from llm_energy.campaign.settings import Settings
+from llm_energy.campaign.experiment_settings import Settings
+from llm_energy.campaign.measurement_settings import Measurement
 from llm_energy.results.result import Result
 from llm_energy.system.files import canonical_json, sha256_of
 

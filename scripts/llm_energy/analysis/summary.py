@@ -10,9 +10,9 @@ from pydantic import Field
 from llm_energy.analysis.controls import ControlFinding
 from llm_energy.analysis.two_stages import CyclesDecided
 from llm_energy.campaign.analysis_settings import Assumptions
+from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.campaign.contrasts import Contrast
 from llm_energy.campaign.control_experiments import Control
-from llm_energy.campaign.schema import AdaptiveCycles
 from llm_energy.results.parts import Model
 from llm_energy.stats.drift import RunDrift
 from llm_energy.system.files import write_atomically

@@ -6,7 +6,7 @@ import pandas as pd
 
 from llm_energy.analysis.decision import decide
 from llm_energy.analysis.experiments_table import GROUP
-from llm_energy.campaign.schema import AdaptiveCycles
+from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result
 from llm_energy.stats.cycles_needed import two_stage_interval

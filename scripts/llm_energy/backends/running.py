@@ -15,6 +15,7 @@ from llm_energy.backends import health
 from llm_energy.backends.process_runtime import ProcessRuntime, worker_environment
 from llm_energy.backends.runtime import BackendError, BackendRecord, DeclaredBackend, Runtime
 from llm_energy.backends.session import Session
+from llm_energy.runs import lease
 from llm_energy.runs.run import Run
 from llm_energy.system import locks
 from llm_energy.system.processes import ProcessId
@@ -178,7 +179,7 @@ def ensure_watchdog(run: Run) -> None:
     known = run.find("watchdog", ProcessId)
     if known is not None and known.alive():
         return
-    run.renew_lease()
+    lease.renew(run.lease)
     with (run.folder / "watchdog.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "llm_energy.backends.watchdog", str(run.folder)],

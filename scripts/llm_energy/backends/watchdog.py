@@ -15,6 +15,7 @@ from pathlib import Path
 
 from llm_energy.backends.healing import Healer
 from llm_energy.backends.running import end_run
+from llm_energy.runs import lease
 from llm_energy.runs.run import Run
 
 PERIOD_S = 2.0
@@ -37,7 +38,7 @@ def watch(run: Run, stopped: threading.Event) -> None:
             end_run(run)
             return
         with contextlib.suppress(OSError):  # a full disk must not end the watch
-            run.renew_lease()
+            lease.renew(run.lease)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from llm_energy.campaign.settings import SettingKey
+from llm_energy.campaign.experiment_settings import SettingKey
 from llm_energy.campaign.types import Currency, Model, unit
 
 

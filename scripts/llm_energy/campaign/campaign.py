@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.campaign.analysis_settings import Assumptions
+from llm_energy.campaign.backend_settings import BackendConfig
+from llm_energy.campaign.campaign_file import AdaptiveCycles, CampaignConfig
 from llm_energy.campaign.catalogue import Catalogue
 from llm_energy.campaign.contrasts import Contrast, axes_of, contrasts
 from llm_energy.campaign.control_experiments import (
@@ -22,11 +24,11 @@ from llm_energy.campaign.expand import expand
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.campaign.line_numbers import read_files
 from llm_energy.campaign.lock_file import read_lock
+from llm_energy.campaign.measurement_settings import Measurement
 from llm_energy.campaign.order import schedule
 from llm_energy.campaign.problems import CampaignError, Problems, unknown
 from llm_energy.campaign.publication import Publication
 from llm_energy.campaign.resolve import Resolver
-from llm_energy.campaign.schema import AdaptiveCycles, BackendConfig, CampaignConfig, Measurement
 from llm_energy.campaign.setting_checks import check_device, check_values
 from llm_energy.campaign.structure import read_structure
 

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llm_energy.campaign.campaign_file import CampaignConfig
 from llm_energy.campaign.declared_inputs import ShippedPrompts, Source, SyntheticPrompts
 from llm_energy.campaign.engine_options import (
     EngineImportError,
@@ -28,7 +29,6 @@ from llm_energy.campaign.identity import (
 from llm_energy.campaign.lock_file import Lock, source_key
 from llm_energy.campaign.problems import KeyPath, Problems, listed, unknown
 from llm_energy.campaign.prompt_source import read_entries
-from llm_energy.campaign.schema import CampaignConfig
 from llm_energy.system.errors import PromptError
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from llm_energy.campaign.campaign_file import CampaignConfig, Group
 from llm_energy.campaign.experiment import Experiment
-from llm_energy.campaign.schema import CampaignConfig, Group
 
 Axis = tuple[str, ...]
 """The settings that vary together: one, or those of a linked block."""

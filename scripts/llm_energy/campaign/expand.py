@@ -9,8 +9,8 @@ from itertools import islice, product
 from math import prod
 from typing import Any
 
+from llm_energy.campaign.campaign_file import Axes, AxisValues, Group, Range
 from llm_energy.campaign.problems import KeyPath, Problems, listed, shown, unknown
-from llm_energy.campaign.schema import Axes, AxisValues, Group, Range
 from llm_energy.campaign.types import canonical_number
 
 MAXIMUM_POINTS = 100_000

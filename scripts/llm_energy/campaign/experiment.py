@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from llm_energy.campaign.experiment_settings import Settings
 from llm_energy.campaign.identity import Declared, short_hash
-from llm_energy.campaign.settings import Settings
 
 MeasuredControl = Literal["a_a", "sampler_off"]
 ControlKind = Literal["a_a", "idle", "sampler_off"]

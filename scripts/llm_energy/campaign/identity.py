@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_energy.campaign.backend_settings import BackendConfig, Image, Interpreter
 from llm_energy.campaign.declared_inputs import (
     FilePrompts,
     HubSource,
@@ -21,7 +22,6 @@ from llm_energy.campaign.declared_inputs import (
     SyntheticPrompts,
 )
 from llm_energy.campaign.lock_file import Lock, LockedModel, full_commit, source_key
-from llm_energy.campaign.schema import BackendConfig, Image, Interpreter
 from llm_energy.campaign.types import canonical
 from llm_energy.system.files import sha256_of
 from llm_energy.system.vocabulary import DOCKER, PROCESS

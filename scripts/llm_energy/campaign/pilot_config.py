@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from llm_energy.campaign.schema import Measurement
+from llm_energy.campaign.measurement_settings import Measurement
 
 FOLDER = "pilot"
 """Inside the campaign's results folder."""

@@ -7,11 +7,11 @@ from llm_energy.campaign.catalogue import Catalogue
 from llm_energy.campaign.declared_inputs import SyntheticPrompts
 from llm_energy.campaign.expand import Point, axis_blocks, values_of
 from llm_energy.campaign.experiment import Experiment
+from llm_energy.campaign.experiment_settings import Settings, flatten, nest
 from llm_energy.campaign.identity import PROTOCOL_VERSION, container_identity, short_hash
+from llm_energy.campaign.measurement_settings import DEADLINES
 from llm_energy.campaign.problems import KeyPath, listed
-from llm_energy.campaign.schema import DEADLINES
 from llm_energy.campaign.setting_checks import WrongValues
-from llm_energy.campaign.settings import Settings, flatten, nest
 from llm_energy.campaign.types import canonical
 from llm_energy.system.files import sha256_of
 from llm_energy.system.vocabulary import WAVES

@@ -5,11 +5,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from llm_energy.campaign.backend_settings import BackendConfig, Image, Interpreter
+from llm_energy.campaign.campaign_file import CampaignConfig
 from llm_energy.campaign.engine_options import EngineTable
 from llm_energy.campaign.expand import axis_blocks, values_of
+from llm_energy.campaign.experiment_settings import DeclaredSettings, flatten, nest
 from llm_energy.campaign.problems import KeyPath, Problems, unknown
-from llm_energy.campaign.schema import BackendConfig, CampaignConfig, Image, Interpreter
-from llm_energy.campaign.settings import DeclaredSettings, flatten, nest
 from llm_energy.campaign.structure import message_of
 from llm_energy.campaign.types import canonical_number
 

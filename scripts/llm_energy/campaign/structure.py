@@ -12,10 +12,11 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from llm_energy.campaign.backend_settings import BackendConfig
+from llm_energy.campaign.campaign_file import CampaignConfig, Group
 from llm_energy.campaign.declared_inputs import DeclaredPrompts, ModelConfig
+from llm_energy.campaign.experiment_settings import DOTTED_KEYS, SETTING_KEY
 from llm_energy.campaign.problems import KeyPath, Problems, nearest, shown, unknown
-from llm_energy.campaign.schema import BackendConfig, CampaignConfig, Group
-from llm_energy.campaign.settings import DOTTED_KEYS, SETTING_KEY
 from llm_energy.campaign.types import PATTERNS_IN_WORDS
 
 WHOLE = ("models", "prompts")

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from llm_energy.campaign.backend_settings import Interpreter
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import HubSource, PackageSource, PathSource, Source
 from llm_energy.campaign.lock_file import (
@@ -21,7 +22,6 @@ from llm_energy.campaign.lock_file import (
     full_commit,
     source_key,
 )
-from llm_energy.campaign.schema import Interpreter
 from llm_energy.inputs import hub
 from llm_energy.inputs.checksums import file_sha256
 from llm_energy.inputs.environment import describe, own_interpreter, packages_sha256

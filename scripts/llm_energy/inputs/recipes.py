@@ -12,12 +12,12 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from llm_energy.campaign.backend_settings import BackendConfig, Image, Interpreter
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import DeclaredPrompts, DeclaredSource
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.identity import Declared, environment_folder, environment_identity
 from llm_energy.campaign.lock_file import Lock
-from llm_energy.campaign.schema import BackendConfig, Image, Interpreter
 from llm_energy.inputs.token_length import Room
 from llm_energy.system.files import canonical_json
 

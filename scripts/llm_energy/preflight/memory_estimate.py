@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llm_energy.campaign.schema import BackendConfig
+from llm_energy.campaign.backend_settings import BackendConfig
 from llm_energy.preflight.gpus import Gpu
 from llm_energy.preflight.host_findings import Host
 from llm_energy.preflight.model_shape import Shape

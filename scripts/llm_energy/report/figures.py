@@ -6,12 +6,12 @@ from pathlib import Path
 
 from llm_energy.analysis.summary import Summary
 from llm_energy.report import (
-    axes,
     budget,
     distributions,
     forest,
     pareto_figure,
     power_figure,
+    settings_figure,
     traces,
 )
 from llm_energy.report.style import COLUMN_INCHES, PAGE_INCHES, Drawing, Figure, rendered, styled
@@ -46,7 +46,7 @@ def _drawings(summary: Summary) -> list[Drawing]:
         forest.energy(summary),
         forest.throughput(summary),
         pareto_figure.trade_off(summary),
-        *axes.by_setting(summary),
+        *settings_figure.by_setting(summary),
         forest.latency(summary),
         distributions.latencies(summary),
         power_figure.power(summary),

@@ -25,7 +25,6 @@ import platform
 import secrets
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -33,6 +32,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from llm_energy.runs import lease
 from llm_energy.runs.run_records import HostIdle, RunRecord
 from llm_energy.system.files import write_atomically
 from llm_energy.system.host import describe_host
@@ -50,9 +50,6 @@ PYTHON_VARIABLE = "LLM_ENERGY_PYTHON"
 
 JOB_VARIABLE = "SLURM_JOB_ID"
 """Environment variable by which Slurm tells a job which one it is."""
-
-LEASE_S = 30.0
-"""How long backends outlive the last renewal: the longest that anything survives its run."""
 
 MEASURING_CODE = (
     "measure.py",
@@ -121,7 +118,7 @@ class Run:
         run = cls(RUNS.absolute() / run_id)
         for name in ("backends", "declared", "experiments"):
             (run.folder / name).mkdir(parents=True)
-        run.renew_lease()
+        lease.renew(run.lease)
         record = RunRecord(
             run_id=run_id,
             campaign=campaign,
@@ -218,7 +215,7 @@ class Run:
         """Return whether its owner lives; on another host, whether its lease was renewed lately."""
         if self.on_this_host:
             return self.record.owner.alive()
-        return time.time() - self.lease.stat().st_mtime < LEASE_S
+        return lease.renewed_lately(self.lease)
 
     @property
     def working_folder(self) -> Path:
@@ -233,10 +230,6 @@ class Run:
     def measuring_lock(self) -> Path:
         """Held during a measurement, and by whoever must not disturb one."""
         return self.folder / "measuring.lock"
-
-    def renew_lease(self) -> None:
-        """Let the run's backends live for another `LEASE_S` seconds."""
-        write_atomically(self.lease, f"{time.monotonic() + LEASE_S:.3f}\n".encode())
 
     def add_event(self, kind: str, **facts: Any) -> None:
         """Append one event (a recovery, an expiry) to the run's record."""

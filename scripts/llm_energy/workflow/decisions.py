@@ -9,8 +9,8 @@ from pathlib import Path
 
 from llm_energy.analysis.decision import decide, read_decision
 from llm_energy.campaign.campaign import Campaign
+from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.campaign.experiment import PlannedMeasurement
-from llm_energy.campaign.schema import AdaptiveCycles
 from llm_energy.results.result import ResultError, read_result
 
 

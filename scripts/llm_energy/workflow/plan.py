@@ -9,9 +9,9 @@ from statistics import median
 from typing import Any, Literal
 
 from llm_energy.campaign.campaign import Campaign
+from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.campaign.experiment import Experiment
-from llm_energy.campaign.schema import AdaptiveCycles
-from llm_energy.campaign.settings import flatten
+from llm_energy.campaign.experiment_settings import flatten
 from llm_energy.runs.progress import human_duration
 from llm_energy.workflow.decisions import decided, first_cycles, requested
 

@@ -5,7 +5,7 @@ from tests.llm_energy import make_results
 
 from llm_energy.analysis.decision import decide, write_decision
 from llm_energy.archive.verify import verify_results
-from llm_energy.campaign.schema import AdaptiveCycles
+from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.results.result import read_result
 from llm_energy.workflow.decisions import decision_path
 

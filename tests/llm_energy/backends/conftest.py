@@ -8,7 +8,8 @@ from tests.integration.docker import containers_of
 
 from llm_energy.backends import running
 from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend, ReadyEnvironment
-from llm_energy.campaign.schema import Container
+from llm_energy.campaign.backend_settings import Container
+from llm_energy.runs import lease
 from llm_energy.runs.run import Run
 from llm_energy.system.cache import environment_marker
 
@@ -42,9 +43,9 @@ def run(tmp_path, monkeypatch, engine, debian):
     )
     run.write("declared/bare", declared)
     # The run's own watchdog must not be quicker than the healer under test.
-    monkeypatch.setattr(running, "ensure_watchdog", lambda run: run.renew_lease())
-    monkeypatch.setattr("llm_energy.runs.run.LEASE_S", 600.0)
-    run.renew_lease()
+    monkeypatch.setattr(running, "ensure_watchdog", lambda run: lease.renew(run.lease))
+    monkeypatch.setattr("llm_energy.runs.lease.LEASE_S", 600.0)
+    lease.renew(run.lease)
     yield run
     running.end_run(run)
     assert containers_of(run.run_id) == []

@@ -8,7 +8,7 @@ from docker.types import DeviceRequest
 
 from llm_energy.backends.container import container_options
 from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
-from llm_energy.campaign.schema import Container
+from llm_energy.campaign.backend_settings import Container
 from llm_energy.containers.engine import device_requests
 from llm_energy.runs.run import Run
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.make_campaigns import load, with_experiments
 
+from llm_energy.campaign.campaign_file import Group, Range
 from llm_energy.campaign.expand import expand, experiment_name, values_of
 from llm_energy.campaign.problems import Problems
-from llm_energy.campaign.schema import Group, Range
 
 
 def points(group, name="x"):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tests.llm_energy.inputs.packages import build_wheel, requirement
 
+from llm_energy.campaign.backend_settings import BackendConfig
 from llm_energy.campaign.identity import DEBIAN_RECIPE, Declared, environment_identity
 from llm_energy.campaign.lock_file import Lock
-from llm_energy.campaign.schema import BackendConfig
 from llm_energy.inputs.recipes import EnvironmentRecipe, environment_recipe
 
 ROOT = Path(__file__).parents[3]

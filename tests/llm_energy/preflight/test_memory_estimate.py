@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.preflight.made_machines import QUIET, gpu
 
-from llm_energy.campaign.schema import BackendConfig, Container
+from llm_energy.campaign.backend_settings import BackendConfig, Container
 from llm_energy.preflight.memory_estimate import (
     UnknownFormatError,
     bytes_of,

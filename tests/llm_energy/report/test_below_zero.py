@@ -7,10 +7,10 @@ from tests.llm_energy import make_results
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report import forest
-from llm_energy.report.axes import by_setting
 from llm_energy.report.estimates import estimates
 from llm_energy.report.headline import key_figures
 from llm_energy.report.page_tables import results_table
+from llm_energy.report.settings_figure import by_setting
 from llm_energy.report.style import PAGE_INCHES, rendered, styled
 from llm_energy.results.metrics import THROUGHPUT, TTFT
 from llm_energy.results.result import write_result

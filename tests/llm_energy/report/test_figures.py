@@ -6,8 +6,8 @@ import re
 import pytest
 
 from llm_energy.report import forest, traces
-from llm_energy.report.axes import by_setting
 from llm_energy.report.figures import draw, read_figures, write_figures
+from llm_energy.report.settings_figure import by_setting
 from llm_energy.report.style import PAGE_INCHES, THEME, rendered, styled
 from llm_energy.report.svg import themed
 from llm_energy.results.metrics import THROUGHPUT

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from llm_energy.analysis.side_records import snakemake_versions
+from llm_energy.runs.lease import LEASE_S
 from llm_energy.runs.run import (
     JOB_VARIABLE,
-    LEASE_S,
     MEASURING_CODE,
     RUN_VARIABLE,
     Run,

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from llm_energy.report.axes import MOST_TICKS, spaced
+from llm_energy.report.settings_figure import MOST_TICKS, spaced
 
 
 def test_few_values_have_a_tick_each():

@@ -7,140 +7,21 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from llm_energy.campaign.analysis_settings import Assumptions, Comparisons, Controls
+from llm_energy.campaign.backend_settings import BackendConfig
 from llm_energy.campaign.declared_inputs import DeclaredPrompts, ModelConfig
+from llm_energy.campaign.experiment_settings import DeclaredSettings, SettingKey
+from llm_energy.campaign.measurement_settings import GPU_CYCLES, Measurement
 from llm_energy.campaign.publication import Publication
-from llm_energy.campaign.settings import DeclaredSettings, SettingKey
 from llm_energy.campaign.types import (
     Alternatives,
-    BaseImage,
     Count,
-    Duration,
-    EnvironmentVariable,
-    Hertz,
     Identifier,
-    Memory,
     Model,
     Name,
     Natural,
-    PinnedImage,
     Scalar,
-    Seconds,
-    Sha256,
     Text,
 )
-from llm_energy.system.vocabulary import DOCKER, PROCESS, Runtime
-
-GPU_DEFAULTS = {"minimum_duration_s": 30.0, "baseline_s": 30.0, "warmup_cap_s": 180.0}
-"""Longer than on a CPU: a GPU's sensors average over 1 s and its temperature settles."""
-
-GPU_CYCLES = 5
-"""On a GPU: below 5 an interval over cycles is wider than most effects that are looked for."""
-
-
-class Interpreter(Model):
-    """An environment of yours that holds the engine already."""
-
-    python: Text
-    """Path of its Python interpreter. It is no part of the environment's identity."""
-    packages_sha256: Sha256 | None = None
-    """Checksum of its installed packages; without it the `lock` target pins it."""
-
-
-class Image(Model):
-    """An image that holds the engine already; pulled if this host does not have it."""
-
-    image: PinnedImage
-    """`NAME@sha256:...`, or the id `sha256:...` of an image of this host."""
-    python: Text = "python3"
-    """Its Python interpreter that has the engine."""
-
-
-Gpus = Annotated[
-    Literal["all"] | Count | Annotated[list[Text], Field(min_length=1)],
-    Alternatives(
-        *("all", (int, float), list), message="must be `all`, a number, or a list of UUIDs"
-    ),
-]
-
-
-class Container(Model):
-    """Resources of the host for a backend's container. Runtime `docker` only."""
-
-    gpus: Gpus | None = None
-    """`all`, a number, or a list of UUIDs. GPU: all."""
-    cpus: Annotated[float, Field(gt=0)] | None = None
-    """Most CPU time that it gets, in cores."""
-    memory: Memory | None = None
-    """Most memory that it gets, such as `8g`; an engine that needs more ends as out of memory."""
-    shm_size: Memory = "1g"
-    """Size of /dev/shm, which engine processes share tensors through."""
-    ulimits: dict[Identifier, Annotated[int, Field(ge=-1, le=2**53)]] = Field(default_factory=dict)
-    """Limits by name, soft and hard at once, such as `memlock: -1`."""
-    environment: dict[EnvironmentVariable, str] = Field(default_factory=dict)
-    """Environment variables for the engine. They are part of what is measured: no secrets."""
-    user: Text | None = None
-    """`UID` or `UID:GID` that it runs as. Default: your own."""
-    read_only: bool = True
-    """`true`: its root file system cannot be written; /tmp and its home always can."""
-
-
-class BackendConfig(Model):
-    """Runtime and environment of a backend."""
-
-    runtime: Runtime = PROCESS
-    """`process`: a process of this machine in an environment of its own; `docker`: a container."""
-    environment: Annotated[
-        Literal["managed"] | Interpreter | Image, Alternatives(object, dict, "image")
-    ] = "managed"
-    """`managed`: made from envs/{backend}; or an interpreter of yours, `{python: PATH}`, or an
-    image, `{image: NAME@sha256:...}`."""
-    base: BaseImage | None = None
-    """Image that a managed container is built on: `debian`, which is made on this machine from
-    Debian's packages, or an image by exact tag or digest; else the one that its Dockerfile names.
-    """
-    container: Container = Field(default_factory=Container)
-    """Resources of the host for its container."""
-
-    @property
-    def in_container(self) -> bool:
-        return self.runtime == DOCKER
-
-
-class Measurement(Model):
-    """Durations and rates of every measurement of the campaign."""
-
-    device: Literal["cpu", "gpu"] = "cpu"
-    """Device that computes; it chooses the defaults of the durations."""
-    minimum_duration_s: Duration = 3.0
-    """Least length of the measured window. GPU: 30, and no less than 10."""
-    baseline_s: Seconds = 2.0
-    """Idle time of the loaded engine before its warm-up. GPU: 30."""
-    warmup_cap_s: Seconds = 5.0
-    """Longest warm-up, counted from the end of its first wave. GPU: 180."""
-    tail_s: Seconds = 1.0
-    """Time that the load runs on after the window, so that its end lies inside steady load."""
-    sampling_hz: Hertz = 10.0
-    """Readings of power and energy counter per second."""
-    load_deadline_s: Duration = 900.0
-    """Loading the engine fails after this time."""
-    first_wave_deadline_s: Duration = 900.0
-    """The first wave, in which an engine may compile, fails after this time."""
-    measure_deadline_s: Duration = 3600.0
-    """Warm-up, window and tail together fail after this time."""
-
-    @property
-    def on_gpu(self) -> bool:
-        return self.device == "gpu"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _defaults_of_the_device(cls, given: Any) -> Any:
-        gpu = isinstance(given, dict) and given.get("device") == "gpu"
-        return {**GPU_DEFAULTS, **given} if gpu else given
-
-
-DEADLINES = ("load_deadline_s", "first_wave_deadline_s", "measure_deadline_s")
-"""Keys of `Measurement` that do not change what is measured."""
 
 
 def _exactly_one_way(schema: dict[str, Any]) -> None:

@@ -1,0 +1,88 @@
+"""How a campaign declares a backend: its runtime, environment, base image and container."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from llm_energy.campaign.types import (
+    Alternatives,
+    BaseImage,
+    Count,
+    EnvironmentVariable,
+    Identifier,
+    Memory,
+    Model,
+    PinnedImage,
+    Sha256,
+    Text,
+)
+from llm_energy.system.vocabulary import DOCKER, PROCESS, Runtime
+
+
+class Interpreter(Model):
+    """An environment of yours that holds the engine already."""
+
+    python: Text
+    """Path of its Python interpreter. It is no part of the environment's identity."""
+    packages_sha256: Sha256 | None = None
+    """Checksum of its installed packages; without it the `lock` target pins it."""
+
+
+class Image(Model):
+    """An image that holds the engine already; pulled if this host does not have it."""
+
+    image: PinnedImage
+    """`NAME@sha256:...`, or the id `sha256:...` of an image of this host."""
+    python: Text = "python3"
+    """Its Python interpreter that has the engine."""
+
+
+Gpus = Annotated[
+    Literal["all"] | Count | Annotated[list[Text], Field(min_length=1)],
+    Alternatives(
+        *("all", (int, float), list), message="must be `all`, a number, or a list of UUIDs"
+    ),
+]
+
+
+class Container(Model):
+    """Resources of the host for a backend's container. Runtime `docker` only."""
+
+    gpus: Gpus | None = None
+    """`all`, a number, or a list of UUIDs. GPU: all."""
+    cpus: Annotated[float, Field(gt=0)] | None = None
+    """Most CPU time that it gets, in cores."""
+    memory: Memory | None = None
+    """Most memory that it gets, such as `8g`; an engine that needs more ends as out of memory."""
+    shm_size: Memory = "1g"
+    """Size of /dev/shm, which engine processes share tensors through."""
+    ulimits: dict[Identifier, Annotated[int, Field(ge=-1, le=2**53)]] = Field(default_factory=dict)
+    """Limits by name, soft and hard at once, such as `memlock: -1`."""
+    environment: dict[EnvironmentVariable, str] = Field(default_factory=dict)
+    """Environment variables for the engine. They are part of what is measured: no secrets."""
+    user: Text | None = None
+    """`UID` or `UID:GID` that it runs as. Default: your own."""
+    read_only: bool = True
+    """`true`: its root file system cannot be written; /tmp and its home always can."""
+
+
+class BackendConfig(Model):
+    """Runtime and environment of a backend."""
+
+    runtime: Runtime = PROCESS
+    """`process`: a process of this machine in an environment of its own; `docker`: a container."""
+    environment: Annotated[
+        Literal["managed"] | Interpreter | Image, Alternatives(object, dict, "image")
+    ] = "managed"
+    """`managed`: made from envs/{backend}; or an interpreter of yours, `{python: PATH}`, or an
+    image, `{image: NAME@sha256:...}`."""
+    base: BaseImage | None = None
+    """Image that a managed container is built on: `debian`, which is made on this machine from
+    Debian's packages, or an image by exact tag or digest; else the one that its Dockerfile names.
+    """
+    container: Container = Field(default_factory=Container)
+    """Resources of the host for its container."""
+
+    @property
+    def in_container(self) -> bool:
+        return self.runtime == DOCKER
