@@ -7,20 +7,13 @@ from llm_energy.inputs.prompts import Tokenizer, prepare_prompts
 from llm_energy.inputs.recipes import PromptsRecipe
 
 with input_job(snakemake, PromptsRecipe) as job:
-    content = prepare_prompts(
-        job.recipe.prompts,
-        job.recipe.identity,
-        tokenizer=Tokenizer(
-            backend=job.recipe.backend,
-            environment=Path(snakemake.input.environment),
-            model=Path(snakemake.input.model),
-            log=job.log,
-        ),
-        room=job.recipe.room,
-        root=job.root,
-        target=job.target,
+    tokenizer = Tokenizer(
+        backend=job.recipe.backend,
+        environment=Path(snakemake.input.environment),
+        model=Path(snakemake.input.model),
         log=job.log,
     )
+    content = prepare_prompts(job.recipe, tokenizer, root=job.root, target=job.target, log=job.log)
     length = content["input_tokens"]
     tokens = f"{length['minimum']} to {length['maximum']} tokens"
     job.finish(content, f"{content['count']} prompts of {tokens}")

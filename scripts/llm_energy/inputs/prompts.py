@@ -1,6 +1,6 @@
 """Prompt sets as token ids, fixed before measuring, so that every engine gets the same input."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,6 @@ from typing import Any
 from llm_energy.campaign.declared_inputs import (
     FilePrompts,
     PackagePrompts,
-    Prompts,
     ShippedPrompts,
     SyntheticPrompts,
 )
@@ -18,10 +17,10 @@ from llm_energy.inputs.checksums import file_sha256, read_marker
 from llm_energy.inputs.interpreter import ask_worker
 from llm_energy.inputs.models import verify_model
 from llm_energy.inputs.packages import file_of_package
+from llm_energy.inputs.recipes import PromptsRecipe
 from llm_energy.inputs.token_length import (
     CHARACTERS_PER_TOKEN,
     PROBES,
-    Room,
     check_length,
     cut,
     sentences_of,
@@ -64,24 +63,15 @@ class Tokenizer:
 
 
 def prepare_prompts(
-    prompts: Prompts,
-    identity: Mapping[str, Any],
-    *,
-    tokenizer: Tokenizer,
-    room: Room,
-    root: Path,
-    target: Path,
-    log: Path,
+    recipe: PromptsRecipe, tokenizer: Tokenizer, *, root: Path, target: Path, log: Path
 ) -> dict[str, Any]:
     """Choose and tokenise the prompts of a set, and return the content of its marker.
-
-    Args:
-        identity: of the set: the recipe with its source's sha256, and the tokenizer's identity.
 
     Raises:
         PromptError, InputError: a source that is not there or not the one declared, a text that
             is no prompt, a prompt that is too long; one line that names file, line and remedy.
     """
+    prompts, identity = recipe.prompts, recipe.identity
     source = prompt_file(prompts, root)
     if isinstance(prompts, PackagePrompts):
         source = file_of_package(prompts, prompts.sha256, target=target, log=log)
@@ -92,7 +82,7 @@ def prepare_prompts(
     else:
         token_ids, cut_short = chosen(prompts, tokenizer, source=source)
     lengths = [len(ids) for ids in token_ids]
-    room.check(max(lengths))
+    recipe.room.check(max(lengths))
     return {
         "sha256": sha256_of(token_ids),
         "count": len(token_ids),

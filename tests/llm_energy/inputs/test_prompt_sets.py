@@ -18,6 +18,7 @@ from llm_energy.campaign.declared_inputs import (
 )
 from llm_energy.inputs.checksums import file_sha256
 from llm_energy.inputs.prompts import prepare_prompts
+from llm_energy.inputs.recipes import PromptsRecipe
 from llm_energy.inputs.token_length import Room
 from llm_energy.system.errors import InputError, PromptError
 from llm_energy.system.files import sha256_of
@@ -57,15 +58,10 @@ def prepare(
     prompts: Prompts, source: Path | str, tmp_path: Path, *, context_tokens: int = 512
 ) -> dict[str, Any]:
     sha256 = file_sha256(source) if isinstance(source, Path) else source
-    return prepare_prompts(
-        prompts,
-        {"sha256": sha256},
-        tokenizer=WordTokenizer(),
-        room=Room(context_tokens=context_tokens, output_tokens=16),
-        root=tmp_path / "checkout",
-        target=tmp_path / "target",
-        log=tmp_path / "log",
-    )
+    room = Room(context_tokens=context_tokens, output_tokens=16)
+    recipe = PromptsRecipe(prompts, {"sha256": sha256}, "words", "environment-0", "model-0", room)
+    root, target, log = tmp_path / "checkout", tmp_path / "target", tmp_path / "log"
+    return prepare_prompts(recipe, WordTokenizer(), root=root, target=target, log=log)
 
 
 def lengths(content: dict[str, Any]) -> list[int]:

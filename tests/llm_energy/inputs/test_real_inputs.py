@@ -23,7 +23,7 @@ from llm_energy.inputs.checksums import alone, file_sha256, write_marker
 from llm_energy.inputs.environment import prepare_environment
 from llm_energy.inputs.models import prepare_model
 from llm_energy.inputs.prompts import Tokenizer, prepare_prompts
-from llm_energy.inputs.recipes import campaign_recipes
+from llm_energy.inputs.recipes import PromptsRecipe, campaign_recipes
 from llm_energy.inputs.token_length import Room
 from llm_energy.system.cache import environment_marker, model_marker
 
@@ -65,15 +65,9 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 
 def prepare(prompts: Prompts, source: Path, tokenizer: Tokenizer, tmp_path: Path) -> dict[str, Any]:
-    return prepare_prompts(
-        prompts,
-        {"sha256": file_sha256(source)},
-        tokenizer=tokenizer,
-        room=Room(context_tokens=8192, output_tokens=16),
-        root=ROOT,
-        target=tmp_path,
-        log=tmp_path / "log",
-    )
+    identity, room = {"sha256": file_sha256(source)}, Room(context_tokens=8192, output_tokens=16)
+    recipe = PromptsRecipe(prompts, identity, "llamacpp", "environment-0", "model-0", room)
+    return prepare_prompts(recipe, tokenizer, root=ROOT, target=tmp_path, log=tmp_path / "log")
 
 
 def test_a_known_question_has_the_known_number_of_tokens(tokenizer: Tokenizer) -> None:
