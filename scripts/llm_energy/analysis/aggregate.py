@@ -30,7 +30,7 @@ from llm_energy.analysis.summary import (
     WarmupTrace,
 )
 from llm_energy.analysis.tradeoffs import fronts
-from llm_energy.analysis.two_stages import cycles_decided, with_two_stage_intervals
+from llm_energy.analysis.two_stages import cycles_decided
 from llm_energy.results import codes
 from llm_energy.results.metrics import (
     JOULES_PER_OUTPUT_TOKEN,
@@ -66,15 +66,17 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     results = with_campaign_flags(results, devices)
     assumptions = design.assumptions
     measurements = with_derived(measurements_table(results, design.reference), assumptions)
+    adaptive = design.adaptive
+    first_cycles = adaptive.first if adaptive else None
     with_reference, along_axes, refused = compare_all(
         measurements,
+        first_cycles={r.experiment: adaptive.first for r in results} if adaptive else {},
         reference=design.reference,
         contrasts=design.contrasts,
         margin=design.equivalence_margin,
     )
     anchors, unusable_anchors = read_anchors(campaign_folder)
     ratios = list(anchor_ratios(anchors, results))
-    adaptive = design.adaptive
     decided = cycles_decided(results, adaptive, measurements) if adaptive else []
     events, damaged_runs = runs(campaign_folder)
     gaps = list(_side_file_gaps(campaign_folder, [*everything, *anchors]))
@@ -100,22 +102,24 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         axis_comparisons=with_anchors(along_axes, ratios, results),
         anchors=ratios,
         controls=control_findings(
-            design.controls, everything, partial(usable_series, campaign_folder, gaps=lost)
+            design.controls,
+            everything,
+            partial(usable_series, campaign_folder, gaps=lost),
+            first_cycles=first_cycles,
         ),
         refused_comparisons=refused,
-        fronts=list(fronts(measurements)),
-        decode=list(decode_energies(results)),
+        fronts=list(fronts(measurements, first_cycles=first_cycles)),
+        decode=list(decode_energies(results, first_cycles=first_cycles)),
         cycles_decided=decided,
         assumed=stated(
             assumptions, {e.scope for r in results if (e := r.energy).scope and e.energy_joules}
         ),
     )
     metrics = (*METRICS, *derived_metrics(assumptions))
-    experiments = with_two_stage_intervals(experiments_table(measurements, metrics), decided)
     return Summary(
         findings,
         measurements,
-        experiments,
+        experiments_table(measurements, metrics, first_cycles=first_cycles),
         power=power_table(campaign_folder, results, lost),
         latencies=latency_table(campaign_folder, results, lost),
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from llm_energy.analysis.experiments_table import sensor_limit
+from llm_energy.analysis.experiments_table import SENSOR, sensor_limits
 from llm_energy.analysis.summary import Comparison, Refusal, Verdict
 from llm_energy.analysis.table_columns import records_by
 from llm_energy.analysis.wording import comparison_sentence
@@ -20,8 +20,9 @@ from llm_energy.results.metrics import (
     TTFT,
     Metric,
 )
-from llm_energy.stats.intervals import Interval, ends, known_mean
+from llm_energy.stats.intervals import Interval, ends
 from llm_energy.stats.paired_ratios import (
+    EQUIVALENCE_LEVEL,
     Ratio,
     holm,
     paired_ratio,
@@ -79,8 +80,15 @@ def compare_all(
     reference: str | None,
     contrasts: Iterable[Contrast],
     margin: float,
+    first_cycles: Mapping[str, int] | None = None,
 ) -> tuple[list[Comparison], list[Comparison], list[Refusal]]:
-    """(with the reference, along axes, refused), each in measured order."""
+    """(with the reference, along axes, refused), each in measured order.
+
+    Args:
+        margin: ratios within a factor of 1 + this of 1 count as no difference.
+        first_cycles: experiment -> cycles that decided how many there are, where some did.
+    """
+    first = first_cycles or {}
     rows = _by_experiment(measurements)
     wanted: list[tuple[Contrast | None, str, str]] = []
     if reference in rows:
@@ -91,7 +99,7 @@ def compare_all(
     refused: dict[Refusal, None] = {}
     for contrast, experiment, base in wanted:
         for metric in COMPARED:
-            outcome = _compare(rows[experiment], rows[base], metric, contrast)
+            outcome = _compare(rows[experiment], rows[base], metric, contrast, first)
             if isinstance(outcome, Refusal):
                 refused[outcome] = None
             elif outcome is not None:
@@ -108,14 +116,18 @@ def _by_experiment(measurements: pd.DataFrame) -> dict[str, list[dict[str, Any]]
     """Rows of each experiment."""
     columns = [*SAME_BLOCK, *SAME_TERMS, *SAME_ENERGY_TERMS, *(m.column for m in COMPARED)]
     columns += ["host", "device_uuids", "tokenizer_sha256", "prompts_sha256"]
-    columns += ["sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power_watts"]
+    columns += SENSOR
     return {
         name: rows for (name,), rows in records_by(measurements, ["experiment"], columns).items()
     }
 
 
 def _compare(
-    other: Rows, base: Rows, metric: Metric, contrast: Contrast | None
+    other: Rows,
+    base: Rows,
+    metric: Metric,
+    contrast: Contrast | None,
+    first_cycles: Mapping[str, int],
 ) -> Compared | Refusal | None:
     """None where a side has no value of the metric."""
     other, base = (
@@ -134,17 +146,18 @@ def _compare(
         reason = "a value that is not positive has no ratio"
         return Refusal(**names, metric=metric.column, reason=reason)
     values = [{_block(row): float(row[metric.column]) for row in side} for side in (base, other)]
-    ratio = paired_ratio(*values)
+    pilot = _pilot((*base, *other), first_cycles)
+    ratio = paired_ratio(*values, pilot=pilot)
     shared = values[0].keys() & values[1].keys()
     if ratio is None:
-        ratio = unpaired_ratio(*(list(side.values()) for side in values))
+        ratio = unpaired_ratio(*values, pilot=pilot)
         assert ratio is not None  # both sides have values
     else:
         base, other = ([row for row in side if _block(row) in shared] for side in (base, other))
     marks = _marks(other, base, metric, paired=bool(shared))
     if "other_device" in marks and metric.sensor:
-        limits = [_mean_limit(side, metric) for side in (base, other)]
-        ratio = ratio.with_gains([limit for limit in limits if limit is not None])
+        limits = (sensor_limits(metric, side) or () for side in (base, other))
+        ratio = ratio.with_limits([limit for each in limits for limit in each])
     same = "" if "other_device" in marks else _same_device(base, paired=bool(shared))
     return Compared(contrast, **names, metric=metric, ratio=ratio, marks=marks, same=same)
 
@@ -177,17 +190,10 @@ def _marks(other: Rows, base: Rows, metric: Metric, *, paired: bool) -> tuple[st
     return tuple(code for code, holds in checks.items() if holds)
 
 
-def _mean_limit(side: Rows, metric: Metric) -> float | None:
-    """Mean relative limit of a side's power sensor; None where it is unknown."""
-    return known_mean(
-        sensor_limit(
-            metric,
-            gain=row["sensor_gain_limit_relative"],
-            offset_watts=row["sensor_offset_limit_watts"],
-            power_watts=row["mean_power_watts"],
-        )
-        for row in side
-    )
+def _pilot(rows: Rows, first_cycles: Mapping[str, int]) -> set[tuple[Any, ...]] | None:
+    """Blocks that decided how many there are; None where the number was given on both sides."""
+    limits = [first_cycles[name] for row in rows if (name := row["experiment"]) in first_cycles]
+    return {_block(row) for row in rows if row["cycle"] <= min(limits)} if limits else None
 
 
 def _same_device(rows: Rows, *, paired: bool) -> str:
@@ -205,13 +211,18 @@ def _same_device(rows: Rows, *, paired: bool) -> str:
 def _adjusted(family: Sequence[Compared], margin: float) -> list[Comparison]:
     """The comparisons of one family, adjusted for each other."""
     testable = [each for each in family if each.ratio.p_value is not None]
-    p_values = [each.ratio.p_value or 0.0 for each in testable]
-    adjusted = dict(zip(map(id, testable), holm(p_values), strict=True))
+    adjusted, equivalent = (
+        dict(zip(map(id, testable), holm([p or 0.0 for p in p_values]), strict=True))
+        for p_values in (
+            [each.ratio.p_value for each in testable],
+            [each.ratio.equivalence_p_value(margin) for each in testable],
+        )
+    )
     confidence = simultaneous_confidence(len(testable))
     made = []
     for each in family:
         single, joint = each.ratio.interval(), each.ratio.interval(confidence)
-        verdict = _verdict(each.ratio, joint, margin)
+        verdict = _verdict(joint, equivalent.get(id(each)))
         contrast = each.contrast
         made.append(
             Comparison(
@@ -227,6 +238,7 @@ def _adjusted(family: Sequence[Compared], margin: float) -> list[Comparison]:
                 **ends(joint, "simultaneous_{}"),
                 p_value=each.ratio.p_value,
                 p_value_holm=adjusted.get(id(each)),
+                equivalence_p_value_holm=equivalent.get(id(each)),
                 family=len(testable),
                 verdict=verdict,
                 marks=list(each.marks),
@@ -245,9 +257,9 @@ def _adjusted(family: Sequence[Compared], margin: float) -> list[Comparison]:
     return made
 
 
-def _verdict(ratio: Ratio, joint: Interval | None, margin: float) -> Verdict:
-    if joint is None:
+def _verdict(joint: Interval | None, equivalence_p_value: float | None) -> Verdict:
+    if joint is None or equivalence_p_value is None:
         return "not_testable"
-    if ratio.equivalent(margin):
+    if equivalence_p_value <= EQUIVALENCE_LEVEL:
         return "equivalent"
     return "inconclusive" if joint.low <= 1 <= joint.high else "different"

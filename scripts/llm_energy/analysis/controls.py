@@ -11,7 +11,7 @@ window, its first half is the baseline, and both are taken with the estimator of
 the very measurements whose energy above idle is in question.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Literal, cast
@@ -108,12 +108,15 @@ def control_findings(
     controls: Iterable[Control],
     results: Sequence[Result],
     series_of: Callable[[Result], Series | None],
+    *,
+    first_cycles: int | None = None,
 ) -> list[ControlFinding]:
     """The findings of the controls of a campaign, in declared order.
 
     Args:
         results: all of the campaign, those of controls included.
         series_of: the power series of a result; None where it has none or it cannot be used.
+        first_cycles: as in `experiments_table`.
     """
     return [
         finding
@@ -123,6 +126,7 @@ def control_findings(
             [r for r in results if r.experiment == control.base],
             [r for r in results if r.experiment == control.experiment],
             series_of,
+            first_cycles,
         )
     ]
 
@@ -138,9 +142,15 @@ def _findings(
     base: Sequence[Result],
     other: Sequence[Result],
     series_of: Callable[[Result], Series | None],
+    first_cycles: int | None,
 ) -> Iterator[ControlFinding]:
     finding = partial(
-        _finding, control, codes=sorted({flag.code for r in other for flag in r.flags})
+        _finding,
+        control,
+        codes=sorted({flag.code for r in other for flag in r.flags}),
+        pilot=None
+        if first_cycles is None
+        else {b for r in base for b in (_block(r), _energy_block(r)) if r.cycle <= first_cycles},
     )
     apart = "not measured in the same cycle of a session"
     if control.kind == "idle":
@@ -164,9 +174,10 @@ def _finding(
     *,
     lacks: str,
     codes: Sequence[str],
+    pilot: Collection[Block] | None,
 ) -> ControlFinding:
     """The finding by one metric; `lacks` is the reason where there is no pair."""
-    ratio = paired_ratio(base, other)
+    ratio = paired_ratio(base, other, pilot=pilot)
     found = verdict(ratio, exact=control.kind == "a_a")
     reason = REASONS.get((control.kind, found))
     if reason is None:
@@ -194,9 +205,7 @@ def _speeds(results: Iterable[Result]) -> Values:
 def _energies(results: Iterable[Result]) -> Values:
     """Only what one sensor and one method measured forms pairs."""
     return {
-        (*_block(r), r.energy.scope, r.energy.method, r.energy.simulated): joules
-        for r in results
-        if (joules := r.energy.joules_per_output_token)
+        _energy_block(r): joules for r in results if (joules := r.energy.joules_per_output_token)
     }
 
 
@@ -204,6 +213,11 @@ def _block(result: Result) -> Block:
     """The block that both sides of a pair share."""
     place = result.environment
     return result.cycle, place.session_id, place.device_model, place.power_limit_watts
+
+
+def _energy_block(result: Result) -> Block:
+    energy = result.energy
+    return (*_block(result), energy.scope, energy.method, energy.simulated)
 
 
 def _idle_halves(result: Result, series: Series | None) -> tuple[float, float] | None:

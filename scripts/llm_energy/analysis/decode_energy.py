@@ -5,17 +5,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from llm_energy.analysis.energy_uncertainty import total_offset_limit
-from llm_energy.analysis.experiments_table import sensor_limit
+from llm_energy.analysis.experiments_table import SENSOR, sensor_limits
 from llm_energy.analysis.summary import DecodeEnergy
 from llm_energy.results.metrics import JOULES_PER_REQUEST
 from llm_energy.results.result import Result
 from llm_energy.stats.decode_slope import decode_slope
-from llm_energy.stats.intervals import ends, known_mean
+from llm_energy.stats.intervals import ends
 from llm_energy.system.files import canonical_json
 
 
-def decode_energies(results: Iterable[Result]) -> Iterator[DecodeEnergy]:
-    """One for each set of settings that was measured at three output lengths or more."""
+def decode_energies(
+    results: Iterable[Result], *, first_cycles: int | None = None
+) -> Iterator[DecodeEnergy]:
+    """One for each set of settings that was measured at three output lengths or more.
+
+    Args:
+        first_cycles: as in `experiments_table`.
+    """
     alike: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         if result.energy.joules_per_request:
@@ -25,7 +31,10 @@ def decode_energies(results: Iterable[Result]) -> Iterator[DecodeEnergy]:
         for result in group:
             block = result.cycle, result.environment.session_id
             requests[block][_length(result)] = result.energy.joules_per_request or 0.0
-        slope = decode_slope(requests, sensor_limit=_limit(group))
+        pilot = None
+        if first_cycles is not None:
+            pilot = {block for block in requests if block[0] <= first_cycles}
+        slope = decode_slope(requests, limits=_limits(group), pilot=pilot)
         if slope is not None:
             within = sorted(group, key=_length)
             yield DecodeEnergy(
@@ -53,14 +62,11 @@ def _length(result: Result) -> int:
     return int(result.settings.resolved["output_tokens"])
 
 
-def _limit(group: Sequence[Result]) -> float | None:
-    """Relative limit of the power sensor, mean over the results that state one."""
-    return known_mean(
-        sensor_limit(
-            JOULES_PER_REQUEST,
-            gain=result.energy.gain_limit_relative,
-            offset_watts=total_offset_limit(result.energy),
-            power_watts=result.energy.mean_power_watts,
-        )
-        for result in group
+def _limits(group: Sequence[Result]) -> tuple[float, ...] | None:
+    limits = (
+        (r.energy.gain_limit_relative, total_offset_limit(r.energy), r.energy.mean_power_watts)
+        for r in group
+    )
+    return sensor_limits(
+        JOULES_PER_REQUEST, [dict(zip(SENSOR, each, strict=True)) for each in limits]
     )

@@ -1,9 +1,8 @@
 """The table of experiments: one row per group and metric, summarised over cycles."""
 
-import math
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -18,6 +17,7 @@ from llm_energy.stats.intervals import (
     known_mean,
     log_t_interval,
     standard_deviation,
+    standard_error,
     t_interval,
     total_uncertainty,
 )
@@ -33,13 +33,17 @@ MINIMUM_PILOT_CYCLES = 5
 """Below it the spread is too poorly known for a number of cycles to mean anything (at n = 3 the
 95 % interval of the standard deviation spans a factor of 12)."""
 
-_SENSOR = ("sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power_watts")
+SENSOR = ("sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power_watts")
+"""Columns of the limits of a power sensor, and of the power that it read."""
 
 
 def group_of(result: Result) -> tuple[str, str, str, float | None]:
     """The values of `GROUP` of a result."""
     place = result.environment
     return result.experiment, result.spec_hash, place.device_model, place.power_limit_watts
+
+
+IntervalRule = Literal["t", "two_stage", "one_cycle", "first_cycles_missing"]
 
 
 class ExperimentRow(Row):
@@ -68,11 +72,18 @@ class ExperimentRow(Row):
     """Least value of a cycle."""
     maximum: float
     """Greatest value of a cycle."""
+    interval_rule: IntervalRule
+    """Rule of the intervals: `t`, with the spread over all cycles; `two_stage` (Stein), with that
+    over the first cycles, which decided how many there are. Otherwise the reason why there is none:
+    `one_cycle`, or `first_cycles_missing` where fewer than two of the first cycles have a value."""
+    repeatability_standard_uncertainty: float | None
+    """Standard uncertainty of the mean from the spread over cycles alone: s/√n, under `two_stage`
+    with s of the first cycles."""
     t_low: float | None
-    """Lower end of the 95 % Student t interval of the mean; by Stein's two stages for the metric
-    that decided adaptive cycles."""
+    """Lower end of the repeatability interval: 95 % for the mean from the spread over cycles alone
+    (Student's t), without the sensor's limits."""
     t_high: float | None
-    """Upper end of the same interval."""
+    """Upper end of the repeatability interval."""
     relative_half_width: float | None
     """Half the width of the t interval over the magnitude of the mean."""
     geometric_mean: float | None
@@ -82,17 +93,17 @@ class ExperimentRow(Row):
     log_t_high: float | None
     """Upper end of the 95 % log-t interval of the geometric mean."""
     bca_low: float | None
-    """Lower end of the 95 % BCa bootstrap interval of the mean; from 10 cycles on."""
+    """Lower end of the 95 % BCa bootstrap interval of the mean; from 10 cycles on. Empty under
+    `two_stage`, because resampling takes the number of cycles as given."""
     bca_high: float | None
     """Upper end of the 95 % BCa bootstrap interval of the mean."""
     total_standard_uncertainty: float | None
-    """Standard uncertainty of the mean: spread over cycles and limits of the sensor together."""
-    total_degrees_of_freedom: float | None
-    """Degrees of freedom of the total uncertainty (Welch-Satterthwaite)."""
+    """Combined standard uncertainty of the mean: repeatability and limits of the sensor (a/√3)."""
     total_low: float | None
-    """Lower end of the 95 % interval of the mean with the uncertainty of the sensor."""
+    """Lower end of the total interval: 95 % for the mean, repeatability and the sensor's full
+    limits together. It is never narrower than the repeatability interval."""
     total_high: float | None
-    """Upper end of the 95 % interval of the mean with the uncertainty of the sensor."""
+    """Upper end of the total interval."""
     cycles_needed: int | None
     """Cycles for ±2 %, taking the spread as known; from 5 cycles on."""
     cycles_needed_stein: int | None
@@ -102,16 +113,20 @@ class ExperimentRow(Row):
 
 
 def experiments_table(
-    measurements: pd.DataFrame, metrics: Sequence[Metric] = METRICS
+    measurements: pd.DataFrame,
+    metrics: Sequence[Metric] = METRICS,
+    *,
+    first_cycles: int | None = None,
 ) -> pd.DataFrame:
     """One row per experiment group and metric that has at least one value.
 
     Args:
         measurements: as `llm_energy.analysis.measurements_table.measurements_table` makes it.
+        first_cycles: the cycles that decided how many there are; None where their number was given.
     """
-    needed = ("cycle", *_SENSOR, *(metric.column for metric in metrics))
+    needed = ("cycle", *SENSOR, *(metric.column for metric in metrics))
     rows = [
-        dict(_row(cycles, metric))
+        dict(_row(cycles, metric, first_cycles))
         for cycles in records_by(measurements, GROUP, needed).values()
         for metric in metrics
         if any(cycle[metric.column] is not None for cycle in cycles)
@@ -121,32 +136,41 @@ def experiments_table(
     return pd.DataFrame(rows, columns=list(columns)).astype(types)
 
 
-def _row(cycles: Sequence[Mapping[str, Any]], metric: Metric) -> ExperimentRow:
+def _row(
+    cycles: Sequence[Mapping[str, Any]], metric: Metric, first_cycles: int | None
+) -> ExperimentRow:
     present = [cycle for cycle in cycles if cycle[metric.column] is not None]
     values = [float(cycle[metric.column]) for cycle in present]
-    gain, offset_watts, power_watts = (known_mean(c[name] for c in cycles) for name in _SENSOR)
-    limit = sensor_limit(metric, gain=gain, offset_watts=offset_watts, power_watts=power_watts)
+    pilot = None
+    if first_cycles is not None and any(cycle["cycle"] > first_cycles for cycle in cycles):
+        pilot = [float(c[metric.column]) for c in present if c["cycle"] <= first_cycles]
     outlying = outlier(values)
     return ExperimentRow(
         **{name: cycles[0][name] for name in GROUP},
         metric=metric.column,
         unit=metric.unit,
         outlying_cycle=None if outlying is None else present[outlying]["cycle"],
-        **statistics_of(values, sensor_limit=limit),
+        **statistics_of(values, limits=sensor_limits(metric, cycles), pilot=pilot),
     )
 
 
-def statistics_of(values: Sequence[float], *, sensor_limit: float | None = None) -> dict[str, Any]:
+def statistics_of(
+    values: Sequence[float],
+    *,
+    limits: Sequence[float] | None = None,
+    pilot: Sequence[float] | None = None,
+) -> dict[str, Any]:
     """The statistics of an `ExperimentRow` from one value per cycle.
 
     Args:
-        sensor_limit: relative limit of error that is common to all values; None where unknown.
+        limits: relative limits of errors that are common to all values; None where unknown.
+        pilot: those of the first cycles, where a second stage followed.
     """
     n, mean = len(values), fmean(values)
     deviation = standard_deviation(values) if n > 1 else None
-    student = t_interval(values)
-    total = total_uncertainty(values, gain_limit=sensor_limit)
-    pilot = values if n >= MINIMUM_PILOT_CYCLES else ()
+    student = t_interval(values, pilot=pilot)
+    total = total_uncertainty(values, limits=limits, pilot=pilot)
+    known = values if n >= MINIMUM_PILOT_CYCLES else ()
     return {
         "n": n,
         "mean": mean,
@@ -157,38 +181,40 @@ def statistics_of(values: Sequence[float], *, sensor_limit: float | None = None)
         "median": median(values),
         "minimum": min(values),
         "maximum": max(values),
+        "interval_rule": _interval_rule(n, pilot),
+        "repeatability_standard_uncertainty": standard_error(values, pilot=pilot),
         **ends(student, "t_{}"),
         "relative_half_width": student.half_width / abs(mean) if student and mean else None,
         "geometric_mean": geometric_mean(values),
-        **ends(log_t_interval(values), "log_t_{}"),
-        **ends(bca_interval(values), "bca_{}"),
+        **ends(log_t_interval(values, pilot=pilot), "log_t_{}"),
+        **ends(bca_interval(values) if pilot is None else None, "bca_{}"),
         "total_standard_uncertainty": total.standard_uncertainty if total else None,
-        "total_degrees_of_freedom": total.degrees_of_freedom if total else None,
         **ends(total.interval if total else None, "total_{}"),
-        "cycles_needed": cycles_needed(pilot, TARGET_RELATIVE_HALF_WIDTH),
-        "cycles_needed_stein": cycles_needed_stein(pilot, TARGET_RELATIVE_HALF_WIDTH),
+        "cycles_needed": cycles_needed(known, TARGET_RELATIVE_HALF_WIDTH),
+        "cycles_needed_stein": cycles_needed_stein(known, TARGET_RELATIVE_HALF_WIDTH),
     }
 
 
-def sensor_limit(
-    metric: Metric,
-    *,
-    gain: float | None,
-    offset_watts: float | None,
-    power_watts: float | None,
-) -> float | None:
-    """Return the relative limit of error of a power sensor in a metric; None where it is unknown.
+def _interval_rule(n: int, pilot: Sequence[float] | None) -> IntervalRule:
+    if n < 2:
+        return "one_cycle"
+    if pilot is None:
+        return "t"
+    return "two_stage" if len(pilot) > 1 else "first_cycles_missing"
 
-    At one power an offset acts as a gain; both are independent of each other, and common to all
-    cycles.
+
+def sensor_limits(metric: Metric, cycles: Sequence[Mapping[str, Any]]) -> tuple[float, ...] | None:
+    """Relative limits of the errors of a power sensor in a metric; None where they are unknown.
+
+    Those of its gain and its offset, which at one power acts as a gain, each the mean of what is
+    known over the cycles: both are common to all cycles.
 
     Args:
-        gain: limit of the sensor's gain, relative.
-        offset_watts: limit of its offset.
-        power_watts: mean power that it read.
+        cycles: with the columns of `SENSOR`.
     """
+    gain, offset_watts, power_watts = (known_mean(c[name] for c in cycles) for name in SENSOR)
     if metric.sensor is None or gain is None:
         return None
     if metric.sensor == "gross" and offset_watts is not None and power_watts:
-        return math.hypot(gain, offset_watts / power_watts)
-    return gain
+        return gain, offset_watts / power_watts
+    return (gain,)

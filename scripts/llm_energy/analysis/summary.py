@@ -18,8 +18,8 @@ from llm_energy.stats.drift import RunDrift
 from llm_energy.system.files import write_atomically
 
 Verdict = Literal["different", "equivalent", "inconclusive", "not_testable"]
-"""`equivalent` where the ratio is shown to lie within the margin, `different` where the
-simultaneous interval excludes 1, `not_testable` where there is no interval."""
+"""`equivalent`: shown to lie within the margin. `different`: the simultaneous interval excludes 1.
+Both are adjusted for the family. `not_testable`: there is no interval."""
 
 
 class Design(Model):
@@ -134,6 +134,8 @@ class Comparison(Model):
     """Two-sided, of a ratio of 1, not adjusted."""
     p_value_holm: float | None
     """Adjusted over its family by Holm's method."""
+    equivalence_p_value_holm: float | None = None
+    """Of a ratio outside the margin, two one-sided tests, adjusted likewise."""
     family: int
     """Comparisons adjusted for: those of one metric with the reference, or along one axis."""
     verdict: Verdict
@@ -150,9 +152,8 @@ class AnchorRatio(Model):
     session_id: str
     metric: str
     ratio: float
-    """To the geometric mean of its cycles in other sessions."""
+    """To the geometric mean of its `earlier` cycles in other sessions."""
     earlier: int
-    """Number of these cycles."""
 
 
 class FrontPoint(Model):
@@ -192,10 +193,10 @@ class DecodeEnergy(Model):
     cycles: int
     joules_per_output_token: float
     low: float | None
-    """95 % t interval over cycles; None for one cycle."""
+    """Repeatability interval: 95 % t interval over cycles; None for one cycle."""
     high: float | None
     total_low: float | None
-    """95 % interval with the limits of the power sensor."""
+    """Total interval: repeatability and the limits of the power sensor together, 95 %."""
     total_high: float | None
     worst_residual_relative: float
     """Greatest distance from the line, over the energy at that length."""
@@ -242,7 +243,6 @@ class Findings(Model):
     drift: RunDrift | None
     """Drift of throughput; None where no experiment was measured often enough to test it."""
     energy_drift: RunDrift | None
-    """Drift of energy per output token, likewise."""
     counts: list[OutcomeCounts]
     comparisons: list[Comparison]
     """With the reference of the design, if it names one."""

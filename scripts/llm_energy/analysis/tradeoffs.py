@@ -19,10 +19,13 @@ throughput is traded for latency."""
 PLACE = ("experiment", "device_model", "power_limit_watts")
 
 
-def fronts(measurements: pd.DataFrame) -> Iterator[Front]:
+def fronts(measurements: pd.DataFrame, *, first_cycles: int | None = None) -> Iterator[Front]:
     """One for each trade of `TRADES` and each set of terms under which it was measured.
 
     Experiments without one of the two metrics have no place on a front.
+
+    Args:
+        first_cycles: as in `experiments_table`.
     """
     against = next((m for m in TRADES if measurements[m.column].notna().any()), THROUGHPUT)
     names = [*SAME_TERMS, *(SAME_ENERGY_TERMS if against.kind == "energy" else ())]
@@ -30,16 +33,28 @@ def fronts(measurements: pd.DataFrame) -> Iterator[Front]:
         wanted = [against.column, metric.column]
         known = measurements.dropna(subset=wanted)
         known = known[(known[wanted] > 0).all(axis=1)]
-        for terms, group in known.groupby(names, dropna=False):
+        for values, group in known.groupby(names, dropna=False):
             if group["experiment"].nunique() > 1:
-                yield _front(group, metric, against, dict(zip(names, terms, strict=True)))
+                terms = dict(zip(names, values, strict=True))
+                yield _front(group, metric, against, terms, first_cycles)
 
 
-def _front(group: pd.DataFrame, metric: Metric, against: Metric, terms: dict[str, object]) -> Front:
+def _front(
+    group: pd.DataFrame,
+    metric: Metric,
+    against: Metric,
+    terms: dict[str, object],
+    first_cycles: int | None,
+) -> Front:
     rows, blocks = _keys(group, PLACE), _keys(group, SAME_BLOCK)
     energy, other = (_logarithms(group, one, rows=rows, blocks=blocks) for one in (against, metric))
     first = group.loc[~rows.duplicated()].set_index(rows[~rows.duplicated()])
     names = [str(first.loc[row, "experiment"]) for row in energy.index]
+    pilot = None
+    if first_cycles is not None:
+        cycles = dict(zip(blocks, group["cycle"], strict=True))
+        pilot = [bool(cycles[block] <= first_cycles) for block in energy.columns]
+    found = standings(energy.to_numpy(), other.to_numpy(), pilot=pilot)
     points = [
         FrontPoint(
             experiment=names[index],
@@ -49,9 +64,7 @@ def _front(group: pd.DataFrame, metric: Metric, against: Metric, terms: dict[str
             certain=standing.certain,
             dominated_by=None if standing.dominated_by is None else names[standing.dominated_by],
         )
-        for index, (row, standing) in enumerate(
-            zip(energy.index, standings(energy.to_numpy(), other.to_numpy()), strict=True)
-        )
+        for index, (row, standing) in enumerate(zip(energy.index, found, strict=True))
     ]
     return Front(
         metric=metric.column,

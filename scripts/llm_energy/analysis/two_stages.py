@@ -1,4 +1,4 @@
-"""Adaptive cycles: the number that was decided, and the intervals that belong to it."""
+"""Adaptive cycles: the number that was decided, and the interval that it was decided for."""
 
 from collections.abc import Iterable
 
@@ -9,8 +9,7 @@ from llm_energy.analysis.experiments_table import GROUP
 from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result
-from llm_energy.stats.cycles_needed import two_stage_interval
-from llm_energy.stats.intervals import ends
+from llm_energy.stats.intervals import ends, t_interval
 
 
 class CyclesDecided(Model):
@@ -57,7 +56,7 @@ def cycles_decided(
         values = table[decision.metric].dropna().tolist() if decision.metric else []
         whole = len(group) == planned and len(table.drop_duplicates(list(GROUP))) == 1
         known = sum(value is not None for value in decision.values)
-        interval = two_stage_interval(values, known) if whole else None
+        interval = t_interval(values, pilot=values[:known]) if whole else None
         mean = sum(values) / len(values) if values else 0.0
         decided.append(
             CyclesDecided(
@@ -72,19 +71,3 @@ def cycles_decided(
             )
         )
     return decided
-
-
-def with_two_stage_intervals(
-    experiments: pd.DataFrame, decided: Iterable[CyclesDecided]
-) -> pd.DataFrame:
-    """The table of experiments with Stein's interval for the metrics that decided.
-
-    An ordinary t interval takes the number of cycles as given; there it came from the first ones.
-    """
-    table = experiments.copy()
-    for one in decided:
-        if one.low is not None:
-            rows = (table["experiment"] == one.experiment) & (table["metric"] == one.metric)
-            columns = ["t_low", "t_high", "relative_half_width"]
-            table.loc[rows, columns] = [one.low, one.high, one.relative_half_width]
-    return table

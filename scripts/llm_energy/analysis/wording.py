@@ -60,5 +60,6 @@ def comparison_sentence(
         parts.append(f"interval simultaneous over {family} comparisons")
     if equivalence_margin is not None:
         limit = percent(equivalence_margin, 0)
-        parts.append(f"equivalent within ±{limit} by its own 90 % interval")
+        adjusted = f", adjusted for {family} comparisons" if family > 1 else ""
+        parts.append(f"equivalent within ±{limit}{adjusted}")
     return ", ".join(parts)

@@ -75,6 +75,12 @@ def compare_campaigns(campaigns: Mapping[str, Summary]) -> Together:
         reference=None,
         contrasts=contrasts,
         margin=campaigns[first].findings.design.equivalence_margin,
+        first_cycles={
+            name + SEPARATOR + experiment: adaptive.first
+            for name, experiments in has.items()
+            if (adaptive := campaigns[name].findings.design.adaptive)
+            for experiment in experiments
+        },
     )
     specs = pd.concat(tables.values()).groupby("experiment")["spec_hash"].nunique()
     return Together(

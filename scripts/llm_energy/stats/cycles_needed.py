@@ -1,4 +1,4 @@
-"""Cycles that a precision needs, and the intervals where their number was decided from the data."""
+"""Cycles that a precision needs."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from statistics import fmean, stdev
 
 from scipy import special
 
-from llm_energy.stats.intervals import CONFIDENCE, Interval, standard_deviation, t_quantile
+from llm_energy.stats.intervals import CONFIDENCE, standard_deviation, t_quantile
 
 
 def cycles_needed(
@@ -63,21 +63,6 @@ def cycles_required(
     known = [value for value in values if value is not None]
     needed = cycles_needed_stein(known, target_relative_half_width, confidence)
     return None if needed is None else needed + len(values) - len(known)
-
-
-def two_stage_interval(
-    values: Sequence[float], first: int, confidence: float = CONFIDENCE
-) -> Interval | None:
-    """Stein's interval for the mean of all `values`, the `first` of which decided their number.
-
-    mean ± t(n₀ − 1) · s₀ / √N, with the standard deviation of the first n₀ alone: that the others'
-    number came from it is what makes the interval exact. None where the first are fewer than two.
-    """
-    if first < 2 or len(values) < first:
-        return None
-    half_width = t_quantile(first - 1, confidence) * stdev(values[:first]) / math.sqrt(len(values))
-    centre = fmean(values)
-    return Interval(centre - half_width, centre + half_width, confidence)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Energy of decoding: the slope of energy over output length, never one run minus another."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, linear_regression
 from typing import TypeVar
@@ -32,7 +32,10 @@ class Slope:
 
 
 def decode_slope(
-    joules_per_request: Mapping[Block, Mapping[int, float]], *, sensor_limit: float | None = None
+    joules_per_request: Mapping[Block, Mapping[int, float]],
+    *,
+    limits: Sequence[float] | None = None,
+    pilot: Collection[Block] | None = None,
 ) -> Slope | None:
     """Fit energy = prefill + slope · output tokens within each cycle; None where no cycle has
     `MINIMUM_LENGTHS` lengths.
@@ -41,22 +44,25 @@ def decode_slope(
 
     Args:
         joules_per_request: block -> output length in tokens -> gross J for each request.
-        sensor_limit: relative limit of the power sensor.
+        limits: relative limits of the power sensor.
+        pilot: blocks that decided how many there are, as in `t_interval`.
     """
-    cycles = [each for each in joules_per_request.values() if len(each) >= MINIMUM_LENGTHS]
+    cycles = {b: each for b, each in joules_per_request.items() if len(each) >= MINIMUM_LENGTHS}
     if not cycles:
         return None
-    fits = [linear_regression(list(each), list(each.values())) for each in cycles]
-    slopes = [fit.slope for fit in fits]
+    fits = {b: linear_regression(list(each), list(each.values())) for b, each in cycles.items()}
+    slopes = [fit.slope for fit in fits.values()]
+    first = None if pilot is None else [fit.slope for b, fit in fits.items() if b in pilot]
     residuals: dict[int, list[float]] = {}
-    for fit, each in zip(fits, cycles, strict=True):
+    for block, each in cycles.items():
+        fit = fits[block]
         for length, joules in each.items():
             apart = (joules - fit.intercept - fit.slope * length) / joules
             residuals.setdefault(length, []).append(apart)
     return Slope(
         joules_per_output_token=fmean(slopes),
-        interval=t_interval(slopes),
-        total=total_uncertainty(slopes, gain_limit=sensor_limit),
+        interval=t_interval(slopes, pilot=first),
+        total=total_uncertainty(slopes, limits=limits, pilot=first),
         cycles=len(cycles),
         lengths=tuple(sorted(residuals)),
         worst_residual_relative=max(abs(fmean(each)) for each in residuals.values()),

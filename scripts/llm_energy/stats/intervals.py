@@ -59,16 +59,38 @@ def t_quantile(degrees_of_freedom: float, confidence: float = CONFIDENCE) -> flo
     return float(special.stdtrit(degrees_of_freedom, (1 + confidence) / 2))
 
 
-def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
-    """Student's t interval for the mean; None below two values.
+def t_interval(
+    values: Sequence[float],
+    confidence: float = CONFIDENCE,
+    *,
+    pilot: Sequence[float] | None = None,
+) -> Interval | None:
+    """Student's t interval for the mean; None where the spread of fewer than two values is known.
 
     mean ± t(n − 1) · s / √n. Student (1908), Biometrika 6:1; NIST/SEMATECH e-Handbook 1.3.5.2.
+
+    Args:
+        pilot: those of the values that decided how many there are. Then the interval is Stein's,
+            mean ± t(n₀ − 1) · s₀ / √n with s₀ of the pilot alone: an ordinary one takes n as given.
+            Stein (1945), Annals of Mathematical Statistics 16:243.
     """
-    if len(values) < 2:
+    known = values if pilot is None else pilot
+    error = standard_error(values, pilot=pilot)
+    if error is None:
         return None
-    centre, deviation = fmean(values), standard_deviation(values)
-    half_width = t_quantile(len(values) - 1, confidence) * deviation / math.sqrt(len(values))
+    centre, half_width = fmean(values), t_quantile(len(known) - 1, confidence) * error
     return Interval(centre - half_width, centre + half_width, confidence)
+
+
+def standard_error(
+    values: Sequence[float], *, pilot: Sequence[float] | None = None
+) -> float | None:
+    """Standard uncertainty s/√n of the mean, with the spread of the `pilot` where there was one.
+
+    None where the spread of fewer than two values is known.
+    """
+    known = values if pilot is None else pilot
+    return None if len(known) < 2 else standard_deviation(known) / math.sqrt(len(values))
 
 
 def known_mean(values: Iterable[float | None]) -> float | None:
@@ -84,17 +106,24 @@ def geometric_mean(values: Sequence[float]) -> float | None:
     return math.exp(fmean(math.log(value) for value in values))
 
 
-def log_t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+def log_t_interval(
+    values: Sequence[float],
+    confidence: float = CONFIDENCE,
+    *,
+    pilot: Sequence[float] | None = None,
+) -> Interval | None:
     """Interval for the geometric mean (for log-normal values: the median), never for the mean.
 
-    The t interval of the logarithms, carried back by exp. None below two values or where one is
-    not positive. Limpert, Stahel and Abbt (2001), BioScience 51:341.
+    The t interval of the logarithms, carried back by exp, with the same meaning of `pilot`. None
+    where there is no t interval, or where a value is not positive. Limpert, Stahel and Abbt (2001),
+    BioScience 51:341.
     """
-    if len(values) < 2 or min(values) <= 0:
+    if not values or min(values) <= 0:
         return None
-    logarithms = t_interval([math.log(value) for value in values], confidence)
-    assert logarithms is not None
-    return Interval(math.exp(logarithms.low), math.exp(logarithms.high), confidence)
+    logarithms = [math.log(value) for value in values]
+    first = None if pilot is None else [math.log(value) for value in pilot]
+    found = t_interval(logarithms, confidence, pilot=first)
+    return found and Interval(math.exp(found.low), math.exp(found.high), confidence)
 
 
 BOOTSTRAP_MINIMUM = 10
@@ -129,32 +158,41 @@ def bca_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Int
 
 @dataclass(frozen=True)
 class TotalUncertainty:
-    """Repeatability and sensor gain together."""
+    """Repeatability and the limits of the sensor together."""
 
     standard_uncertainty: float
     """u_c, in the unit of the mean."""
-    degrees_of_freedom: float
     interval: Interval
 
 
 def total_uncertainty(
-    values: Sequence[float], *, gain_limit: float | None, confidence: float = CONFIDENCE
+    values: Sequence[float],
+    *,
+    limits: Sequence[float] | None,
+    confidence: float = CONFIDENCE,
+    pilot: Sequence[float] | None = None,
 ) -> TotalUncertainty | None:
-    """Combine the spread over cycles with a sensor gain that is known within ± `gain_limit`.
+    """Combine the spread over cycles with errors of a sensor that are known within ± `limits`.
 
-    u_c = √(s²/n + g²·m²) with g = a/√3 (rectangular). The gain is common to all cycles: it is no
-    part of s and is not divided by √n. Welch-Satterthwaite gives the degrees of freedom, the gain
-    having infinitely many. None below two cycles, or without a limit. GUM (JCGM 100:2008), 4.3.7,
-    5.1.2 and G.4.1.
+    U = √(U_A² + a²), with the half width U_A of `t_interval` and the sum a of the limits times the
+    mean: ANSI/ASME PTC 19.1; Abernethy, Benedict and Dowdell (1985), Journal of Fluids Engineering
+    107:161. The errors are common to all cycles, so that they are no part of s and are not divided
+    by √n. Their limits add because both may be at their ends at once. A wider limit never gives a
+    narrower interval; degrees of freedom by Welch-Satterthwaite do at n = 3
+    (`benchmarks/coverage.py`). The combined standard uncertainty is that of the GUM (JCGM 100:2008,
+    4.3.7 and 5.1.2), u_c = √(s²/n + m²·Σa²/3). None without limits, or without a t interval.
+
+    Args:
+        limits: relative to the mean, one for each error.
+        pilot: as in `t_interval`.
     """
-    n = len(values)
-    if n < 2 or gain_limit is None:
+    repeatability = t_interval(values, confidence, pilot=pilot)
+    error = standard_error(values, pilot=pilot)
+    if limits is None or repeatability is None or error is None:
         return None
-    mean, repeatability = fmean(values), standard_deviation(values) / math.sqrt(n)
-    gain = gain_limit / math.sqrt(3) * abs(mean)
-    combined = math.hypot(repeatability, gain)
-    degrees = math.inf if repeatability == 0 else (n - 1) * (combined / repeatability) ** 4
-    half_width = t_quantile(degrees, confidence) * combined
+    mean = fmean(values)
+    half_width = math.hypot(repeatability.half_width, math.fsum(limits) * mean)
     return TotalUncertainty(
-        combined, degrees, Interval(mean - half_width, mean + half_width, confidence)
+        math.hypot(error, *(limit / math.sqrt(3) * mean for limit in limits)),
+        Interval(mean - half_width, mean + half_width, confidence),
     )

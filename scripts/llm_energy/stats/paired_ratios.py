@@ -6,7 +6,7 @@ share no block are compared without pairs, which is for comparisons across sessi
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import fmean, variance
@@ -24,7 +24,7 @@ MINIMUM_PAIRS = 3
 12.7, and the assumption of normal log ratios cannot be seen at all."""
 
 EQUIVALENCE_LEVEL = 0.05
-"""Level of each of the two one-sided tests."""
+"""Chance that a family of comparisons holds an `equivalent` that is wrong, at most."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class Ratio:
     standard_error: float | None
     """Standard error of the logarithm; None under `MINIMUM_PAIRS`."""
     degrees_of_freedom: float
+    limit: float = 0.0
+    """Limit of errors of the logarithm that all pairs have in common."""
 
     @property
     def ratio(self) -> float:
@@ -46,87 +48,113 @@ class Ratio:
         """Log-t interval of the ratio; None under `MINIMUM_PAIRS`."""
         if self.standard_error is None:
             return None
-        half_width = t_quantile(self.degrees_of_freedom, confidence) * self.standard_error
+        repeated = t_quantile(self.degrees_of_freedom, confidence) * self.standard_error
+        half_width = math.hypot(repeated, self.limit)
         low, high = math.exp(self.logarithm - half_width), math.exp(self.logarithm + half_width)
         return Interval(low, high, confidence)
 
     @cached_property
     def p_value(self) -> float | None:
-        """Two-sided t test on logarithms that the ratio is 1; None under `MINIMUM_PAIRS`."""
+        """Two-sided t test on logarithms that the ratio is 1; None under `MINIMUM_PAIRS`.
+
+        It is α where 1 is an end of the interval of confidence 1 − α.
+        """
         if self.standard_error is None:
             return None
-        if self.standard_error == 0:
-            return 1.0 if self.logarithm == 0 else 0.0
-        t = abs(self.logarithm) / self.standard_error
-        return float(2 * special.stdtr(self.degrees_of_freedom, -t))
+        return 2 * self._tail(abs(self.logarithm), self.standard_error)
 
-    def equivalent(self, margin: float) -> bool | None:
-        """True where the ratio is shown to lie within a factor 1 + margin of 1, either way.
+    def equivalence_p_value(self, margin: float) -> float | None:
+        """P-value of the ratio being a factor 1 + margin or more from 1; None as above.
 
-        Two one-sided t tests: the interval of confidence 1 − 2 · `EQUIVALENCE_LEVEL` lies inside.
-        Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15:657.
-        """
-        inner = self.interval(1 - 2 * EQUIVALENCE_LEVEL)
-        return None if inner is None else 1 / (1 + margin) <= inner.low <= inner.high <= 1 + margin
-
-    def with_gains(self, limits: Sequence[float]) -> "Ratio":
-        """The ratio between sensors whose relative gains are known within ± their `limits`.
-
-        The sensors of two boards err apart from each other: on logarithms their variances a²/3
-        add to that of the ratio (√2 · g where both have the same), with infinitely many degrees
-        of freedom. GUM (JCGM 100:2008), 4.3.7 and G.4.1.
+        The greater p of two one-sided t tests on logarithms: p ≤ α where the interval of confidence
+        1 − 2α lies inside. Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15:657.
         """
         if self.standard_error is None:
-            return self
-        repeated = self.standard_error**2
-        total = repeated + sum(limit**2 / 3 for limit in limits)
-        degrees = math.inf if repeated == 0 else self.degrees_of_freedom * (total / repeated) ** 2
-        return replace(self, standard_error=math.sqrt(total), degrees_of_freedom=degrees)
+            return None
+        return self._tail(math.log1p(margin) - abs(self.logarithm), self.standard_error)
+
+    def _tail(self, distance: float, standard_error: float) -> float:
+        """Chance of an estimate at this distance or further, at the end of `limit`, one-sided."""
+        beyond = math.sqrt(max(0.0, distance**2 - self.limit**2))
+        if standard_error == 0:
+            return 0.0 if distance >= self.limit and distance > 0 else 0.5
+        t = math.copysign(beyond, distance) / standard_error
+        return float(special.stdtr(self.degrees_of_freedom, -t))
+
+    def with_limits(self, limits: Sequence[float]) -> "Ratio":
+        """The ratio between sensors whose relative errors are known within ± their `limits`.
+
+        The sensors of two boards may err apart from each other, each by its limit: on logarithms
+        their sum joins the interval as in `total_uncertainty`. On one board they cancel.
+        """
+        return replace(self, limit=math.fsum(limits))
 
 
-def paired_ratio(reference: Mapping[Block, float], other: Mapping[Block, float]) -> Ratio | None:
+def paired_ratio(
+    reference: Mapping[Block, float],
+    other: Mapping[Block, float],
+    *,
+    pilot: Collection[Block] | None = None,
+) -> Ratio | None:
     """Compare positive values, each under its block, such as (cycle, session).
 
     None where no block has both sides. Paired t on log ratios: Senn, Statistical Issues in Drug
     Development, section 9; the ratio of geometric means is the average bioequivalence estimand.
 
+    Args:
+        pilot: blocks that decided how many there are; their spread alone counts, as in
+            `t_interval`.
+
     Raises:
         ValueError: a paired value is not positive, so that its logarithm does not exist.
     """
-    shared = [block for block in reference if block in other]
-    logs = _logarithms([other[block] / reference[block] for block in shared])
+    shared = {block: other[block] / reference[block] for block in reference if block in other}
+    logs, first = _logarithms(shared, pilot)
     if not logs:
         return None
-    known = len(logs) >= MINIMUM_PAIRS
-    error = math.sqrt(variance(logs) / len(logs)) if known else None
-    return Ratio(len(logs), fmean(logs), error, len(logs) - 1)
+    known = len(first) >= MINIMUM_PAIRS
+    error = math.sqrt(variance(first) / len(logs)) if known else None
+    return Ratio(len(logs), fmean(logs), error, len(first) - 1)
 
 
-def unpaired_ratio(reference: Sequence[float], other: Sequence[float]) -> Ratio | None:
+def unpaired_ratio(
+    reference: Mapping[Block, float],
+    other: Mapping[Block, float],
+    *,
+    pilot: Collection[Block] | None = None,
+) -> Ratio | None:
     """Compare positive values of sides that share no block. None where a side is empty.
 
     Welch's t on logarithms. Welch (1947), Biometrika 34:28; it knows nothing of what differs
     between the sessions of the two sides beside the experiment.
 
+    Args:
+        pilot: as in `paired_ratio`.
+
     Raises:
         ValueError: a value is not positive, so that its logarithm does not exist.
     """
-    sides = [_logarithms(reference), _logarithms(other)]
-    if not all(sides):
+    sides = [_logarithms(reference, pilot), _logarithms(other, pilot)]
+    if not all(logs for logs, _ in sides):
         return None
-    difference = fmean(sides[1]) - fmean(sides[0])
-    if min(map(len, sides)) < MINIMUM_PAIRS:
+    difference = fmean(sides[1][0]) - fmean(sides[0][0])
+    if min(len(first) for _, first in sides) < MINIMUM_PAIRS:
         return Ratio(0, difference, None, 0)
-    parts = [variance(side) / len(side) for side in sides]
-    squares = sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
+    parts = [variance(first) / len(logs) for logs, first in sides]
+    squares = sum(part**2 / (len(side[1]) - 1) for part, side in zip(parts, sides, strict=True))
     degrees = sum(parts) ** 2 / squares if squares else math.inf
     return Ratio(0, difference, math.sqrt(sum(parts)), degrees)
 
 
-def _logarithms(values: Sequence[float]) -> list[float]:
-    if values and min(values) <= 0:
+def _logarithms(
+    values: Mapping[Block, float], pilot: Collection[Block] | None
+) -> tuple[list[float], list[float]]:
+    """(logarithms of all, of the pilot, which is all where there was none)."""
+    if values and min(values.values()) <= 0:
         raise ValueError("a ratio of values that are not positive cannot be compared on logarithms")
-    return [math.log(value) for value in values]
+    logs = {block: math.log(value) for block, value in values.items()}
+    first = logs if pilot is None else {b: log for b, log in logs.items() if b in pilot}
+    return list(logs.values()), list(first.values())
 
 
 def simultaneous_confidence(comparisons: int, confidence: float = CONFIDENCE) -> float:

@@ -25,7 +25,13 @@ class Standing:
     """Index of one that is better in both, a clear one first; None where non-dominated."""
 
 
-def standings(first: Matrix, second: Matrix, confidence: float = CONFIDENCE) -> list[Standing]:
+def standings(
+    first: Matrix,
+    second: Matrix,
+    confidence: float = CONFIDENCE,
+    *,
+    pilot: Sequence[bool] | None = None,
+) -> list[Standing]:
     """Classify each experiment among all, less being better in both metrics.
 
     Two experiments are compared by their ratio, paired by block: better where the mean of log
@@ -35,13 +41,17 @@ def standings(first: Matrix, second: Matrix, confidence: float = CONFIDENCE) -> 
     Args:
         first, second: logarithms, one row for each experiment and one column for each block; nan
             where there is no value.
+        pilot: one for each block, true for those that decided how many there are: their spread
+            alone counts, as in `t_interval`; None for all.
     """
+    chosen = np.full(first.shape[1], True) if pilot is None else np.asarray(pilot, dtype=bool)
     found = []
     with np.errstate(invalid="ignore", divide="ignore"):
         sides = [(m, np.nansum(m, axis=1) / np.isfinite(m).sum(axis=1)) for m in (first, second)]
     for row in range(len(first)):
         better, clearly, clearly_worse = zip(
-            *(_against(matrix, means, row, confidence) for matrix, means in sides), strict=True
+            *(_against(matrix, means, row, chosen, confidence) for matrix, means in sides),
+            strict=True,
         )
         dominating, clearly_dominating = better[0] & better[1], clearly[0] & clearly[1]
         others = np.arange(len(first)) != row
@@ -56,19 +66,22 @@ def standings(first: Matrix, second: Matrix, confidence: float = CONFIDENCE) -> 
 
 
 def _against(
-    matrix: Matrix, means: Matrix, row: int, confidence: float
+    matrix: Matrix, means: Matrix, row: int, pilot: NDArray[np.bool_], confidence: float
 ) -> Sequence[NDArray[np.bool_]]:
     """(better, clearly better, clearly worse) than the experiment of `row`, for each experiment."""
     differences = matrix - matrix[row]
     pairs = np.isfinite(differences).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.nansum(differences, axis=1) / pairs
-        spread = np.sqrt(np.nansum((differences - mean[:, None]) ** 2, axis=1) / (pairs - 1))
+        known = differences[:, pilot]
+        counts = np.isfinite(known).sum(axis=1)
+        centre = np.nansum(known, axis=1) / counts
+        spread = np.sqrt(np.nansum((known - centre[:, None]) ** 2, axis=1) / (counts - 1))
         quantiles = np.full(matrix.shape[1] + 1, np.inf)
-        for n in np.unique(pairs[pairs > 1]):
+        for n in np.unique(counts[counts > 1]):
             quantiles[n] = t_quantile(int(n) - 1, confidence)
         half_width = np.where(
-            pairs >= MINIMUM_PAIRS, quantiles[pairs] * spread / np.sqrt(pairs), np.inf
+            counts >= MINIMUM_PAIRS, quantiles[counts] * spread / np.sqrt(pairs), np.inf
         )
     mean = np.where(pairs > 0, mean, means - means[row])
     return mean < 0, mean + half_width < 0, mean - half_width > 0

@@ -95,6 +95,46 @@ class TestMultiplicity:
         assert wide.simultaneous_low == pytest.approx(1.79517, abs=1e-5)
         assert "interval simultaneous over 2 comparisons" in wide.sentence
 
+    def test_equivalence_is_adjusted_for_the_family_as_a_difference_is(self):
+        near = [a * (1.013 if cycle % 2 else 1.004) for cycle, a in enumerate(A)]
+        alone = throughput(side(BASE, A), side(OTHER, near))
+        assert alone.verdict == "equivalent"
+        assert alone.equivalence_p_value_holm == pytest.approx(0.00249647, abs=5e-8)
+        many = [side(f"e{i}", near) for i in range(40)]
+        found = [c for c in compared(side(BASE, A), *many)[0] if c.metric == THROUGHPUT.column]
+        assert {(c.verdict, c.family) for c in found} == {("inconclusive", 40)}
+        assert all("equivalent" not in c.sentence for c in found)
+        few = [c for c in compared(side(BASE, A), *many[:2])[0] if c.metric == THROUGHPUT.column]
+        assert all("equivalent within ±2 %, adjusted for 2" in c.sentence for c in few)
+
+
+class TestTwoStages:
+    """Both sides have three first cycles that scatter, and seven more that do not."""
+
+    first = (1.0, 1.05, 0.95)
+    more = ((*first, *[1.0] * 7), (*reversed(first), *[1.0] * 7))
+
+    def compared(self, first_cycles, **options):
+        base, other = (
+            side(name, values, cycles=range(1, 11), **where)
+            for name, values, where in zip((BASE, OTHER), self.more, options["places"], strict=True)
+        )
+        table = measurements_table([*base, *other])
+        found, _, _ = compare_all(
+            table, reference=BASE, contrasts=(), margin=0.02, first_cycles=first_cycles
+        )
+        return next(c for c in found if c.metric == THROUGHPUT.column)
+
+    @pytest.mark.parametrize(
+        "places", [({}, {}), ({"session": "monday"}, {"session": "tuesday"})], ids=["pairs", "none"]
+    )
+    def test_the_spread_of_the_first_cycles_decides_the_interval(self, places):
+        given = self.compared(None, places=places)
+        decided = self.compared({BASE: 3, OTHER: 3}, places=places)
+        assert decided.ratio == given.ratio
+        assert decided.low < given.low < given.high < decided.high
+        assert decided.p_value_holm >= given.p_value_holm
+
 
 class TestMarks:
     def test_every_mark_has_its_meaning(self):

@@ -42,7 +42,7 @@ def test_the_known_answer_arrives_in_the_table():
 
 def test_one_cycle_has_a_value_and_no_interval():
     row = row_of(throughputs([0.5]))
-    assert row["mean"] == 0.5
+    assert (row["mean"], row["interval_rule"]) == (0.5, "one_cycle")
     assert pd.isna(row["t_low"])
     assert pd.isna(row["standard_deviation"])
 
@@ -92,6 +92,52 @@ class TestTheSensor:
 
     def test_speed_knows_no_sensor(self):
         assert pd.isna(row_of(self.metered)["total_low"])
+
+    def test_a_total_interval_holds_the_repeatability_interval(self):
+        for metric in ("joules_per_output_token", "mean_power_watts"):
+            row = row_of(self.metered, metric)
+            assert row["total_low"] < row["t_low"] < row["t_high"] < row["total_high"]
+            half_width = (row["total_high"] - row["total_low"]) / 2
+            limit = 0.05 + 5.0 / row_of(self.metered, "mean_power_watts")["mean"]
+            repeated = (row["t_high"] - row["t_low"]) / 2
+            assert half_width == pytest.approx(math.hypot(repeated, limit * row["mean"]))
+
+
+class TestTwoStages:
+    """Three cycles that scatter decided on ten, and the seven others happen to be equal."""
+
+    values = (1.0, 1.05, 0.95, *[1.0] * 7)
+
+    def row(self, values=values, cycles=None, first_cycles=3):
+        results = [
+            make_results.make_result(cycle=cycle, output_tokens_per_second=value)
+            for cycle, value in zip(cycles or range(1, 11), values, strict=False)
+        ]
+        table = experiments_table(measurements_table(results), first_cycles=first_cycles)
+        return table[table["metric"] == "output_tokens_per_second"].iloc[0]
+
+    def test_intervals_rest_on_the_first_cycles_and_the_bootstrap_is_empty(self):
+        row = self.row()
+        assert row["interval_rule"] == "two_stage"
+        assert row["repeatability_standard_uncertainty"] == pytest.approx(0.05 / 10**0.5)
+        assert (row["t_high"] - row["t_low"]) / 2 == pytest.approx(4.302653 * 0.05 / 10**0.5)
+        assert row["log_t_high"] / row["log_t_low"] == pytest.approx(1.1459, abs=1e-4)
+        assert pd.isna(row["bca_low"])
+
+    def test_where_no_second_stage_followed_the_interval_is_students(self):
+        row = self.row(self.values[:3])
+        assert row["interval_rule"] == "t"
+        assert row["t_high"] == row_of(throughputs(self.values[:3]))["t_high"]
+
+    def test_first_cycles_without_two_values_give_no_interval_and_the_reason(self):
+        row = self.row(self.values[:4], cycles=[1, 4, 5, 6])
+        assert row["interval_rule"] == "first_cycles_missing"
+        assert row[["t_low", "log_t_low", "total_low", "relative_half_width"]].isna().all()
+
+    def test_a_given_number_of_cycles_is_no_second_stage(self):
+        row = self.row(first_cycles=None)
+        assert row["interval_rule"] == "t"
+        assert pd.notna(row["bca_low"])
 
 
 def test_without_a_meter_there_is_no_row_of_energy():

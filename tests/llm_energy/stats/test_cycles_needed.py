@@ -14,9 +14,8 @@ from llm_energy.stats.cycles_needed import (
     cycles_needed_stein,
     cycles_required,
     pooled_spread,
-    two_stage_interval,
 )
-from llm_energy.stats.intervals import t_quantile
+from llm_energy.stats.intervals import t_interval, t_quantile
 
 KNOWN = [0.50, 0.52, 0.49, 0.51, 0.53]
 VALUES = st.lists(st.floats(0.1, 1e3), min_size=3, max_size=9)
@@ -55,7 +54,7 @@ def test_the_unit_of_the_metric_does_not_matter(values, factor):
 
 @given(VALUES, st.lists(st.floats(0.1, 1e3), max_size=9))
 def test_the_interval_is_the_first_stages_spread_over_all_cycles(first, further):
-    interval = two_stage_interval([*first, *further], len(first))
+    interval = t_interval([*first, *further], pilot=first)
     n = len(first) + len(further)
     assert interval.half_width == pytest.approx(
         t_quantile(len(first) - 1) * stdev(first) / n**0.5, abs=1e-9
@@ -63,15 +62,15 @@ def test_the_interval_is_the_first_stages_spread_over_all_cycles(first, further)
     assert (interval.low + interval.high) / 2 == pytest.approx(fmean([*first, *further]))
 
 
-def test_no_interval_before_the_first_stage_is_whole():
-    assert two_stage_interval([1.0, 2.0], 3) is None
-    assert two_stage_interval([1.0], 1) is None
+def test_no_interval_without_a_spread_of_the_first_stage():
+    assert t_interval([1.0, 2.0, 3.0], pilot=[1.0]) is None
+    assert t_interval([1.0, 2.0, 3.0], pilot=[]) is None
 
 
 def test_a_whole_second_stage_is_as_narrow_as_the_target():
     first = KNOWN
     further = [fmean(first)] * (cycles_required(first, 0.02) - len(first))
-    interval = two_stage_interval([*first, *further], len(first))
+    interval = t_interval([*first, *further], pilot=first)
     assert interval.half_width / fmean(first) <= 0.02
 
 
@@ -83,7 +82,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_claims():
         first = [chance.gauss(1.0, 0.03) for _ in range(5)]
         n = min(cycles_required(first, 0.02) or 5, 400)
         values = first + [chance.gauss(1.0, 0.03) for _ in range(n - 5)]
-        interval = two_stage_interval(values, 5)
+        interval = t_interval(values, pilot=values[:5])
         covered += interval.low <= 1.0 <= interval.high
     assert abs(covered / 1000 - 0.95) < 4 * (0.95 * 0.05 / 1000) ** 0.5
 

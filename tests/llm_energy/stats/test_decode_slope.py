@@ -36,8 +36,17 @@ def test_the_interval_is_students_over_the_slopes_of_the_cycles():
     assert found.interval.high == pytest.approx(expected.high)
 
 
+def test_after_a_second_stage_the_spread_of_the_first_cycles_decides():
+    slopes = [0.50, 0.52, 0.49, *[0.50] * 6]
+    energies = {cycle: line(2.0, slope) for cycle, slope in enumerate(slopes)}
+    found = decode_slope(energies, limits=[0.001], pilot={0, 1, 2})
+    expected = t_interval(slopes, pilot=slopes[:3])
+    assert found.interval.half_width == pytest.approx(expected.half_width)
+    assert found.total.interval.half_width > found.interval.half_width
+
+
 def test_one_cycle_gives_a_value_and_no_interval():
-    found = decode_slope({1: line(2.0, 0.5)}, sensor_limit=0.05)
+    found = decode_slope({1: line(2.0, 0.5)}, limits=[0.05])
     assert (found.interval, found.total) == (None, None)
 
 
@@ -54,7 +63,7 @@ def test_a_bend_is_reported():
 
 
 def test_the_sensor_widens_the_total_interval_only():
-    found = decode_slope({c: line(2.0, 0.5 + 0.01 * c) for c in (1, 2, 3)}, sensor_limit=0.05)
+    found = decode_slope({c: line(2.0, 0.5 + 0.01 * c) for c in (1, 2, 3)}, limits=[0.05])
     assert found.total.interval.low < found.interval.low
     assert found.total.interval.high > found.interval.high
 

@@ -39,11 +39,25 @@ class TestKnownAnswers:
         assert geometric_mean(A) == pytest.approx(0.50980, abs=5e-6)
         assert (interval.low, interval.high) == pytest.approx((0.49054, 0.52982), abs=5e-6)
 
+    @pytest.mark.parametrize(
+        ("limits", "half_width"), [((), 24.841), ((0.05,), 25.340), ((0.1,), 26.779)]
+    )
+    def test_total_interval_of_three_cycles(self, limits, half_width):
+        """t(2)·10/√3 = 24.8414, with 5 and 10 by root sum square."""
+        total = total_uncertainty([90.0, 100.0, 110.0], limits=limits)
+        assert total.interval.half_width == pytest.approx(half_width, abs=5e-4)
+
     def test_gain_joins_repeatability_once_and_is_not_divided_by_the_cycles(self):
-        total = total_uncertainty(with_spread(0.5, 0.005, 5), gain_limit=0.05)
+        total = total_uncertainty(with_spread(0.5, 0.005, 5), limits=[0.05])
         assert total.standard_uncertainty == pytest.approx(0.0146059, abs=5e-8)
-        assert total.degrees_of_freedom == pytest.approx(7282, abs=0.5)
-        assert total.interval.half_width == pytest.approx(0.028632, abs=5e-7)
+        assert total.interval.half_width == pytest.approx(0.0257592, abs=5e-7)
+
+    def test_the_limits_of_gain_and_offset_add(self):
+        total = total_uncertainty([2.0] * 3, limits=[0.05, 0.02])
+        assert total.interval.half_width == pytest.approx(0.14)
+        assert total.standard_uncertainty == pytest.approx(
+            2 * math.hypot(0.05, 0.02) / math.sqrt(3)
+        )
 
 
 class TestAgreementWithScipy:
@@ -108,14 +122,14 @@ class TestEdges:
         assert log_t_interval([0.0, 2.0]) is None
 
     def test_one_cycle_has_no_total_uncertainty(self):
-        assert total_uncertainty([0.5], gain_limit=0.05) is None
+        assert total_uncertainty([0.5], limits=[0.05]) is None
 
     def test_without_a_limit_of_the_sensor_there_is_no_total_uncertainty(self):
-        assert total_uncertainty(A, gain_limit=None) is None
+        assert total_uncertainty(A, limits=None) is None
 
     def test_cycles_without_spread_leave_the_gain_alone(self):
-        total = total_uncertainty([-2.0] * 3, gain_limit=0.05)
-        assert total.degrees_of_freedom == math.inf
+        total = total_uncertainty([-2.0] * 3, limits=[0.05])
+        assert (total.interval.low, total.interval.high) == pytest.approx((-2.1, -1.9))
         assert total.standard_uncertainty == pytest.approx(0.1 / math.sqrt(3))
 
 
@@ -129,8 +143,56 @@ class TestProperties:
 
     @given(st.floats(0.1, 10), st.floats(0.001, 1), st.integers(2, 20), st.floats(0.001, 0.2))
     def test_total_uncertainty_is_never_below_either_part(self, mean, deviation, n, gain):
-        total = total_uncertainty(with_spread(mean, deviation, n), gain_limit=gain)
+        values = with_spread(mean, deviation, n)
+        total = total_uncertainty(values, limits=[gain])
         rounding = 1 - 1e-9
         assert total.standard_uncertainty >= deviation / math.sqrt(n) * rounding
         assert total.standard_uncertainty >= gain / math.sqrt(3) * mean * rounding
-        assert total.degrees_of_freedom >= (n - 1) * rounding
+        assert total.interval.half_width >= t_interval(values).half_width * rounding
+        assert total.interval.half_width >= gain * mean * rounding
+
+    @given(
+        spreads := st.floats(0, 1),
+        spreads,
+        gains := st.floats(0, 0.2),
+        gains,
+        counts := st.integers(2, 20),
+        counts,
+    )
+    def test_a_worse_sensor_more_spread_or_fewer_cycles_never_narrow_the_total_interval(
+        self, spread, more_spread, gain, more_gain, n, more_cycles
+    ):
+        def half_width(spread, gain, n):
+            values = with_spread(1.0, spread, n)
+            return total_uncertainty(values, limits=[gain]).interval.half_width * (1 + 1e-9)
+
+        best = half_width(spread, gain, n + more_cycles) / (1 + 1e-9) ** 2
+        assert half_width(spread, gain, n) >= best
+        assert half_width(spread + more_spread, gain, n + more_cycles) >= best
+        assert half_width(spread, gain + more_gain, n + more_cycles) >= best
+
+
+class TestTwoStages:
+    """Three cycles that scatter decided on ten, and the seven others happen to be equal."""
+
+    first = (1.0, 1.05, 0.95)
+    values = (*first, *[1.0] * 7)
+
+    def test_every_interval_rests_on_the_spread_of_the_first_cycles(self):
+        # t(2) = 4.302653; s = 0.05, of the logarithms 0.0500467
+        assert t_interval(self.values, pilot=self.first).half_width == pytest.approx(
+            4.302653 * 0.05 / math.sqrt(10), rel=1e-6
+        )
+        log_t = log_t_interval(self.values, pilot=self.first)
+        half_width = math.log(log_t.high / log_t.low) / 2
+        assert half_width == pytest.approx(4.302653 * 0.0500467 / math.sqrt(10), rel=1e-4)
+
+    @pytest.mark.parametrize("gain", [0.0, 0.001, 0.05])
+    def test_the_total_interval_is_never_narrower_than_its_repeatability_part(self, gain):
+        total = total_uncertainty(self.values, limits=[gain], pilot=self.first)
+        repeatability = t_interval(self.values, pilot=self.first)
+        assert total.interval.low <= repeatability.low
+        assert total.interval.high >= repeatability.high
+        assert total.standard_uncertainty == pytest.approx(
+            math.hypot(0.05 / 10**0.5, gain / 3**0.5)
+        )

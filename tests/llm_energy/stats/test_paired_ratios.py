@@ -1,6 +1,8 @@
 """Ratios paired by block, and Holm's correction."""
 
 import math
+import random
+from types import MappingProxyType
 
 import pytest
 from hypothesis import assume, given
@@ -75,7 +77,7 @@ class TestPairedRatio:
 class TestUnpairedRatio:
     def test_it_is_welchs_t_on_logarithms(self):
         # statsmodels 0.15.0: CompareMeans of the logarithms, usevar="unequal"
-        found = unpaired_ratio(list(A.values()), list(B.values())[:4])
+        found = unpaired_ratio(A, dict(list(B.items())[:4]))
         interval = found.interval()
         assert math.log(interval.low) == pytest.approx(0.5370400136011587, rel=1e-9)
         assert math.log(interval.high) == pytest.approx(0.6321339133961751, rel=1e-9)
@@ -87,49 +89,124 @@ class TestUnpairedRatio:
         logs = [[math.log(value) for value in side] for side in (first, second)]
         assume(min(max(side) - min(side) for side in logs) > 1e-6)
         expected = stats.ttest_ind(logs[1], logs[0], equal_var=False)
-        found = unpaired_ratio(first, second)
+        found = unpaired_ratio(dict(enumerate(first)), dict(enumerate(second)))
         assert found.p_value == pytest.approx(float(expected.pvalue), rel=1e-6, abs=1e-12)
         assert found.pairs == 0
 
     def test_under_three_values_on_a_side_there_is_no_interval(self):
-        found = unpaired_ratio([1.0, 1.1, 0.9], [2.0, 2.1])
-        assert (found.interval(), found.p_value, found.equivalent(0.02)) == (None, None, None)
+        found = unpaired_ratio({1: 1.0, 2: 1.1, 3: 0.9}, {1: 2.0, 2: 2.1})
+        assert found.interval() is None
+        assert found.p_value is found.equivalence_p_value(0.02) is None
 
     def test_an_empty_side_has_no_ratio(self):
-        assert unpaired_ratio([], [1.0]) is None
+        assert unpaired_ratio({}, {1: 1.0}) is None
 
     def test_sides_without_spread(self):
-        found = unpaired_ratio([1.0] * 3, [2.0] * 3)
+        found = unpaired_ratio(dict.fromkeys(range(3), 1.0), dict.fromkeys(range(3), 2.0))
         assert found.interval().low == found.interval().high == pytest.approx(2.0)
         assert found.p_value == 0.0
 
 
 class TestEquivalence:
     def test_it_agrees_with_two_one_sided_tests(self):
-        # statsmodels 0.15.0, ttost_paired on logarithms: p = 0.0046465 at ±5 %, 0.0749900 at ±2 %
+        # statsmodels 0.15.0, ttost_paired on logarithms
         found = paired_ratio(A, C)
-        assert found.equivalent(0.05)
-        assert not found.equivalent(0.02)
+        assert found.equivalence_p_value(0.05) == pytest.approx(0.0046465, abs=5e-8)
+        assert found.equivalence_p_value(0.02) == pytest.approx(0.0749900, abs=5e-8)
 
     def test_the_margin_at_which_it_turns_is_that_of_statsmodels(self):
         # statsmodels 0.15.0: ttost_paired has p = 0.05 at this margin, found by bisection
-        found = paired_ratio(A, C)
-        assert found.equivalent(MARGIN * (1 + 1e-9))
-        assert not found.equivalent(MARGIN * (1 - 1e-9))
+        assert paired_ratio(A, C).equivalence_p_value(MARGIN) == pytest.approx(0.05, rel=1e-9)
+
+    @given(sides, st.floats(0.001, 0.5), st.sampled_from([0.0, 0.02]))
+    def test_it_is_the_interval_of_twice_the_level_inside_the_margin(self, logs, margin, limit):
+        assume(max(logs) - min(logs) > 1e-6)
+        other = {block: math.exp(margin * (log - 5) / 20) for block, log in enumerate(logs)}
+        found = paired_ratio(dict.fromkeys(other, 1.0), other).with_limits([limit])
+        p = found.equivalence_p_value(margin)
+        assume(1e-6 < p < 0.499)
+        widest = found.interval(1 - 2 * p)
+        reach = max(abs(math.log(end)) for end in (widest.low, widest.high))
+        assert reach == pytest.approx(math.log1p(margin), rel=1e-6)
+
+    def test_equal_sides_are_equivalent_and_sides_a_margin_apart_are_not(self):
+        assert paired_ratio(A, A).equivalence_p_value(0.02) == 0.0
+        apart = {block: 1.05 * value for block, value in A.items()}
+        assert paired_ratio(A, apart).equivalence_p_value(0.02) >= 0.5
+
+
+def test_of_ten_ratios_at_the_margin_hardly_a_family_holds_one_called_equivalent():
+    """500 families, each 2 % apart in truth: 5 % + four standard errors; unadjusted it is 40 %."""
+    chance, wrong, families = random.Random(12), 0, 500
+    for _ in range(families):
+        logs = [[chance.gauss(math.log(1.02), 0.01) for _ in range(5)] for _ in range(10)]
+        ratios = [
+            paired_ratio(dict.fromkeys(range(5), 1.0), dict(enumerate(map(math.exp, each))))
+            for each in logs
+        ]
+        wrong += min(holm([ratio.equivalence_p_value(0.02) for ratio in ratios])) <= 0.05
+    assert wrong / families < 0.05 + 4 * (0.05 * 0.95 / families) ** 0.5
 
 
 class TestOtherSensors:
-    def test_the_gains_of_two_sensors_add_to_the_variance_once(self):
+    def test_the_limits_of_two_sensors_join_the_interval_with_their_sum(self):
         alone = paired_ratio(A, B)
-        both = alone.with_gains([0.05, 0.05])
-        added = both.standard_error**2 - alone.standard_error**2
-        assert added == pytest.approx(2 * 0.05**2 / 3)  # (√2 · g)² with g = a/√3
-        assert both.degrees_of_freedom > 1000
+        both = alone.with_limits([0.05, 0.05])
+        half = math.log(alone.interval().high / alone.interval().low) / 2
+        wide = math.log(both.interval().high / both.interval().low) / 2
+        assert wide == pytest.approx(math.hypot(half, 0.1))
         assert both.ratio == alone.ratio
-        assert both.interval().low < alone.interval().low
+
+    @given(sides, st.floats(0, 0.2), st.floats(0, 0.2), st.sampled_from([0.9, 0.95, 0.995]))
+    def test_a_worse_sensor_never_gives_a_narrower_interval_or_a_smaller_p(
+        self, values, limit, more, confidence
+    ):
+        ratio = paired_ratio(dict.fromkeys(range(len(values)), 1.0), dict(enumerate(values)))
+        good, bad = ratio.with_limits([limit]), ratio.with_limits([limit + more])
+        rounding = 1 + 1e-12
+        assert bad.interval(confidence).low <= good.interval(confidence).low * rounding
+        assert bad.interval(confidence).high * rounding >= good.interval(confidence).high
+        assert bad.p_value >= good.p_value
+        assert bad.equivalence_p_value(0.02) >= good.equivalence_p_value(0.02) or (
+            good.equivalence_p_value(0.02) > 0.5
+        )
+
+    def test_p_is_the_level_at_which_the_interval_ends_at_one(self):
+        found = paired_ratio(A, C).with_limits([0.001])
+        assert 1.0 in (
+            pytest.approx(found.interval(1 - found.p_value).low),
+            pytest.approx(found.interval(1 - found.p_value).high),
+        )
+
+    def test_a_difference_within_the_limits_is_none(self):
+        assert paired_ratio(A, C).with_limits([0.05]).p_value == 1.0
 
     def test_a_ratio_that_is_not_testable_stays_so(self):
-        assert paired_ratio({1: 1.0}, {1: 2.0}).with_gains([0.05]).interval() is None
+        assert paired_ratio({1: 1.0}, {1: 2.0}).with_limits([0.05]).interval() is None
+
+
+class TestTwoStages:
+    """The spread of the first blocks alone counts, where it decided how many followed."""
+
+    base = MappingProxyType(A | dict.fromkeys(range(6, 13), 0.5))
+    other = MappingProxyType(B | dict.fromkeys(range(6, 13), 0.9))
+
+    def test_a_second_stage_without_scatter_makes_a_paired_ratio_no_surer_than_its_rule(self):
+        found = paired_ratio(self.base, self.other, pilot=set(A))
+        first = paired_ratio(A, B)
+        assert (found.pairs, found.degrees_of_freedom) == (12, 4)
+        assert found.standard_error == pytest.approx(first.standard_error * math.sqrt(5 / 12))
+
+    def test_without_pairs_likewise(self):
+        shifted = {block + 100: value for block, value in self.other.items()}
+        pilot = set(A) | {block + 100 for block in B}
+        found = unpaired_ratio(self.base, shifted, pilot=pilot)
+        first = unpaired_ratio(A, B)
+        assert found.standard_error == pytest.approx(first.standard_error * math.sqrt(5 / 12))
+        assert found.degrees_of_freedom == pytest.approx(first.degrees_of_freedom)
+
+    def test_first_blocks_without_a_spread_give_no_interval(self):
+        assert paired_ratio(self.base, self.other, pilot={1, 2}).interval() is None
 
 
 class TestSimultaneous:

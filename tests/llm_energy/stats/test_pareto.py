@@ -47,6 +47,14 @@ def test_scatter_that_both_share_is_taken_out_by_pairing():
     assert statuses(first, first) == ["non_dominated", "dominated"]
 
 
+def test_after_a_second_stage_the_scatter_of_the_first_blocks_decides():
+    scattered = [0.4, -0.2, 0.1, *[0.1] * 17]
+    rows = np.array([[0.0] * 20, scattered])
+    assert statuses(rows, rows) == ["non_dominated", "dominated"]
+    found = standings(rows, rows, pilot=[True] * 3 + [False] * 17)
+    assert [s.status for s in found] == ["non_dominated", "not_distinguishable"]
+
+
 def test_under_three_pairs_nothing_is_clear():
     two = np.array([[0.0, 0.0], [1.0, 1.0]])
     assert statuses(two, two) == ["non_dominated", "not_distinguishable"]
