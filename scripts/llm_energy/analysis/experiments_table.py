@@ -93,7 +93,7 @@ class ExperimentRow(Row):
     log_t_high: float | None
     """Upper end of the 95 % log-t interval of the geometric mean."""
     bca_low: float | None
-    """Lower end of the 95 % BCa bootstrap interval of the mean; from 10 cycles on. Empty under
+    """Lower end of the 95 % BCa bootstrap interval of the mean; from 30 cycles on. Empty under
     `two_stage`, because resampling takes the number of cycles as given."""
     bca_high: float | None
     """Upper end of the 95 % BCa bootstrap interval of the mean."""

@@ -119,10 +119,10 @@ class TestTwoStages:
     def test_intervals_rest_on_the_first_cycles_and_the_bootstrap_is_empty(self):
         row = self.row()
         assert row["interval_rule"] == "two_stage"
+        assert pd.isna(self.row(self.values * 3, cycles=range(1, 31))["bca_low"])
         assert row["repeatability_standard_uncertainty"] == pytest.approx(0.05 / 10**0.5)
         assert (row["t_high"] - row["t_low"]) / 2 == pytest.approx(4.302653 * 0.05 / 10**0.5)
         assert row["log_t_high"] / row["log_t_low"] == pytest.approx(1.1459, abs=1e-4)
-        assert pd.isna(row["bca_low"])
 
     def test_where_no_second_stage_followed_the_interval_is_students(self):
         row = self.row(self.values[:3])
@@ -135,7 +135,9 @@ class TestTwoStages:
         assert row[["t_low", "log_t_low", "total_low", "relative_half_width"]].isna().all()
 
     def test_a_given_number_of_cycles_is_no_second_stage(self):
-        row = self.row(first_cycles=None)
+        many = self.values * 3
+        assert self.row(many, cycles=range(1, 31))["interval_rule"] == "two_stage"
+        row = self.row(many, cycles=range(1, 31), first_cycles=None)
         assert row["interval_rule"] == "t"
         assert pd.notna(row["bca_low"])
 

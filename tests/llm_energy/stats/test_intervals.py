@@ -94,10 +94,10 @@ class TestAgreementWithStatsmodels:
 
 
 class TestBootstrap:
-    values = (*A, 0.515, 0.505, 0.525, 0.495, 0.535)
+    values = (*A, 0.515, 0.505, 0.525, 0.495, 0.535) * 3
 
-    def test_it_is_a_second_opinion_from_ten_values_on(self):
-        assert bca_interval(self.values[:9]) is None
+    def test_it_is_a_second_opinion_from_thirty_values_on(self):
+        assert bca_interval(self.values[:29]) is None
         bca, t = bca_interval(self.values), t_interval(self.values)
         assert bca.low == pytest.approx(t.low, abs=0.004)
         assert bca.high == pytest.approx(t.high, abs=0.004)
@@ -106,7 +106,7 @@ class TestBootstrap:
         assert bca_interval(self.values) == bca_interval(self.values)
 
     def test_values_without_spread_have_none(self):
-        assert bca_interval([1.0] * 12) is None
+        assert bca_interval([1.0] * 30) is None
 
 
 class TestEdges:
