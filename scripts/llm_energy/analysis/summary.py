@@ -135,7 +135,7 @@ class Comparison(Model):
     p_value_holm: float | None
     """Adjusted over its family by Holm's method."""
     equivalence_p_value_holm: float | None = None
-    """Of a ratio outside the margin, two one-sided tests, adjusted likewise."""
+    """Two one-sided tests of a ratio outside the margin, adjusted likewise."""
     family: int
     """Comparisons adjusted for: those of one metric with the reference, or along one axis."""
     verdict: Verdict
