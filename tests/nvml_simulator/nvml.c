@@ -59,6 +59,7 @@ static int fault_at(const Gpu *gpu, const char *target, double at) {
     int state = state_at(at);
     struct timespec rest = {(time_t)gpu->query_s, (long)(1e9 * fmod(gpu->query_s, 1))};
     if (gpu->query_s > 0) nanosleep(&rest, NULL);
+    while (gpu->hangs_file[0] && !access(gpu->hangs_file, F_OK)) pause();
     return state == SUCCESS ? listed_fault(gpu, target, at) : state;
 }
 
@@ -88,7 +89,9 @@ QUERY(nvmlDeviceGetTotalEnergyConsumption, unsigned long long, "counter",
 QUERY(nvmlDeviceGetPowerUsage, unsigned, "usage",
       (unsigned)lround(1e3 * (strcmp(gpu->usage, "instant") ? average_watts(gpu, at)
                                                            : instant_watts(gpu, at))))
-QUERY(nvmlDeviceGetEnforcedPowerLimit, unsigned, "limit", (unsigned)(1e3 * gpu->limit_watts))
+QUERY(nvmlDeviceGetEnforcedPowerLimit, unsigned, "limit",
+      (unsigned)(1e3 * (gpu->loaded_limit_watts && is_busy(gpu, at) ? gpu->loaded_limit_watts
+                                                                   : gpu->limit_watts)))
 QUERY(nvmlDeviceGetPowerManagementDefaultLimit, unsigned, "default_limit",
       (unsigned)(1e3 * gpu->default_limit_watts))
 QUERY(nvmlDeviceGetPerformanceState, unsigned, "pstate", is_busy(gpu, at) ? 0 : 8)

@@ -50,6 +50,8 @@ static int gpu_line(Gpu *gpu, const char *key, const char *rest) {
     if (!strcmp(key, "name")) return sscanf(rest, "%95[^\n]", gpu->name) == 1;
     if (!strcmp(key, "idle")) return sscanf(rest, "%lf", &gpu->idle_watts) == 1;
     if (!strcmp(key, "limit")) return sscanf(rest, "%lf", &gpu->limit_watts) == 1;
+    if (!strcmp(key, "loaded_limit")) return sscanf(rest, "%lf", &gpu->loaded_limit_watts) == 1;
+    if (!strcmp(key, "hangs_file")) return sscanf(rest, "%255[^\n]", gpu->hangs_file) == 1;
     if (!strcmp(key, "period")) return sscanf(rest, "%lf", &gpu->period) == 1;
     if (!strcmp(key, "default_limit")) return sscanf(rest, "%lf", &gpu->default_limit_watts) == 1;
     if (!strcmp(key, "persistence")) return sscanf(rest, "%u", &gpu->persistence) == 1;

@@ -40,6 +40,8 @@ class Gpu:
     idle_watts: float = 100.0
     limit_watts: float = 700.0
     default_limit_watts: float = 700.0
+    loaded_limit_watts: float = 0.0
+    """The enforced limit while it works, as laptops raise it; 0: the same."""
     knots: Knots = ((0.0, 100.0),)
     """Power under load."""
     period_s: float = 0.0
@@ -71,6 +73,8 @@ class Gpu:
     """Ids of more processes that compute on it, one a line, written by them."""
     lost_file: Path | None = None
     """The GPU falls off the bus when this file appears."""
+    hangs_file: Path | None = None
+    """No query returns any more when this file appears."""
 
     def text(self) -> str:
         lines = [
@@ -80,6 +84,7 @@ class Gpu:
             f"idle {self.idle_watts!r}",
             f"limit {self.limit_watts!r}",
             f"default_limit {self.default_limit_watts!r}",
+            f"loaded_limit {self.loaded_limit_watts!r}",
             f"period {self.period_s!r}",
             f"sensor {self.sensor} {self.sensor_period_s!r} {self.sensor_width_s!r}",
             f"usage {self.usage}",
@@ -93,7 +98,7 @@ class Gpu:
             *(f"fault {f.target} {f.code} {f.span[0]!r} {f.span[1]!r}" for f in self.faults),
             *(f"process {pid} {start!r} {end!r}" for pid, start, end in self.processes),
         ]
-        for name in ("load_file", "process_file", "lost_file"):
+        for name in ("load_file", "process_file", "lost_file", "hangs_file"):
             if (path := getattr(self, name)) is not None:
                 lines.append(f"{name} {path}")
         return "\n".join(lines) + "\n"
@@ -113,7 +118,8 @@ class Scenario:
         lines = [f"epoch {self.epoch_s!r}", f"driver {self.driver}"]
         if self.reload:
             lines.append(f"reload {self.reload[0]!r} {self.reload[1]!r}")
-        path.write_text("\n".join(lines) + "\n" + "".join(gpu.text() for gpu in self.gpus))
+        text = "\n".join(lines) + "\n" + "".join(gpu.text() for gpu in self.gpus)
+        path.write_bytes(text.encode(errors="surrogateescape"))  # names that are no text
         return path
 
     def joules(self, gpu: int, start_s: float, end_s: float) -> float:

@@ -20,6 +20,7 @@ typedef struct { unsigned pid; double from, to; } Process;
 typedef struct {
     char uuid[TEXT], name[TEXT];
     double idle_watts, limit_watts, default_limit_watts;
+    double loaded_limit_watts; /* the limit while it works; 0: the same */
 
     /* Power under load: linear between knots, again and again every `period` if that is not 0. */
     Knot *knots;
@@ -48,6 +49,7 @@ typedef struct {
     Fault faults[MAX_FAULTS];
     int fault_count;
     char lost_file[256]; /* the GPU is lost once this file is there */
+    char hangs_file[256]; /* no query returns once this file is there */
     Process processes[MAX_PROCESSES];
     int process_count;
     char process_file[256]; /* more process ids, one a line, by whoever works */

@@ -139,8 +139,8 @@ def _power(result: Result, energy: Energy, mean_watts: float) -> Iterator[str]:
         expected = (mean_watts - idle) * result.window.duration_s
         if abs(net - expected) > PRECISION * max(abs(net), energy.energy_joules or 0):
             yield "its energy above loaded idle is not energy less idle power × duration"
-    limit, boards = result.environment.power_limit_watts, sum(d.counted for d in energy.devices)
-    if limit is not None and mean_watts > MEAN_POWER_LIMIT * limit * boards:
+    limit = energy.enforced_limit_watts(result.environment.power_limit_watts)
+    if limit is not None and mean_watts > MEAN_POWER_LIMIT * limit:
         yield f"its mean power of {mean_watts:.1f} W is above the limit of {limit:.1f} W"
 
 

@@ -94,7 +94,7 @@ def measure(job: Job, run: Run, seen: Observation) -> None:
     backend, device = job.backend, job.experiment.device
     gpus = running.declared_backend(run, backend).container.gpus
     with ExitStack() as stack:
-        meters = open_meters(cpu_model=run.record.host_facts.cpu_model)
+        meters = open_meters(cpu_model=run.record.host_facts.cpu_model, gpus=device == "gpu")
         for meter in meters:
             stack.callback(meter.close)
         working = working_devices(meters, device=device, gpus=gpus)

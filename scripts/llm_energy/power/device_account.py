@@ -44,7 +44,7 @@ class Account:
         impossible = plausibility.impossible_mean(
             amount.joules / self.duration_s,
             baseline=self.baseline,
-            power_limit_watts=self.sensor.device.power_limit_watts,
+            power_limit_watts=self.sensor.power_limit_watts(*self.spans["window"]),
             power_bound_watts=self.sensor.power_bound_watts,
         )
         return Amount(reason=impossible) if impossible else amount
@@ -88,6 +88,7 @@ class Account:
             counter_over_instant=self._ratio("window"),
             counter_over_instant_idle=self._ratio("idle"),
             update_period_s=self.sensor.update_period_s,
+            power_limit_watts=self.sensor.power_limit_watts(*span) if span else None,
             state=plausibility.summarise(self.sensor.states(*span)) if span else None,
         )
 

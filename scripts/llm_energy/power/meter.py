@@ -47,7 +47,8 @@ class Device:
     power_bound_watts: float | None = None
     """More than the device can draw, where it says so; otherwise its scope's bound holds."""
     power_limit_watts: float | None = None
-    """The enforced limit, None where there is none or it is not known."""
+    """The limit that was enforced when the meter was opened; None where there is none or it is not
+    known."""
     facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     """For the record of the environment: driver, persistence, ECC, clocks and the like."""
 
@@ -65,6 +66,8 @@ class State:
     """NVML's bit mask (nvmlClocksThrottleReason*)."""
     performance_state: int | None = None
     """0 (fastest) to 15."""
+    power_limit_watts: float | None = None
+    """The limit that is enforced now."""
     process_ids: tuple[int, ...] | None = None
     """Host ids of the processes that compute on the device."""
 

@@ -1,6 +1,7 @@
 """NVIDIA GPUs through NVML: one pass over the sensors of a GPU, by UUID.
 
-A query that a GPU or its driver does not have costs its own quantity only. The energy counter
+A query that a GPU or its driver does not have, or answers badly, costs its own quantity only: no
+answer of a driver raises beyond the meter, not even a name that is no text. The energy counter
 needs Volta or newer; the fields of instant and average power need a driver of 2023 or newer, and
 GA100 has no average at all.
 """
@@ -24,6 +25,10 @@ _MILLI = 1e-3
 _SM_CLOCK, _MEMORY_CLOCK, _GPU_SENSOR = 1, 2, 0
 
 
+class NvmlError(Exception):
+    """There is no GPU to be seen; the message says why, with the remedy where there is one."""
+
+
 class NvmlMeter:
     """All GPUs that NVML lists."""
 
@@ -41,12 +46,15 @@ class NvmlMeter:
         }
         self._handles: dict[str, Any] = {}
         self._devices: dict[str, Device] = {}
-        for index in range(nvml.nvmlDeviceGetCount()):
+        self.unreadable: dict[int, str] = {}
+        """Index of a GPU that cannot be metered -> reason code."""
+        for index in range(self._known(nvml.nvmlDeviceGetCount) or 0):
             try:
                 handle = nvml.nvmlDeviceGetHandleByIndex(index)
                 uuid = nvml.nvmlDeviceGetUUID(handle)
-            except nvml.NVMLError as error:
+            except Exception as error:
                 LOG.warning("GPU %d cannot be metered: %s", index, error)
+                self.unreadable[index] = self._reason(error)
                 continue
             self._handles[uuid] = handle  # one device, however often it is listed
             self._devices[uuid] = self._describe(uuid, handle)
@@ -55,21 +63,38 @@ class NvmlMeter:
     def open(cls) -> "NvmlMeter | None":
         """The GPUs of this machine; None without NVML, a working driver or a GPU."""
         try:
-            ctypes.CDLL(LIBRARY)
-        except OSError:
+            meter = cls.connect()
+        except NvmlError as error:
+            LOG.warning("no GPU is metered: %s", error)
             return None
-        import pynvml
-
-        try:
-            pynvml.nvmlInit()
-        except pynvml.NVMLError as error:
-            LOG.warning("NVML is there but does not work, no GPU is metered: %s", error)
-            return None
-        meter = cls(pynvml)
         if meter.devices:
             return meter
         meter.close()
         return None
+
+    @classmethod
+    def connect(cls) -> "NvmlMeter":
+        """The GPUs of this machine, which may be none that can be read.
+
+        Raises:
+            NvmlError: NVML is not there or does not work.
+        """
+        try:
+            ctypes.CDLL(LIBRARY)
+        except OSError:
+            raise NvmlError(
+                "there is no NVIDIA driver (no libnvidia-ml.so.1); where there is a GPU, install it"
+            ) from None
+        import pynvml
+
+        try:
+            pynvml.nvmlInit()
+        except Exception as error:
+            raise NvmlError(
+                f"the NVIDIA driver does not work: {error}; load its module "
+                "(`sudo modprobe nvidia`), or reboot after an update"
+            ) from None
+        return cls(pynvml)
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -84,8 +109,8 @@ class NvmlMeter:
         def keep(quantity: str, query: Callable[[], float]) -> None:
             try:
                 values[quantity] = query() * _MILLI
-            except nvml.NVMLError as error:
-                unavailable[quantity] = self._reasons.get(error.value, "read_failed")
+            except Exception as error:
+                unavailable[quantity] = self._reason(error)
 
         start_s = time.monotonic()
         keep("energy_counter_joules", lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
@@ -95,10 +120,20 @@ class NvmlMeter:
         found = reading_since(start_s, device, unavailable=unavailable, **values)
         return replace(found, state=self._state(handle)) if slow else found
 
+    def memory_bytes(self, device: Device) -> int | None:
+        """The memory of a GPU."""
+        memory = self._known(self._nvml.nvmlDeviceGetMemoryInfo, self._handles[device.id])
+        return None if memory is None else int(memory.total)
+
+    def default_limit_watts(self, device: Device) -> float | None:
+        """The power limit that a board is delivered with."""
+        query = self._nvml.nvmlDeviceGetPowerManagementDefaultLimit
+        return self._limit_watts(query, self._handles[device.id])
+
     def close(self) -> None:
         try:
             self._nvml.nvmlShutdown()
-        except self._nvml.NVMLError as error:
+        except Exception as error:
             LOG.warning("NVML did not shut down: %s", error)
 
     def _field(self, handle: Any, field: int) -> int:
@@ -122,13 +157,13 @@ class NvmlMeter:
             throttle_reasons=known(nvml.nvmlDeviceGetCurrentClocksThrottleReasons, handle),
             performance_state=known(nvml.nvmlDeviceGetPerformanceState, handle),
             process_ids=None if processes is None else tuple(p.pid for p in processes),
+            power_limit_watts=self._limit_watts(nvml.nvmlDeviceGetEnforcedPowerLimit, handle),
         )
 
     def _describe(self, uuid: str, handle: Any) -> Device:
         nvml, known = self._nvml, self._known
         model = known(nvml.nvmlDeviceGetName, handle) or "unknown NVIDIA GPU"
         driver = known(nvml.nvmlSystemGetDriverVersion)
-        limit_mw = known(nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
         mig = known(nvml.nvmlDeviceGetMigMode, handle)
         ecc = known(nvml.nvmlDeviceGetEccMode, handle)
         persistence = known(nvml.nvmlDeviceGetPersistenceMode, handle)
@@ -138,7 +173,7 @@ class NvmlMeter:
             scope="gpu_board",
             simulated="simulated" in f"{model} {driver}".lower(),
             refusal="mig_enabled" if mig and mig[0] else None,
-            power_limit_watts=None if limit_mw is None else limit_mw * _MILLI,
+            power_limit_watts=self._limit_watts(nvml.nvmlDeviceGetEnforcedPowerLimit, handle),
             facts={
                 "driver": driver,
                 "persistence_mode": None if persistence is None else bool(persistence),
@@ -152,9 +187,22 @@ class NvmlMeter:
             },
         )
 
+    def _limit_watts(self, query: Callable[..., int], handle: Any) -> float | None:
+        """A power limit; None where there is none, which some drivers give as 0."""
+        milliwatts = self._known(query, handle)
+        return milliwatts * _MILLI if milliwatts else None
+
     def _known(self, query: Callable[..., Any], *arguments: Any) -> Any:
         """The answer to a query, None where the device or its driver does not give one."""
         try:
             return query(*arguments)
-        except self._nvml.NVMLError:
+        except Exception as error:
+            LOG.debug("NVML: %r", error)
             return None
+
+    def _reason(self, error: Exception) -> str:
+        """The reason code of an error; the log has what no code describes."""
+        known = isinstance(error, self._nvml.NVMLError) and self._reasons.get(error.value)
+        if not known:
+            LOG.warning("NVML: %r", error)
+        return known or "read_failed"

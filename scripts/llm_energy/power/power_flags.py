@@ -24,7 +24,8 @@ def of_devices(
     own_processes: Collection[int] | None,
 ) -> list[Flag]:
     """Flags of the counted devices over the window."""
-    raised = [flag for account in accounts for flag in _of_device(account, own_processes)]
+    own = own_processes if _listed(accounts, own_processes or ()) else None
+    raised = [flag for account in accounts for flag in _of_device(account, own)]
     on_gpu = any(account.sensor.device.scope == "gpu_board" for account in accounts)
     if on_gpu and median_step_s is not None and plausibility.alias_risk(median_step_s):
         message = f"median time between tokens {1e3 * median_step_s:.1f} ms"
@@ -45,6 +46,22 @@ def foreign_processes(states: Iterable[State], own: Collection[int]) -> list[int
     return sorted({pid for state in states for pid in state.process_ids or ()} - set(own))
 
 
+def _listed(accounts: Iterable[Account], own: Collection[int]) -> bool:
+    """Return True where the driver lists a process of the measurement on some device.
+
+    Inside a container it lists the host's ids, by which our own processes are not known: then
+    nothing can be said of others.
+    """
+    listed = {
+        pid
+        for account in accounts
+        for reading in account.sensor.series.readings
+        if reading.state is not None
+        for pid in reading.state.process_ids or ()
+    }
+    return not listed.isdisjoint(own)
+
+
 def _of_device(account: Account, own_processes: Collection[int] | None) -> list[Flag]:
     device, span = account.sensor.device, account.spans["window"]
     states = account.sensor.states(*span)
@@ -58,7 +75,11 @@ def _of_device(account: Account, own_processes: Collection[int] | None) -> list[
             found["power_capped"] = f"mean SM clock {state.sm_clock_mean_mhz} MHz"
     if account.window.gap_bound > 0.0:
         found["sampling_gap"] = f"by up to {account.window.gap_bound:.2%}"
-    limit, highest = device.power_limit_watts, max(account.sensor.power(*span).values, default=0.0)
+    limits = {state.power_limit_watts for state in states if state.power_limit_watts}
+    if len(limits) > 1:
+        found["power_limit_changed"] = f"{min(limits):.0f} to {max(limits):.0f} W"
+    limit = account.sensor.power_limit_watts(*span)
+    highest = max(account.sensor.power(*span).values, default=0.0)
     if limit is not None and highest > SPIKE_LIMIT * limit:
         found["power_spike"] = f"{highest:.0f} W at a limit of {limit:.0f} W"
     return [Flag(code=code, message=f"{device.id}: {text}") for code, text in found.items()]

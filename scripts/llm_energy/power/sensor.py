@@ -76,6 +76,14 @@ class Sensor:
         readings = self.series.by_device.get(self.device.id, ())
         return [r.state for r in readings if r.state and start_s <= r.monotonic_s <= end_s]
 
+    def power_limit_watts(self, start_s: float, end_s: float) -> float | None:
+        """The highest enforced limit seen in [start, end] or at opening; None where none is known.
+
+        Laptops raise it under load. A limit of 0 W is none.
+        """
+        seen = [state.power_limit_watts or 0.0 for state in self.states(start_s, end_s)]
+        return max(self.device.power_limit_watts or 0.0, *seen, 0.0) or None
+
     @property
     def power_bound_watts(self) -> float:
         """More than the device can draw; infinite where nothing bounds it."""

@@ -34,6 +34,7 @@ UNITS = {
     "memory_clock_mhz": "MHz",
     "utilisation_percent": "%",
     "memory_used_bytes": "B",
+    "power_limit_watts": "W",
     "throttle_reasons": "bit mask of nvmlClocksEventReasons",
     "performance_state": "0 (fastest) to 15",
 }
@@ -109,7 +110,7 @@ def _row(reading: Reading) -> dict[str, Any]:
 
 
 def _reading(row: dict[str, Any]) -> Reading:
-    state = {name: row.pop(name) for name in _STATE}
+    state = {name: row.pop(name, None) for name in _STATE}  # older files lack the newer ones
     if state["process_ids"] is not None:
         state["process_ids"] = tuple(state["process_ids"])
     has_state = row.pop("has_state")

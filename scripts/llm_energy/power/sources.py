@@ -14,9 +14,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from llm_energy.power.deadline import TimedMeter
 from llm_energy.power.meter import QUANTITIES, Device, Meter, Quantity
 from llm_energy.power.mirrors import mirrors
 from llm_energy.power.nvml import NvmlMeter
@@ -31,17 +33,27 @@ FILE = "sensors.json"
 PROBE_S = 3.0
 """Three seconds at the highest rate show three changes of a sensor that updates once a second."""
 
+LOST = ("gpu_lost", "driver_reloaded")
+"""Reason codes of a device that is no longer there, as opposed to a sensor that it lacks."""
+
 PREFERRED: Sequence[Method] = ("counter", "integrated_instant")
 """The counter misses nothing between two readings; the mean of the last second is informative
 only."""
 
 
-def open_meters(*, cpu_model: str, powercap: Path = POWERCAP) -> tuple[Meter, ...]:
+def open_meters(*, cpu_model: str, gpus: bool, powercap: Path = POWERCAP) -> tuple[Meter, ...]:
     """All meters that are there, to be closed by the caller; empty where there is none.
 
-    A sensor that is there but may not be read is a meter: its readings carry the reason.
+    A sensor that is there but may not be read is a meter: its readings carry the reason. No call
+    of a meter takes longer than its deadline.
+
+    Args:
+        gpus: whether GPUs are metered; where they do no work, their driver is left alone.
     """
-    found = (NvmlMeter.open(), RaplMeter.open(powercap, cpu_model=cpu_model))
+    found = (
+        TimedMeter.open(NvmlMeter.open) if gpus else None,
+        TimedMeter.open(partial(RaplMeter.open, powercap, cpu_model=cpu_model)),
+    )
     return tuple(meter for meter in found if meter is not None)
 
 
@@ -141,9 +153,9 @@ def _still(series: Series, device: Device) -> bool:
 
 def _unusable(series: Series, device: Device, quantity: Quantity) -> str | None:
     """Reason code where a quantity is not there, or says nothing: a device always draws power."""
-    found = series.samples(device, quantity)
-    if not len(found):
-        return series.reason(device, quantity)
+    found, reason = series.samples(device, quantity), series.reason(device, quantity)
+    if not len(found) or reason in LOST:
+        return reason
     if quantity == "energy_counter_joules":
         return "counter_stuck" if _still(series, device) else None
     return None if any(found.values) else "no_power"

@@ -23,7 +23,11 @@ def gpu_findings(gpus: Sequence[Gpu], *, used: bool) -> Iterator[Finding]:
         used: whether the campaign measures on GPUs; others are only named.
     """
     for gpu in gpus:
-        if used:
+        if gpu.lost:
+            message = f"{gpu.uuid}: {gpu.device.model}, cannot be used: {ENERGY_REASONS[gpu.lost]}"
+            facts = {"uuid": gpu.uuid, "model": gpu.device.model, "reason": gpu.lost}
+            yield Finding("problem" if used else "note", "gpu", message, facts)
+        elif used:
             yield _described(gpu)
             yield from _modes(gpu)
             yield _clocks(gpu)
@@ -149,7 +153,7 @@ def enough_findings(
         wanted: its `container.gpus`: a number or UUIDs; anything else means all.
         parallel: the most devices that one of its experiments shares its layers between.
     """
-    there = [gpu.uuid for gpu in gpus]
+    there = [gpu.uuid for gpu in gpus if not gpu.lost]
     key, subject = f"backends.{backend}.container.gpus", f"gpus of {backend}"
     given = (
         wanted if isinstance(wanted, int) else len(wanted if isinstance(wanted, list) else there)

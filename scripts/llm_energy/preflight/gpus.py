@@ -1,14 +1,13 @@
 """The NVIDIA GPUs of this machine, as NVML shows them now."""
 
-import ctypes
 from collections.abc import Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llm_energy.power.meter import Device, Reading
-from llm_energy.power.nvml import LIBRARY, NvmlMeter
-from llm_energy.power.sources import probe
+from llm_energy.power.nvml import NvmlError, NvmlMeter
+from llm_energy.power.sources import LOST, probe
 from llm_energy.preflight.asking import RefusalError
 
 
@@ -28,14 +27,22 @@ class Gpu:
     """The power limit that the board is delivered with."""
     update_periods_s: Mapping[str, float | None] = field(default_factory=dict)
     """Quantity -> how often its sensor changes, as far as that was looked at and seen."""
+    unreadable: str | None = None
+    """Reason code of a GPU that the driver lists and does not show."""
 
     @property
     def uuid(self) -> str:
         return self.device.id
 
+    @property
+    def lost(self) -> str | None:
+        """Reason code of a GPU that cannot be used."""
+        codes = self.reading.unavailable.values()
+        return self.unreadable or next((code for code in codes if code in LOST), None)
+
 
 def read_gpus(*, probed: bool = False) -> list[Gpu]:
-    """Every GPU, by UUID, in NVML's order.
+    """Every GPU, by UUID, in NVML's order; those that cannot be read come last, by index.
 
     Args:
         probed: whether to watch the sensors for some seconds too, for their update periods.
@@ -44,42 +51,36 @@ def read_gpus(*, probed: bool = False) -> list[Gpu]:
         NoGpuError: NVML is not there, does not work, or shows none.
     """
     try:
-        ctypes.CDLL(LIBRARY)
-    except OSError:
-        raise NoGpuError(
-            "there is no NVIDIA driver (no libnvidia-ml.so.1); where there is a GPU, install it"
-        ) from None
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        raise NoGpuError(
-            f"the NVIDIA driver does not work: {error}; load its module (`sudo modprobe nvidia`), "
-            "or reboot after an update"
-        ) from None
-    try:
-        meter = NvmlMeter.open()
-        if meter is None:
-            raise NoGpuError("the NVIDIA driver shows no GPU")
-        with closing(meter):
-            gpus = {d.id: Gpu(d, meter.read(d, slow=True)) for d in meter.devices}
-            for id_, abilities in (probe([meter]) if probed else {}).items():
-                periods_s = {q: f["update_period_s"] for q, f in abilities["fields"].items()}
-                gpus[id_] = replace(gpus[id_], update_periods_s=periods_s)
-        return _completed(pynvml, gpus)
-    finally:
-        pynvml.nvmlShutdown()
+        meter = NvmlMeter.connect()
+    except NvmlError as error:
+        raise NoGpuError(str(error)) from None
+    with closing(meter):
+        gpus = {
+            device.id: Gpu(
+                device,
+                meter.read(device, slow=True),
+                memory_bytes=meter.memory_bytes(device),
+                default_limit_watts=meter.default_limit_watts(device),
+            )
+            for device in meter.devices
+        }
+        for id_, abilities in (probe([meter]) if probed else {}).items():
+            gpus[id_] = _watched(gpus[id_], abilities["fields"])
+    unreadable = [_unreadable(index, code) for index, code in meter.unreadable.items()]
+    if not gpus and not unreadable:
+        raise NoGpuError("the NVIDIA driver shows no GPU")
+    return [*gpus.values(), *unreadable]
 
 
-def _completed(nvml: Any, gpus: dict[str, Gpu]) -> list[Gpu]:
-    """Add what the meter does not read; what does not answer it has logged."""
-    for index in range(nvml.nvmlDeviceGetCount()):
-        with suppress(nvml.NVMLError, KeyError):
-            handle = nvml.nvmlDeviceGetHandleByIndex(index)
-            uuid = nvml.nvmlDeviceGetUUID(handle)
-            memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-            gpus[uuid] = replace(gpus[uuid], memory_bytes=memory.total)
-            limit_mw = nvml.nvmlDeviceGetPowerManagementDefaultLimit(handle)
-            gpus[uuid] = replace(gpus[uuid], default_limit_watts=limit_mw * 1e-3)
-    return list(gpus.values())
+def _watched(gpu: Gpu, fields: Mapping[str, Any]) -> Gpu:
+    """The GPU with what watching its sensors showed."""
+    reasons = {quantity: field["reason"] for quantity, field in fields.items() if field["reason"]}
+    periods_s = {quantity: field["update_period_s"] for quantity, field in fields.items()}
+    reading = replace(gpu.reading, unavailable=reasons)
+    return replace(gpu, reading=reading, update_periods_s=periods_s)
+
+
+def _unreadable(index: int, code: str) -> Gpu:
+    """A GPU that the driver lists and cannot show."""
+    device = Device(id=f"GPU {index}", model="unknown NVIDIA GPU", scope="gpu_board")
+    return Gpu(device, Reading(device.id, 0.0, 0.0, 0.0), unreadable=code)

@@ -35,6 +35,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
     answers = ask_all(_about_machine(campaign) | inputs)
     on_gpu = campaign.measurement.on_gpu
     gpus = answers["gpus"] if isinstance(answers["gpus"], list) else []
+    gpus = [gpu for gpu in gpus if not gpu.lost]
     prepared = [_input_finding(name, answers[name]) for name in inputs]
     docker = answers.get("docker")
     docker_root = Path(docker["DockerRootDir"]) if isinstance(docker, dict) else None

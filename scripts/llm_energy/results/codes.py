@@ -19,6 +19,8 @@ FLAGS = {
     "power_drift": "Mean power in the last third of the window differs from the first third by "
     "more than the limit.",
     "power_spike": "Single samples lie far above the enforced power limit.",
+    "power_limit_changed": "The enforced power limit changed inside the window: the device did not "
+    "work under one setting.",
     "power_capped": "The device held its clocks down to stay within its power limit.",
     "slowed_down": "The device was slowed down by heat or to protect the board.",
     "sampling_gap": "Samples are missing; the integral can be wrong by up to what is given.",

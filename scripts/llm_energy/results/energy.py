@@ -40,6 +40,8 @@ class DeviceEnergy(Model):
     """The same while the loaded engine was idle."""
     update_period_s: float | None = None
     """How often the slower of counter and instant power was seen to update."""
+    power_limit_watts: float | None = None
+    """The highest enforced power limit that was seen in the window."""
     state: DeviceState | None = None
 
 
@@ -89,3 +91,13 @@ class Energy(Model):
     devices: list[DeviceEnergy]
     simulated: bool
     """True where the sensor is a simulator: such numbers must never be quoted."""
+
+    def enforced_limit_watts(self, opened_watts: float | None) -> float | None:
+        """The power limits of all counted devices together; None where one is not known.
+
+        Args:
+            opened_watts: the limit of one device before the load, for results without later ones.
+        """
+        counted = [device for device in self.devices if device.counted]
+        limits = [device.power_limit_watts or opened_watts for device in counted]
+        return sum(watts for watts in limits if watts) if limits and all(limits) else None

@@ -104,14 +104,13 @@ def _near_idle(result: Result) -> str | None:
 
 def _impossible_power(result: Result) -> str | None:
     """The window's mean must lie between the loaded idle and the enforced limit of its boards."""
-    energy, limit = result.energy, result.environment.power_limit_watts
+    energy = result.energy
     if energy.mean_power_watts is None or energy.loaded_idle_power_watts is None:
         return "not known"
-    boards = sum(device.counted for device in energy.devices)
     return plausibility.impossible_mean(
         energy.mean_power_watts,
         baseline=Baseline(energy.loaded_idle_power_watts, None, 0.0),
-        power_limit_watts=None if limit is None else limit * boards,
+        power_limit_watts=energy.enforced_limit_watts(result.environment.power_limit_watts),
     )
 
 

@@ -137,7 +137,7 @@ def above_idle(idle: Sensor, loaded: Sensor) -> Line:
 
 def possible(idle: Sensor, loaded: Sensor) -> Line:
     """Check that the mean power under load is possible."""
-    limit, busy = loaded.device.power_limit_watts, mean_watts(loaded)
+    limit, busy = loaded.power_limit_watts(*span(loaded.series)), mean_watts(loaded)
     if busy is None:
         return judged("possible power", False, "not known: the load has no energy")
     baseline = idle.baseline(method_of(idle), *span(idle.series))

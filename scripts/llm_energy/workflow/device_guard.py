@@ -45,7 +45,7 @@ def foreign_device(device: str, results: Iterable[Path]) -> tuple[str, str] | No
         here = [cpu_model()]
     else:
         try:
-            here = sorted({gpu.device.model for gpu in read_gpus()})
+            here = sorted({gpu.device.model for gpu in read_gpus() if not gpu.lost})
         except NoGpuError:
             return None
     return None if there in here else (there, ", ".join(here))

@@ -263,10 +263,22 @@ class TestFlags:
         assert self.codes(series, own_processes=[7]) == {"contended"}
         assert self.codes(series, own_processes=[7, 8]) == set()
         assert self.codes(series) == set()
+        assert self.codes(series, own_processes=[9]) == set()  # ids of another namespace
         assert foreign_processes([State(process_ids=(9, 7)), State()], [7]) == [9]
 
     def test_heat_and_the_power_limit(self):
         assert self.codes(self.with_state(throttle_reasons=0x24)) == {"slowed_down", "power_capped"}
+
+    def test_a_limit_that_changes_inside_the_window(self):
+        plain = series_of(load_of(730.0))
+        kept = []
+        for each in plain.readings:
+            limit = 690.0 if each.monotonic_s < 18.0 else 720.0
+            kept.append(dataclasses.replace(each, state=State(power_limit_watts=limit)))
+        found = account_energy(dataclasses.replace(plain, readings=tuple(kept)), PHASES, TOKENS)
+        assert [flag.code for flag in found.flags] == ["power_limit_changed"]
+        assert "690 to 720 W" in found.flags[0].message
+        assert found.energy.devices[0].power_limit_watts == 720.0
 
     def test_a_single_sample_far_above_the_limit(self):
         series = series_of(lambda t: 1100.0 if 20.0 < t < 20.15 else load_of(600.0)(t))

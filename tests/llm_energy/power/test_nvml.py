@@ -66,6 +66,31 @@ class TestDevices:
         with opened() as meter:
             assert [device.id for device in meter.devices] == [Gpu().uuid]
 
+    def test_a_name_that_is_no_text_costs_itself_only(self, simulate):
+        simulate(Gpu(name="Board \udcf8\udcff"), with_uuid(Gpu(), 2), driver="555 \udcff")
+        with opened() as meter:
+            first, second = meter.devices
+            reading = meter.read(first, slow=True)
+        assert (first.id, first.model) == (Gpu().uuid, "unknown NVIDIA GPU")
+        assert (second.model, second.facts["driver"]) == ("Simulated GPU", None)
+        assert reading.unavailable == {}
+
+    def test_a_uuid_that_is_no_text_hides_no_other(self, simulate):
+        simulate(Gpu(uuid="GPU-\udcff"), Gpu())
+        with opened() as meter:
+            assert [device.id for device in meter.devices] == [Gpu().uuid]
+            assert meter.unreadable == {0: "read_failed"}
+
+    def test_a_driver_that_cannot_count_its_gpus_has_none(self, simulate, monkeypatch):
+        simulate(Gpu())
+        monkeypatch.setattr("pynvml.nvmlDeviceGetCount", lambda: 1 / 0)
+        assert NvmlMeter.open() is None
+
+    def test_a_limit_of_0_is_none(self, simulate):
+        simulate(Gpu(limit_watts=0.0))
+        with opened() as meter:
+            assert meter.devices[0].power_limit_watts is None
+
     def test_without_a_driver_there_is_no_meter(self, monkeypatch):
         monkeypatch.delenv(VARIABLE, raising=False)
         assert NvmlMeter.open() is None
@@ -148,7 +173,7 @@ def test_a_process_finds_the_simulator_by_its_library_path(simulate, nvml_librar
     simulate(Gpu(), with_uuid(Gpu(), 2))
     script = (
         "from llm_energy.power.sources import open_meters\n"
-        "for meter in open_meters(cpu_model='Made CPU'):\n"
+        "for meter in open_meters(cpu_model='Made CPU', gpus=True):\n"
         "    print(*[device.id for device in meter.devices if device.simulated])\n"
     )
     environment = os.environ | {
@@ -161,10 +186,19 @@ def test_a_process_finds_the_simulator_by_its_library_path(simulate, nvml_librar
     assert ran.stdout.split() == [Gpu().uuid, with_uuid(Gpu(), 2).uuid]
 
 
+def test_where_gpus_do_no_work_their_driver_is_left_alone(simulate, tmp_path, monkeypatch):
+    simulate(Gpu())
+    monkeypatch.setattr("pynvml.nvmlInit", lambda: pytest.fail("opened"))
+    root = powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5)})
+    (meter,) = open_meters(cpu_model="Made CPU", gpus=False, powercap=root)
+    assert [device.scope for device in meter.devices] == ["cpu_package"]
+    meter.close()
+
+
 def test_gpus_and_packages_are_metered_side_by_side(simulate, tmp_path):
     simulate(Gpu())
     root = powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5)})
-    meters = open_meters(cpu_model="Made CPU", powercap=root)
+    meters = open_meters(cpu_model="Made CPU", gpus=True, powercap=root)
     assert [d.scope for meter in meters for d in meter.devices] == ["gpu_board", "cpu_package"]
     for meter in meters:
         meter.close()

@@ -94,6 +94,32 @@ class TestAgainstTheTruth:
         assert found.energy_joules == pytest.approx(true, abs=0.02 * 600.0 + 0.002 * true)
 
 
+def test_a_limit_that_a_laptop_raises_under_load_is_the_one_that_counts(simulate, tmp_path):
+    load = tmp_path / "load"
+    simulate(
+        Gpu(
+            idle_watts=20.0,
+            limit_watts=80.0,
+            loaded_limit_watts=115.0,
+            knots=made.constant(105.0),
+            counter_update_s=0.02,
+            load_file=load,
+        )
+    )
+    with opened() as meter, Sampler([meter], rate_hz=50.0) as sampler:
+        made.set_load(load, 1.0)
+        time.sleep(0.5)
+        start = time.monotonic()
+        time.sleep(2.1)
+        end = time.monotonic()
+        time.sleep(0.2)
+    found = account_energy(sampler.series(), phases(window=(start, end)), TOKENS)
+    assert found.energy.mean_power_watts == pytest.approx(105.0, rel=0.02)
+    (device,) = found.energy.devices
+    assert device.power_limit_watts == 115.0
+    assert "power_limit_changed" not in {flag.code for flag in found.flags}
+
+
 class TestRefusals:
     """Six GPUs that go wrong in ways of their own, in one window."""
 

@@ -160,7 +160,7 @@ class TestUnreadable:
 
 
 def test_the_machine_has_rapl_only_where_the_kernel_shows_it(tmp_path):
-    assert open_meters(cpu_model="Made CPU", powercap=tmp_path) == ()
+    assert open_meters(cpu_model="Made CPU", gpus=True, powercap=tmp_path) == ()
     made_power.powercap(tmp_path, SERVER)
-    (meter,) = open_meters(cpu_model="Made CPU", powercap=tmp_path)
+    (meter,) = open_meters(cpu_model="Made CPU", gpus=True, powercap=tmp_path)
     assert len(meter.devices) == 5

@@ -11,6 +11,7 @@ from tests.nvml_simulator import scenario as made
 from tests.nvml_simulator.library import VARIABLE
 from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
 
+from llm_energy.power import nvml
 from llm_energy.power.sources import probe
 from llm_energy.preflight import gpus as module
 from llm_energy.preflight.gpu_findings import enough_findings, gpu_findings
@@ -62,6 +63,41 @@ def test_simulated_sensors_are_marked(simulate):
 def test_a_board_that_is_listed_twice_is_one(simulate):
     simulate(Gpu(), Gpu(), with_uuid(Gpu(), 2))
     assert [each.uuid for each in read_gpus()] == [UUID, with_uuid(Gpu(), 2).uuid]
+
+
+class TestLost:
+    def problems(self, gpus):
+        return of_status("problem", gpu_findings(gpus, used=True))
+
+    def test_one_that_is_lost_while_its_sensors_are_watched(self, simulate, monkeypatch):
+        monkeypatch.setattr(module, "probe", partial(probe, duration_s=1.0))
+        lost = with_uuid(Gpu(faults=(Fault("all", made.GPU_LOST, (0.7, 1e9)),)), 2)
+        simulate(Gpu(), lost)
+        gpus = read_gpus(probed=True)
+        assert [each.lost for each in gpus] == [None, "gpu_lost"]
+        (message,) = self.problems(gpus)
+        assert message.startswith(f"{lost.uuid}: Simulated GPU, cannot be used: The GPU fell off")
+        (too_few,) = enough_findings("vllm", 2, 1, gpus)
+        assert "this machine has 1" in too_few.message
+
+    def test_one_that_the_driver_lists_and_does_not_show(self, simulate):
+        simulate(Gpu(), with_uuid(Gpu(faults=(Fault("handle", made.GPU_LOST),)), 2))
+        (message,) = self.problems(read_gpus())
+        assert message.startswith("GPU 1: unknown NVIDIA GPU, cannot be used: The GPU fell off")
+
+    def test_beside_a_campaign_on_the_cpu_it_is_a_note(self, simulate):
+        simulate(Gpu(faults=(Fault("handle", made.GPU_LOST),)))
+        (finding,) = found(used=False)
+        assert finding.status == "note"
+        assert "cannot be used" in finding.message
+
+
+def test_a_counter_that_never_moves_cannot_be_read(simulate, monkeypatch):
+    monkeypatch.setattr(module, "probe", partial(probe, duration_s=0.5))
+    simulate(Gpu(name="Board 9000", counter_gain=0.0, counter_start_mj=5), driver="580.00")
+    (message,) = of_status("warning", gpu_findings(read_gpus(probed=True), used=True))
+    assert "not: energy counter: counter_stuck" in message
+    assert "takes its energy from instant power" in message
 
 
 def test_a_split_gpu_is_a_warning(simulate):
@@ -164,7 +200,7 @@ def test_no_driver_at_all(monkeypatch):
     def missing(_):
         raise OSError("no such library")
 
-    monkeypatch.setattr(module, "ctypes", type("ctypes", (), {"CDLL": missing}))
+    monkeypatch.setattr(nvml, "ctypes", type("ctypes", (), {"CDLL": missing}))
     with pytest.raises(NoGpuError, match="there is no NVIDIA driver"):
         read_gpus()
     assert ctypes.CDLL is not missing

@@ -1,0 +1,97 @@
+"""A deadline for every call of a meter: a driver that does not answer must not hold up anything."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+from llm_energy.power.meter import QUANTITIES, Device, Meter, Reading, reading_since
+
+LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+OPEN_DEADLINE_S = 60.0
+"""A driver without persistence mode starts each GPU when it is opened, which takes seconds."""
+
+READ_DEADLINE_S = 5.0
+"""A pass over the sensors of a device takes milliseconds."""
+
+
+class DriverCalls:
+    """Calls of one driver, in a daemon thread of their own: what hangs ends with the process."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._late: Future[Any] | None = None
+        threading.Thread(target=self._run, name="driver-calls", daemon=True).start()
+
+    def call(self, function: Callable[[], T], *, deadline_s: float) -> T:
+        """Return what `function` returns, or raise what it raises.
+
+        Raises:
+            TimeoutError: it did not return in time, or an earlier one has not returned yet.
+        """
+        if self._late is not None and not self._late.done():
+            raise TimeoutError
+        future: Future[T] = Future()
+        self._queue.put((future, function))
+        try:
+            return future.result(deadline_s)
+        except TimeoutError:
+            self._late = future
+            raise
+
+    def end(self) -> None:
+        """Let the thread end after the calls that it has."""
+        self._queue.put(None)
+
+    def _run(self) -> None:
+        while call := self._queue.get():
+            future, function = call
+            try:
+                future.set_result(function())
+            except Exception as error:
+                future.set_exception(error)
+
+
+class TimedMeter:
+    """A meter whose calls have deadlines; a late reading has the reason `timeout`."""
+
+    def __init__(self, meter: Meter, calls: DriverCalls) -> None:
+        self.devices = meter.devices
+        self._meter = meter
+        self._calls = calls
+
+    @classmethod
+    def open(cls, opening: Callable[[], Meter | None]) -> "TimedMeter | None":
+        """The meter that `opening` gives; None where it gives none, none in time, or breaks."""
+        calls = DriverCalls()
+        try:
+            meter = calls.call(opening, deadline_s=OPEN_DEADLINE_S)
+        except Exception:
+            LOG.warning("a meter could not be opened", exc_info=True)
+            meter = None
+        if meter is not None:
+            return cls(meter, calls)
+        calls.end()
+        return None
+
+    def read(self, device: Device, *, slow: bool) -> Reading:
+        start_s = time.monotonic()
+        reading = partial(self._meter.read, device, slow=slow)
+        try:
+            return self._calls.call(reading, deadline_s=READ_DEADLINE_S)
+        except TimeoutError:
+            return reading_since(start_s, device, unavailable=dict.fromkeys(QUANTITIES, "timeout"))
+
+    def close(self) -> None:
+        try:
+            self._calls.call(self._meter.close, deadline_s=READ_DEADLINE_S)
+        except TimeoutError:
+            LOG.warning("a meter did not close in time")
+        self._calls.end()
