@@ -110,11 +110,12 @@ def make_result(
     capped: bool = False,
     device_model: str = "Synthetic CPU",
     power_limit_watts: float | None = None,
+    protocol: int = 1,
     **changes: Any,
 ) -> Result:
     """One result; `changes` replaces whole fields of it."""
     resolved = SETTINGS | dict(settings)
-    spec = {"protocol": 1, "settings": resolved, "measurement": MEASUREMENT, "model": MODEL}
+    spec = {"protocol": protocol, "settings": resolved, "measurement": MEASUREMENT, "model": MODEL}
     chance = random.Random(f"{experiment} {cycle}")
     batch, length = resolved["batch_size"], resolved["output_tokens"]
     slowing = max(0.5, 1 - 0.0005 * position)
@@ -126,7 +127,7 @@ def make_result(
     energy = _energy(tokens, duration, batch, length, chance) if metered else NO_METER
     fields: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
-        "protocol_version": 1,
+        "protocol_version": protocol,
         "status": "completed",
         "campaign": "synthetic",
         "experiment": experiment,

@@ -4,11 +4,13 @@ import random
 from itertools import accumulate
 from pathlib import Path
 
+from llm_energy.measurement import flags, window
+from llm_energy.power.accounting import account_energy
 from llm_energy.power.meter import Device, Reading
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import write_series
 from llm_energy.results.result import Result
-from llm_energy.results.side_files import write_requests
+from llm_energy.results.side_files import read_requests, write_requests
 
 HZ = 10.0
 RISE_S = 0.3
@@ -26,6 +28,71 @@ def with_side_files(folder: Path, result: Result) -> Result:
     if result.energy.energy_joules is not None:
         files["series"] = write_series(folder, f"series/{name}", _series(result))
     return result.model_copy(update={"side_files": files})
+
+
+def with_numbers(folder: Path, result: Result) -> Result:
+    """The result with side files beside it and all that these determine, as if it was measured."""
+    result = with_side_files(folder, result)
+    requests, lengths = read_requests(folder / result.side_files["requests"].path)
+    start_s = min(request["submitted"] for request in requests)
+    end_s = max(request["token_times"][-1] for request in requests)
+    waves = len({request["wave"] for request in requests})
+    passes = waves * result.settings.resolved["batch_size"] // result.prompts.count
+    assert result.window
+    assert result.warmup
+    span = {"start_monotonic_s": start_s, "end_monotonic_s": end_s}
+    opened = result.window.model_copy(
+        update=span | {"duration_s": end_s - start_s, "waves": waves, "passes": passes}
+    )
+    tokens = window.tokens(requests, input_lengths=lengths, start=start_s, end=end_s)
+    latency = window.latency(requests, start=start_s, end=end_s)
+    drift = window.drift(requests, start=start_s, end=end_s, waves=waves, passes=passes)
+    raised = flags.of_measurement(
+        warmup=result.warmup,
+        drift=drift,
+        duration_s=opened.duration_s,
+        minimum_duration_s=result.spec["measurement"]["minimum_duration_s"],
+    )
+    spans = {
+        "window": span,
+        "tail": {"start_monotonic_s": end_s, "end_monotonic_s": end_s + 1.0},
+    }
+    changes: dict[str, object] = {
+        "window": opened,
+        "phases": [p.model_copy(update=spans.get(p.name, {})) for p in result.phases],
+        "tokens": tokens,
+        "output_tokens_per_second": tokens.output / opened.duration_s,
+        "requests_per_second": tokens.requests / opened.duration_s,
+        "latency": latency,
+        "drift": drift,
+        "flags": raised,
+    }
+    result = result.model_copy(update=changes)
+    if "series" not in result.side_files:
+        return result
+    name = result.side_files["series"].path
+    identity = {"campaign": result.campaign, "experiment": result.experiment}
+    identity |= {"cycle": result.cycle, "spec": result.spec_hash}
+    file = write_series(folder, name, series := _series(result), identity=identity)
+    gaps = latency.inter_token_latency_s
+    account = account_energy(
+        series,
+        result.phases,
+        tokens,
+        scope=DEVICE.scope,
+        gpus=[DEVICE.id],
+        median_step_s=gaps.p50 if gaps else None,
+    )
+    board = {"device_uuids": [DEVICE.id], "device_model": DEVICE.model}
+    return result.model_copy(
+        update={
+            "side_files": result.side_files | {"series": file},
+            "environment": result.environment.model_copy(update=board),
+            "drift": drift.model_copy(update={"power_relative": account.power_drift_relative}),
+            "energy": account.energy,
+            "flags": raised + account.flags,
+        }
+    )
 
 
 def requests_of(result: Result) -> list[dict[str, object]]:

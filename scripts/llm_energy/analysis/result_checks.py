@@ -1,29 +1,30 @@
-"""Checks of one result: its arithmetic, order and physics, and its numbers from its raw data."""
+"""Checks of one result without other files: its specification, arithmetic, order and physics."""
 
 import math
 from collections.abc import Iterator
-from pathlib import Path
+from datetime import datetime, timedelta
+from itertools import pairwise
 
-from llm_energy.measurement.window import tokens as tokens_within
-from llm_energy.power.accounting import account_energy, unsampled
+from llm_energy.analysis.raw_data_checks import PRECISION
 from llm_energy.power.plausibility import MEAN_POWER_LIMIT
-from llm_energy.power.series_file import read_series
-from llm_energy.results.codes import SAMPLER_OFF
 from llm_energy.results.energy import Energy
-from llm_energy.results.parts import Distribution
+from llm_energy.results.parts import Distribution, Window
 from llm_energy.results.result import Result
-from llm_energy.results.side_files import read_requests
+from llm_energy.system.vocabulary import DOCKER, PROCESS
 
-PRECISION = 1e-6
-"""Relative difference above which two ways to the same number contradict each other: far above the
-rounding of arithmetic, far below what any number here is known to."""
+PHASES = {"load", "idle", "warmup", "window", "tail"}
+"""Phases of every measurement with a window."""
+
+CLOCKS = timedelta(seconds=1)
+"""Two readings of the clocks may be apart by this much, on a machine that is busy."""
 
 
 def contradictions(result: Result) -> Iterator[str]:
-    """Yield a sentence for each pair of numbers that cannot be true together."""
+    """Yield a sentence for each pair of values that cannot be true together."""
+    yield from _specification(result)
     yield from _times(result)
-    if result.status == "completed":
-        yield from _rates(result)
+    yield from _time_of_day(result)
+    yield from _outcome(result)
     yield from _latencies(result)
     if result.energy.energy_joules is not None:
         yield from _energy(result)
@@ -31,48 +32,29 @@ def contradictions(result: Result) -> Iterator[str]:
         yield "its energy is missing without a reason"
 
 
-def differences(folder: Path, result: Result) -> Iterator[str]:
-    """Yield a sentence for each number that differs from what its raw data give.
-
-    Args:
-        folder: the campaign's results folder; the side files are whole (see `verify.py`).
-    """
-    if result.window is None:
-        return
-    if "requests" in result.side_files:
-        requests, lengths = read_requests(folder / result.side_files["requests"].path)
-        start_s, end_s = result.window.start_monotonic_s, result.window.end_monotonic_s
-        counted = tokens_within(requests, input_lengths=lengths, start=start_s, end=end_s)
-        if counted != result.tokens:
-            yield f"its requests give {counted!r}, it records {result.tokens!r}"
-    energy = result.energy
-    if "series" in result.side_files and energy.method is not None:
-        again = account_energy(
-            read_series(folder / result.side_files["series"].path),
-            result.phases,
-            result.tokens,
-            scope=energy.scope,  # type: ignore[arg-type]
-            gpus=result.environment.device_uuids or None,
-            method=energy.method,  # type: ignore[arg-type]
-        ).energy
-        if energy.reason == SAMPLER_OFF:
-            again = unsampled(again)
-        if again.reason != energy.reason or not _equal(again.energy_joules, energy.energy_joules):
-            found, stated = (
-                f"no energy ({each.reason})"
-                if each.energy_joules is None
-                else f"{each.energy_joules:.9g} J"
-                for each in (again, energy)
-            )
-            yield f"its power series gives {found}, it records {stated}"
+def _specification(result: Result) -> Iterator[str]:
+    if result.spec.get("protocol") != result.protocol_version:
+        yield "its protocol_version is not that of its spec"
+    resolved, settings = result.settings.resolved, result.spec.get("settings", {})
+    if "backend" in result.spec:
+        settings = settings | {"backend": result.spec["backend"]["name"]}
+    for name, value in settings.items():
+        if resolved.get(name) != value:
+            yield f"its settings.resolved.{name} is not that of its spec"
+    if resolved.get("load_mode") != result.load_mode:
+        yield "its load_mode is not that of its settings"
+    if resolved.get("prompts") != result.prompts.name:
+        yield "its prompts.name is not that of its settings"
+    if result.environment.runtime != (DOCKER if result.environment.image_digest else PROCESS):
+        yield "its environment.runtime and its environment.image_digest exclude each other"
 
 
 def _times(result: Result) -> Iterator[str]:
-    for phase in result.phases:
+    phases = result.phases
+    for phase in phases:
         if phase.end_monotonic_s < phase.start_monotonic_s:
             yield f"its phase {phase.name} ends before it starts"
-    starts = [phase.start_monotonic_s for phase in result.phases]
-    if starts != sorted(starts):
+    if any(later.start_monotonic_s < phase.end_monotonic_s for phase, later in pairwise(phases)):
         yield "its phases are not in the order of their times"
     window = result.window
     if window is None:
@@ -81,6 +63,62 @@ def _times(result: Result) -> Iterator[str]:
         yield f"its window lasts {window.duration_s} s"
     if not _close(window.end_monotonic_s - window.start_monotonic_s, window.duration_s):
         yield "its window's end less its start is not its duration"
+    spans = {
+        phase.name: (phase.start_monotonic_s, phase.end_monotonic_s) for phase in result.phases
+    }
+    edges = (window.start_monotonic_s, window.end_monotonic_s)
+    if not spans.keys() >= PHASES:
+        yield f"it lacks the phase {min(PHASES - spans.keys())}"
+    if spans.get("window", edges) != edges:
+        yield "its phase window is not its window"
+    if (warmup := result.warmup) is None:
+        return
+    if "warmup" in spans and not _close(spans["warmup"][1] - spans["warmup"][0], warmup.duration_s):
+        yield "its phase warmup does not last as long as its warm-up"
+    if len(warmup.throughput_tokens_per_second) != warmup.waves:
+        yield "its warm-up has not one throughput for each wave"
+
+
+def _time_of_day(result: Result) -> Iterator[str]:
+    window = result.window
+    written = {"started": result.started, "finished": result.finished}
+    if window is not None:
+        written |= {"window.start_wall": window.start_wall, "window.end_wall": window.end_wall}
+    times = {}
+    for name, text in written.items():
+        try:
+            times[name] = datetime.fromisoformat(text)
+        except ValueError:
+            yield f"its {name} is no time: {text}"
+            continue
+        if times[name].utcoffset() != timedelta(0):
+            yield f"its {name} is not in UTC: {text}"
+            del times[name]
+    if times.keys() != written.keys():
+        return
+    if window is not None:
+        yield from _window_of_day(window, times)
+    elif times["finished"] < times["started"]:
+        yield "it finished before it started"
+
+
+def _window_of_day(window: Window, times: dict[str, datetime]) -> Iterator[str]:
+    order = [times[name] for name in ("started", "window.start_wall", "window.end_wall")]
+    order.append(times["finished"])
+    if any(later < earlier - CLOCKS for earlier, later in pairwise(order)):
+        yield "its start, its window and its end are not in the order of their times"
+    lasted = times["window.end_wall"] - times["window.start_wall"]
+    if abs(lasted - timedelta(seconds=window.duration_s)) > CLOCKS:
+        yield "its window's times of day are not as far apart as its duration"
+
+
+def _outcome(result: Result) -> Iterator[str]:
+    if result.status == "completed":
+        yield from _rates(result)
+        if result.message is not None:
+            yield "it is completed, with the message of an engine whose memory ran out"
+    elif result.window is not None or result.tokens is not None or result.latency is not None:
+        yield "it ran out of memory, with a window that was measured"
 
 
 def _rates(result: Result) -> Iterator[str]:
@@ -93,7 +131,7 @@ def _rates(result: Result) -> Iterator[str]:
     if not _close(result.output_tokens_per_second * window.duration_s, tokens.output):
         yield "its throughput × duration is not its count of output tokens"
     rate = result.requests_per_second
-    if rate is not None and not _close(rate * window.duration_s, tokens.requests):
+    if rate is None or not _close(rate * window.duration_s, tokens.requests):
         yield "its request rate × duration is not its count of requests"
 
 
@@ -146,9 +184,3 @@ def _power(result: Result, energy: Energy, mean_watts: float) -> Iterator[str]:
 
 def _close(one: float, other: float) -> bool:
     return math.isclose(one, other, rel_tol=PRECISION)
-
-
-def _equal(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return _close(one, other)

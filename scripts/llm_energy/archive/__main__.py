@@ -27,8 +27,8 @@ def main(arguments: list[str]) -> int:
 
 def print_verdict(verdict: Verdict) -> bool:
     """Print a verdict and return True if there is no problem."""
-    for problem in verdict.problems:
-        print(problem, flush=True)
+    for line in [*verdict.problems, *verdict.notes]:
+        print(line, flush=True)
     count = plural(len(verdict.problems), "problem") if verdict.problems else "no problem"
     print(f"{verdict.looked_at}: {count}", flush=True)
     return not verdict.problems

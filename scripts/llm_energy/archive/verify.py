@@ -2,16 +2,34 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm_energy.analysis.decision import decide, read_decision
-from llm_energy.analysis.result_checks import contradictions, differences
+from llm_energy.analysis.raw_data_checks import differences
+from llm_energy.analysis.record_checks import Records, record_differences
+from llm_energy.analysis.result_checks import contradictions
 from llm_energy.inputs.checksums import file_sha256
-from llm_energy.results.result import Result, ResultError, read_planned_result, read_result
+from llm_energy.results.result import (
+    Result,
+    ResultError,
+    checksum_of,
+    read_planned_result,
+    read_result,
+)
 
 SUMS = "SHA256SUMS"
 """As `sha256sum --check` takes it: of every file of an archive but itself."""
+
+CHECKSUM_SINCE = 3
+"""Protocol version from which every result has a checksum. The version is part of `spec`, and the
+hash of that is in the path: a result that lost its checksum cannot pass for an older one."""
+
+NOT_DETERMINED = (
+    "position, attempt, process, settings as declared and as the engine reports them, tests of the "
+    "warm-up, messages, sample outputs, and what records that are gone would tell"
+)
+"""Parts of a result that no raw data and no record determine."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +40,8 @@ class Verdict:
     """Number of checked items, such as `12 results`."""
     problems: list[str]
     """One line each."""
+    notes: list[str] = field(default_factory=list)
+    """Lines on what could not be checked; no problems."""
 
 
 def verify_files(folder: Path) -> Verdict:
@@ -61,23 +81,30 @@ def verify_results(campaign_folder: Path) -> Verdict:
     Args:
         campaign_folder: `results/{campaign}`.
     """
-    problems, count = [], 0
+    problems, count, unsealed = [], 0, 0
+    records = Records.read(campaign_folder)
     for folder in (campaign_folder, *sorted(campaign_folder.glob("superseded/*"))):
         anchors = sorted(folder.glob("anchors/*/*/*.json"))
         for path in sorted(folder.glob("measurements/*/*/*.json")) + anchors:
             count += 1
             where = path.relative_to(campaign_folder).as_posix()
             name = path.relative_to(folder).as_posix()
-            problems += [f"{where}: {problem}" for problem in problems_of(folder, name)]
+            found, sealed = check_result(folder, name, records)
+            problems += [f"{where}: {problem}" for problem in found]
+            unsealed += not sealed
         problems += _wrong_decisions(folder, campaign_folder)
     for path in sorted(campaign_folder.glob("failures/**/*.json")) + sorted(
-        campaign_folder.glob("runs/*.json")
+        [*campaign_folder.glob("runs/*.json"), *campaign_folder.glob("environment/*.json")]
     ):
         try:
             json.loads(path.read_bytes())
         except ValueError:
             problems.append(f"{path.relative_to(campaign_folder).as_posix()}: no complete JSON")
-    return Verdict(f"{count} results", problems)
+    notes = [
+        f"{unsealed} of {count} results have no checksum, as before protocol {CHECKSUM_SINCE}; not "
+        f"determined by raw data, and not checked in them: {NOT_DETERMINED}"
+    ]
+    return Verdict(f"{count} results", problems, notes if unsealed else [])
 
 
 def _wrong_decisions(folder: Path, campaign_folder: Path) -> Iterator[str]:
@@ -101,21 +128,30 @@ def _wrong_decisions(folder: Path, campaign_folder: Path) -> Iterator[str]:
             yield f"{where}: says {decision.cycles} cycles, the first ones ask for {again.cycles}"
 
 
-def problems_of(folder: Path, name: str) -> Iterator[str]:
-    """Problems of one result: schema, specification hash, side files, physics, raw data."""
+def check_result(folder: Path, name: str, records: Records) -> tuple[list[str], bool]:
+    """Check one result: schema, specification, side files, physics, records, raw data, checksum.
+
+    Returns:
+        Its problems, and False where it can be read and has no checksum.
+    """
     try:
         result = read_planned_result(folder, name)
     except ResultError as error:
-        yield str(error).removeprefix(f"{folder / name}: ")
-        return
-    yield from contradictions(result)
+        return [str(error).removeprefix(f"{folder / name}: ")], True
+    problems = [*contradictions(result), *record_differences(records, result)]
     damaged = list(_damaged_side_files(folder, result))
-    yield from damaged
+    problems += damaged
     if not damaged:
         try:
-            yield from differences(folder, result)
+            problems += differences(folder, result)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            yield f"its raw data cannot be read: {error}"
+            problems.append(f"its raw data cannot be read: {error}")
+    if result.checksum is None and result.protocol_version >= CHECKSUM_SINCE:
+        problems.append("it has no checksum")
+    elif result.checksum not in (None, checksum_of(json.loads((folder / name).read_bytes()))):
+        what = "" if problems else "; what was changed is not determined by raw data"
+        problems.append(f"it was changed after it was written: its checksum does not fit{what}")
+    return problems, result.checksum is not None
 
 
 def _damaged_side_files(folder: Path, result: Result) -> Iterator[str]:

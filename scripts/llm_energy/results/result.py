@@ -4,6 +4,8 @@ A result file is the completion marker of its measurement: it exists only when i
 valid. What was not measured is `None` with a reason beside it, never 0.
 """
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -93,6 +95,8 @@ class Result(Model):
     """`requests` and, where metered, `series`."""
     message: str | None = None
     """Message of the engine where memory ran out."""
+    checksum: str | None = None
+    """SHA-256 of the canonical JSON of all other keys; None in results that are older than it."""
     derived_on_reading: list[str] = Field(default=[], exclude=True)
     """Fields that were derived because the file is of schema version 1; never part of a file."""
 
@@ -149,4 +153,19 @@ def read_planned_result(campaign_folder: Path, path: str) -> Result:
 
 def write_result(path: Path, result: Result) -> None:
     """Write one result as the completion marker that it is: whole or not at all."""
-    write_atomically(path, result.model_dump_json(indent=1).encode() + b"\n")
+    write_atomically(path, result_file(result))
+
+
+def result_file(result: Result) -> bytes:
+    """Return the content of a result's file, with its checksum.
+
+    The checksum is part of the file, so that no interruption and no copy separates the two.
+    """
+    content = json.loads(result.model_dump_json())
+    sealed = result.model_copy(update={"checksum": checksum_of(content)})
+    return sealed.model_dump_json(indent=1).encode() + b"\n"
+
+
+def checksum_of(content: Mapping[str, Any]) -> str:
+    """Return the checksum that the content of a result's file must state."""
+    return sha256_of({key: value for key, value in content.items() if key != "checksum"})

@@ -1,18 +1,13 @@
-"""Checks of one result: numbers that contradict each other, or its raw data."""
+"""Checks of one result alone: values that contradict each other."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.llm_energy import make_results
-from tests.llm_energy.power.made_power import constant, phases, series_of
 
-from llm_energy.analysis.result_checks import contradictions, differences
-from llm_energy.power.accounting import account_energy
-from llm_energy.power.series_file import write_series
-from llm_energy.results.parts import Tokens
+from llm_energy.analysis.result_checks import contradictions
 from llm_energy.results.result import Result
-from llm_energy.results.side_files import write_requests
 
 
 def altered(change: Callable[[dict[str, Any]], object], **options: Any) -> Result:
@@ -84,71 +79,36 @@ def test_a_missing_energy_needs_its_reason():
     assert list(contradictions(altered(change))) == ["its energy is missing without a reason"]
 
 
-@pytest.fixture
-def measured(tmp_path):
-    """A result with a series of constant power and the requests of its window."""
-    plain = make_results.make_result()
-    window = plain.window.model_copy(
-        update={"start_monotonic_s": 10.0, "end_monotonic_s": 20.0, "duration_s": 10.0}
-    )
-    requests = [
-        {"prompt": 0, "wave": wave, "submitted": 10.0 + wave, "token_times": [10.5 + wave]}
-        for wave in range(10)
+WRONG = {
+    "started": ("yesterday", "its started is no time: yesterday"),
+    "finished": ("2026-11-24T09:00:11", "its finished is not in UTC: 2026-11-24T09:00:11"),
+    "protocol_version": (7, "its protocol_version is not that of its spec"),
+    "load_mode": ("closed", "its load_mode is not that of its settings"),
+    "message": ("no memory", "it is completed, with the message of an engine whose memory ran out"),
+    "status": ("out_of_memory", "it ran out of memory, with a window that was measured"),
+}
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_a_value_that_the_others_exclude_is_seen(key):
+    value, sentence = WRONG[key]
+    assert sentence in list(contradictions(altered(lambda result: result.update({key: value}))))
+
+
+def test_times_of_day_keep_the_order_of_what_happened():
+    def change(result: dict[str, Any]) -> None:
+        result["started"] = result["finished"]
+
+    (found,) = contradictions(altered(change))
+    assert found == "its start, its window and its end are not in the order of their times"
+
+
+def test_the_phases_are_those_of_warm_up_and_window():
+    def change(result: dict[str, Any]) -> None:
+        result["phases"][2]["start_monotonic_s"] += 0.5
+        result["phases"][3]["start_monotonic_s"] += 0.5
+
+    assert list(contradictions(altered(change))) == [
+        "its phase window is not its window",
+        "its phase warmup does not last as long as its warm-up",
     ]
-    tokens = Tokens(input=70, output=10, requests=10)
-    series = series_of(constant(300.0))
-    spans = phases(load=(0.0, 1.0), idle=(1.0, 5.0), warmup=(5.0, 10.0), window=(10.0, 20.0))
-    return plain.model_copy(
-        update={
-            "window": window,
-            "tokens": tokens,
-            "phases": spans,
-            "energy": account_energy(series, spans, tokens, scope="gpu_board").energy,
-            "side_files": {
-                "requests": write_requests(
-                    tmp_path, "requests/a.parquet", requests, input_lengths=[7]
-                ),
-                "series": write_series(tmp_path, "series/a.parquet", series),
-            },
-        }
-    )
-
-
-def with_series(result, folder, power):
-    file = write_series(folder, "series/other.parquet", series_of(power))
-    return result.model_copy(update={"side_files": result.side_files | {"series": file}})
-
-
-def test_a_result_follows_from_its_raw_data(measured, tmp_path):
-    assert measured.energy.energy_joules == pytest.approx(3000.0)
-    assert list(differences(tmp_path, measured)) == []
-
-
-def test_another_energy_does_not(measured, tmp_path):
-    energy = measured.energy.model_copy(update={"energy_joules": 2900.0})
-    (found,) = differences(tmp_path, measured.model_copy(update={"energy": energy}))
-    assert found == "its power series gives 3000 J, it records 2900 J"
-
-
-def test_an_energy_that_should_be_missing_is_reported(measured, tmp_path):
-    """Nobody idles at more power than under load: such an energy is not used."""
-    (found,) = differences(
-        tmp_path, with_series(measured, tmp_path, lambda t: 900.0 if t < 5 else 300.0)
-    )
-    assert found == "its power series gives no energy (mean_power_below_idle), it records 3000 J"
-
-
-def test_a_window_left_unread_on_purpose_has_no_energy(measured, tmp_path):
-    file = write_series(tmp_path, "series/off.parquet", series_of(constant(300.0), end=10.0))
-    sampler_off = {"energy_joules": None, "reason": "sampler_off"}
-    changed = {
-        "energy": measured.energy.model_copy(update=sampler_off),
-        "side_files": measured.side_files | {"series": file},
-    }
-    assert list(differences(tmp_path, measured.model_copy(update=changed))) == []
-
-
-def test_other_tokens_do_not(measured, tmp_path):
-    tokens = Tokens(input=70, output=11, requests=10)
-    (found,) = differences(tmp_path, measured.model_copy(update={"tokens": tokens}))
-    assert "it records Tokens(input=70, output=11, requests=10)" in found

@@ -1,0 +1,113 @@
+"""Checks of one result against the records beside the results: of runs, environments and inputs."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from llm_energy.analysis.raw_data_checks import same
+from llm_energy.inputs.checksums import file_sha256
+from llm_energy.power.accounting import total
+from llm_energy.results.result import Result
+from llm_energy.system.files import sha256_of
+
+OF_RUN = (
+    *("run_id", "session_id", "code_digest"),
+    *("host", "cpu_model", "kernel", "git_commit", "git_dirty"),
+)
+"""Fields of an environment that the record of its run has too."""
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of a campaign; a kind that it has none of is not compared."""
+
+    runs: list[Mapping[str, Any]]
+    environments: list[Mapping[str, Any]]
+    packages: set[str]
+    """SHA-256 of each package list."""
+    models: set[tuple[str, str]]
+    """Name and SHA-256."""
+    prompts: Mapping[str, Mapping[str, Any]]
+    """By the SHA-256 of their token ids."""
+
+    @classmethod
+    def read(cls, campaign_folder: Path) -> "Records":
+        """Read every record that is whole."""
+        beside = list(_read(campaign_folder, "environment/*.json"))
+        return cls(
+            runs=list(_read(campaign_folder, "runs/*.json")),
+            environments=[record for record in beside if "environment_hash" in record],
+            packages={file_sha256(path) for path in campaign_folder.glob("environment/*.txt")},
+            models={(r["name"], r["sha256"]) for r in beside if {"name", "files"} <= r.keys()},
+            prompts={sha256_of(r["token_ids"]): r for r in beside if "token_ids" in r},
+        )
+
+
+def record_differences(records: Records, result: Result) -> Iterator[str]:
+    """Yield a sentence for each value that differs from the records of the campaign."""
+    environment = result.environment
+    for run in records.runs:
+        if environment.run_id == run.get("run_id") or environment.session_id == run.get(
+            "session_id"
+        ):
+            yield from _of_run(run, result)
+    if records.environments and not any(_is_of(record, result) for record in records.environments):
+        yield "its environment, engine version or image is in no record of an environment"
+    if records.packages and environment.packages_sha256 not in records.packages:
+        yield "its environment.packages_sha256 is that of no package list"
+    model = (result.settings.resolved.get("model"), environment.model_sha256)
+    if records.models and model not in records.models:
+        yield "its model with its environment.model_sha256 is in no record of a model"
+    if records.prompts:
+        yield from _of_prompts(records.prompts.get(result.prompts.sha256), result)
+
+
+def _read(folder: Path, pattern: str) -> Iterator[dict[str, Any]]:
+    for path in sorted(folder.glob(pattern)):
+        with contextlib.suppress(ValueError):  # a damaged one is reported where it is checked
+            record = json.loads(path.read_bytes())
+            if isinstance(record, dict):
+                yield record
+
+
+def _of_run(run: Mapping[str, Any], result: Result) -> Iterator[str]:
+    environment = result.environment.model_dump()
+    stated = {"campaign": result.campaign} | {name: environment[name] for name in OF_RUN}
+    recorded = {**run, **run.get("host_facts", {})}
+    for name, value in stated.items():
+        if name in recorded and recorded[name] != value:
+            yield f"its {name} is {value}, the record of its run has {recorded[name]}"
+    on_cpu = result.spec.get("measurement", {}).get("device") == "cpu"
+    if on_cpu and environment["device_model"] != recorded.get("cpu_model"):
+        yield "its device_model is not the CPU of the record of its run"
+    with contextlib.suppress(KeyError, ValueError, TypeError):
+        if datetime.fromisoformat(result.started) < datetime.fromisoformat(run["started"]):
+            yield "it started before its run"
+    idle = run.get("host_idle", {}).get(f"cycle-{result.cycle}")
+    watts = result.energy.host_idle_power_watts
+    if idle and watts is not None:
+        counted = [device.device for device in result.energy.devices if device.counted]
+        if not same(total(map(idle["watts"].get, counted)), watts):
+            yield "its energy.host_idle_power_watts is not that of the record of its run"
+
+
+def _is_of(record: Mapping[str, Any], result: Result) -> bool:
+    environment = result.environment
+    stated = (environment.environment_hash, environment.image_digest, environment.python_version)
+    recorded = (record["environment_hash"], record.get("image"), record.get("python_version"))
+    return stated == recorded and environment.engine_version == record.get("engine_version")
+
+
+def _of_prompts(record: Mapping[str, Any] | None, result: Result) -> Iterator[str]:
+    if record is None:
+        yield "its prompts.sha256 is that of no record of prompts"
+        return
+    lengths = [len(ids) for ids in record["token_ids"]]
+    if result.prompts.count != len(lengths):
+        yield f"its prompts.count is {result.prompts.count}, their record has {len(lengths)}"
+    if not same(result.prompts.mean_input_tokens, sum(lengths) / len(lengths)):
+        yield "its prompts.mean_input_tokens is not the mean of the record of its prompts"
