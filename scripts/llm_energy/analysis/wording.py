@@ -56,6 +56,9 @@ def comparison_sentence(
         parts.append("too few for an interval")
     parts += [same] if same else []
     parts += [text for code, text in DIFFERENT.items() if code in marks]
+    if bounds is not None and metric.sensor:
+        between = "other_device" in marks
+        parts.append("with the limits of both sensors" if between else "repeatability alone")
     if bounds is not None and family > 1:
         parts.append(f"interval simultaneous over {family} comparisons")
     if equivalence_margin is not None:

@@ -71,7 +71,8 @@ def budget(summary: Summary) -> Drawing | None:
         "Uncertainty budget of the energy per output token",
         "Parts of the variance of the mean energy per output token; u is the combined "
         "relative standard uncertainty. Gain and offset of the sensor are common to all cycles of "
-        "a device: more cycles do not reduce them, and they cancel in ratios on the same device."
+        "a device: more cycles do not reduce them, and the gain cancels in ratios on the same "
+        "device. The total interval holds their full limits, and is no multiple of u."
         + style.left_out(len(table) - len(shown)),
         figure,
         table,

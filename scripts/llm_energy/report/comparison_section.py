@@ -33,7 +33,9 @@ VERDICTS = {
 
 CONTEXT = (
     "Ratios of geometric means; intervals hold with 95 % for all comparisons of their family at "
-    "once, p-values are adjusted by Holm’s method."
+    "once, p-values and verdicts are adjusted by Holm’s method. Of an energy they hold "
+    "repeatability alone on one device, where the gain of its sensor cancels, and between devices "
+    "the limits of both sensors as well."
 )
 
 PAIRED = f"Paired by cycle within a session where both sides are. {CONTEXT}"
@@ -101,8 +103,8 @@ def decode_table(summary: Summary) -> Table | None:
         Column("Experiments", numeric=False),
         Column("Output lengths", "tokens", numeric=False),
         Column("n"),
-        Column("Decode energy per output token", "J/token"),
-        Column("With the sensor’s limits", "J/token"),
+        Column("Decode energy per output token, repeatability interval", "J/token"),
+        Column("Total interval, with the sensor’s limits", "J/token"),
         Column("Farthest from the line"),
     ]
     return Table(columns, rows) if rows else None

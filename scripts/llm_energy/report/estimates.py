@@ -1,6 +1,5 @@
 """Estimates of one metric, ranked, with labels and intervals: for figures, tables and headline."""
 
-import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from llm_energy.analysis.experiments_table import GROUP
@@ -45,9 +43,15 @@ class Estimate:
     this one."""
     n: int
     mean: float
+    standard_uncertainty: float | None
+    """Standard uncertainty of the mean from the spread over cycles; None for n = 1."""
     low: float | None
-    """95 % t interval of the mean; None for n = 1."""
+    """Repeatability interval: 95 % for the mean, from the spread over cycles; None for n = 1."""
     high: float | None
+    total_low: float | None
+    """Total interval: repeatability and the limits of the power sensor; None where they are not
+    known, and for metrics that no power sensor is part of."""
+    total_high: float | None
     values: tuple[float, ...]
     """One for each cycle that has one."""
     out_of_memory: int
@@ -56,13 +60,6 @@ class Estimate:
     @property
     def half_width(self) -> float | None:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
-
-    @property
-    def standard_uncertainty(self) -> float | None:
-        """s/√n, of which the t interval is a multiple; None for n = 1."""
-        if self.n < 2:
-            return None
-        return float(np.std(self.values, ddof=1)) / math.sqrt(self.n)
 
     @property
     def reaches_below_zero(self) -> bool:
@@ -75,18 +72,44 @@ class Estimate:
 
     @property
     def interval_text(self) -> str | None:
-        """`62.8 to 65.8`, or `below 0 to 4 567`; None where there is no interval."""
-        if self.low is None or self.high is None:
+        """`62.8 to 65.8`, or `below 0 to 4 567`; None where there is no interval.
+
+        Where a power sensor was read, both intervals with their names: `repeatability 62.8 to 65.8,
+        total with the sensor 59.1 to 69.5`.
+        """
+        if self.repeatability_text is None or self.metric.sensor is None:
+            return self.repeatability_text
+        total = self.total_text or "unknown"
+        return f"repeatability {self.repeatability_text}, total with the sensor {total}"
+
+    @property
+    def repeatability_text(self) -> str | None:
+        return self._text(self.low, self.high)
+
+    @property
+    def total_text(self) -> str | None:
+        return self._text(self.total_low, self.total_high)
+
+    def _text(self, low: float | None, high: float | None) -> str | None:
+        if low is None or high is None:
             return None
-        if self.reaches_below_zero:
-            return f"below 0 to {number(self.high, self.half_width)}"
-        return interval(self.low, self.high)
+        if low < 0 < min(self.values, default=0):
+            return f"below 0 to {number(high, (high - low) / 2)}"
+        return interval(low, high)
 
     def overlaps(self, other: "Estimate") -> bool:
-        """True where the intervals may have a value in common, as unknown ones always may."""
-        if self.low is None or self.high is None or other.low is None or other.high is None:
+        """True where the intervals may have a value in common, as unknown ones always may.
+
+        Between devices the total intervals count where a power sensor was read: its gain cancels on
+        one device only.
+        """
+        between = self.metric.sensor and self.device_model != other.device_model
+        (low, high), (other_low, other_high) = (
+            (e.total_low, e.total_high) if between else (e.low, e.high) for e in (self, other)
+        )
+        if low is None or high is None or other_low is None or other_high is None:
             return True
-        return self.low <= other.high and other.low <= self.high
+        return low <= other_high and other_low <= high
 
 
 @lru_cache(maxsize=32)
@@ -119,8 +142,11 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
                 terms=_terms(group, metric),
                 n=int(row["n"]),
                 mean=row["mean"] * factor,
+                standard_uncertainty=_number(row["repeatability_standard_uncertainty"], factor),
                 low=_number(row["t_low"], factor),
                 high=_number(row["t_high"], factor),
+                total_low=_number(row["total_low"], factor),
+                total_high=_number(row["total_high"], factor),
                 values=tuple(float(value) * factor for value in values if pd.notna(value)),
                 out_of_memory=sum(each["status"] == "out_of_memory" for each in group),
             )
@@ -153,6 +179,7 @@ def as_data(shown: Iterable[Estimate]) -> pd.DataFrame:
                 "t_high": e.high,
                 "cycles": " ".join(f"{value:.6g}" for value in e.values),
             }
+            | ({"total_low": e.total_low, "total_high": e.total_high} if e.metric.sensor else {})
             for e in shown
         ]
     )

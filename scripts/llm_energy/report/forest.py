@@ -47,7 +47,10 @@ def throughput(summary: Summary) -> Drawing | None:
 
 def energy(summary: Summary) -> Drawing | None:
     """Joules per output token; None where no energy was measured."""
-    note = " Intervals show repeatability over cycles, not the gain of the power sensor."
+    note = (
+        " Intervals show repeatability over cycles alone; the table of results has the total "
+        "intervals, with the limits of the power sensor, as well."
+    )
     return _one_metric(summary, JOULES_PER_OUTPUT_TOKEN, "energy-per-output-token", note)
 
 

@@ -6,7 +6,7 @@ from itertools import groupby
 from llm_energy.analysis.summary import Comparison, Summary
 from llm_energy.analysis.wording import DIFFERENT
 from llm_energy.report.estimates import Estimate, estimates, short_names
-from llm_energy.results.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
+from llm_energy.results.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT, TTFT
 from llm_energy.system.numbers import interval, number, plural
 
 BEST = {
@@ -16,6 +16,9 @@ BEST = {
     ITL: "Shortest inter-token latency",
 }
 """Headline metrics in order, each with the title of its best experiment. Measured energy leads."""
+
+READ_BY_SENSOR = {metric.column for metric in METRICS if metric.sensor}
+"""Metrics that the error of a power sensor is part of."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +64,26 @@ def _key_figure(summary: Summary, ranked: list[Estimate], title: str) -> KeyFigu
 
 
 def certainty(estimate: Estimate) -> str:
-    """`95 % interval 62.8 to 65.8, n = 3`."""
+    """`95 % interval 62.8 to 65.8, n = 3`; with both intervals where a power sensor was read."""
     n = f"n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{estimate.n}"
     ends = estimate.interval_text
-    return f"{n}, no interval" if ends is None else f"95 % interval {ends}, {n}"
+    name = "95 % intervals:" if estimate.metric.sensor else "95 % interval"
+    return f"{n}, no interval" if ends is None else f"{name} {ends}, {n}"
 
 
 def ratio_text(comparison: Comparison) -> tuple[str, str]:
-    """(`2.52`, `2.47 to 2.57, 3 pairs`); sides that were measured apart say so."""
+    """(`2.52`, `2.47 to 2.57, 3 pairs`); sides that were measured apart say so.
+
+    Ratios of energies name what their interval holds: `repeatability 2.47 to 2.57, 3 pairs`.
+    """
     pairs = plural(comparison.pairs, "pair") if comparison.pairs else "no pairs"
     pairs = ", ".join([pairs, *(DIFFERENT[m] for m in comparison.marks if m in DIFFERENT)])
     if comparison.low is None or comparison.high is None:
         return number(comparison.ratio), f"{pairs}, no interval"
     ends = interval(comparison.low, comparison.high)
+    if comparison.metric in READ_BY_SENSOR:
+        held = "with both sensors" if "other_device" in comparison.marks else "repeatability"
+        ends = f"{held} {ends}"
     return number(comparison.ratio, (comparison.high - comparison.low) / 2), f"{ends}, {pairs}"
 
 
@@ -136,6 +146,9 @@ def _runner_up(ranked: list[Estimate]) -> str:
         return ""
     known = ranked[0].low is not None and ranked[1].low is not None
     why = "their intervals overlap" if known else "no intervals with one cycle"
+    if known and ranked[0].metric.sensor:
+        apart = ranked[0].device_model != ranked[1].device_model
+        why = f"their {'total' if apart else 'repeatability'} intervals overlap"
     return f"not distinguishable from {ranked[1].label}: {why}"
 
 

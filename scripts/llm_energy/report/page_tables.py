@@ -28,6 +28,11 @@ VERDICTS = {
 }
 """Verdict on a warm-up -> its words."""
 
+TWO_INTERVALS = (
+    "Repeatability: from the spread over cycles alone, for ratios on one device. Total: with the "
+    "full limits of the power sensor, for a number that is quoted."
+)
+
 METRICS = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, ITL, END_TO_END)
 
 
@@ -122,6 +127,8 @@ def results_table(summary: Summary) -> Table:
         rows.append([Cell(label, why, label)] + [Cell()] * (len(columns) - 1))
     below_zero = any(e.reaches_below_zero for by in found.values() for e in by.values())
     notes = [f"Below 0: {BELOW_ZERO}." if below_zero else "", summary.findings.assumed or ""]
+    if any(metric.sensor for metric in found):
+        notes.insert(0, TWO_INTERVALS)
     return Table(columns, rows, " ".join(filter(None, notes)))
 
 
@@ -183,8 +190,8 @@ def cycles_table(summary: Summary) -> Table | None:
         for one in decided
     ]
     note = (
-        f"The first {adaptive.first} cycles decided, once. The interval of the deciding metric is "
-        "the mean ± t·s/√N with t and s of those first cycles (Stein)."
+        f"The first {adaptive.first} cycles decided, once. Intervals after that are the mean ± "
+        "t·s/√N with t and s of those first cycles, for every metric (Stein)."
     )
     return Table(columns, rows, note)
 

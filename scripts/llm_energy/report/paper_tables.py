@@ -22,6 +22,7 @@ from llm_energy.results.metrics import (
     METRICS,
     THROUGHPUT,
     TTFT,
+    Metric,
 )
 from llm_energy.system.files import write_atomically
 
@@ -41,7 +42,8 @@ _COLUMNS = {
     "_t_low": "low",
     "_t_high": "high",
 }
-"""End of a column's name -> attribute of the estimate."""
+_TOTAL_COLUMNS = {"_total_low": "total_low", "_total_high": "total_high"}
+"""End of a column's name -> attribute of the estimate; total where a power sensor was read."""
 
 _LATEX = str.maketrans(
     {"×": r"$\times$", "±": r"$\pm$", "–": "--", "\N{MINUS SIGN}": "$-$", "`": None}
@@ -144,20 +146,24 @@ def _results(summary: Summary) -> PaperTable | None:
         known = {metric: estimates.get(label) for metric, estimates in found.items()}
         some = [estimate for estimate in known.values() if estimate is not None]
         n = max(estimate.n for estimate in some)
-        shown.append([label, str(n), *map(_formatted, known.values())])
+        shown.append([label, str(n), *(text for m, e in known.items() for text in _texts(m, e))])
         data.append(
             {"experiment": some[0].experiment, "label": label, "n": n}
             | {
                 f"{metric.column}{end} ({metric.display_unit})": getattr(estimate, attribute, None)
                 for metric, estimate in known.items()
-                for end, attribute in _COLUMNS.items()
+                for end, attribute in (
+                    _COLUMNS | _TOTAL_COLUMNS if metric.sensor else _COLUMNS
+                ).items()
             }
         )
-    head = ["Experiment", "n", *(f"{m.short_title} ({m.display_unit})" for m in found)]
+    head = ["Experiment", "n", *(title for metric in found for title in _titles(metric))]
     return PaperTable(
         "results",
         "Mean over n cycles; in parentheses the standard uncertainty of the mean from the spread "
-        "over cycles (repeatability, without the sensor’s gain), in units of the last digits. "
+        "over cycles (repeatability, without the sensor’s limits), in units of the last digits. "
+        "Of what a power sensor read there are two 95 % intervals: repeatability, for ratios on "
+        "one device, and total, with the full limits of the sensor, for a number that is quoted. "
         "Latencies are medians of a window.",
         pd.DataFrame(data),
         pd.DataFrame(shown, columns=head),
@@ -189,7 +195,9 @@ def _comparisons(summary: Summary) -> PaperTable | None:
     return PaperTable(
         "comparisons",
         "Ratios of geometric means, paired by cycle within a session; 95 % intervals hold for all "
-        "comparisons of a family at once, p-values are adjusted by Holm’s method.",
+        "comparisons of a family at once, p-values are adjusted by Holm’s method. Intervals of an "
+        "energy hold repeatability alone on one device, where the gain of its sensor cancels, and "
+        "between devices the limits of both sensors as well.",
         pd.DataFrame([c.model_dump() | {"marks": ";".join(c.marks)} for c in compared]),
         pd.DataFrame(shown),
         texts=4,
@@ -203,7 +211,17 @@ def _dictionary(summary: Summary) -> PaperTable:
     return PaperTable("dictionary", caption, data, shown, texts=len(shown.columns))
 
 
-def _formatted(estimate: Estimate | None) -> str:
+def _titles(metric: Metric) -> list[str]:
+    title, unit = metric.short_title, f"({metric.display_unit})"
+    intervals = ("repeatability interval", "total interval") if metric.sensor else ()
+    return [f"{title} {unit}", *(f"{title}, {name} {unit}" for name in intervals)]
+
+
+def _texts(metric: Metric, estimate: Estimate | None) -> list[str]:
+    """The value with its uncertainty, and where a power sensor was read both intervals."""
     if estimate is None:
-        return NOTHING
-    return with_uncertainty(estimate.mean, estimate.standard_uncertainty)
+        return [NOTHING] * len(_titles(metric))
+    texts = [with_uncertainty(estimate.mean, estimate.standard_uncertainty)]
+    if metric.sensor:
+        texts += [estimate.repeatability_text or NOTHING, estimate.total_text or NOTHING]
+    return texts

@@ -1,13 +1,24 @@
 """The answer first: the best experiment by each metric, and how sure that is."""
 
+from dataclasses import replace
+
 import pytest
 from tests.llm_energy import make_results
 
 from llm_energy.analysis.aggregate import aggregate
-from llm_energy.report.headline import console, energy_notice, key_figures, ratio_text, token_notice
+from llm_energy.report.estimates import estimates
+from llm_energy.report.headline import (
+    console,
+    energy_notice,
+    key_figures,
+    ratio_text,
+    token_notice,
+)
 from llm_energy.report.methods import methods
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
 from llm_energy.results.result import write_result
 from llm_energy.system.files import sha256_of
+from llm_energy.system.numbers import interval
 
 
 def titles(summary):
@@ -34,6 +45,40 @@ def test_the_best_experiment_is_named_with_interval_n_and_ratio(summary_of):
     assert best.certainty.endswith("3")
     assert "times batch1 out16" in best.remark
     assert "3 pairs" in best.remark
+
+
+def test_a_joule_is_quoted_with_repeatability_and_total_by_name(summary_of):
+    summary = summary_of(metered=True)
+    energy, speed, *_ = key_figures(summary)
+    rows = summary.experiments[summary.experiments["metric"] == "joules_per_output_token"]
+    row = rows.set_index("experiment").loc[energy.experiment]
+    assert energy.certainty.startswith(
+        f"95 % intervals: repeatability {interval(row.t_low, row.t_high)}, "
+        f"total with the sensor {interval(row.total_low, row.total_high)}"
+    )
+    assert "total" not in speed.certainty
+    assert energy.certainty.replace("\N{NO-BREAK SPACE}", " ") in console(summary)
+    assert "(repeatability " in energy.remark
+    assert "repeatability" not in speed.remark
+
+
+def test_without_limits_of_the_sensor_the_total_is_unknown(summary_of):
+    energy = make_results.make_result(metered=True).energy
+    energy = energy.model_copy(update={"gain_limit_relative": None, "offset_limit_watts": None})
+    best = key_figures(summary_of(energy=energy))[0]
+    assert "total with the sensor unknown" in best.certainty
+
+
+def test_between_devices_energies_are_distinguished_by_their_total_intervals(summary_of):
+    best = estimates(summary_of(metered=True), JOULES_PER_OUTPUT_TOKEN)[0]
+    best = replace(best, low=0.99, high=1.01, total_low=0.9, total_high=1.1)
+    next_one = replace(best, low=1.03, high=1.05, total_low=0.94, total_high=1.14)
+    assert not best.overlaps(next_one)
+    elsewhere = replace(next_one, device_model="another GPU")
+    assert best.overlaps(elsewhere)
+    assert best.overlaps(replace(elsewhere, total_low=None, total_high=None))
+    fast = replace(best, metric=THROUGHPUT)
+    assert not fast.overlaps(replace(elsewhere, metric=THROUGHPUT))
 
 
 def test_one_cycle_claims_no_interval(summary_of):

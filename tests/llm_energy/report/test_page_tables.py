@@ -1,5 +1,7 @@
 """The tables of the page."""
 
+import re
+
 from tests.llm_energy import make_results
 
 from llm_energy.report.page_tables import (
@@ -27,6 +29,16 @@ def test_results_are_ranked_with_n_and_interval(summary_of):
     assert titles(table)[:3] == ["Experiment", "n", "Throughput"]
     assert {row[1].text for row in table.rows} == {"3"}
     assert all(" to " in row[2].detail for row in table.rows)
+
+
+def test_a_joule_stands_with_both_intervals_by_name_and_a_speed_with_one(summary_of):
+    table = results_table(summary_of(metered=True))
+    columns = dict(zip(titles(table), zip(*table.rows, strict=True), strict=True))
+    for shown in columns["Energy per output token"]:
+        assert re.fullmatch(r"repeatability .+ to .+, total with the sensor .+ to .+", shown.detail)
+    assert not any("total" in shown.detail for shown in columns["Throughput"])
+    assert table.note.startswith("Repeatability: from the spread over cycles alone")
+    assert "Repeatability" not in results_table(summary_of()).note
 
 
 def test_the_reference_has_no_ratio_to_itself(summary_of):

@@ -50,15 +50,32 @@ def test_what_is_read_back_is_the_value_within_a_hundredth_of_two_digits(value, 
 
 def test_results_have_every_metric_with_its_unit_and_n(summary_of):
     results = tables(summary_of(metered=True))[0]
-    assert list(results.shown)[:4] == [
+    assert list(results.shown)[:6] == [
         "Experiment",
         "n",
         "Energy per output token (J/token)",
+        "Energy per output token, repeatability interval (J/token)",
+        "Energy per output token, total interval (J/token)",
         "Throughput (tokens/s)",
     ]
     assert len(results.shown) == 4
-    numbers = results.shown.iloc[:, 2:].to_numpy().ravel()
+    intervals = results.shown.filter(like="interval")
+    assert intervals.columns.size == 4  # of energy and power, which a sensor read
+    assert all(" to " in cell for cell in intervals.to_numpy().ravel())
+    numbers = results.shown.iloc[:, 2:].drop(columns=intervals.columns).to_numpy().ravel()
     assert all(re.fullmatch(r"[\d.]+\([\d.]+\)", cell) for cell in numbers)
+
+
+def test_a_joule_has_its_repeatability_and_its_total_interval_in_all_digits(summary_of):
+    data = tables(summary_of(metered=True))[0].data
+    low, total = (data[f"joules_per_output_token_{name}_low (J/token)"] for name in ("t", "total"))
+    assert (total < low).all()
+    assert not any("throughput_total" in name for name in data.columns)
+
+
+def test_without_a_meter_no_column_speaks_of_a_total(summary_of):
+    results = tables(summary_of())[0]
+    assert not any("total" in name for name in (*results.data.columns, *results.shown.columns))
 
 
 def test_one_cycle_has_no_uncertainty(summary_of):
