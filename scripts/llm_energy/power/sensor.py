@@ -19,6 +19,9 @@ Method = Literal["counter", "integrated_instant", "integrated_average"]
 AVERAGING_S = 1.0
 """NVML's average power is that of the last second."""
 
+WORKING_PERCENT = 50.0
+"""Change of utilisation that changes the power of every device. Provisional."""
+
 QUANTITY: Mapping[Method, Quantity] = {
     "counter": "energy_counter_joules",
     "integrated_instant": "instant_power_watts",
@@ -45,6 +48,8 @@ class Sensor:
                 power_bound_watts=self.power_bound_watts,
                 range_joules=self.device.counter_range_joules,
             )
+        elif self._frozen[method]:
+            return Amount(reason="power_stuck")
         else:
             amount = integrate(samples, start_s, end_s, update_period_s=update_s)
         if amount.reason and amount.reason.startswith("no_sample"):
@@ -104,6 +109,15 @@ class Sensor:
     @cached_property
     def _seen_update_s(self) -> dict[Method, float | None]:
         return {method: update_period_s(samples) for method, samples in self._samples.items()}
+
+    @cached_property
+    def _frozen(self) -> dict[Method, bool]:
+        """True where power reads the same at rest and at work, as the utilisation shows them."""
+        readings = self.series.by_device.get(self.device.id, ())
+        used = [r.state.utilisation_percent for r in readings if r.state is not None]
+        percent = [value for value in used if value is not None]
+        worked = bool(percent) and max(percent) - min(percent) >= WORKING_PERCENT
+        return {m: worked and len(set(found.values)) == 1 for m, found in self._samples.items()}
 
     @cached_property
     def _samples(self) -> dict[Method, Samples]:

@@ -70,6 +70,7 @@ ENERGY_REASONS = {
     "explains.",
     "counter_jumped": "The energy counter rose by more than the device can draw.",
     "counter_stuck": "The energy counter did not move during the interval.",
+    "power_stuck": "The power sensor read the same value while the device rested and worked.",
     "no_power": "The power sensor read 0 W all along, which no device draws.",
     "mean_power_below_idle": "Mean power of the window lies below the loaded idle: not possible.",
     "mean_power_above_limit": "Mean power of the window lies above the enforced limit: not "

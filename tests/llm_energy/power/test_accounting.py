@@ -215,6 +215,19 @@ class TestRefusals:
         lost = unsampled(energy(series_of(load_of(600.0), end=14.0, lost_at=8.0)))
         assert lost.reason == "gpu_lost"
 
+    def test_power_that_reads_the_same_at_rest_and_at_work(self):
+        def working(series):
+            kept = []
+            for each in series.readings:
+                percent = 100.0 if each.monotonic_s > 10.0 else 0.0
+                kept.append(dataclasses.replace(each, state=State(utilisation_percent=percent)))
+            return dataclasses.replace(series, readings=tuple(kept))
+
+        frozen, moving = (working(series_of(p)) for p in (constant(400.0), load_of(600.0)))
+        assert self.refused(frozen, method="integrated_instant") == "power_stuck"
+        assert energy(frozen).energy_joules == pytest.approx(4000.0)
+        assert energy(moving, method="integrated_instant").energy_joules == pytest.approx(6000.0)
+
     def test_a_mean_above_the_enforced_limit(self):
         assert self.refused(series_of(load_of(800.0))) == "mean_power_above_limit"
 
