@@ -139,7 +139,9 @@ def make_result(
         "spec_hash": sha256_of(spec)[:12],
         "spec": spec,
         "settings": Settings(declared=dict(settings), resolved=resolved, observed={"threads": 1}),
-        "prompts": PromptSet(name="everyday", sha256="0" * 64, count=4, mean_input_tokens=41.5),
+        "prompts": PromptSet(
+            name=resolved["prompts"], sha256="0" * 64, count=4, mean_input_tokens=41.5
+        ),
         "load_mode": "waves",
         "phases": _phases(start, duration),
         "environment": _environment(device_model, power_limit_watts),

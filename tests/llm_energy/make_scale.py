@@ -46,6 +46,8 @@ def write_results(campaign: Campaign, folder: Path, *, requests: bool = False) -
             spec_hash=experiment.spec_hash,
             protocol=experiment.spec["protocol"],
         )
+        environment = result.environment.model_copy(update={"cpu_model": device})
+        result = result.model_copy(update={"environment": environment})
         if requests:
             result = with_numbers(folder, result)
         path = folder / planned.result_path

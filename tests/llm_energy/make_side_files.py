@@ -1,6 +1,7 @@
 """Side files of synthetic results, in the formats in which they are measured."""
 
 import random
+from datetime import datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
 
@@ -41,9 +42,9 @@ def with_numbers(folder: Path, result: Result) -> Result:
     assert result.window
     assert result.warmup
     span = {"start_monotonic_s": start_s, "end_monotonic_s": end_s}
-    opened = result.window.model_copy(
-        update=span | {"duration_s": end_s - start_s, "waves": waves, "passes": passes}
-    )
+    closed = datetime.fromisoformat(result.window.start_wall) + timedelta(seconds=end_s - start_s)
+    counts = {"waves": waves, "passes": passes, "end_wall": closed.isoformat()}
+    opened = result.window.model_copy(update={**span, **counts, "duration_s": end_s - start_s})
     tokens = window.tokens(requests, input_lengths=lengths, start=start_s, end=end_s)
     latency = window.latency(requests, start=start_s, end=end_s)
     drift = window.drift(requests, start=start_s, end=end_s, waves=waves, passes=passes)
@@ -59,6 +60,7 @@ def with_numbers(folder: Path, result: Result) -> Result:
     }
     changes: dict[str, object] = {
         "window": opened,
+        "finished": (closed + timedelta(seconds=1)).isoformat(),
         "phases": [p.model_copy(update=spans.get(p.name, {})) for p in result.phases],
         "tokens": tokens,
         "output_tokens_per_second": tokens.output / opened.duration_s,
