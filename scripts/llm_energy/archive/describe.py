@@ -51,7 +51,7 @@ def readme(campaign: Campaign, summary: Summary, results: Path, code: Code) -> s
         finished=table["finished"].max()[:16].replace("T", " ") + " UTC",
         simulated=bool(table["energy_simulated"].fillna(False).any()),
         energy=bool(table["energy_joules"].notna().any()),
-        expected=list(_expected(summary.experiments)),
+        expected=list(expected_numbers(summary.experiments)),
         hardware=list(_hardware(table, results)),
         measuring=human_duration(sum(taken)),
         median=human_duration(median(taken)),
@@ -148,7 +148,7 @@ def _code_note(code: Code) -> str:
     )
 
 
-def _expected(experiments: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def expected_numbers(experiments: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The headline metrics of each experiment, with the expected spread of a repetition."""
     for metric in SHOWN:
         rows: Any = experiments[experiments["metric"] == metric.column].to_dict("records")
@@ -163,6 +163,9 @@ def _expected(experiments: pd.DataFrame) -> Iterator[dict[str, Any]]:
                 "mean": number(mean * scale, half * scale if half else None),
                 "unit": metric.display_unit,
                 "again": "-" if half is None else f"±{percent(half / abs(mean))}",
+                "total": "-"
+                if pd.isna(row["total_high"])
+                else f"±{percent((float(row['total_high']) - mean) / abs(mean))}",
             }
 
 

@@ -26,6 +26,12 @@ BELOW_ZERO = (
 )
 """The meaning of `Estimate.reaches_below_zero` for a reader."""
 
+REPEATABILITY_ALONE = (
+    " Intervals of energies show repeatability over cycles alone; the table of results has the "
+    "total intervals, with the limits of the power sensor, as well."
+)
+"""Sentence of a caption for figures of what a power sensor read."""
+
 
 @dataclass(frozen=True)
 class Estimate:

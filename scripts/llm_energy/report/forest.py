@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 from llm_energy.analysis.summary import Summary
 from llm_energy.report import style
 from llm_energy.report.estimates import (
+    REPEATABILITY_ALONE,
     Estimate,
     as_data,
     below_zero_sentence,
@@ -47,11 +48,9 @@ def throughput(summary: Summary) -> Drawing | None:
 
 def energy(summary: Summary) -> Drawing | None:
     """Joules per output token; None where no energy was measured."""
-    note = (
-        " Intervals show repeatability over cycles alone; the table of results has the total "
-        "intervals, with the limits of the power sensor, as well."
+    return _one_metric(
+        summary, JOULES_PER_OUTPUT_TOKEN, "energy-per-output-token", REPEATABILITY_ALONE
     )
-    return _one_metric(summary, JOULES_PER_OUTPUT_TOKEN, "energy-per-output-token", note)
 
 
 def latency(summary: Summary) -> Drawing | None:

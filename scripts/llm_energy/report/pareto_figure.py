@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from llm_energy.analysis.summary import Front, Summary
 from llm_energy.report import style
-from llm_energy.report.estimates import Estimate, as_data, estimates
+from llm_energy.report.estimates import REPEATABILITY_ALONE, Estimate, as_data, estimates
 from llm_energy.report.style import INK, MUTED, SERIES, Drawing
 from llm_energy.results.metrics import METRICS, Metric
 
@@ -54,8 +54,8 @@ def trade_off(summary: Summary) -> Drawing | None:
         "other experiment is better in both. Orange squares: dominated in the means, but not "
         "distinguishable. Grey diamonds: dominated by another in both, by 95 % intervals of ratios "
         "paired by cycle, not adjusted. Better is more throughput, less energy and less latency."
-        + " Experiments measured under other terms are not drawn."
-        * apart,
+        + REPEATABILITY_ALONE * (upright.sensor is not None)
+        + " Experiments measured under other terms are not drawn." * apart,
         figure,
         pd.concat(data),
     )

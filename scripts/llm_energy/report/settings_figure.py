@@ -14,6 +14,7 @@ from llm_energy.analysis.measurements_table import SETTING, varying_settings
 from llm_energy.analysis.summary import Summary
 from llm_energy.report import style
 from llm_energy.report.estimates import (
+    REPEATABILITY_ALONE,
     Estimate,
     as_data,
     below_zero_sentence,
@@ -145,6 +146,7 @@ def _draw(
         f"{metric.title} against {name}",
         f"{metric.title}, mean over cycles, against {name}, with 95 % t intervals (n = {n} for "
         "each point). Along a line all other settings are equal."
+        f"{REPEATABILITY_ALONE if metric.sensor else ''}"
         f"{below_zero_sentence(drawn)}{crosses}{style.left_out(len(lines) - len(shown), 'line')}",
         figure,
         data,

@@ -7,6 +7,9 @@ from tests.llm_energy import make_results, make_side_files
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.summary import read_summary, write_summary
+from llm_energy.campaign.campaign_file import AdaptiveCycles
+from llm_energy.campaign.control_experiments import Control
+from llm_energy.report.methods import methods
 from llm_energy.results.parts import Flag
 from llm_energy.results.result import read_result, write_result
 from llm_energy.system.files import write_atomically
@@ -204,6 +207,53 @@ class TestOutliers:
     def test_drift_of_energy_needs_energy(self, summary_of):
         assert summary_of().findings.energy_drift is None
         assert summary_of(metered=True).findings.energy_drift.observations == 12
+
+
+class TestTwoStages:
+    """Nine cycles, the first three of which decided how many there are, or none did."""
+
+    @pytest.fixture
+    def both(self, tmp_path):
+        lengths = {f"out{n}": {"output_tokens": n} for n in (16, 48, 96)}
+        lengths["again"] = lengths["out16"]
+        planned = make_results.make_campaign(tmp_path, experiments=lengths, cycles=9, metered=True)
+        adaptive = AdaptiveCycles(first=3, maximum=9)
+        controls = (Control(kind="a_a", experiment="again", base="out16"),)
+        return [
+            aggregate(
+                tmp_path,
+                planned=planned,
+                design=make_results.design(
+                    cycles=9, adaptive=given, reference="out16", controls=controls
+                ),
+            )
+            for given in (adaptive, None)
+        ]
+
+    def test_every_interval_rests_on_the_spread_of_the_first_cycles(self, both):
+        decided, given = both
+        assert set(decided.experiments["interval_rule"]) == {"two_stage"}
+        assert set(given.experiments["interval_rule"]) == {"t"}
+        for one, other in zip(decided.findings.decode, given.findings.decode, strict=True):
+            assert one.joules_per_output_token == other.joules_per_output_token
+            assert (one.low, one.total_low) != (other.low, other.total_low)
+        for name in ("comparisons", "controls"):
+            pairs = zip(getattr(decided.findings, name), getattr(given.findings, name), strict=True)
+            for one, other in pairs:
+                assert one.ratio == other.ratio
+                assert one.low != other.low
+
+    def test_no_total_interval_is_narrower_than_its_repeatability_interval(self, both):
+        for summary in both:
+            table = summary.experiments.dropna(subset=["total_low"])
+            assert len(table) > 0
+            assert (table["total_low"] <= table["t_low"]).all()
+            assert (table["total_high"] >= table["t_high"]).all()
+
+    def test_the_methods_name_the_rule(self, both):
+        decided, given = (dict(methods(summary))["Statistics"] for summary in both)
+        assert "the spread of the first 3 alone (Stein)" in decided
+        assert "Stein" not in given
 
 
 class TestFiles:

@@ -1,6 +1,6 @@
 """The metadata of a deposit follow from the publication and the citation."""
 
-from llm_energy.archive.describe import deposit
+from llm_energy.archive.describe import deposit, expected_numbers
 from llm_energy.campaign.publication import Author, Publication, Related
 
 CITATION = {
@@ -43,3 +43,16 @@ def test_what_is_not_given_is_absent():
 def test_without_authors_or_a_licence_there_is_none():
     assert deposit(CITATION, PUBLICATION.model_copy(update={"licence": None})) is None
     assert deposit(CITATION, PUBLICATION.model_copy(update={"authors": []})) is None
+
+
+def test_an_expected_joule_has_its_total_interval_and_a_speed_has_none(summary_of):
+    rows = list(expected_numbers(summary_of(metered=True).experiments))
+    energies = [row for row in rows if row["unit"] == "J/token"]
+    speeds = [row for row in rows if row["unit"] == "tokens/s"]
+    assert len(energies) == len(speeds) == 4
+    for row in energies:
+        total, again = (
+            float(row[name].strip("±\N{NO-BREAK SPACE}%")) for name in ("total", "again")
+        )
+        assert total > again / 2**0.5
+    assert {row["total"] for row in speeds} == {"-"}
