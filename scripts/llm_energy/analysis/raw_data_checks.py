@@ -32,6 +32,7 @@ DETERMINED_FLAGS = {
     "alias_risk",
     "power_drift",
     "power_spike",
+    "power_limit_changed",
     "power_capped",
     "slowed_down",
     "sampling_gap",
