@@ -77,16 +77,18 @@ class Estimate:
         return self.low is not None and self.low < 0 < min(self.values, default=0)
 
     @property
-    def interval_text(self) -> str | None:
-        """`62.8 to 65.8`, or `below 0 to 4 567`; None where there is no interval.
+    def interval_texts(self) -> tuple[str, ...]:
+        """`62.8 to 65.8`, or `below 0 to 4 567`; empty where there is no interval.
 
-        Where a power sensor was read, both intervals with their names: `repeatability 62.8 to 65.8,
-        total with the sensor 59.1 to 69.5`.
+        Where a power sensor was read, both intervals with their names: `repeatability 62.8 to 65.8`
+        and `total with the sensor 59.1 to 69.5`.
         """
-        if self.repeatability_text is None or self.metric.sensor is None:
-            return self.repeatability_text
+        if self.repeatability_text is None:
+            return ()
+        if self.metric.sensor is None:
+            return (self.repeatability_text,)
         total = self.total_text or "unknown"
-        return f"repeatability {self.repeatability_text}, total with the sensor {total}"
+        return f"repeatability {self.repeatability_text}", f"total with the sensor {total}"
 
     @property
     def repeatability_text(self) -> str | None:

@@ -66,9 +66,9 @@ def _key_figure(summary: Summary, ranked: list[Estimate], title: str) -> KeyFigu
 def certainty(estimate: Estimate) -> str:
     """`95 % interval 62.8 to 65.8, n = 3`; with both intervals where a power sensor was read."""
     n = f"n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}{estimate.n}"
-    ends = estimate.interval_text
-    name = "95 % intervals:" if estimate.metric.sensor else "95 % interval"
-    return f"{n}, no interval" if ends is None else f"{name} {ends}, {n}"
+    texts = estimate.interval_texts
+    name = "95 % intervals:" if len(texts) > 1 else "95 % interval"
+    return ", ".join([f"{name} {texts[0]}", *texts[1:], n]) if texts else f"{n}, no interval"
 
 
 def ratio_text(comparison: Comparison) -> tuple[str, str]:

@@ -116,7 +116,7 @@ def results_table(summary: Summary) -> Table:
         row = [Cell(label, f"{plural(lost, 'cycle')} more out of memory" if lost else "", label)]
         row.append(Cell(" to ".join(map(str, n)), sort=n[0]))
         for e in known:
-            detail = e.interval_text or "no interval" if e else ""
+            detail = "\n".join(e.interval_texts) or "no interval" if e else ""
             row.append(Cell(number(e.mean, e.half_width), detail, e.mean) if e else Cell())
         if ratios:
             ratio = ratios.get(some[0].experiment)

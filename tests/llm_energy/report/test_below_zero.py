@@ -33,7 +33,7 @@ def test_the_interval_of_the_mean_is_kept(noisy):
     (estimate,) = estimates(noisy, TTFT)
     assert estimate.low < 0 < min(estimate.values)
     assert estimate.reaches_below_zero
-    assert estimate.interval_text.startswith("below 0 to ")
+    assert estimate.interval_texts[0].startswith("below 0 to ")
     assert not estimates(noisy, THROUGHPUT)[0].reaches_below_zero
 
 

@@ -35,7 +35,7 @@ def test_a_joule_stands_with_both_intervals_by_name_and_a_speed_with_one(summary
     table = results_table(summary_of(metered=True))
     columns = dict(zip(titles(table), zip(*table.rows, strict=True), strict=True))
     for shown in columns["Energy per output token"]:
-        assert re.fullmatch(r"repeatability .+ to .+, total with the sensor .+ to .+", shown.detail)
+        assert re.fullmatch(r"repeatability .+ to .+\ntotal with the sensor .+ to .+", shown.detail)
     assert not any("total" in shown.detail for shown in columns["Throughput"])
     assert table.note.startswith("Repeatability: from the spread over cycles alone")
     assert "Repeatability" not in results_table(summary_of()).note
