@@ -49,11 +49,6 @@ def measure(
             f"the context holds {config.context_tokens} (context_tokens)"
         )
         raise RequestError(protocol.CONTEXT_EXCEEDED, message)
-    warmup = Warmup(
-        workload.warmup,
-        waves_per_pass=max(1, len(workload.prompts) // workload.batch_size),
-        emit=emit,
-        host_steady=host_steady,
-    )
+    warmup = Warmup(workload, emit=emit, host_steady=host_steady)
     run = measure_waves if workload.mode == "waves" else measure_closed
     return {"event": "measured", "final": True, **run(engine, workload, warmup, emit)}

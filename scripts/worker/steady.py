@@ -1,30 +1,65 @@
-"""Judge if a warm-up has reached a steady state: an equivalence test on the trend of its waves.
+"""Judge if a warm-up has reached a steady state that holds for the window which follows.
 
-A small coefficient of variation alone is blind to slow drift, and a trend that is 'not
-significant' may only be noisy. So a trend must be shown to be small: the 90 % interval of the
-relative change over the tested waves must lie inside ±bound (two one-sided tests at 5 %;
-Schuirmann, J. Pharmacokinet. Biopharm. 15 (1987) 657-680).
+What matters is the bias: how far the window's mean would lie from the steady mean, relative to it.
+It is bounded from two fits to all waves since the first one, by least squares:
 
-The bound follows the noise: a trendless series of this noise keeps within twice the interval's
-half width nine times in ten, so that is the bound, but never under `bound` (a change that does not
-matter) and never over `maximum_bound` (one that does).
+- a straight trend, carried on over the window,
+- an exponential approach to the steady level, with each time constant that the waves allow: how
+  much of it would remain in the window. The time constant is chosen as in a profile likelihood: one
+  is left out only where another explains the waves far better (Bates and Watts, Nonlinear
+  Regression Analysis, 1988, 6.1).
 
-Waves of one pass over the prompts differ by their prompts, not by the engine's state. Each wave is
-therefore compared only with the waves at the same place of other passes (the trend and the
-variation are those within places, as in an analysis of covariance).
+The bound is the upper limit of the absolute bias at 97.5 % (before the cap 99 %, since it is tested
+again and again): an equivalence test, as the two one-sided tests of Schuirmann (J. Pharmacokinet.
+Biopharm. 15 (1987) 657-680). So it is wide where waves are noisy or few: a trend that cannot be
+seen is not taken for none. The lag-1
+autocorrelation of what the fit leaves widens it (Wilks, Statistical Methods in the Atmospheric
+Sciences, 5.2.4).
+
+A warm-up goes on until the bound is `rules.bound` for approaches as slow as `SLOWEST_S`. At its cap
+the bound that was attained counts, up to `rules.maximum_bound`. Where no slow approach is visible
+then, the bound covers approaches with time constants up to the tested span, and is the largest bias
+that could hide: the detection limit of a two-sided test at 5 % that finds it in 95 % (Currie, Anal.
+Chem. 40 (1968) 586-593). Slower ones hide in the noise.
+
+A cap under `SHORT_CAP_S` is too short for any slow approach: one of 10 % with a time constant of
+120 s leaves 9.5 % after 5 s, and the last half of those moved by 0.2 %. It gives the weaker verdict
+`NO_DRIFT_SEEN`: the trend, carried on, keeps the window's mean within the bound of the mean of the
+tested waves.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
+from worker.courses import Series, Wave
 from worker.workload import WarmupRules
 
-LEAST_TESTED = 8
-"""Waves to test where there are so many: fewer leave the interval few degrees of freedom."""
+SLOWEST_S = 300.0
+"""Longest time constant of an approach that ends a warm-up before its cap."""
+
+SHORT_CAP_S = 60.0
+"""A warm-up with a shorter cap shows no steady state, only that no drift was seen."""
+
+LEAST_WAVES = 8
+"""Waves that a warm-up needs to end before its cap: fewer tell little of their noise."""
+
+LEAST_SPAN_SHARE = 0.5
+"""The tested waves must span at least this share of the window that follows."""
 
 STEADY, NOT_STEADY, TOO_FEW_WAVES = "steady", "not_steady", "too_few_waves"
+NO_DRIFT_SEEN = "no_drift_seen"
+
+_FINER = 1.5
+"""Ratio of neighbouring time constants that are tried."""
+
+_ALLOWED = 0.9987
+"""A course is left out where its fit is worse by this quantile squared (3 standard errors)."""
+
+
+_VISIBLE = 0.975
+"""A slow approach is visible beyond this quantile on either side: 5 % of trendless warm-ups have
+one."""
 
 
 @dataclass(frozen=True)
@@ -32,124 +67,108 @@ class Verdict:
     """Result of the test; numbers are relative to the mean, None where there were too few waves."""
 
     verdict: str
+    bound: float | None = None
+    """Bound of the bias of the window's mean that was attained."""
+    time_constant_s: float | None = None
+    """Slowest approach that the bound covers; None where no approach was tested."""
     coefficient_of_variation: float | None = None
     trend_interval: tuple[float, float] | None = None
     """90 % interval of slope × span."""
-    bound: float | None = None
 
     @property
-    def steady(self) -> bool:
-        return self.verdict == STEADY
+    def passed(self) -> bool:
+        return self.verdict in (STEADY, NO_DRIFT_SEEN)
 
 
-def judge(throughput: Sequence[float], *, waves_per_pass: int, rules: WarmupRules) -> Verdict:
-    """Test the later half of the waves after the first one (which may have compiled).
+def judge(
+    waves: Sequence[Wave],
+    *,
+    window_s: float,
+    waves_per_pass: int,
+    rules: WarmupRules,
+    final: bool,
+) -> Verdict:
+    """Judge the warm-up for a window of `window_s` that opens at the end of its last wave.
 
     Args:
-        throughput: output tokens per second of each wave, in order.
+        waves: all but the first, which may have compiled.
         waves_per_pass: after so many waves the same prompts come again.
+        final: True at the cap.
     """
-    needed = max(rules.minimum_waves, waves_per_pass + 2)
-    after_first = len(throughput) - 1
-    if after_first < needed:
+    least = rules.minimum_waves if final else LEAST_WAVES
+    if len(waves) < max(least, waves_per_pass + 2):
         return Verdict(TOO_FEW_WAVES)
-    count = max(needed, LEAST_TESTED, 2 * waves_per_pass, after_first // 2)
-    tested = throughput[-min(after_first, count) :]
-    return judge_trend(
-        tested,
-        places=waves_per_pass,
-        cv_threshold=rules.cv_threshold,
-        bound=rules.bound,
-        maximum_bound=rules.maximum_bound,
+    start_s, end_s = waves[0].start_s, waves[-1].end_s
+    if end_s - start_s < LEAST_SPAN_SHARE * window_s:
+        return Verdict(TOO_FEW_WAVES)
+    series = Series(waves, waves_per_pass)
+    window = (end_s, end_s + window_s)
+    trend = series.trend()
+    if rules.cap_s < SHORT_CAP_S:
+        passed, covered = NO_DRIFT_SEEN, None
+        quantile = series.quantile(0.975 if final else 0.99)
+        bound = trend.limit((end_s + window_s - start_s) / 2.0, quantile)
+    else:
+        passed = STEADY
+        bound, covered = bias_limit(series, window, wanted=rules.bound, final=final)
+    bound = max(bound, rules.bound)
+    enough = bound <= (rules.maximum_bound if final else rules.bound)
+    half_width = series.quantile(0.95) * trend.error * (end_s - start_s)
+    change = trend.slope * (end_s - start_s)
+    return Verdict(
+        passed if enough else NOT_STEADY,
+        bound,
+        covered,
+        series.variation,
+        (change - half_width, change + half_width),
     )
 
 
-def judge_trend(
-    values: Sequence[float],
-    *,
-    places: int,
-    cv_threshold: float,
-    bound: float,
-    maximum_bound: float,
-) -> Verdict:
-    """Test that a series has no trend that matters, as this module describes.
+def bias_limit(
+    series: Series, window: tuple[float, float], *, wanted: float, final: bool
+) -> tuple[float, float]:
+    """Bound the bias of a window's mean, relative to the steady mean.
 
     Args:
-        values: at least `places` + 2 of them, in order, equally far apart.
-        places: values so many apart are compared with each other; 1 for those that are all alike.
-    """
-    variation, trend, standard_error, degrees = _within_places(values, places)
-    half_width = t_quantile(0.95, degrees) * standard_error
-    interval = (trend - half_width, trend + half_width)
-    bound = min(max(bound, 2.0 * half_width), maximum_bound)
-    inside = -bound <= interval[0] and interval[1] <= bound
-    steady = inside and variation <= cv_threshold
-    return Verdict(STEADY if steady else NOT_STEADY, variation, interval, bound)
-
-
-def _within_places(values: Sequence[float], places: int) -> tuple[float, float, float, int]:
-    """Fit relative values to the order of waves by least squares, within places of the pass.
-
-    Args:
-        values: at least `places` + 2 of them.
+        window: its start and end, in s, on the waves' clock.
+        wanted: bound that is good enough for approaches of any time constant.
+        final: True where an approach that is not visible counts only up to the span.
 
     Returns:
-        Coefficient of variation about the places' means, slope × span, its standard error, and
-        the degrees of freedom of the residuals.
+        The bound, and the longest time constant that it covers, in s.
     """
-    order: list[float] = []
-    change: list[float] = []
-    for place in range(places):
-        group = range(place, len(values), places)
-        middle = math.fsum(group) / len(group)
-        level = math.fsum(values[i] for i in group) / len(group)
-        order += [i - middle for i in group]
-        change += [values[i] / level - 1.0 for i in group]
-    spread = math.fsum(x * x for x in order)
-    slope = math.fsum(x * y for x, y in zip(order, change, strict=True)) / spread
-    residual = math.fsum((y - slope * x) ** 2 for x, y in zip(order, change, strict=True))
-    degrees = len(values) - places - 1
-    span = len(values) - 1
-    variation = math.sqrt(math.fsum(y * y for y in change) / (degrees + 1))
-    return variation, slope * span, math.sqrt(residual / degrees / spread) * span, degrees
+    start_s, end_s = window[0] - series.start_s, window[1] - series.start_s
+    quantile, visible = series.quantile(0.975 if final else 0.99), series.quantile(_VISIBLE)
+    allowed = series.quantile(_ALLOWED) ** 2
+    fits = {tau_s: series.approach(tau_s) for tau_s in _time_constants(series)}
+    changes = [
+        (fit, _mean_left(tau_s, start_s, end_s) / fit.end_level) for tau_s, fit in fits.items()
+    ]
+    changes.append((series.trend(), end_s - start_s))
+    best = min((fit for fit, _ in changes), key=lambda fit: fit.residual)
+    limit = max(
+        fit.limit(change, quantile)
+        for fit, change in changes
+        if fit.residual - best.residual <= allowed * best.variance
+    )
+    covered_s, slowest = SLOWEST_S, fits[SLOWEST_S]
+    if final and limit > wanted and abs(slowest.slope) <= visible * slowest.error:
+        span_s = min(SLOWEST_S, series.span_s)
+        left = _mean_left(span_s, start_s, end_s)
+        hidden = (visible + series.quantile(0.95)) * series.approach(span_s).error * left
+        if hidden < limit:
+            limit, covered_s = hidden, span_s
+    return limit, covered_s
 
 
-def t_quantile(probability: float, degrees: int) -> float:
-    """Return a quantile of Student's t distribution; scipy is in no engine's environment.
+def _time_constants(series: Series) -> Iterator[float]:
+    tau_s = SLOWEST_S
+    yield tau_s
+    while (tau_s := tau_s / _FINER) >= series.span_s / min(40, series.count):
+        yield tau_s
 
-    G. W. Hill, Algorithm 396: Student's t-quantiles, Communications of the ACM 13 (1970) 619-620;
-    six significant digits from 5 degrees of freedom on, three and more for 3 and 4, exact below.
 
-    Args:
-        probability: probability of a smaller value, 0.5 < probability < 1.
-        degrees: degrees of freedom, at least 1.
-    """
-    if not 0.5 < probability < 1.0 or degrees < 1:
-        raise ValueError(f"t_quantile({probability}, {degrees}): out of range")
-    n = float(degrees)
-    two_tailed = 2.0 * (1.0 - probability)
-    if degrees == 1:
-        return 1.0 / math.tan(two_tailed * math.pi / 2.0)
-    if degrees == 2:
-        return math.sqrt(2.0 / (two_tailed * (2.0 - two_tailed)) - 2.0)
-    a = 1.0 / (n - 0.5)
-    b = 48.0 / a**2
-    c = ((20700.0 * a / b - 98.0) * a - 16.0) * a + 96.36
-    d = ((94.5 / (b + c) - 3.0) / b + 1.0) * math.sqrt(a * math.pi / 2.0) * n
-    x = d * two_tailed
-    y = x ** (2.0 / n)
-    if y > 0.05 + a:  # the asymptotic inverse expansion about the normal
-        x = NormalDist().inv_cdf(two_tailed / 2.0)
-        y = x**2
-        if degrees < 5:
-            c += 0.3 * (n - 4.5) * (x + 0.6)
-        c += (((0.05 * d * x - 5.0) * x - 7.0) * x - 2.0) * x + b
-        y = (((((0.4 * y + 6.3) * y + 36.0) * y + 94.5) / c - y - 3.0) / b + 1.0) * x
-        y = math.expm1(a * y**2)
-    else:
-        y = (
-            (1.0 / (((n + 6.0) / (n * y) - 0.089 * d - 0.822) * (n + 2.0) * 3.0) + 0.5 / (n + 4.0))
-            * y
-            - 1.0
-        ) * (n + 1.0) / (n + 2.0) + 1.0 / y
-    return math.sqrt(n * y)
+def _mean_left(tau_s: float, start_s: float, end_s: float) -> float:
+    """Return the mean of exp(-t / tau) from `start_s` to `end_s`."""
+    first, last = math.exp(-start_s / tau_s), math.exp(-end_s / tau_s)
+    return tau_s * (first - last) / (end_s - start_s)

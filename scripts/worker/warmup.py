@@ -5,8 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from worker import steady
+from worker.courses import Wave
 from worker.protocol import Event
-from worker.workload import WarmupRules
+from worker.workload import Workload
+
+LONGER = 1.1
+"""The waves are judged again after the warm-up has become longer by this factor."""
 
 
 class Warmup:
@@ -14,17 +18,17 @@ class Warmup:
 
     def __init__(
         self,
-        rules: WarmupRules,
+        workload: Workload,
         *,
-        waves_per_pass: int,
         emit: Callable[[Event], None],
         host_steady: Callable[[], bool],
     ) -> None:
-        self._rules = rules
-        self._waves_per_pass = waves_per_pass
+        self._workload = workload
+        self._rules = workload.warmup
         self._emit = emit
         self._host_steady = host_steady
-        self._waves: list[tuple[float, float, int]] = []
+        self._waves: list[Wave] = []
+        self._judged_s = 0.0
         self._verdict = steady.Verdict(steady.TOO_FEW_WAVES)
 
     @property
@@ -32,9 +36,9 @@ class Warmup:
         return len(self._waves)
 
     @property
-    def steady(self) -> bool:
+    def passed(self) -> bool:
         """True once the waves are steady and, if awaited, power by the host's verdict."""
-        return self._verdict.steady and (not self._rules.await_host or self._host_steady())
+        return self._verdict.passed and (not self._rules.await_host or self._host_steady())
 
     @property
     def capped(self) -> bool:
@@ -44,20 +48,39 @@ class Warmup:
     @property
     def _after_first_s(self) -> float:
         """Time from the end of the first wave, which may have compiled, to the end of the last."""
-        return self._waves[-1][1] - self._waves[0][1]
+        return self._waves[-1].end_s - self._waves[0].end_s
 
     def add(self, start: float, end: float, tokens: int) -> bool:
         """Add one wave (times in s on CLOCK_MONOTONIC); return True once the warm-up is over."""
-        self._waves.append((start, end, tokens))
-        self._verdict = steady.judge(
-            self.throughput(), waves_per_pass=self._waves_per_pass, rules=self._rules
-        )
+        self._waves.append(Wave(start, end, tokens))
+        long_enough = self._after_first_s >= self._rules.minimum_s
+        if self.capped or (long_enough and self._after_first_s >= LONGER * self._judged_s):
+            self._judged_s = self._after_first_s
+            self._verdict = steady.judge(
+                self._waves[1:],
+                window_s=self.window_s(),
+                waves_per_pass=self._workload.waves_per_pass,
+                rules=self._rules,
+                final=self.capped,
+            )
         self._emit({"event": "wave", "t0": start, "t1": end, "tokens": tokens})
-        return (self.steady or self.capped) and self._after_first_s >= self._rules.minimum_s
+        return long_enough and (self.passed or self.capped)
 
-    def throughput(self) -> list[float]:
-        """Return the output tokens per second of each wave."""
-        return [tokens / (end - start) for start, end, tokens in self._waves]
+    def window_passes(self) -> int:
+        """Return the whole passes of a window that keeps its least duration and waves."""
+        workload = self._workload
+        return max(
+            math.ceil(workload.minimum_duration_s / self.pass_time_s()),
+            math.ceil(workload.minimum_waves / workload.waves_per_pass),
+        )
+
+    def window_s(self) -> float:
+        """Return how long the window will be."""
+        workload = self._workload
+        if workload.mode == "waves":
+            return self.window_passes() * self.pass_time_s()
+        wave_s = self.pass_time_s() / workload.waves_per_pass
+        return max(workload.minimum_duration_s, workload.minimum_waves * wave_s)
 
     def pass_time_s(self) -> float:
         """Return the time of the fastest pass over the prompt set: the sum of its shortest waves.
@@ -65,25 +88,27 @@ class Warmup:
         The first wave counts only where there is no other: it may have compiled. The fastest one,
         so that a window of whole passes keeps its minimum duration.
         """
+        places = self._workload.waves_per_pass
         shortest: dict[int, float] = {}
-        for number, (start, end, _) in list(enumerate(self._waves))[-max(1, self.waves - 1) :]:
-            place = number % self._waves_per_pass
-            shortest[place] = min(end - start, shortest.get(place, math.inf))
-        return math.fsum(shortest.values()) / len(shortest) * self._waves_per_pass
+        for number, wave in list(enumerate(self._waves))[-max(1, self.waves - 1) :]:
+            place, duration_s = number % places, wave.end_s - wave.start_s
+            shortest[place] = min(duration_s, shortest.get(place, math.inf))
+        return math.fsum(shortest.values()) / len(shortest) * places
 
     def report(self) -> dict[str, Any]:
         """Return the warm-up as the result keeps it."""
-        first_start, first_end, _ = self._waves[0]
-        interval = self._verdict.trend_interval
+        first, verdict = self._waves[0], self._verdict
+        interval = verdict.trend_interval
         return {
-            "start": first_start,
-            "end": self._waves[-1][1],
-            "first_wave_s": first_end - first_start,
-            "throughput": self.throughput(),
-            "steady": self.steady,
-            "capped": self.capped and not self.steady,
-            "verdict": self._verdict.verdict,
-            "cv": self._verdict.coefficient_of_variation,
+            "start": first.start_s,
+            "end": self._waves[-1].end_s,
+            "first_wave_s": first.end_s - first.start_s,
+            "throughput": [wave.rate for wave in self._waves],
+            "steady": self.passed and verdict.verdict == steady.STEADY,
+            "capped": self.capped and not self.passed,
+            "verdict": verdict.verdict,
+            "cv": verdict.coefficient_of_variation,
             "trend_interval": None if interval is None else list(interval),
-            "bound": self._verdict.bound,
+            "bound": verdict.bound,
+            "time_constant_s": verdict.time_constant_s,
         }

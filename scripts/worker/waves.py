@@ -1,6 +1,5 @@
 """Load mode `waves`: batch_size requests are submitted together, and all are awaited."""
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -43,14 +42,11 @@ def measure_waves(
         if warmup.add(records[0].submitted, last_token(records), tokens):
             break
 
-    waves_per_pass = len(workload.prompts) // workload.batch_size
-    passes = max(
-        math.ceil(workload.minimum_duration_s / warmup.pass_time_s()),
-        math.ceil(workload.minimum_waves / waves_per_pass),
-    )
+    passes = warmup.window_passes()
+    count = passes * workload.waves_per_pass
     emit({"event": "phase", "name": "window", "t": time.monotonic()})
     window: list[RequestRecord] = []
-    for number in range(passes * waves_per_pass):
+    for number in range(count):
         window += waves.run(number)
     start, end = window[0].submitted, last_token(window)
 
@@ -64,7 +60,7 @@ def measure_waves(
         "window": {
             "start": start,
             "end": end,
-            "waves": passes * waves_per_pass,
+            "waves": count,
             "passes": passes,
         },
         "tail": {"start": end, "end": time.monotonic()},

@@ -43,9 +43,10 @@ class WarmupRules:
     """Longest warm-up, counted from the end of its first wave."""
     first_wave_deadline_s: float
     """For the first wave alone: it may compile."""
-    cv_threshold: float
     bound: float
+    """Bias of the window's mean, relative, that ends a warm-up before its cap."""
     maximum_bound: float
+    """Bias that a warm-up may leave at its cap and still count as steady."""
     minimum_waves: int = 3
     minimum_s: float = 0.0
     """Shortest time after the first wave, whatever the cap: a sensor's averaged reading at the
@@ -70,6 +71,10 @@ class Workload:
     tail_s: float
     warmup: WarmupRules
     minimum_waves: int = 3
+
+    @property
+    def waves_per_pass(self) -> int:
+        return max(1, len(self.prompts) // self.batch_size)
 
     def fault(self, config: EngineConfig) -> str | None:
         """Return why this load cannot run on that engine, None if it can.

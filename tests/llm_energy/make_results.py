@@ -277,11 +277,12 @@ def _warmup(throughput: float, capped: bool, chance: random.Random) -> Warmup:
         verdict="not_steady" if capped else "steady",
         waves=len(rise),
         duration_s=3.0,
-        first_wave_s=0.9,
+        first_wave_s=0.9 if capped else 1.1,
         throughput_tokens_per_second=[throughput * r * chance.gauss(1, 0.01) for r in rise],
         coefficient_of_variation=0.012,
         trend_interval=(-0.012, 0.009),
-        bound=None if capped else 0.015,
+        bound=0.062 if capped else 0.015,
+        time_constant_s=300.0,
     )
 
 

@@ -22,9 +22,8 @@ def workload(**changes: Any) -> dict[str, Any]:
     warmup = {
         "cap_s": 0.2,
         "first_wave_deadline_s": PATIENCE_S,
-        "cv_threshold": 0.1,
         "bound": 0.01,
-        "maximum_bound": 0.03,
+        "maximum_bound": 0.05,
     } | changes.pop("warmup", {})
     return {
         "mode": "waves",

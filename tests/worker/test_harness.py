@@ -180,7 +180,7 @@ class TestWarmup:
         assert report["warmup"]["bound"] is None
 
     def test_a_steady_warm_up_ends_before_the_cap(self, config: EngineConfig) -> None:
-        wide = {"cap_s": 60.0, "bound": 10.0, "maximum_bound": 10.0, "cv_threshold": 10.0}
+        wide = {"cap_s": 60.0, "bound": 10.0, "maximum_bound": 10.0}
         report, _ = run(config, warmup=wide)
         assert report["warmup"]["steady"]
         assert not report["warmup"]["capped"]
@@ -188,8 +188,8 @@ class TestWarmup:
         assert report["warmup"]["bound"] == 10.0
 
     def test_it_waits_for_the_host_where_told_to(self, config: EngineConfig) -> None:
-        wide = {"cap_s": 60.0, "bound": 10.0, "maximum_bound": 10.0, "cv_threshold": 10.0}
-        report, _ = run(config, warmup={**wide, "await_host": True}, host_says=(False,) * 6)
+        wide = {"cap_s": 60.0, "bound": 10.0, "maximum_bound": 10.0}
+        report, _ = run(config, warmup={**wide, "await_host": True}, host_says=(False,) * 12)
         alone, _ = run(config, warmup=wide)
         assert len(report["warmup"]["throughput"]) > len(alone["warmup"]["throughput"])
         assert report["warmup"]["steady"]
@@ -219,7 +219,7 @@ class TestClosed:
     def test_slots_are_fed_until_the_tail_is_over(self) -> None:
         load = read(mode="closed", minimum_duration_s=0.0, tail_s=0.0, warmup={"cap_s": 0.0})
         phases: list[Report] = []
-        warmup = Warmup(load.warmup, waves_per_pass=2, emit=phases.append, host_steady=bool)
+        warmup = Warmup(load, emit=phases.append, host_steady=bool)
         stream = Stream(load, warmup, phases.append)
         slots = [stream.take(), stream.take()]
         tokens = 0

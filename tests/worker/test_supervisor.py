@@ -207,7 +207,7 @@ class TestMeasure:
         assert measured["event"] == "measured"
         assert set(measured["warmup"]) == {
             *("start", "end", "first_wave_s", "throughput", "steady", "capped"),
-            *("verdict", "cv", "trend_interval", "bound"),
+            *("verdict", "cv", "trend_interval", "bound", "time_constant_s"),
         }
         assert set(measured["window"]) == {"start", "end", "waves", "passes"}
         assert set(measured["tail"]) == {"start", "end"}
@@ -319,7 +319,7 @@ class TestMeasure:
 
     def test_the_hosts_verdict_ends_the_warm_up(self, peer: Peer, sleep_engine: Fields) -> None:
         peer.load(**sleep_engine)
-        wide = {"cap_s": 600.0, "bound": 10.0, "maximum_bound": 10.0, "cv_threshold": 10.0}
+        wide = {"cap_s": 600.0, "bound": 10.0, "maximum_bound": 10.0}
         load = workload(warmup={**wide, "await_host": True})
         peer.send("measure", deadline_s=60, workload=load)
         for _ in range(20):  # steady by its waves long before, but the host has not spoken

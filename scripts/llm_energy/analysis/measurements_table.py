@@ -66,7 +66,7 @@ COLUMNS = {
     "output_tokens": "tokens.output",
     "requests": "tokens.requests",
     **_fields("warmup", "verdict steady capped waves duration_s first_wave_s", "warmup_"),
-    **_fields("warmup", "coefficient_of_variation bound", "warmup_"),
+    **_fields("warmup", "coefficient_of_variation bound time_constant_s", "warmup_"),
     "throughput_drift_relative": "drift.throughput_relative",
     "power_drift_relative": "drift.power_relative",
     "energy_joules": "energy.energy_joules",

@@ -26,7 +26,7 @@ from llm_energy.campaign.types import canonical
 from llm_energy.system.files import sha256_of
 from llm_energy.system.vocabulary import DOCKER, PROCESS
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 """Raised when the way of measuring changes: every experiment is then measured again."""
 
 HASH_LENGTH = 12

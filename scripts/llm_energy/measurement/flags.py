@@ -4,9 +4,7 @@ from llm_energy.power.gates import COOL_MARGIN_CELSIUS, Thermal
 from llm_energy.results.parts import Drift, Flag, Warmup
 
 DRIFT_LIMIT = 0.03
-"""Relative change of throughput over the window from which it counts as drifting. Provisional: it
-equals the widest equivalence bound of the warm-up, below which the warm-up would not have seen a
-trend either."""
+"""Relative change of throughput over the window from which it counts as drifting. Provisional."""
 
 
 def of_measurement(
@@ -35,20 +33,20 @@ def of_gates(thermal: Thermal) -> list[Flag]:
 
 
 def _trend(warmup: Warmup) -> str:
-    """Describe the tests of the warm-up's trend when its time was over."""
-    power, waves = warmup.power, "too few to test for a trend"
+    """Describe the tests of the warm-up when its time was over."""
+    power, waves = warmup.power, "too few, or too short, to test"
     if warmup.trend_interval is not None and warmup.bound is not None:
-        waves = f"trend {_within(warmup.trend_interval, warmup.bound)}"
+        waves = _bias(warmup.trend_interval, warmup.bound)
         variation = warmup.coefficient_of_variation
         waves += "" if variation is None else f"; variation {variation:.1%}"
-    if power is None or power.verdict == "steady":
+    if power is None or power.verdict in ("steady", "no_drift_seen"):
         return waves
     verdict = f"power {power.verdict.replace('_', ' ')}"
     if power.trend_interval is not None and power.bound is not None:
-        verdict += f" ({_within(power.trend_interval, power.bound)})"
+        verdict += f" ({_bias(power.trend_interval, power.bound)})"
     return f"{verdict}; {waves}"
 
 
-def _within(interval: tuple[float, float], bound: float) -> str:
+def _bias(interval: tuple[float, float], bound: float) -> str:
     low, high = interval
-    return f"{low:+.1%} to {high:+.1%}, to be within ±{bound:.1%}"
+    return f"bias of the window up to {bound:.1%}, trend {low:+.1%} to {high:+.1%}"

@@ -19,14 +19,11 @@ if TYPE_CHECKING:  # the campaign's models would cost every measuring job 0.1 s
     from llm_energy.campaign.campaign import Campaign
     from llm_energy.campaign.experiment import Experiment
 
-STEADY_VARIATION = 0.10
-"""Coefficient of variation of wave throughput above which a warm-up is not steady. Provisional."""
-
 STEADY_BOUND = 0.01
-"""Relative trend over the tested waves that counts as none (equivalence bound)."""
+"""Bias of the window's mean against the steady mean that ends a warm-up before its cap."""
 
-STEADY_BOUND_LIMIT = 0.03
-"""The widest bound that noise may force before the warm-up counts as not steady."""
+STEADY_BOUND_LIMIT = 0.05
+"""Bias that a warm-up may leave at its cap and still count as steady."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,6 @@ class ExperimentRecord:
                 warmup=WarmupRules(
                     cap_s=timing.warmup_cap_s,
                     first_wave_deadline_s=timing.first_wave_deadline_s,
-                    cv_threshold=STEADY_VARIATION,
                     bound=STEADY_BOUND,
                     maximum_bound=STEADY_BOUND_LIMIT,
                     minimum_s=timing.tail_s,

@@ -30,7 +30,7 @@ from llm_energy.runs.run import Run, utc_now
 from llm_energy.system import locks
 from llm_energy.system.cache import model_marker
 from worker.protocol import Event, Load, Measure, Steady, Unload
-from worker.workload import WarmupRules
+from worker.workload import Workload
 
 LOOK_S = 0.2
 """How often a gate is tried."""
@@ -189,7 +189,7 @@ def warm_up_and_run(session: Session, watch: Watch, job: Job, seen: Observation)
     """Warm-up, window and tail: one request, so that nothing comes between them."""
     experiment = job.experiment
     rules = experiment.workload.warmup
-    power = power_watch(session, watch, rules)
+    power = power_watch(session, watch, experiment.workload)
     workload = replace(
         experiment.workload,
         prompts=seen.prompts.token_ids,
@@ -211,9 +211,9 @@ def warm_up_and_run(session: Session, watch: Watch, job: Job, seen: Observation)
         seen.add_phase(name, phase["start"], phase["end"])
 
 
-def power_watch(session: Session, watch: Watch, rules: WarmupRules) -> PowerWatch | None:
+def power_watch(session: Session, watch: Watch, workload: Workload) -> PowerWatch | None:
     """The judge of power in the warm-up; None without a sensor or with too short a cap."""
-    span = span_s(rules.cap_s)
+    span = span_s(workload.warmup.cap_s)
     seen_now = watch.series(time.monotonic() - 2.0)
     sensed = [seen_now.samples(device, QUANTITY[watch.method]) for device in watch.devices]
     if span is None or not sensed or not all(sensed):
@@ -222,7 +222,8 @@ def power_watch(session: Session, watch: Watch, rules: WarmupRules) -> PowerWatc
         watch.devices,
         method=watch.method,
         span_s=span,
-        rules=rules,
+        window_s=workload.minimum_duration_s,
+        rules=workload.warmup,
         series=watch.series,
         report=lambda steady: session.send(Steady(steady)),
     )

@@ -4,24 +4,26 @@ The worker knows its waves and nothing of power; it tells the host of each wave,
 the host has sent `steady` too. Nobody waits for anybody: the host's verdict counts from the next
 wave on, and none is needed inside the window.
 
-Power is averaged over whole waves of together at least a second: pieces of a wave differ by what
-the engine does in them (prefill, decode) although nothing drifts. Samples of power depend on each
-other, which makes the interval of the trend somewhat too narrow for means this short.
+Power is judged by the rule of the waves (worker/steady.py), on means over whole waves of together
+at least a second: pieces of a wave differ by what the engine does in them (prefill, decode)
+although nothing drifts.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from llm_energy.power.accounting import total
 from llm_energy.power.meter import Device
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
 from llm_energy.results.parts import PowerSteadiness
+from worker.courses import Wave
 from worker.protocol import Event
-from worker.steady import STEADY, Verdict, judge_trend
+from worker.steady import Verdict, judge
 from worker.workload import WarmupRules
 
 SPAN_S = 30.0
-"""Time over which power and temperature must have been steady."""
+"""Time over which power must have been seen, and temperature must have been constant."""
 
 CAP_SHARE = 6.0
 """A warm-up with a short cap tests a shorter time: this part of the cap (30 s of 180 s)."""
@@ -51,19 +53,24 @@ class PowerWatch:
         *,
         method: Method,
         span_s: float,
+        window_s: float,
         rules: WarmupRules,
         series: Callable[[float], Series],
         report: Callable[[bool], None],
     ) -> None:
-        """`series` gives the readings since a moment; `report` takes the verdict to the worker."""
+        """Follow a warm-up for a window of `window_s`.
+
+        `series` gives the readings since a moment; `report` takes the verdict to the worker.
+        """
         self._devices = devices
         self._method = method
         self._span_s = span_s
+        self._window_s = window_s
         self._rules = rules
         self._series = series
         self._report = report
         self._edges: list[float] = []
-        self._reported = False
+        self._passed = False
         self.verdict = PowerSteadiness(verdict="too_short", span_s=span_s)
 
     def on_event(self, event: Event) -> None:
@@ -76,39 +83,39 @@ class PowerWatch:
         self._edges.append(event["t1"])
         if len(self._edges) <= LEAST_MEANS:
             return
-        self.verdict = self.judge(self._series(self._edges[0] - 1.0))
-        if (steady := self.verdict.verdict == STEADY) != self._reported:
-            self._report(steady)
-            self._reported = steady
+        before = self._passed
+        self.verdict = self._judge(self._series(self._edges[0] - 1.0))
+        if self._passed != before:
+            self._report(self._passed)
 
-    def judge(self, series: Series) -> PowerSteadiness:
-        """The verdict on what was read so far."""
+    def _judge(self, series: Series) -> PowerSteadiness:
+        self._passed = False
         sensors = [Sensor(device, series) for device in self._devices]
         means = [
-            (start, end, watts)
-            for start, end in zip(self._edges, self._edges[1:], strict=False)
-            if (watts := _watts(sensors, self._method, start, end)) is not None
+            Wave(start, end, joules)
+            for start, end in pairwise(self._edges)
+            if (joules := _joules(sensors, self._method, start, end)) is not None
         ]
-        if len(means) < LEAST_MEANS or means[-1][1] - means[0][0] < self._span_s:
+        if len(means) < LEAST_MEANS or means[-1].end_s - means[0].start_s < self._span_s:
             return PowerSteadiness(verdict="too_short", span_s=self._span_s)
-        since = min(means[-1][1] - self._span_s, means[-LEAST_MEANS][0])
-        tested = [watts for start, _, watts in means if start >= since]
-        trend = judge_trend(
-            tested,
-            places=1,
-            cv_threshold=self._rules.cv_threshold,
-            bound=self._rules.bound,
-            maximum_bound=self._rules.maximum_bound,
+        verdict = judge(
+            means,
+            window_s=self._window_s,
+            waves_per_pass=1,
+            rules=self._rules,
+            final=self._edges[-1] - self._edges[0] >= self._rules.cap_s,
         )
-        ranges = [_temperature_range(sensor, since, means[-1][1]) for sensor in sensors]
-        known = [celsius for celsius in ranges if celsius is not None]
-        return _together(trend, max(known, default=None), self._span_s)
+        end_s = means[-1].end_s
+        ranges = [_temperature_range(sensor, end_s - self._span_s, end_s) for sensor in sensors]
+        celsius = max((known for known in ranges if known is not None), default=None)
+        warming = celsius is not None and celsius > TEMPERATURE_RANGE_CELSIUS
+        self._passed = verdict.passed and not warming
+        return _together(verdict, warming, celsius, self._span_s)
 
 
-def _watts(sensors: Sequence[Sensor], method: Method, start: float, end: float) -> float | None:
-    """Mean power of all devices; None while one of them has no reading after `end` yet."""
-    joules = total(sensor.energy(method, start, end).joules for sensor in sensors)
-    return None if joules is None else joules / (end - start)
+def _joules(sensors: Sequence[Sensor], method: Method, start: float, end: float) -> float | None:
+    """Energy of all devices; None while one of them has no reading after `end` yet."""
+    return total(sensor.energy(method, start, end).joules for sensor in sensors)
 
 
 def _temperature_range(sensor: Sensor, start: float, end: float) -> float | None:
@@ -118,12 +125,14 @@ def _temperature_range(sensor: Sensor, start: float, end: float) -> float | None
     return max(known) - min(known) if known else None
 
 
-def _together(trend: Verdict, range_celsius: float | None, span: float) -> PowerSteadiness:
-    warming = range_celsius is not None and range_celsius > TEMPERATURE_RANGE_CELSIUS
+def _together(
+    verdict: Verdict, warming: bool, range_celsius: float | None, span_s: float
+) -> PowerSteadiness:
     return PowerSteadiness(
-        verdict="temperature_changes" if trend.steady and warming else trend.verdict,
-        span_s=span,
-        trend_interval=trend.trend_interval,
-        bound=trend.bound,
+        verdict="temperature_changes" if verdict.passed and warming else verdict.verdict,
+        span_s=span_s,
+        trend_interval=verdict.trend_interval,
+        bound=verdict.bound,
+        time_constant_s=verdict.time_constant_s,
         temperature_range_celsius=range_celsius,
     )

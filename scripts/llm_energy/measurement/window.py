@@ -150,6 +150,7 @@ def warmup(report: Mapping[str, Any], *, power: PowerSteadiness | None = None) -
         coefficient_of_variation=report["cv"],
         trend_interval=None if interval is None else (interval[0], interval[1]),
         bound=report["bound"],
+        time_constant_s=report["time_constant_s"],
         power=power,
     )
 

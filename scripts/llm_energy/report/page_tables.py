@@ -23,6 +23,7 @@ LONGEST_MESSAGE = 300
 
 VERDICTS = {
     "steady": "steady",
+    "no_drift_seen": "no drift seen",
     "not_steady": "not shown to be steady",
     "too_few_waves": "too few waves to tell",
 }

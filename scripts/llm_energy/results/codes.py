@@ -1,8 +1,8 @@
 """Every code that a result or a failure record may carry, with its meaning."""
 
 FLAGS = {
-    "warmup_capped": "The warm-up reached its time limit before the steady state was shown; the "
-    "window may hold a trend. `measurement.warmup_cap_s` sets the limit.",
+    "warmup_capped": "The warm-up reached its time limit before the steady state was shown: the "
+    "window's mean may lie far from the steady mean. `measurement.warmup_cap_s` sets the limit.",
     "throughput_drift": "Throughput in the last third of the window differs from the first third "
     "by more than the limit.",
     "short_window": "The window is shorter than the least duration that was requested.",

@@ -77,12 +77,15 @@ class PowerSteadiness(Model):
     together at least 1 s."""
 
     verdict: str
-    """One of `steady`, `not_steady`, `temperature_changes`, `too_short`."""
+    """One of `steady`, `no_drift_seen`, `not_steady`, `temperature_changes`, `too_short`."""
     span_s: float
-    """How long they must have been."""
+    """Least time over which power was seen, and temperature had to be constant."""
     trend_interval: tuple[float, float] | None = None
     """90 % interval of slope × span over the mean power."""
     bound: float | None = None
+    """As the bound of the warm-up, of mean power."""
+    time_constant_s: float | None = None
+    """As that of the warm-up."""
     temperature_range_celsius: float | None = None
     """Highest less lowest temperature of the device that changed most; None if none tells."""
 
@@ -93,9 +96,10 @@ class Warmup(Model):
     steady: bool
     """True where the steady state was shown before the window opened."""
     capped: bool
-    """True where the warm-up ended at its time limit."""
+    """True where the warm-up ended at its time limit, neither steady nor without visible drift."""
     verdict: str
-    """`steady`, `not_steady` or `too_few_waves`."""
+    """`steady`; `no_drift_seen`, which is all that a cap under 60 s can show; `not_steady` or
+    `too_few_waves`."""
     waves: int
     """Waves of the warm-up."""
     duration_s: float
@@ -105,11 +109,15 @@ class Warmup(Model):
     throughput_tokens_per_second: list[float]
     """One value for each warm-up wave, in order."""
     coefficient_of_variation: float | None
-    """Standard deviation over mean, of the throughput of the last warm-up waves."""
+    """Standard deviation over mean, of the throughput of the tested waves."""
     trend_interval: tuple[float, float] | None
     """90 % interval of slope × span over the mean: the relative change over the tested waves."""
     bound: float | None
-    """Equivalence bound that was applied to the trend: ±bound, relative."""
+    """Bound that was attained: how far the window's mean throughput may lie from the
+    steady mean, relative to it; where only no drift was seen, from the mean of the tested waves. Of
+    protocols 1 and 2: equivalence bound of the trend over the tested waves."""
+    time_constant_s: float | None = None
+    """Slowest exponential approach that the bound covers; None where none was tested."""
     power: PowerSteadiness | None = None
     """None where nothing was metered, or the warm-up's cap is too short for a test."""
 

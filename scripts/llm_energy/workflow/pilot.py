@@ -115,7 +115,8 @@ def duration_s(
         return seen, seen  # out of memory: nothing of it becomes longer
     least = seen + long.minimum_duration_s - short.minimum_duration_s
     least += long.baseline_s - short.baseline_s
-    capped = any(result.warmup and result.warmup.capped for result in measured)
+    warmups = [result.warmup for result in measured if result.warmup]
+    capped = any(w.duration_s - w.first_wave_s >= short.warmup_cap_s for w in warmups)
     return least, least + capped * (long.warmup_cap_s - short.warmup_cap_s)
 
 

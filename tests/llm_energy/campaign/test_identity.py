@@ -85,7 +85,7 @@ def test_a_spec_names_all_that_identifies_a_measurement(root):
 
 def test_the_hash_of_a_spec_is_the_same_on_every_machine_and_in_every_version(root):
     (experiment,) = load(root, one(batch_size=2)).experiments
-    assert experiment.spec_hash == "81a68eb51405"
+    assert experiment.spec_hash == "d285bb928e0c"
 
 
 @pytest.mark.parametrize(

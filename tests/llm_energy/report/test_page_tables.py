@@ -114,7 +114,8 @@ def test_one_experiment_differs_in_nothing(summary_of):
 
 
 def test_every_verdict_on_a_warm_up_has_words(summary_of):
-    assert set(VERDICTS) == {steady.STEADY, steady.NOT_STEADY, steady.TOO_FEW_WAVES}
+    verdicts = {steady.STEADY, steady.NO_DRIFT_SEEN, steady.NOT_STEADY, steady.TOO_FEW_WAVES}
+    assert set(VERDICTS) == verdicts
     table = measurements_table(summary_of(capped=[(make_results.REFERENCE, 1)]))
     column = titles(table).index("Warm-up")
     assert {row[column].text for row in table.rows} == {"steady", "not shown to be steady"}

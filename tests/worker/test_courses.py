@@ -1,0 +1,79 @@
+"""Fits to the rates of waves, against cases worked by hand and against scipy."""
+
+import math
+import random
+
+import pytest
+import scipy.stats
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.courses import MOST_VALUES, Series, Wave, t_quantile
+
+
+def waves_of(rates: list[float], *, wave_s: float = 1.0) -> list[Wave]:
+    return [Wave(i * wave_s, (i + 1) * wave_s, rate * wave_s) for i, rate in enumerate(rates)]
+
+
+def test_a_known_trend_has_its_known_slope_and_error() -> None:
+    # Slope 1 % a wave, residuals (+, -, -, +) 0.1 %: least squares by hand, 2 degrees of freedom.
+    series = Series(waves_of([98.6, 99.4, 100.4, 101.6]), places=1)
+    trend = series.trend()
+    assert trend.slope == pytest.approx(0.01, rel=1e-12)
+    assert trend.error == pytest.approx((4 * 0.001**2 / 2 / 5) ** 0.5, rel=1e-9)
+    assert series.quantile(0.95) == pytest.approx(2.919986, rel=1e-6)
+    assert trend.limit(4.0, 2.0) == pytest.approx(4.0 * (0.01 + 2.0 * trend.error))
+
+
+def test_an_approach_is_found_with_its_size_and_its_end() -> None:
+    levels = [100.0 * (1.0 - 0.1 * math.exp(-(i + 0.5) / 20.0)) for i in range(60)]
+    fit = Series(waves_of(levels), places=1).approach(20.0)
+    mean = sum(levels) / len(levels)
+    assert fit.end_level == pytest.approx(100.0 / mean)
+    assert fit.slope == pytest.approx(-10.0 / mean)
+    assert fit.residual == pytest.approx(0.0, abs=1e-20)
+
+
+def test_prompts_of_different_lengths_are_no_variation() -> None:
+    one_pass = [100.0, 40.0, 70.0, 55.0]
+    assert Series(waves_of(one_pass * 4), places=4).variation == pytest.approx(0.0, abs=1e-12)
+    assert Series(waves_of(one_pass * 4), places=1).variation > 0.3
+    rising = [level * (1.0 + 0.01 * i) for i, level in enumerate(one_pass * 4)]
+    assert Series(waves_of(rising), places=4).trend().slope == pytest.approx(0.01, rel=0.1)
+
+
+def test_many_waves_are_merged_in_whole_passes_and_give_the_same_trend() -> None:
+    count = 5 * MOST_VALUES
+    rising = [(100.0 + 60.0 * (i % 2)) * (1.0 + 0.1 * i / count) for i in range(count)]
+    merged = Series(waves_of(rising, wave_s=0.5), places=2)
+    assert merged.count <= MOST_VALUES
+    assert merged.span_s * merged.trend().slope == pytest.approx(0.095, rel=0.01)
+
+
+def test_noise_that_depends_on_itself_widens_the_error() -> None:
+    draw, last, rates = random.Random(1), 0.0, []
+    for _ in range(60):
+        last = 0.6 * last + draw.gauss(0.0, 0.01)
+        rates.append(100.0 * (1.0 + last))
+    dependent = Series(waves_of(rates), places=1).trend().error
+    draw.shuffle(rates)
+    assert dependent > 1.4 * Series(waves_of(rates), places=1).trend().error
+
+
+@given(st.integers(1, 10_000), st.sampled_from([0.9, 0.95, 0.975, 0.99]))
+def test_quantiles_of_students_t_agree_with_scipy(degrees: int, probability: float) -> None:
+    expected = scipy.stats.t.ppf(probability, degrees)
+    accuracy = 1e-9 if degrees <= 2 else 2e-3 if degrees < 5 else 1e-5
+    assert t_quantile(probability, degrees) == pytest.approx(expected, rel=accuracy)
+
+
+def test_quantiles_of_students_t_are_those_of_tables() -> None:
+    assert t_quantile(0.95, 1) == pytest.approx(6.313752)
+    assert t_quantile(0.95, 5) == pytest.approx(2.015048, rel=1e-5)
+    assert t_quantile(0.975, 10) == pytest.approx(2.228139, rel=1e-6)
+
+
+@pytest.mark.parametrize(("probability", "degrees"), [(0.5, 3), (1.0, 3), (0.95, 0)])
+def test_a_quantile_out_of_range_is_refused(probability: float, degrees: int) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        t_quantile(probability, degrees)
