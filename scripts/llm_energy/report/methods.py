@@ -9,6 +9,7 @@ import pandas as pd
 from llm_energy.analysis.summary import Summary
 from llm_energy.campaign.control_experiments import MEASURED
 from llm_energy.report.control_section import controls_text
+from llm_energy.report.page_tables import bias_is_bounded
 from llm_energy.system.numbers import fixed, number, plural
 from llm_energy.system.vocabulary import LoadMode
 
@@ -51,6 +52,7 @@ def methods(summary: Summary) -> list[tuple[str, str]]:
         order=ORDERS.get(design.order, f"in the order `{design.order}`").format(seed=design.seed),
         isolation=ISOLATIONS.get(design.isolation, f"Isolation was `{design.isolation}`."),
         done=done,
+        bounded=bias_is_bounded(done),
         loads=[LOADS.get(mode, f"Load mode `{mode}`.") for mode in done["load_mode"].unique()],
         prompts=prompts.to_dict("records"),
         exact_lengths=length is not None

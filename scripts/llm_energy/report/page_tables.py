@@ -34,6 +34,15 @@ TWO_INTERVALS = (
     "full limits of the power sensor, for a number that is quoted."
 )
 
+BOUND_SINCE = 3
+"""Protocol since which the bound of a warm-up is that of the window's bias."""
+
+
+def bias_is_bounded(measurements: pd.DataFrame) -> bool:
+    """Return True where the protocol of any measurement bounds the bias of its window."""
+    return bool((measurements["protocol_version"].dropna() >= BOUND_SINCE).any())
+
+
 METRICS = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, ITL, END_TO_END)
 
 
@@ -248,6 +257,8 @@ def measurements_table(summary: Summary) -> Table:
         ("throughput_drift_relative", Column("Drift in window"), percent),
         ("warmup_verdict", Column("Warm-up", numeric=False), lambda code: VERDICTS.get(code, code)),
     ]
+    if bias_is_bounded(summary.measurements):
+        shown.append(("warmup_bound", Column("Bound of its bias"), percent))
     metered = bool(summary.measurements["energy_joules"].notna().any())
     if not metered:
         shown = shown[1:]

@@ -35,6 +35,16 @@ def test_capped_warm_ups_are_counted(summary_of):
     assert "11 of 12 were shown to be steady; 1 of 12 met the time limit of 5 s" in text
 
 
+def test_the_meaning_of_steady_is_that_of_the_measuring_protocol(summary_of):
+    assert "a 90 % interval of its trend" in text_of(summary_of())["Warm-up"]
+    capped = [(make_results.REFERENCE, 1)]
+    text = text_of(summary_of(protocol=3, capped=capped))["Warm-up"]
+    assert "the bias of the window's mean against the steady mean is bounded" in text
+    assert "bounds were 1.50 to 6.20 %" in text
+    assert "only that no drift was seen (0 of 12)" in text
+    assert "11 of 12 were shown to be steady" in text
+
+
 def test_exact_output_lengths_are_claimed_only_where_they_hold(tmp_path, summary_of):
     claim = "exactly the output length"
     assert claim in text_of(summary_of())["Load"]

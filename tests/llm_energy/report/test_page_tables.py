@@ -113,6 +113,14 @@ def test_one_experiment_differs_in_nothing(summary_of):
     assert settings_table(summary_of(experiments={"only": {}})) is None
 
 
+def test_the_bound_of_the_bias_is_shown_where_the_protocol_bounds_it(summary_of):
+    def columns(**changes):
+        return [column.title for column in measurements_table(summary_of(**changes)).columns]
+
+    assert "Bound of its bias" in columns(protocol=3)
+    assert "Bound of its bias" not in columns()
+
+
 def test_every_verdict_on_a_warm_up_has_words(summary_of):
     verdicts = {steady.STEADY, steady.NO_DRIFT_SEEN, steady.NOT_STEADY, steady.TOO_FEW_WAVES}
     assert set(VERDICTS) == verdicts
