@@ -10,7 +10,7 @@ import pytest
 from tests.integration.workflow import PATIENCE_S, ROOT
 
 SCRIPT = ROOT / "tests/gpu/run.sh"
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
