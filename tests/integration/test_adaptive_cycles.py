@@ -80,7 +80,7 @@ def test_a_decision_says_what_decided(first_run):
 
 def test_the_report_tells_the_decision(first_run):
     page = (first_run[0].folder / "results/nap/report-partial.html").read_text()
-    assert "How many cycles each experiment was given" in page
+    assert "Number of cycles of each experiment, decided by its own spread." in page
 
 
 def test_lost_metadata_and_another_age_remake_nothing(decided):

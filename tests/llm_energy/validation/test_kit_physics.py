@@ -11,7 +11,13 @@ from llm_energy.results.result import Result
 from llm_energy.validation.kit_physics import complaints, physics_lines
 
 GPU = Device(id="GPU-1", model="Made GPU", scope="gpu_board", power_limit_watts=700.0)
-IDLE, WARM_UP, WINDOW = (0.0, 10.0), (10.0, 20.0), (20.0, 35.0)
+LOAD, IDLE, WARM_UP, WINDOW, TAIL = (
+    (0.5, 1.0),
+    (1.0, 10.0),
+    (10.0, 20.0),
+    (20.0, 35.0),
+    (35.0, 36.0),
+)
 LAST_S = 40.0
 TOKENS = Tokens(input=4000, output=1000, requests=10)
 
@@ -49,7 +55,13 @@ def measured(power: Series, **changes) -> tuple[Result, Series]:
     """A result as the workflow would account for it."""
     phases = [
         Phase(name=name, start_monotonic_s=start, end_monotonic_s=end)
-        for name, (start, end) in (("idle", IDLE), ("warmup", WARM_UP), ("window", WINDOW))
+        for name, (start, end) in (
+            ("load", LOAD),
+            ("idle", IDLE),
+            ("warmup", WARM_UP),
+            ("window", WINDOW),
+            ("tail", TAIL),
+        )
     ]
     start, end = WINDOW
     window = Window(
@@ -69,7 +81,14 @@ def measured(power: Series, **changes) -> tuple[Result, Series]:
         output_tokens_per_second=TOKENS.output / (end - start),
         requests_per_second=TOKENS.requests / (end - start),
     )
-    fields = dict(made) | {"energy": account_energy(power, phases, TOKENS).energy} | changes
+    warmup = made.warmup.model_copy(update={"duration_s": WARM_UP[1] - WARM_UP[0]})
+    fields = dict(made) | {
+        "started": "2026-11-24T08:59:59.000+00:00",
+        "finished": "2026-11-24T09:00:40.000+00:00",
+        "warmup": warmup,
+        "energy": account_energy(power, phases, TOKENS).energy,
+    }
+    fields |= changes
     return Result(**fields), power
 
 
