@@ -5,8 +5,6 @@ import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from llm_energy.power.rapl import POWERCAP, RaplMeter
 from llm_energy.power.sources import probe
 from llm_energy.preflight.findings import Finding, Status
@@ -47,6 +45,8 @@ class Host:
 
 def read_host(sys: Path = Path("/sys")) -> Host:
     """Read the state of this host now."""
+    import psutil  # here, because measuring jobs import this module and rarely read the host
+
     memory = psutil.virtual_memory()
     governors = sys.glob("devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor")
     return Host(
