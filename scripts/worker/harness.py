@@ -10,6 +10,9 @@ from worker.warmup import Warmup
 from worker.waves import measure_waves
 from worker.workload import EngineConfig, Workload
 
+LOADS = {"waves": measure_waves, "closed": measure_closed}
+"""Load mode -> the function that measures it."""
+
 
 class RequestError(Exception):
     """A request that cannot be done; found before the engine was touched."""
@@ -50,5 +53,5 @@ def measure(
         )
         raise RequestError(protocol.CONTEXT_EXCEEDED, message)
     warmup = Warmup(workload, emit=emit, host_steady=host_steady)
-    run = measure_waves if workload.mode == "waves" else measure_closed
+    run = LOADS[workload.mode]
     return {"event": "measured", "final": True, **run(engine, workload, warmup, emit)}

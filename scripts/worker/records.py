@@ -54,6 +54,8 @@ def read_value(wanted: type[Record], value: Any, where: str) -> Record:
 
 
 def _read(wanted: Any, value: Any, where: str) -> Any:
+    if type(value) is wanted and wanted is not float:  # most values; a plan has thousands
+        return value
     if is_dataclass(wanted):
         return read_record(wanted, value, where)  # type: ignore[arg-type]
     if get_origin(wanted) is UnionType:

@@ -8,7 +8,6 @@ The time goes to 8 s at rest and 24 s under load, both read at 100 Hz, with 6 s 
 import argparse
 import json
 import os
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -16,10 +15,8 @@ from pathlib import Path
 import pynvml
 
 from llm_energy.power.nvml import NvmlMeter
-from llm_energy.power.sampler import MAXIMUM_RATE_HZ, Sampler
-from llm_energy.power.sensor import Sensor
 from llm_energy.power.series_file import write_series
-from llm_energy.validation.gpu_sensors import LoadError, Timing, Watched, load_on
+from llm_energy.validation.gpu_sensors import LoadError, Timing, Watched, load_on, read_sensor
 from llm_energy.validation.kit_lines import Line, judged
 from llm_energy.validation.sensor_checks import sensor_lines
 from tests.gpu import nvml_answers
@@ -40,20 +37,13 @@ def lines(python: str, timing: Timing, folder: Path, *, change: bool) -> Iterato
         text = f"{len(meter.devices)}, of which the first is watched; user id {os.geteuid()}"
         yield Line("NOTE", "GPUs", text)
         handle = pynvml.nvmlDeviceGetHandleByIndex(0)
-
-        def sensor(duration_s: float) -> Sensor:
-            sampler = Sampler([meter], rate_hz=MAXIMUM_RATE_HZ, only=device)
-            with sampler:
-                time.sleep(duration_s)
-            return Sensor(device, sampler.series())
-
-        idle = sensor(timing.idle_s)
+        idle = read_sensor(meter, device, timing.idle_s)
         at_rest = list(nvml_answers.answers(pynvml, handle))
         try:
             with load_on(device.id, python=python):
                 fields = list(nvml_answers.field_answers(pynvml, handle, watched_s=timing.warm_s))
                 busy = list(nvml_answers.answers(pynvml, handle))
-                seen = Watched(idle, sensor(timing.loaded_s))
+                seen = Watched(idle, read_sensor(meter, device, timing.loaded_s))
         except LoadError as error:
             yield Line("FAIL", "load", str(error))
             fields = list(nvml_answers.field_answers(pynvml, handle, watched_s=1.0))

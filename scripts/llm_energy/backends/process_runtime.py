@@ -47,6 +47,20 @@ def last_lines(path: Path, count: int = 10) -> str:
         return ""
 
 
+def start_detached(command: Sequence[str], *, folder: Path, log: Path) -> subprocess.Popen[bytes]:
+    """Start a process of a run in `folder`, in a session of its own, with its output in `log`."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=folder,
+            env=worker_environment(),
+            start_new_session=True,
+        )
+
+
 class ProcessRuntime:
     name = PROCESS
 
@@ -56,16 +70,7 @@ class ProcessRuntime:
         log = run.folder / f"{backend}.supervisor.log"
         command = [read_environment(declared.environment_id).python, "-m", "worker.supervisor"]
         command += ["--socket", str(socket), "--lease", str(run.lease), "--log", str(run.folder)]
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=run.folder,
-                env=worker_environment(),
-                start_new_session=True,
-            )
+        process = start_detached(command, folder=run.folder, log=log)
         deadline = time.monotonic() + START_S
         while not socket.exists():
             if process.poll() is not None or time.monotonic() > deadline:

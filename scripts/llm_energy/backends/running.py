@@ -6,13 +6,12 @@ dead run's backends are reaped only when its owner is proven dead.
 
 import contextlib
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from llm_energy.backends import health
-from llm_energy.backends.process_runtime import ProcessRuntime, worker_environment
+from llm_energy.backends.process_runtime import ProcessRuntime, start_detached
 from llm_energy.backends.runtime import BackendError, BackendRecord, DeclaredBackend, Runtime
 from llm_energy.backends.session import Session
 from llm_energy.runs import lease
@@ -180,19 +179,12 @@ def ensure_watchdog(run: Run) -> None:
     if known is not None and known.alive():
         return
     lease.renew(run.lease)
-    with (run.folder / "watchdog.log").open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "llm_energy.backends.watchdog", str(run.folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=run.folder,
-            env=worker_environment(),
-            start_new_session=True,
-        )
+    command = [sys.executable, "-m", "llm_energy.backends.watchdog", str(run.folder)]
+    log = run.folder / "watchdog.log"
+    process = start_detached(command, folder=run.folder, log=log)
     identity = ProcessId.of(process.pid)
     if identity is None:
-        raise BackendError("watchdog_failed", f"the watchdog did not start; log: {log.name}")
+        raise BackendError("watchdog_failed", f"the watchdog did not start; log: {log}")
     run.write("watchdog", identity)
 
 

@@ -48,17 +48,18 @@ def watch(meter: Meter, device: Device, *, python: str, timing: Timing) -> Watch
     Raises:
         LoadError: the load does not work.
     """
-
-    def sensor(duration_s: float) -> Sensor:
-        sampler = Sampler([meter], rate_hz=MAXIMUM_RATE_HZ, only=device)
-        with sampler:
-            time.sleep(duration_s)
-        return Sensor(device, sampler.series())
-
-    idle = sensor(timing.idle_s)
+    idle = read_sensor(meter, device, timing.idle_s)
     with load_on(device.id, python=python):
         time.sleep(timing.warm_s)
-        return Watched(idle, sensor(timing.loaded_s))
+        return Watched(idle, read_sensor(meter, device, timing.loaded_s))
+
+
+def read_sensor(meter: Meter, device: Device, duration_s: float) -> Sensor:
+    """Read one GPU at the highest rate for `duration_s`."""
+    sampler = Sampler([meter], rate_hz=MAXIMUM_RATE_HZ, only=device)
+    with sampler:
+        time.sleep(duration_s)
+    return Sensor(device, sampler.series())
 
 
 class LoadError(Exception):
