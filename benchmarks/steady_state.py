@@ -126,7 +126,7 @@ def scenarios(timing: Timing) -> Iterator[Scenario]:
 
 @dataclass(frozen=True)
 class Declared:
-    """Of each run, the waves until it was declared steady (0: never) and the stated bound."""
+    """For each run, the waves until it was declared steady (0: never) and the stated bound."""
 
     waves: NDArray[np.int64]
     bound: Array

@@ -27,7 +27,7 @@ from tests.gpu.rehearsal import end_load
 
 FOLDER = Path("results", "gpu-evidence-parts")
 LIMIT_BYTES = 15 * 2**20
-"""Of each file that is handed back."""
+"""Applies to each file that is handed back."""
 
 LEAST_CONTROLS_S = 60.0
 """Controls are not begun with less time than this."""

@@ -1,4 +1,4 @@
-"""What collect.sh fetches: the lock file's versions that hold there and are not there already."""
+"""The wheels that collect.sh fetches: the lock file's versions that hold there and are not there already."""
 
 from tests.gpu.lacking import lacking, names
 

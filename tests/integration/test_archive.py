@@ -234,7 +234,7 @@ def test_nothing_in_it_has_to_be_made_again(unpacked):
 
 @pytest.fixture(scope="module")
 def reproduced(unpacked):
-    """What the reader made again, and what the command printed."""
+    """The files that the reader made again, and the output of the command."""
     done = call(unpacked)
     assert done.returncode == 0, done.stdout
     return unpacked / "reproduced/results/nap", done.stdout

@@ -1,4 +1,4 @@
-"""What a change measures again: exactly what it must.
+"""A change measures again exactly what it must.
 
 Every case starts from a campaign of two experiments × two cycles that was measured to its end. Most
 look at the graph of jobs that Snakemake makes of the changed tree; a few run it.

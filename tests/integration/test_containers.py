@@ -21,7 +21,7 @@ FAULTS = {
     "dies": ({"wave_fault": "die"}, "engine_died"),
     "is_killed": ({"wave_fault": "kill", "child": True}, "engine_died"),
 }
-"""What an engine does in the first measurement that generates, and the reason that is recorded."""
+"""Behaviour of an engine in the first measurement that generates, and the reason that is recorded."""
 
 
 @pytest.fixture(autouse=True)

@@ -66,7 +66,7 @@ class Tree:
     def __init__(self, folder: Path, printed: str = "") -> None:
         self.folder = folder
         self.printed = printed
-        """What the command that made it printed."""
+        """Output of the command that made it."""
         self.config = folder / "config" / "nap.yaml"
 
     @classmethod
@@ -167,13 +167,13 @@ class Tree:
         return [(planned.experiment.name, planned.cycle) for planned in self.campaign().schedule]
 
     def graph(self, *arguments: str) -> Graph:
-        """What the command would do, asked without a process of its own."""
+        """The jobs that the command would run, found without a process of its own."""
         found = graph_of(self.folder, self.command(*arguments, "--dry-run")[1:])
         assert found.exit_code == 0, found.output
         return found
 
     def refusal(self, *arguments: str) -> str:
-        """What the command prints, which is refused before it starts anything."""
+        """Output of the command, which is refused before it starts anything."""
         found = graph_of(self.folder, self.command(*arguments)[1:])
         assert found.exit_code != 0, found.output
         assert "Traceback" not in found.output

@@ -1,4 +1,4 @@
-"""What a run writes of an experiment is what its jobs read, and what the worker gets of it."""
+"""The record of an experiment: as a run writes it, its jobs read it and the worker gets it."""
 
 import json
 from dataclasses import replace

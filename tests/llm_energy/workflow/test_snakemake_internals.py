@@ -1,4 +1,4 @@
-"""What the workflow uses of Snakemake without its promise is there and means what it should."""
+"""Undocumented parts of Snakemake that the workflow uses exist and mean what it expects."""
 
 import json
 import re
