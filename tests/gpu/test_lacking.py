@@ -1,4 +1,4 @@
-"""The wheels that collect.sh fetches: the lock file's versions that hold there and are not there already."""
+"""The wheels that collect.sh fetches: the locked versions that the machine does not have yet."""
 
 from tests.gpu.lacking import lacking, names
 

@@ -1,4 +1,4 @@
-"""The jobs that the real command would run in a tree, without a process of its own for each question.
+"""The jobs that the real command would run in a tree, without a process for each question.
 
 Snakemake reads the tree's Snakefile and makes its graph as in a dry run, in a fork of this process
 that imports the tree's own code: a quarter of the time of the command itself.

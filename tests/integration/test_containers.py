@@ -21,7 +21,7 @@ FAULTS = {
     "dies": ({"wave_fault": "die"}, "engine_died"),
     "is_killed": ({"wave_fault": "kill", "child": True}, "engine_died"),
 }
-"""Behaviour of an engine in the first measurement that generates, and the reason that is recorded."""
+"""Fault of an engine in its first measurement that generates, and the reason that is recorded."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Undocumented parts of Snakemake that the workflow uses exist and mean what it expects."""
+"""Undocumented parts of Snakemake that the workflow uses exist, with the meaning it expects."""
 
 import json
 import re
