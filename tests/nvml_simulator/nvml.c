@@ -14,6 +14,7 @@ enum {
     INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, GPU_LOST = 15,
 };
 enum { FIELD_ENERGY = 83, FIELD_AVERAGE = 185, FIELD_INSTANT = 186 };
+enum { SCOPE_GPU = 0, SCOPE_MODULE = 1 };
 enum { TYPE_UNSIGNED = 1, TYPE_UNSIGNED_LONG_LONG = 3 };
 
 typedef Gpu *Device;
@@ -158,16 +159,19 @@ int nvmlDeviceGetFieldValues(Device gpu, int count, FieldValue *values) {
         FieldValue *v = &values[i];
         const char *target = v->field == FIELD_INSTANT ? "instant"
             : v->field == FIELD_AVERAGE ? "average" : v->field == FIELD_ENERGY ? "counter" : NULL;
-        v->result = target ? listed_fault(gpu, target, at) : NOT_SUPPORTED;
+        int of_module = v->scope == SCOPE_MODULE && v->field != FIELD_ENERGY;
+        int there = target && (v->scope == SCOPE_GPU || (of_module && gpu->module_watts > 0));
+        v->result = there ? listed_fault(gpu, of_module ? "module" : target, at) : NOT_SUPPORTED;
         v->type = TYPE_UNSIGNED;
+        double rest = of_module ? gpu->module_watts : 0;
         if (v->result != SUCCESS) continue;
         if (v->field == FIELD_ENERGY) {
             v->type = TYPE_UNSIGNED_LONG_LONG;
             v->value.ull = counter_mj(gpu, at, counted_since(at));
         } else if (v->field == FIELD_INSTANT) {
-            v->value.u = (unsigned)lround(1e3 * instant_watts(gpu, at));
+            v->value.u = (unsigned)lround(1e3 * (instant_watts(gpu, at) + rest));
         } else {
-            v->value.u = (unsigned)lround(1e3 * average_watts(gpu, at));
+            v->value.u = (unsigned)lround(1e3 * (average_watts(gpu, at) + rest));
         }
     }
     pthread_mutex_unlock(&lock);

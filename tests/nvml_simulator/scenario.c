@@ -62,6 +62,8 @@ static int gpu_line(Gpu *gpu, const char *key, const char *rest) {
     if (!strcmp(key, "mig")) return sscanf(rest, "%u", &gpu->mig) == 1;
     if (!strcmp(key, "architecture")) return sscanf(rest, "%u", &gpu->architecture) == 1;
     if (!strcmp(key, "throttle")) return sscanf(rest, "%lf", &gpu->throttle_watts) == 1;
+    if (!strcmp(key, "module"))
+        return sscanf(rest, "%lf %u", &gpu->module_watts, &gpu->module_counted) == 2;
     if (!strcmp(key, "query")) return sscanf(rest, "%lf", &gpu->query_s) == 1;
     if (!strcmp(key, "sensor"))
         return sscanf(rest, "%95s %lf %lf", gpu->sensor, &gpu->sensor_period,

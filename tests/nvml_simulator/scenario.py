@@ -58,6 +58,10 @@ class Gpu:
     counter_update_s: float = 0.1
     """0: the counter is never late."""
     counter_start_mj: int = 0
+    module_watts: float = 0.0
+    """What the rest of its module draws, all the time; 0: it is on no module."""
+    module_counted: bool = False
+    """Whether the energy counter holds that too."""
     ambient_celsius: float = 30.0
     celsius_per_watt: float = 0.05
     thermal_s: float = 10.0
@@ -89,6 +93,7 @@ class Gpu:
             f"sensor {self.sensor} {self.sensor_period_s!r} {self.sensor_width_s!r}",
             f"usage {self.usage}",
             f"counter {self.counter_gain!r} {self.counter_update_s!r} {self.counter_start_mj}",
+            f"module {self.module_watts!r} {self.module_counted:d}",
             f"thermal {self.ambient_celsius!r} {self.celsius_per_watt!r} {self.thermal_s!r}",
             f"throttle {self.throttle_watts!r}",
             f"query {self.query_s!r}",

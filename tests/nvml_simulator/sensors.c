@@ -94,7 +94,8 @@ double instant_watts(const Gpu *gpu, double at) {
 uint64_t counter_mj(const Gpu *gpu, double at, double since) {
     double update = gpu->counter_update > 0 ? floor(at / gpu->counter_update) * gpu->counter_update
                                             : at;
-    double joules = true_joules(gpu, update) - true_joules(gpu, since);
+    double joules = true_joules(gpu, update) - true_joules(gpu, since)
+        + (gpu->module_counted ? gpu->module_watts * (update - since) : 0);
     return (since > 0 ? 0 : gpu->counter_start_mj)
         + (uint64_t)(joules > 0 ? 1e3 * gpu->counter_gain * joules : 0);
 }

@@ -38,6 +38,8 @@ typedef struct {
     double sensor_period, sensor_width;
     char usage[TEXT]; /* what nvmlDeviceGetPowerUsage says: instant or average */
     double counter_gain, counter_update;
+    double module_watts; /* what the rest of its module draws; 0: it is on no module */
+    unsigned module_counted; /* whether the energy counter holds that too */
     uint64_t counter_start_mj;
 
     double ambient_celsius, celsius_per_watt, thermal_s;

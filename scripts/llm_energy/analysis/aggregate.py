@@ -162,8 +162,7 @@ def _sensors(ratios: DeviceRatios) -> DeviceSensors:
     warning = (
         f"The energy counter of {ratios.device} reads {ratios.median_ratio - 1.0:+.1%} against its "
         f"instant power, in the median of {ratios.count} windows (limit ±{STABLE_OFFSET:.0%}). "
-        "Ratios between experiments on this device do not depend on it; its joules may be off by "
-        "as much."
+        f"Its joules may be off by as much. {_effect_on_ratios(ratios)}"
     )
     return DeviceSensors(
         device=ratios.device,
@@ -172,6 +171,21 @@ def _sensors(ratios: DeviceRatios) -> DeviceSensors:
         windows=ratios.count,
         deviating=len(ratios.deviating),
         warning=warning if ratios.warning else None,
+    )
+
+
+def _effect_on_ratios(ratios: DeviceRatios) -> str:
+    if ratios.gain_alone is None:
+        return (
+            "Ratios between experiments on this device do not depend on it if it is a gain, but do "
+            "if one sensor holds watts of other parts."
+        )
+    idle = f"At loaded idle it reads {(ratios.median_ratio_idle or 0.0) - 1.0:+.1%}"
+    if ratios.gain_alone:
+        return f"{idle}, as with a gain: ratios between its experiments do not depend on it."
+    return (
+        f"{idle}: this is no gain alone, one sensor may hold watts of other parts, and ratios "
+        "between experiments on this device depend on it."
     )
 
 

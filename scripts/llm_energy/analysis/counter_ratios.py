@@ -15,6 +15,10 @@ from llm_energy.results.result import Result
 STABLE_OFFSET = 0.05
 """Distance of a device's median ratio from 1 that is worth a warning. Provisional."""
 
+GAIN_LIMIT = 0.02
+"""Relative change of the median ratio from window to loaded idle that a gain may show: watts of
+other parts change it more. Provisional."""
+
 SMALLEST_LIMIT = 0.01
 """Distance from the device's median that sensors of different kinds may always have."""
 
@@ -36,6 +40,13 @@ class DeviceRatios:
     def warning(self) -> bool:
         """True where the two sensors differ by a stable offset."""
         return abs(self.median_ratio - 1.0) > STABLE_OFFSET
+
+    @property
+    def gain_alone(self) -> bool | None:
+        """True where the sensors differ by a factor; None where nothing was read at idle."""
+        if self.median_ratio_idle is None:
+            return None
+        return abs(self.median_ratio_idle / self.median_ratio - 1.0) <= GAIN_LIMIT
 
 
 def device_ratios(results: Sequence[Result]) -> list[DeviceRatios]:

@@ -91,7 +91,7 @@ class DeviceSensors(Model):
 
     device: str
     median_ratio: float
-    """Counter over integral; comparisons on one device do not depend on it."""
+    """Counter over integral; comparisons on one device do not depend on it if it is a gain."""
     median_ratio_idle: float | None
     """The same while the loaded engine was idle."""
     windows: int

@@ -14,16 +14,22 @@ Scope = Literal["gpu_board", "module", "cpu_package", "dram", "platform", "wall"
 `platform` (RAPL's psys) holds packages and memory and is never added to them."""
 
 Quantity = Literal[
-    "energy_counter_joules", "instant_power_watts", "average_power_watts", "usage_power_watts"
+    "energy_counter_joules",
+    "instant_power_watts",
+    "average_power_watts",
+    "usage_power_watts",
+    "module_power_watts",
 ]
 QUANTITIES: tuple[Quantity, ...] = (
     "energy_counter_joules",
     "instant_power_watts",
     "average_power_watts",
     "usage_power_watts",
+    "module_power_watts",
 )
-"""The counter, power now, the mean over the last second, and what NVML's older call for power
-says, which is one of the two by architecture."""
+"""The counter, power now, the mean over the last second, what NVML's older call for power says,
+which is one of the two by architecture, and power now of the module that the GPU is part of (GPU,
+CPU and memory of a superchip)."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ class Reading:
     instant_power_watts: float | None = None
     average_power_watts: float | None = None
     usage_power_watts: float | None = None
+    module_power_watts: float | None = None
     state: State | None = None
     """None between the slow readings."""
     unavailable: Mapping[str, str] = field(default_factory=dict)

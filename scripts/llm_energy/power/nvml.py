@@ -19,7 +19,11 @@ LOG = logging.getLogger(__name__)
 
 LIBRARY = "libnvidia-ml.so.1"
 FIELD_AVERAGE, FIELD_INSTANT = 185, 186
-"""NVML_FI_DEV_POWER_AVERAGE (over 1 s) and NVML_FI_DEV_POWER_INSTANT, in mW."""
+"""NVML_FI_DEV_POWER_AVERAGE (over 1 s) and NVML_FI_DEV_POWER_INSTANT, in mW.
+
+Each is read of a scope (NVML_POWER_SCOPE_*): the GPU, or the module with the CPU and the memory
+beside it, which superchips such as GH200 have.
+"""
 
 _MILLI = 1e-3
 _SM_CLOCK, _MEMORY_CLOCK, _GPU_SENSOR = 1, 2, 0
@@ -58,6 +62,7 @@ class NvmlMeter:
                 continue
             self._handles[uuid] = handle  # one device, however often it is listed
             self._devices[uuid] = self._describe(uuid, handle)
+        self._on_modules = {u for u, handle in self._handles.items() if self._has_module(handle)}
 
     @classmethod
     def open(cls) -> "NvmlMeter | None":
@@ -112,11 +117,14 @@ class NvmlMeter:
             except Exception as error:
                 unavailable[quantity] = self._reason(error)
 
+        gpu, module = nvml.NVML_POWER_SCOPE_GPU, nvml.NVML_POWER_SCOPE_MODULE
         start_s = time.monotonic()
         keep("energy_counter_joules", lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
-        keep("instant_power_watts", lambda: self._field(handle, FIELD_INSTANT))
-        keep("average_power_watts", lambda: self._field(handle, FIELD_AVERAGE))
+        keep("instant_power_watts", lambda: self._field(handle, FIELD_INSTANT, gpu))
+        keep("average_power_watts", lambda: self._field(handle, FIELD_AVERAGE, gpu))
         keep("usage_power_watts", lambda: nvml.nvmlDeviceGetPowerUsage(handle))
+        if device.id in self._on_modules:
+            keep("module_power_watts", lambda: self._field(handle, FIELD_INSTANT, module))
         found = reading_since(start_s, device, unavailable=unavailable, **values)
         return replace(found, state=self._state(handle)) if slow else found
 
@@ -136,8 +144,12 @@ class NvmlMeter:
         except Exception as error:
             LOG.warning("NVML did not shut down: %s", error)
 
-    def _field(self, handle: Any, field: int) -> int:
-        (value,) = self._nvml.nvmlDeviceGetFieldValues(handle, [field])
+    def _has_module(self, handle: Any) -> bool:
+        scope = self._nvml.NVML_POWER_SCOPE_MODULE
+        return self._known(self._field, handle, FIELD_INSTANT, scope) is not None
+
+    def _field(self, handle: Any, field: int, scope: int) -> int:
+        (value,) = self._nvml.nvmlDeviceGetFieldValues(handle, [(field, scope)])
         if value.nvmlReturn != self._nvml.NVML_SUCCESS:
             raise self._nvml.NVMLError(value.nvmlReturn)
         milliwatts: int = value.value.uiVal

@@ -10,6 +10,7 @@ from llm_energy.power.baseline import Baseline, baseline
 from llm_energy.power.counter import counter_energy, interval_powers, unwrapped
 from llm_energy.power.integration import Amount, integrate
 from llm_energy.power.meter import Device, Quantity, State
+from llm_energy.power.module_counter import counts_module
 from llm_energy.power.sensor_limits import POWER_BOUNDS_WATTS
 from llm_energy.power.series import Samples, Series, update_period_s
 
@@ -39,6 +40,8 @@ class Sensor:
     def energy(self, method: Method, start_s: float, end_s: float) -> Amount:
         """Energy over [start, end] on CLOCK_MONOTONIC, or the reason why it is not known."""
         samples, update_s = self._samples[method], self._update_s(method)
+        if method == "counter" and self.counts_module:
+            return Amount(reason="counter_of_module")
         if method == "counter":
             amount = counter_energy(
                 samples,
@@ -57,6 +60,14 @@ class Sensor:
             own = self.series.reason(self.device, QUANTITY[method])
             return Amount(reason=amount.reason if own == "no_samples" else own)
         return amount
+
+    @cached_property
+    def counts_module(self) -> bool:
+        """True where the energy counter of a GPU covers the module around it."""
+        if self.device.scope != "gpu_board":
+            return False
+        module = self.series.samples(self.device, "module_power_watts")
+        return counts_module(self._samples["counter"], self._samples["integrated_instant"], module)
 
     def power(self, start_s: float, end_s: float) -> Samples:
         """Samples of power in [start, end]: instant power, or what the counter implies."""

@@ -29,6 +29,7 @@ UNITS = {
     "instant_power_watts": "W",
     "average_power_watts": "W",
     "usage_power_watts": "W",
+    "module_power_watts": "W",
     "temperature_celsius": "°C",
     "sm_clock_mhz": "MHz",
     "memory_clock_mhz": "MHz",

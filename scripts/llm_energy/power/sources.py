@@ -24,7 +24,7 @@ from llm_energy.power.mirrors import mirrors
 from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.rapl import POWERCAP, RaplMeter
 from llm_energy.power.sampler import MAXIMUM_RATE_HZ, Sampler
-from llm_energy.power.sensor import QUANTITY, Method
+from llm_energy.power.sensor import QUANTITY, Method, Sensor
 from llm_energy.power.series import Series, update_period_s
 from llm_energy.system.files import write_atomically
 
@@ -157,7 +157,9 @@ def _unusable(series: Series, device: Device, quantity: Quantity) -> str | None:
     if not len(found) or reason in LOST:
         return reason
     if quantity == "energy_counter_joules":
-        return "counter_stuck" if _still(series, device) else None
+        if _still(series, device):
+            return "counter_stuck"
+        return "counter_of_module" if Sensor(device, series).counts_module else None
     return None if any(found.values) else "no_power"
 
 

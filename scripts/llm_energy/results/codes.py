@@ -69,6 +69,8 @@ ENERGY_REASONS = {
     "counter_reset": "The energy counter went backwards inside the interval, by more than a wrap "
     "explains.",
     "counter_jumped": "The energy counter rose by more than the device can draw.",
+    "counter_of_module": "The energy counter of this superchip covers CPU and memory of the "
+    "module too. The power of the GPU alone is integrated instead, where the device has it.",
     "counter_stuck": "The energy counter did not move during the interval.",
     "power_stuck": "The power sensor read the same value while the device rested and worked.",
     "no_power": "The power sensor read 0 W all along, which no device draws.",

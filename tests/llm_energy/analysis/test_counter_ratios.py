@@ -47,6 +47,26 @@ def test_what_they_do_while_idle_stands_beside_it():
     assert device_ratios([result(1, device(1.0))])[0].median_ratio_idle is None
 
 
+@pytest.mark.parametrize(
+    ("idle", "gain_alone", "words"),
+    [
+        (1.21, True, "At loaded idle it reads +21.0%, as with a gain"),
+        (2.0, False, "one sensor may hold watts of other parts, and ratios between experiments"),
+        (None, None, "if it is a gain, but do if one sensor holds watts of other parts"),
+    ],
+)
+def test_only_a_gain_leaves_ratios_as_they_are(tmp_path, idle, gain_alone, words):
+    seen = device(1.2).model_copy(update={"counter_over_instant_idle": idle})
+    results = [result(cycle, seen) for cycle in (1, 2)]
+    (found,) = device_ratios(results)
+    assert found.gain_alone is gain_alone
+    for one in results:
+        write_result(tmp_path / make_results.path_of(one), one)
+    planned = [make_results.path_of(one) for one in results]
+    (sensors,) = aggregate(tmp_path, planned=planned, design=make_results.design()).findings.devices
+    assert words in sensors.warning
+
+
 def test_sensors_that_agree_are_no_warning():
     (found,) = device_ratios([result(1, device(1.02)), result(2, device(1.02))])
     assert not found.warning

@@ -19,6 +19,8 @@ from llm_energy.power.sources import open_meters
 from llm_energy.results.parts import Tokens
 
 TOKENS = Tokens(input=10, output=100, requests=1)
+OF_A_BOARD = tuple(name for name in QUANTITIES if name != "module_power_watts")
+"""Quantities of a GPU that is on no module."""
 
 
 def one_reading(*, slow=False):
@@ -115,6 +117,16 @@ class TestReading:
         assert before <= reading.monotonic_s <= time.monotonic()
         assert reading.wall_s == pytest.approx(time.time(), abs=60.0)
 
+    def test_power_of_a_superchip_is_read_by_scope(self, simulate):
+        simulate(Gpu(knots=made.constant(600.0), module_watts=150.0))
+        reading = one_reading()
+        assert (reading.instant_power_watts, reading.module_power_watts) == (600.0, 750.0)
+        assert reading.unavailable == {}
+
+    def test_a_board_on_no_module_has_no_power_of_one(self, simulate):
+        simulate(Gpu(knots=made.constant(600.0)))
+        assert one_reading().module_power_watts is None
+
     def test_the_state_is_read_when_requested(self, simulate):
         processes = ((4711, 0.0, 1e9),)
         simulate(Gpu(knots=made.constant(600.0), throttle_watts=500.0, processes=processes))
@@ -141,7 +153,7 @@ class TestReading:
         simulate(Gpu(faults=(Fault(target, made.NOT_SUPPORTED),)))
         reading = one_reading()
         assert reading.unavailable == {quantity: "not_supported"}
-        values = {name: getattr(reading, name) for name in QUANTITIES}
+        values = {name: getattr(reading, name) for name in OF_A_BOARD}
         assert [name for name, value in values.items() if value is None] == [quantity]
 
     @pytest.mark.parametrize("target", ["temperature", "clocks", "reasons", "processes"])
@@ -164,7 +176,7 @@ class TestReading:
             wait_until(truth.epoch_s + AFTER_OPENING[0])
             found = [meter.read(device, slow=True) for device in meter.devices]
         assert [reading.unavailable for reading in found] == [
-            dict.fromkeys(QUANTITIES, reason) for reason in reasons.values()
+            dict.fromkeys(OF_A_BOARD, reason) for reason in reasons.values()
         ]
         assert [reading.state for reading in found] == [State()] * 3
 

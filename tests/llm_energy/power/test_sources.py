@@ -77,6 +77,21 @@ def test_a_counter_that_answers_but_never_moves_is_no_source(simulate, tmp_path)
     assert abilities["fields"]["energy_counter_joules"]["reason"] == "counter_stuck"
 
 
+def test_of_a_superchip_whose_counter_covers_the_module_power_of_the_gpu(simulate, tmp_path):
+    superchip = Gpu(knots=constant(400.0), module_watts=150.0, module_counted=True)
+    simulate(superchip)
+    method, devices = source_of(tmp_path)
+    assert method == "integrated_instant"
+    fields = devices[superchip.uuid]["fields"]
+    assert fields["energy_counter_joules"]["reason"] == "counter_of_module"
+    assert fields["module_power_watts"]["reason"] is None
+
+
+def test_of_a_superchip_whose_counter_covers_the_gpu_the_counter(simulate, tmp_path):
+    simulate(Gpu(knots=constant(400.0), module_watts=150.0))
+    assert source_of(tmp_path)[0] == "counter"
+
+
 def test_power_that_is_always_0_is_no_source(simulate, tmp_path):
     simulate(Gpu(knots=constant(0.0), idle_watts=0.0, faults=NO_COUNTER))
     _, devices = source_of(tmp_path)
