@@ -1,13 +1,13 @@
 """`tests/gpu/run.sh` from its first line to its last, on a simulated GPU without network."""
 
 import json
-import os
 import subprocess
 import tarfile
 
 import pytest
 
 from tests.integration.workflow import PATIENCE_S, ROOT
+from tests.worker.conftest import required
 
 SCRIPT = ROOT / "tests/gpu/run.sh"
 pytestmark = [pytest.mark.integration, pytest.mark.long]
@@ -26,11 +26,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def engine() -> str:
     """The interpreter with torch and transformers that `make test` has made."""
-    python = os.environ.get("LLM_ENERGY_TEST_PYTORCH_PYTHON")
-    if python is None and not os.environ.get("REQUIRE_ENGINES"):
-        pytest.skip("no environment of PyTorch was made")
-    assert python is not None
-    return python
+    return required("LLM_ENERGY_TEST_PYTORCH_PYTHON")
 
 
 @pytest.fixture(scope="module")
