@@ -51,7 +51,14 @@ def allocated(tree: Tree, cluster: Cluster, python: str) -> None:  # noqa: ARG00
 
 
 def spread(tree: Tree, cluster: Cluster, python: str) -> None:
-    command = [python, "-m", "snakemake", "measurements", "--profile", "workflow-profile/slurm"]
+    command = [
+        python,
+        "-m",
+        "snakemake",
+        "measurements",
+        "--workflow-profile",
+        "workflow-profile/slurm",
+    ]
     command += ["--slurm-status-command", "squeue", *CONFIG]
     subprocess.run(
         command, cwd=tree.folder, env=cluster.environment, capture_output=True, check=True

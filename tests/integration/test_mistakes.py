@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from tests.integration.dag import graph_of
 from tests.integration.workflow import CAMPAIGN, SNAKEMAKE, Tree
 
 pytestmark = pytest.mark.integration
@@ -51,16 +52,30 @@ def test_a_default_campaign_that_is_no_yaml_is_told_with_its_line(fresh):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "No such file or directory: 'config/nap.yaml'"), ("a: [3\n", "not valid JSON or YAML")],
+    [
+        (None, "config/nap.yaml: there is no such file; put a target before --configfile"),
+        ("a: [3\nb: 2\n", "config/nap.yaml:2: not valid YAML: did not find expected ',' or ']'"),
+        ("a:\n\tb: 1\n", "config/nap.yaml:2: not valid YAML: a tab; indent with spaces"),
+        ("a: 1\nb: 2001-99-99\n", "config/nap.yaml:2: not valid YAML: month must be in 1..12"),
+        ("a: 1\n[b]: 2\n", "config/nap.yaml:2: not valid YAML: found unhashable key"),
+        ("# nothing\n", "config/nap.yaml:1: must be keys with values"),
+    ],
 )
-def test_what_snakemake_itself_refuses_ends_with_the_reason(fresh, content, message):
-    """Before any code of the workflow runs; nothing of it can say more."""
+def test_a_campaign_that_snakemake_cannot_read_is_told_with_its_line(fresh, content, message):
+    """Snakemake reads it before any rule, and names neither file nor line."""
     fresh.config.unlink()
     if content is not None:
         fresh.config.write_text(content)
-    done = fresh.run()
-    assert done.returncode != 0
-    assert message in done.stdout.rstrip().splitlines()[-1]
+    printed = refused(fresh).strip().splitlines()
+    assert printed[-1].startswith(message)
+    assert all(line.startswith("Using ") for line in printed[:-1])
+
+
+def test_a_target_taken_for_a_campaign_is_told_as_such(fresh):
+    found = graph_of(fresh.folder, [*SNAKEMAKE[1:], "--configfile", "config/nap.yaml", "plan"])
+    assert found.exit_code != 0
+    message = "plan: there is no such file; put a target before --configfile and other options"
+    assert found.output.strip().splitlines()[-1] == message
 
 
 def test_an_unpinned_model_names_the_target_that_pins_it_and_that_target_does(fresh):

@@ -44,7 +44,14 @@ class Head:
 
     def start(self, *targets):
         """Start it in a session of its own, its output in `output.log`."""
-        command = [self._python, "-m", "snakemake", *targets, "--profile", "workflow-profile/slurm"]
+        command = [
+            self._python,
+            "-m",
+            "snakemake",
+            *targets,
+            "--workflow-profile",
+            "workflow-profile/slurm",
+        ]
         command += [*OPTIONS, "--configfile", "config/nap.yaml"]
         with (self.tree.folder / "output.log").open("wb") as output:
             process = subprocess.Popen(

@@ -25,6 +25,7 @@ SHIPPED = (
     "docs",
     "envs",
     "mkdocs.yml",
+    "profiles",
     "pyproject.toml",
     "rules",
     "scripts",

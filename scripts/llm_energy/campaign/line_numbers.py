@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from yaml.constructor import SafeConstructor
+from yaml.constructor import ConstructorError, FullConstructor, SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from llm_energy.campaign.problems import CampaignError, KeyPath, Problems, dotted
@@ -81,15 +81,20 @@ def read_files(files: Sequence[Path]) -> SourceLines:
         path = file.absolute()
         below = path.is_relative_to(Path.cwd())
         name = str(path.relative_to(Path.cwd()) if below else path)  # as a user would type it
+        text = ""
         try:
-            tree = yaml.compose(file.read_text(encoding="utf-8"), Loader=Loader)
+            text = file.read_text(encoding="utf-8")
+            tree = yaml.compose(text, Loader=Loader)
+            if tree is not None:  # another tree than `tree`: a constructor merges keys in place
+                _Constructor().construct_document(yaml.compose(text, Loader=Loader))
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line = mark.line + 1 if mark else 1
-            unreadable.append(Mistake(name, line, f"not valid YAML: {error.problem}"))
+            unreadable.append(Mistake(name, *_place_and_problem(error, text)))
+        except FileNotFoundError:
+            target = "there is no such file; put a target before --configfile and other options"
+            unreadable.append(Mistake(name, 0, target))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
-            unreadable.append(Mistake(name, 1, f"cannot be read: {reason}"))
+            unreadable.append(Mistake(name, 0, f"cannot be read: {reason}"))
         else:
             if isinstance(tree, MappingNode):
                 lines.trees[name] = tree
@@ -105,6 +110,37 @@ def read_files(files: Sequence[Path]) -> SourceLines:
     if unreadable:
         raise CampaignError([str(mistake) for mistake in (*lines.repeated, *unreadable)])
     return lines
+
+
+def _problem(error: yaml.MarkedYAMLError) -> str:
+    """The problem in the words of YAML; of a tab, which it does not name, the remedy."""
+    tab = "\\t" in str(error.problem)
+    return f"{error.problem}; indent with spaces, not tabs" if tab else str(error.problem)
+
+
+class _Constructor(FullConstructor):
+    """Snakemake's constructor of values, with the line of each that cannot be made."""
+
+    def construct_object(self, node: Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:  # a date that no calendar has
+            raise ConstructorError(None, None, str(error), node.start_mark) from error
+
+
+def _place_and_problem(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
+    """Line of a mistake, and the problem in the words of YAML; of a tab, which YAML does not name,
+    the remedy."""
+    mark, began = error.problem_mark or error.context_mark, error.context_mark
+    if mark is None:
+        return 1, f"not valid YAML: {error.problem}"
+    problem = f"not valid YAML: {error.problem}"
+    lines = text.splitlines()
+    if mark.line < len(lines) and lines[mark.line][mark.column : mark.column + 1] == "\t":
+        problem = "not valid YAML: a tab; indent with spaces"
+    elif began is not None and began.line < mark.line:
+        problem += f", {error.context} that begins in line {began.line + 1}"
+    return mark.line + 1, problem
 
 
 def _along(tree: Node, path: KeyPath) -> list[tuple[Node, Node]]:

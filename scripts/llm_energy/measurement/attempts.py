@@ -54,7 +54,7 @@ def measure_planned(
     if run.spreads:
         raise UserError(
             "this job runs elsewhere than the workflow, and its allocation has no run: start the "
-            "workflow with --profile workflow-profile/slurm"
+            "workflow with --workflow-profile workflow-profile/slurm"
         )
     if not run.record.owner.alive():  # it died before this job could ask the kernel to die with it
         raise UserError("the run that this measurement belongs to has ended")
