@@ -2,10 +2,12 @@
 
 import copy
 import os
+import pwd
 import signal
 
 import pytest
 
+from llm_energy.system import locks
 from tests.integration.workflow import CAMPAIGN, PATIENCE_S, wait_for
 
 pytestmark = pytest.mark.integration
@@ -48,3 +50,18 @@ def test_a_run_is_looked_at_without_disturbing_it(ready):
         process.wait(timeout=PATIENCE_S)
     rows = (tree.folder / "results/nap/campaign.tsv").read_text().splitlines()
     assert [row.split("\t")[4] for row in rows[1:]] == ["done", "pending"]
+
+
+def test_who_waits_for_the_device_says_so_at_once(ready):
+    tree = ready
+    with locks.devices(["cpu"]):
+        process = tree.start("measurements")
+        try:
+            waiting = "Waiting for cpu, used by process "
+            wait_for(lambda: waiting in tree.output(), why=tree.output())
+            user = f"process {os.getpid()} of {pwd.getpwuid(os.getuid()).pw_name}"
+            assert f"Waiting for cpu, used by {user}\n" in tree.output()
+            assert f"; waits for cpu, used by {user}\n" in tree.run("status", check=True).stdout
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(timeout=PATIENCE_S)

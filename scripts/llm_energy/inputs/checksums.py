@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -50,7 +51,11 @@ def files_below(folder: Path) -> list[str]:
 
 def alone(folder: Path) -> AbstractContextManager[None]:
     """Be the only process that fills a folder of the cache, whatever campaign it works for."""
-    return locks.waiting(Path(".cache/locks") / f"{folder.name}.lock")
+
+    def blocked(holder: str) -> None:
+        print(f"Waiting for {folder.name}, made ready by {holder}", file=sys.stderr, flush=True)
+
+    return locks.waiting(Path(".cache/locks") / f"{folder.name}.lock", blocked=blocked)
 
 
 def read_marker(path: Path) -> dict[str, Any]:

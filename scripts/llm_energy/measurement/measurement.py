@@ -26,6 +26,7 @@ from llm_energy.power.sampler import Sampler
 from llm_energy.power.sensor import QUANTITY, Method
 from llm_energy.power.series import Series
 from llm_energy.power.sources import open_meters
+from llm_energy.runs import progress
 from llm_energy.runs.run import Run, utc_now
 from llm_energy.system import locks
 from llm_energy.system.cache import model_marker
@@ -99,8 +100,15 @@ def measure(job: Job, run: Run, seen: Observation) -> None:
             stack.callback(meter.close)
         working = working_devices(meters, device=device, gpus=gpus)
         before = time.monotonic()
-        stack.enter_context(locks.devices(lock_names(working, device=device)))
+        names = lock_names(working, device=device)
+        stack.enter_context(
+            locks.devices(
+                names,
+                blocked=lambda name, user: progress.note_waiting(run, f"{name}, used by {user}"),
+            )
+        )
         stack.enter_context(locks.waiting(run.measuring_lock))
+        progress.note_waiting(run, None)
         seen.started, seen.waited_s = utc_now(), time.monotonic() - before
         record = running.ensure_backend(run, backend)
         running.unload_others(run, backend)

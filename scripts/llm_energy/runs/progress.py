@@ -2,7 +2,9 @@
 
 import json
 import os
+import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from llm_energy.results.result import Result
@@ -17,6 +19,15 @@ MEASURING = "measuring"
 def note_start(run: Run, *, result: str, attempt: int) -> None:
     """Say what is measured now: this process measures `result`, relative to the results folder."""
     run.write(MEASURING, Measuring(result, attempt, utc_now(), ProcessId.current()))
+
+
+def note_waiting(run: Run, waits_for: str | None) -> None:
+    """Say that the measurement waits, at once on the console and in the record; None: no longer."""
+    measuring = run.find(MEASURING, Measuring)
+    if measuring is not None and measuring.waits_for != waits_for:
+        run.write(MEASURING, replace(measuring, waits_for=waits_for))
+    if waits_for is not None:
+        print(f"Waiting for {waits_for}", file=sys.stderr, flush=True)
 
 
 def note_duration(run: Run, *, experiment: str, duration_s: float) -> None:

@@ -73,3 +73,5 @@ class Measuring:
     started: str
     process: ProcessId
     """Who measures."""
+    waits_for: str | None = None
+    """A device that another measurement uses, and who; None while it measures."""

@@ -1,15 +1,21 @@
 """Locks that the kernel frees when their holder dies, however it dies (flock)."""
 
+import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+import pwd
+import stat
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-DEVICE_LOCKS = Path("/tmp/llm-energy-locks")
-"""One place for all users of the host, whatever their TMPDIR; not sticky, so that each may open
-what another made (fs.protected_regular)."""
+DEVICE_FOLDERS = (Path("/run/lock"), Path("/tmp"))
+"""The first of these that is sticky and open to all holds the locks of the devices: one place for
+all users of the host, where nobody removes or replaces the file of another."""
+
+Blocked = Callable[[str], None]
+"""Takes the holder of a lock, in words, before it is waited for."""
 
 
 def hold(path: Path) -> IO[str] | None:
@@ -39,30 +45,116 @@ def holder(path: Path) -> str:
 
 
 @contextmanager
-def waiting(path: Path) -> Iterator[None]:
+def waiting(path: Path, *, blocked: Blocked = lambda _holder: None) -> Iterator[None]:
     """Wait for the lock of `path`, hold it inside the block."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _take(file.fileno(), blocked)
         yield
 
 
 @contextmanager
-def devices(names: list[str]) -> Iterator[None]:
+def devices(
+    names: list[str], *, blocked: Callable[[str, str], None] = lambda _name, _holder: None
+) -> Iterator[None]:
     """Hold the host-wide locks of the devices `names` (GPU UUIDs, or `cpu`): one measurement each.
 
     Taken in sorted order, so that two measurements that share two devices cannot block each other.
+
+    Args:
+        blocked: takes the name of a device, and who uses it, before it is waited for.
+
+    Raises:
+        PermissionError: a lock is no file that every user may open.
     """
-    if not DEVICE_LOCKS.exists():
-        DEVICE_LOCKS.mkdir(exist_ok=True)
-        DEVICE_LOCKS.chmod(0o777)  # past the umask: the devices are shared by all users
-    files = []
+    folder = next((f for f in DEVICE_FOLDERS if _is_shared(f)), DEVICE_FOLDERS[-1])
+    descriptors = []
     try:
         for name in sorted(set(names)):
-            descriptor = os.open(DEVICE_LOCKS / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o666)
-            files.append(descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+            def of_this(holder: str, name: str = name) -> None:
+                blocked(name, holder)
+
+            descriptors.append(_hold_shared(folder / f"llm-energy-{name}.lock", of_this))
         yield
     finally:
-        for descriptor in reversed(files):
+        for descriptor in reversed(descriptors):
             os.close(descriptor)
+
+
+def _is_shared(folder: Path) -> bool:
+    """Return True for a folder, not a link to one, that all may write to and that is sticky."""
+    with contextlib.suppress(OSError):
+        mode = folder.lstat().st_mode
+        return stat.S_ISDIR(mode) and bool(mode & stat.S_ISVTX) and bool(mode & stat.S_IWOTH)
+    return False
+
+
+def _hold_shared(path: Path, blocked: Blocked) -> int:
+    """Wait for the lock of a file that any user may have made; returns its open descriptor."""
+    while True:
+        descriptor = _open_shared(path)
+        _take(descriptor, blocked)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.lstat()):
+                return descriptor
+        os.close(descriptor)  # it was removed while it was waited for, by a cleaner of old files
+
+
+def _open_shared(path: Path) -> int:
+    """Open a lock for reading, which is enough for flock and which the kernel grants for a file of
+    another user in a sticky folder; make it where it is missing."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    while True:
+        try:
+            descriptor = os.open(path, flags)
+        except FileNotFoundError:
+            with contextlib.suppress(FileExistsError):
+                descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o444)
+                os.fchmod(descriptor, 0o444)  # past the umask
+                return descriptor
+            continue
+        except OSError as error:
+            raise _not_ours(path, error.errno) from error
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
+        raise _not_ours(path)
+
+
+def _not_ours(path: Path, number: int | None = None) -> PermissionError:
+    owner = "another user"
+    with contextlib.suppress(OSError):
+        owner = _user_name(path.lstat().st_uid)
+    reason = os.strerror(number) if number else "no regular file"
+    words = f"not a lock that every user may open ({reason}); {owner} must remove it"
+    return PermissionError(number, words, str(path))
+
+
+def _take(descriptor: int, blocked: Blocked) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        blocked(_holder_of(descriptor))
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _holder_of(descriptor: int) -> str:
+    """Return `process 4711 of alice`: who holds a file's lock, as far as the kernel shows it."""
+    seen = os.fstat(descriptor)
+    file = f"{os.major(seen.st_dev):02x}:{os.minor(seen.st_dev):02x}:{seen.st_ino}"
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/locks").read_text().splitlines():
+            # 3: FLOCK  ADVISORY  WRITE 4711 fe:00:2173361 0 EOF; one that waits has -> before FLOCK
+            words = line.split()
+            if words[1] == "FLOCK" and words[5] == file:
+                user = Path(f"/proc/{words[4]}").stat().st_uid
+                return f"process {words[4]} of {_user_name(user)}"
+    return "another process"
+
+
+def _user_name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"

@@ -49,8 +49,9 @@ class Standing:
     spec_hash: str
     status: Status = "pending"
     reason: str = ""
-    """`out_of_memory` where done, what is wrong with its file where unusable; else the reason code
-    of the last failed attempt, also of one that is measured again."""
+    """`out_of_memory` where done, what is wrong with its file where unusable, what it waits for
+    where running; else the reason code of the last failed attempt, also of one that is measured
+    again."""
     attempt: int | None = None
     """The attempt that succeeded, runs now, or failed last; from 1."""
     started: str | None = None
@@ -109,7 +110,12 @@ def _standing(
     row = _after_failure(row, results, path)
     if now := running.get(path):
         return replace(
-            row, status="running", attempt=now.attempt, started=now.started, finished=None
+            row,
+            status="running",
+            reason=f"waits for {now.waits_for}" if now.waits_for else row.reason,
+            attempt=now.attempt,
+            started=now.started,
+            finished=None,
         )
     # What failed before the living run began is measured again in it.
     if row.status == "failed" and begun is not None and (row.finished or "") < begun:
@@ -188,6 +194,7 @@ def as_text(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> str:
     lines = [f"{head}; about {left} left" if counts["pending"] + counts["running"] else head]
     lines += [
         f"Running: {row.experiment} cycle {row.cycle}, for {human_duration(_elapsed_s(row, now))}"
+        + (f"; {row.reason}" if row.reason.startswith("waits for") else "")
         for row in rows
         if row.status == "running"
     ]
