@@ -16,11 +16,38 @@ Budget = dict[str, float]
 
 
 def with_limits(result: Result, sensor: SensorAccuracy | None) -> Result:
-    """Return the result with other limits of its sensors; None leaves it as it is."""
-    if sensor is None or result.energy.energy_joules is None:
+    """Return the result with the limits of its sensors that hold.
+
+    Args:
+        sensor: limits that the campaign states; None: those of the result, but where the two
+            sensors of a device are further apart than its limit of the gain, that distance.
+    """
+    energy, gain = result.energy, result.energy.gain_limit_relative
+    if energy.energy_joules is None:
         return result
-    energy = result.energy.model_copy(update=sensor.model_dump())
-    return result.model_copy(update={"energy": energy})
+    if sensor is not None:
+        changes = sensor.model_dump()
+    elif gain is not None and (apart := disagreement(energy)) > gain:
+        changes = {"gain_limit_relative": apart}
+    else:
+        return result
+    return result.model_copy(update={"energy": energy.model_copy(update=changes)})
+
+
+def disagreement(energy: Energy) -> float:
+    """Distance of counter and integrated instant power over the energy, 0 where one is missing.
+
+    The truth may lie anywhere between the two, or beyond either by their own limits. The distances
+    of several devices add, because sensors of one kind may all be wrong in the same direction.
+    """
+    joules = math.fsum(
+        abs(device.counter_joules - device.integrated_instant_joules)
+        for device in energy.devices
+        if device.counted
+        and device.counter_joules is not None
+        and device.integrated_instant_joules is not None
+    )
+    return joules / energy.energy_joules if energy.energy_joules else 0.0
 
 
 def gross_budget(result: Result) -> Budget | None:

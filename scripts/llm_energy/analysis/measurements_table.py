@@ -121,7 +121,8 @@ class Computed(Row):
     flags: str
     """Codes of what a reader must know about the measurement, joined by `;`."""
     sensor_gain_limit_relative: float | None
-    """The gain of the sensors is taken as right within ± this."""
+    """The gain of the sensors is taken as right within ± this: their stated limit, or how far
+    counter and instant power are apart, if that is more."""
     sensor_offset_limit_watts: float | None
     """The offset of the sensors, over all counted devices, is taken as right within ± this."""
     energy_standard_uncertainty_joules: float | None

@@ -11,7 +11,7 @@ from llm_energy.inputs.environment import packages_sha256
 from llm_energy.measurement import flags, host_idle, window
 from llm_energy.measurement.device_exclusivity import used_gpus
 from llm_energy.measurement.job import Job, Observation
-from llm_energy.power.accounting import EnergyAccount, account_energy, total, unsampled
+from llm_energy.power.accounting import EnergyAccount, account_energy, unsampled
 from llm_energy.power.meter import Device
 from llm_energy.power.series_file import write_series
 from llm_energy.results.parts import (
@@ -173,12 +173,11 @@ def energy_spent(job: Job, seen: Observation | None) -> dict[str, Any]:
 def with_host_idle(account: EnergyAccount, seen: Observation) -> EnergyAccount:
     """The account with the host's idle power of the devices that it counts."""
     counted = [device.device for device in account.energy.devices if device.counted]
-    watts = total(map(seen.host_idle_watts.get, counted))
-    first_watts = total(map(seen.first_host_idle_watts.get, counted))
+    watts = host_idle.watts_of(seen.host_idle, counted)
     return replace(
         account,
         energy=account.energy.model_copy(update={"host_idle_power_watts": watts}),
-        flags=account.flags + host_idle.flags(watts, first_watts),
+        flags=account.flags + host_idle.flags(seen.host_idle, seen.first_host_idle, counted),
     )
 
 

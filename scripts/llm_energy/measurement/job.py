@@ -1,7 +1,6 @@
 """The task of a measurement, and the observations that were made in it."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from llm_energy.power.gates import Thermal
 from llm_energy.power.sensor import Method
 from llm_energy.power.series import Series
 from llm_energy.results.parts import Phase, PowerSteadiness
+from llm_energy.runs.run_records import HostIdle
 from llm_energy.system.cache import prompts_marker
 from worker.protocol import Event
 from worker.workload import EngineConfig, Sampling, WarmupRules, Workload
@@ -174,9 +174,9 @@ class Observation:
     method: Method = "counter"
     """The campaign's source of energy."""
     thermal: Thermal = field(default_factory=Thermal)
-    host_idle_watts: Mapping[str, float] = field(default_factory=dict)
-    """Device -> power without an engine, of this run and cycle."""
-    first_host_idle_watts: Mapping[str, float] = field(default_factory=dict)
+    host_idle: HostIdle | None = None
+    """Power without an engine, of this run and cycle."""
+    first_host_idle: HostIdle | None = None
     """The same of the run's first cycle."""
     power: PowerSteadiness | None = None
     """The host's verdict at the end of the warm-up."""

@@ -168,8 +168,8 @@ def idle_without_engine(
             series=watch.series,
         )
         seen.add_phase("host_idle", *span)
-    seen.host_idle_watts = host_idle.known(run, job.cycle)
-    seen.first_host_idle_watts = host_idle.first_known(run)
+    seen.host_idle = host_idle.known(run, job.cycle)
+    seen.first_host_idle = host_idle.first_known(run)
 
 
 def load(session: Session, job: Job, seen: Observation) -> None:

@@ -22,6 +22,13 @@ class Baseline:
     deviation_watts: float
     """Standard deviation of single samples; 0 with fewer than two."""
 
+    @property
+    def uncertainty_watts(self) -> float:
+        """The standard error, or where it is not known the scatter of single samples, which is
+        larger."""
+        error_watts = self.standard_error_watts
+        return self.deviation_watts if error_watts is None else error_watts
+
 
 def baseline(amount: Amount, duration_s: float, power_watts: Sequence[float]) -> Baseline | None:
     """The baseline of an idle stretch, None where its energy is not known.

@@ -41,6 +41,8 @@ class Account:
         amount = self._phase("window")
         if amount.joules is None:
             return amount
+        if plausibility.sensors_disagree(self._ratio("window")):
+            return Amount(reason="sensors_disagree")
         impossible = plausibility.impossible_mean(
             amount.joules / self.duration_s,
             baseline=self.baseline,
@@ -54,6 +56,8 @@ class Account:
         """Mean power of the idle phase, None where it is not known."""
         span = self.spans.get("idle")
         if span is None or self._phase("idle").joules is None:
+            return None
+        if plausibility.sensors_disagree(self._ratio("idle")):
             return None
         return self.sensor.baseline(self.method, *span)
 

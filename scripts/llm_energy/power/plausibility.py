@@ -20,6 +20,10 @@ may lie below the idle mean: of a short baseline the mean itself is not well kno
 RESOLUTION = 0.01
 """A sensor that shows no scatter does not resolve it: 1 % is then the least that counts."""
 
+SENSOR_RATIO_LIMIT = 2.0
+"""Energy by one sensor of a device over that by the other from which neither can be believed: up to
+there the difference is part of the uncertainty. Provisional."""
+
 SENSOR_PERIOD_S = 0.1
 """A100 and H100 look at 25 of every 100 ms (Yang, Adamek and Armour, SC 2024)."""
 
@@ -57,6 +61,12 @@ def impossible_mean(
     if power_limit_watts is not None and mean_watts > MEAN_POWER_LIMIT * power_limit_watts:
         return "mean_power_above_limit"
     return "mean_power_above_bound" if mean_watts > power_bound_watts else None
+
+
+def sensors_disagree(counter_over_instant: float | None) -> bool:
+    """Return True where two sensors of a device are so far apart that one of them is broken."""
+    ratio = counter_over_instant
+    return ratio is not None and not 1.0 / SENSOR_RATIO_LIMIT <= ratio <= SENSOR_RATIO_LIMIT
 
 
 def alias_risk(median_step_s: float) -> bool:

@@ -1,6 +1,6 @@
 """The records in the folder of a run, as `Run.write` writes and `Run.read` reads them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from llm_energy.system.host import HostDescription
 from llm_energy.system.processes import ProcessId
@@ -51,6 +51,8 @@ class HostIdle:
     taken_monotonic_s: float
     watts: dict[str, float]
     """By device."""
+    uncertainty_watts: dict[str, float] = field(default_factory=dict)
+    """Standard uncertainty of each, by device; records of earlier versions have none."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
 
 from llm_energy.analysis.counter_ratios import device_ratios
-from llm_energy.analysis.energy_uncertainty import combined, gross_budget, net_budget
+from llm_energy.analysis.energy_uncertainty import combined, gross_budget, net_budget, with_limits
 from llm_energy.analysis.result_checks import contradictions
 from llm_energy.campaign.setting_checks import MINIMUM_GPU_DURATION_S
 from llm_energy.power import plausibility
@@ -94,7 +94,10 @@ def ratio_lines(results: Sequence[Result]) -> Iterator[Line]:
 
 def _near_idle(result: Result) -> str | None:
     """The energy above idle must exceed what is not known of it."""
-    net, u = result.energy.energy_above_loaded_idle_joules, combined(net_budget(result))
+    net, u = (
+        result.energy.energy_above_loaded_idle_joules,
+        combined(net_budget(with_limits(result, None))),
+    )
     if net is None or u is None:
         return "not known"
     if net >= UNCERTAINTIES_ABOVE_IDLE * u:

@@ -6,7 +6,13 @@ import pytest
 from tests.llm_energy.make_results import make_result
 from tests.llm_energy.power.made_power import GPU, phases, series_of, together
 
-from llm_energy.analysis.energy_uncertainty import combined, gross_budget, net_budget, with_limits
+from llm_energy.analysis.energy_uncertainty import (
+    combined,
+    disagreement,
+    gross_budget,
+    net_budget,
+    with_limits,
+)
 from llm_energy.campaign.analysis_settings import SensorAccuracy
 from llm_energy.power.accounting import account_energy
 from llm_energy.results.parts import Tokens
@@ -108,6 +114,34 @@ def test_other_limits_change_the_budget_and_no_energy():
 def test_without_a_word_on_the_sensor_nothing_changes():
     result = result_of()
     assert with_limits(result, None) is result
+
+
+@pytest.mark.parametrize(
+    ("counter_gain", "limit"), [(1.2, 0.2 / 1.2), (0.8, 0.25), (1.04, 0.05), (1.0, 0.05)]
+)
+def test_two_sensors_that_disagree_are_both_in_the_budget(counter_gain, limit):
+    result = measured(series_of(load_of(500.0), counter_gain=counter_gain))
+    found = with_limits(result, None)
+    assert found.energy.gain_limit_relative == pytest.approx(limit, rel=0.02)
+    joules = result.energy.energy_joules
+    assert gross_budget(found)["gain"] == pytest.approx(limit * joules / 3**0.5, rel=0.02)
+    assert net_budget(found)["gain"] == pytest.approx(
+        limit * result.energy.energy_above_loaded_idle_joules / 3**0.5, rel=0.02
+    )
+
+
+def test_a_device_that_is_not_counted_makes_no_energy_less_sure():
+    good = measured(series_of(load_of(500.0)))
+    other = measured(series_of(load_of(500.0), counter_gain=1.5)).energy.devices[0]
+    beside = other.model_copy(update={"counted": False})
+    energy = good.energy.model_copy(update={"devices": [*good.energy.devices, beside]})
+    assert disagreement(energy) == pytest.approx(0.0, abs=0.01)
+
+
+def test_limits_that_the_campaign_states_hold_whatever_the_sensors_say():
+    result = measured(series_of(load_of(500.0), counter_gain=1.2))
+    stated = SensorAccuracy(gain_limit_relative=0.01)
+    assert with_limits(result, stated).energy.gain_limit_relative == 0.01
 
 
 def test_an_energy_that_is_not_known_stays_unknown():

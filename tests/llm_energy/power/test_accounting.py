@@ -228,6 +228,24 @@ class TestRefusals:
         assert energy(frozen).energy_joules == pytest.approx(4000.0)
         assert energy(moving, method="integrated_instant").energy_joules == pytest.approx(6000.0)
 
+    @pytest.mark.parametrize("gain", [352.0, 0.01])
+    @pytest.mark.parametrize("method", ["counter", "integrated_instant"])
+    def test_two_sensors_of_which_one_is_broken_whatever_the_limit(self, gain, method):
+        unlimited = dataclasses.replace(GPU, power_limit_watts=None)
+        series = series_of(constant(8.0), device=unlimited, counter_gain=gain)
+        assert self.refused(series, method=method) == "sensors_disagree"
+
+    def test_a_baseline_of_which_one_sensor_is_broken(self):
+        series = series_of(load_of(600.0))
+        readings = tuple(
+            dataclasses.replace(each, instant_power_watts=0.3) if each.monotonic_s < 10.0 else each
+            for each in series.readings
+        )
+        found = energy(dataclasses.replace(series, readings=readings))
+        assert found.energy_joules == pytest.approx(6000.0)
+        assert found.loaded_idle_power_watts is None
+        assert found.energy_above_loaded_idle_joules is None
+
     def test_a_mean_above_the_enforced_limit(self):
         assert self.refused(series_of(load_of(800.0))) == "mean_power_above_limit"
 

@@ -4,7 +4,12 @@ import pytest
 
 from llm_energy.power.baseline import Baseline
 from llm_energy.power.meter import State
-from llm_energy.power.plausibility import alias_risk, impossible_mean, summarise
+from llm_energy.power.plausibility import (
+    alias_risk,
+    impossible_mean,
+    sensors_disagree,
+    summarise,
+)
 
 IDLE = Baseline(power_watts=100.0, standard_error_watts=0.5, deviation_watts=2.0)
 
@@ -41,6 +46,13 @@ def test_a_baseline_that_is_not_well_known_refuses_nothing():
 
 def test_without_baseline_and_limit_nothing_can_be_stated():
     assert impossible_mean(1.0, baseline=None, power_limit_watts=None) is None
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"), [(352.0, True), (0.3, True), (0.57, False), (1.9, False), (None, False)]
+)
+def test_two_sensors_of_one_device_cannot_differ_by_any_factor(ratio, expected):
+    assert sensors_disagree(ratio) is expected
 
 
 @pytest.mark.parametrize("step_s", [0.1, 0.0985, 0.05, 0.02, 0.0333, 0.15, 0.5, 0.0203])
