@@ -1,4 +1,4 @@
-"""What an archive of 1,000 measurements costs: size, time, and whether it comes out the same twice.
+"""Cost of an archive of 1,000 measurements: size, time, and whether it comes out the same twice.
 
     .venv/bin/python benchmarks/archive.py [--measurements 1000]
 

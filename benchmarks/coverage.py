@@ -130,7 +130,7 @@ def coverage(ends: tuple[Array, Array], truth: float) -> float:
 
 
 def check_against_the_library(values: Array) -> None:
-    """What is computed for all rows at once must be what the workflow computes for each."""
+    """Check that the values computed for all rows at once equal those of the workflow for each."""
     for ends, interval in ((t_ends, t_interval), (log_t_ends, log_t_interval)):
         for low, high, row in zip(*ends(values), values.tolist(), strict=True):
             found = interval(row)

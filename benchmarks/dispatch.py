@@ -1,4 +1,4 @@
-"""What long-running backends save: the same work with one container, and with one for each job.
+"""Savings of long-running backends: the same work with one container, and with one for each job.
 
     .venv/bin/python benchmarks/dispatch.py [--campaign FILE ...] [--backend NAME] [--jobs 4]
 
@@ -124,7 +124,7 @@ def memory_megabytes(pid: int) -> float:
 
 
 def report_idle(pids: set[int]) -> None:
-    """What the processes of a container without an engine cost while nothing is asked."""
+    """Measure the idle cost of the processes of a container without an engine."""
     before = sum(map(processor_s, pids))
     time.sleep(IDLE_S)
     share = (sum(map(processor_s, pids)) - before) / IDLE_S

@@ -1,4 +1,4 @@
-"""What a measurement costs beyond itself: wall time outside windows, warm-ups and model loads.
+"""Overhead of a measurement: wall time outside windows, warm-ups and model loads.
 
     .venv/bin/python benchmarks/overhead.py [--measurements 20]
 

@@ -1,4 +1,4 @@
-"""What sampling delivers, what it costs, and whether a measured engine feels it.
+"""Delivered rate and cost of sampling, and its effect on a measured engine.
 
     .venv/bin/python benchmarks/sampler.py [--simulate 1] [--pairs 20] [--python P --model M]
 

@@ -38,7 +38,7 @@ def timed(tree: Tree, *arguments: str) -> tuple[float, float, float]:
 
 
 def grown(size: int, folder: Path) -> dict[str, tuple[float, float, float]]:
-    """What each command takes for a campaign of `size` measurements."""
+    """Return the duration of each command for a campaign of `size` measurements."""
     tree = Tree.create(folder / f"tree-{size}", campaign_of(size))
     found = {"dry run, nothing measured": timed(tree, "--dry-run", "--quiet")}
     paths = write_results(tree.campaign(), tree.folder / "results/nap")

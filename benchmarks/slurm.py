@@ -1,4 +1,4 @@
-"""What a cluster adds: the time from the command to the first measurement, with and without Slurm.
+"""Overhead of a cluster: time from command to first measurement, with and without Slurm.
 
     .venv/bin/python benchmarks/slurm.py [--rounds 3]
 

@@ -1,4 +1,4 @@
-"""What a time stamp for each token costs: the same load with and without, on each real engine.
+"""Cost of a time stamp for each token: the same load with and without, on each real engine.
 
     .venv/bin/python benchmarks/timestamps.py [--pairs 20] [--batch 4] [--tokens 32] [--only vllm]
 

@@ -27,7 +27,7 @@ SCREEN = DESKTOP | {"width": 1100, "height": 1250}
 
 
 def example() -> Summary:
-    """What the stored results say today; nothing but the design comes from the stored summary."""
+    """Summarise the stored results anew; only the design comes from the stored summary."""
     findings = json.loads((EXAMPLE / "summary/summary.json").read_text())
     planned = sorted(
         path.relative_to(EXAMPLE).as_posix() for path in EXAMPLE.glob("measurements/*/*/*.json")

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+ROOT = Path(__file__).parents[1]
+SCRIPTS = ROOT / "scripts"
 MODULES = sorted(
     path for path in SCRIPTS.rglob("*.py") if path.parent != SCRIPTS and path.name != "__init__.py"
 )
 RULE_SCRIPTS = sorted(SCRIPTS.glob("*.py"))
+ELSEWHERE = ("tests", "benchmarks", "docs")
 
 LONGEST = 300
 """Lines of a file: one idea."""
@@ -210,9 +212,10 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
 
 def test_a_docstring_begins_with_a_verb_or_a_noun():
     """`Return the ...`, `Check that ...`, `The ...`: never a subordinate clause."""
+    elsewhere = [path for top in ELSEWHERE for path in sorted((ROOT / top).rglob("*.py"))]
     wrong = [
-        f"{name_of(path)}:{line}: {text.splitlines()[0]}"
-        for path in [*MODULES, *RULE_SCRIPTS]
+        f"{path.relative_to(ROOT)}:{line}: {text.splitlines()[0]}"
+        for path in [*MODULES, *RULE_SCRIPTS, *elsewhere]
         for line, text in docstrings(path)
         if text.split(maxsplit=1)[:1] in (["What"], ["Whether"], ["Of"])
     ]

@@ -29,7 +29,7 @@ VICTIMS = {
     "engine": "worker.engine_process",
     "watchdog": "llm_energy.backends.watchdog",
 }
-"""What is killed, and the word of its command line that it is found by."""
+"""The victims, and the word of the command line that identifies each."""
 
 START_S = 3.0
 """The span of moments before the first measurement is finished: about as long as that takes."""
@@ -48,7 +48,7 @@ def faulted_campaign() -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Fault:
-    """What is killed, and when."""
+    """The victim of a trial, and the moment of its end."""
 
     victim: str
     progress: float
@@ -64,12 +64,12 @@ class Fault:
 
 @dataclass
 class Outcome:
-    """What a trial showed."""
+    """The outcome of a trial."""
 
     hit: bool = False
-    """Whether the victim lived at its moment; else nothing was killed."""
+    """True if the victim lived at that moment; else nothing was killed."""
     survivors: list[str] = field(default_factory=list)
-    """What outlived the run: processes, runs that are still entered, sockets, the lock."""
+    """Survivors of the run: processes, runs that are still entered, sockets, the lock."""
     losses: list[str] = field(default_factory=list)
     """Results that were lost, changed or damaged, and tables that differ."""
 

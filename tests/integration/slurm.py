@@ -138,7 +138,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
                 daemon.wait()
 
     def ask(self, *command: str) -> str:
-        """What one of Slurm's commands prints; empty where it fails."""
+        """Return the output of one of Slurm's commands; empty where it fails."""
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, timeout=60
         )

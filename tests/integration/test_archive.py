@@ -56,7 +56,7 @@ def archived(measured_template, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def unpacked(archived, tmp_path_factory):
-    """What a reader has; not to be changed."""
+    """Return the files that a reader has; not to be changed."""
     folder = tmp_path_factory.mktemp("reader")
     with tarfile.open(archived.folder / ARCHIVE) as archive:
         archive.extractall(folder, filter="data")

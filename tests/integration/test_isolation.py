@@ -18,7 +18,7 @@ def campaign(isolation):
 
 
 def reused(tree: Tree) -> list[bool]:
-    """Whether the engine process was reused, in the order of the measurements."""
+    """Return for each measurement, in order, if the engine process was reused."""
     results = sorted(map(read_result, tree.results()), key=lambda result: result.position)
     assert all(result.process is not None for result in results)
     return [result.process.engine_reused for result in results if result.process]

@@ -66,7 +66,7 @@ def running(tmp_path, template, runtime):
 
 
 def alive_of(tree: Tree, run: dict) -> list[str]:
-    """What of a run still lives: processes and containers."""
+    """Return the processes and containers of a run that still live."""
     alive = [f"process {pid}" for pid in tree.processes()]
     in_docker = tree.campaign().backends["sleep"].runtime == "docker"
     return alive + (containers_of(run["run_id"]) if in_docker else [])

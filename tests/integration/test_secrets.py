@@ -1,4 +1,4 @@
-"""What must stay secret is in no file that a run leaves: neither log nor result nor archive."""
+"""No file of a run holds a secret: neither log nor result nor archive."""
 
 import copy
 import tarfile

@@ -139,7 +139,7 @@ def broken(cluster, head):
 
 @pytest.fixture(scope="module")
 def resumed(head, broken):
-    """What `broken` left, and (exit code, output) of the run after one whose head was killed while
+    """Remains of `broken`, and (exit code, output) of the run after one whose head was killed while
     its jobs were on the nodes."""
     head.tree.write_campaign(campaign("none"))
     running = head.start()

@@ -153,7 +153,7 @@ class Tree:
         return (self.folder / "output.log").read_text(errors="replace")
 
     def campaign(self) -> Campaign:
-        """What the tree's campaign file says now."""
+        """Return the current content of the tree's campaign file."""
         with contextlib.chdir(self.folder):
             return load_campaign(
                 yaml.safe_load(self.config.read_text()),
@@ -214,7 +214,7 @@ class Tree:
         return sorted((self.folder / ".cache" / "runs").glob("*/run.json"))
 
     def run_facts(self) -> dict[str, Any]:
-        """What the one run that is entered says of itself, and the process id of its watchdog."""
+        """Return the record of the one run that is entered, and the process id of its watchdog."""
         (record,) = self.runs()
         facts: dict[str, Any] = json.loads(record.read_text())
         return facts | {"watchdog": json.loads((record.parent / "watchdog.json").read_text())}
@@ -227,7 +227,7 @@ class Tree:
         return record
 
     def events(self, campaign: str = "nap") -> list[dict[str, Any]]:
-        """What ended runs recorded: recoveries, in their order."""
+        """Return the recoveries recorded by ended runs, in their order."""
         files = sorted((self.folder / "results" / campaign / "runs").glob("*.json"))
         return [event for file in files for event in json.loads(file.read_text())["events"]]
 

@@ -59,9 +59,9 @@ class Gpu:
     """0: the counter is never late."""
     counter_start_mj: int = 0
     module_watts: float = 0.0
-    """What the rest of its module draws, all the time; 0: it is on no module."""
+    """Constant power of the rest of its module; 0: it is on no module."""
     module_counted: bool = False
-    """Whether the energy counter holds that too."""
+    """True if the energy counter holds that too."""
     ambient_celsius: float = 30.0
     celsius_per_watt: float = 0.05
     thermal_s: float = 10.0

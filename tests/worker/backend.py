@@ -1,4 +1,4 @@
-"""What tests of the worker share: a load, a supervisor and connections to it, its processes."""
+"""Parts shared by the worker's tests: a load, a supervisor and connections to it, its processes."""
 
 import contextlib
 import json

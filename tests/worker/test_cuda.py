@@ -1,4 +1,4 @@
-"""Whether CUDA can be used is asked of the driver, without a context."""
+"""CUDA's availability is read from the driver, without a context."""
 
 import subprocess
 from pathlib import Path

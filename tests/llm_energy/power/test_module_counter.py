@@ -1,4 +1,4 @@
-"""Whether an energy counter follows the power of a GPU or of the module around it."""
+"""An energy counter follows the power of a GPU or of the module around it."""
 
 import pytest
 from tests.llm_energy.power.made_power import constant, samples, series_of

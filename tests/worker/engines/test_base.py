@@ -1,4 +1,4 @@
-"""What every adapter says of itself can be read without its engine."""
+"""Every adapter can be described without its engine."""
 
 import pytest
 from tests.worker.backend import ROOT

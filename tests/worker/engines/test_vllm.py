@@ -172,7 +172,7 @@ class TestAsDeployed:
 
 
 def is_mapped(path: Path, loaded: dict[str, Any]) -> bool:
-    """Whether the engine's process group has it open."""
+    """Return True if the engine's process group has it open."""
     return any(
         f"{path}\n" in Path(f"/proc/{pid}/maps").read_text()
         for pid in group_members(loaded["engine_pid"])

@@ -1,4 +1,4 @@
-"""What the adapter of vLLM makes of vLLM's outputs and errors, without vLLM."""
+"""The adapter of vLLM translates vLLM's outputs and errors, without vLLM."""
 
 from types import SimpleNamespace
 

@@ -40,7 +40,7 @@ class CudaGraphConfig(Strict):
 
 
 class TorchLlmArgs(Strict):
-    """What the constructor of an LLM takes, its explicit arguments included."""
+    """Arguments of the constructor of an LLM, the explicit ones included."""
 
     model: str | Path
     tokenizer: Any = None

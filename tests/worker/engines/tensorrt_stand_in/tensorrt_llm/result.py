@@ -1,4 +1,4 @@
-"""What a request gives: one object that grows, awaited step by step as in the original."""
+"""The result of a request: one object that grows, awaited step by step as in the original."""
 
 import asyncio
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class CompletionOutput:
 
 @dataclass(frozen=True)
 class Response:
-    """What the executor sends: the new tokens, or why there are none."""
+    """A message of the executor: the new tokens, or why there are none."""
 
     tokens: Sequence[int] = ()
     finish_reason: str | None = None
