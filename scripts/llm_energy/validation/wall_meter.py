@@ -8,7 +8,6 @@ scope `wall` is never compared with theirs.
 """
 
 import argparse
-import csv
 import math
 import sys
 from datetime import UTC, datetime
@@ -24,45 +23,13 @@ from llm_energy.power.series import Samples, sampling_period_s
 from llm_energy.power.series_file import read_series
 from llm_energy.results.codes import ENERGY_REASONS
 from llm_energy.results.result import Result, ResultError, read_result
+from llm_energy.validation.wall_meter_file import WallMeterError, iso_seconds, read_wall_meter
 
 MINIMUM_SAMPLES = 5
 """Fewer inside a window say nothing about its mean."""
 
 MINIMUM_CORRELATION = 0.8
 """Below this the two power curves do not show which offset is right. Provisional."""
-
-
-class WallMeterError(ValueError):
-    """The meter's file cannot be used; the message names file and line and says why."""
-
-
-def read_wall_csv(path: Path) -> Samples:
-    """Samples of a CSV file with the columns `time` and `watts`, others are ignored.
-
-    Args:
-        path: `time` is seconds since 1970 or ISO 8601 (UTC where it names no zone), ascending.
-
-    Returns:
-        Power in W over seconds since 1970 by the meter's clock.
-    """
-    times: list[float] = []
-    watts: list[float] = []
-    with path.open(newline="") as file:
-        rows = csv.DictReader(file)
-        if missing := {"time", "watts"} - set(rows.fieldnames or ()):
-            raise WallMeterError(f"{path}:1: no column {', '.join(sorted(missing))}")
-        for row in rows:
-            try:
-                time_s, power_watts = _seconds(row["time"]), float(row["watts"])
-            except (TypeError, ValueError) as error:
-                raise WallMeterError(f"{path}:{rows.line_num}: {error}") from error
-            if not math.isfinite(power_watts):
-                raise WallMeterError(f"{path}:{rows.line_num}: watts is {row['watts']}")
-            if times and time_s <= times[-1]:
-                raise WallMeterError(f"{path}:{rows.line_num}: time does not ascend")
-            times.append(time_s)
-            watts.append(power_watts)
-    return Samples(tuple(times), tuple(watts))
 
 
 def wall_energy(
@@ -114,14 +81,6 @@ def _likeness(wall: Samples, device: Samples, offset_s: float) -> float:
     return float(np.corrcoef(ours, theirs)[0, 1]) if np.ptp(ours) and np.ptp(theirs) else -1.0
 
 
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
 def compare(path: Path, meter: Path, clock_offset_s: float | None) -> str:
     """One line on a result beside the wall meter.
 
@@ -132,17 +91,19 @@ def compare(path: Path, meter: Path, clock_offset_s: float | None) -> str:
     Raises:
         WallMeterError, ResultError: what is missing for it.
     """
-    result, wall = read_result(path), read_wall_csv(meter)
+    result, wall = read_result(path), read_wall_meter(meter)
     if result.window is None:
         raise WallMeterError(f"{path}: {ENERGY_REASONS['no_window']}")
+    first, last = (datetime.fromtimestamp(wall.times_s[end], UTC).isoformat() for end in (0, -1))
+    when = f"Its times go from {first} to {last}; the window began at {result.window.start_wall}."
     if clock_offset_s is None:
         clock_offset_s = estimate_clock_offset_s(wall, _device_power(path, result))
     if clock_offset_s is None:
-        raise WallMeterError(f"{meter}: does not follow the load; give --clock-offset")
-    start_s, end_s = _seconds(result.window.start_wall), _seconds(result.window.end_wall)
+        raise WallMeterError(f"{meter}: does not follow the load; give --clock-offset. {when}")
+    start_s, end_s = map(iso_seconds, (result.window.start_wall, result.window.end_wall))
     amount = wall_energy(wall, start_s, end_s, clock_offset_s=clock_offset_s)
     if amount.joules is None:
-        raise WallMeterError(f"{meter}: {ENERGY_REASONS[amount.reason or 'no_samples']}")
+        raise WallMeterError(f"{meter}: {ENERGY_REASONS[amount.reason or 'no_samples']} {when}")
     inside, scope = result.energy.energy_joules, result.energy.scope
     share = (
         "" if inside is None else f", {scope} {inside:.1f} J = {inside / amount.joules:.1%} of it"
@@ -157,7 +118,9 @@ def _device_power(path: Path, result: Result) -> Samples:
     if folder is None or "series" not in result.side_files or not counted:
         raise WallMeterError(f"{path}: has no power series; give --clock-offset")
     series = read_series(folder / result.side_files["series"].path)
-    device = next(device for device in series.devices if device.id == counted[0])
+    device = next((device for device in series.devices if device.id == counted[0]), None)
+    if device is None:
+        raise WallMeterError(f"{path}: its power series lacks {counted[0]}; give --clock-offset")
     shift_s = series.readings[0].wall_s - series.readings[0].monotonic_s
     power = Sensor(device, series).power(-math.inf, math.inf)
     return Samples(tuple(t + shift_s for t in power.times_s), power.values)
@@ -166,9 +129,11 @@ def _device_power(path: Path, result: Result) -> Samples:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("result", type=Path)
-    parser.add_argument("meter", type=Path, help="CSV with the columns time and watts")
+    parser.add_argument("meter", type=Path, help="its file: CSV, or a log of PTDaemon")
     parser.add_argument("--clock-offset", type=float, help="the meter's clock less the host's, s")
     given = parser.parse_args(arguments)
+    if given.clock_offset is not None and not math.isfinite(given.clock_offset):
+        parser.error(f"--clock-offset is {given.clock_offset}; give seconds")
     try:
         print(compare(given.result, given.meter, given.clock_offset))
     except (WallMeterError, ResultError, OSError) as error:

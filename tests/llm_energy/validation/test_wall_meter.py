@@ -1,4 +1,4 @@
-"""A wall meter's file: what is read of it, and what is refused."""
+"""Energy at the wall, and the offset of the meter's clock."""
 
 from datetime import UTC, datetime
 
@@ -11,13 +11,7 @@ from llm_energy.power.series import Samples
 from llm_energy.power.series_file import write_series
 from llm_energy.results.codes import ENERGY_REASONS
 from llm_energy.results.result import write_result
-from llm_energy.validation.wall_meter import (
-    WallMeterError,
-    estimate_clock_offset_s,
-    main,
-    read_wall_csv,
-    wall_energy,
-)
+from llm_energy.validation.wall_meter import estimate_clock_offset_s, main, wall_energy
 
 START = 1_800_000_000.0
 
@@ -29,41 +23,6 @@ def steps(t):
 
 def at_start(power, seconds):
     return Samples(tuple(START + t for t in power.times_s), power.values), START, START + seconds
-
-
-@pytest.fixture
-def csv_file(tmp_path):
-    def write(text):
-        path = tmp_path / "meter.csv"
-        path.write_text(text)
-        return path
-
-    return write
-
-
-def test_times_are_seconds_or_iso_8601(csv_file):
-    text = "watts,time,volts\n100,1800000000,230\n200.5,2027-01-15T08:00:01Z,231\n"
-    text += "300,2027-01-15T08:00:02,230\n"
-    assert read_wall_csv(csv_file(text)) == Samples(
-        (START, START + 1, START + 2), (100.0, 200.5, 300.0)
-    )
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("seconds,watts\n1,2\n", r"meter.csv:1: no column time"),
-        ("time,watts\n1,2\n2,\n", r"meter.csv:3: could not convert"),
-        ("time,watts\n1,2\nsoon,3\n", r"meter.csv:3: Invalid isoformat"),
-        ("time,watts\n1,2\n2\n", r"meter.csv:3: "),
-        ("time,watts\n1,nan\n", r"meter.csv:2: watts is nan"),
-        ("time,watts\n2,1\n2,1\n", r"meter.csv:3: time does not ascend"),
-        ("", r"meter.csv:1: no column time, watts"),
-    ],
-)
-def test_a_file_that_cannot_be_used_names_its_line(csv_file, text, message):
-    with pytest.raises(WallMeterError, match=message):
-        read_wall_csv(csv_file(text))
 
 
 def test_energy_is_the_mean_inside_times_the_length_of_the_window():
@@ -166,5 +125,14 @@ def test_what_cannot_be_compared_is_one_clear_line(measured, tmp_path):
     result, meter = measured
     with pytest.raises(SystemExit, match=r"meter.csv: No sample lies"):
         main([str(result), str(meter), "--clock-offset", "3000"])
+    with pytest.raises(SystemExit, match=r"Its times go from 2027-.* the window began at 2027-"):
+        main([str(result), str(meter), "--clock-offset", "3000"])
     with pytest.raises(SystemExit, match=r"absent.json"):
         main([str(tmp_path / "absent.json"), str(meter)])
+
+
+def test_an_offset_that_is_no_number_is_refused(measured, capsys):
+    result, meter = measured
+    with pytest.raises(SystemExit):
+        main([str(result), str(meter), "--clock-offset", "nan"])
+    assert "--clock-offset is nan; give seconds" in capsys.readouterr().err
