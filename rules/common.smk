@@ -15,8 +15,15 @@ SNAKEMAKE.hide_pandas()
 from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.workflow.hooks import Hooks
-from llm_energy.workflow.opening import LOCK_FILE, default_campaign, open_campaign
+from llm_energy.workflow.opening import (
+    LOCK_FILE,
+    default_campaign,
+    open_campaign,
+    refuse_place,
+)
 from llm_energy.workflow.requested import Requested, inputs_of
+
+refuse_place(ROOT)
 
 # A campaign is one file: the default one is not merged under another that is given.
 if not SNAKEMAKE.given_config_files:

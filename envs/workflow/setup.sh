@@ -6,6 +6,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
+# Snakemake starts the interpreter of .venv unquoted, and takes braces for a format.
+if [[ $PWD =~ [][:space:]\"\'\`\$\&\;\|\(\)\<\>\*\?\{\}\\#\!~:[] ]]; then
+  echo "setup: $PWD: jobs cannot start below a path with '${BASH_REMATCH[0]}'; move the folder to a path of letters, digits, '.', '_' and '-'" >&2
+  exit 1
+fi
+
 missing() {
   echo "setup: $1; on Debian or Ubuntu: sudo apt-get install -y $2" >&2
   exit 1
@@ -39,6 +45,18 @@ case ${1:-} in
     ;;
 esac
 wanted=$("$python" --version; cat "${locks[@]}")
+# The commands of a venv name its interpreter by the path at which it was made, in a line of #! or,
+# where that is too long, of a shell: repair a folder that was moved or copied.
+interpreter="^(#!|'''exec' \"?)([^\" ]*)/(python[0-9.]*)(\"?.*)$"
+if [ -f .venv/bin/snakemake ]; then
+  made=$(sed -nE "1,2s:$interpreter:\2:p" .venv/bin/snakemake)
+  if ! [ "$made" -ef .venv/bin ]; then
+    echo "setup: .venv was made in another folder: adapting it to $PWD" >&2
+    "$python" -m venv --without-pip .venv
+    bin=$(cd .venv/bin && pwd -P)
+    grep -lIE "$interpreter" .venv/bin/* | xargs -r sed -i -E "1,2s:$interpreter:\1$bin/\3\4:"
+  fi
+fi
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
   exit 0
 fi

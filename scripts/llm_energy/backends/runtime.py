@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from llm_energy.runs.run import Run
-from llm_energy.system.cache import environment_marker
+from llm_energy.system.cache import environment_marker, in_place
 from worker.records import read_record
 
 SCRIPTS = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def read_environment(environment_id: str) -> ReadyEnvironment:
     """Read the readiness marker of an environment."""
     marker = environment_marker(environment_id)
     try:
-        content = json.loads(marker.read_text())
+        content = in_place(marker, json.loads(marker.read_text()))
     except FileNotFoundError as error:
         message = f"{marker}: the environment is not ready; start the same command again"
         raise BackendError("environment_missing", message) from error

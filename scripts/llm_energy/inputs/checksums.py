@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.system import locks
+from llm_energy.system.cache import in_place
 from llm_energy.system.files import write_atomically
 
 FILES = "files"
@@ -60,8 +61,7 @@ def alone(folder: Path) -> AbstractContextManager[None]:
 
 def read_marker(path: Path) -> dict[str, Any]:
     """Content of a readiness marker."""
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
+    return in_place(path, json.loads(path.read_text()))
 
 
 def write_marker(path: Path, content: Mapping[str, Any]) -> None:

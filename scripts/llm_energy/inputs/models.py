@@ -1,8 +1,9 @@
 """Models as files on this machine: fetched, found or converted, and checked before measuring.
 
 A marker `.cache/models/{model}/ready.json` names the model's path (relative to the marker's folder,
-absolute only for a model of the user's own, which is never copied), its format, and checksum, size
-and time of change of every file.
+absolute only for a model of the user's own, which is never copied; `local` is its path from the
+working folder, where it lies in there), its format, and checksum, size and time of change of every
+file.
 """
 
 import json
@@ -123,9 +124,10 @@ def marker_of(
     path: Path, facts: Mapping[str, FileFacts], identity: Mapping[str, Any], *, target: Path
 ) -> dict[str, Any]:
     """Content of the marker of a model at `path`."""
-    own = path.is_relative_to(target)
+    own, local = path.is_relative_to(target), path.is_relative_to(Path.cwd())
     return {
         "path": str(path.relative_to(target) if own else path),
+        **({"local": str(path.relative_to(Path.cwd()))} if local and not own else {}),
         "format": identity["format"],
         "files": facts,
         "identity": dict(identity),

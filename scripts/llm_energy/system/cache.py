@@ -5,6 +5,7 @@ output of a rule.
 """
 
 from pathlib import Path
+from typing import Any
 
 CACHE = Path(".cache")
 
@@ -20,3 +21,13 @@ def model_marker(model_id: str, cache: Path = CACHE) -> Path:
 def prompts_marker(prompts_id: str, cache: Path = CACHE) -> Path:
     """The token ids themselves."""
     return cache / "prompts" / prompts_id / "prompts.json"
+
+
+def in_place(marker: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a marker with paths as they are now, also in a checkout that was moved:
+    of an environment that was made beside it, and of a model in the working folder."""
+    if content.get("kind") == "venv":
+        return content | {"python": str(marker.parent.absolute() / "venv" / "bin" / "python")}
+    if "local" in content:
+        return content | {"path": str(Path(content["local"]).absolute())}
+    return content

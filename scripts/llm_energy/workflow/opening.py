@@ -1,5 +1,6 @@
 """From the configuration that Snakemake read to the campaign of this invocation."""
 
+import re
 import sys
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -36,6 +37,21 @@ def campaign_of_script(snakemake: Any, *, pilot: bool = False) -> Campaign:
     root = Path(snakemake.scriptdir).parent
     config = pilot_config.pilot_config(snakemake.config) if pilot else snakemake.config
     return load_campaign(config, files=[], root=root, lock=root / LOCK_FILE)
+
+
+UNQUOTED = re.compile(r"""[\s"'`$&;|()<>*?{}\[\]\\#!~]""")
+"""Characters that a shell does not leave as they are."""
+
+
+def refuse_place(root: Path) -> None:
+    """End the program where Snakemake cannot start a job: it does not quote the interpreter, and
+    takes braces in the path of the checkout for a format."""
+    for path, pattern in ((sys.executable, UNQUOTED), (str(root), re.compile(r"[{}]"))):
+        if found := pattern.search(path):
+            sys.exit(
+                f"{path}: jobs cannot start below a path with `{found[0]}`; move the folder to a "
+                "path of letters, digits, `.`, `_` and `-`, then `make setup`"
+            )
 
 
 def default_campaign(root: Path) -> str:

@@ -79,6 +79,20 @@ def test_a_relative_local_path_starts_at_the_working_directory(
     assert verify_model(prepare(PathSource(path="tiny.gguf"), GGUF, target)).path == own_file
 
 
+def test_a_local_file_in_a_checkout_is_found_where_the_checkout_was_moved_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    (before / "tiny.gguf").write_bytes(WEIGHTS)
+    monkeypatch.chdir(before)
+    marker = prepare(PathSource(path="tiny.gguf"), GGUF, before / ".cache/models/tiny-0")
+    monkeypatch.chdir(tmp_path)
+    before.rename(after)
+    monkeypatch.chdir(after)
+    assert verify_model(after / marker.relative_to(before)).path == after / "tiny.gguf"
+
+
 def test_a_local_folder_is_all_its_files_but_hidden_ones(target: Path, own_folder: Path) -> None:
     identity = {"sha256": local_sha256(own_folder, local_facts(own_folder)), "format": "hf"}
     model = verify_model(prepare(PathSource(path=str(own_folder)), identity, target))
