@@ -2,7 +2,7 @@
 
     {"op": "describe", "backend": B}                  -> {"engine_version", "python_version"}
     {"op": "tokenize", "backend": B, "model_path": P,
-     "texts": [..], "chat_template": bool}            -> {"token_ids": [[..], ..]}
+     "texts": [..], "template_date": ISO or null}     -> {"token_ids": [[..], ..]}
     {"op": "convert", "source": GGUF, "target": FOLDER,
      "dtype": D}                                      -> {"files": [name, ..]}
 
@@ -16,6 +16,7 @@ import sys
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,13 @@ class Tokenize:
     backend: str
     model_path: str
     texts: tuple[str, ...]
-    chat_template: bool
+    template_date: str | None
 
     def answer(self) -> dict[str, Any]:
+        day = None if self.template_date is None else date.fromisoformat(self.template_date)
         engine = _prepared_engine(self.backend)
         try:
-            ids = engine.tokenize(self.model_path, self.texts, chat_template=self.chat_template)
+            ids = engine.tokenize(self.model_path, self.texts, template_date=day)
         finally:
             engine.close()
         return {"token_ids": ids}

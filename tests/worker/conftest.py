@@ -94,6 +94,12 @@ def pytorch_python() -> str:
 
 
 @pytest.fixture(scope="session")
+def openvino_python() -> str:
+    """Interpreter of an environment made from envs/openvino/requirements.txt."""
+    return required("LLM_ENERGY_TEST_OPENVINO_PYTHON")
+
+
+@pytest.fixture(scope="session")
 def vllm_python() -> str:
     """Interpreter of an environment made from envs/vllm/requirements.txt."""
     return required("LLM_ENERGY_TEST_VLLM_PYTHON")

@@ -23,9 +23,9 @@ def test_describes_an_environment(scripts_with_sleep: Path) -> None:
 
 def test_makes_token_ids_of_texts(scripts_with_sleep: Path, model: str) -> None:
     question = {"op": "tokenize", "backend": "sleep", "model_path": model, "texts": ["hi", ""]}
-    plain, _ = ask_oneshot({**question, "chat_template": False}, scripts=scripts_with_sleep)
+    plain, _ = ask_oneshot({**question, "template_date": None}, scripts=scripts_with_sleep)
     assert plain == {"token_ids": [[104, 105], []]}
-    chat, _ = ask_oneshot({**question, "chat_template": True}, scripts=scripts_with_sleep)
+    chat, _ = ask_oneshot({**question, "template_date": "2026-01-01"}, scripts=scripts_with_sleep)
     assert chat["token_ids"][0] == list(b"<user>hi</user>")
 
 
@@ -53,7 +53,7 @@ def test_a_failure_is_one_line_and_exit_code_1(question: dict[str, object], erro
 def test_an_exception_of_an_engine_is_one_line_too(scripts_with_sleep: Path) -> None:
     question = {"op": "tokenize", "backend": "sleep", "model_path": "/nowhere"}
     answer, code = ask_oneshot(
-        {**question, "texts": ["hi"], "chat_template": False}, scripts=scripts_with_sleep
+        {**question, "texts": ["hi"], "template_date": None}, scripts=scripts_with_sleep
     )
     assert code == 1
     assert answer["error"].startswith("FileNotFoundError")

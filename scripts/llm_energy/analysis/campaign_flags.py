@@ -9,6 +9,7 @@ from llm_energy.analysis.actual_order import places
 from llm_energy.analysis.counter_ratios import DeviceRatios
 from llm_energy.analysis.experiments_table import group_of
 from llm_energy.analysis.outputs import REPEATED_LIMIT, output_repetition
+from llm_energy.analysis.token_ids import with_other_token_ids
 from llm_energy.results.metrics import WATCHED, value_of
 from llm_energy.results.parts import Flag
 from llm_energy.results.result import Result
@@ -25,7 +26,11 @@ def with_campaign_flags(results: Sequence[Result], devices: Iterable[DeviceRatio
         devices: energy counter against power of each device, over these very `results`.
     """
     raised = chain(
-        _ratio_deviates(devices), _out_of_order(results), _outlier(results), _suspect(results)
+        _ratio_deviates(devices),
+        _out_of_order(results),
+        _outlier(results),
+        _suspect(results),
+        _other_token_ids(results),
     )
     found: dict[int, list[Flag]] = defaultdict(list)
     for result, code, message in raised:
@@ -72,3 +77,9 @@ def _suspect(results: Sequence[Result]) -> Raised:
         if share is not None and share > REPEATED_LIMIT:
             message = f"{share:.0%} of 4-grams repeated (limit {REPEATED_LIMIT:.0%})"
             yield result, "output_suspect", message
+
+
+def _other_token_ids(results: Sequence[Result]) -> Raised:
+    for result, first in with_other_token_ids(results):
+        message = f"sha256 {result.prompts.sha256[:12]}, that of cycle {first.cycle} is "
+        yield result, "other_token_ids", message + first.prompts.sha256[:12]

@@ -1,7 +1,8 @@
 """Checks: is every file the one that was shipped, and is every result consistent?"""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from llm_energy.analysis.decision import decide, read_decision
 from llm_energy.analysis.raw_data_checks import differences
 from llm_energy.analysis.record_checks import Records, record_differences
 from llm_energy.analysis.result_checks import contradictions
+from llm_energy.analysis.token_ids import with_other_token_ids
 from llm_energy.inputs.checksums import file_sha256
 from llm_energy.results.result import (
     Result,
@@ -81,11 +83,14 @@ def verify_results(campaign_folder: Path) -> Verdict:
     Args:
         campaign_folder: `results/{campaign}`.
     """
-    problems, count, unsealed = [], 0, 0
+    problems: list[str] = []
+    count = unsealed = 0
     records = Records.read(campaign_folder)
     for folder in (campaign_folder, *sorted(campaign_folder.glob("superseded/*"))):
         anchors = sorted(folder.glob("anchors/*/*/*.json"))
-        for path in sorted(folder.glob("measurements/*/*/*.json")) + anchors:
+        paths = sorted(folder.glob("measurements/*/*/*.json")) + anchors
+        problems += _other_token_ids(paths, campaign_folder)
+        for path in paths:
             count += 1
             where = path.relative_to(campaign_folder).as_posix()
             name = path.relative_to(folder).as_posix()
@@ -105,6 +110,20 @@ def verify_results(campaign_folder: Path) -> Verdict:
         f"determined by raw data, and not checked in them: {NOT_DETERMINED}"
     ]
     return Verdict(f"{count} results", problems, notes if unsealed else [])
+
+
+def _other_token_ids(paths: Iterable[Path], campaign_folder: Path) -> Iterator[str]:
+    """Yield a problem for each result with other token ids than others of its specification."""
+    results, places = [], {}
+    for path in paths:
+        with suppress(ResultError):  # reported where it is checked itself
+            results.append(read_result(path))
+            places[id(results[-1])] = path.relative_to(campaign_folder).as_posix()
+    for result, first in with_other_token_ids(results):
+        yield (
+            f"{places[id(result)]}: its prompts have other token ids than those of "
+            f"{places[id(first)]}, a result of the same specification"
+        )
 
 
 def _wrong_decisions(folder: Path, campaign_folder: Path) -> Iterator[str]:

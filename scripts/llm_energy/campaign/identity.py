@@ -50,6 +50,10 @@ SHIPPED = Path("config/prompts")
 SHIPPED_FIELD = "prompt"
 """Field of the text in each line of a shipped prompt set."""
 
+TEMPLATE_DATE = "2026-01-01"
+"""Date as on which every chat template is rendered: one that prints today's would make other
+token ids of the same prompts on another day."""
+
 PROSE = "prose.txt"
 """The shipped text that synthetic prompts are cut from."""
 
@@ -199,7 +203,8 @@ def prompts_identity(prompts: Prompts, sha256: str) -> dict[str, Any]:
         return {"sha256": sha256, **prompts.model_dump()}
     field = SHIPPED_FIELD if isinstance(prompts, ShippedPrompts) else prompts.field
     selection = {"limit", "seed", "chat_template", "max_input_tokens", "on_too_long"}
-    return {"sha256": sha256, "field": field, **prompts.model_dump(include=selection)}
+    identity = {"sha256": sha256, "field": field, **prompts.model_dump(include=selection)}
+    return identity | ({"template_date": TEMPLATE_DATE} if prompts.chat_template else {})
 
 
 def prompt_file(prompts: Prompts, root: Path) -> Path | None:

@@ -46,15 +46,15 @@ class Tokenizer:
     """Marker of the model."""
     log: Path
 
-    def tokenize(self, texts: Sequence[str], *, chat_template: bool) -> list[list[int]]:
-        """Token ids of each text; with `chat_template` as the one user message of a chat."""
+    def tokenize(self, texts: Sequence[str], *, template_date: str | None) -> list[list[int]]:
+        """Token ids of each text; with a date as the one user message of a chat on that date."""
         model = verify_model(self.model).path
         request = {
             "op": "tokenize",
             "backend": self.backend,
             "model_path": str(model),
             "texts": list(texts),
-            "chat_template": chat_template,
+            "template_date": template_date,
         }
         environment = read_marker(self.environment)
         answer = ask_worker(environment, request, readable=[model], log=self.log)
@@ -80,7 +80,8 @@ def prepare_prompts(
     if isinstance(prompts, SyntheticPrompts):
         token_ids, cut_short = synthetic(prompts, tokenizer, prose=source), 0
     else:
-        token_ids, cut_short = chosen(prompts, tokenizer, source=source)
+        date = identity["template_date"] if prompts.chat_template else None
+        token_ids, cut_short = chosen(prompts, tokenizer, source=source, template_date=date)
     lengths = [len(ids) for ids in token_ids]
     recipe.room.check(max(lengths))
     return {
@@ -110,14 +111,14 @@ def check_source(source: Path, *, declared: str) -> None:
         )
 
 
-def chosen(prompts: Listed, tokenizer: Tokenizer, *, source: Path) -> tuple[list[list[int]], int]:
+def chosen(
+    prompts: Listed, tokenizer: Tokenizer, *, source: Path, template_date: str | None
+) -> tuple[list[list[int]], int]:
     """Token ids of the prompts chosen from a file, and how many of them were cut short."""
     field = SHIPPED_FIELD if isinstance(prompts, ShippedPrompts) else prompts.field
     entries = select(read_entries(source), limit=prompts.limit, seed=prompts.seed)
     texts = [text_of(entry, field) for entry in entries]
-    *token_ids, first, second = tokenizer.tokenize(
-        [*texts, *PROBES], chat_template=prompts.chat_template
-    )
+    *token_ids, first, second = tokenizer.tokenize([*texts, *PROBES], template_date=template_date)
     maximum = prompts.max_input_tokens
     too_long = sum(len(ids) > maximum for ids in token_ids) if maximum is not None else 0
     if maximum is not None and prompts.on_too_long == "truncate":
@@ -137,5 +138,5 @@ def synthetic(prompts: SyntheticPrompts, tokenizer: Tokenizer, *, prose: Path) -
         synthetic_text(sentences, characters=characters, seed=prompts.seed, index=index)
         for index in range(shape.count)
     ]
-    token_ids = tokenizer.tokenize(texts, chat_template=False)
+    token_ids = tokenizer.tokenize(texts, template_date=None)
     return [cut(ids, shape.input_tokens) for ids in token_ids]

@@ -20,7 +20,7 @@ from llm_energy.results.result import write_result
 from llm_energy.runs import progress
 from llm_energy.runs.run import Run, code_digest, utc_now
 from llm_energy.runs.run_records import PlanEntry
-from llm_energy.system.errors import InputError
+from llm_energy.system.errors import InputError, PromptError
 from llm_energy.system.processes import nothing_but_kill_ends
 from llm_energy.system.scripting import FULL, UserError, disk_refusal
 
@@ -123,7 +123,31 @@ def begin(job: Job, run: Run) -> Observation:
             "again to go on with the new code",
             phase="start",
         )
-    return prepare(job)
+    seen = prepare(job)
+    refuse_other_token_ids(run.results, job, seen.prompts.sha256)
+    return seen
+
+
+def refuse_other_token_ids(results: Path, job: Job, sha256: str) -> None:
+    """Refuse to add a measurement of other token ids to those of the same specification.
+
+    Raises:
+        PromptError: another tokenizer, or an older version of the workflow, made the set of those.
+    """
+    own = Path(job.result_path)
+    for kind in ("measurements", "anchors"):
+        for path in sorted(results.joinpath(kind, *own.parts[1:-1]).glob("cycle-*.json")):
+            try:
+                known = json.loads(path.read_bytes())["prompts"]["sha256"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # `verify` and the report name a damaged result
+            if known != sha256:
+                raise PromptError(
+                    f"the prompts {job.experiment.prompts} have other token ids (sha256 "
+                    f"{sha256[:12]}) than those of {path} ({known[:12]}), a result of "
+                    "the same specification: measure all of them again with `--forcerun measure "
+                    "--config remeasure=true`"
+                )
 
 
 def refuse_full_disk(results: Path) -> None:

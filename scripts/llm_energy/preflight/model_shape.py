@@ -10,8 +10,8 @@ from llm_energy.campaign.declared_inputs import PathSource
 from llm_energy.campaign.identity import Declared
 from llm_energy.inputs.checksums import read_marker
 from llm_energy.inputs.recipes import is_converted
-from llm_energy.preflight.gguf import GgufError, read_metadata
 from llm_energy.system.cache import model_marker
+from worker.gguf import GgufError, read_metadata
 
 HYBRID_KEYS = ("kv_lora_rank", "ssm_cfg", "mamba_d_state", "linear_num_key_heads", "state_size")
 """Keys of models whose layers do not all keep plain keys and values; the formula fails there."""

@@ -30,6 +30,8 @@ FLAGS = {
     "part of every number: look for what happened, and whether it was the machine.",
     "out_of_order": "It was not measured at its planned place among the measurements of its run: "
     "the order may not be the random one that the plan made.",
+    "other_token_ids": "Its prompts have other token ids than the first result of the same "
+    "specification: a mean over both is one of two workloads. Measure the experiment again.",
     "output_suspect": "The outputs repeat themselves: more than half of their 4-grams occurred "
     "before. Speed and energy may be those of an engine that generates nonsense.",
 }

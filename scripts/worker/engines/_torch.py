@@ -4,9 +4,11 @@ import getpass
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 
+from worker.chat_template import midnight, no_template
 from worker.engines._printed import printed_since
 from worker.engines.base import Engine, EngineError
 
@@ -36,21 +38,22 @@ class TorchEngine(Engine):
         return variables
 
     def tokenize(
-        self, model_path: str, texts: Sequence[str], *, chat_template: bool
+        self, model_path: str, texts: Sequence[str], *, template_date: date | None
     ) -> list[list[int]]:
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(model_path, local_files_only=True)
-        if not chat_template:
+        if template_date is None:
             return [list(tokenizer(text)["input_ids"]) for text in texts]
         if not tokenizer.chat_template:
-            raise EngineError(f"{model_path}: its tokenizer has no chat template")
+            raise EngineError(no_template(model_path))
         return [
             list(
                 tokenizer.apply_chat_template(
                     [{"role": "user", "content": text}],
                     add_generation_prompt=True,
                     return_dict=False,
+                    strftime_now=midnight(template_date).strftime,
                 )
             )
             for text in texts

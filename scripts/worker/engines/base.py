@@ -8,6 +8,7 @@ import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, ClassVar
 
 from worker.workload import EngineConfig, Sampling, is_backend_name
@@ -106,14 +107,17 @@ class Engine(ABC):
 
     @abstractmethod
     def tokenize(
-        self, model_path: str, texts: Sequence[str], *, chat_template: bool
+        self, model_path: str, texts: Sequence[str], *, template_date: date | None
     ) -> list[list[int]]:
         """Return the token ids of each text; works without `load`.
 
         Args:
-            chat_template: wrap each text as the user's turn in the model's own chat template,
-                ready for the assistant's turn; otherwise the plain text, with the special tokens
-                that the model's tokenizer adds to it.
+            template_date: wrap each text as the user's turn in the model's own chat template,
+                rendered as on this date and ready for the assistant's turn; None: the plain text,
+                with the special tokens that the model's tokenizer adds to it.
+
+        Raises:
+            EngineError: a template is wanted, and the model has none.
         """
 
     def close(self) -> None:  # noqa: B027 - an engine may have nothing to release
@@ -157,9 +161,12 @@ def resolve_options(options: Mapping[str, Option], given: Mapping[str, Any]) -> 
     return {name: option.default for name, option in options.items()} | dict(given)
 
 
-def check_context(limit: int, config: EngineConfig) -> None:
-    """Raise EngineError if the model's longest context, `limit` tokens, is shorter than needed."""
-    if limit < config.context_tokens:
+def check_context(limit: int | None, config: EngineConfig) -> None:
+    """Raise EngineError if the model's longest context, `limit` tokens, is shorter than needed.
+
+    None is a limit that the model's files do not state.
+    """
+    if limit is not None and limit < config.context_tokens:
         raise EngineError(
             f"the model has a context of {limit} tokens, "
             f"context_tokens asks for {config.context_tokens}"

@@ -5,9 +5,11 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
+from worker.chat_template import rendered_on, template_of_gguf
 from worker.engines._printed import printed_bytes, printed_since
 from worker.engines.base import (
     UNKNOWN_ID,
@@ -22,6 +24,9 @@ from worker.workload import EngineConfig
 
 SCRATCH_CONTEXT = 256
 """Tokens; the smallest context that llama.cpp makes, enough for its tokenizer."""
+
+UNUSED_TEMPLATE = "chatml"
+"""One of llama.cpp's own templates, which need no parser."""
 
 LOG_ERRORS = 1
 """llama.cpp's verbosity: errors only."""
@@ -80,8 +85,11 @@ class LlamaCpp(Engine):
             slot.result()
 
     def tokenize(
-        self, model_path: str, texts: Sequence[str], *, chat_template: bool
+        self, model_path: str, texts: Sequence[str], *, template_date: date | None
     ) -> list[list[int]]:
+        template = None
+        if template_date is not None:
+            template = rendered_on(template_of_gguf(model_path), template_date)
         options = {name: option.default for name, option in self.OPTIONS.items()}
         self._server = _start_server(
             model_path,
@@ -89,8 +97,9 @@ class LlamaCpp(Engine):
             slots=1,
             options=options | {"gpu_layers": 0},
             warm_up=False,
+            template=template,
         )
-        return [self._token_ids(text, chat_template=chat_template) for text in texts]
+        return [self._token_ids(text, chat_template=template is not None) for text in texts]
 
     def _token_ids(self, text: str, *, chat_template: bool) -> list[int]:
         if chat_template:
@@ -205,11 +214,13 @@ def _start_server(
     slots: int,
     options: Mapping[str, Any],
     warm_up: bool = True,
+    template: str | None = None,
 ) -> Any:
     """Return a running server.
 
     Args:
         context_tokens: tokens of all slots together.
+        template: chat template to render; None where no chat is rendered.
 
     Raises:
         MemoryError: its buffers do not fit.
@@ -236,6 +247,9 @@ def _start_server(
     parameters.cache_prompt = False
     parameters.cache_ram_mib = 0
     parameters.warmup = warm_up
+    # Without one it would try the model's own, and refuse a model whose template it cannot read.
+    parameters.use_jinja = template is not None
+    parameters.chat_template = template or UNUSED_TEMPLATE
     parameters.verbosity = LOG_ERRORS
     printed_before = printed_bytes()
     try:

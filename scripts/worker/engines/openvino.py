@@ -6,9 +6,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 
+from worker.chat_template import rendered_on, template_of_gguf
 from worker.engines._printed import with_printed
 from worker.engines.base import Engine, EngineError, OnTokens, Option, Request
 from worker.workload import EngineConfig, Sampling
@@ -125,24 +127,25 @@ class OpenVino(Engine):
                     self._submit(take, in_flight)
 
     def tokenize(
-        self, model_path: str, texts: Sequence[str], *, chat_template: bool
+        self, model_path: str, texts: Sequence[str], *, template_date: date | None
     ) -> list[list[int]]:
         import openvino_genai
 
         with _writable(model_path) as path:
             tokenizer = openvino_genai.Tokenizer(path)
-        if chat_template:
+        if template_date:
+            template = rendered_on(template_of_gguf(model_path), template_date)
             texts = [
                 tokenizer.apply_chat_template(
-                    [{"role": "user", "content": text}], add_generation_prompt=True
+                    [{"role": "user", "content": text}],
+                    add_generation_prompt=True,
+                    chat_template=template,
                 )
                 for text in texts
             ]
-        # A rendered template has its special tokens already.
-        return [
-            tokenizer.encode(text, add_special_tokens=not chat_template).input_ids.data[0].tolist()
-            for text in texts
-        ]
+        special = template_date is None  # a rendered template has its special tokens already
+        encoded = [tokenizer.encode(text, add_special_tokens=special) for text in texts]
+        return [tokens.input_ids.data[0].tolist() for tokens in encoded]
 
     @classmethod
     def is_out_of_memory(cls, error: BaseException) -> bool:

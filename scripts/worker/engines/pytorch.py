@@ -69,10 +69,12 @@ class PyTorch(TorchEngine):
         if model.device.type != device:  # a quantized model is there, and cannot be moved
             model = model.to(device)
         self._model = model.eval()
-        check_context(model.config.max_position_embeddings, config)
+        check_context(_setting(model.config, "max_position_embeddings"), config)
         # The folder's own generation settings (penalties, sampling) would fill what we leave open.
         model.generation_config = GenerationConfig(
-            eos_token_id=model.config.eos_token_id, pad_token_id=_padding_id(model.config)
+            eos_token_id=_setting(model.config, "eos_token_id"),
+            # Any padding will do, since it is masked.
+            pad_token_id=_setting(model.config, "pad_token_id") or 0,
         )
         if options["compile"] != "off":
             # Lengths grow with each token, unless the cache has its full length from the start.
@@ -137,14 +139,18 @@ class PyTorch(TorchEngine):
             "threads": torch.get_num_threads(),
             "parameters": sum(weights.numel() for weights in model.parameters()),
             "weight_bytes": sum(weight.nbytes for weight in weights) or None,
-            "context_tokens": model.config.max_position_embeddings,
+            "context_tokens": _setting(model.config, "max_position_embeddings"),
             "cuda": torch.version.cuda,
         }
 
 
-def _padding_id(config: Any) -> int:
-    """Return a padding id; any will do, since padding is masked."""
-    return 0 if config.pad_token_id is None else int(config.pad_token_id)
+def _setting(config: Any, name: str) -> Any:
+    """Return a setting of the language model; None where its architecture has none.
+
+    A multimodal model has it in the configuration of its text part, and recurrent models have no
+    longest context.
+    """
+    return getattr(config.get_text_config(decoder=True), name, None)
 
 
 def _sampling_arguments(sampling: Sampling) -> dict[str, Any]:

@@ -157,7 +157,8 @@ def _check_model(config: EngineConfig) -> str | None:
         EngineError: the engine would silently use another setting.
     """
     facts = json.loads((Path(config.model_path) / "config.json").read_text(encoding="utf-8"))
-    check_context(facts.get("max_position_embeddings", config.context_tokens), config)
+    facts |= facts.get("text_config") or {}  # of a multimodal model
+    check_context(facts.get("max_position_embeddings"), config)
     dtype: str | None = facts.get("dtype", facts.get("torch_dtype"))
     if config.dtype not in ("auto", dtype):
         # The PyTorch flow takes a dtype and computes in the model's own.

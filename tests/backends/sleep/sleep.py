@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -81,10 +82,10 @@ class SleepEngine(Engine):
             thread.join()
 
     def tokenize(
-        self, model_path: str, texts: Sequence[str], *, chat_template: bool
+        self, model_path: str, texts: Sequence[str], *, template_date: date | None
     ) -> list[list[int]]:
         Path(model_path).stat()  # raises where there is none
-        return [list(f"<user>{t}</user>".encode() if chat_template else t.encode()) for t in texts]
+        return [list(f"<user>{t}</user>".encode() if template_date else t.encode()) for t in texts]
 
     def _begin_wave(self) -> None:
         if self._waves == 0:

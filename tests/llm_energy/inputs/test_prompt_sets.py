@@ -16,6 +16,7 @@ from llm_energy.campaign.declared_inputs import (
     Synthetic,
     SyntheticPrompts,
 )
+from llm_energy.campaign.identity import prompts_identity
 from llm_energy.inputs.checksums import file_sha256
 from llm_energy.inputs.prompts import prepare_prompts
 from llm_energy.inputs.recipes import PromptsRecipe
@@ -32,9 +33,9 @@ class WordTokenizer:
 
     backend = "words"
 
-    def tokenize(self, texts: Sequence[str], *, chat_template: bool) -> list[list[int]]:
+    def tokenize(self, texts: Sequence[str], *, template_date: str | None) -> list[list[int]]:
         ids = [[int(sha256_of(word)[:8], 16) for word in text.split()] for text in texts]
-        return [[OPEN, *i, CLOSE, OPEN] for i in ids] if chat_template else ids
+        return [[OPEN, *i, CLOSE, OPEN] for i in ids] if template_date else ids
 
 
 @pytest.fixture
@@ -59,7 +60,8 @@ def prepare(
 ) -> dict[str, Any]:
     sha256 = file_sha256(source) if isinstance(source, Path) else source
     room = Room(context_tokens=context_tokens, output_tokens=16)
-    recipe = PromptsRecipe(prompts, {"sha256": sha256}, "words", "environment-0", "model-0", room)
+    identity = prompts_identity(prompts, sha256)
+    recipe = PromptsRecipe(prompts, identity, "words", "environment-0", "model-0", room)
     root, target, log = tmp_path / "checkout", tmp_path / "target", tmp_path / "log"
     return prepare_prompts(recipe, WordTokenizer(), root=root, target=target, log=log)
 

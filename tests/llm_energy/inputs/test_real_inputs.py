@@ -19,6 +19,7 @@ from llm_energy.campaign.declared_inputs import (
     Synthetic,
     SyntheticPrompts,
 )
+from llm_energy.campaign.identity import TEMPLATE_DATE, prompts_identity
 from llm_energy.inputs.checksums import alone, file_sha256, write_marker
 from llm_energy.inputs.environment import prepare_environment
 from llm_energy.inputs.models import prepare_model
@@ -65,14 +66,15 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 
 def prepare(prompts: Prompts, source: Path, tokenizer: Tokenizer, tmp_path: Path) -> dict[str, Any]:
-    identity, room = {"sha256": file_sha256(source)}, Room(context_tokens=8192, output_tokens=16)
+    identity = prompts_identity(prompts, file_sha256(source))
+    room = Room(context_tokens=8192, output_tokens=16)
     recipe = PromptsRecipe(prompts, identity, "llamacpp", "environment-0", "model-0", room)
     return prepare_prompts(recipe, tokenizer, root=ROOT, target=tmp_path, log=tmp_path / "log")
 
 
 def test_a_known_question_has_the_known_number_of_tokens(tokenizer: Tokenizer) -> None:
     question = "What is the capital of France? Answer in one sentence."
-    (ids,) = tokenizer.tokenize([question], chat_template=True)
+    (ids,) = tokenizer.tokenize([question], template_date=TEMPLATE_DATE)
     assert len(ids) == 42
     assert ids[-len(TEMPLATE_END) :] == TEMPLATE_END
 

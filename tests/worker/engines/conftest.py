@@ -1,8 +1,9 @@
 """Supervisors of the real engines: started once, since loading takes seconds."""
 
 import os
+import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,26 @@ def pytorch(pytorch_python: str) -> Iterator[Engines]:
 @pytest.fixture(scope="module")
 def vllm(vllm_python: str) -> Iterator[Engines]:
     yield from supervise(vllm_python)
+
+
+MakeGguf = Callable[..., Path]
+
+
+@pytest.fixture
+def make_gguf(pytorch_python: str, gguf: str, tmp_path: Path) -> MakeGguf:
+    """Makes variants of the default campaign's model, with one layer and another chat template."""
+
+    def make(template: str, *, tensors: int = 0) -> Path:
+        if template not in ("own", "none"):
+            (tmp_path / "template.jinja").write_text(template)
+            template = str(tmp_path / "template.jinja")
+        target = tmp_path / "small.gguf"
+        script = Path(__file__).with_name("gguf_variant.py")
+        command = [pytorch_python, script, gguf, target, template, str(tensors)]
+        subprocess.run(command, check=True, capture_output=True)
+        return next(iter(sorted(tmp_path.glob("small*.gguf"))))
+
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,9 @@ from tests.worker.engines.conftest import Engines
 WARMUP = {"cap_s": 0.0, "first_wave_deadline_s": 900.0}
 """One wave, however long it takes."""
 
+DAY = "2026-01-01"
+"""The date that chat templates print."""
+
 QUESTION = "What is the capital of France? Answer in one sentence."
 
 QUESTION_IDS = [
@@ -37,8 +40,9 @@ def load(peer: Peer | Engines, backend: str, model: Path | str, **changes: Any) 
 def tokenize(
     python: str, backend: str, model: Path | str, *texts: str, chat_template: bool
 ) -> list[list[int]]:
-    question = {"op": "tokenize", "backend": backend, "model_path": str(model), "texts": texts}
-    answer, code = ask_oneshot({**question, "chat_template": chat_template}, python=python)
+    question: dict[str, Any] = {"op": "tokenize", "backend": backend, "model_path": str(model)}
+    question |= {"texts": texts, "template_date": DAY if chat_template else None}
+    answer, code = ask_oneshot(question, python=python)
     assert code == 0, answer
     ids: list[list[int]] = answer["token_ids"]
     return ids

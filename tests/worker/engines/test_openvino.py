@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from tests.worker.backend import ROOT, ask_oneshot
-from tests.worker.conftest import required
 from tests.worker.engines import reference
 from tests.worker.engines.conftest import Engines, supervise
 from tests.worker.engines.reference import (
@@ -32,12 +31,6 @@ F32 = {"kv_cache_dtype": "f32"}
 
 NUMBERS_PER_TOKEN = 30 * 2 * 3 * 64
 """Keys and values: 30 layers, 3 heads of 64."""
-
-
-@pytest.fixture(scope="module")
-def openvino_python() -> str:
-    """Interpreter of an environment made from envs/openvino/requirements.txt."""
-    return required("LLM_ENERGY_TEST_OPENVINO_PYTHON")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +63,7 @@ import json, os, sys
 from worker.engines.base import find_engine
 
 assert not os.access(sys.argv[1], os.W_OK)
-ids = find_engine("openvino")().tokenize(sys.argv[1], ["Gravity is"], chat_template=False)
+ids = find_engine("openvino")().tokenize(sys.argv[1], ["Gravity is"], template_date=None)
 json.dump(ids, sys.stdout)
 """
 

@@ -121,6 +121,43 @@ def test_compiling_covers_the_forward_pass(pytorch_python: str, hf_folder: Path)
     ]
 
 
+SMALL = """
+import json, sys
+from transformers import AutoModelForCausalLM, Gemma3Config, MambaConfig
+from worker.engines.base import Request, find_engine, resolve_options
+from worker.workload import EngineConfig, Sampling
+
+sizes = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 1}
+heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 16}
+text = {**sizes, **heads, "intermediate_size": 32, "max_position_embeddings": 128}
+vision = {"hidden_size": 32, "intermediate_size": 32, "num_attention_heads": 2}
+made = {
+    "multimodal": Gemma3Config(text_config=text, vision_config={**vision, "num_hidden_layers": 1}),
+    "recurrent": MambaConfig(**sizes, state_size=4),
+}
+seen = {}
+for name, config in made.items():
+    folder = f"{sys.argv[1]}/{name}"
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    engine = find_engine("pytorch")()
+    options = resolve_options(engine.OPTIONS, {"attn_implementation": "eager"})
+    observed = engine.load(EngineConfig("pytorch", folder, "auto", 64, 1, options=options))
+    tokens = []
+    engine.wave([Request(0, (1, 2), 3, Sampling())], lambda _, ids: tokens.extend(ids))
+    seen[name] = [observed["context_tokens"], len(tokens)]
+json.dump(seen, sys.stdout)
+"""
+
+
+def test_a_model_without_a_longest_context_of_its_own_is_measured(
+    pytorch_python: str, tmp_path: Path
+) -> None:
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
+    command = [pytorch_python, "-c", SMALL, str(tmp_path)]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    assert json.loads(done.stdout) == {"multimodal": [128, 3], "recurrent": [None, 3]}
+
+
 def test_what_cannot_be_quantized_here_names_what_is_missing(
     pytorch: Engines, hf_folder: Path
 ) -> None:

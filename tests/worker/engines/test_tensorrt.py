@@ -238,6 +238,16 @@ def test_a_context_beyond_the_models_is_an_error(loaded: Callable[..., Any]) -> 
         loaded(context_tokens=8192)
 
 
+def test_the_context_of_a_multimodal_model_is_that_of_its_text_part(
+    loaded: Callable[..., Any],
+) -> None:
+    text = {"max_position_embeddings": 128, "dtype": "float16"}
+    facts = {"max_position_embeddings": None, "torch_dtype": None, "text_config": text}
+    assert loaded(facts=facts, context_tokens=128)[2]["dtype"] == "float16"
+    with pytest.raises(EngineError, match="a context of 128 tokens, context_tokens asks for 129"):
+        loaded(facts=facts, context_tokens=129)
+
+
 def test_a_dtype_that_the_engine_would_ignore_is_an_error(loaded: Callable[..., Any]) -> None:
     with pytest.raises(EngineError, match="in its own dtype, bfloat16, only"):
         loaded(dtype="float16")
@@ -289,7 +299,7 @@ def test_want_of_memory_is_told_as_such(
 @pytest.mark.engine
 def test_tokenizes_with_the_models_chat_template(pytorch_python: str, hf_folder: Path) -> None:
     question = {"op": "tokenize", "backend": "tensorrt", "model_path": str(hf_folder)}
-    chat = {**question, "texts": [QUESTION], "chat_template": True}
+    chat = {**question, "texts": [QUESTION], "template_date": "2026-01-01"}
     assert ask_oneshot(chat, python=pytorch_python)[0] == {"token_ids": [QUESTION_IDS]}
-    plain = {**question, "texts": ["Gravity is"], "chat_template": False}
+    plain = {**question, "texts": ["Gravity is"], "template_date": None}
     assert ask_oneshot(plain, python=pytorch_python)[0] == {"token_ids": [GRAVITY_IDS]}

@@ -19,9 +19,9 @@ class GgufError(Exception):
     """No GGUF file, or one that ends too early."""
 
 
-def read_metadata(path: Path, *, longest_array: int = 4096) -> dict[str, Any]:
+def read_metadata(path: str | Path, *, longest_array: int = 4096) -> dict[str, Any]:
     """Every pair of a file; arrays longer than `longest_array`, such as vocabularies, as None."""
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         try:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 return _Reader(content, longest_array).pairs()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_energy.preflight.gguf import GgufError, read_metadata
 from llm_energy.preflight.model_shape import of_gguf
+from worker.gguf import GgufError, read_metadata
 
 CODES = {"B": 0, "b": 1, "H": 2, "h": 3, "I": 4, "i": 5, "f": 6, "?": 7, "Q": 10, "q": 11, "d": 12}
 

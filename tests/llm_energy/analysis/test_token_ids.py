@@ -1,0 +1,62 @@
+"""Results of one specification with two sets of token ids: they are named, and none is added."""
+
+from types import SimpleNamespace
+
+import pytest
+from tests.llm_energy import make_results
+
+from llm_energy.analysis.campaign_flags import with_campaign_flags
+from llm_energy.archive.verify import verify_results
+from llm_energy.measurement.attempts import refuse_other_token_ids
+from llm_energy.results.result import read_result, write_result
+from llm_energy.system.errors import PromptError
+
+OTHER = "e" * 64
+
+
+@pytest.fixture
+def paths(tmp_path):
+    """The results of one specification; the last was measured on another day."""
+    made = make_results.make_campaign(tmp_path, cycles=3)
+    own = sorted(tmp_path / path for path in made if path.startswith(made[0].rpartition("/")[0]))
+    last = read_result(own[-1])
+    prompts = last.prompts.model_copy(update={"sha256": OTHER})
+    write_result(own[-1], last.model_copy(update={"prompts": prompts}))
+    return own
+
+
+def job(paths, tmp_path):
+    path = paths[0].with_name("cycle-09.json").relative_to(tmp_path).as_posix()
+    return SimpleNamespace(result_path=path, experiment=SimpleNamespace(prompts="short"))
+
+
+def test_a_result_with_other_token_ids_has_a_flag(paths):
+    flagged = with_campaign_flags([read_result(path) for path in paths], [])
+    codes = [[f.code for f in result.flags if f.code == "other_token_ids"] for result in flagged]
+    assert codes == [[], [], ["other_token_ids"]]
+
+
+def test_verify_names_a_result_with_other_token_ids(paths, tmp_path):
+    first, _, last = (path.relative_to(tmp_path).as_posix() for path in paths)
+    assert (
+        f"{last}: its prompts have other token ids than those of {first}, a result of the same "
+        "specification"
+    ) in verify_results(tmp_path).problems
+
+
+def test_no_measurement_of_other_token_ids_is_added(paths, tmp_path):
+    paths[-1].write_text("{")  # a damaged one is named elsewhere
+    sha256 = read_result(paths[0]).prompts.sha256
+    refuse_other_token_ids(tmp_path, job(paths, tmp_path), sha256)
+    with pytest.raises(PromptError, match="prompts short have other token ids"):
+        refuse_other_token_ids(tmp_path, job(paths, tmp_path), OTHER)
+
+
+def test_an_anchor_counts_as_a_result_of_its_specification(paths, tmp_path):
+    anchor = tmp_path / "anchors" / paths[0].relative_to(tmp_path / "measurements")
+    anchor.parent.mkdir(parents=True)
+    for path in paths[1:]:
+        path.unlink()
+    paths[0].rename(anchor)
+    with pytest.raises(PromptError, match="anchors/"):
+        refuse_other_token_ids(tmp_path, job(paths, tmp_path), OTHER)
