@@ -20,24 +20,24 @@ FILES += [ROOT / ".test/config/config.yaml"]
 
 SPEC_HASHES = {
     "config": {
-        "batch-by-length_batch1_out16": "825edac77281",
-        "batch-by-length_batch1_out48": "2932d6cb118f",
-        "batch-by-length_batch4_out16": "5e605eac8aea",
-        "batch-by-length_batch4_out48": "60f1e8d630e8",
+        "batch-by-length_batch1_out16": "a73ddeb54e70",
+        "batch-by-length_batch1_out48": "49d2f7934529",
+        "batch-by-length_batch4_out16": "292a7243a4df",
+        "batch-by-length_batch4_out48": "9660a438e6b9",
     },
     "cpu-containers": {
-        "engines_batch1_llamacpp_auto": "f6749de33b53",
-        "engines_batch1_pytorch_float32": "a0f4f3630e2c",
-        "engines_batch1_vllm_float32": "282b7699a93c",
-        "engines_batch4_llamacpp_auto": "7fe641534db6",
-        "engines_batch4_pytorch_float32": "7973b7c5e1da",
-        "engines_batch4_vllm_float32": "3b2b6620c09b",
+        "engines_batch1_llamacpp_auto": "542b317241f3",
+        "engines_batch1_pytorch_float32": "63746a4f76cb",
+        "engines_batch1_vllm_float32": "a75ecdb5a8cc",
+        "engines_batch4_llamacpp_auto": "5ca1fe5818fe",
+        "engines_batch4_pytorch_float32": "2ac11239c563",
+        "engines_batch4_vllm_float32": "189b03069307",
     },
     "cpu-engines": {
-        "engines_llamacpp_auto": "825edac77281",
-        "engines_openvino_auto": "4883cf088352",
-        "engines_pytorch_float32": "bd3d972fabac",
-        "engines_vllm_float32": "eb320e54529e",
+        "engines_llamacpp_auto": "a73ddeb54e70",
+        "engines_openvino_auto": "e0017cb10456",
+        "engines_pytorch_float32": "b95a0f2e6ea8",
+        "engines_vllm_float32": "957a99a28f12",
     },
     "gpu-three-backends": {
         "engines_pytorch_batch1": "8d569820120e",
