@@ -29,7 +29,7 @@ def unwrapped(
         if later < earlier and implied_joules <= power_bound_watts * (t1 - t0 + STAMP_SLACK_S):
             passed += range_joules
         values.append(later + passed)
-    return Samples(counter.times_s, tuple(values))
+    return Samples(counter.times_s, tuple(values), counter.read_s)
 
 
 def counter_energy(

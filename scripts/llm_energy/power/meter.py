@@ -79,6 +79,22 @@ class State:
 
 
 @dataclass(frozen=True)
+class Stamp:
+    """When one quantity was read: within ± half of `read_s` around a moment."""
+
+    monotonic_s: float
+    """The middle, on CLOCK_MONOTONIC."""
+    read_s: float
+    """How long it took."""
+
+    @classmethod
+    def since(cls, start_s: float) -> "Stamp":
+        """The stamp of what began at `start_s` (CLOCK_MONOTONIC) and ends now."""
+        took_s = time.monotonic() - start_s
+        return cls(start_s + took_s / 2, took_s)
+
+
+@dataclass(frozen=True)
 class Reading:
     """One pass over the sensors of one device, stamped at its own midpoint."""
 
@@ -99,6 +115,12 @@ class Reading:
     """None between the slow readings."""
     unavailable: Mapping[str, str] = field(default_factory=dict)
     """Quantity -> reason code, for those that are None."""
+    stamps: Mapping[Quantity, Stamp] = field(default_factory=dict)
+    """Quantity -> when it was read; one without a stamp of its own has that of the pass."""
+
+    def stamp(self, quantity: Quantity) -> Stamp:
+        """Return when a quantity was read."""
+        return self.stamps.get(quantity) or Stamp(self.monotonic_s, self.read_s)
 
 
 class Meter(Protocol):

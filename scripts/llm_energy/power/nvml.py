@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from llm_energy.power.meter import Device, Reading, State, reading_since
+from llm_energy.power.meter import Device, Quantity, Reading, Stamp, State, reading_since
 
 LOG = logging.getLogger(__name__)
 
@@ -106,16 +106,21 @@ class NvmlMeter:
         return tuple(self._devices.values())
 
     def read(self, device: Device, *, slow: bool) -> Reading:
-        """One pass: counter, fields and power are stamped together, the state follows them."""
+        """One pass: each quantity is stamped on its own, the state follows them."""
         nvml, handle = self._nvml, self._handles[device.id]
         values: dict[str, float] = {}
         unavailable: dict[str, str] = {}
+        stamps: dict[Quantity, Stamp] = {}
 
-        def keep(quantity: str, query: Callable[[], float]) -> None:
+        def keep(quantity: Quantity, query: Callable[[], float]) -> None:
+            began_s = time.monotonic()
             try:
-                values[quantity] = query() * _MILLI
+                milli = query()
             except Exception as error:
                 unavailable[quantity] = self._reason(error)
+                return
+            stamps[quantity] = Stamp.since(began_s)
+            values[quantity] = milli * _MILLI
 
         gpu, module = nvml.NVML_POWER_SCOPE_GPU, nvml.NVML_POWER_SCOPE_MODULE
         start_s = time.monotonic()
@@ -125,7 +130,7 @@ class NvmlMeter:
         keep("usage_power_watts", lambda: nvml.nvmlDeviceGetPowerUsage(handle))
         if device.id in self._on_modules:
             keep("module_power_watts", lambda: self._field(handle, FIELD_INSTANT, module))
-        found = reading_since(start_s, device, unavailable=unavailable, **values)
+        found = reading_since(start_s, device, unavailable=unavailable, stamps=stamps, **values)
         return replace(found, state=self._state(handle)) if slow else found
 
     def memory_bytes(self, device: Device) -> int | None:

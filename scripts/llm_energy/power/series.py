@@ -1,5 +1,6 @@
 """The raw series of a measurement: every reading of every device, never thinned."""
 
+import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,7 +9,14 @@ from functools import cached_property
 from itertools import pairwise
 from statistics import median
 
-from llm_energy.power.meter import Device, Quantity, Reading
+from llm_energy.power.meter import Device, Quantity, Reading, Stamp
+
+LONGEST_READ_S = 0.1
+LONGEST_READ_MEDIANS = 3.0
+"""A value that took longer to read than 0.1 s, or three times the median where that is more, is
+left out: the thread was held up, and nobody knows where in that time the sensor looked."""
+
+_Timed = list[tuple[Stamp, float]]
 
 
 @dataclass(frozen=True)
@@ -18,6 +26,8 @@ class Samples:
     times_s: tuple[float, ...]
     """CLOCK_MONOTONIC, ascending."""
     values: tuple[float, ...]
+    read_s: tuple[float, ...] = ()
+    """How long each took to read, so that it lies within ± half of that; empty: no time at all."""
 
     def __len__(self) -> int:
         return len(self.times_s)
@@ -25,13 +35,13 @@ class Samples:
     def between(self, start_s: float, end_s: float) -> "Samples":
         """Those within [start, end]."""
         first, last = bisect_left(self.times_s, start_s), bisect_right(self.times_s, end_s)
-        return Samples(self.times_s[first:last], self.values[first:last])
+        return self._slice(first, last)
 
     def around(self, start_s: float, end_s: float) -> "Samples":
         """Those within [start, end], with the last one before and the first one after."""
         first = max(0, bisect_right(self.times_s, start_s) - 1)
         last = bisect_left(self.times_s, end_s) + 1
-        return Samples(self.times_s[first:last], self.values[first:last])
+        return self._slice(first, last)
 
     def at(self, time_s: float) -> float:
         """The value at a moment between the first and the last sample, interpolated linearly."""
@@ -46,6 +56,16 @@ class Samples:
         if self.times_s[0] > start_s:
             return "no_sample_before"
         return "no_sample_after" if self.times_s[-1] < end_s else None
+
+    def stamp_limit_s(self, time_s: float) -> float:
+        """How far the stamps of the samples on both sides of a moment can be off."""
+        return max(self.around(time_s, time_s).read_s, default=0.0) / 2
+
+    def _slice(self, first: int, last: int) -> "Samples":
+        return Samples(self.times_s[first:last], self.values[first:last], self.read_s[first:last])
+
+
+NO_SAMPLES = Samples((), ())
 
 
 @dataclass(frozen=True)
@@ -66,13 +86,32 @@ class Series:
         return dict(found)
 
     def samples(self, device: Device, quantity: Quantity) -> Samples:
-        """The values of one quantity of one device."""
-        kept = [
-            (reading.monotonic_s, value)
+        """The values of one quantity of one device, without those that took too long to read."""
+        kept, _ = self._timed(device, quantity)
+        return Samples(
+            tuple(stamp.monotonic_s for stamp, _ in kept),
+            tuple(value for _, value in kept),
+            tuple(0.0 if math.isnan(stamp.read_s) else stamp.read_s for stamp, _ in kept),
+        )
+
+    def late(self, device: Device, quantity: Quantity) -> list[Stamp]:
+        """The stamps of the values that took too long to read."""
+        _, late = self._timed(device, quantity)
+        return [stamp for stamp, _ in late]
+
+    def _timed(self, device: Device, quantity: Quantity) -> tuple[_Timed, _Timed]:
+        """The values that count, and those that took too long, with their stamps."""
+        found = [
+            (reading.stamp(quantity), value)
             for reading in self.by_device.get(device.id, ())
             if (value := getattr(reading, quantity)) is not None
         ]
-        return Samples(tuple(t for t, _ in kept), tuple(v for _, v in kept))
+        if not found:
+            return [], []
+        usual_s = median(stamp.read_s for stamp, _ in found)
+        longest_s = max(LONGEST_READ_S, LONGEST_READ_MEDIANS * usual_s)
+        late = [timed for timed in found if timed[0].read_s > longest_s]
+        return [timed for timed in found if not timed[0].read_s > longest_s], late
 
     def reason(self, device: Device, quantity: Quantity) -> str:
         """Why `quantity` was last missing from a reading; `no_samples` where nothing says so."""

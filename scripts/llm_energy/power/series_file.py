@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from llm_energy.power.meter import QUANTITIES, Device, Reading, State
+from llm_energy.power.meter import QUANTITIES, Device, Reading, Stamp, State
 from llm_energy.power.series import Series
 from llm_energy.results.parts import SideFile
 from llm_energy.results.side_files import write_rows
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 METADATA_KEY = b"llm_energy.series"
 """Key of the file's metadata: JSON with `identity`, `devices` and `rate_hz`."""
+
+_STAMP = ("s, CLOCK_MONOTONIC", "s")
+_STAMPS = {quantity: (f"{quantity}_monotonic_s", f"{quantity}_read_s") for quantity in QUANTITIES}
+"""Quantity -> the columns of its own stamp, null where it has that of the pass."""
 
 UNITS = {
     "monotonic_s": "s, CLOCK_MONOTONIC",
@@ -38,6 +42,7 @@ UNITS = {
     "power_limit_watts": "W",
     "throttle_reasons": "bit mask of nvmlClocksEventReasons",
     "performance_state": "0 (fastest) to 15",
+    **{name: unit for pair in _STAMPS.values() for name, unit in zip(pair, _STAMP, strict=True)},
 }
 _INTEGERS = ("memory_used_bytes", "throttle_reasons", "performance_state")
 _STATE = tuple(field.name for field in dataclasses.fields(State))
@@ -102,17 +107,32 @@ def _schema() -> "pa.Schema":
 def _row(reading: Reading) -> dict[str, Any]:
     names = ("device", "monotonic_s", "wall_s", "read_s", *QUANTITIES)
     state = reading.state or State()
+    stamps = {
+        name: value
+        for quantity, stamp in reading.stamps.items()
+        for name, value in zip(_STAMPS[quantity], (stamp.monotonic_s, stamp.read_s), strict=True)
+    }
     return {
         **{name: getattr(reading, name) for name in names},
         **{name: getattr(state, name) for name in _STATE},
+        **stamps,
         "has_state": reading.state is not None,
         "unavailable": list(reading.unavailable.items()),
     }
 
 
 def _reading(row: dict[str, Any]) -> Reading:
-    state = {name: row.pop(name, None) for name in _STATE}  # older files lack the newer ones
+    # Older files lack the newer columns.
+    state = {name: row.pop(name, None) for name in _STATE}
+    stamps = {
+        quantity: Stamp(monotonic_s, read_s)
+        for quantity, (monotonic_s, read_s) in (
+            (quantity, [row.pop(name, None) for name in names])
+            for quantity, names in _STAMPS.items()
+        )
+        if monotonic_s is not None
+    }
     if state["process_ids"] is not None:
         state["process_ids"] = tuple(state["process_ids"])
     has_state = row.pop("has_state")
-    return Reading(**row, state=State(**state) if has_state else None)
+    return Reading(**row, state=State(**state) if has_state else None, stamps=stamps)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 import pytest
 from tests.llm_energy.power.made_power import powercap
@@ -26,6 +27,23 @@ OF_A_BOARD = tuple(name for name in QUANTITIES if name != "module_power_watts")
 def one_reading(*, slow=False):
     with opened() as meter:
         return meter.read(meter.devices[0], slow=slow)
+
+
+def test_each_quantity_is_stamped_on_its_own(simulate):
+    """Each query takes 20 ms: four of them follow each other in a pass of at least 80 ms."""
+    simulate(Gpu(query_s=0.02))
+    reading = one_reading()
+    stamps = [reading.stamp(quantity) for quantity in OF_A_BOARD]
+    assert all(stamp.read_s >= 0.02 for stamp in stamps)
+    for earlier, later in pairwise(stamps):
+        end_s = earlier.monotonic_s + earlier.read_s / 2
+        assert end_s <= later.monotonic_s - later.read_s / 2 + 1e-9
+    assert stamps[0].monotonic_s - stamps[0].read_s / 2 >= reading.monotonic_s - reading.read_s / 2
+
+
+def test_a_quantity_that_is_not_there_has_no_stamp(simulate):
+    simulate(Gpu(faults=(Fault("counter", made.NOT_SUPPORTED),)))
+    assert "energy_counter_joules" not in one_reading().stamps
 
 
 class TestDevices:

@@ -1,11 +1,15 @@
 """A series knows its samples, where they are missing, and how often its sensors update."""
 
+import dataclasses
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.power import made_power
 
-from llm_energy.power.series import Samples, sampling_period_s, update_period_s
+from llm_energy.power.meter import Stamp
+from llm_energy.power.series import Samples, Series, sampling_period_s, update_period_s
 
 RISING = Samples((0.0, 1.0, 2.0, 3.0), (10.0, 20.0, 40.0, 40.0))
 
@@ -66,3 +70,49 @@ def test_a_value_that_never_changes_has_no_update_period():
 def test_the_sampling_period_is_that_of_most_samples():
     assert sampling_period_s((0.0, 0.1, 0.2, 0.9)) == pytest.approx(0.1)
     assert sampling_period_s((0.0,)) is None
+
+
+class TestStamps:
+    """A pass of 0.4 s whose counter was read at once and whose power was not, among quick ones."""
+
+    QUICK = tuple(
+        made_power.reading(t, energy_counter_joules=60.0 * t, instant_power_watts=60.0)
+        for t in (0.0, 1.0, 3.0, 4.0)
+    )
+    HELD_UP = made_power.reading(
+        2.0,
+        read_s=0.4,
+        energy_counter_joules=108.0,
+        instant_power_watts=60.0,
+        stamps={
+            "energy_counter_joules": Stamp(1.801, 0.002),
+            "instant_power_watts": Stamp(2.001, 0.398),
+        },
+    )
+    SERIES = Series(
+        (made_power.GPU,), tuple(sorted([*QUICK, HELD_UP], key=lambda r: r.monotonic_s)), 1.0
+    )
+
+    def test_each_quantity_has_its_own_moment(self):
+        counter = self.SERIES.samples(made_power.GPU, "energy_counter_joules")
+        assert counter.times_s == (0.0, 1.0, 1.801, 3.0, 4.0)
+        assert counter.read_s == (0.001, 0.001, 0.002, 0.001, 0.001)
+        assert counter.stamp_limit_s(1.9) == 0.001
+        assert self.SERIES.late(made_power.GPU, "energy_counter_joules") == []
+
+    def test_what_took_too_long_to_read_is_left_out(self):
+        power = self.SERIES.samples(made_power.GPU, "instant_power_watts")
+        assert power.times_s == (0.0, 1.0, 3.0, 4.0)
+        assert self.SERIES.late(made_power.GPU, "instant_power_watts") == [Stamp(2.001, 0.398)]
+
+    def test_a_driver_that_is_always_slow_loses_nothing(self):
+        slow = tuple(dataclasses.replace(each, read_s=0.2) for each in self.QUICK)
+        series = Series((made_power.GPU,), slow, 1.0)
+        samples = series.samples(made_power.GPU, "energy_counter_joules")
+        assert len(samples) == 4
+        assert samples.stamp_limit_s(0.5) == 0.1
+
+    def test_readings_that_do_not_say_how_long_they_took_count(self):
+        unknown = tuple(dataclasses.replace(each, read_s=math.nan) for each in self.QUICK)
+        series = Series((made_power.GPU,), unknown, 1.0)
+        assert series.samples(made_power.GPU, "instant_power_watts").read_s == (0.0,) * 4

@@ -7,7 +7,7 @@ import json
 import pyarrow.parquet as pq
 from tests.llm_energy.power.made_power import GPU, constant, reading, series_of, together
 
-from llm_energy.power.meter import State
+from llm_energy.power.meter import Stamp, State
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import METADATA_KEY, read_series, write_series
 
@@ -23,6 +23,12 @@ STATES = (
     reading(0.1, unavailable={"instant_power_watts": "not_supported"}),
     reading(0.2, state=State()),
     reading(0.3, state=State(process_ids=())),
+    reading(
+        0.4,
+        energy_counter_joules=13.0,
+        instant_power_watts=100.0,
+        stamps={"energy_counter_joules": Stamp(0.39, 0.01)},
+    ),
 )
 
 
