@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from llm_energy.power.meter import QUANTITIES, Device, Meter, Reading, reading_since
+from llm_energy.power.priority import prefer_this_thread
 
 LOG = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class DriverCalls:
         self._queue.put(None)
 
     def _run(self) -> None:
+        prefer_this_thread()
         while call := self._queue.get():
             future, function = call
             try:

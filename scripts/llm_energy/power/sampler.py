@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from llm_energy.power.meter import QUANTITIES, Device, Meter, Reading, reading_since
+from llm_energy.power.priority import prefer_this_thread
 from llm_energy.power.series import Series
 
 LOG = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class Sampler:
         self.stop()
 
     def _run(self) -> None:
+        prefer_this_thread()
         period_s = 1.0 / self._rate_hz
         deadline_s = time.monotonic() + period_s
         while not self._stopping.wait(max(0.0, deadline_s - time.monotonic())):
