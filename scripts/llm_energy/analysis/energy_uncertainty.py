@@ -12,7 +12,8 @@ from llm_energy.results.energy import Energy
 from llm_energy.results.result import Result
 
 Budget = dict[str, float]
-"""Contribution (`gain`, `offset`, `edges`, `baseline`) -> standard uncertainty in J."""
+"""Contribution (`gain`, `offset`, `edges`, `sampling`, `gaps`, `baseline`) -> standard uncertainty
+in J. Results of earlier versions lack `sampling` and `gaps`."""
 
 
 def with_limits(result: Result, sensor: SensorAccuracy | None) -> Result:
@@ -59,7 +60,7 @@ def gross_budget(result: Result) -> Budget | None:
     return {
         "gain": gain * abs(joules) / math.sqrt(3.0),
         "offset": offset_watts * window.duration_s / math.sqrt(3.0),
-        "edges": energy.edge_uncertainty_joules or 0.0,
+        **_of_readings(energy),
     }
 
 
@@ -85,7 +86,7 @@ def net_budget(result: Result) -> Budget | None:
     ]
     return {
         "gain": gain * math.fsum(map(abs, by_device or [net])) / math.sqrt(3.0),
-        "edges": energy.edge_uncertainty_joules or 0.0,
+        **_of_readings(energy),
         "baseline": error_watts * window.duration_s,
     }
 
@@ -100,3 +101,13 @@ def total_offset_limit(energy: Energy) -> float | None:
     if energy.offset_limit_watts is None:
         return None
     return energy.offset_limit_watts * sum(device.counted for device in energy.devices)
+
+
+def _of_readings(energy: Energy) -> Budget:
+    """Return the contributions of what no reading shows."""
+    parts = {
+        "sampling": energy.sampling_uncertainty_joules,
+        "gaps": energy.gap_uncertainty_joules,
+    }
+    known = {name: joules for name, joules in parts.items() if joules is not None}
+    return {"edges": energy.edge_uncertainty_joules or 0.0} | known

@@ -154,6 +154,8 @@ def _window(counted: Sequence[Account], tokens: Tokens | None) -> dict[str, Any]
         "gain_limit_relative": limits.gain_relative,
         "offset_limit_watts": limits.offset_watts,
         "edge_uncertainty_joules": fsum(a.window.edge_uncertainty_joules for a in counted),
+        "sampling_uncertainty_joules": fsum(a.window.sampling_uncertainty_joules for a in counted),
+        "gap_uncertainty_joules": fsum(a.window.gap_uncertainty_joules for a in counted),
         "energy_above_loaded_idle_joules": total(account.net_joules for account in counted),
     }
     if tokens is not None and joules > 0.0:

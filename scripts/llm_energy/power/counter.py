@@ -3,8 +3,10 @@
 import math
 from itertools import pairwise
 
-from llm_energy.power.integration import Amount, edge_uncertainty
-from llm_energy.power.series import Samples, sampling_period_s
+from llm_energy.power.counter_edges import counter_edges
+from llm_energy.power.integration import Amount
+from llm_energy.power.power_range import ANY_POWER, PowerRange
+from llm_energy.power.series import NO_SAMPLES, Samples
 
 STAMP_SLACK_S = 0.1
 """How much longer than by their stamps two readings may lie apart on a busy machine."""
@@ -40,14 +42,14 @@ def counter_energy(
     update_period_s: float | None,
     power_bound_watts: float = math.inf,
     range_joules: float | None = None,
+    power: Samples = NO_SAMPLES,
+    possible: PowerRange = ANY_POWER,
 ) -> Amount:
     """Difference of an unwrapped counter (J) over [start, end], both edges interpolated.
 
-    Gaps between samples cost nothing, unless the counter could have wrapped twice in one. Two
-    things are not known at the edges. The counter is a staircase: its last step lies up to one
-    update period back, evenly likely, and the difference of two such lags (triangular, σ = update
-    period / √6) counts with the mean power. And where the counter moves faster than it is read,
-    power may change between two readings.
+    Gaps between samples cost nothing, unless the counter could have wrapped twice in one, or an
+    edge lies in it. `power` and `possible` tell what is not known at the edges (see
+    `counter_edges.py`).
     """
     if reason := counter.uncovered(start_s, end_s):
         return Amount(reason=reason)
@@ -62,21 +64,10 @@ def counter_energy(
     joules = counter.at(end_s) - counter.at(start_s)
     if joules == 0.0 or update_period_s is None:
         return Amount(reason="counter_stuck")
-    edges = [update_period_s * joules / (end_s - start_s) / math.sqrt(6.0)]
-    period_s = sampling_period_s(counter.times_s)
-    if period_s is not None and update_period_s < period_s / 2:
-        powers = interval_powers(counter)
-        edges += [edge_uncertainty(powers, edge_s, period_s) for edge_s in (start_s, end_s)]
-    return Amount(joules, edge_uncertainty_joules=math.hypot(*edges))
-
-
-def interval_powers(counter: Samples) -> Samples:
-    """Mean power between successive readings of an unwrapped counter, stamped in their middle."""
-    steps = _steps(counter)
-    return Samples(
-        tuple((t0 + t1) / 2 for (t0, _), (t1, _) in steps),
-        tuple((v1 - v0) / (t1 - t0) for (t0, v0), (t1, v1) in steps),
+    edges = counter_edges(
+        counter, start_s, end_s, update_s=update_period_s, power=power, possible=possible
     )
+    return Amount(joules, edge_uncertainty_joules=edges)
 
 
 def _steps(counter: Samples) -> list[tuple[tuple[float, float], tuple[float, float]]]:

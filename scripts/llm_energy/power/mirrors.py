@@ -3,7 +3,8 @@ the whole socket, as of AMD's Zen 1 and 2. Their energy counts once."""
 
 import re
 
-from llm_energy.power.counter import interval_powers, unwrapped
+from llm_energy.power.counter import unwrapped
+from llm_energy.power.counter_edges import interval_powers
 from llm_energy.power.meter import Device
 from llm_energy.power.rapl import UPDATE_S
 from llm_energy.power.series import Samples, Series

@@ -7,10 +7,12 @@ from functools import cached_property
 from typing import Literal
 
 from llm_energy.power.baseline import Baseline, baseline
-from llm_energy.power.counter import counter_energy, interval_powers, unwrapped
+from llm_energy.power.counter import counter_energy, unwrapped
+from llm_energy.power.counter_edges import resolved_powers
 from llm_energy.power.integration import Amount, integrate
-from llm_energy.power.meter import Device, Quantity, State
+from llm_energy.power.meter import Device, Quantity, Stamp, State
 from llm_energy.power.module_counter import counts_module
+from llm_energy.power.power_range import PowerRange
 from llm_energy.power.sensor_limits import POWER_BOUNDS_WATTS
 from llm_energy.power.series import Samples, Series, update_period_s
 
@@ -50,16 +52,34 @@ class Sensor:
                 update_period_s=update_s,
                 power_bound_watts=self.power_bound_watts,
                 range_joules=self.device.counter_range_joules,
+                power=self._samples["integrated_instant"],
+                possible=self.possible_power,
             )
         elif self._frozen[method]:
             return Amount(reason="power_stuck")
         else:
-            amount = integrate(samples, start_s, end_s, update_period_s=update_s)
+            amount = integrate(
+                samples,
+                start_s,
+                end_s,
+                update_period_s=update_s,
+                possible=self.possible_power,
+            )
         if amount.reason and amount.reason.startswith("no_sample"):
             # The sensor's own reason is more specific than that samples are missing.
             own = self.series.reason(self.device, QUANTITY[method])
+            late = self.series.late(self.device, QUANTITY[method])
+            if any(_beyond(amount.reason, stamp, start_s, end_s) for stamp in late):
+                return Amount(reason="late_reading")
             return Amount(reason=amount.reason if own == "no_samples" else own)
         return amount
+
+    def late_at(self, method: Method, edge_s: float) -> Stamp | None:
+        """The longest reading that was left out between the two samples around a moment."""
+        beside = self._samples[method].around(edge_s, edge_s).times_s
+        late = self.series.late(self.device, QUANTITY[method])
+        found = [stamp for stamp in late if beside[0] <= stamp.monotonic_s <= beside[-1]]
+        return max(found, key=lambda stamp: stamp.read_s, default=None)
 
     @cached_property
     def counts_module(self) -> bool:
@@ -73,6 +93,14 @@ class Sensor:
         """Samples of power in [start, end]: instant power, or what the counter implies."""
         instant = self._samples["integrated_instant"]
         return (instant if instant.times_s else self._counter_power).between(start_s, end_s)
+
+    @cached_property
+    def possible_power(self) -> PowerRange:
+        """What the device can have drawn unseen: from the lowest power of the series, which holds
+        the idle phase, to the highest enforced limit, or what bounds its power without one."""
+        seen = self.power(-math.inf, math.inf).values
+        limit_watts = self.power_limit_watts(-math.inf, math.inf) or self.power_bound_watts
+        return PowerRange(min(seen, default=0.0), max(limit_watts, *seen, 0.0))
 
     def baseline(self, method: Method, start_s: float, end_s: float) -> Baseline | None:
         """Mean power of an idle stretch, None where its energy is not known.
@@ -142,4 +170,11 @@ class Sensor:
 
     @cached_property
     def _counter_power(self) -> Samples:
-        return interval_powers(self._samples["counter"])
+        return resolved_powers(self._samples["counter"], self._update_s("counter") or 0.0)
+
+
+def _beyond(reason: str, stamp: Stamp, start_s: float, end_s: float) -> bool:
+    """Return True where a reading that was left out lies on the side that lacks a sample."""
+    if reason == "no_sample_before":
+        return stamp.monotonic_s <= start_s
+    return reason == "no_sample_after" and stamp.monotonic_s >= end_s

@@ -71,6 +71,12 @@ class Energy(Model):
     edge_uncertainty_joules: float | None
     """Standard uncertainty of `energy_joules` from what is not known between two samples at the
     edges of the window, summed over the counted devices."""
+    sampling_uncertainty_joules: float | None = None
+    """Standard uncertainty of `energy_joules` from how rough the samples of integrated power are,
+    likewise; 0 for counters, None in results of earlier versions."""
+    gap_uncertainty_joules: float | None = None
+    """Standard uncertainty of `energy_joules` from gaps between samples of integrated power,
+    likewise."""
     host_idle_power_watts: float | None = None
     """Power of the counted devices without an engine, once in each run and cycle, for its drift
     alone; None where it was not taken, as while an engine stayed loaded."""

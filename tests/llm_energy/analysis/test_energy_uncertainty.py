@@ -62,6 +62,16 @@ def test_gross_6000_j_above_a_baseline_of_100_w():
     assert combined(budget) == pytest.approx(144.68, abs=0.005)
 
 
+def test_what_no_reading_shows_is_part_of_both_budgets_where_it_is_known():
+    parts = {"edge": 3.0, "sampling": 4.0, "gap": 12.0}
+    named = {f"{part}_uncertainty_joules": joules for part, joules in parts.items()}
+    result = result_of(gain=0.0, **named, loaded_idle_standard_error_watts=0.0)
+    for budget in (gross_budget(result), net_budget(result)):
+        assert [budget[name] for name in ("edges", "sampling", "gaps")] == [3.0, 4.0, 12.0]
+        assert combined(budget) == pytest.approx(13.0)
+    assert "sampling" not in gross_budget(result_of())
+
+
 def test_the_gain_multiplies_the_difference_once_not_each_side():
     gross, net = gross_budget(result_of()), net_budget(result_of())
     assert gross["gain"] == pytest.approx(173.2, abs=0.05)
@@ -84,11 +94,13 @@ def test_the_budget_of_a_measured_energy_holds_every_contribution():
         SensorAccuracy(gain_limit_relative=0.05, offset_limit_watts=3.0),
     )
     assert gross_budget(result) == pytest.approx(
-        {"gain": 173.205, "offset": 17.3205, "edges": 24.495}, rel=1e-4
+        {"gain": 173.205, "offset": 17.3205, "edges": 24.495, "sampling": 0.0, "gaps": 0.0},
+        rel=1e-4,
     )
     assert combined(gross_budget(result)) == pytest.approx(175.784, rel=1e-5)
     assert net_budget(result) == pytest.approx(
-        {"gain": 144.338, "edges": 24.495, "baseline": 8.3316}, rel=1e-4
+        {"gain": 144.338, "edges": 24.495, "sampling": 0.0, "gaps": 0.0, "baseline": 8.3316},
+        rel=1e-4,
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.llm_energy.power.made_power import GPU, constant, phases, reading, series_of, together
 
 from llm_energy.power.accounting import account_energy, unsampled
-from llm_energy.power.meter import Device, State
+from llm_energy.power.meter import Device, Stamp, State
 from llm_energy.power.power_flags import foreign_processes
 from llm_energy.power.series import Series
 from llm_energy.results.parts import Tokens
@@ -89,6 +89,13 @@ class TestKnownAnswers:
         found = energy(series_of(load_of(600.0)))
         assert (found.gain_limit_relative, found.offset_limit_watts) == (0.05, 5.0)
         assert found.edge_uncertainty_joules == pytest.approx(24.495, rel=1e-4)
+
+    def test_what_lies_between_samples_of_rough_power_is_kept(self):
+        rough = series_of(lambda t: load_of(600.0)(t) + 25.0 * (-1) ** round(10 * t))
+        found = energy(rough, method="integrated_instant")
+        expected = 0.1 * 50.0 * math.sqrt(101 / 2)
+        assert found.sampling_uncertainty_joules == pytest.approx(expected, rel=1e-3)
+        assert energy(rough).sampling_uncertainty_joules == 0.0
 
     @pytest.mark.parametrize("method", ["counter", "integrated_instant"])
     def test_the_load_that_follows_does_not_leak_into_the_baseline(self, method):
@@ -316,11 +323,73 @@ class TestFlags:
         assert self.codes(series) == {"power_spike"}
 
     def test_gaps_that_hide_little_are_kept_with_their_bound(self):
-        plain = series_of(lambda t: load_of(600.0)(t) + 0.1 * math.sin(t))
+        plain = series_of(load_of(600.0), end=80.0)
         kept = tuple(r for r in plain.readings if not 18.0 < r.monotonic_s < 19.0)
         series = dataclasses.replace(plain, readings=kept)
-        assert self.codes(series, method="integrated_instant") == {"sampling_gap"}
-        assert self.codes(series) == set()
+        spans = phases(idle=(4, 9), window=(14.03, 74.03))
+        account = account_energy(series, spans, TOKENS, method="integrated_instant")
+        assert [flag.code for flag in account.flags] == ["sampling_gap"]
+        assert "by up to 1.39%" in account.flags[0].message
+        hidden = 1.0 * (600.0 - 100.0) / math.sqrt(3.0)
+        assert account.energy.gap_uncertainty_joules == pytest.approx(hidden)
+        counted = account_energy(series, spans, TOKENS)
+        assert (counted.flags, counted.energy.gap_uncertainty_joules) == ([], 0.0)
+
+    def test_an_idle_gap_of_four_of_ten_seconds_is_no_energy(self):
+        plain = series_of(load_of(600.0))
+        kept = tuple(r for r in plain.readings if not 18.0 < r.monotonic_s < 22.0)
+        series = dataclasses.replace(plain, readings=kept)
+        found = energy(series, method="integrated_instant")
+        assert (found.energy_joules, found.reason) == (None, "sampling_gap")
+
+    def held_up(self, at, **changes):
+        """600 W read at 10 Hz; the pass that began at `at` was held up for 0.46 s."""
+        readings = []
+        for each in series_of(load_of(600.0)).readings:
+            if abs(each.monotonic_s - at) < 0.01:
+                middle_s = each.monotonic_s + 0.23
+                each = dataclasses.replace(each, monotonic_s=middle_s, read_s=0.46, **changes)
+            elif at < each.monotonic_s < at + 0.5:
+                continue
+            readings.append(each)
+        return Series((GPU,), tuple(readings), 10.0)
+
+    def test_a_pass_that_was_held_up_does_not_move_the_counter(self):
+        """Stamped in the middle of the pass, its counter would be 0.23 s · 600 W off."""
+        series = self.held_up(24.0, stamps={"energy_counter_joules": Stamp(24.0, 0.001)})
+        account = account_energy(series, PHASES, TOKENS)
+        assert account.energy.energy_joules == pytest.approx(6000.0)
+        assert account.flags == []
+
+    def test_an_edge_that_lost_its_reading_is_flagged_and_wider(self):
+        account = account_energy(self.held_up(24.0), PHASES, TOKENS)
+        assert account.energy.energy_joules == pytest.approx(6000.0)
+        (flag,) = account.flags
+        assert (flag.code, flag.message) == ("late_reading", "GPU-1: it took 0.46 s")
+        sound = energy(series_of(load_of(600.0)))
+        assert account.energy.edge_uncertainty_joules > sound.edge_uncertainty_joules
+
+    def test_a_reading_that_took_long_inside_the_window_is_no_flag(self):
+        account = account_energy(self.held_up(18.0), PHASES, TOKENS)
+        assert (account.flags, account.energy.reason) == ([], None)
+
+    def test_the_last_reading_may_be_the_one_that_took_too_long(self):
+        series = self.held_up(24.0)
+        cut = tuple(each for each in series.readings if each.monotonic_s < 24.3)
+        found = energy(dataclasses.replace(series, readings=cut))
+        assert (found.energy_joules, found.reason) == (None, "late_reading")
+
+    def test_a_rate_below_the_requested_one_is_flagged_with_the_time_of_a_reading(self):
+        both = together(series_of(load_of(600.0)), series_of(load_of(400.0), device=OTHER))
+        account = account_energy(dataclasses.replace(both, rate_hz=15.0), PHASES, TOKENS)
+        (flag,) = account.flags
+        assert flag.code == "slow_sampling"
+        assert flag.message == ("10.0 of 15 Hz; one reading takes 1.0 ms, of 2 devices in turn")
+        assert self.codes(dataclasses.replace(both, rate_hz=11.0)) == set()
+
+    def test_a_window_of_few_periods_shows_no_rate(self):
+        slow = series_of(load_of(600.0), rate=0.5, start=0.05)
+        assert self.codes(dataclasses.replace(slow, rate_hz=0.99)) == set()
 
 
 def test_readings_that_never_came_are_no_samples():

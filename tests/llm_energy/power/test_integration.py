@@ -1,13 +1,22 @@
 """Energy as an integral: known answers, laws, and when it is refused."""
 
 import math
+import random
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.power.made_power import constant, samples
 
-from llm_energy.power.integration import Amount, edge_uncertainty, gap_limit_s, integrate
+from llm_energy.power.integration import (
+    Amount,
+    edge_uncertainty,
+    gap_limit_s,
+    integrate,
+    sampling_uncertainty,
+)
+from llm_energy.power.power_range import PowerRange
 from llm_energy.power.series import Samples
 
 
@@ -89,21 +98,29 @@ def wave(t):
     return 500.0 + 50.0 * math.sin(t)
 
 
-def test_a_gap_that_may_hide_more_than_the_limit_is_refused_with_its_bound():
-    power = without(samples(wave, start=0.0, end=21.0, rate=10.0), 8.0, 10.0)
-    amount = integrate(power, 0.5, 20.5, update_period_s=None)
-    assert amount.joules is None
-    assert amount.reason == "sampling_gap"
-    assert amount.gap_bound == pytest.approx(2.0 * 100.0 / (20.0 * 500.0), rel=0.05)
+DRAWN = PowerRange(100.0, 700.0)
+"""An idle power of 100 W and an enforced limit of 700 W."""
 
 
-def test_a_gap_in_steady_power_is_bounded_and_kept():
-    power = without(
-        samples(lambda t: 500.0 + math.sin(t), start=0.0, end=21.0, rate=10.0), 8.0, 10.0
-    )
-    amount = integrate(power, 0.5, 20.5, update_period_s=None)
-    assert amount.joules is not None
-    assert 0.0 < amount.gap_bound < 0.001
+def test_a_gap_is_bounded_by_idle_power_and_limit_however_steady_its_ends_are():
+    """Four of ten seconds are missing: an idle gap would make the energy a third too high."""
+    power = without(samples(constant(600.0), start=0.0, end=11.0, rate=10.0), 4.0, 8.0)
+    amount = integrate(power, 0.5, 10.5, update_period_s=None, possible=DRAWN)
+    assert (amount.joules, amount.reason) == (None, "sampling_gap")
+    assert amount.gap_bound == pytest.approx(4.0 * 500.0 / 6000.0, rel=1e-6)
+
+
+def test_a_gap_counts_as_far_as_it_lies_in_the_interval():
+    power = without(samples(constant(600.0), start=0.0, end=41.0, rate=10.0), 4.0, 8.0)
+    amount = integrate(power, 7.5, 37.5, update_period_s=None, possible=DRAWN)
+    assert amount.joules == pytest.approx(18_000.0)
+    assert amount.gap_bound == pytest.approx(0.5 * 500.0 / 18_000.0, rel=1e-6)
+    assert amount.gap_uncertainty_joules == pytest.approx(0.5 * 500.0 / math.sqrt(3.0))
+
+
+def test_where_nothing_bounds_power_a_gap_is_refused():
+    power = without(samples(constant(600.0), start=0.0, end=41.0, rate=10.0), 4.0, 8.0)
+    assert integrate(power, 0.5, 37.5, update_period_s=None).reason == "sampling_gap"
 
 
 def test_two_lost_samples_are_no_gap():
@@ -122,3 +139,54 @@ def test_steady_edges_have_no_uncertainty_and_a_step_has():
     step = samples(lambda t: 100.0 if t < 1.0 else 600.0, start=0.0, end=3.0, rate=10.0)
     assert edge_uncertainty(steady, 1.0, 0.1) == 0.0
     assert edge_uncertainty(step, 1.0, 0.1) == pytest.approx(0.1 * 500.0 / math.sqrt(12.0))
+
+
+def test_a_longer_way_between_samples_and_a_slow_reading_widen_an_edge():
+    step = samples(lambda t: 100.0 if t < 1.0 else 600.0, start=0.0, end=3.0, rate=10.0)
+    apart = without(step, 0.85, 1.15)
+    assert edge_uncertainty(apart, 1.0, 0.1) == pytest.approx(0.4 * 500.0 / math.sqrt(12.0))
+    slow = Samples(step.times_s, step.values, (0.05,) * len(step))
+    expected = 500.0 * math.hypot(0.1 / math.sqrt(12.0), 0.025 / math.sqrt(3.0))
+    assert edge_uncertainty(slow, 1.0, 0.1) == pytest.approx(expected)
+
+
+class TestSampling:
+    def test_constant_power_is_sampled_exactly(self):
+        power = samples(constant(600.0), start=0.0, end=30.0, rate=1.0)
+        assert integrate(power, 0.5, 29.5, update_period_s=None).sampling_uncertainty_joules == 0.0
+
+    def test_independent_samples_give_the_standard_error_of_their_mean(self):
+        """600 W ± 50 W: thirty samples of a second each are uncertain by √30 · 50 J."""
+        chance = random.Random(1)
+        power = samples(lambda _: chance.gauss(600.0, 50.0), start=0.0, end=3000.0, rate=1.0)
+        found = sampling_uncertainty(power, 0.0, 3.0)
+        assert found == pytest.approx(math.sqrt(3000.0) * 50.0, rel=0.05)
+
+    def test_a_held_value_counts_until_the_sensor_updates(self):
+        power = samples(lambda t: 600.0 + 50.0 * (int(t) % 2), start=0.05, end=9.9, rate=10.0)
+        once = sampling_uncertainty(power, 0.0, 0.5)
+        assert once == pytest.approx(math.sqrt(9 * (0.1 * 50.0) ** 2 / 2))
+        assert sampling_uncertainty(power, 1.0, 3.0) == pytest.approx(10 * once)
+
+    def test_gaps_count_on_their_own(self):
+        power = Samples((0.0, 0.1, 5.0), (100.0, 100.0, 600.0))
+        assert sampling_uncertainty(power, 0.0, 0.5) == 0.0
+
+    def test_half_second_prefills_of_any_time_are_covered_at_1_hz(self):
+        """Waves of 3 to 5 s, each with half a second at double power, read once a second."""
+        chance, held = random.Random(2026), 0
+        for _ in range(200):
+            starts = [0.0]
+            while starts[-1] < 70.0:
+                starts.append(starts[-1] + chance.uniform(3.0, 5.0))
+            power = samples(partial(prefilled, starts), start=0.0, end=60.0, rate=1.0)
+            start = chance.uniform(1.0, 29.0)
+            amount = integrate(power, start, start + 30.0, update_period_s=None)
+            busy = sum(max(0.0, min(s + 0.5, start + 30.0) - max(s, start)) for s in starts)
+            u = math.hypot(amount.edge_uncertainty_joules, amount.sampling_uncertainty_joules)
+            held += abs(amount.joules - 30.0 * 300.0 - 300.0 * busy) <= 2 * u
+        assert held >= 180
+
+
+def prefilled(starts, t):
+    return 600.0 if any(s <= t < s + 0.5 for s in starts) else 300.0
