@@ -36,6 +36,8 @@ DETERMINED_FLAGS = {
     "power_capped",
     "slowed_down",
     "sampling_gap",
+    "late_reading",
+    "slow_sampling",
 }
 """Flags that follow from result and raw data. Others depend on what no file keeps, such as the
 processes on a GPU."""

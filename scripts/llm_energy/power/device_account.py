@@ -7,6 +7,7 @@ from functools import cached_property
 from llm_energy.power import plausibility
 from llm_energy.power.baseline import Baseline
 from llm_energy.power.integration import Amount
+from llm_energy.power.meter import Stamp
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.results.energy import DeviceEnergy
 
@@ -30,6 +31,10 @@ class Account:
     def joules(self, start_s: float, end_s: float) -> float | None:
         """Energy over any interval of the series."""
         return self.sensor.energy(self.method, start_s, end_s).joules
+
+    def late_at(self, moment_s: float) -> Stamp | None:
+        """The reading that was left out beside a moment, because it took too long."""
+        return self.sensor.late_at(self.method, moment_s)
 
     def phase_joules(self, phase: str) -> float | None:
         """Energy of a phase; None where there was none or its energy is not known."""

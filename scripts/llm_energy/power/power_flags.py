@@ -1,6 +1,7 @@
 """The flags that the power series of a measurement can raise."""
 
 from collections.abc import Collection, Iterable, Sequence
+from statistics import median
 
 from llm_energy.power import plausibility
 from llm_energy.power.device_account import Account
@@ -12,6 +13,12 @@ DRIFT_LIMIT = 0.03
 
 SPIKE_LIMIT = 1.5
 """Single samples over the enforced limit from which they are flagged. Provisional."""
+
+DELIVERED_SHARE = 0.9
+"""Delivered over requested sampling rate below which a window is flagged. Provisional."""
+
+LEAST_PERIODS = 10
+"""Sampling periods that a window must last before its rate is judged."""
 
 PROTECTION = {"hardware_slowdown", "software_thermal", "hardware_thermal", "hardware_power_brake"}
 """Throttle reasons that change what is measured; a power cap is how big GPUs run."""
@@ -26,6 +33,7 @@ def of_devices(
     """Flags of the counted devices over the window."""
     own = own_processes if _listed(accounts, own_processes or ()) else None
     raised = [flag for account in accounts for flag in _of_device(account, own)]
+    raised += _slow_sampling(accounts)
     on_gpu = any(account.sensor.device.scope == "gpu_board" for account in accounts)
     if on_gpu and median_step_s is not None and plausibility.alias_risk(median_step_s):
         message = f"median time between tokens {1e3 * median_step_s:.1f} ms"
@@ -44,6 +52,36 @@ def of_drift(power_drift_relative: float | None) -> list[Flag]:
 def foreign_processes(states: Iterable[State], own: Collection[int]) -> list[int]:
     """Ids of processes seen on a device that are not the measurement's own."""
     return sorted({pid for state in states for pid in state.process_ids or ()} - set(own))
+
+
+def _slow_sampling(accounts: Sequence[Account]) -> list[Flag]:
+    """The flag of a window whose readings came more slowly than requested.
+
+    One thread reads one device after the other, so that they all get the same rate.
+    """
+    series, (start_s, end_s) = accounts[0].sensor.series, accounts[0].spans["window"]
+    if (end_s - start_s) * series.rate_hz < LEAST_PERIODS:
+        return []
+    slowest_hz, read_s = min(_delivered(account) for account in accounts)
+    if slowest_hz >= DELIVERED_SHARE * series.rate_hz:
+        return []
+    message = (
+        f"{slowest_hz:.1f} of {series.rate_hz:g} Hz; one reading takes {1e3 * read_s:.1f} ms, "
+        f"of {len(series.devices)} devices in turn"
+    )
+    return [Flag(code="slow_sampling", message=message)]
+
+
+def _delivered(account: Account) -> tuple[float, float]:
+    """Return the rate in Hz at which a device was read in the window, and the median time in s that
+    a reading took."""
+    start_s, end_s = account.spans["window"]
+    readings = account.sensor.series.by_device[account.sensor.device.id]
+    inside = [r for r in readings if start_s <= r.monotonic_s <= end_s]
+    if len(inside) < 2:
+        return 1.0 / (end_s - start_s), median(r.read_s for r in readings)
+    lasted_s = inside[-1].monotonic_s - inside[0].monotonic_s
+    return (len(inside) - 1) / lasted_s, median(r.read_s for r in inside)
 
 
 def _listed(accounts: Iterable[Account], own: Collection[int]) -> bool:
@@ -75,6 +113,8 @@ def _of_device(account: Account, own_processes: Collection[int] | None) -> list[
             found["power_capped"] = f"mean SM clock {state.sm_clock_mean_mhz} MHz"
     if account.window.gap_bound > 0.0:
         found["sampling_gap"] = f"by up to {account.window.gap_bound:.2%}"
+    if late := [stamp for edge in span if (stamp := account.late_at(edge))]:
+        found["late_reading"] = f"it took {max(stamp.read_s for stamp in late):.2f} s"
     limits = {state.power_limit_watts for state in states if state.power_limit_watts}
     if len(limits) > 1:
         found["power_limit_changed"] = f"{min(limits):.0f} to {max(limits):.0f} W"

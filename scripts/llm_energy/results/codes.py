@@ -24,6 +24,10 @@ FLAGS = {
     "power_capped": "The device held its clocks down to stay within its power limit.",
     "slowed_down": "The device was slowed down by heat or to protect the board.",
     "sampling_gap": "Samples are missing; the integral can be wrong by up to what is given.",
+    "late_reading": "A reading beside an edge of the window took so long that it was left out: the "
+    "energy there follows from readings further apart, and its uncertainty says how well.",
+    "slow_sampling": "Power was read at less than 0.9 of the requested rate. Remedy: request a "
+    "rate that the sensors deliver (`measurement.sampling_hz`).",
     "ratio_deviates": "Energy counter and integrated instant power of a device differ otherwise "
     "than they usually do on it: one of them was late or lost in this window.",
     "outlier": "Grubbs' test at 1 % finds this cycle far from the others of its experiment. It is "
@@ -63,6 +67,8 @@ ENERGY_REASONS = {
     "no_samples": "The sensor gave no value at all.",
     "no_sample_before": "No sample lies before the start of the interval.",
     "no_sample_after": "No sample lies after the end of the interval.",
+    "late_reading": "The only readings before the start or after the end of the interval took so "
+    "long that they were left out.",
     SAMPLER_OFF: "Power was left unread in the window on purpose: a control of what reading costs.",
     "sampling_gap": "Samples are missing for so long that the integral may be wrong by more than "
     "the limit.",
