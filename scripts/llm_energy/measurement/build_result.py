@@ -159,11 +159,9 @@ def gpu_use_flags(gpus: Sequence[Device], seen: Observation) -> list[Flag]:
 
 def energy_spent(job: Job, seen: Observation | None) -> dict[str, Any]:
     """Return the energy of a failed attempt, from its first reading to its last."""
-    by_device = list(seen.series.by_device.values()) if seen and seen.series else []
-    if seen is None or not by_device:
+    if seen is None or seen.series is None or not seen.series.readings:
         return {"energy_joules": None, "reason": "no_samples"}
-    start_s = max(readings[0].monotonic_s for readings in by_device)
-    end_s = min(readings[-1].monotonic_s for readings in by_device)
+    start_s, end_s = seen.series.covered()
     sampled = Phase(name="window", start_monotonic_s=start_s, end_monotonic_s=end_s)
     energy = energy_of(job, replace(seen, phases=[sampled]), None, None).energy
     known = energy.model_dump(include={"energy_joules", "reason", "scope", "method", "simulated"})

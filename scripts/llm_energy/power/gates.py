@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from llm_energy.power.meter import Device
-from llm_energy.power.sensor import Method, Sensor
+from llm_energy.power.sensor import QUANTITY, Method, Sensor
 from llm_energy.power.series import Series
 
 COOL_MARGIN_CELSIUS = 5.0
@@ -69,7 +69,8 @@ def _at_rest(sensor: Sensor, method: Method, start_s: float, span_s: float) -> b
     readings = sensor.series.by_device.get(sensor.device.id)
     if not readings:
         return True
-    end_s = readings[-1].monotonic_s
+    sampled_s = sensor.series.samples(sensor.device, QUANTITY[method]).times_s
+    end_s = sampled_s[-1] if sampled_s else readings[-1].monotonic_s
     begin_s = end_s - span_s
     if begin_s < start_s:
         return False

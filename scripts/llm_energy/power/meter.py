@@ -104,7 +104,7 @@ class Reading:
     wall_s: float
     """Seconds since 1970, UTC, at the same moment."""
     read_s: float
-    """How long the pass took: the sensors were read within ± half of it."""
+    """How long the pass took: the sensors were read within ± half of it; nan: not known."""
     energy_counter_joules: float | None = None
     """As the sensor reports it, wraps included."""
     instant_power_watts: float | None = None
@@ -117,6 +117,11 @@ class Reading:
     """Quantity -> reason code, for those that are None."""
     stamps: Mapping[Quantity, Stamp] = field(default_factory=dict)
     """Quantity -> when it was read; one without a stamp of its own has that of the pass."""
+
+    @property
+    def moments_s(self) -> list[float]:
+        """When its quantities were read, on CLOCK_MONOTONIC."""
+        return [stamp.monotonic_s for stamp in self.stamps.values()] or [self.monotonic_s]
 
     def stamp(self, quantity: Quantity) -> Stamp:
         """Return when a quantity was read."""

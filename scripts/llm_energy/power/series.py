@@ -85,6 +85,12 @@ class Series:
             found[reading.device].append(reading)
         return dict(found)
 
+    def covered(self) -> tuple[float, float]:
+        """The time over which every quantity of each device's first and last pass lies around it.
+        There must be a reading."""
+        ends = [(found[0].moments_s, found[-1].moments_s) for found in self.by_device.values()]
+        return max(max(first) for first, _ in ends), min(min(last) for _, last in ends)
+
     def samples(self, device: Device, quantity: Quantity) -> Samples:
         """The values of one quantity of one device, without those that took too long to read."""
         kept, _ = self._timed(device, quantity)

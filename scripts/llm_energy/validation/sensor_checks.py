@@ -198,4 +198,4 @@ def energy(sensor: Sensor, method: Method) -> Amount:
 
 def span(series: Series) -> tuple[float, float]:
     """From the first to the last reading."""
-    return series.readings[0].monotonic_s, series.readings[-1].monotonic_s
+    return series.covered()

@@ -6,7 +6,7 @@ import pytest
 from tests.llm_energy.power.made_power import GPU, constant, series_of
 
 from llm_energy.power.gates import COOL_MARGIN_CELSIUS, cool, quiet, temperatures
-from llm_energy.power.meter import State
+from llm_energy.power.meter import Stamp, State
 from llm_energy.power.series import Series
 
 
@@ -60,6 +60,18 @@ class TestQuiet:
     def test_power_that_still_falls(self):
         assert not at_rest(series_of(lambda t: 100.0 + 10.0 * (30.0 - t)))
         assert at_rest(series_of(lambda t: 100.0 + 0.3 * (30.0 - t)))
+
+    def test_power_that_still_falls_is_seen_whatever_the_pass_reads_last(self):
+        falling = series_of(lambda t: 100.0 + 10.0 * (30.0 - t))
+        readings = tuple(
+            replace(
+                each,
+                read_s=0.04,
+                stamps={"energy_counter_joules": Stamp(each.monotonic_s - 0.015, 0.01)},
+            )
+            for each in falling.readings
+        )
+        assert not at_rest(replace(falling, readings=readings))
 
     def test_without_a_sensor_there_is_nothing_to_wait_for(self):
         empty = Series((GPU,), (), 10.0)

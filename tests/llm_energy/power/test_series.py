@@ -100,6 +100,13 @@ class TestStamps:
         assert counter.stamp_limit_s(1.9) == 0.001
         assert self.SERIES.late(made_power.GPU, "energy_counter_joules") == []
 
+    def test_what_is_covered_lies_between_all_quantities_of_the_first_and_the_last_pass(self):
+        assert self.SERIES.covered() == (0.0, 4.0)
+        ends = dataclasses.replace(self.SERIES, readings=(self.HELD_UP, *self.QUICK[2:]))
+        assert ends.covered() == (2.001, 4.0)
+        begins = dataclasses.replace(self.SERIES, readings=(*self.QUICK[:2], self.HELD_UP))
+        assert begins.covered() == (0.0, 1.801)
+
     def test_what_took_too_long_to_read_is_left_out(self):
         power = self.SERIES.samples(made_power.GPU, "instant_power_watts")
         assert power.times_s == (0.0, 1.0, 3.0, 4.0)
