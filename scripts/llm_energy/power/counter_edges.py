@@ -1,4 +1,4 @@
-"""What is not known of a counter's energy at the two edges of an interval."""
+"""The uncertainty of a counter's energy from the two edges of an interval."""
 
 import math
 from itertools import pairwise

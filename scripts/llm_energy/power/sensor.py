@@ -96,7 +96,7 @@ class Sensor:
 
     @cached_property
     def possible_power(self) -> PowerRange:
-        """What the device can have drawn unseen: from the lowest power of the series, which holds
+        """Power that the device can have drawn unseen: from the lowest power of the series, which holds
         the idle phase, to the highest enforced limit, or what bounds its power without one."""
         seen = self.power(-math.inf, math.inf).values
         limit_watts = self.power_limit_watts(-math.inf, math.inf) or self.power_bound_watts

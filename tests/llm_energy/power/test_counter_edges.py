@@ -1,4 +1,4 @@
-"""What is not known at the edges of a counter, against energies that are known."""
+"""The uncertainty at the edges of a counter, against energies that are known."""
 
 import math
 import random
