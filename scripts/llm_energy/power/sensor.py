@@ -96,8 +96,8 @@ class Sensor:
 
     @cached_property
     def possible_power(self) -> PowerRange:
-        """Power that the device can have drawn unseen: from the lowest power of the series, which holds
-        the idle phase, to the highest enforced limit, or what bounds its power without one."""
+        """Power that the device can have drawn unseen: from the lowest power of the series, which
+        holds the idle phase, to the highest enforced limit, or to its bound without one."""
         seen = self.power(-math.inf, math.inf).values
         limit_watts = self.power_limit_watts(-math.inf, math.inf) or self.power_bound_watts
         return PowerRange(min(seen, default=0.0), max(limit_watts, *seen, 0.0))
