@@ -158,7 +158,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if asked.simulate:
             simulate(Path(folder), asked.simulate, asked.query_ms / 1e3)
-        meters = open_meters(cpu_model=cpu_model())
+        meters = open_meters(cpu_model=cpu_model(), gpus=True)
         devices = [device for meter in meters for device in meter.devices]
         if not devices:
             sys.exit("no sensor on this machine: ask for --simulate GPUS")

@@ -34,17 +34,18 @@ def baseline(amount: Amount, duration_s: float, power_watts: Sequence[float]) ->
     """The baseline of an idle stretch, None where its energy is not known.
 
     Args:
-        amount: energy of the stretch by the chosen source; what is not known at its edges adds to
-            the standard error.
+        amount: energy of the stretch by the chosen source; what is not known at its edges and in
+            its gaps adds to the standard error.
         power_watts: samples inside it, which show the scatter.
     """
     if amount.joules is None:
         return None
     scatter_watts = standard_error(power_watts)
-    edges_watts = amount.edge_uncertainty_joules / duration_s
+    unseen_joules = hypot(amount.edge_uncertainty_joules, amount.gap_uncertainty_joules)
+    unseen_watts = unseen_joules / duration_s
     return Baseline(
         power_watts=amount.joules / duration_s,
-        standard_error_watts=None if scatter_watts is None else hypot(scatter_watts, edges_watts),
+        standard_error_watts=None if scatter_watts is None else hypot(scatter_watts, unseen_watts),
         deviation_watts=stdev(power_watts) if len(power_watts) > 1 else 0.0,
     )
 

@@ -80,9 +80,9 @@ def _at_rest(sensor: Sensor, method: Method, start_s: float, span_s: float) -> b
     if len({s.performance_state for s in states}) > 1:
         return False
     middle_s = begin_s + span_s / 2
-    first = sensor.energy(method, begin_s, middle_s).joules
-    second = sensor.energy(method, middle_s, end_s).joules
-    if first is None or second is None:
-        return True
-    change_watts = abs(second - first) / (span_s / 2)
-    return change_watts <= max(QUIET_CHANGE_WATTS, QUIET_CHANGE * first / (span_s / 2))
+    halves = ((begin_s, middle_s), (middle_s, end_s))
+    first, second = (sensor.energy(method, *half) for half in halves)
+    if first.joules is None or second.joules is None:
+        return "sampling_gap" not in (first.reason, second.reason)  # anything may be in a gap
+    change_watts = abs(second.joules - first.joules) / (span_s / 2)
+    return change_watts <= max(QUIET_CHANGE_WATTS, QUIET_CHANGE * first.joules / (span_s / 2))

@@ -57,9 +57,12 @@ def test_too_few_samples_have_no_standard_error():
     assert found.deviation_watts == pytest.approx(1.069, abs=1e-3)
 
 
-def test_what_is_not_known_at_the_edges_adds_to_the_standard_error():
+def test_what_is_not_known_at_the_edges_and_in_gaps_adds_to_the_standard_error():
     found = baseline(Amount(3000.0, edge_uncertainty_joules=9.0), 30.0, [100.0] * 300)
     assert found.standard_error_watts == pytest.approx(0.3)
+    gap = Amount(3000.0, edge_uncertainty_joules=9.0, gap_bound=0.004 * 3**0.5)
+    found = baseline(gap, 30.0, [100.0] * 300)
+    assert found.standard_error_watts == pytest.approx(0.5)
 
 
 def test_an_energy_that_is_not_known_is_no_baseline():

@@ -7,6 +7,7 @@ from tests.llm_energy.power.made_power import GPU, constant, series_of
 
 from llm_energy.power.gates import COOL_MARGIN_CELSIUS, cool, quiet, temperatures
 from llm_energy.power.meter import Stamp, State
+from llm_energy.power.sensor import Method
 from llm_energy.power.series import Series
 
 
@@ -19,8 +20,8 @@ def with_states(series: Series, *states: State) -> Series:
     return replace(series, readings=tuple(readings))
 
 
-def at_rest(series: Series, *, start_s: float = 0.0) -> bool:
-    return quiet(series, [GPU], method="counter", start_s=start_s, span_s=3.0)
+def at_rest(series: Series, *, start_s: float = 0.0, method: Method = "counter") -> bool:
+    return quiet(series, [GPU], method=method, start_s=start_s, span_s=3.0)
 
 
 class TestCool:
@@ -72,6 +73,12 @@ class TestQuiet:
             for each in falling.readings
         )
         assert not at_rest(replace(falling, readings=readings))
+
+    def test_a_gap_in_the_samples_is_no_rest(self):
+        still = series_of(constant(100.0))
+        gap = tuple(r for r in still.readings if not 28.0 < r.monotonic_s < 29.0)
+        assert at_rest(still, method="integrated_instant")
+        assert not at_rest(replace(still, readings=gap), method="integrated_instant")
 
     def test_without_a_sensor_there_is_nothing_to_wait_for(self):
         empty = Series((GPU,), (), 10.0)

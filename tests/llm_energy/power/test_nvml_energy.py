@@ -120,6 +120,16 @@ def test_a_limit_that_a_laptop_raises_under_load_is_the_one_that_counts(simulate
     assert "power_limit_changed" not in {flag.code for flag in found.flags}
 
 
+def test_two_gpus_that_are_read_more_slowly_than_requested(simulate):
+    """Eight queries of 3 ms each leave 41 passes a second at most, of 100 that were requested."""
+    gpu = dataclasses.replace(LOADED, query_s=0.003)
+    simulate(gpu, with_uuid(gpu, 2))
+    series, spans = sampled(0.5, rate_hz=100.0)
+    (flag,) = [f for f in account_energy(series, spans, TOKENS).flags if f.code == "slow_sampling"]
+    assert "of 100 Hz; one reading takes " in flag.message
+    assert flag.message.endswith("of 2 devices in turn")
+
+
 class TestRefusals:
     """Six GPUs that go wrong in ways of their own, in one window."""
 
