@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from llm_energy.results.result import Result
@@ -26,6 +27,15 @@ def places(results: Sequence[Result]) -> list[Places]:
         ranks = {index: rank for rank, index in enumerate(actual, start=1)}
         for rank, index in enumerate(planned, start=1):
             found[index] = Places(rank, ranks[index])
+    return found
+
+
+def predecessors(results: Sequence[Result]) -> list[str | None]:
+    """The experiment that ran before each result in its run, None for a run's first one."""
+    found: list[str | None] = [None] * len(results)
+    for indices in _by_run(results):
+        for before, after in pairwise(_actual_order(results, indices)):
+            found[after] = results[before].experiment
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from llm_energy.analysis.actual_order import in_actual_order
 from llm_energy.analysis.anchoring import anchor_ratios, read_anchors, with_anchors
 from llm_energy.analysis.campaign_flags import with_campaign_flags
+from llm_energy.analysis.carry_over import carry_over
 from llm_energy.analysis.comparisons import compare_all
 from llm_energy.analysis.controls import control_findings, without_controls
 from llm_energy.analysis.counter_ratios import STABLE_OFFSET, DeviceRatios, device_ratios
@@ -65,7 +66,8 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     devices = device_ratios(results)
     results = with_campaign_flags(results, devices)
     assumptions = design.assumptions
-    measurements = with_derived(measurements_table(results, design.reference), assumptions)
+    table = measurements_table(results, design.reference, everything=everything)
+    measurements = with_derived(table, assumptions)
     adaptive = design.adaptive
     first_cycles = adaptive.first if adaptive else None
     with_reference, along_axes, refused = compare_all(
@@ -107,6 +109,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
             partial(usable_series, campaign_folder, gaps=lost),
             first_cycles=first_cycles,
         ),
+        carry_over=carry_over(everything),
         refused_comparisons=refused,
         fronts=list(fronts(measurements, first_cycles=first_cycles)),
         decode=list(decode_energies(results, first_cycles=first_cycles)),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from llm_energy.analysis.actual_order import Places, places
+from llm_energy.analysis.actual_order import Places, places, predecessors
 from llm_energy.analysis.energy_uncertainty import (
     combined,
     gross_budget,
@@ -95,6 +95,8 @@ class Computed(Row):
     """Planned place among the measurements of its run, from 1."""
     actual_place: int
     """Place in which it ran among the measurements of its run, from 1."""
+    predecessor: str | None
+    """Experiment that ran before it in its run, controls included; empty for a run's first one."""
     device_uuids: str
     """Identifiers of the devices, joined by `;`."""
     temperature_mean_celsius: float | None
@@ -153,16 +155,24 @@ def free_column(name: str, dtype: Dtype) -> Column:
     return Column(dtype, "")
 
 
-def measurements_table(results: Sequence[Result], reference: str | None = None) -> pd.DataFrame:
+def measurements_table(
+    results: Sequence[Result],
+    reference: str | None = None,
+    *,
+    everything: Sequence[Result] | None = None,
+) -> pd.DataFrame:
     """One row per measurement, in planned order.
 
     Args:
         reference: experiment that the outputs of the others are compared with.
+        everything: the results with those of controls, which ran between them; default: `results`.
     """
+    ran = results if everything is None else everything
+    before = {_planned(r): name for r, name in zip(ran, predecessors(ran), strict=True)}
     ordered = sorted(results, key=lambda result: (result.position, result.experiment))
     values = {name: _look_up(ordered, path) for name, path in COLUMNS.items()}
     each = zip(ordered, places(ordered), equal_shares(ordered, reference), strict=True)
-    rows = [_computed(result, place, equal_share) for result, place, equal_share in each]
+    rows = [_computed(r, place, share, before[_planned(r)]) for r, place, share in each]
     values |= {name: [getattr(row, name) for row in rows] for name in Computed.model_fields}
     free = [
         _prefixed(SETTING, r.settings.resolved)
@@ -200,7 +210,13 @@ def _look_up(results: Iterable[Result], path: str) -> list[Any]:
     return found
 
 
-def _computed(result: Result, place: Places, equal_share: float | None) -> Computed:
+def _planned(result: Result) -> tuple[str, str, int]:
+    return result.experiment, result.spec_hash, result.cycle
+
+
+def _computed(
+    result: Result, place: Places, equal_share: float | None, predecessor: str | None
+) -> Computed:
     states = [d.state for d in result.energy.devices if d.counted and d.state]
     joules, tokens, observed = result.energy.energy_joules, result.tokens, result.settings.observed
     prefill_alone = result.settings.resolved.get("output_tokens") == 1
@@ -210,6 +226,7 @@ def _computed(result: Result, place: Places, equal_share: float | None) -> Compu
     return Computed(
         planned_place=place.planned,
         actual_place=place.actual,
+        predecessor=predecessor,
         device_uuids=_joined(result.environment.device_uuids),
         temperature_mean_celsius=_over(fmean, (s.temperature_mean_celsius for s in states)),
         temperature_max_celsius=_over(max, (s.temperature_max_celsius for s in states)),

@@ -7,6 +7,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field
 
+from llm_energy.analysis.carry_over import CarryOver
 from llm_energy.analysis.controls import ControlFinding
 from llm_energy.analysis.two_stages import CyclesDecided
 from llm_energy.campaign.analysis_settings import Assumptions
@@ -35,7 +36,6 @@ class Design(Model):
     reference: str | None
     assumptions: Assumptions = Assumptions()
     contrasts: tuple[Contrast, ...] = ()
-    """The comparisons along axes."""
     controls: tuple[Control, ...] = ()
     """Tests of the measuring itself, which are no part of any statement about experiments."""
     equivalence_margin: float = 0.02
@@ -97,7 +97,6 @@ class DeviceSensors(Model):
     windows: int
     """Measurements that have both."""
     deviating: int
-    """Measurements flagged `ratio_deviates`."""
     warning: str | None
     """Meaning of a stable offset of the two sensors; None where they agree."""
 
@@ -255,6 +254,7 @@ class Findings(Model):
     """Anchors of sessions that added to the campaign without the reference."""
     controls: list[ControlFinding] = Field(default_factory=list)
     """In declared order; empty where the campaign asks for none."""
+    carry_over: list[CarryOver] = Field(default_factory=list)
     cycles_decided: list[CyclesDecided] = Field(default_factory=list)
     """Numbers of adaptive cycles; empty where their number was given."""
     assumed: str | None = None

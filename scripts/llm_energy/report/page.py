@@ -16,6 +16,8 @@ from markupsafe import Markup, escape
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.summary import Design, Failure, Summary
 from llm_energy.report import power_figure
+from llm_energy.report.carry_over_section import CAPTION as CARRY_OVER
+from llm_energy.report.carry_over_section import carry_over_notices, carry_over_table
 from llm_energy.report.comparison_section import (
     comparison_tables,
     decode_table,
@@ -210,7 +212,11 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
         "models": sorted(table["setting.model"].dropna().unique()) if len(table) else [],
         "backends": sorted(table["setting.backend"].dropna().unique()) if len(table) else [],
         "key_figures": key_figures(summary),
-        "notices": [*notices(summary), *(d.warning for d in summary.findings.devices if d.warning)],
+        "notices": [
+            *notices(summary),
+            *(d.warning for d in summary.findings.devices if d.warning),
+            *carry_over_notices(summary),
+        ],
         "failed_controls": failed_controls(summary),
         "results": results_table(summary),
         "settings": settings_table(summary),
@@ -225,6 +231,8 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
         "measurements": measurements_table(summary),
         "controls": controls_table(summary),
         "controls_caption": CONTROLS,
+        "carry_over": carry_over_table(summary),
+        "carry_over_caption": CARRY_OVER,
         "outputs": outputs_table(summary),
         "results_with_energy": bool(table["energy_joules"].notna().any()),
         "failures": failure_groups(summary.findings.failures),

@@ -122,3 +122,10 @@ def test_state_of_the_counted_devices_is_the_hottest_and_the_slowest():
     assert (row["temperature_mean_celsius"], row["temperature_max_celsius"]) == (55.0, 70.0)
     assert row["throttle_reasons"] == "software_power_cap"
     assert pd.isna(row["sm_clock_mean_mhz"])
+
+
+def test_what_ran_before_is_named_controls_included():
+    results = [make_results.make_result(n, position=i) for i, n in enumerate(("a", "b", "c"))]
+    table = measurements_table([results[0], results[2]], everything=results)
+    assert table["predecessor"].isna().tolist() == [True, False]
+    assert table["predecessor"][1] == "b"
