@@ -106,12 +106,12 @@ class ShippedPrompts(_Selection):
 
 
 class FilePrompts(_Selection):
-    """Prompts from a file of yours: JSON lines, or a JSON array (`.json`), or either as `.gz`."""
+    """Prompts from your file: JSON lines or a JSON array (`.json`), also as `.gz`, or Parquet."""
 
     file: Text
     """Path, absolute or from the working directory."""
     field: Text = "prompt"
-    """Place of the text in each entry: keys and indices, joined by dots (`turns.0`)."""
+    """Place of the text in each entry: keys, columns and indices, joined by dots (`turns.0`)."""
     sha256: Sha256 | None = None
     """Checksum of the file, checked where it is given."""
 

@@ -54,7 +54,7 @@ def shown(value: object) -> str:
     """A value of a file as YAML and JSON write it, cut where it is long."""
     try:
         text = json.dumps(value, default=str, ensure_ascii=False)
-    except (TypeError, ValueError):  # keys that are no text, or a value inside itself
+    except (TypeError, ValueError, RecursionError):  # no text as key, or too deep, or in itself
         text = str(value)
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 

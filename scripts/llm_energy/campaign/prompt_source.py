@@ -1,16 +1,14 @@
-"""Read prompts from a file, choose some by a seed, and refuse what is no prompt."""
+"""Choose prompts from the entries of a file by a seed, and refuse what is no prompt."""
 
-import gzip
 import hashlib
 import json
 import unicodedata
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
-from llm_energy.campaign.problems import printable
+from llm_energy.campaign.problems import listed, printable, shown
+from llm_energy.campaign.prompt_entries import ACCEPTED, Entry
 from llm_energy.system.errors import PromptError
 
 MAXIMUM_CHARACTERS = 1_000_000
@@ -18,52 +16,13 @@ MAXIMUM_CHARACTERS = 1_000_000
 
 ALLOWED_CONTROL = frozenset("\t\n\r")
 
+TEXTS_SHOWN = 6
+"""Places of texts that a message names, where an entry has not the declared one."""
+
+DEEPEST_SHOWN = 8
+"""Levels of an entry that are searched for them."""
+
 REMEDY = "correct it, or leave it out with another `seed` or `limit`"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One entry of a prompt file; it is parsed only if it is chosen."""
-
-    place: str
-    """File and line, for messages."""
-    content: bytes
-    """Its JSON text."""
-
-
-def read_entries(path: Path) -> list[Entry]:
-    """Read a prompt file: lines of JSON, or one JSON array (`.json`), or either as `.gz`.
-
-    Raises:
-        PromptError: no such file, not of that kind, or nothing in it.
-    """
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise PromptError(f"{path}: not a whole gzip file; correct `file`") from error
-    except OSError as error:
-        raise PromptError(f"{path}: {error.strerror}; correct `file`") from error
-    content = content.removeprefix(b"\xef\xbb\xbf")  # the mark that some editors put first
-    if path.name.removesuffix(".gz").endswith(".json"):
-        entries = _from_array(content, path)
-    else:
-        lines = enumerate(map(bytes.strip, content.splitlines()), start=1)
-        entries = [Entry(f"{path}:{number}", line) for number, line in lines if line]
-    if not entries:
-        raise PromptError(f"{path}: has no prompts; correct `file`")
-    return entries
-
-
-def _from_array(content: bytes, path: Path) -> list[Entry]:
-    try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise PromptError(f"{path}: not JSON in UTF-8: {error}") from error
-    if not isinstance(values, list):
-        raise PromptError(f"{path}: not a JSON array; give a file with one prompt on each line")
-    return [Entry(f"{path}[{i}]", json.dumps(v).encode()) for i, v in enumerate(values)]
 
 
 def select(entries: Sequence[Entry], *, limit: int | None, seed: int) -> list[Entry]:
@@ -103,20 +62,60 @@ def text_of(entry: Entry, field: str) -> str:
             "file as UTF-8"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise PromptError(f"{entry.place}: not JSON: {error}; {REMEDY}") from error
-    for part in field.split("."):
-        try:
-            value = value[int(part)] if isinstance(value, list) else value[part]
-        except (LookupError, TypeError, ValueError) as error:
-            has = f"; it has {printable(', '.join(value))}" if isinstance(value, dict) else ""
-            raise PromptError(
-                f"{entry.place}: has no field {field}{has}; correct `field`"
-            ) from error
-    if not isinstance(value, str):
-        raise PromptError(f"{entry.place}: field {field} is no text; correct `field`")
-    if fault := _fault(value):
+        line = shown(entry.content.decode())
+        message = f"{entry.place}: not JSON ({error}): {line}; {REMEDY}; {ACCEPTED}"
+        raise PromptError(printable(message)) from error
+    try:
+        text = _at(value, field)
+    except (LookupError, ValueError) as error:
+        raise PromptError(f"{entry.place}: has no field {field}; {_found(value)}") from error
+    if not isinstance(text, str):
+        raise PromptError(f"{entry.place}: field {field} is no text; {_found(value)}")
+    if fault := _fault(text):
         raise PromptError(f"{entry.place}: the prompt {fault}; {REMEDY}")
+    return text
+
+
+def _at(value: Any, field: str) -> Any:
+    """Return what lies at a field; where keys hold dots themselves, the longest key counts.
+
+    Raises:
+        LookupError, ValueError: nothing does.
+    """
+    parts = field.split(".")
+    while parts:
+        length = 1
+        if isinstance(value, list):
+            value = value[int(parts[0])]
+        elif isinstance(value, dict):
+            fits = (n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in value)
+            length = next(fits, 1)
+            value = value[".".join(parts[:length])]
+        else:
+            raise LookupError(parts[0])
+        parts = parts[length:]
     return value
+
+
+def _found(value: Any) -> str:
+    """Say which fields of an entry hold texts, and what to do."""
+    if not isinstance(value, dict | list):
+        return f'the entry is {shown(value)}, and must have keys, as {{"prompt": "..."}} has'
+    texts = list(islice(_texts(value), TEXTS_SHOWN + 1))
+    if not texts:
+        return f"the entry has no text at all: {printable(shown(value))}"
+    more = ", …" if len(texts) > TEXTS_SHOWN else ""
+    return f"its texts are at {printable(listed(texts[:TEXTS_SHOWN]))}{more}; correct `field`"
+
+
+def _texts(value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Yield the field of every text in an entry."""
+    if isinstance(value, str):
+        yield ".".join(path)
+    elif isinstance(value, dict | list) and len(path) < DEEPEST_SHOWN:
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in pairs:
+            yield from _texts(inner, (*path, str(key)))
 
 
 def _fault(text: str) -> str | None:

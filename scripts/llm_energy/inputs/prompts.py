@@ -12,7 +12,8 @@ from llm_energy.campaign.declared_inputs import (
     SyntheticPrompts,
 )
 from llm_energy.campaign.identity import SHIPPED_FIELD, prompt_file
-from llm_energy.campaign.prompt_source import read_entries, select, text_of
+from llm_energy.campaign.prompt_entries import read_entries
+from llm_energy.campaign.prompt_source import select, text_of
 from llm_energy.inputs.checksums import file_sha256, read_marker
 from llm_energy.inputs.interpreter import ask_worker
 from llm_energy.inputs.models import verify_model
@@ -48,16 +49,16 @@ class Tokenizer:
 
     def tokenize(self, texts: Sequence[str], *, template_date: str | None) -> list[list[int]]:
         """Token ids of each text; with a date as the one user message of a chat on that date."""
-        model = verify_model(self.model).path
+        model = verify_model(self.model)
         request = {
             "op": "tokenize",
             "backend": self.backend,
-            "model_path": str(model),
+            "model_path": str(model.path),
             "texts": list(texts),
             "template_date": template_date,
         }
         environment = read_marker(self.environment)
-        answer = ask_worker(environment, request, readable=[model], log=self.log)
+        answer = ask_worker(environment, request, readable=model.files, log=self.log)
         token_ids: list[list[int]] = answer["token_ids"]
         return token_ids
 

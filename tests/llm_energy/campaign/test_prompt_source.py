@@ -2,15 +2,19 @@
 
 import gzip
 import json
+import re
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_energy.campaign.prompt_source import Entry, read_entries, select, text_of
+from llm_energy.campaign.prompt_entries import Entry, count_entries, read_entries
+from llm_energy.campaign.prompt_source import select, text_of
 from llm_energy.system.errors import PromptError
 
 CONTENTS = st.lists(st.binary(min_size=1, max_size=8), min_size=1, max_size=30)
@@ -55,6 +59,64 @@ def test_a_field_may_lie_deeper(tmp_path: Path) -> None:
     path = written(tmp_path, '{"turns": ["first", {"text": "second"}]}')
     assert first_text(path, "turns.0") == "first"
     assert first_text(path, "turns.1.text") == "second"
+
+
+def test_a_key_may_hold_dots(tmp_path: Path) -> None:
+    content = {"a.b": {"c": "dotted"}, "a": {"b": {"d": "nested"}}, "e": {"f.g": "last"}}
+    path = written(tmp_path, json.dumps(content))
+    assert first_text(path, "a.b.c") == "dotted"
+    assert first_text(path, "e.f.g") == "last"
+    with pytest.raises(PromptError, match=r"no field a\.b\.d; its texts are at a\.b\.c"):
+        first_text(path, "a.b.d")
+
+
+def test_a_parquet_file_is_read_too(tmp_path: Path) -> None:
+    days = pa.array([1, 2], pa.timestamp("ms"))
+    table = pa.table({"prompt": ["a", None], "turns": [["x", "y"], []], "day": days})
+    path = tmp_path / "mine.parquet"
+    pq.write_table(table, path)
+    assert [entry.place for entry in read_entries(path)] == [f"{path}[0]", f"{path}[1]"]
+    assert first_text(path) == "a"
+    assert first_text(path, "turns.1") == "y"
+    assert count_entries(path) == 2
+    with pytest.raises(PromptError, match=r"\[1\]: field prompt is no text"):
+        text_of(read_entries(path)[1], "prompt")
+
+
+def test_a_damaged_parquet_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    pq.write_table(pa.table({"prompt": ["a"]}), path)
+    with pytest.raises(PromptError, match="not a whole Parquet file") as caught:
+        read_entries(written(tmp_path, path.read_bytes()[:-9], "mine.parquet"))
+    assert str(caught.value).isprintable()
+    with pytest.raises(PromptError, match="not a whole Parquet file"):
+        count_entries(path)
+
+
+def test_a_compressed_file_is_known_by_its_content(tmp_path: Path) -> None:
+    assert first_text(written(tmp_path, gzip.compress(b'{"prompt": "a"}'))) == "a"
+
+
+OTHER_KINDS = {
+    "UTF-16": ('{"prompt": "a"}'.encode("utf-16"), "is UTF-16 text; save it as UTF-8; prompt"),
+    "UTF-32": ('{"prompt": "a"}'.encode("utf-32"), "is UTF-32 text; save it as UTF-8; prompt"),
+    "zip": (b"PK\x03\x04...", "is a zip archive; prompt files are"),
+    "zstd": (b"\x28\xb5\x2f\xfd...", "is compressed with zstd; prompt files are"),
+    "an array": (b'[{"prompt": "a"}]', "is one JSON array; name it .json; prompt files are"),
+    "an array over lines": (b'[\n"a",\n"b"\n]', "is one JSON array; name it .json"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_a_file_of_another_kind_is_refused_with_what_it_is(tmp_path: Path, kind: str) -> None:
+    content, words = OTHER_KINDS[kind]
+    with pytest.raises(PromptError, match=re.escape(words)):
+        read_entries(written(tmp_path, content))
+
+
+def test_lines_of_lists_are_no_array(tmp_path: Path) -> None:
+    assert first_text(written(tmp_path, '["a", 1]\n["b", 2]\n'), "0") == "a"
+    assert first_text(written(tmp_path, '["a", "b"]\n'), "1") == "b"
 
 
 def test_tabs_and_line_ends_are_text(tmp_path: Path) -> None:
@@ -121,7 +183,15 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, content: bytes) -> None:
         read_entries(written(tmp_path, content, "mine.jsonl.gz"))
 
 
-@pytest.mark.parametrize(("content", "words"), [("{}", "not a JSON array"), ("[", "not JSON")])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('{"data": [], "version": 1}', "is a JSON object with the keys data, version, not a JSON"),
+        ("7", "is a single JSON value, not a JSON array"),
+        ("[", "not JSON in UTF-8 "),
+        ('{"prompt": "a"}\n{"prompt": "b"}', "name a file with lines of JSON .jsonl; prompt files"),
+    ],
+)
 def test_a_json_file_of_another_kind_is_refused(tmp_path: Path, content: str, words: str) -> None:
     with pytest.raises(PromptError, match=words):
         read_entries(written(tmp_path, content, "mine.json"))
@@ -129,11 +199,30 @@ def test_a_json_file_of_another_kind_is_refused(tmp_path: Path, content: str, wo
 
 REFUSED = {
     "bytes that are no UTF-8": (b'{"prompt": "\xe9t\xe9"}', "not UTF-8 (byte 0xe9 at column 13)"),
-    "a line that is no JSON": (b'{"prompt": "a"', "not JSON: "),
-    "JSON that is nested too deep": (b"[" * 200_000, "not JSON: maximum recursion depth"),
-    "a field that a terminal would obey": (b'{"\\u001b[31m": 1}', "it has \\x1b[31m"),
-    "a line without the field": (b'{"text": "a", "id": 1}', "no field prompt; it has text, id"),
-    "a line that is a list": (b'["a"]', "has no field prompt; correct"),
+    "a line that is no JSON": (b'{"prompt": "a"', "not JSON (Expecting"),
+    "JSON that is nested too deep": (b"[" * 200_000, "not JSON (maximum recursion depth"),
+    "a field that a terminal would obey": (b'{"\\u001b[31m": "a"}', "are at \\x1b[31m"),
+    "a line without the field": (
+        b'{"text": "a", "id": 1}',
+        "no field prompt; its texts are at text; correct `field`",
+    ),
+    "a line that is a list": (b'["a"]', "has no field prompt; its texts are at 0"),
+    "a line that is a text": (b'"a"', 'the entry is "a", and must have keys, as {"prompt": "..."}'),
+    "a line without any text": (b'{"id": 1}', 'the entry has no text at all: {"id": 1}'),
+    "a conversation of ShareGPT": (
+        b'{"conversations": [{"from": "human", "value": "Why?"}]}',
+        "its texts are at conversations.0.from, conversations.0.value; correct `field`",
+    ),
+    "a line of another kind of file": (
+        b"Why is the sky blue?,42",
+        '"Why is the sky blue?,42"; correct it, or leave it out with another `seed` or `limit`; '
+        "prompt files are lines of JSON (.jsonl), one JSON array (.json), either of them as .gz, "
+        "or Parquet",
+    ),
+    "an entry that is nested deep": (
+        b'{"a": ' * 900 + b"1" + b"}" * 900,
+        "the entry has no text at all: ",
+    ),
     "a number": (b'{"prompt": 7}', "field prompt is no text"),
     "an empty prompt": (b'{"prompt": ""}', "the prompt is empty"),
     "a blank prompt": (b'{"prompt": " \\n\\t"}', "the prompt is empty"),
@@ -175,7 +264,7 @@ FILES = (
     | JSON.map(lambda value: json.dumps(value).encode())
     | st.lists(JSON, max_size=3).map(lambda v: b"\n".join(json.dumps(x).encode() for x in v))
 )
-NAMES = ["mine.jsonl", "mine.json", "mine.json.gz", "mine.jsonl.gz"]
+NAMES = ["mine.parquet", "mine.jsonl", "mine.json", "mine.json.gz", "mine.jsonl.gz"]
 
 
 @given(

@@ -4,7 +4,8 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from llm_energy.campaign.prompt_source import read_entries, text_of
+from llm_energy.campaign.prompt_entries import read_entries
+from llm_energy.campaign.prompt_source import text_of
 from llm_energy.inputs.token_length import sentences_of
 
 SHIPPED = Path(__file__).parents[3] / "config" / "prompts"
