@@ -1,10 +1,11 @@
-"""The metadata of a GGUF file: the key-value pairs at its head, without its tensors.
+"""GGUF files: the metadata at their head, and the names of those of a model in several parts.
 
 The layout is that of the GGUF specification, versions 2 and 3, little endian: magic, version,
 number of tensors, number of pairs; each pair a length-prefixed key, a type, and a value.
 """
 
 import mmap
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,22 @@ _CODES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q
 """Codes of `struct` for the types of numbers."""
 
 _STRING, _ARRAY = 8, 9
+
+
+PART = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
+"""End of the name of one part of a model: its number, from 1, and how many there are."""
+
+
+def part_names(name: str) -> list[str]:
+    """Return the names of all parts of the model that a file belongs to: its own, if it is whole.
+
+    The first part has the metadata, and is the one to load.
+    """
+    found = PART.search(name)
+    if found is None:
+        return [name]
+    stem, count = name[: found.start()], found[2]
+    return [f"{stem}-{number:05d}-of-{count}.gguf" for number in range(1, int(count) + 1)]
 
 
 class GgufError(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 from docker.types import Healthcheck, Ulimit
 
 from llm_energy.backends.runtime import SCRIPTS, DeclaredBackend, worker_variables
-from llm_energy.containers.engine import LABEL, confined, device_requests
+from llm_energy.containers.engine import LABEL, confined, device_requests, read_only
 from llm_energy.runs.run import Run
 from llm_energy.system.files import sha256_of
 
@@ -44,9 +44,10 @@ LOG_OPTIONS = {"max-size": "10m", "max-file": "2"}
 def container_options(declared: DeclaredBackend, python: str, run: Run) -> dict[str, Any]:
     """Return the arguments of `containers.create`, except for the image."""
     container, record = declared.container, run.record
-    volumes = {str(SCRIPTS / "worker"): {"bind": f"{CODE}/worker", "mode": "ro"}}
-    for path in (run.folder, *map(Path, declared.readable)):
-        volumes[str(path)] = {"bind": str(path), "mode": "ro"}
+    mounts = [
+        read_only(SCRIPTS / "worker", target=f"{CODE}/worker"),
+        *(read_only(path) for path in (run.folder, *map(Path, declared.readable))),
+    ]
     labels = {
         "run": run.run_id,
         "campaign": record.campaign,
@@ -70,7 +71,7 @@ def container_options(declared: DeclaredBackend, python: str, run: Run) -> dict[
             user=container.user,
             environment={**worker_variables(CODE), **container.environment},
         ),
-        "volumes": volumes,
+        "mounts": mounts,
         # Docker's own default is noexec; engines load what they compile from here.
         "tmpfs": {"/tmp": "exec,mode=1777", STATE: "mode=1777"},
         "shm_size": container.shm_size,

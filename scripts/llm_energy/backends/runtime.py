@@ -57,7 +57,8 @@ class DeclaredBackend:
     environment_id: str
     container: ContainerSettings
     readable: tuple[str, ...]
-    """Absolute paths of the host that its engine reads models from."""
+    """Absolute paths of the host that its engine reads models from: a folder, and the files of
+    models of the user's own one by one, since each may be a link to anywhere."""
 
 
 @dataclass(frozen=True)

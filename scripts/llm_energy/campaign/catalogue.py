@@ -20,6 +20,7 @@ from llm_energy.campaign.identity import (
     Declared,
     UnpinnedError,
     environment_identity,
+    gguf_in_folder,
     model_identity,
     prompt_file,
     prompts_identity,
@@ -28,7 +29,7 @@ from llm_energy.campaign.identity import (
 )
 from llm_energy.campaign.lock_file import Lock, source_key
 from llm_energy.campaign.problems import KeyPath, Problems, listed, unknown
-from llm_energy.campaign.prompt_source import read_entries
+from llm_energy.campaign.prompt_entries import count_entries
 from llm_energy.system.errors import PromptError
 
 
@@ -88,6 +89,10 @@ class Catalogue:
         path = ("models", name, *where)
         if source is None:
             self.problems.add(path, f"is missing, and {backend} has none of its own; add a source")
+            return None
+        if gguf := gguf_in_folder(source):
+            message = f"is a folder; name the GGUF file, of a model in parts the first: {gguf}"
+            self.problems.add((*path, "path"), message)
             return None
         identity = model_identity(source, self._pinned(source, path), formats)
         if identity is None:
@@ -153,7 +158,7 @@ class Catalogue:
         if file is None or not file.is_file():
             return prompts.limit
         try:
-            available = len(read_entries(file))
+            available = count_entries(file)
         except PromptError as error:
             self.problems.add(("prompts", name), str(error))
             return None

@@ -116,6 +116,16 @@ def source_format(source: Source) -> str:
     return "gguf" if all(name.endswith(".gguf") for name in names) else "hf"
 
 
+def gguf_in_folder(source: Source) -> Path | None:
+    """Return the first GGUF file of a local folder of such files; None for any other source.
+
+    Its format follows from its name alone, so that it stays what it is where the folder is gone.
+    """
+    if not isinstance(source, PathSource) or Path(source.path, "config.json").exists():
+        return None
+    return next(iter(sorted(Path(source.path).glob("*.gguf"))), None)
+
+
 def model_identity(
     source: Source, identity: Mapping[str, Any], formats: tuple[str, ...]
 ) -> dict[str, Any] | None:

@@ -4,11 +4,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import docker
 from docker.errors import APIError, DockerException
-from docker.types import DeviceRequest
+from docker.types import DeviceRequest, Mount
 from requests.exceptions import RequestException
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
@@ -105,6 +106,15 @@ def confined(*, user: str | None = None, environment: Mapping[str, str]) -> dict
         "user": user or f"{os.getuid()}:{os.getgid()}",
         "environment": {"HOME": "/tmp", "USER": "llm-energy", **environment},
     }
+
+
+def read_only(path: Path, *, target: str | None = None) -> Mount:
+    """Mount a file or folder of the host, read-only and under its own path.
+
+    Of a link that is what it points to: inside a container the rest of its way is missing, as of
+    the files of a Hugging Face cache, which are links to `../../blobs`.
+    """
+    return Mount(target or str(path), str(path.resolve()), type="bind", read_only=True)
 
 
 def device_requests(gpus: str | int | tuple[str, ...] | None) -> list[DeviceRequest]:

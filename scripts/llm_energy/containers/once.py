@@ -15,6 +15,7 @@ from llm_energy.containers.engine import (
     connect,
     device_requests,
     docker_errors,
+    read_only,
 )
 from llm_energy.containers.stream import STDERR, STDOUT, Stream, start_attached
 
@@ -46,7 +47,7 @@ def run_once(
         DockerError: the engine refused, or the command took longer than `deadline_s`.
     """
     deadline = time.monotonic() + deadline_s
-    mounts = [Mount(str(p), str(p), type="bind", read_only=True) for p in readable]
+    mounts = [read_only(path) for path in readable]
     mounts += [Mount(str(p), str(p), type="bind") for p in writable]
     with closing(connect()) as client:
         with docker_errors():

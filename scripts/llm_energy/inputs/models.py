@@ -28,6 +28,7 @@ from llm_energy.inputs.interpreter import ask_worker
 from llm_energy.inputs.packages import file_of_package
 from llm_energy.inputs.weights import main_file
 from llm_energy.system.errors import ModelError
+from worker.gguf import part_names
 
 DTYPE = "bfloat16"
 """Number format of converted weights. Quantised weights have fewer digits than it keeps."""
@@ -41,7 +42,9 @@ class VerifiedModel:
     """A model whose files are those that its marker describes."""
 
     path: Path
-    """Absolute: what the engine loads, a GGUF file or a folder."""
+    """Absolute: what the engine loads, a folder or a GGUF file, of several parts the first."""
+    files: tuple[Path, ...]
+    """Absolute: all that it reads."""
     format: str
     """`gguf` or `hf`."""
     sha256: str
@@ -60,6 +63,7 @@ def prepare_model(
     """
     match source:
         case PackageSource():
+            refuse_parts(source)
             path = file_of_package(source, identity["sha256"], target=target / FILES, log=log)
             facts = facts_of(path.parent, [path.name])
         case HubSource():
@@ -68,7 +72,7 @@ def prepare_model(
             )
             path = target / FILES
         case PathSource():
-            path = Path(source.path).absolute()
+            path = local_path(source)
             facts = local_facts(path)
             found, declared = local_sha256(path, facts), identity["sha256"]
             if found != declared:
@@ -81,7 +85,9 @@ def prepare_model(
     if identity["format"] == "gguf" and path.is_dir():
         path /= main_file(list(facts), what=what)
     if identity["format"] == "hf" and "config.json" not in facts:
-        raise ModelError(f"{what}: {path} has no config.json; it is no model folder")
+        gguf = next((name for name in sorted(facts) if name.endswith(".gguf")), None)
+        remedy = f"; name its GGUF file, such as {gguf}" if gguf else ""
+        raise ModelError(f"{what}: {path} has no config.json; it is no model folder{remedy}")
     return marker_of(path, facts, identity, target=target)
 
 
@@ -99,6 +105,12 @@ def convert_model(
         model, environment: markers of the source model and of the environment that converts.
     """
     source, converter = verify_model(model), read_marker(environment)
+    if len(source.files) > 1:  # Transformers reads the first and makes up the rest, with a warning
+        raise ModelError(
+            f"model {target.name}: a GGUF model in {len(source.files)} parts cannot be converted; "
+            "join them with llama-gguf-split --merge, or give the backend a source of its own "
+            "under `sources`"
+        )
     wanted = {"source_sha256": source.sha256, "dtype": DTYPE, "recipe": identity.get("recipe")}
     folder, record = target / FILES, target / RECORD
     if not (record.exists() and wanted.items() <= json.loads(record.read_text()).items()):
@@ -109,7 +121,7 @@ def convert_model(
         ask_worker(
             converter,
             {"op": "convert", **paths, "dtype": DTYPE},
-            readable=[source.path],
+            readable=source.files,
             writable=[folder.absolute()],
             log=log,
         )
@@ -134,23 +146,59 @@ def marker_of(
     }
 
 
+def local_path(source: PathSource) -> Path:
+    """Return the path of a local model: a folder, or a file, of a GGUF model in parts the first."""
+    path = Path(source.path).absolute()
+    return path.with_name(part_names(path.name)[0])
+
+
+def names_of(path: Path) -> list[str]:
+    """Return the names of a local model's files: a folder's but hidden ones, or a file's parts."""
+    return files_below(path) if path.is_dir() else part_names(path.name)
+
+
+def local_files(source: PathSource) -> list[Path]:
+    """Return the files of a local model that are there, absolute."""
+    path = local_path(source)
+    folder = path if path.is_dir() else path.parent
+    return [folder / name for name in names_of(path) if (folder / name).exists()]
+
+
 def local_facts(path: Path) -> dict[str, FileFacts]:
-    """Facts of a file, or of all files of a folder but hidden ones, by name."""
+    """Facts of the files of a local model, by name."""
     try:
-        names = files_below(path) if path.is_dir() else [path.name]
-        facts = facts_of(path if path.is_dir() else path.parent, names)
+        facts = facts_of(path if path.is_dir() else path.parent, names_of(path))
     except OSError as error:
-        raise ModelError(f"model path {path}: {error.strerror}; correct `path`") from error
+        place = error.filename or path
+        raise ModelError(f"model path {place}: {error.strerror}; correct `path`") from error
     if not facts:
         raise ModelError(f"model path {path} is an empty folder; correct `path`")
     return facts
 
 
 def local_sha256(path: Path, facts: Mapping[str, FileFacts]) -> str:
-    """Return the identity of a local model: a file's sha256, a folder's `files_sha256`."""
+    """Return the identity of a local model: a file's sha256, `files_sha256` of a folder.
+
+    Of a GGUF model in parts it is `files_sha256` with the parts' numbers for their names.
+    """
     if path.is_dir():
         return files_sha256(checksums(facts))
-    return str(facts[path.name]["sha256"])
+    if len(facts) == 1:
+        return str(facts[path.name]["sha256"])
+    return files_sha256({str(n): facts[name]["sha256"] for n, name in enumerate(sorted(facts))})
+
+
+def refuse_parts(source: PackageSource) -> None:
+    """Refuse a GGUF model in parts from a package, of which one file is pinned.
+
+    Raises:
+        ModelError: it is one.
+    """
+    if len(part_names(source.file)) > 1:
+        raise ModelError(
+            f"{source.file} of the package {source.package} is one part of several; unpack the "
+            "package and declare the `path` of the first part"
+        )
 
 
 def checksums(facts: Mapping[str, FileFacts]) -> dict[str, str]:
@@ -184,6 +232,7 @@ def verify_model(marker: Path) -> VerifiedModel:
         raise ModelError(f"{folder / changed[0]} is not the file that was prepared; {remedy}")
     return VerifiedModel(
         path=path,
+        files=tuple(folder / name for name in content["files"]),
         format=content["format"],
         sha256=files_sha256(checksums(content["files"])),
         identity=content["identity"],

@@ -25,7 +25,7 @@ from llm_energy.campaign.lock_file import (
 from llm_energy.inputs import hub
 from llm_energy.inputs.checksums import file_sha256
 from llm_energy.inputs.environment import describe, own_interpreter, packages_sha256
-from llm_energy.inputs.models import local_facts, local_sha256
+from llm_energy.inputs.models import local_facts, local_path, local_sha256, refuse_parts
 from llm_energy.inputs.packages import file_of_package
 from llm_energy.system.files import write_atomically
 
@@ -97,7 +97,7 @@ def pin_of(source: Source, before: LockedModel | None, *, log: Path) -> LockedMo
     """Return the pin of one source now; `before` where that cannot have changed."""
     match source:
         case PathSource():
-            path = Path(source.path).absolute()
+            path = local_path(source)
             return LockedModel(sha256=local_sha256(path, local_facts(path)))
         case _ if before is not None:
             return before
@@ -107,6 +107,7 @@ def pin_of(source: Source, before: LockedModel | None, *, log: Path) -> LockedMo
             known = {name: file.sha256 for name, file in listing.items() if file.sha256}
             return LockedModel(revision=commit, files=known)
         case PackageSource():
+            refuse_parts(source)
             with tempfile.TemporaryDirectory() as folder:
                 path = file_of_package(source, None, target=Path(folder), log=log)
                 return LockedModel(sha256=file_sha256(path))

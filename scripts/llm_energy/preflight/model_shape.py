@@ -9,6 +9,7 @@ from typing import Any
 from llm_energy.campaign.declared_inputs import PathSource
 from llm_energy.campaign.identity import Declared
 from llm_energy.inputs.checksums import read_marker
+from llm_energy.inputs.models import local_files, local_path
 from llm_energy.inputs.recipes import is_converted
 from llm_energy.system.cache import model_marker
 from worker.gguf import GgufError, read_metadata
@@ -55,9 +56,8 @@ def read_shape(model: Declared, cache: Path) -> Shape | None:
             sizes = {name: int(facts["size"]) for name, facts in content["files"].items()}
             path = marker.parent.absolute() / content["path"]
         elif isinstance(model.config, PathSource) and not is_converted(model):
-            path = Path(model.config.path)
-            files = sorted(path.iterdir()) if path.is_dir() else [path]
-            sizes = {file.name: file.stat().st_size for file in files}
+            path = local_path(model.config)
+            sizes = {file.name: file.stat().st_size for file in local_files(model.config)}
         else:
             return None
         if model.identity["format"] == "gguf":

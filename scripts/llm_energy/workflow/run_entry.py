@@ -7,6 +7,7 @@ from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import PathSource
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
+from llm_energy.inputs.models import local_files
 from llm_energy.measurement.job import ExperimentRecord
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_records import PlanEntry
@@ -79,9 +80,10 @@ def _declared(
     models = (CACHE / "models").absolute()
     models.mkdir(parents=True, exist_ok=True)  # a container can mount only what is there
     local = {
-        str(Path(source.path).absolute())
+        str(file)
         for source in (e.model.config for e in own)
         if isinstance(source, PathSource)
+        for file in local_files(source)
     }
     return DeclaredBackend(
         name=backend,

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from worker.chat_template import rendered_on, template_of_gguf
 from worker.engines._printed import with_printed
 from worker.engines.base import Engine, EngineError, OnTokens, Option, Request
+from worker.gguf import part_names
 from worker.workload import EngineConfig, Sampling
 
 BLOCK_TOKENS = 32
@@ -223,9 +224,12 @@ def _writable(model_path: str) -> Iterator[str]:
     if os.access(model_path, os.W_OK):
         yield model_path
         return
+    path = Path(model_path)
     with tempfile.TemporaryDirectory(prefix="openvino") as folder:
-        # Its mode is not copied: it may be what forbids writing.
-        yield str(shutil.copyfile(model_path, Path(folder, Path(model_path).name)))
+        for name in part_names(path.name):
+            # Its mode is not copied: it may be what forbids writing.
+            shutil.copyfile(path.with_name(name), Path(folder, name))
+        yield str(Path(folder, path.name))
 
 
 def _settings(request: Request) -> Any:

@@ -37,8 +37,8 @@ def options(tmp_path, monkeypatch):
 
 def test_it_sees_code_models_and_the_lease_and_can_write_none_of_them(options):
     run, told = options()
-    mounted = {place: mount["bind"] for place, mount in told["volumes"].items()}
-    assert {mount["mode"] for mount in told["volumes"].values()} == {"ro"}
+    mounted = {mount["Source"]: mount["Target"] for mount in told["mounts"]}
+    assert {(mount["Type"], mount["ReadOnly"]) for mount in told["mounts"]} == {("bind", True)}
     assert mounted == {
         str(SCRIPTS / "worker"): "/llm-energy/worker",
         str(run.folder): str(run.folder),

@@ -318,6 +318,18 @@ def test_a_mistake_elsewhere(root, change, message):
     assert message in found[0]
 
 
+def test_a_folder_of_gguf_files_is_no_model_in_another_format(root):
+    (root / "parts").mkdir()
+    for number in (2, 1):
+        (root / "parts" / f"m-0000{number}-of-00002.gguf").touch()
+    source = {"path": str(root / "parts"), "sha256": "0" * 64}
+    (found,) = mistakes(root, changed(lambda c: c["models"]["small"].update(source=source)))
+    assert found.endswith(
+        "models.small.source.path: is a folder; name the GGUF file, of a model in parts the first: "
+        f"{root}/parts/m-00001-of-00002.gguf"
+    )
+
+
 def test_a_mistake_that_leaves_no_experiment_is_reported_once(root):
     config = changed(lambda c: c.update(reference="sweep_batch1_out16"))
     config["backends"] = {"toi": {}}

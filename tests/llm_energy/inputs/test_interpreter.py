@@ -48,6 +48,19 @@ print(os.path.exists({str(hidden)!r}))
     assert (target / "copy").stat().st_uid == os.getuid()
 
 
+def test_it_reads_what_a_link_points_to(boxed: dict[str, Any], tmp_path: Path, log: Path) -> None:
+    """As in a snapshot of the Hugging Face cache, whose files are links out of its folder."""
+    snapshot, blobs = tmp_path / "snapshots" / "main", tmp_path / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    (blobs / "abc").write_text("same")
+    links = [snapshot / "one.json", snapshot / "two.json"]
+    for link in links:
+        link.symlink_to("../../blobs/abc")
+    code = f"import pathlib; print([pathlib.Path(p).read_text() for p in {[*map(str, links)]!r}])"
+    assert printed(boxed, code, log, readable=links) == "['same', 'same']"
+
+
 def test_it_has_no_network_no_secrets_and_stays_offline(
     boxed: dict[str, Any], log: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,3 +82,15 @@ def test_a_model_in_several_gguf_files_is_loaded_by_its_first() -> None:
 def test_several_models_or_none_are_refused(names: list[str], found: str) -> None:
     with pytest.raises(ModelError, match=f"exactly one GGUF model is needed, found: {found}"):
         main_file(names, what="m")
+
+
+def test_a_part_brings_all_others() -> None:
+    names = [f"m-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
+    assert needed([*names, "x.gguf"], ["*-00002-of-00003.gguf"]) == names
+    with pytest.raises(ModelError, match=r"its part m-00003-of-00003\.gguf is missing"):
+        needed(names[:2], ["m-00001*"])
+
+
+def test_a_model_without_one_of_its_parts_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"its part m-00002-of-00002\.gguf is missing"):
+        main_file(["m-00001-of-00002.gguf"], what="m")

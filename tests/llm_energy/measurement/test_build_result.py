@@ -37,7 +37,7 @@ def seen_on(*processes):
     return Observation(
         started="now",
         environment=ReadyEnvironment("python", "3", "1", {}, "0" * 64),
-        model=VerifiedModel(Path("model"), format="gguf", sha256="0" * 64, identity={}),
+        model=VerifiedModel(Path("m"), (Path("m"),), format="gguf", sha256="0" * 64, identity={}),
         prompts=FixedPrompts("0" * 64, (), 0.0),
         phases=[Phase(name="window", start_monotonic_s=5.0, end_monotonic_s=15.0)],
         series=together(first, series_of(constant(100.0), device=OTHER)),
