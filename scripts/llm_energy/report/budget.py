@@ -24,8 +24,8 @@ def budget_table(summary: Summary) -> pd.DataFrame:
     uncertainties of its mean energy per output token, part by part and combined.
 
     Gain and offset are limits ±a, rectangular: u = a/√3 (GUM 4.3.7); they are common to all
-    cycles and are not divided by √n. Uncertainty at the window's edges differs between cycles, and
-    so is part of their spread.
+    cycles and are not divided by √n. What no reading shows (edges, sampling, gaps) differs between
+    cycles, and so is part of their spread.
     """
     rows = []
     measured = summary.measurements[["experiment", *_SENSOR, "joules_per_output_token"]]
