@@ -50,7 +50,7 @@ class Job:
         """Seconds of our own by part."""
         dispatch_s = self.measured - self.imported - self.waited_s - self.measuring_s
         return {
-            "imports": self.imported - self.begun,
+            "start (imports, or a fork of what has them)": self.imported - self.begun,
             "dispatch (backend, sessions, sampler)": dispatch_s,
             "writing (result and side files)": self.written - self.measured,
         }

@@ -25,6 +25,7 @@ from tests.integration.workflow import CAMPAIGN, GONE_S, PATIENCE_S, Tree, finis
 VICTIMS = {
     "snakemake": None,  # the process that was started
     "measuring job": "measure.py",
+    "fork server": "llm_energy.measurement.fork_server",
     "supervisor": "worker.supervisor",
     "engine": "worker.engine_process",
     "watchdog": "llm_energy.backends.watchdog",
@@ -144,7 +145,8 @@ def strike(tree: Tree, process: subprocess.Popen[bytes], fault: Fault, lacking: 
 
 
 def found(tree: Tree, victim: str) -> list[int]:
-    """Processes of a tree that are of a kind; an engine before its guard."""
+    """Processes of a tree that are of a kind; an engine before its guard, a server before what it
+    forked."""
     word = VICTIMS[victim]
     assert word is not None
     return sorted(pid for pid in tree.processes() if word in words_of(pid))

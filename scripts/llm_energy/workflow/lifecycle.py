@@ -1,8 +1,9 @@
 """The life of a run around its jobs: opened by onstart, ended by onsuccess, onerror or atexit.
 
 `start` does, in this order: nothing if no measurement is needed; register the clean-up; lock the
-campaign; refuse to overwrite; reap what dead runs left; enter the run; start the watchdog and
-those needed backends whose environment is ready (the first job that needs another one starts it).
+campaign; refuse to overwrite; reap what dead runs left; enter the run; start the fork server, the
+watchdog and those needed backends whose environment is ready (the first job that needs another one
+starts it).
 """
 
 import atexit
@@ -26,6 +27,7 @@ from llm_energy.backends.running import (
 from llm_energy.backends.runtime import BackendError
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
+from llm_energy.measurement.fork_server import ForkServer
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
 from llm_energy.runs.run_records import Spread
 from llm_energy.system import locks
@@ -50,6 +52,7 @@ class Lifecycle:
         self.run: Run | None = None
         self.measures = False
         """This invocation measures, or may do so."""
+        self._fork_server: ForkServer | None = None
         self._lock: IO[str] | None = None
 
     def start(
@@ -115,6 +118,8 @@ class Lifecycle:
         if spreads:
             self._describe_to_allocations(new_device=new_device)
             return
+        if self.measures:
+            self._fork_server = ForkServer(self.run)
         try:
             ensure_watchdog(self.run)
             self._start_ready_backends(experiments.values())
@@ -125,6 +130,9 @@ class Lifecycle:
         """End the run and all that it started; idempotent."""
         run, self.run = self.run, None
         os.environ.pop(RUN_VARIABLE, None)
+        if self._fork_server is not None:
+            self._fork_server.end()
+            self._fork_server = None
         if run is not None:
             end_run(run)
         if self._lock is not None:
