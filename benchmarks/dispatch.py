@@ -86,7 +86,7 @@ class Jobs:
             minimum_duration_s=0.001,
             minimum_waves=1,
             tail_s=0.0,
-            warmup=WarmupRules(0.0, 600.0, 0.01, 0.05, minimum_waves=1),
+            warmup=WarmupRules(0.0, 600.0, 0.01),
         )
         with running.connect(record) as session:
             session.request(Load(900.0, key, engine))

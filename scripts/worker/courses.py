@@ -6,24 +6,27 @@ places, as in an analysis of covariance).
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from operator import mul
 from statistics import NormalDist
 from typing import NamedTuple
 
 MOST_VALUES = 200
-"""More waves than this are merged in groups of whole passes: it bounds the time of a fit."""
+"""More waves than this are merged in groups: it bounds the time of a fit."""
 
 _CORRELATED = 2.33
 """Autocorrelation counts where it is at least this many of its standard errors."""
 
 
 class Wave(NamedTuple):
-    """One wave: times in s, and what it gave: tokens, or joules."""
+    """One wave: times in s, what it gave (tokens, or joules), and its place in the pass."""
 
     start_s: float
     end_s: float
     amount: float
+    place: int = 0
+    """Waves are compared with those at the same place; 0 for waves that are all alike."""
 
     @property
     def rate(self) -> float:
@@ -44,55 +47,73 @@ class Fit(NamedTuple):
     """Variance of what is left of a wave, widened by its autocorrelation."""
 
     @property
-    def end_level(self) -> float:
-        """Where an approach ends, relative to the mean of the waves."""
+    def level_at_zero(self) -> float:
+        """Where an approach ends and a trend begins, relative to the mean of the waves."""
         return max(0.5, 1.0 - self.slope * self.middle)
 
     def limit(self, change: float, quantile: float) -> float:
         """Return the upper limit of the absolute effect of this change of the course."""
         return (abs(self.slope) + quantile * self.error) * abs(change)
 
+    def visible(self, quantile: float) -> bool:
+        """Return True where the course is no chance of the waves."""
+        return abs(self.slope) > quantile * self.error
+
 
 class Series:
     """Rates of waves relative to the mean at their place of the pass, fitted to courses over time.
 
     Args:
-        waves: at least `places` + 2 of them, in order.
-        places: waves so many apart are compared with each other; 1 for those that are all alike.
+        waves: three or more, in order. Where they are fewer than their places and two, no place
+            tells anything, and they are compared as if they were alike.
     """
 
-    def __init__(self, waves: Sequence[Wave], places: int) -> None:
-        if len(waves) > MOST_VALUES and len(waves) >= 8 * places:
-            waves, places = list(_merged(waves, places)), 1
-        self._places = places
+    def __init__(self, waves: Sequence[Wave]) -> None:
         self.start_s = waves[0].start_s
-        self._times_s = [(wave.start_s + wave.end_s) / 2.0 - self.start_s for wave in waves]
+        self.span_s = waves[-1].end_s - self.start_s
+        self._places = _by_place(waves)
+        if len(waves) < len(self._places) + 2:
+            self._places = [range(len(waves))]
         rates = [wave.rate for wave in waves]
         levels = self._levels(rates)
-        self._changes = [rate / level - 1.0 for rate, level in zip(rates, levels, strict=True)]
-        self.count = len(waves)
-        self._degrees = len(waves) - places - 1
-        self.span_s = waves[-1].end_s - self.start_s
-        self.variation = math.sqrt(
-            math.fsum(map(mul, self._changes, self._changes)) / (self._degrees + 1)
-        )
+        changes = [rate / level - 1.0 for rate, level in zip(rates, levels, strict=True)]
+        times_s = [(wave.start_s + wave.end_s) / 2.0 - self.start_s for wave in waves]
+        degrees = len(waves) - len(self._places)
+        self.variation = math.sqrt(math.fsum(map(mul, changes, changes)) / degrees)
+        if len(waves) > MOST_VALUES and len(waves) >= 8 * len(self._places):
+            size = math.ceil(len(waves) / MOST_VALUES)
+            changes, times_s = _merged(changes, size), _merged(times_s, size)
+            self._places = [range(len(changes))]
+        self._changes, self._times_s = changes, times_s
+        self.count = len(changes)
+        self._degrees = self.count - len(self._places) - 1
 
     def trend(self) -> Fit:
         """Fit a straight line; the slope is per s."""
         return self._fit(self._times_s)
 
-    def quantile(self, probability: float) -> float:
-        """Return the quantile of Student's t of the fits."""
-        return t_quantile(probability, self._degrees)
-
     def approach(self, tau_s: float) -> Fit:
         """Fit an exponential approach; the slope is its size at the first of the waves."""
         return self._fit([math.exp(-time_s / tau_s) for time_s in self._times_s])
+
+    def step(self, after_s: float) -> Fit:
+        """Fit a step at a time on the waves' clock; the slope is the relative change."""
+        return self._fit([float(self.start_s + time_s > after_s) for time_s in self._times_s])
+
+    def count_until(self, end_s: float) -> int:
+        """Return how many values lie before a time on the waves' clock."""
+        return sum(self.start_s + time_s <= end_s for time_s in self._times_s)
+
+    def quantile(self, probability: float) -> float:
+        """Return the quantile of Student's t of the fits."""
+        return t_quantile(probability, self._degrees)
 
     def _fit(self, course: Sequence[float]) -> Fit:
         levels = self._levels(course)
         steps = [value - level for value, level in zip(course, levels, strict=True)]
         spread = math.fsum(map(mul, steps, steps))
+        if not spread:  # a step between places alone
+            return Fit(0.0, math.inf, 0.0, math.inf, 0.0)
         slope = math.fsum(map(mul, steps, self._changes)) / spread
         rest = [y - slope * x for x, y in zip(steps, self._changes, strict=True)]
         residual = math.fsum(map(mul, rest, rest))
@@ -102,17 +123,26 @@ class Series:
 
     def _levels(self, values: Sequence[float]) -> list[float]:
         """Return for each value the mean of the values at its place."""
-        groups = [values[place :: self._places] for place in range(self._places)]
-        means = [math.fsum(group) / len(group) for group in groups]
-        return [means[number % self._places] for number in range(len(values))]
+        levels = [0.0] * len(values)
+        for numbers in self._places:
+            mean = math.fsum(values[number] for number in numbers) / len(numbers)
+            for number in numbers:
+                levels[number] = mean
+        return levels
 
 
-def _merged(waves: Sequence[Wave], places: int) -> Iterator[Wave]:
-    """Merge waves in groups of whole passes; waves before the first whole group are left out."""
-    size = places * math.ceil(len(waves) / MOST_VALUES / places)
-    for first in range(len(waves) % size, len(waves), size):
-        group = waves[first : first + size]
-        yield Wave(group[0].start_s, group[-1].end_s, math.fsum(wave.amount for wave in group))
+def _by_place(waves: Sequence[Wave]) -> list[Sequence[int]]:
+    """Return the numbers of the waves at each place."""
+    numbers: dict[int, list[int]] = defaultdict(list)
+    for number, wave in enumerate(waves):
+        numbers[wave.place].append(number)
+    return list(numbers.values())
+
+
+def _merged(values: Sequence[float], size: int) -> list[float]:
+    """Return the means of groups; values before the first whole group are left out."""
+    firsts = range(len(values) % size, len(values), size)
+    return [math.fsum(values[first : first + size]) / size for first in firsts]
 
 
 def _widening(rest: Sequence[float], residual: float) -> float:

@@ -1,31 +1,28 @@
-"""Judge if a warm-up has reached a steady state that holds for the window which follows.
+"""Bound the bias that a warm-up leaves in the window which follows.
 
 What matters is the bias: how far the window's mean would lie from the steady mean, relative to it.
-It is bounded from two fits to all waves since the first one, by least squares:
+It is bounded from fits by least squares to all waves since the first one:
 
 - a straight trend, carried on over the window,
-- an exponential approach to the steady level, with each time constant that the waves allow: how
-  much of it would remain in the window. The time constant is chosen as in a profile likelihood: one
-  is left out only where another explains the waves far better (Bates and Watts, Nonlinear
-  Regression Analysis, 1988, 6.1).
+- an exponential approach to the steady level, with each time constant up to `SLOWEST_S` that the
+  waves allow: how much of it remains in the window. The time constant is chosen as in a profile
+  likelihood: one is left out only where another explains the waves far better (Bates and Watts,
+  Nonlinear Regression Analysis, 1988, 6.1).
 
-The bound is the upper limit of the absolute bias at 97.5 % (before the cap 99 %, since it is tested
-again and again): an equivalence test, as the two one-sided tests of Schuirmann (J. Pharmacokinet.
-Biopharm. 15 (1987) 657-680). So it is wide where waves are noisy or few: a trend that cannot be
-seen is not taken for none. The lag-1
-autocorrelation of what the fit leaves widens it (Wilks, Statistical Methods in the Atmospheric
-Sciences, 5.2.4).
+The bound is the upper confidence limit of the absolute bias, as in an equivalence test (Schuirmann,
+J. Pharmacokinet. Biopharm. 15 (1987) 657-680). So it is wide where waves are noisy or few: a trend
+that cannot be seen is not taken for none. The lag-1 autocorrelation of what the fit leaves widens
+it (Wilks, Statistical Methods in the Atmospheric Sciences, 5.2.4).
 
-A warm-up goes on until the bound is `rules.bound` for approaches as slow as `SLOWEST_S`. At its cap
-the bound that was attained counts, up to `rules.maximum_bound`. Where no slow approach is visible
-then, the bound covers approaches with time constants up to the tested span, and is the largest bias
-that could hide: the detection limit of a two-sided test at 5 % that finds it in 95 % (Currie, Anal.
-Chem. 40 (1968) 586-593). Slower ones hide in the noise.
+A warm-up ends where the bound of the window to come is `rules.bound`, or at its cap. After the
+window it is judged again, with the waves of the window: these bounds are part of the result, and
+the campaign's margin decides about them. There a step inside the window counts too, where one is
+seen.
 
 A cap under `SHORT_CAP_S` is too short for any slow approach: one of 10 % with a time constant of
-120 s leaves 9.5 % after 5 s, and the last half of those moved by 0.2 %. It gives the weaker verdict
-`NO_DRIFT_SEEN`: the trend, carried on, keeps the window's mean within the bound of the mean of the
-tested waves.
+120 s leaves 9.5 % after 5 s, and the last half of those moved by 0.2 %. The bound is then that of
+the difference between the means of the window and of the warm-up, and the verdict says no more than
+whether a drift was seen.
 """
 
 import math
@@ -36,10 +33,19 @@ from worker.courses import Series, Wave
 from worker.workload import WarmupRules
 
 SLOWEST_S = 300.0
-"""Longest time constant of an approach that ends a warm-up before its cap."""
+"""Longest time constant of an approach that a bound covers."""
 
 SHORT_CAP_S = 60.0
 """A warm-up with a shorter cap shows no steady state, only that no drift was seen."""
+
+LEAST_BOUND = 0.01
+"""A smaller bound is never stated: no course is exactly one of those that were fitted."""
+
+SEEN_LIMIT = 0.05
+"""Largest bound of a steady window where a drift is visible, and of any after a short warm-up."""
+
+HIDDEN_LIMIT = 0.10
+"""Largest bound of a steady window where no drift is visible."""
 
 LEAST_WAVES = 8
 """Waves that a warm-up needs to end before its cap: fewer tell little of their noise."""
@@ -47,19 +53,25 @@ LEAST_WAVES = 8
 LEAST_SPAN_SHARE = 0.5
 """The tested waves must span at least this share of the window that follows."""
 
-STEADY, NOT_STEADY, TOO_FEW_WAVES = "steady", "not_steady", "too_few_waves"
-NO_DRIFT_SEEN = "no_drift_seen"
+STEADY, NOT_STEADY = "steady", "not_steady"
+NO_DRIFT_SEEN, DRIFT_SEEN, UNDECIDED = "no_drift_seen", "drift_seen", "undecided"
+"""Verdicts after a short warm-up; undecided where the bound is large and no drift was seen."""
+TOO_FEW_WAVES = "too_few_waves"
 
-_FINER = 1.5
-"""Ratio of neighbouring time constants that are tried."""
+_AHEAD, _AFTER = 0.99, 0.96
+"""Level of a bound before the window, which is tested again and again, and after it."""
+
+_VISIBLE = 0.995
+"""A drift is visible beyond this quantile on either side."""
 
 _ALLOWED = 0.9987
 """A course is left out where its fit is worse by this quantile squared (3 standard errors)."""
 
+_FINER = 1.5
+"""Ratio of neighbouring time constants that are tried."""
 
-_VISIBLE = 0.975
-"""A slow approach is visible beyond this quantile on either side: 5 % of trendless warm-ups have
-one."""
+_BLOCKS = 10
+"""A step is looked for at so many moments of the window."""
 
 
 @dataclass(frozen=True)
@@ -75,90 +87,108 @@ class Verdict:
     trend_interval: tuple[float, float] | None = None
     """90 % interval of slope × span."""
 
-    @property
-    def passed(self) -> bool:
-        return self.verdict in (STEADY, NO_DRIFT_SEEN)
 
-
-def judge(
-    waves: Sequence[Wave],
-    *,
-    window_s: float,
-    waves_per_pass: int,
-    rules: WarmupRules,
-    final: bool,
-) -> Verdict:
-    """Judge the warm-up for a window of `window_s` that opens at the end of its last wave.
+def bound_ahead(waves: Sequence[Wave], *, window_s: float, rules: WarmupRules) -> float | None:
+    """Bound the bias of a window that opens at the end of the last wave.
 
     Args:
         waves: all but the first, which may have compiled.
-        waves_per_pass: after so many waves the same prompts come again.
-        final: True at the cap.
-    """
-    least = rules.minimum_waves if final else LEAST_WAVES
-    if len(waves) < max(least, waves_per_pass + 2):
-        return Verdict(TOO_FEW_WAVES)
-    start_s, end_s = waves[0].start_s, waves[-1].end_s
-    if end_s - start_s < LEAST_SPAN_SHARE * window_s:
-        return Verdict(TOO_FEW_WAVES)
-    series = Series(waves, waves_per_pass)
-    window = (end_s, end_s + window_s)
-    trend = series.trend()
-    if rules.cap_s < SHORT_CAP_S:
-        passed, covered = NO_DRIFT_SEEN, None
-        quantile = series.quantile(0.975 if final else 0.99)
-        bound = trend.limit((end_s + window_s - start_s) / 2.0, quantile)
-    else:
-        passed = STEADY
-        bound, covered = bias_limit(series, window, wanted=rules.bound, final=final)
-    bound = max(bound, rules.bound)
-    enough = bound <= (rules.maximum_bound if final else rules.bound)
-    half_width = series.quantile(0.95) * trend.error * (end_s - start_s)
-    change = trend.slope * (end_s - start_s)
-    return Verdict(
-        passed if enough else NOT_STEADY,
-        bound,
-        covered,
-        series.variation,
-        (change - half_width, change + half_width),
-    )
-
-
-def bias_limit(
-    series: Series, window: tuple[float, float], *, wanted: float, final: bool
-) -> tuple[float, float]:
-    """Bound the bias of a window's mean, relative to the steady mean.
-
-    Args:
-        window: its start and end, in s, on the waves' clock.
-        wanted: bound that is good enough for approaches of any time constant.
-        final: True where an approach that is not visible counts only up to the span.
 
     Returns:
-        The bound, and the longest time constant that it covers, in s.
+        The bound, relative; None where the waves are too few or span too little.
     """
+    places = len({wave.place for wave in waves})
+    if len(waves) < max(LEAST_WAVES, places + 2):
+        return None
+    start_s, end_s = waves[0].start_s, waves[-1].end_s
+    if end_s - start_s < LEAST_SPAN_SHARE * window_s:
+        return None
+    series = Series(waves)
+    if rules.cap_s < SHORT_CAP_S:
+        between_means_s = (end_s - start_s + window_s) / 2.0
+        return series.trend().limit(between_means_s, series.quantile(_AHEAD))
+    return bias_limit(series, (end_s, end_s + window_s), _AHEAD)
+
+
+def judge(waves: Sequence[Wave], *, window: tuple[float, float], cap_s: float) -> Verdict:
+    """Judge a window by the waves of its warm-up and its own.
+
+    Args:
+        waves: all but the first of the warm-up, which may have compiled.
+        window: its start and end, in s, on the waves' clock.
+        cap_s: longest time that the warm-up had.
+    """
+    opened_s, closed_s = window
+    if len(waves) < 3 or not waves[0].end_s <= opened_s < waves[-1].end_s:
+        return Verdict(TOO_FEW_WAVES)
+    series, short = Series(waves), cap_s < SHORT_CAP_S
+    trend, quantile = series.trend(), series.quantile(_VISIBLE)
+    if short:
+        course = series.step(opened_s)
+        bound = course.limit(1.0, series.quantile(_AFTER))
+    else:
+        course = series.approach(SLOWEST_S)
+        bound = bias_limit(series, window, _AFTER)
+    stretch_s = 2.0 * opened_s - closed_s
+    step = step_limit(Series(near), window) if len(near := _since(waves, stretch_s)) > 2 else None
+    seen = trend.visible(quantile) or course.visible(quantile) or step is not None
+    bound = max(bound, step or 0.0, LEAST_BOUND)
+    if short:
+        fair = NO_DRIFT_SEEN if bound <= SEEN_LIMIT else UNDECIDED
+        verdict = DRIFT_SEEN if seen else fair
+    else:
+        verdict = STEADY if bound <= (SEEN_LIMIT if seen else HIDDEN_LIMIT) else NOT_STEADY
+    half_width = series.quantile(0.95) * trend.error * series.span_s
+    moved = trend.slope * series.span_s
+    return Verdict(
+        verdict,
+        bound,
+        None if short else SLOWEST_S,
+        series.variation,
+        (moved - half_width, moved + half_width),
+    )
+
+
+def bias_limit(series: Series, window: tuple[float, float], level: float) -> float:
+    """Return the upper limit of the bias of a window's mean, relative to the steady mean."""
     start_s, end_s = window[0] - series.start_s, window[1] - series.start_s
-    quantile, visible = series.quantile(0.975 if final else 0.99), series.quantile(_VISIBLE)
-    allowed = series.quantile(_ALLOWED) ** 2
-    fits = {tau_s: series.approach(tau_s) for tau_s in _time_constants(series)}
-    changes = [
-        (fit, _mean_left(tau_s, start_s, end_s) / fit.end_level) for tau_s, fit in fits.items()
-    ]
-    changes.append((series.trend(), end_s - start_s))
+    trend = series.trend()
+    changes = [(trend, (end_s - start_s) / trend.level_at_zero)]
+    for tau_s in _time_constants(series):
+        fit = series.approach(tau_s)
+        changes.append((fit, _mean_left(tau_s, start_s, end_s) / fit.level_at_zero))
     best = min((fit for fit, _ in changes), key=lambda fit: fit.residual)
-    limit = max(
+    allowed = series.quantile(_ALLOWED) ** 2 * best.variance
+    quantile = series.quantile(level)
+    return max(
         fit.limit(change, quantile)
         for fit, change in changes
-        if fit.residual - best.residual <= allowed * best.variance
+        if fit.residual - best.residual <= allowed
     )
-    covered_s, slowest = SLOWEST_S, fits[SLOWEST_S]
-    if final and limit > wanted and abs(slowest.slope) <= visible * slowest.error:
-        span_s = min(SLOWEST_S, series.span_s)
-        left = _mean_left(span_s, start_s, end_s)
-        hidden = (visible + series.quantile(0.95)) * series.approach(span_s).error * left
-        if hidden < limit:
-            limit, covered_s = hidden, span_s
-    return limit, covered_s
+
+
+def step_limit(series: Series, window: tuple[float, float]) -> float | None:
+    """Return the limit of the bias by a step inside the window; None where none is visible.
+
+    Of the two levels either may be the steady one. The quantile is that of Bonferroni.
+    """
+    opened_s, length_s = window[0], window[1] - window[0]
+    splits: dict[int, float] = {}
+    for block in range(_BLOCKS):
+        before = series.count_until(opened_s + length_s * block / _BLOCKS)
+        if 2 <= before <= series.count - 2:
+            splits.setdefault(before, block / _BLOCKS)
+    quantile = series.quantile(1.0 - (1.0 - _VISIBLE) / max(1, len(splits)))
+    limits = [
+        fit.limit(max(share, 1.0 - share), series.quantile(_AFTER))
+        for share in splits.values()
+        if (fit := series.step(opened_s + length_s * share)).visible(quantile)
+    ]
+    return max(limits, default=None)
+
+
+def _since(waves: Sequence[Wave], start_s: float) -> list[Wave]:
+    return [wave for wave in waves if wave.start_s >= start_s]
 
 
 def _time_constants(series: Series) -> Iterator[float]:

@@ -1,4 +1,4 @@
-"""Progress of a warm-up: its waves so far, its end, its verdict."""
+"""Progress of a warm-up: its waves so far, and its end."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ LONGER = 1.1
 
 
 class Warmup:
-    """Follows warm-up waves; over when they are steady, or when the cap is reached."""
+    """Follows warm-up waves; over when they leave little bias, or when the cap is reached."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Warmup:
         self._host_steady = host_steady
         self._waves: list[Wave] = []
         self._judged_s = 0.0
-        self._verdict = steady.Verdict(steady.TOO_FEW_WAVES)
+        self._bound: float | None = None
 
     @property
     def waves(self) -> int:
@@ -37,8 +37,10 @@ class Warmup:
 
     @property
     def passed(self) -> bool:
-        """True once the waves are steady and, if awaited, power by the host's verdict."""
-        return self._verdict.passed and (not self._rules.await_host or self._host_steady())
+        """True once the bound is reached and, if awaited, that of power by the host's verdict."""
+        if self._bound is None or self._bound > self._rules.bound:
+            return False
+        return not self._rules.await_host or self._host_steady()
 
     @property
     def capped(self) -> bool:
@@ -52,16 +54,13 @@ class Warmup:
 
     def add(self, start: float, end: float, tokens: int) -> bool:
         """Add one wave (times in s on CLOCK_MONOTONIC); return True once the warm-up is over."""
-        self._waves.append(Wave(start, end, tokens))
+        place = self.waves % self._workload.waves_per_pass
+        self._waves.append(Wave(start, end, tokens, place))
         long_enough = self._after_first_s >= self._rules.minimum_s
         if self.capped or (long_enough and self._after_first_s >= LONGER * self._judged_s):
             self._judged_s = self._after_first_s
-            self._verdict = steady.judge(
-                self._waves[1:],
-                window_s=self.window_s(),
-                waves_per_pass=self._workload.waves_per_pass,
-                rules=self._rules,
-                final=self.capped,
+            self._bound = steady.bound_ahead(
+                self._waves[1:], window_s=self.window_s(), rules=self._rules
             )
         self._emit({"event": "wave", "t0": start, "t1": end, "tokens": tokens})
         return long_enough and (self.passed or self.capped)
@@ -96,19 +95,13 @@ class Warmup:
         return math.fsum(shortest.values()) / len(shortest) * places
 
     def report(self) -> dict[str, Any]:
-        """Return the warm-up as the result keeps it."""
-        first, verdict = self._waves[0], self._verdict
-        interval = verdict.trend_interval
+        """Return the account of the warm-up that its judgement after the window needs."""
+        first = self._waves[0]
         return {
             "start": first.start_s,
             "end": self._waves[-1].end_s,
             "first_wave_s": first.end_s - first.start_s,
             "throughput": [wave.rate for wave in self._waves],
-            "steady": self.passed and verdict.verdict == steady.STEADY,
+            "wave_ends_s": [wave.end_s - first.start_s for wave in self._waves],
             "capped": self.capped and not self.passed,
-            "verdict": verdict.verdict,
-            "cv": verdict.coefficient_of_variation,
-            "trend_interval": None if interval is None else list(interval),
-            "bound": verdict.bound,
-            "time_constant_s": verdict.time_constant_s,
         }

@@ -45,9 +45,6 @@ class WarmupRules:
     """For the first wave alone: it may compile."""
     bound: float
     """Bias of the window's mean, relative, that ends a warm-up before its cap."""
-    maximum_bound: float
-    """Bias that a warm-up may leave at its cap and still count as steady."""
-    minimum_waves: int = 3
     minimum_s: float = 0.0
     """Shortest time after the first wave, whatever the cap: a sensor's averaged reading at the
     window's start must not reach back to the start of the load."""
@@ -87,7 +84,7 @@ class Workload:
             return (
                 f"workload.batch_size: must be 1 to {config.slots} (slots), not {self.batch_size}"
             )
-        if self.output_tokens < 1 or self.minimum_waves < 1 or self.warmup.minimum_waves < 1:
+        if self.output_tokens < 1 or self.minimum_waves < 1:
             return "workload: output_tokens and minimum_waves must be at least 1"
         if not self.prompts or not all(self.prompts):
             return "workload.prompts: must be one or more lists of token ids, none of them empty"

@@ -160,7 +160,7 @@ def make_result(
         "warmup": _warmup(throughput, capped, chance),
         "drift": Drift(throughput_relative=chance.gauss(0, 0.005), power_relative=None),
         "energy": energy,
-        "flags": [Flag(code="warmup_capped", message="5 waves, bound reached: none")] * capped,
+        "flags": [Flag(code="warmup_capped", message="5 waves")] * (capped and protocol < 3),
         "sample_outputs": [SampleOutput(prompt_index=0, output_ids=[1, 2, 3])],
         "side_files": {},
         "message": None,
@@ -271,14 +271,16 @@ def _distribution(centre: float, count: int) -> Distribution:
 
 def _warmup(throughput: float, capped: bool, chance: random.Random) -> Warmup:
     rise = (0.55, 0.82, 0.97, 1.0, 1.01, 0.99, 1.0)[: 5 if capped else 7]
+    first_wave_s = 0.9 if capped else 1.1
     return Warmup(
         steady=not capped,
         capped=capped,
         verdict="not_steady" if capped else "steady",
         waves=len(rise),
         duration_s=3.0,
-        first_wave_s=0.9 if capped else 1.1,
+        first_wave_s=first_wave_s,
         throughput_tokens_per_second=[throughput * r * chance.gauss(1, 0.01) for r in rise],
+        wave_ends_s=[first_wave_s + 0.3 * wave for wave in range(len(rise))],
         coefficient_of_variation=0.012,
         trend_interval=(-0.012, 0.009),
         bound=0.062 if capped else 0.015,

@@ -6,6 +6,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from llm_energy.measurement import flags, window
+from llm_energy.measurement.steadiness import judged
 from llm_energy.power.accounting import account_energy
 from llm_energy.power.meter import Device, Reading
 from llm_energy.power.series import Series
@@ -49,7 +50,6 @@ def with_numbers(folder: Path, result: Result) -> Result:
     latency = window.latency(requests, start=start_s, end=end_s)
     drift = window.drift(requests, start=start_s, end=end_s, waves=waves, passes=passes)
     raised = flags.of_measurement(
-        warmup=result.warmup,
         drift=drift,
         duration_s=opened.duration_s,
         minimum_duration_s=result.spec["measurement"]["minimum_duration_s"],
@@ -71,7 +71,7 @@ def with_numbers(folder: Path, result: Result) -> Result:
     }
     result = result.model_copy(update=changes)
     if "series" not in result.side_files:
-        return result
+        return result.model_copy(update={"warmup": judged(result, requests, None)})
     name = result.side_files["series"].path
     identity = {"campaign": result.campaign, "experiment": result.experiment}
     identity |= {"cycle": result.cycle, "spec": result.spec_hash}
@@ -86,7 +86,7 @@ def with_numbers(folder: Path, result: Result) -> Result:
         median_step_s=gaps.p50 if gaps else None,
     )
     board = {"device_uuids": [DEVICE.id], "device_model": DEVICE.model}
-    return result.model_copy(
+    result = result.model_copy(
         update={
             "side_files": result.side_files | {"series": file},
             "environment": result.environment.model_copy(update=board),
@@ -95,6 +95,7 @@ def with_numbers(folder: Path, result: Result) -> Result:
             "flags": raised + account.flags,
         }
     )
+    return result.model_copy(update={"warmup": judged(result, requests, series)})
 
 
 def requests_of(result: Result) -> list[dict[str, object]]:

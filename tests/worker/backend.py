@@ -23,7 +23,6 @@ def workload(**changes: Any) -> dict[str, Any]:
         "cap_s": 0.2,
         "first_wave_deadline_s": PATIENCE_S,
         "bound": 0.01,
-        "maximum_bound": 0.05,
     } | changes.pop("warmup", {})
     return {
         "mode": "waves",

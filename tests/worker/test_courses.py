@@ -11,13 +11,18 @@ from hypothesis import strategies as st
 from worker.courses import MOST_VALUES, Series, Wave, t_quantile
 
 
-def waves_of(rates: list[float], *, wave_s: float = 1.0) -> list[Wave]:
-    return [Wave(i * wave_s, (i + 1) * wave_s, rate * wave_s) for i, rate in enumerate(rates)]
+def series_of(rates: list[float], *, wave_s: float = 1.0, places: int = 1) -> Series:
+    return Series(
+        [
+            Wave(i * wave_s, (i + 1) * wave_s, rate * wave_s, i % places)
+            for i, rate in enumerate(rates)
+        ]
+    )
 
 
 def test_a_known_trend_has_its_known_slope_and_error() -> None:
     # Slope 1 % a wave, residuals (+, -, -, +) 0.1 %: least squares by hand, 2 degrees of freedom.
-    series = Series(waves_of([98.6, 99.4, 100.4, 101.6]), places=1)
+    series = series_of([98.6, 99.4, 100.4, 101.6])
     trend = series.trend()
     assert trend.slope == pytest.approx(0.01, rel=1e-12)
     assert trend.error == pytest.approx((4 * 0.001**2 / 2 / 5) ** 0.5, rel=1e-9)
@@ -27,27 +32,39 @@ def test_a_known_trend_has_its_known_slope_and_error() -> None:
 
 def test_an_approach_is_found_with_its_size_and_its_end() -> None:
     levels = [100.0 * (1.0 - 0.1 * math.exp(-(i + 0.5) / 20.0)) for i in range(60)]
-    fit = Series(waves_of(levels), places=1).approach(20.0)
+    fit = series_of(levels).approach(20.0)
     mean = sum(levels) / len(levels)
-    assert fit.end_level == pytest.approx(100.0 / mean)
+    assert fit.level_at_zero == pytest.approx(100.0 / mean)
     assert fit.slope == pytest.approx(-10.0 / mean)
     assert fit.residual == pytest.approx(0.0, abs=1e-20)
 
 
 def test_prompts_of_different_lengths_are_no_variation() -> None:
     one_pass = [100.0, 40.0, 70.0, 55.0]
-    assert Series(waves_of(one_pass * 4), places=4).variation == pytest.approx(0.0, abs=1e-12)
-    assert Series(waves_of(one_pass * 4), places=1).variation > 0.3
+    assert series_of(one_pass * 4, places=4).variation == pytest.approx(0.0, abs=1e-12)
+    assert series_of(one_pass * 4).variation > 0.3
     rising = [level * (1.0 + 0.01 * i) for i, level in enumerate(one_pass * 4)]
-    assert Series(waves_of(rising), places=4).trend().slope == pytest.approx(0.01, rel=0.1)
+    assert series_of(rising, places=4).trend().slope == pytest.approx(0.01, rel=0.1)
 
 
-def test_many_waves_are_merged_in_whole_passes_and_give_the_same_trend() -> None:
+def test_many_waves_are_merged_and_give_the_same_trend() -> None:
     count = 5 * MOST_VALUES
     rising = [(100.0 + 60.0 * (i % 2)) * (1.0 + 0.1 * i / count) for i in range(count)]
-    merged = Series(waves_of(rising, wave_s=0.5), places=2)
+    merged = series_of(rising, wave_s=0.5, places=2)
     assert merged.count <= MOST_VALUES
     assert merged.span_s * merged.trend().slope == pytest.approx(0.095, rel=0.01)
+
+
+def test_a_step_is_found_with_its_size() -> None:
+    fit = series_of([99.0] * 6 + [101.0] * 6).step(6.0)
+    assert fit.slope == pytest.approx(0.02)
+    assert fit.visible(5.0)
+    assert series_of([99.0] * 6 + [101.0] * 6).count_until(6.0) == 6
+
+
+def test_a_step_between_places_alone_is_not_known() -> None:
+    waves = [Wave(float(i), i + 1.0, 1.0, place) for i, place in enumerate([0, 0, 0, 1, 1])]
+    assert not Series(waves).step(3.0).visible(0.0)
 
 
 def test_noise_that_depends_on_itself_widens_the_error() -> None:
@@ -55,9 +72,9 @@ def test_noise_that_depends_on_itself_widens_the_error() -> None:
     for _ in range(60):
         last = 0.6 * last + draw.gauss(0.0, 0.01)
         rates.append(100.0 * (1.0 + last))
-    dependent = Series(waves_of(rates), places=1).trend().error
+    dependent = series_of(rates).trend().error
     draw.shuffle(rates)
-    assert dependent > 1.4 * Series(waves_of(rates), places=1).trend().error
+    assert dependent > 1.4 * series_of(rates).trend().error
 
 
 @given(st.integers(1, 10_000), st.sampled_from([0.9, 0.95, 0.975, 0.99]))

@@ -64,7 +64,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     everything = [with_limits(result, design.assumptions.sensor) for result in everything]
     results = without_controls(everything, design.controls)
     devices = device_ratios(results)
-    results = with_campaign_flags(results, devices)
+    results = with_campaign_flags(results, devices, margin=design.equivalence_margin)
     assumptions = design.assumptions
     table = measurements_table(results, design.reference, everything=everything)
     measurements = with_derived(table, assumptions)

@@ -11,22 +11,34 @@ from llm_energy.analysis.experiments_table import group_of
 from llm_energy.analysis.outputs import REPEATED_LIMIT, output_repetition
 from llm_energy.analysis.token_ids import with_other_token_ids
 from llm_energy.results.metrics import WATCHED, value_of
-from llm_energy.results.parts import Flag
+from llm_energy.results.parts import Flag, PowerSteadiness, Warmup
 from llm_energy.results.result import Result
 from llm_energy.stats.outliers import outlier
+from worker.steady import DRIFT_SEEN, NO_DRIFT_SEEN, UNDECIDED
 
 Raised = Iterator[tuple[Result, str, str]]
 """Result, code of its flag, and message."""
 
 
-def with_campaign_flags(results: Sequence[Result], devices: Iterable[DeviceRatios]) -> list[Result]:
+BOUND_SINCE = 3
+"""Protocol since which the bound of a warm-up is that of the window's bias."""
+
+UNSEEN = {NO_DRIFT_SEEN, UNDECIDED}
+"""Verdicts of short warm-ups in which no drift was seen: the report says once what they show."""
+
+
+def with_campaign_flags(
+    results: Sequence[Result], devices: Iterable[DeviceRatios], *, margin: float
+) -> list[Result]:
     """The results with the flags of the campaign behind their own; result files stay as they are.
 
     Args:
         devices: energy counter against power of each device, over these very `results`.
+        margin: relative bias of a window that the campaign tolerates.
     """
     raised = chain(
         _ratio_deviates(devices),
+        _not_steady(results, margin),
         _out_of_order(results),
         _outlier(results),
         _suspect(results),
@@ -48,6 +60,30 @@ def _ratio_deviates(devices: Iterable[DeviceRatios]) -> Raised:
         for result, change in device.deviating:
             message = f"{device.device}: {change:+.1%} from the device's median"
             yield result, "ratio_deviates", message
+
+
+def _not_steady(results: Sequence[Result], margin: float) -> Raised:
+    for result in results:
+        warmup = result.warmup
+        if warmup is None or result.protocol_version < BOUND_SINCE:
+            continue
+        judged: dict[str, Warmup | PowerSteadiness] = {"throughput": warmup}
+        if warmup.power is not None and result.energy.energy_joules is not None:
+            judged["power"] = warmup.power
+        texts = [
+            f"{name}: {_bias(part)}"
+            for name, part in judged.items()
+            if part.verdict not in UNSEEN and (part.bound is None or part.bound > margin)
+        ]
+        if texts:
+            yield result, "not_steady", f"{'; '.join(texts)} (margin {margin:.1%})"
+
+
+def _bias(judged: Warmup | PowerSteadiness) -> str:
+    if judged.bound is None:
+        return "too few waves to bound its bias"
+    seen = "drift seen, " if judged.verdict == DRIFT_SEEN else ""
+    return f"{seen}bias up to {judged.bound:.1%}"
 
 
 def _out_of_order(results: Sequence[Result]) -> Raised:

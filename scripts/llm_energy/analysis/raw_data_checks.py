@@ -7,6 +7,7 @@ from typing import Any
 
 from llm_energy.campaign.identity import PROTOCOL_VERSION
 from llm_energy.measurement import flags, window
+from llm_energy.measurement.steadiness import judged
 from llm_energy.power.accounting import EnergyAccount, account_energy, unsampled
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import read_identity, read_series
@@ -26,7 +27,6 @@ NOTHING = 1e-12
 NO_SERIES = "without a power series there is"
 
 DETERMINED_FLAGS = {
-    "warmup_capped",
     "throughput_drift",
     "short_window",
     "alias_risk",
@@ -55,15 +55,17 @@ def differences(folder: Path, result: Result) -> Iterator[str]:
     files = {name: folder / file.path for name, file in result.side_files.items()}
     current = result.protocol_version == PROTOCOL_VERSION
     latency, drift, account = None, None, EnergyAccount(result.energy)
+    series = read_series(files["series"]) if "series" in files else None
     if "requests" in files and result.window is not None:
         requests, lengths = read_requests(files["requests"])
         numbers = _of_requests(result, requests, lengths)
         latency, drift = numbers["latency"], numbers["drift"]
+        if current:
+            numbers["warmup"] = judged(result, requests, series).model_dump()
         yield from _unlike("its requests give", numbers, _stated(result))
     elif result.window is not None and current:
         yield "it has a window without requests"
-    if "series" in files:
-        series = read_series(files["series"])
+    if series is not None:
         account = _account(result, series, latency)
         yield from _of_series(result, account, current=current)
         if current:
@@ -167,10 +169,8 @@ def _identity(named: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _flags(result: Result, drift: Drift, account: EnergyAccount) -> Iterator[str]:
-    assert result.warmup is not None
     assert result.window is not None
     raised = flags.of_measurement(
-        warmup=result.warmup,
         drift=drift,
         duration_s=result.window.duration_s,
         minimum_duration_s=result.spec["measurement"]["minimum_duration_s"],

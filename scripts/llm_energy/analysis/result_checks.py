@@ -77,6 +77,9 @@ def _times(result: Result) -> Iterator[str]:
         yield "its phase warmup does not last as long as its warm-up"
     if len(warmup.throughput_tokens_per_second) != warmup.waves:
         yield "its warm-up has not one throughput for each wave"
+    ends_s = warmup.wave_ends_s
+    if ends_s and (len(ends_s) != warmup.waves or not _close(ends_s[0], warmup.first_wave_s)):
+        yield "its warm-up has not one end for each wave, or another first wave"
 
 
 def _time_of_day(result: Result) -> Iterator[str]:

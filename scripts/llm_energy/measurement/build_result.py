@@ -11,6 +11,7 @@ from llm_energy.inputs.environment import packages_sha256
 from llm_energy.measurement import flags, host_idle, window
 from llm_energy.measurement.device_exclusivity import used_gpus
 from llm_energy.measurement.job import Job, Observation
+from llm_energy.measurement.steadiness import judged
 from llm_energy.power.accounting import EnergyAccount, account_energy, unsampled
 from llm_energy.power.meter import Device
 from llm_energy.power.series_file import write_series
@@ -47,12 +48,16 @@ WINDOW_FIELDS = (
 def build_result(job: Job, seen: Observation, run: Run, results: Path) -> Result:
     """The result of one measurement; its side files are written, the result itself is not."""
     numbers = numbers_of(job, seen) if seen.measured else numbers_without_window(job, seen)
-    return Result(
+    result = Result(
         **identity_of(job, seen, run.record),
         **numbers,
         side_files=write_side_files(job, seen, results),
         finished=utc_now(),
     )
+    if seen.measured is None:
+        return result
+    warmup = judged(result, seen.measured["requests"], seen.series)
+    return result.model_copy(update={"warmup": warmup})
 
 
 def identity_of(job: Job, seen: Observation, run: RunRecord) -> dict[str, Any]:
@@ -201,7 +206,6 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
     drift = window.drift(
         requests, start=start, end=end, waves=edges["waves"], passes=edges["passes"]
     )
-    warmup = window.warmup(seen.measured["warmup"], power=seen.power)
     account = energy_of(job, seen, tokens, latency)
     duration_s = end - start
     return {
@@ -219,11 +223,10 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
         "output_tokens_per_second": tokens.output / duration_s,
         "requests_per_second": tokens.requests / duration_s,
         "latency": latency,
-        "warmup": warmup,
+        "warmup": window.warmup(seen.measured["warmup"], power=seen.power),
         "drift": drift.model_copy(update={"power_relative": account.power_drift_relative}),
         "energy": account.energy,
         "flags": flags.of_measurement(
-            warmup=warmup,
             drift=drift,
             duration_s=duration_s,
             minimum_duration_s=job.experiment.workload.minimum_duration_s,

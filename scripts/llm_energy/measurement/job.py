@@ -13,17 +13,12 @@ from llm_energy.results.parts import Phase, PowerSteadiness
 from llm_energy.runs.run_records import HostIdle
 from llm_energy.system.cache import prompts_marker
 from worker.protocol import Event
+from worker.steady import LEAST_BOUND
 from worker.workload import EngineConfig, Sampling, WarmupRules, Workload
 
 if TYPE_CHECKING:  # the campaign's models would cost every measuring job 0.1 s
     from llm_energy.campaign.campaign import Campaign
     from llm_energy.campaign.experiment import Experiment
-
-STEADY_BOUND = 0.01
-"""Bias of the window's mean against the steady mean that ends a warm-up before its cap."""
-
-STEADY_BOUND_LIMIT = 0.05
-"""Bias that a warm-up may leave at its cap and still count as steady."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +88,7 @@ class ExperimentRecord:
                 warmup=WarmupRules(
                     cap_s=timing.warmup_cap_s,
                     first_wave_deadline_s=timing.first_wave_deadline_s,
-                    bound=STEADY_BOUND,
-                    maximum_bound=STEADY_BOUND_LIMIT,
+                    bound=LEAST_BOUND,
                     minimum_s=timing.tail_s,
                 ),
             ),
@@ -179,7 +173,7 @@ class Observation:
     first_host_idle: HostIdle | None = None
     """The same of the run's first cycle."""
     power: PowerSteadiness | None = None
-    """The host's verdict at the end of the warm-up."""
+    """The host's verdict on power at the end of the warm-up."""
     own_processes: set[int] | None = None
     """Host ids of the backend's processes when the load was over."""
 

@@ -5,21 +5,18 @@ the host has sent `steady` too. Nobody waits for anybody: the host's verdict cou
 wave on, and none is needed inside the window.
 
 Power is judged by the rule of the waves (worker/steady.py), on means over whole waves of together
-at least a second: pieces of a wave differ by what the engine does in them (prefill, decode)
-although nothing drifts.
+at least a second (steadiness.py). How steady it was is judged after the window.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 
-from llm_energy.power.accounting import total
+from llm_energy.measurement.steadiness import MEAN_S, mean_powers
 from llm_energy.power.meter import Device
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
 from llm_energy.results.parts import PowerSteadiness
-from worker.courses import Wave
 from worker.protocol import Event
-from worker.steady import Verdict, judge
+from worker.steady import NOT_STEADY, STEADY, bound_ahead
 from worker.workload import WarmupRules
 
 SPAN_S = 30.0
@@ -30,9 +27,6 @@ CAP_SHARE = 6.0
 
 LEAST_SPAN_S = 5.0
 """A shorter time says nothing of power: then the waves alone decide."""
-
-MEAN_S = 1.0
-LEAST_MEANS = 5
 
 TEMPERATURE_RANGE_CELSIUS = 1.0
 """Largest difference of temperatures within the time; NVML gives whole degrees."""
@@ -81,8 +75,6 @@ class PowerWatch:
         if self._edges and event["t1"] - self._edges[-1] < MEAN_S:
             return
         self._edges.append(event["t1"])
-        if len(self._edges) <= LEAST_MEANS:
-            return
         before = self._passed
         self.verdict = self._judge(self._series(self._edges[0] - 1.0))
         if self._passed != before:
@@ -91,31 +83,22 @@ class PowerWatch:
     def _judge(self, series: Series) -> PowerSteadiness:
         self._passed = False
         sensors = [Sensor(device, series) for device in self._devices]
-        means = [
-            Wave(start, end, joules)
-            for start, end in pairwise(self._edges)
-            if (joules := _joules(sensors, self._method, start, end)) is not None
-        ]
-        if len(means) < LEAST_MEANS or means[-1].end_s - means[0].start_s < self._span_s:
+        means = list(mean_powers(sensors, self._method, self._edges))
+        bound = bound_ahead(means, window_s=self._window_s, rules=self._rules)
+        if bound is None or means[-1].end_s - means[0].start_s < self._span_s:
             return PowerSteadiness(verdict="too_short", span_s=self._span_s)
-        verdict = judge(
-            means,
-            window_s=self._window_s,
-            waves_per_pass=1,
-            rules=self._rules,
-            final=self._edges[-1] - self._edges[0] >= self._rules.cap_s,
-        )
         end_s = means[-1].end_s
         ranges = [_temperature_range(sensor, end_s - self._span_s, end_s) for sensor in sensors]
         celsius = max((known for known in ranges if known is not None), default=None)
         warming = celsius is not None and celsius > TEMPERATURE_RANGE_CELSIUS
-        self._passed = verdict.passed and not warming
-        return _together(verdict, warming, celsius, self._span_s)
-
-
-def _joules(sensors: Sequence[Sensor], method: Method, start: float, end: float) -> float | None:
-    """Energy of all devices; None while one of them has no reading after `end` yet."""
-    return total(sensor.energy(method, start, end).joules for sensor in sensors)
+        reached = bound <= self._rules.bound
+        self._passed = reached and not warming
+        return PowerSteadiness(
+            verdict=("temperature_changes" if warming else STEADY) if reached else NOT_STEADY,
+            span_s=self._span_s,
+            bound=bound,
+            temperature_range_celsius=celsius,
+        )
 
 
 def _temperature_range(sensor: Sensor, start: float, end: float) -> float | None:
@@ -123,16 +106,3 @@ def _temperature_range(sensor: Sensor, start: float, end: float) -> float | None
     read = [state.temperature_celsius for state in sensor.states(start, end)]
     known = [celsius for celsius in read if celsius is not None]
     return max(known) - min(known) if known else None
-
-
-def _together(
-    verdict: Verdict, warming: bool, range_celsius: float | None, span_s: float
-) -> PowerSteadiness:
-    return PowerSteadiness(
-        verdict="temperature_changes" if verdict.passed and warming else verdict.verdict,
-        span_s=span_s,
-        trend_interval=verdict.trend_interval,
-        bound=verdict.bound,
-        time_constant_s=verdict.time_constant_s,
-        temperature_range_celsius=range_celsius,
-    )

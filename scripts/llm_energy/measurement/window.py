@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from llm_energy.results.parts import Distribution, Drift, Latency, PowerSteadiness, Tokens, Warmup
+from worker.steady import TOO_FEW_WAVES
 
 RequestRecord = Mapping[str, Any]
 
@@ -133,24 +134,23 @@ def pass_drift(requests: Sequence[RequestRecord], *, waves: int, passes: int) ->
 
 
 def warmup(report: Mapping[str, Any], *, power: PowerSteadiness | None = None) -> Warmup:
-    """The worker's account of the warm-up, as the result keeps it.
+    """The worker's account of the warm-up, as the result keeps it, without a verdict.
 
     Args:
-        power: the host's verdict, where it had one.
+        power: the host's verdict at its end, where it had one.
     """
-    interval = report["trend_interval"]
     return Warmup(
-        steady=report["steady"],
+        steady=False,
         capped=report["capped"],
-        verdict=report["verdict"],
+        verdict=TOO_FEW_WAVES,
         waves=len(report["throughput"]),
         duration_s=report["end"] - report["start"],
         first_wave_s=report["first_wave_s"],
         throughput_tokens_per_second=report["throughput"],
-        coefficient_of_variation=report["cv"],
-        trend_interval=None if interval is None else (interval[0], interval[1]),
-        bound=report["bound"],
-        time_constant_s=report["time_constant_s"],
+        wave_ends_s=report["wave_ends_s"],
+        coefficient_of_variation=None,
+        trend_interval=None,
+        bound=None,
         power=power,
     )
 

@@ -3,11 +3,13 @@
 from dataclasses import dataclass
 from itertools import groupby
 
+from llm_energy.analysis.campaign_flags import BOUND_SINCE
 from llm_energy.analysis.summary import Comparison, Summary
 from llm_energy.analysis.wording import DIFFERENT
 from llm_energy.report.estimates import Estimate, estimates, short_names
 from llm_energy.results.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT, TTFT
-from llm_energy.system.numbers import interval, number, plural
+from llm_energy.system.numbers import interval, number, percent, plural
+from worker.steady import DRIFT_SEEN, NO_DRIFT_SEEN, SHORT_CAP_S, UNDECIDED
 
 BEST = {
     JOULES_PER_OUTPUT_TOKEN: "Least energy per output token",
@@ -89,7 +91,8 @@ def ratio_text(comparison: Comparison) -> tuple[str, str]:
 
 def notices(summary: Summary) -> list[str]:
     """Facts that a reader must know before any number."""
-    return list(filter(None, (energy_notice(summary), token_notice(summary))))
+    found = (energy_notice(summary), token_notice(summary), warmup_notice(summary))
+    return list(filter(None, found))
 
 
 def energy_notice(summary: Summary) -> str | None:
@@ -115,6 +118,27 @@ def token_notice(summary: Summary) -> str | None:
     return (
         "The models split text into different tokens: a token is not the same work for each. "
         "Numbers per token rank those of one tokenizer alone."
+    )
+
+
+def warmup_notice(summary: Summary) -> str | None:
+    """Return what short warm-ups cannot show, once for the whole campaign; None without any."""
+    done = summary.measurements[summary.measurements["protocol_version"] >= BOUND_SINCE]
+    verdicts = done["warmup_verdict"]
+    unseen, noisy = verdicts == NO_DRIFT_SEEN, verdicts == UNDECIDED
+    count = int((unseen | noisy | (verdicts == DRIFT_SEEN)).sum())
+    if not count:
+        return None
+    found = [f"none in {unseen.sum()} of {count}"]
+    if unseen.any():
+        found[0] += f" (within {percent(done.loc[unseen, 'warmup_bound'].max())})"
+    if drifted := int((verdicts == DRIFT_SEEN).sum()):
+        found.append(f"some in {drifted}")
+    if noisy.any():
+        found.append(f"too much scatter to tell in {noisy.sum()}")
+    return (
+        f"A warm-up of less than {SHORT_CAP_S:g} s cannot show that a measurement is steady, only "
+        f"whether a drift of throughput was seen: {', '.join(found)}; slower drifts stay hidden."
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from llm_energy.analysis.campaign_flags import BOUND_SINCE
 from llm_energy.analysis.derived import derived_metrics
 from llm_energy.analysis.dictionary import dictionary
 from llm_energy.analysis.measurements_table import BACKEND, SETTING, varying_settings
@@ -24,18 +25,17 @@ LONGEST_MESSAGE = 300
 VERDICTS = {
     "steady": "steady",
     "no_drift_seen": "no drift seen",
+    "drift_seen": "drift seen",
+    "undecided": "too much scatter to tell",
     "not_steady": "not shown to be steady",
     "too_few_waves": "too few waves to tell",
 }
-"""Verdict on a warm-up -> its words."""
+"""Verdict on warm-up and window -> its words."""
 
 TWO_INTERVALS = (
     "Repeatability: from the spread over cycles alone, for ratios on one device. Total: with the "
     "full limits of the power sensor, for a number that is quoted."
 )
-
-BOUND_SINCE = 3
-"""Protocol since which the bound of a warm-up is that of the window's bias."""
 
 
 def bias_is_bounded(measurements: pd.DataFrame) -> bool:
@@ -255,7 +255,11 @@ def measurements_table(summary: Summary) -> Table:
         ("window_duration_s", Column("Window", "s"), number),
         ("output_tokens", Column("Output tokens"), whole),
         ("throughput_drift_relative", Column("Drift in window"), percent),
-        ("warmup_verdict", Column("Warm-up", numeric=False), lambda code: VERDICTS.get(code, code)),
+        (
+            "warmup_verdict",
+            Column("Steadiness", numeric=False),
+            lambda code: VERDICTS.get(code, code),
+        ),
     ]
     if bias_is_bounded(summary.measurements):
         shown.append(("warmup_bound", Column("Bound of its bias"), percent))

@@ -1,8 +1,11 @@
 """Every code that a result or a failure record may carry, with its meaning."""
 
 FLAGS = {
-    "warmup_capped": "The warm-up reached its time limit before the steady state was shown: the "
-    "window's mean may lie far from the steady mean. `measurement.warmup_cap_s` sets the limit.",
+    "not_steady": "The window's mean may lie farther from the steady mean than the campaign's "
+    "margin (`comparisons.equivalence_margin`). Where `measurement.warmup_cap_s` is under 60 s: a "
+    "drift was seen. A longer warm-up or window narrows the bound.",
+    "warmup_capped": "Of protocols 1 and 2: the warm-up reached its time limit before the steady "
+    "state was shown. `measurement.warmup_cap_s` sets the limit.",
     "throughput_drift": "Throughput in the last third of the window differs from the first third "
     "by more than the limit.",
     "short_window": "The window is shorter than the least duration that was requested.",

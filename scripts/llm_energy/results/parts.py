@@ -73,13 +73,14 @@ class Tokens(Model):
 
 
 class PowerSteadiness(Model):
-    """Steadiness of power and temperature at the end of the warm-up, on means over whole waves of
-    together at least 1 s."""
+    """Steadiness of power, on means over whole waves of together at least 1 s, of warm-up and
+    window."""
 
     verdict: str
-    """One of `steady`, `no_drift_seen`, `not_steady`, `temperature_changes`, `too_short`."""
-    span_s: float
-    """Least time over which power was seen, and temperature had to be constant."""
+    """As that of the warm-up. Of protocols 1 and 2, and where power was left unread in the window:
+    at the end of the warm-up, with `temperature_changes` and `too_short`."""
+    span_s: float | None = None
+    """Time at the end of the warm-up over which temperature had to be constant."""
     trend_interval: tuple[float, float] | None = None
     """90 % interval of slope × span over the mean power."""
     bound: float | None = None
@@ -87,18 +88,21 @@ class PowerSteadiness(Model):
     time_constant_s: float | None = None
     """As that of the warm-up."""
     temperature_range_celsius: float | None = None
-    """Highest less lowest temperature of the device that changed most; None if none tells."""
+    """Highest less lowest temperature of the device that changed most, in `span_s`; None if none
+    tells."""
 
 
 class Warmup(Model):
-    """How the steady state was reached, on wave throughput (see worker/steady.py)."""
+    """The warm-up, and how steady the window was, judged after it on the waves of both (see
+    worker/steady.py). Of protocols 1 and 2: judged before the window, on the last waves."""
 
     steady: bool
-    """True where the steady state was shown before the window opened."""
+    """True where the verdict is `steady`."""
     capped: bool
-    """True where the warm-up ended at its time limit, neither steady nor without visible drift."""
+    """True where the warm-up ended at its time limit, before its own bound was reached."""
     verdict: str
-    """`steady`; `no_drift_seen`, which is all that a cap under 60 s can show; `not_steady` or
+    """`steady` or `not_steady`; after a warm-up with a cap under 60 s `no_drift_seen`, which is all
+    that it can show, `drift_seen`, or `undecided` where the waves scatter too much; or
     `too_few_waves`."""
     waves: int
     """Waves of the warm-up."""
@@ -108,18 +112,20 @@ class Warmup(Model):
     """Duration of the first wave, in which engines compile or capture."""
     throughput_tokens_per_second: list[float]
     """One value for each warm-up wave, in order."""
+    wave_ends_s: list[float] = []
+    """The end of each warm-up wave, from its first submission; none in older results."""
     coefficient_of_variation: float | None
-    """Standard deviation over mean, of the throughput of the tested waves."""
+    """Standard deviation over mean, of the throughput of the judged waves."""
     trend_interval: tuple[float, float] | None
-    """90 % interval of slope × span over the mean: the relative change over the tested waves."""
+    """90 % interval of slope × span over the mean: the relative change over the judged waves."""
     bound: float | None
     """Bound that was attained: how far the window's mean throughput may lie from the
-    steady mean, relative to it; where only no drift was seen, from the mean of the tested waves. Of
-    protocols 1 and 2: equivalence bound of the trend over the tested waves."""
+    steady mean, relative to it; after a warm-up with a cap under 60 s, from the mean of the
+    warm-up. Of protocols 1 and 2: equivalence bound of the trend over the tested waves."""
     time_constant_s: float | None = None
     """Slowest exponential approach that the bound covers; None where none was tested."""
     power: PowerSteadiness | None = None
-    """None where nothing was metered, or the warm-up's cap is too short for a test."""
+    """None where nothing was metered."""
 
 
 class Drift(Model):

@@ -1,7 +1,7 @@
 """Checks of one result against its requests and its power series."""
 
 import pytest
-from tests.llm_energy.make_results import make_result
+from tests.llm_energy.make_results import MEASUREMENT, make_result
 from tests.llm_energy.make_side_files import with_numbers
 from tests.llm_energy.power.made_power import constant, phases, series_of
 
@@ -42,6 +42,7 @@ ALTERED = {
     "tokens": {"output": 999},
     "window": {"start_monotonic_s": 1006.1},
     "drift": {"throughput_relative": 0.001},
+    "warmup": {"bound": 0.0123},
     "energy": {"loaded_idle_power_watts": 40.0},
     "environment": {"device_uuids": []},
 }
@@ -64,11 +65,11 @@ def test_a_flag_must_follow_and_must_not_be_taken_away(measured, tmp_path):
     (found,) = differences(tmp_path, with_flags(*kept, "power_capped"))
     assert found == "nothing in it raises its flag power_capped"
     assert list(differences(tmp_path, with_flags(*kept, "idle_not_settled"))) == []
-    capped = with_numbers(
-        tmp_path, make_result(metered=True, capped=True, protocol=PROTOCOL_VERSION)
-    )
-    (found,) = differences(tmp_path, capped.model_copy(update={"flags": []}))
-    assert found == "it lacks the flag warmup_capped"
+    plain = make_result(metered=True, protocol=PROTOCOL_VERSION)
+    longer = plain.spec | {"measurement": MEASUREMENT | {"minimum_duration_s": 60.0}}
+    short = with_numbers(tmp_path, plain.model_copy(update={"spec": longer}))
+    (found,) = differences(tmp_path, short.model_copy(update={"flags": []}))
+    assert found == "it lacks the flag short_window"
 
 
 def test_raw_data_cannot_be_left_out(measured, tmp_path):

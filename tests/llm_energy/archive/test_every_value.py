@@ -18,14 +18,13 @@ EXAMPLE = Path(__file__).parents[3] / "docs" / "example" / "smollm2-cpu"
 ONLY_SEALED = (
     *("attempt", "checksum", "position", "process.", "sample_outputs.", "phases.end_monotonic_s"),
     *("settings.declared", "settings.observed.", "energy.host_idle_power_watts"),
-    *("warmup.bound", "warmup.coefficient_of_variation", "warmup.first_wave_s", "warmup.steady"),
-    *("warmup.throughput_tokens_per_second", "warmup.time_constant_s"),
-    *("warmup.trend_interval", "warmup.verdict"),
+    *("warmup.capped", "warmup.first_wave_s", "warmup.throughput_tokens_per_second"),
+    *("warmup.wave_ends_s", "warmup.power.span_s", "warmup.power.temperature_range_celsius"),
 )
 """Values that no raw data determine, by the beginning of their names."""
 
-OF_THE_EXAMPLE = ("warmup.capped",)
-"""Values of the example that none determine: flags of an earlier protocol are not raised again."""
+OF_THE_EXAMPLE = ("warmup.",)
+"""Values of the example that none determine: earlier protocols judged warm-ups otherwise."""
 
 OF_RECORDS = ("environment.", "prompts.")
 """Values that the records beside the results determine; the made result has none."""

@@ -13,6 +13,7 @@ from llm_energy.report.headline import (
     key_figures,
     ratio_text,
     token_notice,
+    warmup_notice,
 )
 from llm_energy.report.methods import methods
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
@@ -148,6 +149,42 @@ class TestTokenNotice:
 
     def test_the_same_tokens_need_no_notice(self, tmp_path):
         assert token_notice(self.summary(tmp_path, tokens={"small": "a", "large": "a"})) is None
+
+
+class TestWarmupNotice:
+    """Two measurements of a campaign whose warm-ups were too short to show a steady state."""
+
+    def summary(self, tmp_path, verdicts, *, protocol=3):
+        planned = []
+        for cycle, (verdict, bound) in enumerate(verdicts, start=1):
+            made = make_results.make_result(cycle=cycle, protocol=protocol)
+            judged = made.warmup.model_copy(update={"verdict": verdict, "bound": bound})
+            planned.append(make_results.path_of(made))
+            write_result(tmp_path / planned[-1], made.model_copy(update={"warmup": judged}))
+        return aggregate(tmp_path, planned=planned, design=make_results.design(cycles=2))
+
+    def test_one_sentence_says_what_a_whole_campaign_cannot_show(self, tmp_path):
+        found = [("no_drift_seen", 0.031), ("undecided", 0.2), ("no_drift_seen", 0.012)]
+        summary = self.summary(tmp_path, found)
+        assert summary.findings.flags == []
+        sentence = (
+            "A warm-up of less than 60 s cannot show that a measurement is steady, only whether a "
+            "drift of throughput was seen: none in 2 of 3 (within 3.1 %), too much scatter to tell "
+            "in 1; slower drifts stay hidden."
+        )
+        assert warmup_notice(summary).replace("\N{NO-BREAK SPACE}", " ") == sentence
+        assert sentence in console(summary)
+
+    def test_a_drift_that_was_seen_is_a_flag_too(self, tmp_path):
+        summary = self.summary(tmp_path, [("drift_seen", 0.08), ("drift_seen", 0.015)])
+        assert "none in 0 of 2, some in 2;" in warmup_notice(summary)
+        (flag,) = summary.findings.flags
+        assert (flag.code, flag.measurements) == ("not_steady", 1)
+        assert flag.example == "throughput: drift seen, bias up to 8.0% (margin 2.0%)"
+
+    def test_other_campaigns_need_no_notice(self, tmp_path):
+        assert warmup_notice(self.summary(tmp_path, [("steady", 0.01)])) is None
+        assert warmup_notice(self.summary(tmp_path, [("no_drift_seen", 0.01)], protocol=2)) is None
 
 
 @pytest.mark.parametrize("cycles", [1, 3])

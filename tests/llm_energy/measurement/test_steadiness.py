@@ -1,0 +1,147 @@
+"""The judgement of a window after it, by the waves of its warm-up and its own."""
+
+import random
+from dataclasses import replace
+from itertools import accumulate
+
+import pytest
+from tests.llm_energy.make_results import MEASUREMENT, make_result
+from tests.llm_energy.power.made_power import GPU, series_of
+
+from llm_energy.measurement.steadiness import judged
+from llm_energy.power.accounting import account_energy
+from llm_energy.results.parts import Phase, PowerSteadiness, Tokens
+
+BEGAN_S = 1000.0
+OUTPUT_TOKENS = 10
+SETTINGS = {"batch_size": 2, "output_tokens": OUTPUT_TOKENS}
+
+
+def measured(durations_s, *, window_waves, cap_s=180.0, prompts=2, mode="waves", began_s=BEGAN_S):
+    """A result and its requests, from the durations of all waves of warm-up and window."""
+    ends_s = [began_s, *(began_s + passed for passed in accumulate(durations_s))]
+    warm = len(durations_s) - window_waves
+    opened_s, closed_s = ends_s[warm], ends_s[-1]
+    requests = []
+    for number, (start, end) in enumerate(zip(ends_s[warm:], ends_s[warm + 1 :], strict=False)):
+        times = [start + (end - start) * (k + 1) / OUTPUT_TOKENS for k in range(OUTPUT_TOKENS)]
+        wave = number if mode == "waves" else None
+        requests += 2 * [{"prompt": 0, "wave": wave, "submitted": start, "token_times": times}]
+    result = make_result(settings=SETTINGS, protocol=3)
+    tokens = 2 * OUTPUT_TOKENS
+    warmup = result.warmup.model_copy(
+        update={
+            "waves": warm,
+            "throughput_tokens_per_second": [tokens / d for d in durations_s[:warm]],
+            "wave_ends_s": [end - began_s for end in ends_s[1 : warm + 1]],
+        }
+    )
+    window = result.window.model_copy(
+        update={"start_monotonic_s": opened_s, "end_monotonic_s": closed_s}
+    )
+    phases = [
+        Phase(name=name, start_monotonic_s=start, end_monotonic_s=end)
+        for name, start, end in (
+            ("idle", began_s - 5.0, began_s),
+            ("warmup", began_s, opened_s),
+            ("window", opened_s, closed_s),
+        )
+    ]
+    changes = {
+        "warmup": warmup,
+        "window": window,
+        "phases": phases,
+        "load_mode": mode,
+        "spec": result.spec | {"measurement": MEASUREMENT | {"warmup_cap_s": cap_s}},
+        "prompts": result.prompts.model_copy(update={"count": prompts}),
+    }
+    return result.model_copy(update=changes), requests
+
+
+def steadily(count, *, noise=0.003, wave_s=1.0, seed=1):
+    chance = random.Random(seed)
+    return [wave_s * chance.gauss(1.0, noise) for _ in range(count)]
+
+
+@pytest.mark.parametrize("mode", ["waves", "closed"])
+def test_a_steady_window_is_steady(mode):
+    found = judged(*measured(steadily(120), window_waves=30, mode=mode), None)
+    assert found.steady
+    assert (found.verdict, found.bound, found.time_constant_s) == ("steady", 0.01, 300.0)
+
+
+@pytest.mark.parametrize("mode", ["waves", "closed"])
+def test_a_step_inside_the_window_is_seen_after_it(mode):
+    """The warm-up could not know of it; 6 % of half of the window are 3 %."""
+    waves = steadily(105) + [1.06 * wave_s for wave_s in steadily(15)]
+    found = judged(*measured(waves, window_waves=30, mode=mode), None)
+    assert found.bound > 0.03
+    assert judged(*measured(waves[:90], window_waves=0 + 30, mode=mode), None).bound < 0.02
+
+
+def test_a_long_window_shows_the_approach_that_a_short_warm_up_could_not():
+    """An approach of 10 % with 60 s, judged after a warm-up of 5 s and a window of 30 s."""
+    waves = [1.0 / (1.0 - 0.1 * 0.9835**n) for n in range(35)]
+    found = judged(*measured(waves, window_waves=30, cap_s=5.0), None)
+    assert found.verdict == "drift_seen"
+    assert found.bound > 0.02
+
+
+def test_windows_of_few_waves_have_a_verdict():
+    """Two waves of warm-up, of which the first may have compiled, and the least window."""
+    found = judged(*measured([90.0, 61.0, 60.0, 60.5, 60.2], window_waves=3), None)
+    assert found.verdict in ("steady", "not_steady")
+    assert found.bound is not None
+    short = judged(*measured([9.0, 6.1, 6.0, 6.05, 6.02], window_waves=3, cap_s=5.0), None)
+    assert short.verdict in ("no_drift_seen", "undecided")
+    assert short.bound is not None
+
+
+def test_a_window_of_one_pass_over_many_prompts_has_a_verdict():
+    """One wave of the warm-up has its like in the window: all are then compared as alike."""
+    waves = steadily(18, noise=0.01)
+    found = judged(*measured(waves, window_waves=16, prompts=32, cap_s=5.0), None)
+    assert found.verdict in ("no_drift_seen", "undecided")
+
+
+def test_waves_are_compared_with_those_of_the_same_prompts():
+    """The window begins its pass anew, wherever the warm-up was in it."""
+    lengths = [1.0, 1.6, 0.7]
+    warm = [lengths[n % 3] * wave for n, wave in enumerate(steadily(50))]
+    window = [lengths[n % 3] * wave for n, wave in enumerate(steadily(30, seed=2))]
+    found = judged(*measured(warm + window, window_waves=30, prompts=6), None)
+    assert found.coefficient_of_variation < 0.01
+    assert found.verdict == "steady"
+
+
+def test_without_a_warm_up_there_is_nothing_to_judge_by():
+    found = judged(*measured([5.0, 1.0, 1.0, 1.0], window_waves=3), None)
+    assert (found.verdict, found.bound, found.steady) == ("too_few_waves", None, False)
+
+
+def with_power(watts):
+    result, requests = measured(steadily(110), window_waves=30, began_s=20.0)
+    series = series_of(watts, end=140.0)
+    tokens = Tokens(input=1, output=1, requests=1)
+    account = account_energy(series, result.phases, tokens, scope=GPU.scope)
+    return result.model_copy(update={"energy": account.energy}), requests, series
+
+
+def test_power_is_judged_over_warm_up_and_window_too():
+    steady = judged(*with_power(lambda t: 500.0 if t > 20.0 else 60.0)).power
+    assert (steady.verdict, steady.bound) == ("steady", 0.01)
+    rising = judged(*with_power(lambda t: 300.0 + 2.0 * t if t > 20.0 else 60.0)).power
+    assert rising.bound > 0.05
+    assert rising.verdict == "not_steady"
+
+
+def test_the_temperature_that_was_watched_stays():
+    result, requests, series = with_power(lambda t: 500.0 if t > 20.0 else 60.0)
+    watched = PowerSteadiness(verdict="not_steady", span_s=30.0, temperature_range_celsius=1.0)
+    warmup = result.warmup.model_copy(update={"power": watched})
+    power = judged(result.model_copy(update={"warmup": warmup}), requests, series).power
+    assert (power.verdict, power.span_s, power.temperature_range_celsius) == ("steady", 30.0, 1.0)
+    none = replace(series, readings=())
+    lost = result.energy.model_copy(update={"energy_joules": None})
+    unread = result.model_copy(update={"warmup": warmup, "energy": lost})
+    assert judged(unread, requests, none).power == watched
