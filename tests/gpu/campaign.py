@@ -40,7 +40,7 @@ FULL = Size(
     baseline_s=3.0,
     warmup_cap_s=8.0,
 )
-"""Shortened, for six minutes: a warm-up that is capped is a flag of its result. The idle control
+"""Shortened, for six minutes: such a warm-up shows only whether a drift was seen. The idle control
 takes half of the baseline, and each half needs its samples."""
 
 QUICK = Size(1, (1,), 8, minimum_duration_s=10.0, baseline_s=3.0, warmup_cap_s=2.0)
