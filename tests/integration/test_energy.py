@@ -100,7 +100,7 @@ def test_the_warm_up_waits_for_power_and_temperature(measured_on_gpus):
     tree, _ = measured_on_gpus
     for path in tree.results():
         warmup = read_result(path).warmup
-        assert (warmup.power.verdict, warmup.capped) == ("no_drift_seen", False)
+        assert warmup.power.verdict == "no_drift_seen"
         assert warmup.duration_s > warmup.power.span_s
         assert warmup.power.temperature_range_celsius <= 1.0
 
