@@ -13,6 +13,7 @@ from llm_energy.analysis.carry_over import carry_over
 from llm_energy.analysis.comparisons import compare_all
 from llm_energy.analysis.controls import control_findings, without_controls
 from llm_energy.analysis.counter_ratios import STABLE_OFFSET, DeviceRatios, device_ratios
+from llm_energy.analysis.courses_over_time import short_warmups, warmup_traces
 from llm_energy.analysis.decode_energy import decode_energies
 from llm_energy.analysis.derived import derived_metrics, stated, with_derived
 from llm_energy.analysis.energy_uncertainty import with_limits
@@ -28,7 +29,6 @@ from llm_energy.analysis.summary import (
     Gap,
     OutcomeCounts,
     Summary,
-    WarmupTrace,
 )
 from llm_energy.analysis.tradeoffs import fronts
 from llm_energy.analysis.two_stages import cycles_decided
@@ -96,7 +96,8 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         flags=_flags(results),
         energy_reasons=_energy_reasons(results),
         devices=[_sensors(device) for device in devices],
-        warmups=_warmups(results),
+        short_warmups=short_warmups(results),
+        warmups=warmup_traces(results),
         drift=_drift(results, THROUGHPUT),
         energy_drift=_drift(results, JOULES_PER_OUTPUT_TOKEN),
         counts=_counts(planned, everything, missing, unusable),
@@ -225,22 +226,6 @@ def _energy_is_invalid(result: Result) -> bool:
     energy = result.energy
     metered = energy.reason not in ("no_meter", codes.SAMPLER_OFF)
     return result.status == "completed" and energy.energy_joules is None and metered
-
-
-def _warmups(results: Iterable[Result]) -> list[WarmupTrace]:
-    return [
-        WarmupTrace(
-            experiment=r.experiment,
-            cycle=r.cycle,
-            capped=r.warmup.capped,
-            throughput_relative=[
-                value / r.output_tokens_per_second
-                for value in r.warmup.throughput_tokens_per_second
-            ],
-        )
-        for r in sorted(results, key=lambda result: result.position)
-        if r.warmup and r.output_tokens_per_second
-    ]
 
 
 def _drift(results: Iterable[Result], metric: Metric) -> RunDrift | None:

@@ -7,6 +7,7 @@ from statistics import fmean
 
 from llm_energy.analysis.actual_order import places
 from llm_energy.analysis.counter_ratios import DeviceRatios
+from llm_energy.analysis.courses_over_time import BOUND_SINCE
 from llm_energy.analysis.experiments_table import group_of
 from llm_energy.analysis.outputs import REPEATED_LIMIT, output_repetition
 from llm_energy.analysis.token_ids import with_other_token_ids
@@ -19,9 +20,6 @@ from worker.steady import DRIFT_SEEN, NO_DRIFT_SEEN, UNDECIDED
 Raised = Iterator[tuple[Result, str, str]]
 """Result, code of its flag, and message."""
 
-
-BOUND_SINCE = 3
-"""Protocol since which the bound of a warm-up is that of the window's bias."""
 
 UNSEEN = {NO_DRIFT_SEEN, UNDECIDED}
 """Verdicts of short warm-ups in which no drift was seen: the report says once what they show."""

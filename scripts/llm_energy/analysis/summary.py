@@ -9,6 +9,7 @@ from pydantic import Field
 
 from llm_energy.analysis.carry_over import CarryOver
 from llm_energy.analysis.controls import ControlFinding
+from llm_energy.analysis.courses_over_time import ShortWarmups, WarmupTrace
 from llm_energy.analysis.two_stages import CyclesDecided
 from llm_energy.campaign.analysis_settings import Assumptions
 from llm_energy.campaign.campaign_file import AdaptiveCycles
@@ -99,14 +100,6 @@ class DeviceSensors(Model):
     deviating: int
     warning: str | None
     """Meaning of a stable offset of the two sensors; None where they agree."""
-
-
-class WarmupTrace(Model):
-    experiment: str
-    cycle: int
-    capped: bool
-    throughput_relative: list[float]
-    """Throughput of each warm-up wave over that of the window that followed."""
 
 
 class Comparison(Model):
@@ -238,6 +231,7 @@ class Findings(Model):
     """Why completed measurements have no energy."""
     devices: list[DeviceSensors]
     """Devices whose counter and instant power were both read."""
+    short_warmups: ShortWarmups | None
     warmups: list[WarmupTrace]
     drift: RunDrift | None
     """Drift of throughput; None where no experiment was measured often enough to test it."""

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from itertools import groupby
 
-from llm_energy.analysis.campaign_flags import BOUND_SINCE
 from llm_energy.analysis.summary import Comparison, Summary
 from llm_energy.analysis.wording import DIFFERENT
 from llm_energy.report.estimates import Estimate, estimates, short_names
 from llm_energy.results.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT, TTFT
 from llm_energy.system.numbers import interval, number, percent, plural
-from worker.steady import DRIFT_SEEN, NO_DRIFT_SEEN, SHORT_CAP_S, UNDECIDED
 
 BEST = {
     JOULES_PER_OUTPUT_TOKEN: "Least energy per output token",
@@ -123,22 +121,20 @@ def token_notice(summary: Summary) -> str | None:
 
 def warmup_notice(summary: Summary) -> str | None:
     """Return what short warm-ups cannot show, once for the whole campaign; None without any."""
-    done = summary.measurements[summary.measurements["protocol_version"] >= BOUND_SINCE]
-    verdicts = done["warmup_verdict"]
-    unseen, noisy = verdicts == NO_DRIFT_SEEN, verdicts == UNDECIDED
-    count = int((unseen | noisy | (verdicts == DRIFT_SEEN)).sum())
-    if not count:
+    short = summary.findings.short_warmups
+    if short is None:
         return None
-    found = [f"none in {unseen.sum()} of {count}"]
-    if unseen.any():
-        found[0] += f" (within {percent(done.loc[unseen, 'warmup_bound'].max())})"
-    if drifted := int((verdicts == DRIFT_SEEN).sum()):
-        found.append(f"some in {drifted}")
-    if noisy.any():
-        found.append(f"too much scatter to tell in {noisy.sum()}")
+    found = [f"none in {short.no_drift_seen} of {short.measurements}"]
+    if short.largest_bound is not None:
+        found[0] += f" (within {percent(short.largest_bound)})"
+    if short.drift_seen:
+        found.append(f"some in {short.drift_seen}")
+    if short.undecided:
+        found.append(f"too much scatter to tell in {short.undecided}")
     return (
-        f"A warm-up of less than {SHORT_CAP_S:g} s cannot show that a measurement is steady, only "
-        f"whether a drift of throughput was seen: {', '.join(found)}; slower drifts stay hidden."
+        f"A warm-up of less than {short.limit_s:g} s cannot show that a measurement is steady, "
+        f"only whether a drift of throughput was seen: {', '.join(found)}; slower drifts stay "
+        "hidden."
     )
 
 

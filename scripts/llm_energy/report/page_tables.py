@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
-from llm_energy.analysis.campaign_flags import BOUND_SINCE
+from llm_energy.analysis.courses_over_time import BOUND_SINCE
 from llm_energy.analysis.derived import derived_metrics
 from llm_energy.analysis.dictionary import dictionary
 from llm_energy.analysis.measurements_table import BACKEND, SETTING, varying_settings

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from llm_energy.analysis.summary import Summary, WarmupTrace
+from llm_energy.analysis.courses_over_time import WarmupTrace
+from llm_energy.analysis.summary import Summary
 from llm_energy.report import style
 from llm_energy.report.estimates import short_names
 from llm_energy.report.style import INK, MARKERS, MOST_PANELS, MUTED, SERIES, Drawing
