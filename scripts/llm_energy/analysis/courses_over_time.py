@@ -1,4 +1,4 @@
-"""Findings of a campaign on courses over time: its warm-ups, and how cycles depend on each other."""
+"""Findings on courses over time: warm-ups, and how cycles depend on the ones before them."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
