@@ -85,7 +85,7 @@ ENERGY_REASONS = {
     "counter_stuck": "The energy counter did not move during the interval.",
     "power_stuck": "The power sensor read the same value while the device rested and worked.",
     "sensors_disagree": "Energy counter and integrated instant power of the device differ by more "
-    "than a factor of 2: one of them is broken, and nothing says which.",
+    "than a factor of 10: one of them is broken, and nothing says which.",
     "no_power": "The power sensor read 0 W all along, which no device draws.",
     "mean_power_below_idle": "Mean power of the window lies below the loaded idle: not possible.",
     "mean_power_above_limit": "Mean power of the window lies above the enforced limit: not "

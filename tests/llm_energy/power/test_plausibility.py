@@ -49,7 +49,7 @@ def test_without_baseline_and_limit_nothing_can_be_stated():
 
 
 @pytest.mark.parametrize(
-    ("ratio", "expected"), [(352.0, True), (0.3, True), (0.57, False), (1.9, False), (None, False)]
+    ("ratio", "expected"), [(352.0, True), (0.05, True), (0.2, False), (5.0, False), (None, False)]
 )
 def test_two_sensors_of_one_device_cannot_differ_by_any_factor(ratio, expected):
     assert sensors_disagree(ratio) is expected
