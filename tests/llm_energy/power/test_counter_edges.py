@@ -7,7 +7,12 @@ import pytest
 from tests.llm_energy.power.made_power import samples
 
 from llm_energy.power.counter import counter_energy
-from llm_energy.power.counter_edges import interval_powers, resolved_powers, roughness
+from llm_energy.power.counter_edges import (
+    interval_powers,
+    resolved_powers,
+    roughness,
+    update_uncertainty,
+)
 from llm_energy.power.power_range import ANY_POWER, PowerRange
 from llm_energy.power.series import Samples
 
@@ -68,6 +73,19 @@ def test_a_counter_that_is_read_more_slowly_than_it_changes_is_covered(period_s,
     """Once a second, also where the waves keep nearly in time with the readings."""
     share = share_held(Waves(period_s), rate=1.0, update_s=0.02, duration_s=10.0, instant=instant)
     assert share >= 0.93
+
+
+@pytest.mark.parametrize(("period_s", "instant"), [(0.06, False), (0.103, True)])
+def test_waves_shorter_than_the_readings_are_covered(period_s, instant):
+    """By how far readings lie off a line, and by the power beside where they keep in time."""
+    share = share_held(Waves(period_s), rate=10.0, update_s=0.001, duration_s=4.0, instant=instant)
+    assert share >= 0.93
+
+
+@pytest.mark.parametrize(("low", "squared"), [(600.0, 1 / 6), (450.0, 1 / 6), (0.0, 1 / 3)])
+def test_the_worse_of_like_and_unlike_edges_counts(low, squared):
+    found = update_uncertainty(PowerRange(low, 600.0), 0.1)
+    assert found == pytest.approx(0.1 * 600.0 * math.sqrt(squared))
 
 
 def test_a_step_between_two_readings_can_hide_what_both_powers_allow():

@@ -74,6 +74,9 @@ class TestQuiet:
         )
         assert not at_rest(replace(falling, readings=readings))
 
+    def test_a_counter_that_hardly_moves_says_nothing(self):
+        assert at_rest(series_of(constant(100.0), counter_gain=0.0))
+
     def test_a_gap_in_the_samples_is_no_rest(self):
         still = series_of(constant(100.0))
         gap = tuple(r for r in still.readings if not 28.0 < r.monotonic_s < 29.0)
