@@ -233,6 +233,20 @@ class TestClosed:
         assert tokens >= (1 + 3) * 10 + 1
         assert stream.start < stream.end < stream.tail_end
 
+    def test_the_window_opens_only_when_every_slot_decodes(self) -> None:
+        load = read(mode="closed", batch_size=2, warmup={"cap_s": 0.0})
+        phases: list[Report] = []
+        stream = Stream(load, Warmup(load, emit=lambda _: None, host_steady=bool), phases.append)
+        first, second = stream.take(), stream.take()
+        assert first is not None
+        assert second is not None
+        for _ in range(10):  # two waves' worth of tokens, all of one slot
+            stream.on_tokens(first, [7, 7])
+        assert phases == []
+        for _ in range(5):
+            stream.on_tokens(second, [7, 7])
+        assert [phase["name"] for phase in phases] == ["window"]
+
     def test_no_more_requests_than_slots(self, config: EngineConfig) -> None:
         report, _ = run(config, mode="closed", batch_size=3)
         for request in report["requests"]:

@@ -65,6 +65,13 @@ def test_tokens_count_by_their_time_stamp():
     assert (counted.input, counted.output, counted.requests) == (7, 2, 1)
 
 
+def test_a_request_counts_where_its_last_token_falls_and_its_prompt_where_its_first_does():
+    before = [request(8.0, 8.5, 10.5, prompt=0), request(8.0, 9.5, 11.5, prompt=0)]
+    after = request(11.0, 11.5, 12.5, prompt=1)
+    counted = window.tokens([*before, after], input_lengths=[100, 7], start=10.0, end=12.0)
+    assert (counted.input, counted.requests) == (7, 2)
+
+
 @given(
     st.lists(st.floats(0, 30), max_size=60),
     st.floats(0, 30),

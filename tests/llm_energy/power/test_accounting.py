@@ -151,6 +151,11 @@ class TestScope:
         assert one.energy_joules == pytest.approx(4000.0)
         assert [device.counted for device in one.devices] == [False, True]
 
+    def test_the_sum_over_the_host_has_only_the_gpus_that_were_used(self):
+        gpus = series_of(load_of(600.0)), series_of(load_of(400.0), device=OTHER)
+        found = energy(together(self.host(), *gpus), gpus=["GPU-2"])
+        assert found.gpu_cpu_dram_joules == pytest.approx(4120.0)
+
     def test_the_scope_may_be_requested(self):
         both = together(self.host(), series_of(load_of(600.0)))
         assert energy(both, scope="cpu_package").energy_joules == pytest.approx(100.0)

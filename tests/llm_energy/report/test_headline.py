@@ -88,6 +88,12 @@ def test_one_cycle_claims_no_interval(summary_of):
     assert "not distinguishable" in best.remark
 
 
+def test_a_clear_winner_is_not_called_indistinguishable(summary_of):
+    figures = key_figures(summary_of(metered=True))
+    assert len(figures) == 4
+    assert not [figure for figure in figures if "not distinguishable" in figure.remark]
+
+
 def test_overlapping_intervals_are_not_a_winner(summary_of):
     twins = {f"twin_{name}": {"engine_options": {"name": name}} for name in ("a", "b")}
     best = key_figures(summary_of(experiments=twins, reference=None))[0]
