@@ -46,7 +46,7 @@ def standings(
     """
     chosen = np.full(first.shape[1], True) if pilot is None else np.asarray(pilot, dtype=bool)
     found = []
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore"):
         sides = [(m, np.nansum(m, axis=1) / np.isfinite(m).sum(axis=1)) for m in (first, second)]
     for row in range(len(first)):
         better, clearly, clearly_worse = zip(
@@ -71,7 +71,7 @@ def _against(
     """(better, clearly better, clearly worse) than the experiment of `row`, for each experiment."""
     differences = matrix - matrix[row]
     pairs = np.isfinite(differences).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore"):
         mean = np.nansum(differences, axis=1) / pairs
         known = differences[:, pilot]
         counts = np.isfinite(known).sum(axis=1)

@@ -26,6 +26,11 @@ def test_a_known_answer():
     assert cycles_required(KNOWN, 0.02) == 19
 
 
+def test_a_surer_interval_requires_more():
+    """t(4) = 4.6041 at 99 %: (4.6041 · 0.031002 / 0.02)² = 50.93."""
+    assert cycles_required(KNOWN, 0.02, 0.99) == cycles_needed_stein(KNOWN, 0.02, 0.99) == 51
+
+
 def test_equal_values_require_no_more():
     assert cycles_required([2.0, 2.0, 2.0], 0.02) == 3
 

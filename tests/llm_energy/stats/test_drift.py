@@ -35,6 +35,28 @@ def test_one_measurement_of_each_experiment_is_not_testable():
     assert drift_over_positions([("a", 0, 1.0), ("b", 1, 2.0), ("c", 2, 3.0)]) is None
 
 
+@pytest.mark.parametrize("positions", [(0, 1), (2, 2, 2)])
+def test_a_line_through_two_points_or_over_one_position_is_not_testable(positions):
+    assert drift_over_positions(("only", p, 1.0 + i) for i, p in enumerate(positions)) is None
+
+
+def test_a_change_is_that_over_the_run_wherever_its_positions_begin():
+    values = [("a", 0, 10.0), ("a", 1, 10.1), ("b", 2, 20.0), ("b", 3, 20.4)]
+    here = drift_over_positions(values)
+    later = drift_over_positions((name, 100 + position, value) for name, position, value in values)
+    assert (later.change, later.low) == pytest.approx((here.change, here.low))
+    assert math.log1p(here.change) == pytest.approx(3 * math.log(1.01 * 1.02) / 2)
+
+
+def test_a_surer_interval_is_wider():
+    values = [("a", 0, 10.0), ("a", 1, 10.1), ("b", 2, 20.0), ("b", 3, 20.4)]
+    half_widths = [
+        math.log((1 + found.high) / (1 + found.low)) / 2
+        for found in (drift_over_positions(values, confidence) for confidence in (0.9, 0.95))
+    ]
+    assert half_widths[1] / half_widths[0] == pytest.approx(12.7062 / 6.3138, rel=1e-4)  # t(1)
+
+
 @given(st.lists(st.floats(0.5, 2.0), min_size=3, max_size=20))
 def test_of_one_experiment_it_is_scipys_linear_regression(values):
     assume(max(values) - min(values) > 1e-6)  # scipy gives nan for a line without scatter

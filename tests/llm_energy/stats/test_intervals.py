@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from llm_energy.stats.intervals import (
+    Interval,
     bca_interval,
+    ends,
     geometric_mean,
+    known_mean,
     log_t_interval,
     t_interval,
     total_uncertainty,
@@ -105,6 +108,11 @@ class TestBootstrap:
     def test_equal_values_give_the_same_interval_again(self):
         assert bca_interval(self.values) == bca_interval(self.values)
 
+    def test_it_has_the_confidence_that_was_requested(self):
+        sure, surer = (bca_interval(self.values, confidence) for confidence in (0.8, 0.99))
+        assert (sure.confidence, surer.confidence) == (0.8, 0.99)
+        assert surer.half_width / sure.half_width == pytest.approx(2.576 / 1.282, rel=0.1)
+
     def test_values_without_spread_have_none(self):
         assert bca_interval([1.0] * 30) is None
 
@@ -131,6 +139,17 @@ class TestEdges:
         total = total_uncertainty([-2.0] * 3, limits=[0.05])
         assert (total.interval.low, total.interval.high) == pytest.approx((-2.1, -1.9))
         assert total.standard_uncertainty == pytest.approx(0.1 / math.sqrt(3))
+
+
+class TestParts:
+    def test_ends_stand_under_their_names(self):
+        assert ends(Interval(1.0, 2.0)) == {"low": 1.0, "high": 2.0}
+        assert ends(Interval(1.0, 2.0), "t_{}") == {"t_low": 1.0, "t_high": 2.0}
+        assert ends(None, "t_{}") == {"t_low": None, "t_high": None}
+
+    def test_a_mean_of_what_is_known(self):
+        assert known_mean([1.0, None, 0.0, 5.0]) == 2.0
+        assert known_mean([None]) is None
 
 
 class TestProperties:

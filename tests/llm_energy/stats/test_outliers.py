@@ -20,6 +20,14 @@ def test_critical_values_of_iso_5725_2_at_one_percent():
         assert critical(n) == pytest.approx(expected, abs=5e-4)
 
 
+def test_a_value_far_below_the_others_is_found_wherever_it_stands():
+    assert outlier([0.50, 0.52, 0.49, 0.51, 0.10, 0.53]) == 4
+
+
+def test_of_three_cycles_one_can_be_far_from_two_that_are_equal():
+    assert outlier([1.0, 2.0, 1.0]) == 1  # (n − 1) / √n, the largest distance that is possible
+
+
 def test_close_values_hold_no_outlier():
     assert outlier([0.50, 0.52, 0.49, 0.51, 0.53]) is None
 

@@ -1,10 +1,12 @@
 """Experiments that are non-dominated, dominated, or not distinguishable from either."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from llm_energy.stats.intervals import t_interval
 from llm_energy.stats.pareto import standings
 
 NAN = float("nan")
@@ -28,6 +30,7 @@ def test_an_experiment_clearly_worse_in_both_is_dominated():
     found = standings(matrix(0.0, 1.0), matrix(0.0, 1.0))
     assert [s.status for s in found] == ["non_dominated", "dominated"]
     assert found[1].dominated_by == 0
+    assert found[1].certain is True
 
 
 def test_better_in_one_and_equal_in_the_other_dominates_nothing():
@@ -39,6 +42,7 @@ def test_a_scattered_experiment_is_not_distinguishable():
     found = standings(matrix(0.0, scattered), matrix(0.0, scattered))
     assert [s.status for s in found] == ["non_dominated", "not_distinguishable"]
     assert not found[0].certain  # the other is not clearly worse in anything
+    assert (found[1].certain, found[1].dominated_by) == (False, 0)
 
 
 def test_scatter_that_both_share_is_taken_out_by_pairing():
@@ -63,6 +67,46 @@ def test_under_three_pairs_nothing_is_clear():
 def test_without_a_shared_block_means_are_compared_and_nothing_is_clear():
     apart = np.array([[0.0, 0.0, 0.0, NAN, NAN, NAN], [NAN, NAN, NAN, 1.0, 1.0, 1.0]])
     assert statuses(apart, apart) == ["non_dominated", "not_distinguishable"]
+
+
+def test_without_a_shared_block_it_is_the_means_whatever_their_number_of_blocks():
+    apart = np.array([[2.0, NAN, NAN, NAN], [NAN, 1.0, 1.0, 1.0]])
+    assert statuses(apart, apart) == ["not_distinguishable", "non_dominated"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_experiment_without_a_value_neither_dominates_nor_warns():
+    lost = np.array([[0.0] * 4, [NAN] * 4, [1.0, NAN, NAN, NAN]])
+    assert statuses(lost, lost) == ["non_dominated", "non_dominated", "not_distinguishable"]
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("pilot", [None, (True, True, True, False, False)])
+def test_clear_is_what_the_t_interval_of_the_paired_logarithms_says(confidence, pilot):
+    draw = np.random.default_rng(8)
+    for _ in range(40):
+        first, second = draw.normal(size=(2, 4, 5)) + 1.5 * draw.normal(size=(2, 4, 1))
+        first[draw.random(first.shape) < 0.1] = NAN
+        found = standings(first, second, confidence, pilot=pilot)
+        for row, standing in enumerate(found):
+            sides = [
+                [t_of(m[other] - m[row], confidence, pilot) for m in (first, second)]
+                for other in range(4)
+                if other != row
+            ]
+            dominated = any(all(t and t.high < 0 for t in pair) for pair in sides)
+            assert (standing.status == "dominated") == dominated
+            settled = all(any(t and t.low > 0 for t in pair) for pair in sides)
+            assert standing.certain == (dominated or settled)
+
+
+def t_of(differences, confidence, pilot):
+    """Student's or Stein's interval of the pairs that there are; None of fewer than three."""
+    there = np.isfinite(differences)
+    known = differences[there if pilot is None else there & np.array(pilot)]
+    if len(known) < 3:
+        return None
+    return t_interval(list(differences[there]), confidence, pilot=list(known))
 
 
 values = arrays(float, (6, 4), elements=st.floats(-3, 3).map(lambda value: round(value, 2)))
