@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
 
 import before_after
 
+from llm_energy.stats.autocorrelation import autocorrelation
 from llm_energy.stats.intervals import BOOTSTRAP_MINIMUM, log_t_interval, t_interval, t_quantile
 
 Array = NDArray[np.float64]
@@ -34,6 +35,8 @@ Array = NDArray[np.float64]
 COUNTS = (3, 5, 10, 30)
 TARGET = 0.93
 RESAMPLES = 999
+VISIBLE = 0.05 / 2
+"""Autocorrelation is a warning up to this p-value: 5 % for two metrics together."""
 SPREAD = 0.05
 """Standard deviation over the mean of the normal part of the data."""
 
@@ -148,12 +151,32 @@ def main() -> None:
     print(
         f"standard error at 95 %: {errors[0]:.2%} for t and log-t, {errors[1]:.2%} for bootstraps"
     )
+    by_dependence(chance)
     missed = [
         *by_distribution(chance, arguments.samples, arguments.bootstraps),
         *by_rule(chance, arguments.samples),
     ]
     print(f"target {TARGET:.0%}: {'MISSED: ' + '; '.join(missed) if missed else 'met'}")
     sys.exit(bool(missed))
+
+
+def by_dependence(chance: np.random.Generator, campaigns: int = 1000, experiments: int = 4) -> None:
+    """Print how often the report warns of cycles that depend on the ones before."""
+    print(
+        f"\nwarnings of lag-1 autocorrelation, {campaigns} campaigns of {experiments} experiments"
+    )
+    print(f"{'data':24}{'n':>4}{'independent':>14}{'one course':>14}")
+    for coefficient in (0.0, 0.3, 0.6):
+        data = autoregressive(coefficient)
+        for n in (5, 10, 20):
+            shares = []
+            for courses in (experiments, 1):
+                values = data.draw(chance, campaigns * courses, n).reshape(campaigns, courses, n)
+                own = chance.normal(0.0, 0.3 * SPREAD, (campaigns, experiments, n))
+                found = [autocorrelation(v) for v in values + own * (courses == 1)]
+                shares.append(np.mean([f is not None and f.p_value <= VISIBLE for f in found]))
+            print(f"AR(1), {coefficient:<17g}{n:>4}{shares[0]:>14.1%}{shares[1]:>14.1%}")
+    print()
 
 
 def by_distribution(chance: np.random.Generator, samples: int, bootstraps: int) -> list[str]:

@@ -13,7 +13,7 @@ from llm_energy.analysis.carry_over import carry_over
 from llm_energy.analysis.comparisons import compare_all
 from llm_energy.analysis.controls import control_findings, without_controls
 from llm_energy.analysis.counter_ratios import STABLE_OFFSET, DeviceRatios, device_ratios
-from llm_energy.analysis.courses_over_time import short_warmups, warmup_traces
+from llm_energy.analysis.courses_over_time import cycle_dependence, short_warmups, warmup_traces
 from llm_energy.analysis.decode_energy import decode_energies
 from llm_energy.analysis.derived import derived_metrics, stated, with_derived
 from llm_energy.analysis.energy_uncertainty import with_limits
@@ -97,6 +97,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         energy_reasons=_energy_reasons(results),
         devices=[_sensors(device) for device in devices],
         short_warmups=short_warmups(results),
+        cycle_dependence=cycle_dependence(results),
         warmups=warmup_traces(results),
         drift=_drift(results, THROUGHPUT),
         energy_drift=_drift(results, JOULES_PER_OUTPUT_TOKEN),

@@ -1,10 +1,16 @@
 """Findings on courses over time: warm-ups, and how cycles depend on the ones before them."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 
+import numpy as np
+
+from llm_energy.analysis.experiments_table import group_of
+from llm_energy.results.metrics import WATCHED, value_of
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result
+from llm_energy.stats.autocorrelation import autocorrelation
 from worker.steady import DRIFT_SEEN, NO_DRIFT_SEEN, SHORT_CAP_S, UNDECIDED
 
 BOUND_SINCE = 3
@@ -33,6 +39,17 @@ class ShortWarmups(Model):
     @property
     def measurements(self) -> int:
         return self.no_drift_seen + self.drift_seen + self.undecided
+
+
+class CycleDependence(Model):
+    """Visible dependence of each cycle on the one before it, over all experiments."""
+
+    metric: str
+    coefficient: float
+    """Lag-1 autocorrelation; 0 for cycles that do not depend on each other."""
+    p_value: float
+    """One-sided, not adjusted for the number of metrics."""
+    cycles: int
 
 
 def warmup_traces(results: Iterable[Result]) -> list[WarmupTrace]:
@@ -65,3 +82,19 @@ def short_warmups(results: Sequence[Result]) -> ShortWarmups | None:
         undecided=counts[UNDECIDED],
     )
     return found if found.measurements else None
+
+
+def cycle_dependence(results: Sequence[Result]) -> list[CycleDependence]:
+    """Return the metrics whose cycles visibly depend on the ones before, at 5 % together."""
+    found = []
+    for metric in WATCHED:
+        rows: dict[tuple[object, ...], dict[int, float]] = defaultdict(dict)
+        for result in results:
+            if (value := value_of(result, metric)) is not None:
+                rows[group_of(result)][result.cycle] = value
+        cycles = sorted({cycle for row in rows.values() for cycle in row})
+        table = [[row.get(cycle, np.nan) for cycle in cycles] for row in rows.values()]
+        tested = autocorrelation(np.array(table)) if table else None
+        if tested and tested.p_value <= 0.05 / len(WATCHED):
+            found.append(CycleDependence(metric=metric.column, **asdict(tested)))
+    return found

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from llm_energy.analysis.carry_over import CarryOver
 from llm_energy.analysis.controls import ControlFinding
-from llm_energy.analysis.courses_over_time import ShortWarmups, WarmupTrace
+from llm_energy.analysis.courses_over_time import CycleDependence, ShortWarmups, WarmupTrace
 from llm_energy.analysis.two_stages import CyclesDecided
 from llm_energy.campaign.analysis_settings import Assumptions
 from llm_energy.campaign.campaign_file import AdaptiveCycles
@@ -231,7 +231,8 @@ class Findings(Model):
     """Why completed measurements have no energy."""
     devices: list[DeviceSensors]
     """Devices whose counter and instant power were both read."""
-    short_warmups: ShortWarmups | None
+    short_warmups: ShortWarmups | None = None
+    cycle_dependence: list[CycleDependence] = Field(default=[])
     warmups: list[WarmupTrace]
     drift: RunDrift | None
     """Drift of throughput; None where no experiment was measured often enough to test it."""

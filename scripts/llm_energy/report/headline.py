@@ -7,7 +7,7 @@ from llm_energy.analysis.summary import Comparison, Summary
 from llm_energy.analysis.wording import DIFFERENT
 from llm_energy.report.estimates import Estimate, estimates, short_names
 from llm_energy.results.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT, TTFT
-from llm_energy.system.numbers import interval, number, percent, plural
+from llm_energy.system.numbers import fixed, interval, number, percent, plural
 
 BEST = {
     JOULES_PER_OUTPUT_TOKEN: "Least energy per output token",
@@ -90,7 +90,7 @@ def ratio_text(comparison: Comparison) -> tuple[str, str]:
 def notices(summary: Summary) -> list[str]:
     """Facts that a reader must know before any number."""
     found = (energy_notice(summary), token_notice(summary), warmup_notice(summary))
-    return list(filter(None, found))
+    return [*filter(None, found), *dependence_notices(summary)]
 
 
 def energy_notice(summary: Summary) -> str | None:
@@ -136,6 +136,18 @@ def warmup_notice(summary: Summary) -> str | None:
         f"only whether a drift of throughput was seen: {', '.join(found)}; slower drifts stay "
         "hidden."
     )
+
+
+def dependence_notices(summary: Summary) -> list[str]:
+    """Return a warning for each metric whose cycles visibly depend on the ones before."""
+    titles = {metric.column: metric.title for metric in METRICS}
+    return [
+        f"{titles[one.metric]}: cycles depend on the ones before them (lag-1 autocorrelation "
+        f"{fixed(one.coefficient, 2)}, p = {number(one.p_value)}, {one.cycles} cycles). Intervals "
+        "of its means are too narrow; ratios within blocks are affected only as far as the "
+        "experiments of a block do not share the course."
+        for one in summary.findings.cycle_dependence
+    ]
 
 
 _PLAIN = str.maketrans(

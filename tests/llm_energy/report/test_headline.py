@@ -9,8 +9,10 @@ from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report.estimates import estimates
 from llm_energy.report.headline import (
     console,
+    dependence_notices,
     energy_notice,
     key_figures,
+    notices,
     ratio_text,
     token_notice,
     warmup_notice,
@@ -155,6 +157,28 @@ class TestTokenNotice:
 
     def test_the_same_tokens_need_no_notice(self, tmp_path):
         assert token_notice(self.summary(tmp_path, tokens={"small": "a", "large": "a"})) is None
+
+
+class TestDependenceNotices:
+    def summary(self, tmp_path, factors):
+        planned = []
+        for cycle, factor in enumerate(factors, start=1):
+            made = make_results.make_result(cycle=cycle)
+            planned.append(make_results.path_of(made))
+            faster = made.model_copy(update={"output_tokens_per_second": 100.0 * factor})
+            write_result(tmp_path / planned[-1], faster)
+        return aggregate(tmp_path, planned=planned, design=make_results.design(cycles=8))
+
+    def test_cycles_that_depend_on_the_ones_before_are_a_warning(self, tmp_path):
+        summary = self.summary(tmp_path, [1.00, 1.01, 1.02, 1.03, 1.04, 1.03, 1.02, 1.01])
+        (notice,) = dependence_notices(summary)
+        assert notice.startswith("Throughput: cycles depend on the ones before them (lag-1 autoc")
+        assert "8 cycles). Intervals of its means are too narrow" in notice
+        assert notice in notices(summary)
+
+    def test_cycles_that_do_not_are_none(self, tmp_path):
+        summary = self.summary(tmp_path, [1.00, 1.03, 1.01, 1.04, 1.00, 1.02, 1.04, 1.01])
+        assert dependence_notices(summary) == []
 
 
 class TestWarmupNotice:
