@@ -1,5 +1,7 @@
 """Two sensors of one device: what is its nature, and what is one result's."""
 
+import math
+
 import pytest
 from tests.llm_energy import make_results
 from tests.llm_energy.power.made_power import phases, series_of
@@ -100,7 +102,7 @@ class TestACampaignWhoseCounterReadsTooLittle:
 
     spans = phases(idle=(4, 9), window=(14.03, 24.03))
 
-    def findings(self, folder, *, gain, odd_gain=None):
+    def summary(self, folder, *, gain, odd_gain=None):
         planned = []
         for position, (name, watts) in enumerate((("base", 400.0), ("other", 600.0)) * 3):
             plain = make_results.make_result(name, cycle=position // 2 + 1, position=position)
@@ -114,7 +116,10 @@ class TestACampaignWhoseCounterReadsTooLittle:
             result = plain.model_copy(update={"energy": energy})
             write_result(folder / planned[-1], result)
         design = make_results.design(reference="base")
-        return aggregate(folder, planned=planned, design=design).findings
+        return aggregate(folder, planned=planned, design=design)
+
+    def findings(self, folder, **gains):
+        return self.summary(folder, **gains).findings
 
     def test_it_is_one_warning_of_the_device_and_no_ratio_between_experiments_changes(
         self, tmp_path
@@ -141,3 +146,12 @@ class TestACampaignWhoseCounterReadsTooLittle:
         assert "GPU-1: -10" in use.example
         assert use.meaning
         assert findings.devices[0].deviating == 1
+
+    @pytest.mark.parametrize(("gain", "limit"), [(1.0, 0.05), (0.84, 0.19), (1.2, 0.167)])
+    def test_joules_are_quoted_no_surer_than_the_sensors_agree(self, tmp_path, gain, limit):
+        table = self.summary(tmp_path, gain=gain).experiments
+        row = table[table["metric"] == "joules_per_output_token"].iloc[0]
+        offset = 5.0 / (400.0 * gain)
+        half_width = (row["total_high"] - row["total_low"]) / 2 / row["mean"]
+        repeated = (row["t_high"] - row["t_low"]) / 2 / row["mean"]
+        assert half_width == pytest.approx(math.hypot(limit + offset, repeated), rel=0.05)
