@@ -11,6 +11,7 @@ from llm_energy.workflow.snakemake_internals import SnakemakeInternals
 
 SNAKEMAKE = SnakemakeInternals(workflow)
 SNAKEMAKE.hide_pandas()
+SNAKEMAKE.quieten()
 
 from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker

@@ -18,6 +18,7 @@ from llm_energy.measurement.provenance import keep_provenance
 from llm_energy.results import failures
 from llm_energy.results.result import write_result
 from llm_energy.runs import progress
+from llm_energy.runs.live_line import LiveLine
 from llm_energy.runs.run import Run, code_digest, utc_now
 from llm_energy.runs.run_records import PlanEntry
 from llm_energy.system.errors import InputError, PromptError
@@ -72,7 +73,9 @@ def measure_planned(
         try:
             refuse_full_disk(results)
             seen = begin(job, run)
-            measure(job, run, seen)
+            now = progress.progress_of(run, results=results, whole_plan=plan)
+            with LiveLine(f"{experiment} cycle {cycle}", now) as live:
+                measure(job, run, seen, live.show)
             times_s.append(time.monotonic())
             keep_provenance(job, seen, run, results)
             result = build_result(job, seen, run, results)

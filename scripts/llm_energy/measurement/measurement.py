@@ -27,6 +27,7 @@ from llm_energy.power.sensor import QUANTITY, Method
 from llm_energy.power.series import Series
 from llm_energy.power.sources import open_meters
 from llm_energy.runs import progress
+from llm_energy.runs.progress import human_duration
 from llm_energy.runs.run import Run, utc_now
 from llm_energy.system import locks
 from llm_energy.system.cache import model_marker
@@ -86,8 +87,11 @@ def prepare(job: Job) -> Observation:
     )
 
 
-def measure(job: Job, run: Run, seen: Observation) -> None:
+def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) -> None:
     """Measure one cell; `seen` holds what was observed, also where it ends in an error.
+
+    Args:
+        show: takes the phase that begins, in words; nothing is shown in a window on the CPU.
 
     Raises:
         BackendError: the measurement failed; the reason code says whether it may be tried again.
@@ -110,6 +114,7 @@ def measure(job: Job, run: Run, seen: Observation) -> None:
         stack.enter_context(locks.waiting(run.measuring_lock))
         progress.note_waiting(run, None)
         seen.started, seen.waited_s = utc_now(), time.monotonic() - before
+        show("starting the backend")
         record = running.ensure_backend(run, backend)
         running.unload_others(run, backend)
         devices = tuple(d for _, d in working)
@@ -122,11 +127,14 @@ def measure(job: Job, run: Run, seen: Observation) -> None:
                 refuse_leftovers(working, own_processes() if working else ())
             try:
                 with watch.sampler:
+                    show("cooling, host without an engine")
                     cool_down(watch, run, seen)
                     idle_without_engine(session, watch, job, run, seen)
+                    show("loading")
                     load(session, job, seen)
+                    show(f"baseline, {human_duration(job.experiment.baseline_s)} or more")
                     idle(watch, job.experiment.baseline_s, run, seen)
-                    warm_up_and_run(session, watch, job, seen)
+                    warm_up_and_run(session, watch, job, seen, show)
                     seen.own_processes = own_processes() if working else None
             except EngineReportedError as failure:
                 if failure.reason != "out_of_memory":
@@ -193,10 +201,16 @@ def idle(watch: Watch, duration_s: float, run: Run, seen: Observation) -> None:
         run.write("temperatures", gates.temperatures(watch.series(before - 1.0)))
 
 
-def warm_up_and_run(session: Session, watch: Watch, job: Job, seen: Observation) -> None:
+def warm_up_and_run(
+    session: Session, watch: Watch, job: Job, seen: Observation, show: Callable[[str], None]
+) -> None:
     """Warm-up, window and tail: one request, so that nothing comes between them."""
     experiment = job.experiment
     rules = experiment.workload.warmup
+    on_cpu = experiment.device == "cpu"
+    window = f"window, {human_duration(experiment.workload.minimum_duration_s)} or more"
+    warm_up = f"warm-up, at most {human_duration(rules.cap_s)}"
+    show(f"{warm_up}, then {window}" if on_cpu else warm_up)
     power = power_watch(session, watch, experiment.workload)
     workload = replace(
         experiment.workload,
@@ -207,8 +221,11 @@ def warm_up_and_run(session: Session, watch: Watch, job: Job, seen: Observation)
     def on_event(event: Event) -> None:
         if power:
             power.on_event(event)
-        if not experiment.sampled and event["event"] == "phase" and event["name"] == "window":
-            watch.sampler.stop()  # a control: all that came before was as it always is
+        if event["event"] == "phase" and event["name"] == "window":
+            if not experiment.sampled:
+                watch.sampler.stop()  # a control: all that came before was as it always is
+            if not on_cpu:  # where the terminal's work is none of the devices'
+                show(window)
 
     seen.measured = session.request(
         Measure(experiment.measure_deadline_s, workload), on_event=on_event

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llm_energy.results.result import Result
@@ -104,23 +104,47 @@ def requested(plan: Iterable[PlanEntry], *, results: Path) -> tuple[list[PlanEnt
     return known, undecided
 
 
-def line(run: Run, result: Result, *, results: Path, whole_plan: Iterable[PlanEntry]) -> str:
-    """Return `[ 5/12] experiment cycle 2: 88.1 tokens/s, …; 42 s left`."""
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is."""
+
+    done: int
+    """Measurements of the plan that have a result."""
+    requested: int
+    """Measurements of the plan that are requested so far."""
+    left_s: float
+    """Estimated time for the others."""
+    undecided: bool
+    """Decisions may request more."""
+
+    def place(self, done: int) -> str:
+        """Return `[ 5/12]`."""
+        return f"[{done:{len(str(self.requested))}}/{self.requested}]"
+
+
+def progress_of(run: Run, *, results: Path, whole_plan: Iterable[PlanEntry]) -> Progress:
+    """Return how far a run is now, by the results that are there."""
     plan, undecided = requested(whole_plan, results=results)
     record = run.folder / "durations.jsonl"
-    taken = [json.loads(text) for text in record.read_text().splitlines()]
+    lines = record.read_text().splitlines() if record.exists() else []
     # There may be ten thousand after each measurement: a Path for each would take ten times as long
     open_ = [
         entry.experiment
         for entry in plan
         if not os.path.exists(f"{results}/{entry.result}")  # noqa: PTH110
     ]
-    done = len(plan) - len(open_)
     expected = {entry.experiment: entry.expected_s for entry in plan}
-    left = human_duration(remaining_s(expected, left=open_, taken=taken))
-    width = len(str(len(plan)))
-    name = f"{result.experiment} cycle {result.cycle}"
-    end = f"{left} left" if done < len(plan) else "measuring is done"
-    if undecided:
+    left_s = remaining_s(expected, left=open_, taken=[json.loads(text) for text in lines])
+    return Progress(len(plan) - len(open_), len(plan), left_s, undecided)
+
+
+def line(run: Run, result: Result, *, results: Path, whole_plan: Iterable[PlanEntry]) -> str:
+    """Return `[ 5/12] experiment cycle 2: 88.1 tokens/s, …; 42 s left`."""
+    now = progress_of(run, results=results, whole_plan=whole_plan)
+    left = human_duration(now.left_s)
+    end = f"{left} left" if now.done < now.requested else "measuring is done"
+    if now.undecided:
         end = f"{left} left, and the cycles that the first ones will ask for"
-    return f"[{done:{width}}/{len(plan)}] {name}: {describe(result)}; {end}"
+    return (
+        f"{now.place(now.done)} {result.experiment} cycle {result.cycle}: {describe(result)}; {end}"
+    )

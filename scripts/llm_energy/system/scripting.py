@@ -3,15 +3,31 @@
 import contextlib
 import errno
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+INTERRUPTED = 128 + signal.SIGINT
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def end_without_traceback() -> None:
+    """Let Ctrl-C end this process with one word, wherever it is."""
+    as_before = sys.excepthook
+
+    def show(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print("Interrupted.", file=sys.stderr)
+        else:
+            as_before(kind, error, trace)
+
+    sys.excepthook = show
 
 
 class UserError(Exception):
@@ -37,6 +53,8 @@ def rule_script(snakemake: Any, *expected: type[Exception]) -> Iterator[None]:
             )
     try:
         yield
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)  # Snakemake says it, once for all jobs
     except Exception as error:
         if log is not None:
             with contextlib.suppress(OSError), log.open("a") as file:

@@ -60,7 +60,7 @@ def calibrate(experiment: str) -> tuple[Path, dict[str, Any]]:
     command = nvidia_smi_output.command(period_s=1.0 / rate_hz)
     seen = begin(job, run)
     with Beside(partial(runtime.execute, backend), command) as beside:
-        measure(job, run, seen)
+        measure(job, run, seen, show=lambda _phase: None)
     offsets_s.append(nvidia_smi_output.clock_offset())
     if abs(offsets_s[1] - offsets_s[0]) > CLOCK_STEP_S:
         raise UserError("the wall clock was set meanwhile, by which nvidia-smi stamps; try again")

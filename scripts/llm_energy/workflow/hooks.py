@@ -12,6 +12,7 @@ from llm_energy.preflight.obstacles import gpu_obstacles, obstacles
 from llm_energy.system.cache import CACHE
 from llm_energy.system.scripting import disk_refusal
 from llm_energy.workflow import conclusion
+from llm_energy.workflow.announcement import announcement
 from llm_energy.workflow.lifecycle import Lifecycle, LifecycleError
 from llm_energy.workflow.opening import LOCK_FILE, Opened
 from llm_energy.workflow.requested import Requested
@@ -64,6 +65,8 @@ class Hooks:
                 f"campaign `{campaign.name}` decides its cycles as it goes, which cannot be spread "
                 "over a cluster: give `cycles` a number, or use one allocation (docs/slurm.md)"
             )
+        for line in announcement(jobs, needed, campaign=campaign, results=self._results):
+            print(line, file=sys.stderr)
         if needed or further or calibrated:
             lines = obstacles(self._inputs, cache=CACHE)
             if lines := [*lines, *([] if spreads else gpu_obstacles(campaign))]:

@@ -127,7 +127,8 @@ class Lifecycle:
             raise LifecycleError(f"{error}\n{error.log}".strip()) from error
 
     def stop(self) -> None:
-        """End the run and all that it started; idempotent."""
+        """End the run and all that it started; idempotent, also under a second Ctrl-C."""
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         run, self.run = self.run, None
         os.environ.pop(RUN_VARIABLE, None)
         if self._fork_server is not None:
@@ -138,6 +139,7 @@ class Lifecycle:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+        signal.signal(signal.SIGINT, before)
 
     def _runtime_of(self, experiment: Experiment) -> str:
         return self.campaign.backends[experiment.settings.backend].runtime

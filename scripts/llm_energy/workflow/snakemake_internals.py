@@ -3,11 +3,25 @@
 Nothing here imports Snakemake: it gets the object `workflow` that rule files find.
 """
 
+import logging
+import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from llm_energy.system.scripting import INTERRUPTED, end_without_traceback
+
+UNIMPORTANT = re.compile(
+    r"Assuming unrestricted shared filesystem usage|Building DAG of jobs|Using shell: "
+    r"|Conda environments: ignored|Select jobs to execute|Execute \d+ jobs"
+    r"|\d+ jobs have (missing|outdated) provenance|Exiting because a job execution failed"
+    r"|RuleException:\s+CalledProcessError in [^\n]+\n[^\n]+ "
+    rf"(returned non-zero exit status (1|{INTERRUPTED})\.|died with <Signals\.SIGINT: 2>\.)\s*$"
+)
+"""Messages that say nothing about a campaign; a script that ends with 1 has said why, and
+whoever interrupts it knows."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +39,17 @@ class SnakemakeInternals:
 
     def __init__(self, workflow: Any) -> None:
         self._workflow = workflow
+
+    def quieten(self) -> None:
+        """Leave out of the console, not out of its log, what Snakemake says of itself and what a
+        rule script has said better, and the traceback of Ctrl-C. Not with `--verbose`."""
+        if not self._workflow.output_settings.verbose:
+            end_without_traceback()
+            for handler in logging.getLogger("snakemake.logging").handlers:
+                if isinstance(handler, logging.StreamHandler) and not isinstance(
+                    handler, logging.FileHandler
+                ):
+                    handler.addFilter(lambda record: UNIMPORTANT.match(str(record.msg)) is None)
 
     def hide_pandas(self) -> None:
         """Let Snakemake find no pandas, unless another workflow uses this one and may want it.

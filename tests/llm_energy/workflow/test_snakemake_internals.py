@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from llm_energy.backends.runtime import SCRIPTS
+from llm_energy.workflow.snakemake_internals import UNIMPORTANT
 
 SNAKEFILE = f"""
 import json
@@ -31,6 +32,7 @@ SEEN |= {{
     "cores": SNAKEMAKE.cores,
 }}
 SNAKEMAKE.hide_pandas()
+SNAKEMAKE.quieten()
 SEEN["pandas_hidden"] = sys.modules.get("pandas", sys) is None
 
 def before(wildcards):
@@ -139,6 +141,33 @@ def test_the_other_jobs_go_on_where_one_fails(folder, failing, other):
     (folder / f"fail-{failing}").touch()
     seen(folder, "pilot", "--cores", "1", "--config", "go_on=True")
     assert (folder / "made" / other).exists()
+
+
+def test_the_console_is_quiet_and_the_log_is_not(folder):
+    command = [sys.executable, "-m", "snakemake", "pilot", "--cores", "1"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    said = ("Building DAG of jobs", "Using shell", "Select jobs to execute", "Execute 1 jobs")
+    assert [text for text in said if text in done.stderr] == []
+    assert "rule make" in done.stderr
+    (log,) = (folder / ".snakemake/log").glob("*.log")
+    assert "Select jobs to execute" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("end", "shown"),
+    [
+        ("returned non-zero exit status 1.", False),
+        ("returned non-zero exit status 130.", False),
+        ("returned non-zero exit status 2.", True),
+        ("died with <Signals.SIGINT: 2>.", False),
+        ("died with <Signals.SIGKILL: 9>.", True),
+    ],
+)
+def test_a_job_is_said_to_have_failed_where_its_script_could_not_say_it(end, shown):
+    text = (
+        f"RuleException:\nCalledProcessError in file \"x.smk\", line 2:\nCommand 'python x' {end}"
+    )
+    assert (UNIMPORTANT.match(text) is None) == shown
 
 
 def test_rule_files_use_nothing_of_it_themselves():

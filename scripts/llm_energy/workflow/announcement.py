@@ -1,0 +1,67 @@
+"""The table of what a run is going to do, printed before it begins."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePath
+
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.campaign.experiment import PlannedMeasurement
+from llm_energy.runs.progress import human_duration
+from llm_energy.workflow.anchors import Anchor
+from llm_energy.workflow.plan import expected_duration_s
+from llm_energy.workflow.snakemake_internals import JobToRun
+
+INPUTS = ("environment", "model", "convert", "prompts")
+"""Rules whose jobs are named by what they make ready."""
+
+AFTERWARDS = ("aggregate", "figures", "tables", "report")
+
+
+def announcement(
+    jobs: Sequence[JobToRun],
+    needed: Sequence[PlannedMeasurement],
+    *,
+    campaign: Campaign,
+    results: Path,
+) -> list[str]:
+    """Return a table of the steps of a run with what each does; empty where it makes nothing.
+
+    Args:
+        needed: what is measured, anchors included.
+    """
+    rows = [(rule, _inputs(jobs, rule)) for rule in INPUTS]
+    anchors = [planned for planned in needed if isinstance(planned, Anchor)]
+    rows.append(("anchor", ", ".join(f"{a.experiment.name} once more" for a in anchors)))
+    planned = [planned for planned in needed if not isinstance(planned, Anchor)]
+    rows.append(("measure", _measurements(planned, campaign, results)))
+    there = {job.rule for job in jobs}
+    rows.append(("afterwards", ", ".join(rule for rule in AFTERWARDS if rule in there)))
+    steps = [(step, text) for step, text in rows if text]
+    if not steps:
+        return []
+    width = max(len(step) for step, _ in steps)
+    head = f"Campaign {campaign.name}, results in {results}:"
+    return [head, *(f"  {step:{width}}  {text}" for step, text in steps)]
+
+
+def _inputs(jobs: Iterable[JobToRun], rule: str) -> str:
+    """Names of what the jobs of a rule make ready, without the hash of the folder's name."""
+    folders = [PurePath(job.outputs[0]).parent.name for job in jobs if job.rule == rule]
+    return ", ".join(sorted(folder.rpartition("-")[0] for folder in folders))
+
+
+def _measurements(needed: Sequence[PlannedMeasurement], campaign: Campaign, results: Path) -> str:
+    if not needed:
+        return ""
+    experiments = {planned.experiment.name: planned.experiment for planned in needed}
+    known = {
+        name: expected_duration_s(experiment, campaign, results)
+        for name, experiment in experiments.items()
+    }
+    expected_s = sum(known[planned.experiment.name][0] for planned in needed)
+    without = " without loading" if any(source == "phases" for _, source in known.values()) else ""
+    cycles = sorted({planned.cycle for planned in needed})
+    span = f"{cycles[0]} to {cycles[-1]}" if cycles[1:] else str(cycles[0])
+    return (
+        f"{len(needed)} measurements of {len(experiments)} experiments, cycle {span}: "
+        f"about {human_duration(expected_s)}{without}"
+    )

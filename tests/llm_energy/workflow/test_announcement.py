@@ -1,0 +1,49 @@
+"""The table of what a run will do: inputs by name, measurements by number and time."""
+
+from pathlib import Path
+
+import pytest
+from tests.llm_energy.make_campaigns import load
+
+from llm_energy.workflow.anchors import Anchor
+from llm_energy.workflow.announcement import announcement
+from llm_energy.workflow.snakemake_internals import JobToRun
+
+RESULTS = Path("results/toys")
+
+
+@pytest.fixture
+def campaign(root):
+    return load(root)
+
+
+def table(campaign, jobs, needed):
+    return announcement(jobs, needed, campaign=campaign, results=RESULTS)
+
+
+def test_every_step_is_one_row(campaign):
+    jobs = [
+        JobToRun("environment", (".cache/environments/llama-cpp-0123456789ab/ready.json",), None),
+        JobToRun("model", (".cache/models/tiny-0123456789ab/ready.json",), None),
+        JobToRun("report", ("results/toys/report.html",), None),
+        JobToRun("aggregate", ("results/toys/summary/summary.json",), None),
+    ]
+    anchor = Anchor(experiment=campaign.experiments[0], cycle=1, position=-1)
+    head, *rows = table(campaign, jobs, [anchor, *campaign.schedule])
+    assert head == f"Campaign {campaign.name}, results in results/toys:"
+    number, cycles = len(campaign.schedule), campaign.cycles
+    assert [row.split(maxsplit=1) for row in rows] == [
+        ["environment", "llama-cpp"],
+        ["model", "tiny"],
+        ["anchor", f"{campaign.experiments[0].name} once more"],
+        [
+            "measure",
+            f"{number} measurements of {len(campaign.experiments)} experiments, cycle 1 to "
+            f"{cycles}: about {11 * number} s without loading",
+        ],
+        ["afterwards", "aggregate, report"],
+    ]
+
+
+def test_a_target_that_makes_nothing_has_no_table(campaign):
+    assert table(campaign, [JobToRun("status", (), None)], []) == []
