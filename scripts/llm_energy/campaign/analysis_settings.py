@@ -11,7 +11,7 @@ from llm_energy.campaign.types import Currency, Model, unit
 class Electricity(Model):
     """Price of a kilowatt-hour."""
 
-    price_per_kwh: Annotated[float, Field(gt=0), unit("currency/kWh")]
+    price_per_kwh: Annotated[float, Field(gt=0, le=1e9), unit("currency/kWh")]
     """Price of electricity."""
     currency: Currency
     """Its currency, as three capital letters of ISO 4217, such as EUR."""
@@ -22,7 +22,7 @@ class SensorAccuracy(Model):
 
     gain_limit_relative: Annotated[float, Field(ge=0, lt=1)]
     """Limit of the gain: 0.05 is ±5 %, any value within it equally likely."""
-    offset_limit_watts: Annotated[float, Field(ge=0), unit("W")] = 0.0
+    offset_limit_watts: Annotated[float, Field(ge=0, le=1e6), unit("W")] = 0.0
     """Limit of the offset of each device."""
 
 
@@ -36,9 +36,11 @@ class Assumptions(Model):
 
     electricity: Electricity | None = None
     """Price of electricity, for the cost of a million output tokens."""
-    carbon_intensity_grams_per_kwh: Annotated[float, Field(gt=0), unit("g/kWh")] | None = None
+    carbon_intensity_grams_per_kwh: Annotated[float, Field(gt=0, le=1e5), unit("g/kWh")] | None = (
+        None
+    )
     """CO2 equivalent of the grid's electricity, for the emissions of a million output tokens."""
-    power_usage_effectiveness: Annotated[float, Field(ge=1)] | None = None
+    power_usage_effectiveness: Annotated[float, Field(ge=1, le=100)] | None = None
     """Energy of the whole data centre over that of its computers: it multiplies cost and carbon."""
 
 
@@ -47,7 +49,7 @@ class Comparisons(Model):
 
     factors: list[SettingKey] | None = None
     """Settings whose values are compared, all else being equal. Default: each axis."""
-    equivalence_margin: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    equivalence_margin: Annotated[float, Field(ge=1e-4, lt=1)] = 0.02
     """Ratios from 1 / (1 + margin) to 1 + margin count as no difference."""
 
 

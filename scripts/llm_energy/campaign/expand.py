@@ -13,7 +13,7 @@ from llm_energy.campaign.campaign_file import Axes, AxisValues, Group, Range
 from llm_energy.campaign.problems import KeyPath, Problems, listed, shown, unknown
 from llm_energy.campaign.types import canonical_number
 
-MAXIMUM_POINTS = 100_000
+MAXIMUM_POINTS = 10_000
 """Most experiments of one group: beyond it, a campaign is a mistake and planning takes minutes."""
 
 MAXIMUM_NAME = 200

@@ -12,9 +12,9 @@ from llm_energy.system.vocabulary import WAVES, LoadMode
 class Sampling(Model):
     """Sampling of output tokens. The default is greedy."""
 
-    temperature: Annotated[float, Field(ge=0)] = 0.0
+    temperature: Annotated[float, Field(ge=0, le=100)] = 0.0
     """0 takes the most likely token."""
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    top_p: Annotated[float, Field(ge=1e-4, le=1)] = 1.0
     """Cumulative probability of the tokens that are kept; 1 keeps all."""
     top_k: Natural = 0
     """Number of tokens that are kept; 0 keeps all."""

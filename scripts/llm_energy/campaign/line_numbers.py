@@ -11,10 +11,28 @@ import yaml
 from yaml.constructor import ConstructorError, FullConstructor, SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from llm_energy.campaign.problems import CampaignError, KeyPath, Problems, dotted
+from llm_energy.campaign.problems import CampaignError, KeyPath, Problems, dotted, first_of
 
 COMMAND_LINE = "--config"
 """Named as the place of a key that no file gives."""
+
+DEEPEST = 20
+"""Levels of keys and lists in a campaign's file."""
+
+LONGEST_LIST = 10_000
+"""Entries of a list or a block of keys."""
+
+TEXT_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
+"""Tags of keys that are text, or `<<`, which brings in the keys of another block."""
+
+KINDS = {
+    "bool": "true or false",
+    "int": "a number",
+    "float": "a number",
+    "null": "nothing",
+    "timestamp": "a date",
+}
+"""Last part of the tag of another key, in words."""
 
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -50,7 +68,7 @@ class SourceLines:
         return [
             Mistake(*self._place(path, config), f"{dotted(path)}: {message}")
             for path, messages in problems.items()
-            for message in messages
+            for message in first_of(messages)
         ]
 
     def _place(self, path: KeyPath, config: Mapping[str, Any]) -> tuple[str, int]:
@@ -85,7 +103,10 @@ def read_files(files: Sequence[Path]) -> SourceLines:
         try:
             text = file.read_text(encoding="utf-8")
             tree = yaml.compose(text, Loader=Loader)
-            if tree is not None:  # another tree than `tree`: a constructor merges keys in place
+            strange = [Mistake(name, *found) for found in _strange(tree)]
+            if strange:
+                unreadable += strange
+            elif tree is not None:  # another tree than `tree`: a constructor merges keys in place
                 _Constructor().construct_document(yaml.compose(text, Loader=Loader))
         except yaml.MarkedYAMLError as error:
             unreadable.append(Mistake(name, *_place_and_problem(error, text)))
@@ -162,6 +183,35 @@ def _child(node: Node, part: str | int) -> tuple[Node, Node] | None:
         return None
     SafeConstructor().flatten_mapping(node)  # what `<<` brings into it stands before its own keys
     return next((pair for pair in reversed(node.value) if pair[0].value == str(part)), None)
+
+
+def _strange(tree: Node | None) -> Iterator[tuple[int, str]]:
+    """Yield line and message of what no campaign has: keys that are no text, depth, long lists.
+
+    Snakemake would end in a traceback, or read for minutes.
+    """
+    todo, seen = [(tree, 0)] if tree is not None else [], set[int]()
+    while todo:
+        node, depth = todo.pop()
+        if id(node) in seen or isinstance(node, ScalarNode):
+            continue
+        seen.add(id(node))
+        line = node.start_mark.line + 1
+        if depth >= DEEPEST:
+            yield line, f"nested deeper than {DEEPEST} levels; no key of a campaign is"
+            return
+        if len(node.value) > LONGEST_LIST:
+            message = f"has {len(node.value)} entries, at most {LONGEST_LIST} are taken"
+            yield line, f"{message}; write a range as {{from: 1, to: 64, step: 1}}"
+        elif isinstance(node, SequenceNode):
+            todo += [(value, depth + 1) for value in node.value]
+        elif isinstance(node, MappingNode):
+            for key, value in node.value:
+                if isinstance(key, ScalarNode) and key.tag not in TEXT_KEYS:
+                    kind = KINDS.get(key.tag.rpartition(":")[2], "no text")
+                    message = f"{key.value}: YAML reads this key as {kind}; put it in quotes"
+                    yield key.start_mark.line + 1, message
+                todo.append((value, depth + 1))
 
 
 def _repeated_keys(tree: Node) -> Iterator[Node]:

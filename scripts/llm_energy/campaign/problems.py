@@ -7,6 +7,9 @@ from difflib import get_close_matches
 LONGEST_SHOWN = 60
 """Characters of a wrong value that a message repeats."""
 
+MOST_SHOWN = 5
+"""Messages about one key: an axis may have thousands of values."""
+
 KeyPath = tuple[str | int, ...]
 """Keys and list indices from the top of the configuration."""
 
@@ -27,6 +30,14 @@ class Problems(dict[KeyPath, dict[str, None]]):
 
     def add(self, path: KeyPath, message: str) -> None:
         self.setdefault(path, {})[message] = None
+
+
+def first_of(messages: Iterable[str]) -> list[str]:
+    """Return the first messages about one key; how many more there are stands in the last."""
+    every = list(messages)
+    if (more := len(every) - MOST_SHOWN) > 0:
+        every[MOST_SHOWN - 1 :] = [f"{every[MOST_SHOWN - 1]} (and {more} more like it)"]
+    return every
 
 
 def dotted(path: KeyPath) -> str:

@@ -100,7 +100,8 @@ def _at(value: Any, field: str) -> Any:
 def _found(value: Any) -> str:
     """Say which fields of an entry hold texts, and what to do."""
     if not isinstance(value, dict | list):
-        return f'the entry is {shown(value)}, and must have keys, as {{"prompt": "..."}} has'
+        found = printable(shown(value))
+        return f'the entry is {found}, and must have keys, as {{"prompt": "..."}} has'
     texts = list(islice(_texts(value), TEXTS_SHOWN + 1))
     if not texts:
         return f"the entry has no text at all: {printable(shown(value))}"

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 from llm_energy.campaign.catalogue import Catalogue
 from llm_energy.campaign.declared_inputs import SyntheticPrompts
@@ -31,6 +33,7 @@ class Resolver:
     def __post_init__(self) -> None:
         self.config, self.problems = self.catalogue.config, self.catalogue.problems
         self.defaults = dict(flatten(self.config.defaults.declared()))
+        self._axes_with = cache(self._values_of_axes)
         self.measurement = self.config.measurement.model_dump(exclude=set(DEADLINES))
 
     def experiment(self, group: str, point: Point) -> Experiment | None:
@@ -119,13 +122,18 @@ class Resolver:
                 message = f"context_tokens {room} cannot hold prompts of {length} and the output"
                 yield "context_tokens", message
 
+    def _values_of_axes(self, group: str, key: str) -> list[tuple[KeyPath, frozenset[Any]]]:
+        """The axes of a group that vary a key: where each stands, and its values."""
+        blocks = axis_blocks(self.config.experiments[group])
+        return [(at, frozenset(values_of(axes[key]))) for at, axes in blocks if key in axes]
+
     def _origin(self, group: str, point: Point, key: str) -> KeyPath:
         """Key that gives a setting its value in a point."""
         config = self.config.experiments[group]
         path: KeyPath = ("experiments", group)
         if key in point.factors:
-            for where, block in axis_blocks(config):
-                if key in block and point.factors[key] in values_of(block[key]):
+            for where, values in self._axes_with(group, key):
+                if point.factors[key] in values:
                     return (*path, *where, key)
             return (*path, "include")
         if key in dict(flatten(config.settings.declared())):

@@ -17,7 +17,7 @@ from llm_energy.campaign.campaign_file import CampaignConfig, Group
 from llm_energy.campaign.declared_inputs import DeclaredPrompts, ModelConfig
 from llm_energy.campaign.experiment_settings import DOTTED_KEYS, SETTING_KEY
 from llm_energy.campaign.problems import KeyPath, Problems, nearest, shown, unknown
-from llm_energy.campaign.types import PATTERNS_IN_WORDS
+from llm_energy.campaign.types import PATTERNS_IN_WORDS, TAG, tag_of
 
 WHOLE = ("models", "prompts")
 """Sections whose entries go as a whole: without one of its keys, an entry is another thing."""
@@ -88,7 +88,7 @@ def _without_tags(loc: Sequence[str | int]) -> KeyPath:
 
 
 def _is_tag(part: str | int) -> bool:
-    return isinstance(part, str) and part.startswith("<")
+    return isinstance(part, str) and part.startswith(f"<{TAG}:")
 
 
 def _report(details: Sequence[Any], problems: Problems) -> None:
@@ -129,7 +129,7 @@ def _known_keys(loc: Sequence[str | int]) -> list[str]:
     node = _schema()
     for part in loc:
         if _is_tag(part):
-            node = models.get(str(part)[1:-1], {})
+            node = models.get(str(part)[len(tag_of("")) - 1 : -1], {})
         elif isinstance(part, int):
             node = node.get("items", {})
         else:

@@ -3,6 +3,7 @@
 A model accepts exactly what its JSON schema accepts: no strings for numbers, no unknown keys.
 """
 
+import secrets
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
@@ -16,6 +17,12 @@ BASE_IMAGE = r"^(debian|\S+:[A-Za-z0-9_][A-Za-z0-9_.-]*|\S+@sha256:[0-9a-f]{64})
 MEMORY = r"^[1-9][0-9]*[bkmg]$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 CURRENCY = r"^[A-Z]{3}$"
+PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
+VERSION = (
+    r"^([0-9]+!)?[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?"
+    r"(\+[a-z0-9]+(\.[a-z0-9]+)*)?$"
+)
+"""Canonical form of a version, from the appendix of PEP 440."""
 
 PATTERNS_IN_WORDS = {
     NAME: "may hold a-z, 0-9, `.`, `_` and `-`, and begins with a letter or a digit",
@@ -25,6 +32,8 @@ PATTERNS_IN_WORDS = {
     BASE_IMAGE: "must be `debian`, or an image with its tag or digest",
     MEMORY: "must be a whole number with its unit b, k, m or g, such as 8g",
     VARIABLE: "may hold letters, digits and `_`, and begins with no digit",
+    PACKAGE: "must be the name of a package alone: letters, digits, `.`, `_` and `-`",
+    VERSION: "must be one exact version as PEP 440 writes it, such as 1.2.0",
     CURRENCY: "must be three capital letters, such as EUR",
 }
 
@@ -60,6 +69,14 @@ def unit(text: str) -> Any:
     return Field(json_schema_extra={"unit": text})
 
 
+TAG = secrets.token_hex(4)
+"""Begins the name of an alternative in the location of an error: no key of a file can be one."""
+
+
+def tag_of(name: str) -> str:
+    return f"<{TAG}:{name}>"
+
+
 class Alternatives:
     """Signs of the alternatives of a union: the last one whose sign fits is validated.
 
@@ -74,13 +91,12 @@ class Alternatives:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
-        # Tags stand in angle brackets: no key of a file can be taken for one.
         kinds = get_args(source)
-        tags = [f"<{k.__name__ if isinstance(k, type) else i}>" for i, k in enumerate(kinds)]
+        tags = [tag_of(k.__name__ if isinstance(k, type) else str(i)) for i, k in enumerate(kinds)]
 
         def choose(value: Any) -> str | None:
             if isinstance(value, Model):
-                return f"<{type(value).__name__}>"
+                return tag_of(type(value).__name__)
             found = zip(tags, self.signs, strict=True)
             return next((tag for tag, sign in reversed([*found]) if _fits(sign, value)), None)
 
@@ -98,17 +114,22 @@ def _fits(sign: str | type | tuple[type, ...], value: Any) -> bool:
     return sign is object or type(value) in (sign if isinstance(sign, tuple) else (sign,))
 
 
+WEEK_S = 604_800
+"""Longest duration of anything in a measurement, in seconds."""
+
 # The validator stands after the bounds: else pydantic leaves them out of the JSON schema.
 Whole = Annotated[int, BeforeValidator(canonical_number)]
 Natural = Annotated[int, Field(ge=0, lt=2**63), BeforeValidator(canonical_number)]
 Count = Annotated[int, Field(ge=1, lt=2**31), BeforeValidator(canonical_number)]
 Tokens = Annotated[Count, unit("tokens")]
-Seconds = Annotated[float, Field(ge=0), unit("s")]
-Duration = Annotated[float, Field(gt=0), unit("s")]
-Hertz = Annotated[float, Field(gt=0, le=1000), unit("Hz")]
+Seconds = Annotated[float, Field(ge=0, le=WEEK_S), unit("s")]
+Duration = Annotated[float, Field(ge=0.001, le=WEEK_S), unit("s")]
+Hertz = Annotated[float, Field(ge=0.01, le=1000), unit("Hz")]
 Name = Annotated[str, Field(pattern=NAME, max_length=100)]
 Identifier = Annotated[str, Field(pattern=IDENTIFIER, max_length=100)]
 Text = Annotated[str, Field(min_length=1)]
+PackageName = Annotated[str, Field(pattern=PACKAGE, max_length=200)]
+PackageVersion = Annotated[str, Field(pattern=VERSION, max_length=200)]
 Sha256 = Annotated[str, Field(pattern=SHA256)]
 PinnedImage = Annotated[str, Field(pattern=PINNED_IMAGE)]
 BaseImage = Annotated[str, Field(pattern=BASE_IMAGE)]

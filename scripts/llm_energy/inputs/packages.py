@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -100,8 +101,11 @@ def extract(wheel: Path, file: str, *, to: Path) -> None:
             near = same_name or get_close_matches(file, names, n=3)
             known = ", ".join(near) or f"{len(names)} other files"
             raise InputError(f"{wheel.name} has no file {file}; it has {known}") from None
-        with source, to.open("wb") as target:
-            shutil.copyfileobj(source, target, length=1 << 20)
+        try:
+            with source, to.open("wb") as target:
+                shutil.copyfileobj(source, target, length=1 << 20)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise InputError(f"{wheel.name} is damaged ({error}); fetch it again") from error
 
 
 def make_venv(venv: Path, *, log: Path) -> None:

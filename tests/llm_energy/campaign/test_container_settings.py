@@ -187,7 +187,7 @@ def test_gpus_count_by_number_and_numbers_have_one_form(root):
             "container.memory: must be text, not 8; put it in quotes",
         ),
         (DOCKER | {"container": {"cpu": 2}}, "container.cpu: unknown key; did you mean cpus?"),
-        (DOCKER | {"container": {"cpus": 0}}, "container.cpus: must be above 0, not 0"),
+        (DOCKER | {"container": {"cpus": 0}}, "container.cpus: must be at least 0.01, not 0"),
         (
             DOCKER | {"container": {"environment": {"A-B": "1"}}},
             "container.environment.A-B: may hold letters, digits and `_`, and begins with no digit",

