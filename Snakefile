@@ -33,6 +33,7 @@ rule all:
 
 
 include: "rules/archive.smk"
+include: "rules/named.smk"
 
 
 onstart:

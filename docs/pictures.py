@@ -15,7 +15,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 from tests.browser import DESKTOP, Browser  # noqa: E402
 
 from llm_energy.analysis.aggregate import aggregate  # noqa: E402
-from llm_energy.analysis.summary import Design, Summary  # noqa: E402
+from llm_energy.analysis.design import Design  # noqa: E402
+from llm_energy.analysis.summary import Summary  # noqa: E402
 from llm_energy.report.figures import draw_files  # noqa: E402
 from llm_energy.report.page import render_page, write_page  # noqa: E402
 
@@ -30,7 +31,7 @@ def example() -> Summary:
     """Summarise the stored results anew; only the design comes from the stored summary."""
     findings = json.loads((EXAMPLE / "summary/summary.json").read_text())
     planned = sorted(
-        path.relative_to(EXAMPLE).as_posix() for path in EXAMPLE.glob("measurements/*/*/*.json")
+        path.relative_to(EXAMPLE).as_posix() for path in EXAMPLE.glob("measurements/*/*.json")
     )
     return aggregate(EXAMPLE, planned=planned, design=Design(**findings["design"]))
 

@@ -13,6 +13,7 @@ rule calibrate_nvidia_smi:
         gpu=1,
     params:
         experiment=CALIBRATED.name,
+        spec=CALIBRATED.spec_hash,
     message:
         "Reading the GPUs of {params.experiment} with NVML and nvidia-smi at once"
     script:

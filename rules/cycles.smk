@@ -8,15 +8,17 @@ if CAMPAIGN.adaptive:
         output:
             REQUESTED.decision_pattern,
         log:
-            f"logs/{CAMPAIGN.name}/decide/{{experiment}}/{{spec}}.log",
+            f"logs/{CAMPAIGN.name}/decide/{{spec}}.log",
         priority: REQUESTED.deciding_priority
         localrule: True
         conda:
             "../envs/workflow/environment.yaml"
         params:
             target=CAMPAIGN.adaptive.target_relative_half_width,
+            # Snakemake does not compare what it makes of a function of `input`: a name says nothing.
+            experiment=lambda wildcards, input: REQUESTED.names[wildcards.spec],
         message:
-            "Deciding how many cycles {wildcards.experiment} needs"
+            "Deciding how many cycles {params.experiment} needs"
         script:
             "../scripts/decide.py"
 

@@ -5,9 +5,9 @@ rule measure:
     input:
         REQUESTED.before_measuring,
     output:
-        f"{RESULTS}/measurements/{{experiment}}/{{spec}}/cycle-{{cycle}}.json",
+        f"{RESULTS}/{result_pattern(MEASURED)}",
     log:
-        f"logs/{CAMPAIGN.name}/measure/{{experiment}}/{{spec}}/cycle-{{cycle}}.log",
+        f"logs/{CAMPAIGN.name}/measure/{{spec}}/cycle-{{cycle}}.log",
     priority: REQUESTED.priority
     conda:
         "../envs/workflow/environment.yaml"
@@ -25,9 +25,9 @@ use rule measure as anchor with:
     input:
         REQUESTED.before_anchor,
     output:
-        f"{RESULTS}/anchors/{{experiment}}/{{spec}}/cycle-{{cycle}}.json",
+        f"{RESULTS}/{result_pattern(ANCHORS)}",
     log:
-        f"logs/{CAMPAIGN.name}/anchor/{{experiment}}/{{spec}}/cycle-{{cycle}}.log",
+        f"logs/{CAMPAIGN.name}/anchor/{{spec}}/cycle-{{cycle}}.log",
     priority: REQUESTED.anchor_priority
 
 

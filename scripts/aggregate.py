@@ -9,7 +9,8 @@ gc.disable()  # a short job with millions of objects: looking for cycles takes a
 
 with rule_script(snakemake):
     from llm_energy.analysis.aggregate import aggregate
-    from llm_energy.analysis.summary import Design, write_summary
+    from llm_energy.analysis.design import Design
+    from llm_energy.analysis.summary import write_summary
     from llm_energy.report.headline import console
     from llm_energy.system.files import write_atomically
 

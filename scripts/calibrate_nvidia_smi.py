@@ -13,5 +13,5 @@ from llm_energy.validation.nvidia_smi_calibration import as_text, calibrate  # n
 from llm_energy.validation.nvidia_smi_output import NvidiaSmiError  # noqa: E402
 
 with rule_script(snakemake, BackendError, InputError, NvidiaSmiError):
-    path, found = calibrate(snakemake.params.experiment)
+    path, found = calibrate(snakemake.params.spec)
     print(*as_text(found), f"Written to {path}", sep="\n", flush=True)

@@ -16,7 +16,7 @@ job = MeasuringJob(
     rule=snakemake.rule,
     output=snakemake.output[0],
     log=list(snakemake.log),
-    experiment=snakemake.wildcards.experiment,
+    spec_hash=snakemake.wildcards.spec,
     cycle=int(snakemake.wildcards.cycle),
     begun_s=BEGUN_S,
 )

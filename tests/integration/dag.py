@@ -29,7 +29,7 @@ class Graph:
     exit_code: int
     output: str
     jobs: list[dict[str, str]]
-    """Rule and wildcards of each."""
+    """Rule and wildcards of each, and the name of its experiment where it has one."""
 
     @property
     def measurements(self) -> list[tuple[str, int]]:

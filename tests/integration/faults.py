@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.analysis.aggregate import aggregate
-from llm_energy.analysis.summary import Design
+from llm_energy.analysis.design import Design
 from llm_energy.results.result import ResultError, read_planned_result
 from llm_energy.system import locks
 from tests.integration.workflow import CAMPAIGN, GONE_S, PATIENCE_S, Tree, finished, wait_for

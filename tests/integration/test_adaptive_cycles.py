@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from llm_energy.results import layout
 from tests.integration.workflow import CAMPAIGN, finished
 
 pytestmark = pytest.mark.integration
@@ -40,7 +41,7 @@ def decided(first_run, tmp_path):
 
 
 def decisions(tree):
-    return sorted((tree.folder / "results/nap/decisions").rglob("*.json"))
+    return list(layout.files(tree.folder / "results/nap", "decisions"))
 
 
 def test_before_anything_is_measured_a_dry_run_says_what_may_follow(first_run):
@@ -94,8 +95,7 @@ def test_a_lost_decision_and_a_lost_first_cycle_are_made_again_and_nothing_else(
     one, other = decisions(decided)
     before = other.read_bytes()
     other.unlink()
-    (gone,) = [path for path in decided.results() if path.match("nap_batch1/*/cycle-02.json")]
-    gone.unlink()
+    decided.of("nap_batch1")[1].unlink()
     assert decided.measured() == [("nap_batch1", 2)]
     assert other.read_bytes() == before
     assert one.exists()

@@ -15,6 +15,7 @@ import yaml
 
 from llm_energy.archive.reproduce import compare
 from llm_energy.archive.verify import verify_files, verify_results
+from llm_energy.results import layout
 from tests.integration.workflow import CAMPAIGN, PATIENCE_S, Tree
 from tests.ro_crate import assert_valid, report
 
@@ -262,7 +263,7 @@ def test_a_table_that_does_not_follow_from_the_raw_data_is_named(reproduced, cop
 
 
 def test_verifying_names_every_problem_and_fails(copy):
-    first, second, *_ = sorted((copy / "results/nap/measurements").rglob("*.json"))
+    first, second, *_ = layout.files(copy / "results/nap", "measurements")
     first.write_text(first.read_text().replace('"cycle": 1', '"cycle": 7'))
     second.unlink()
     done = call(copy, "verify")
@@ -273,16 +274,16 @@ def test_verifying_names_every_problem_and_fails(copy):
         f"{name}: changed: its sha256 is not the one in SHA256SUMS",
         f"{gone}: listed in SHA256SUMS, and not there",
         f"{len((copy / 'SHA256SUMS').read_text().splitlines())} files: 2 problems",
-        f"{below}: its cycle is cycle-07, its path says cycle-01",
+        f"{below}: its cycle is 7, its path says 1",
         "3 results: 1 problem",
     ]
 
 
 def test_a_file_that_was_put_in_later_is_named(copy):
-    (copy / "results/nap/failures/x/y").mkdir(parents=True)
-    (copy / "results/nap/failures/x/y/cycle-01.attempt-1.json").write_text("{}")
+    (copy / "results/nap/failures/x").mkdir(parents=True)
+    (copy / "results/nap/failures/x/cycle-01.attempt-1.json").write_text("{}")
     (problem,) = verify_files(copy).problems
-    assert problem == ("results/nap/failures/x/y/cycle-01.attempt-1.json: not listed in SHA256SUMS")
+    assert problem == "results/nap/failures/x/cycle-01.attempt-1.json: not listed in SHA256SUMS"
 
 
 def rewritten(change):
@@ -339,7 +340,7 @@ def test_a_result_that_is_not_what_it_says_is_named(copy, case):
     alter, expected = ALTERED[case]
     folder = copy / "results/nap"
     assert verify_results(folder).problems == []
-    path = sorted(folder.glob("measurements/*/*/*.json"))[0]
+    path = next(layout.files(folder, "measurements"))
     alter(folder, path)
     problems = verify_results(folder).problems
     name = path.relative_to(folder).as_posix()
@@ -351,7 +352,7 @@ def test_a_result_that_is_not_what_it_says_is_named(copy, case):
 def test_no_secret_leaves_the_machine(archived, tmp_path):
     tree = archived.copy(tmp_path / "tree")
     (tree.folder / ARCHIVE).unlink()
-    record = tree.folder / "results/nap/failures/nap_batch1/0123456789ab/cycle-01.attempt-1.json"
+    record = tree.folder / "results/nap/failures/0123456789ab/cycle-01.attempt-1.json"
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"reason": "engine_failed", "message": f"refused {TOKEN}"}))
     done = tree.run("archive")

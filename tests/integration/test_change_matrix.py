@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from llm_energy.campaign.identity import PROTOCOL_VERSION
+from llm_energy.results.result import checksum_of
 from tests.integration.workflow import CAMPAIGN, Tree, finished, wait_for
 
 pytestmark = pytest.mark.integration
@@ -62,7 +63,7 @@ def test_lost_metadata_measures_nothing(measured):
 def test_a_deleted_result_is_measured_again_and_nothing_else(measured):
     gone = measured.results()[0]
     gone.unlink()
-    assert measured.graph().measurements == [(gone.parts[-3], int(gone.stem[-2:]))]
+    assert measured.graph().measurements == [measured.named(gone)]
     printed = measured.run("--dry-run", check=True).stdout  # the command itself says the same
     assert re.search(r"^measure +1$", printed, re.MULTILINE)
 
@@ -80,10 +81,6 @@ def test_an_added_cycle_measures_only_that_cycle(measured):
 def test_a_changed_experiment_is_measured_again_and_changed_back_it_counts_again(measured):
     # one group for each experiment, so that one can change without the other
     apart = {"one": {}, "two": {"settings": {"batch_size": 2}}}
-    names = {"nap_batch1": "one", "nap_batch2": "two"}
-    folder = measured.folder / "results/nap/measurements"
-    for old, new in names.items():  # a result's path holds the name and what identifies it
-        (folder / old).rename(folder / new)
     measured.write_campaign(changed(experiments=apart))
     assert measured.planned() == 0
     apart["two"]["settings"]["output_tokens"] = 6
@@ -92,6 +89,93 @@ def test_a_changed_experiment_is_measured_again_and_changed_back_it_counts_again
     del apart["two"]["settings"]["output_tokens"]
     measured.write_campaign(changed(experiments=apart))
     assert measured.planned() == 0
+
+
+APART = {
+    "one": {"settings": {"batch_size": 1}},
+    "two": {"settings": {"batch_size": 2}},
+}
+
+
+@pytest.mark.parametrize(
+    "experiments",
+    [
+        {"nap": {"axes": {"batch_size": [1, 2], "output_tokens": [4]}}},
+        APART,
+        {"siesta": {"axes": {"batch_size": [1, 2]}}},
+        {"nap": {"axes": {"batch_size": [1]}}, "rest": {"axes": {"batch_size": [2]}}},
+        {"nap": {"linked": [{"batch_size": [2, 1], "output_tokens": [4, 4]}]}},
+    ],
+    ids=["an axis of one value", "no axis", "a renamed group", "a moved experiment", "linked axes"],
+)
+def test_other_names_measure_nothing_and_make_the_summary_again(measured, experiments):
+    measured.write_campaign(changed(experiments=experiments))
+    graph = measured.graph()
+    assert graph.measurements == []
+    assert graph.rules >= {"aggregate", "report"}
+
+
+def test_tables_and_report_have_todays_names(measured):
+    measured.write_campaign(changed(experiments=APART, reference="one"))
+    assert finished(measured.run(check=True).stdout) == []
+    results = measured.folder / "results/nap"
+    with (results / "summary/experiments.csv").open() as file:
+        assert {row["experiment"] for row in csv.DictReader(file)} == {"one", "two"}
+    assert "nap_batch1" not in (results / "report.html").read_text()
+    assert "nap_batch1" in measured.of("one")[0].read_text()  # as it was measured
+
+
+def test_what_the_campaign_no_longer_names_is_listed(measured):
+    measured.write_campaign(changed(experiments={"one": APART["one"]}, cycles=1))
+    line = "No longer in the campaign's file: 3 results (nap_batch1: 1, nap_batch2: 2)"
+    for target in ("plan", "status"):
+        assert line in measured.run(target, check=True).stdout
+
+
+def test_the_name_of_an_experiment_is_a_target(measured):
+    for path in measured.results():
+        path.unlink()
+    assert sorted(measured.graph("nap_batch2").measurements) == [
+        ("nap_batch2", 1),
+        ("nap_batch2", 2),
+    ]
+    both = sorted(measured.graph("nap_batch1", "nap_batch2").measurements)
+    assert both == sorted(measured.plan())
+
+
+def in_older_layout(tree):
+    """Put every result, and what belongs to it, where it lay under the name of its experiment."""
+    names = tree.campaign().names
+    for kind in ("measurements", "series", "requests", "failures", "decisions"):
+        for folder in list((tree.folder / "results/nap" / kind).glob("*")):
+            old = folder.parent / names[folder.name] / folder.name
+            old.parent.mkdir()
+            folder.rename(old)
+    for path in (tree.folder / "results/nap/measurements").glob("*/*/*.json"):
+        text = path.read_text()
+        for spec, name in names.items():
+            text = text.replace(f"requests/{spec}/", f"requests/{name}/{spec}/")
+        content = json.loads(text)
+        path.write_text(json.dumps(content | {"checksum": checksum_of(content)}))
+
+
+def test_results_of_the_older_layout_count_and_are_linked_into_place(measured):
+    in_older_layout(measured)
+    before = {p: p.read_bytes() for p in (measured.folder / "results").rglob("cycle-*.json")}
+    assert measured.results() == []
+    graph = measured.graph()
+    assert graph.measurements == []
+    assert "4 results lie in folders of the older layout" in graph.output
+    assert measured.results() == []  # a dry run writes nothing
+
+    measured.write_campaign(changed(experiments=APART))
+    assert finished(measured.run(check=True).stdout) == []
+    assert sorted(p.read_bytes() for p in measured.results()) == sorted(before.values())
+    assert {p: p.read_bytes() for p in before} == before
+    assert "4 results" in measured.run("verify", check=True).stdout
+    again = measured.graph()
+    assert "older layout" not in again.output
+    assert again.rules == set()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +212,7 @@ def test_a_new_summary_holds_what_the_campaign_says_now_and_the_results_that_are
     summary = measured.folder / "results/nap/summary"
     design = json.loads((summary / "summary.json").read_text())["design"]
     assert design["assumptions"]["electricity"] is None
-    replaced = next(path for path in measured.results() if "nap_batch1" in path.parts)
+    replaced = measured.of("nap_batch1")[0]
     result = json.loads(replaced.read_text())
     replaced.write_text(json.dumps(result | {"output_tokens_per_second": 12.25}))
     measured.results()[-1].touch()

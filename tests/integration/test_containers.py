@@ -88,7 +88,7 @@ def faulty(ready_in_containers, tmp_path_factory):
 
 
 def results_of(tree, experiment):
-    return [path for path in tree.results() if path.parts[-3] == experiment]
+    return tree.of(experiment)
 
 
 @pytest.mark.parametrize("fault", FAULTS)

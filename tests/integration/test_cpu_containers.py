@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from llm_energy.results import layout
 from llm_energy.results.result import read_result
 
 RESULTS = Path(__file__).parents[2] / "results/cpu-containers"
@@ -16,7 +17,7 @@ EACH = ["llamacpp", *(pytest.param(name, marks=pytest.mark.long) for name in ENG
 @pytest.fixture(scope="module")
 def results():
     """The results by experiment, in the order of their cycles."""
-    paths = sorted((RESULTS / "measurements").rglob("cycle-*.json"))
+    paths = list(layout.files(RESULTS, "measurements"))
     if not paths:
         message = "needs results of config/campaigns/cpu-containers.yaml: run it first"
         if os.environ.get("REQUIRE_DOCKER"):
@@ -24,7 +25,8 @@ def results():
         pytest.skip(message)
     found = {}
     for path in paths:
-        found.setdefault(path.parts[-3], []).append(read_result(path))
+        result = read_result(path)
+        found.setdefault(result.experiment, []).append(result)
     return found
 
 

@@ -71,7 +71,7 @@ def test_a_backend_that_fails_again_and_again_is_given_up_while_others_go_on(rea
     tree.write_campaign(campaign)
     done = tree.run("measurements")
     assert done.returncode != 0
-    assert {path.parts[-3] for path in tree.results()} == {"nap_sleep"}
+    assert {tree.named(path)[0] for path in tree.results()} == {"nap_sleep"}
     assert len(tree.results()) == 3
     # Two measurements with all their attempts, then none.
     reasons = [failure["reason"] for failure in tree.failures()]

@@ -104,7 +104,8 @@ def test_an_archive_holds_them_and_finds_nothing_wrong(controlled):
         readme = packed.extractfile(plan.replace("provenance/plan.json", "README.md")).read()
     assert {control["kind"] for control in told["controls"]} == {"a_a", "sampler_off"}
     assert b"(2 experiments, up to 3 cycles)" in readme
-    assert sum(f"measurements/{A_A}/" in name for name in names) >= 3
+    spec_hash = controlled.campaign().experiment(A_A).spec_hash
+    assert sum(f"measurements/{spec_hash}/" in name for name in names) >= 3
 
 
 @pytest.fixture(scope="module")

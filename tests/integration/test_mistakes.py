@@ -110,7 +110,8 @@ def test_a_failing_engine_is_told_with_its_record_and_the_rest_is_measured(ready
     assert done.returncode != 0
     assert "broken cycle 1" in done.stdout
     assert "engine_error" in done.stdout
-    assert "failures/broken/" in done.stdout
+    record = f"results/nap/failures/{ready.campaign().experiment('broken').spec_hash}/"
+    assert record in done.stdout
     assert len(ready.results()) == 4
     assert (ready.folder / "results/nap/report-partial.html").exists()
     assert not (ready.folder / "results/nap/report.html").exists()
@@ -120,5 +121,5 @@ def test_a_failing_engine_is_told_with_its_record_and_the_rest_is_measured(ready
     assert [row["status"] for row in rows if row["experiment"] != "broken"] == ["done"] * 4
     status = ready.run("status", check=True).stdout
     assert "Campaign nap: 6 measurements: 4 done, 2 failed" in status
-    assert "broken cycle 1: engine_error, see results/nap/failures/broken/" in status
+    assert f"broken cycle 1: engine_error, see {record}" in status
     assert ready.processes() == []

@@ -35,7 +35,7 @@ def scarce(ready_template, tmp_path_factory):
 
 
 def outcomes(tree, experiment):
-    found = [read_result(path) for path in tree.results() if path.parts[-3] == experiment]
+    found = [read_result(path) for path in tree.of(experiment)]
     assert len(found) == 2
     return found
 

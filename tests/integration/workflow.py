@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from llm_energy.campaign.campaign import Campaign, load_campaign
+from llm_energy.results import layout
 from tests.integration.dag import Graph, graph_of
 
 ROOT = Path(__file__).parents[2]
@@ -170,6 +171,10 @@ class Tree:
         """The jobs that the command would run, found without a process of its own."""
         found = graph_of(self.folder, self.command(*arguments, "--dry-run")[1:])
         assert found.exit_code == 0, found.output
+        names = self.campaign().names
+        for job in found.jobs:
+            if "spec" in job:
+                job["experiment"] = names.get(job["spec"], job["spec"])
         return found
 
     def refusal(self, *arguments: str) -> str:
@@ -188,7 +193,16 @@ class Tree:
         return finished(self.run("measurements", *arguments, check=True).stdout)
 
     def results(self, campaign: str = "nap") -> list[Path]:
-        return sorted((self.folder / "results" / campaign / "measurements").rglob("*.json"))
+        return list(layout.files(self.folder / "results" / campaign, "measurements"))
+
+    def of(self, name: str, campaign: str = "nap") -> list[Path]:
+        """The results of an experiment that the campaign's file names, by cycle."""
+        spec_hash = self.campaign().experiment(name).spec_hash
+        return layout.cycles_of(self.folder / "results" / campaign, spec_hash)
+
+    def named(self, result: Path) -> tuple[str, int]:
+        """Name of the experiment, and cycle, of a result."""
+        return self.campaign().names[result.parent.name], int(result.stem[-2:])
 
     def processes(self) -> list[int]:
         """Every living process that has to do with this tree: named in its command line or

@@ -14,8 +14,9 @@ from typing import Any
 
 from tests.llm_energy import make_side_files
 
-from llm_energy.analysis.summary import Design
+from llm_energy.analysis.design import Design
 from llm_energy.results.energy import DeviceEnergy, Energy
+from llm_energy.results.layout import REPLICATE, REPLICATE_NAME, result_path
 from llm_energy.results.parts import (
     Distribution,
     Drift,
@@ -99,6 +100,20 @@ def design(**changes: Any) -> Design:
     return Design(**(plain | changes))
 
 
+def specification(name: str, resolved: Mapping[str, Any], protocol: int = 1) -> dict[str, Any]:
+    """What identifies an experiment; the name matters to an A/A control alone."""
+    spec = {"protocol": protocol, "settings": resolved, "measurement": MEASUREMENT, "model": MODEL}
+    return spec | (REPLICATE if name.endswith(REPLICATE_NAME) else {})
+
+
+def names_of(experiments: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Hash of the spec -> name, as a design has them."""
+    return {
+        sha256_of(specification(name, SETTINGS | dict(settings)))[:12]: name
+        for name, settings in experiments.items()
+    }
+
+
 def make_result(
     experiment: str = REFERENCE,
     *,
@@ -115,7 +130,7 @@ def make_result(
 ) -> Result:
     """One result; `changes` replaces whole fields of it."""
     resolved = SETTINGS | dict(settings)
-    spec = {"protocol": protocol, "settings": resolved, "measurement": MEASUREMENT, "model": MODEL}
+    spec = specification(experiment, resolved, protocol)
     chance = random.Random(f"{experiment} {cycle}")
     batch, length = resolved["batch_size"], resolved["output_tokens"]
     slowing = max(0.5, 1 - 0.0005 * position)
@@ -175,7 +190,7 @@ def make_result(
 
 def path_of(result: Result) -> str:
     """Where a result lies, relative to its campaign's folder."""
-    return f"measurements/{result.experiment}/{result.spec_hash}/cycle-{result.cycle:02d}.json"
+    return result_path(result.spec_hash, result.cycle)
 
 
 def make_campaign(
@@ -214,6 +229,7 @@ def make_campaign(
                 result = make_side_files.with_side_files(folder, result)
             if (name, cycle) not in missing:
                 write_result(folder / planned[-1], result)
+    assert len(set(planned)) == len(planned), "two experiments have one specification"
     return planned
 
 

@@ -11,6 +11,7 @@ from llm_energy.power.accounting import account_energy
 from llm_energy.power.meter import Device, Reading
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import write_series
+from llm_energy.results.layout import result_path, side_path
 from llm_energy.results.result import Result
 from llm_energy.results.side_files import read_requests, write_requests
 
@@ -21,14 +22,14 @@ DEVICE = Device("GPU-synthetic", "Synthetic GPU", "gpu_board", simulated=True)
 
 def with_side_files(folder: Path, result: Result) -> Result:
     """The result with its requests beside it, and with its power where it has an energy."""
-    name = f"{result.experiment}/{result.spec_hash}/cycle-{result.cycle:02d}.parquet"
+    path = result_path(result.spec_hash, result.cycle)
     files = {}
     if result.window is not None:
         files["requests"] = write_requests(
-            folder, f"requests/{name}", requests_of(result), input_lengths=[40] * 4
+            folder, side_path(path, "requests"), requests_of(result), input_lengths=[40] * 4
         )
     if result.energy.energy_joules is not None:
-        files["series"] = write_series(folder, f"series/{name}", _series(result))
+        files["series"] = write_series(folder, side_path(path, "series"), _series(result))
     return result.model_copy(update={"side_files": files})
 
 

@@ -16,6 +16,7 @@ from llm_energy.analysis.counter_ratios import STABLE_OFFSET, DeviceRatios, devi
 from llm_energy.analysis.courses_over_time import cycle_dependence, short_warmups, warmup_traces
 from llm_energy.analysis.decode_energy import decode_energies
 from llm_energy.analysis.derived import derived_metrics, stated, with_derived
+from llm_energy.analysis.design import Design
 from llm_energy.analysis.energy_uncertainty import with_limits
 from llm_energy.analysis.experiments_table import experiments_table
 from llm_energy.analysis.measurements_table import measurements_table
@@ -23,7 +24,6 @@ from llm_energy.analysis.side_records import failures, runs
 from llm_energy.analysis.side_tables import latency_table, power_table, usable_series
 from llm_energy.analysis.summary import (
     CodeUse,
-    Design,
     DeviceSensors,
     Findings,
     Gap,
@@ -33,6 +33,7 @@ from llm_energy.analysis.summary import (
 from llm_energy.analysis.tradeoffs import fronts
 from llm_energy.analysis.two_stages import cycles_decided
 from llm_energy.results import codes
+from llm_energy.results.layout import place_of
 from llm_energy.results.metrics import (
     JOULES_PER_OUTPUT_TOKEN,
     METRICS,
@@ -50,18 +51,27 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     Args:
         campaign_folder: `results/{campaign}`.
         planned: every planned result, as its path relative to `campaign_folder`, in planned order.
+        design: names the experiments; a result that it has no name for keeps its own.
     """
-    everything: list[Result] = []
+    found: dict[str, Result] = {}
     missing, unusable = [], []
     for path in planned:
         if not (campaign_folder / path).exists():
             missing.append(Gap(path=path, reason="not measured"))
             continue
         try:
-            everything.append(read_planned_result(campaign_folder, path))
+            found[path] = read_planned_result(campaign_folder, path)
         except ResultError as error:
             unusable.append(Gap(path=path, reason=str(error)))
-    everything = [with_limits(result, design.assumptions.sensor) for result in everything]
+    # The name in a result is that of the day on which it was measured.
+    own = {place_of(path).spec_hash: result.experiment for path, result in found.items()}
+    design = design.model_copy(update={"names": own | dict(design.names)})
+    everything = [
+        with_limits(result, design.assumptions.sensor).model_copy(
+            update={"experiment": design.name_at(path)}
+        )
+        for path, result in found.items()
+    ]
     results = without_controls(everything, design.controls)
     devices = device_ratios(results)
     results = with_campaign_flags(results, devices, margin=design.equivalence_margin)
@@ -91,7 +101,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         missing=missing,
         unusable=unusable,
         side_file_gaps=[*gaps, *unusable_anchors, *damaged_runs],
-        failures=list(failures(campaign_folder)),
+        failures=list(failures(campaign_folder, design.names)),
         events=events,
         flags=_flags(results),
         energy_reasons=_energy_reasons(results),
@@ -101,7 +111,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         warmups=warmup_traces(results),
         drift=_drift(results, THROUGHPUT),
         energy_drift=_drift(results, JOULES_PER_OUTPUT_TOKEN),
-        counts=_counts(planned, everything, missing, unusable),
+        counts=_counts(planned, everything, missing, unusable, design),
         comparisons=with_anchors(with_reference, ratios, results),
         axis_comparisons=with_anchors(along_axes, ratios, results),
         anchors=ratios,
@@ -199,11 +209,12 @@ def _counts(
     results: Sequence[Result],
     missing: Sequence[Gap],
     unusable: Sequence[Gap],
+    design: Design,
 ) -> list[OutcomeCounts]:
     """The outcomes of the planned cycles of every experiment, in planned order."""
 
     def by_experiment(paths: Iterable[str]) -> Counter[str]:
-        return Counter(path.split("/")[1] for path in paths)
+        return Counter(map(design.name_at, paths))
 
     outcomes = {
         "completed": Counter(r.experiment for r in results if r.status == "completed"),

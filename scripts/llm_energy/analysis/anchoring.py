@@ -5,6 +5,7 @@ from pathlib import Path
 from statistics import geometric_mean
 
 from llm_energy.analysis.summary import AnchorRatio, Comparison, Gap
+from llm_energy.results.layout import files
 from llm_energy.results.metrics import WATCHED, value_of
 from llm_energy.results.result import Result, ResultError, read_result
 from llm_energy.system.numbers import number
@@ -13,7 +14,7 @@ from llm_energy.system.numbers import number
 def read_anchors(campaign_folder: Path) -> tuple[list[Result], list[Gap]]:
     """Every anchor of a campaign, and those that cannot be used."""
     found, unusable = [], []
-    for path in sorted(campaign_folder.glob("anchors/*/*/cycle-*.json")):
+    for path in files(campaign_folder, "anchors"):
         try:
             found.append(read_result(path))
         except ResultError as error:
@@ -28,7 +29,7 @@ def anchor_ratios(anchors: Iterable[Result], results: Sequence[Result]) -> Itera
         earlier = [
             r
             for r in results
-            if (r.experiment, r.spec_hash) == (anchor.experiment, anchor.spec_hash)
+            if r.spec_hash == anchor.spec_hash
             and r.environment.session_id != anchor.environment.session_id
         ]
         for metric in WATCHED:
@@ -36,7 +37,7 @@ def anchor_ratios(anchors: Iterable[Result], results: Sequence[Result]) -> Itera
             before = [v for r in earlier if (v := value_of(r, metric)) is not None and v > 0]
             if now is not None and before:
                 yield AnchorRatio(
-                    experiment=anchor.experiment,
+                    experiment=earlier[0].experiment,
                     session_id=anchor.environment.session_id,
                     metric=metric.column,
                     ratio=now / geometric_mean(before),

@@ -17,6 +17,7 @@ from typing import Any, TextIO
 from llm_energy.power.meter import QUANTITIES, Device, Reading, State
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import read_identity, read_series
+from llm_energy.results.layout import files
 
 NUMBERS = (*QUANTITIES, *(f.name for f in dataclasses.fields(State) if f.name != "process_ids"))
 """The exported quantities; the unit is in each name."""
@@ -54,7 +55,7 @@ def line_protocol(
 def export_campaign(results: Path) -> list[Path]:
     """Write every series of a campaign to `export/`, as .csv and as .lp; returns the files."""
     written = []
-    for path in sorted(results.glob("series/**/*.parquet")):
+    for path in sorted(files(results, "series")):
         series, identity = read_series(path), read_identity(path)
         target = results / "export" / path.relative_to(results / "series")
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from typing import Any
 from llm_energy.analysis.raw_data_checks import same
 from llm_energy.inputs.checksums import file_sha256
 from llm_energy.power.accounting import total
+from llm_energy.results.layout import files
 from llm_energy.results.result import Result
 from llm_energy.system.files import sha256_of
 
@@ -37,11 +38,11 @@ class Records:
     @classmethod
     def read(cls, campaign_folder: Path) -> "Records":
         """Read every record that is whole."""
-        beside = list(_read(campaign_folder, "environment/*.json"))
+        beside = list(_read(campaign_folder, "environment"))
         return cls(
-            runs=list(_read(campaign_folder, "runs/*.json")),
+            runs=list(_read(campaign_folder, "runs")),
             environments=[record for record in beside if "environment_hash" in record],
-            packages={file_sha256(path) for path in campaign_folder.glob("environment/*.txt")},
+            packages={file_sha256(path) for path in files(campaign_folder, "packages")},
             models={(r["name"], r["sha256"]) for r in beside if {"name", "files"} <= r.keys()},
             prompts={sha256_of(r["token_ids"]): r for r in beside if "token_ids" in r},
         )
@@ -66,8 +67,8 @@ def record_differences(records: Records, result: Result) -> Iterator[str]:
         yield from _of_prompts(records.prompts.get(result.prompts.sha256), result)
 
 
-def _read(folder: Path, pattern: str) -> Iterator[dict[str, Any]]:
-    for path in sorted(folder.glob(pattern)):
+def _read(folder: Path, kind: str) -> Iterator[dict[str, Any]]:
+    for path in files(folder, kind):
         with contextlib.suppress(ValueError):  # a damaged one is reported where it is checked
             record = json.loads(path.read_bytes())
             if isinstance(record, dict):

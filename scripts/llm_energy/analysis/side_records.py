@@ -12,6 +12,7 @@ from typing import Any
 
 from llm_energy.analysis.summary import Event, Failure, Gap
 from llm_energy.results.codes import FAILURES
+from llm_energy.results.layout import ANCHORS, failed_place, files
 from llm_energy.results.result import ResultError
 
 SENTENCES = {
@@ -32,29 +33,35 @@ SENTENCES = {
 """Kind of event -> sentence, with `{key}` for a value of its record."""
 
 
-def failures(campaign_folder: Path) -> Iterator[Failure]:
-    """Every failed attempt; one whose record is damaged, from the path of the record."""
-    for path in sorted(campaign_folder.glob("failures/**/cycle-*.attempt-*.json")):
-        cycle, attempt = path.stem.split(".")
+def failures(campaign_folder: Path, names: Mapping[str, str]) -> Iterator[Failure]:
+    """Every failed attempt; one whose record is damaged, from the path of the record.
+
+    Args:
+        names: hash of a spec -> name of the experiment; others have the name of their record.
+    """
+    for path in files(campaign_folder, "failures"):
+        name = path.relative_to(campaign_folder).as_posix()
+        place, attempt = failed_place(name)
         try:
             record = _read_record(path, "reason", "message")
         except ResultError as error:
             record = {"reason": "record_unusable", "message": f"Its record is {error}."}
+        recorded = record.get("experiment", place.spec_hash)
         yield Failure(
-            path=path.relative_to(campaign_folder).as_posix(),
-            experiment=path.parts[-3],
-            cycle=int(cycle.removeprefix("cycle-")),
-            attempt=int(attempt.removeprefix("attempt-")),
+            path=name,
+            experiment=names.get(place.spec_hash, str(recorded)),
+            cycle=place.cycle,
+            attempt=attempt,
             reason=str(record["reason"]),
             message=str(record["message"]),
-            anchor=path.parts[-4] == "anchors",
+            anchor=place.kind == ANCHORS,
         )
 
 
 def runs(campaign_folder: Path) -> tuple[list[Event], list[Gap]]:
     """The events that runs recorded, and the records that are damaged."""
     events, damaged = [], []
-    for path in sorted(campaign_folder.glob("runs/*.json")):
+    for path in files(campaign_folder, "runs"):
         try:
             record = _read_record(path, "run_id", "events")
             events += [
@@ -76,7 +83,7 @@ def runs(campaign_folder: Path) -> tuple[list[Event], list[Gap]]:
 def snakemake_versions(campaign_folder: Path) -> list[str]:
     """The versions of Snakemake that ran the campaign, as far as runs recorded them."""
     found = set()
-    for path in campaign_folder.glob("runs/*.json"):
+    for path in files(campaign_folder, "runs"):
         with contextlib.suppress(ResultError):
             found.add(str(_read_record(path, "snakemake")["snakemake"]))
     return sorted(found)

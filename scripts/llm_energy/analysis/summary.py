@@ -10,11 +10,8 @@ from pydantic import Field
 from llm_energy.analysis.carry_over import CarryOver
 from llm_energy.analysis.controls import ControlFinding
 from llm_energy.analysis.courses_over_time import CycleDependence, ShortWarmups, WarmupTrace
+from llm_energy.analysis.design import Design
 from llm_energy.analysis.two_stages import CyclesDecided
-from llm_energy.campaign.analysis_settings import Assumptions
-from llm_energy.campaign.campaign_file import AdaptiveCycles
-from llm_energy.campaign.contrasts import Contrast
-from llm_energy.campaign.control_experiments import Control
 from llm_energy.results.parts import Model
 from llm_energy.stats.drift import RunDrift
 from llm_energy.system.files import write_atomically
@@ -22,25 +19,6 @@ from llm_energy.system.files import write_atomically
 Verdict = Literal["different", "equivalent", "inconclusive", "not_testable"]
 """`equivalent`: shown to lie within the margin. `different`: the simultaneous interval excludes 1.
 Both are adjusted for the family. `not_testable`: there is no interval."""
-
-
-class Design(Model):
-    """The plan of the campaign, which no single result knows (`Campaign.design`)."""
-
-    name: str
-    cycles: int
-    adaptive: AdaptiveCycles | None = None
-    """Where `cycles` are the most, and the first of them decided how many there are."""
-    order: str
-    seed: int
-    isolation: str
-    reference: str | None
-    assumptions: Assumptions = Assumptions()
-    contrasts: tuple[Contrast, ...] = ()
-    controls: tuple[Control, ...] = ()
-    """Tests of the measuring itself, which are no part of any statement about experiments."""
-    equivalence_margin: float = 0.02
-    """Ratios within a factor of 1 + this of 1 count as no difference."""
 
 
 class Gap(Model):

@@ -32,6 +32,7 @@ from llm_energy.archive.verify import result_files
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import FilePrompts
 from llm_energy.campaign.experiment import PlannedMeasurement
+from llm_energy.results.older_layout import doubles
 from llm_energy.results.result import Result, ResultError, read_planned_result
 
 NOT_SHIPPED = ("archive", "export", "report-partial.html")
@@ -100,9 +101,10 @@ def contents(
         if isinstance(prompts, FilePrompts):
             members[_prompts_path(name, prompts)] = Member(Path(prompts.file))
     members |= _code_members(code, root)
+    twice = {*doubles(results)}
     for path in result_files(results):
         below = path.relative_to(results)
-        if below.parts[0] not in NOT_SHIPPED:
+        if below.parts[0] not in NOT_SHIPPED and path not in twice:
             members[f"results/{campaign.name}/{below.as_posix()}"] = Member(path)
     # The time of a folder is that of this file to Snakemake: without it, figures unpacked now would
     # be newer than the report that shows them.

@@ -12,6 +12,7 @@ from llm_energy.archive.reproduce import MADE
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.measurement.provenance import ENVIRONMENT
 from llm_energy.results.energy import Energy
+from llm_energy.results.layout import failed_place, files, folders
 from llm_energy.results.result import Result, read_result
 from llm_energy.system.cache import CACHE, environment_marker, model_marker, prompts_marker
 
@@ -62,10 +63,9 @@ def read_results(results: Path) -> Iterator[tuple[str, Result]]:
     Raises:
         ResultError: a result cannot be read.
     """
-    for folder in (results, *sorted(results.glob("superseded/*"))):
-        for kind in KINDS:
-            for path in sorted(folder.glob(f"{kind}/*/*/*.json")):
-                yield path.relative_to(results).as_posix(), read_result(path)
+    for folder in folders(results):
+        for path in files(folder, *KINDS):
+            yield path.relative_to(results).as_posix(), read_result(path)
 
 
 class Records:
@@ -74,7 +74,7 @@ class Records:
     def __init__(self, results: Path, top: str) -> None:
         self.top = f"{top}/{ENVIRONMENT}"
         self._environments: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {}
-        for path in sorted((results / ENVIRONMENT).glob("*.json")):
+        for path in files(results, "environment"):
             record = json.loads(path.read_bytes())
             if isinstance(record, dict) and {"backend", "environment_hash"} <= record.keys():
                 key = (record["backend"], record["environment_hash"], record["packages"])
@@ -118,9 +118,8 @@ def measuring_job(path: str, result: Result, records: Records, *, top: str) -> J
         path: of the result, below the campaign's results folder.
         top: that folder in the archive.
     """
-    *folder, kind, experiment, spec_hash, name = path.split("/")
-    files = ["/".join((kind, experiment, spec_hash, name))]
-    files += [file.path for file in result.side_files.values()]
+    *folder, kind, spec_hash, name = path.split("/")
+    outputs = [f"{kind}/{spec_hash}/{name}", *(file.path for file in result.side_files.values())]
     place = result.environment
     return Job(
         step=KINDS[kind],
@@ -130,7 +129,7 @@ def measuring_job(path: str, result: Result, records: Records, *, top: str) -> J
         started=result.started,
         ended=result.finished,
         inputs=("campaign.yaml", *records.names(result)),
-        outputs=tuple("/".join([top, *folder, file]) for file in files),
+        outputs=tuple("/".join([top, *folder, file]) for file in outputs),
         image=records.image(result),
         energies_joules={
             key: value for key in ENERGIES if (value := getattr(result.energy, key)) is not None
@@ -147,14 +146,14 @@ def _energy_text(energy: Energy) -> str:
 
 def failed_jobs(results: Path, *, top: str) -> Iterator[Job]:
     """A job for each attempt that failed, from its record."""
-    for path in sorted((results / "failures").rglob("*.json")):
+    for path in files(results, "failures"):
         record = json.loads(path.read_bytes())
         name = path.relative_to(results).as_posix()
         spent = record.get("energy_spent", {})
         joules = spent.get("energy_joules")
         no_energy = "" if joules is not None else f" No energy: {spent.get('reason', 'no_record')}."
         yield Job(
-            step="anchor" if name.startswith("failures/anchors/") else "measure",
+            step=KINDS[failed_place(name)[0].kind],
             name=name.removesuffix(".json"),
             description=f"{record.get('experiment')}, cycle {record.get('cycle')}, attempt "
             f"{record.get('attempt')}: failed.{no_energy}",

@@ -12,6 +12,7 @@ from llm_energy.analysis.record_checks import Records, record_differences
 from llm_energy.analysis.result_checks import contradictions
 from llm_energy.analysis.token_ids import with_other_token_ids
 from llm_energy.inputs.checksums import file_sha256
+from llm_energy.results.layout import files, folders, result_path
 from llm_energy.results.result import (
     Result,
     ResultError,
@@ -86,9 +87,8 @@ def verify_results(campaign_folder: Path) -> Verdict:
     problems: list[str] = []
     count = unsealed = 0
     records = Records.read(campaign_folder)
-    for folder in (campaign_folder, *sorted(campaign_folder.glob("superseded/*"))):
-        anchors = sorted(folder.glob("anchors/*/*/*.json"))
-        paths = sorted(folder.glob("measurements/*/*/*.json")) + anchors
+    for folder in folders(campaign_folder):
+        paths = list(files(folder, "measurements", "anchors"))
         problems += _other_token_ids(paths, campaign_folder)
         for path in paths:
             count += 1
@@ -98,9 +98,7 @@ def verify_results(campaign_folder: Path) -> Verdict:
             problems += [f"{where}: {problem}" for problem in found]
             unsealed += not sealed
         problems += _wrong_decisions(folder, campaign_folder)
-    for path in sorted(campaign_folder.glob("failures/**/*.json")) + sorted(
-        [*campaign_folder.glob("runs/*.json"), *campaign_folder.glob("environment/*.json")]
-    ):
+    for path in files(campaign_folder, "failures", "runs", "environment"):
         try:
             json.loads(path.read_bytes())
         except ValueError:
@@ -128,17 +126,17 @@ def _other_token_ids(paths: Iterable[Path], campaign_folder: Path) -> Iterator[s
 
 def _wrong_decisions(folder: Path, campaign_folder: Path) -> Iterator[str]:
     """Decisions on further cycles that do not follow from the first cycles, if these exist."""
-    for path in sorted(folder.glob("decisions/*/*/*.json")):
+    for path in files(folder, "decisions"):
         where = path.relative_to(campaign_folder).as_posix()
         try:
             decision = read_decision(path)
         except ResultError:
             yield f"{where}: cannot be read"
             continue
-        first = folder / "measurements" / decision.experiment / decision.spec_hash
-        names = [f"cycle-{number:02d}.json" for number in range(1, decision.first + 1)]
+        first = range(1, decision.first + 1)
+        names = [result_path(path.parent.name, cycle) for cycle in first]
         try:
-            results = [read_result(first / name) for name in names]
+            results = [read_result(folder / name) for name in names]
         except ResultError:
             continue  # reported where it is checked itself, or measured again
         again = decide(results, decision.target_relative_half_width)

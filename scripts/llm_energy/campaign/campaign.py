@@ -77,7 +77,13 @@ class Campaign:
             "assumptions": self.assumptions.model_dump(),
             "contrasts": [asdict(contrast) for contrast in self.contrasts],
             "controls": [asdict(control) for control in self.controls],
+            "names": self.names,
         }
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Hash of the spec -> name of each experiment."""
+        return {experiment.spec_hash: experiment.name for experiment in self.experiments}
 
     def experiment(self, name: str) -> Experiment:
         """Return the experiment of this name.

@@ -4,14 +4,16 @@ They are measured in every block like any other, with processes, results and fai
 statement about the experiments counts them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from llm_energy.campaign.analysis_settings import Controls
-from llm_energy.campaign.experiment import ControlKind, Experiment
+from llm_energy.campaign.experiment import ControlKind, Experiment, MeasuredControl
 from llm_energy.campaign.identity import short_hash
 from llm_energy.campaign.problems import Problems
 from llm_energy.campaign.types import canonical
+from llm_energy.results.layout import REPLICATE
 
 MEASURED: Sequence[ControlKind] = ("a_a", "sampler_off")
 """Controls that need measurements of their own."""
@@ -44,15 +46,22 @@ def controls(declared: Controls, base: str) -> list[Control]:
 def control_experiments(controls: Sequence[Control], base: Experiment) -> Iterator[Experiment]:
     """Yield one experiment for each control that needs measurements of its own.
 
-    The one of an A/A control has the spec of `base`, hash included: nothing but the name differs.
+    Its spec is that of `base` with one addition.
     """
+    additions: Mapping[MeasuredControl, Mapping[str, Any]]
+    additions = {"a_a": REPLICATE, "sampler_off": SAMPLER_OFF}
     for control in controls:
-        replicate = replace(base, name=control.experiment, group="", factors={})
-        if control.kind == "a_a":
-            yield replace(replicate, control="a_a")
-        elif control.kind == "sampler_off":
-            spec = canonical({**base.spec, **SAMPLER_OFF})
-            yield replace(replicate, control="sampler_off", spec=spec, spec_hash=short_hash(spec))
+        if control.kind != "idle":
+            spec = canonical({**base.spec, **additions[control.kind]})
+            yield replace(
+                base,
+                name=control.experiment,
+                group="",
+                factors={},
+                control=control.kind,
+                spec=spec,
+                spec_hash=short_hash(spec),
+            )
 
 
 def check_controls(

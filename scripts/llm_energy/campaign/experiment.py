@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from llm_energy.campaign.experiment_settings import Settings
 from llm_energy.campaign.identity import Declared, short_hash
+from llm_energy.results.layout import result_path
 
 MeasuredControl = Literal["a_a", "sampler_off"]
 ControlKind = Literal["a_a", "idle", "sampler_off"]
@@ -16,6 +17,7 @@ class Experiment:
     """One configuration that is measured once in every cycle."""
 
     name: str
+    """Label in the campaign's file: no part of what identifies it."""
     group: str
     settings: Settings
     factors: Mapping[str, Any]
@@ -53,7 +55,7 @@ class Experiment:
             "options": settings.engine_options,
             "seed": settings.sampling.seed,
         }
-        own = {"alone": self.name} if self.control == "a_a" else {}
+        own = {"alone": self.spec_hash} if self.control == "a_a" else {}
         return short_hash(loaded_with | own)
 
     @property
@@ -75,5 +77,4 @@ class PlannedMeasurement:
     @property
     def result_path(self) -> str:
         """Path of its result, relative to the campaign's results folder."""
-        experiment = self.experiment
-        return f"measurements/{experiment.name}/{experiment.spec_hash}/cycle-{self.cycle:02d}.json"
+        return result_path(self.experiment.spec_hash, self.cycle)

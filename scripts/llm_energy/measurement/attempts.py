@@ -33,14 +33,13 @@ output token and its series 100 bytes for each device and sample: 10 minutes at 
 8 devices at 10 Hz take 30 MB. Provisional."""
 
 
-def measure_planned(
-    output: Path, *, experiment: str, cycle: int, log: Path, begun_s: float
-) -> None:
+def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begun_s: float) -> None:
     """Measure into `output`, trying again where the infrastructure failed.
 
     Every failed attempt leaves a failure record; the result is written last, whole or not at all.
 
     Args:
+        spec_hash: of the experiment.
         begun_s: CLOCK_MONOTONIC when the job's script began, for the account of its overhead.
 
     Raises:
@@ -59,7 +58,7 @@ def measure_planned(
         )
     if not run.record.owner.alive():  # it died before this job could ask the kernel to die with it
         raise UserError("the run that this measurement belongs to has ended")
-    record = run.read(f"experiments/{experiment}", ExperimentRecord)
+    record = run.read(f"experiments/{spec_hash}", ExperimentRecord)
     plan = run.read("plan", tuple[PlanEntry, ...])
     results = run.results
     own = output.absolute().relative_to(results).as_posix()
@@ -90,7 +89,7 @@ def measure_planned(
             retry = reason in failures.RETRIED and attempt - first < len(failures.BACKOFF_S)
             if not retry:
                 raise UserError(
-                    f"{experiment} cycle {cycle} failed: {reason}: {failure}; record: {kept}, "
+                    f"{record.name} cycle {cycle} failed: {reason}: {failure}; record: {kept}, "
                     f"log: {log}; the same command measures what is missing"
                 ) from error
             LOG.warning("attempt %d failed: %s: %s", attempt, reason, failure)
@@ -102,7 +101,7 @@ def measure_planned(
                 # begin, imports, measuring, writing
                 LOG.info("times_s %s waited_s %.3f", json.dumps(times_s), seen.waited_s)
                 duration_s = times_s[-1] - begun_s - seen.waited_s
-                progress.note_duration(run, experiment=experiment, duration_s=duration_s)
+                progress.note_duration(run, experiment=record.name, duration_s=duration_s)
                 line = progress.line(run, result, results=results, whole_plan=plan)
                 print(line, file=sys.stderr)
             return

@@ -15,6 +15,7 @@ from llm_energy.measurement.steadiness import judged
 from llm_energy.power.accounting import EnergyAccount, account_energy, unsampled
 from llm_energy.power.meter import Device
 from llm_energy.power.series_file import write_series
+from llm_energy.results.layout import side_path
 from llm_energy.results.parts import (
     Environment,
     Flag,
@@ -252,19 +253,18 @@ def numbers_without_window(job: Job, seen: Observation) -> dict[str, Any]:
 
 def write_side_files(job: Job, seen: Observation, results: Path) -> dict[str, SideFile]:
     """Write requests and power series beside the results: what is there of them."""
-    path = job.result_path.removeprefix("measurements/").removesuffix(".json") + ".parquet"
     files = {}
     if seen.measured is not None:
         files["requests"] = write_requests(
             results,
-            f"requests/{path}",
+            side_path(job.result_path, "requests"),
             seen.measured["requests"],
             input_lengths=seen.input_lengths,
         )
     if seen.series is not None and seen.series.devices:
         files["series"] = write_series(
             results,
-            f"series/{path}",
+            side_path(job.result_path, "series"),
             seen.series,
             identity={
                 "campaign": job.experiment.campaign,

@@ -126,7 +126,7 @@ class Job:
     def engine_key(self) -> str:
         """Names the engine process this job may run in: it is reused while the key stays."""
         scope = {
-            "measurement": f"{self.experiment.name}/{self.cycle}/{self.attempt}",
+            "measurement": f"{self.experiment.spec_hash}/{self.cycle}/{self.attempt}",
             "cycle": f"cycle-{self.cycle}",
             "campaign": "campaign",
         }[self.experiment.isolation]

@@ -32,7 +32,7 @@ class MeasuringJob:
     rule: str
     output: str
     log: list[str]
-    experiment: str
+    spec_hash: str
     cycle: int
     begun_s: float
     """CLOCK_MONOTONIC when the script began."""
@@ -57,7 +57,7 @@ def run(job: MeasuringJob) -> None:
     with rule_script(job):
         measure_planned(
             Path(job.output),
-            experiment=job.experiment,
+            spec_hash=job.spec_hash,
             cycle=job.cycle,
             log=Path(job.log[0]),
             begun_s=job.begun_s,

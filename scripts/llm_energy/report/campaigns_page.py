@@ -27,11 +27,11 @@ class Together:
     """The outcome of a comparison of campaigns."""
 
     common: Sequence[str]
-    """Experiments that every campaign has measured, by name."""
+    """Experiments that every campaign has measured, by their names in the first."""
     only_in: Mapping[str, Sequence[str]]
     """Campaign -> experiments that another one lacks."""
     other_spec: Sequence[str]
-    """Common experiments whose specifications differ."""
+    """Common experiments that share their name alone: no campaign has the other's specification."""
     comparisons: Sequence[Comparison]
     refused: Sequence[Refusal]
 
@@ -51,8 +51,14 @@ def compare_campaigns(campaigns: Mapping[str, Summary]) -> Together:
     Sides that were measured in different sessions share no block, so they are compared without
     pairs; between different devices the interval holds the gain of both sensors.
     """
-    tables = {name: summary.measurements for name, summary in campaigns.items()}
-    first, *others = tables
+    first, *others = campaigns
+    base = campaigns[first].measurements
+    tables = {
+        name: summary.measurements.replace(
+            {"experiment": names_in_common(base, summary.measurements)}
+        )
+        for name, summary in campaigns.items()
+    }
     has = {name: list(dict.fromkeys(table["experiment"])) for name, table in tables.items()}
     common = [name for name in has[first] if all(name in has[other] for other in others)]
     renamed = [
@@ -92,6 +98,21 @@ def compare_campaigns(campaigns: Mapping[str, Summary]) -> Together:
         comparisons=comparisons,
         refused=refused,
     )
+
+
+def names_in_common(base: pd.DataFrame, other: pd.DataFrame) -> dict[str, str]:
+    """Return the experiments of `other` that `base` has under another name: name -> name in `base`.
+
+    What has the same specification is the same experiment. What has no counterpart by that has one
+    by its name, if the experiment of this name has none either.
+    """
+    by_spec = dict(zip(base["spec_hash"], base["experiment"], strict=True))
+    own = dict(zip(other["experiment"], other["spec_hash"], strict=True))
+    found = {name: by_spec[spec] for name, spec in own.items() if spec in by_spec}
+    taken = {*found.values()}
+    # A name that means another experiment here is told from it.
+    apart = {name: f"{name} ({own[name]})" for name in own.keys() & taken if name not in found}
+    return {name: common for name, common in found.items() if name != common} | apart
 
 
 def environment_table(campaigns: Mapping[str, Summary]) -> Table | None:

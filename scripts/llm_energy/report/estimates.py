@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import takewhile
-from pathlib import PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -205,8 +204,9 @@ def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
     valued = {e.experiment for e in estimates(summary, metric)}
     measured = summary.measurements[["experiment", "status", "energy_reason"]]
     measured = measured[~measured["experiment"].isin(valued)]
-    why = {planned_experiment(gap.path): "not measured" for gap in summary.findings.missing}
-    why |= {planned_experiment(gap.path): "result unusable" for gap in summary.findings.unusable}
+    name_at = summary.findings.design.name_at
+    why = {name_at(gap.path): "not measured" for gap in summary.findings.missing}
+    why |= {name_at(gap.path): "result unusable" for gap in summary.findings.unusable}
     for name, group in measured.groupby("experiment", sort=False):
         reasons = group["energy_reason"].dropna().unique()
         if (group["status"] == "out_of_memory").all():
@@ -224,7 +224,7 @@ def short_names(summary: Summary) -> Mapping[str, str]:
     """Each planned experiment's name without the parts with which all of them begin."""
     gaps = [*summary.findings.missing, *summary.findings.unusable]
     names = {*summary.measurements["experiment"]}
-    return shortened(names | {planned_experiment(gap.path) for gap in gaps})
+    return shortened(names | {summary.findings.design.name_at(gap.path) for gap in gaps})
 
 
 def shortened(names: Collection[str]) -> Mapping[str, str]:
@@ -234,11 +234,6 @@ def shortened(names: Collection[str]) -> Mapping[str, str]:
     if not shared:
         return {name: name for name in names}
     return {name: " ".join(name.split("_")[shared:]) or name for name in names}
-
-
-def planned_experiment(path: str) -> str:
-    """`measurements/{experiment}/…` -> experiment."""
-    return PurePosixPath(path).parts[1]
 
 
 def place_columns(summary: Summary) -> list[str]:

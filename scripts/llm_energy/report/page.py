@@ -14,7 +14,8 @@ import jinja2
 from markupsafe import Markup, escape
 
 from llm_energy.analysis.aggregate import aggregate
-from llm_energy.analysis.summary import Design, Failure, Summary
+from llm_energy.analysis.design import Design
+from llm_energy.analysis.summary import Failure, Summary
 from llm_energy.report import power_figure
 from llm_energy.report.carry_over_section import CAPTION as CARRY_OVER
 from llm_energy.report.carry_over_section import carry_over_notices, carry_over_table

@@ -5,6 +5,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from llm_energy.results.layout import failure_path
 from llm_energy.system.files import write_atomically
 
 RETRIED = frozenset(
@@ -24,26 +25,20 @@ BACKOFF_S = (1.0, 10.0)
 """Waiting time before the second and the third attempt."""
 
 
-def failure_path(results: Path, result_path: str, attempt: int) -> Path:
-    """`measurements/E/S/cycle-N.json` -> `failures/E/S/cycle-N.attempt-K.json`."""
-    relative = Path(result_path.removeprefix("measurements/"))
-    return results / "failures" / relative.with_suffix(f".attempt-{attempt}.json")
-
-
 def next_attempt(results: Path, result_path: str) -> int:
     """The next free attempt number, from 1."""
-    free = (n for n in count(1) if not failure_path(results, result_path, n).exists())
+    free = (n for n in count(1) if not (results / failure_path(result_path, n)).exists())
     return next(free)
 
 
 def last_failure(results: Path, result_path: str) -> tuple[int, Path] | None:
     """Number and record of the last failed attempt; None where none failed."""
     last = next_attempt(results, result_path) - 1
-    return (last, failure_path(results, result_path, last)) if last else None
+    return (last, results / failure_path(result_path, last)) if last else None
 
 
 def write_failure(results: Path, result_path: str, attempt: int, record: dict[str, Any]) -> Path:
     """Write the record of one failed attempt; return its path."""
-    path = failure_path(results, result_path, attempt)
+    path = results / failure_path(result_path, attempt)
     write_atomically(path, json.dumps(record, indent=1).encode() + b"\n")
     return path

@@ -6,12 +6,14 @@ valid. What was not measured is `None` with a reason beside it, never 0.
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
 from llm_energy.results.energy import Energy
+from llm_energy.results.layout import REPLICATE, REPLICATE_NAME, place_of
 from llm_energy.results.parts import (
     Drift,
     Environment,
@@ -48,7 +50,7 @@ class Result(Model):
     campaign: str
     """Name of the campaign."""
     experiment: str
-    """Name of the experiment: one configuration."""
+    """Name of the experiment on the day it was measured: a label of the campaign's file."""
     cycle: int
     """Repetition of all experiments, from 1."""
     position: int
@@ -131,24 +133,36 @@ def read_planned_result(campaign_folder: Path, path: str) -> Result:
     """A result that is valid and is the one that its path says.
 
     Args:
-        path: `measurements/E/S/cycle-N.json`, relative to `campaign_folder`.
+        path: of `llm_energy.results.layout.result_path`, relative to `campaign_folder`.
 
     Raises:
         ResultError: it is not.
     """
     file = campaign_folder / path
     result = read_result(file)
-    _, experiment, spec_hash, cycle = path.removesuffix(".json").split("/")
+    place = place_of(path)
+    of_spec = sha256_of(result.spec)[: len(place.spec_hash)]
+    if place.spec_hash == replicate_hash(result):
+        place = replace(place, spec_hash=of_spec)
     claims = {
-        "experiment": (result.experiment, experiment),
-        "spec hash": (result.spec_hash, spec_hash),
-        "cycle": (f"cycle-{result.cycle:02d}", cycle),
-        "hash of its spec": (sha256_of(result.spec)[: len(spec_hash)], spec_hash),
+        "spec hash": (result.spec_hash, place.spec_hash),
+        "cycle": (result.cycle, place.cycle),
+        "hash of its spec": (of_spec, place.spec_hash),
     }
     for name, (found, expected) in claims.items():
         if found != expected:
             raise ResultError(f"{file}: its {name} is {found}, its path says {expected}")
     return result
+
+
+def replicate_hash(result: Result) -> str | None:
+    """Return the hash under which an A/A control is found that still has the spec of its base.
+
+    Older ones differ from it in their name alone; None for any other result.
+    """
+    if not result.experiment.endswith(REPLICATE_NAME) or REPLICATE.keys() <= result.spec.keys():
+        return None
+    return sha256_of({**result.spec, **REPLICATE})[: len(result.spec_hash)]
 
 
 def write_result(path: Path, result: Result) -> None:

@@ -14,6 +14,7 @@ from llm_energy.campaign.lock_file import Lock, source_key
 from llm_energy.inputs.pin import updated
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import read_series
+from llm_energy.results.layout import files
 from llm_energy.results.result import Result, ResultError, read_result
 from llm_energy.system.errors import InputError
 from llm_energy.system.files import write_atomically
@@ -127,7 +128,7 @@ def run_campaign(campaign: Mapping[str, Any], folder: Path) -> Iterator[Line]:
 
 
 def result_files(campaign: str) -> list[Path]:
-    return sorted(Path("results", campaign, "measurements").rglob("*.json"))
+    return list(files(Path("results", campaign), "measurements"))
 
 
 def results_of(campaign: str) -> list[tuple[Result, Series | None]]:

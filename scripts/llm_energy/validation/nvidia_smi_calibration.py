@@ -35,7 +35,7 @@ CLOCK_STEP_S = 0.01
 """A wall clock that moved more than this against CLOCK_MONOTONIC was set meanwhile."""
 
 
-def calibrate(experiment: str) -> tuple[Path, dict[str, Any]]:
+def calibrate(spec_hash: str) -> tuple[Path, dict[str, Any]]:
     """Load the experiment's engine, read its window both ways, and write the comparison.
 
     Returns:
@@ -49,7 +49,7 @@ def calibrate(experiment: str) -> tuple[Path, dict[str, Any]]:
     run = Run.current()
     if run is None:
         raise UserError("start it through the workflow, without --no-hooks")
-    record = run.read(f"experiments/{experiment}", ExperimentRecord)
+    record = run.read(f"experiments/{spec_hash}", ExperimentRecord)
     # Cycle 0 is in no campaign: the engine process is this job's own.
     job = Job(record, cycle=0, position=0, attempt=1, result_path="")
     backend = running.ensure_backend(run, job.backend)
@@ -66,7 +66,7 @@ def calibrate(experiment: str) -> tuple[Path, dict[str, Any]]:
         raise UserError("the wall clock was set meanwhile, by which nvidia-smi stamps; try again")
     found = {
         "campaign": record.campaign,
-        "experiment": experiment,
+        "experiment": record.name,
         "run_id": run.run_id,
         "session_id": run.record.session_id,
         "started": started,

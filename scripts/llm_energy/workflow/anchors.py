@@ -4,12 +4,12 @@ What changed between two sessions (temperature, drivers, dust) is part of every 
 an anchor says how much that is. It is no cycle, and no part of the statistics of the reference.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from pathlib import Path
 
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
+from llm_energy.results.layout import ANCHORS, result_path
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,26 +18,31 @@ class Anchor(PlannedMeasurement):
 
     @property
     def result_path(self) -> str:
-        experiment = self.experiment
-        return f"anchors/{experiment.name}/{experiment.spec_hash}/cycle-{self.cycle:02d}.json"
+        return result_path(self.experiment.spec_hash, self.cycle, ANCHORS)
 
 
 def anchors(
-    campaign: Campaign, results: Path, *, to_measure: Collection[PlannedMeasurement]
+    campaign: Campaign,
+    is_there: Callable[[str], bool],
+    *,
+    to_measure: Collection[PlannedMeasurement],
 ) -> list[Anchor]:
     """The anchors that there are, in order, and the one that measuring `to_measure` adds.
 
     It adds one if the reference has results, which are of earlier sessions, and is itself not
     measured.
+
+    Args:
+        is_there: tells whether the campaign's results folder has a file of this path.
     """
     if campaign.reference is None:
         return []
     reference = campaign.experiment(campaign.reference)
     found = [Anchor(experiment=reference, cycle=1, position=-1)]
-    while (results / found[-1].result_path).exists():
+    while is_there(found[-1].result_path):
         found.append(Anchor(experiment=reference, cycle=len(found) + 1, position=-1))
     measured = any(
-        (results / planned.result_path).exists()
+        is_there(planned.result_path)
         for planned in campaign.schedule
         if planned.experiment is reference
     )

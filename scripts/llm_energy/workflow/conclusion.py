@@ -114,7 +114,7 @@ def _write_partial_report(
     campaign: Campaign, wanted: Sequence[PlannedMeasurement], results: Path
 ) -> Path:
     # pandas, scipy and matplotlib: loaded only where there is something to report
-    from llm_energy.analysis.summary import Design
+    from llm_energy.analysis.design import Design
     from llm_energy.report.page import write_report
 
     return write_report(

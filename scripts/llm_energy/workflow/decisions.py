@@ -11,16 +11,17 @@ from llm_energy.analysis.decision import decide, read_decision
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.campaign.experiment import PlannedMeasurement
+from llm_energy.results import layout
 from llm_energy.results.result import ResultError, read_result
 
 
-def decision_path(adaptive: AdaptiveCycles, *, experiment: str, spec_hash: str) -> str:
-    """Where an experiment's decision lies, relative to the campaign's results folder.
-
-    The path says how it was decided: another first stage or target is another decision.
-    """
-    rule = f"first-{adaptive.first}_target-{adaptive.target_relative_half_width:g}"
-    return f"decisions/{experiment}/{spec_hash}/{rule}.json"
+def decision_path(adaptive: AdaptiveCycles, spec_hash: str) -> str:
+    """Return where an experiment's decision lies, relative to the campaign's results folder."""
+    return layout.decision_path(
+        spec_hash,
+        first=adaptive.first,
+        target_relative_half_width=adaptive.target_relative_half_width,
+    )
 
 
 def first_cycles(campaign: Campaign) -> list[PlannedMeasurement]:
@@ -29,8 +30,13 @@ def first_cycles(campaign: Campaign) -> list[PlannedMeasurement]:
     return [planned for planned in campaign.schedule if planned.cycle <= first]
 
 
-def decided(campaign: Campaign, results: Path) -> dict[str, int]:
+def decided(
+    campaign: Campaign, results: Path, *, elsewhere: Mapping[str, str] = {}
+) -> dict[str, int]:
     """Cycles in all of each experiment whose first cycles are there and have decided.
+
+    Args:
+        elsewhere: path of a file -> where it lies instead, both below `results`.
 
     Raises:
         ResultError: a decision cannot be read.
@@ -41,10 +47,10 @@ def decided(campaign: Campaign, results: Path) -> dict[str, int]:
     begun = {
         planned.experiment.name
         for planned in first_cycles(campaign)
-        if not (results / planned.result_path).exists()
+        if not (results / elsewhere.get(path := planned.result_path, path)).exists()
     }
     paths = {
-        e.name: results / decision_path(adaptive, experiment=e.name, spec_hash=e.spec_hash)
+        e.name: results / elsewhere.get(path := decision_path(adaptive, e.spec_hash), path)
         for e in campaign.experiments
         if e.name not in begun
     }

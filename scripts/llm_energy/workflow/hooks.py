@@ -9,6 +9,7 @@ from llm_energy.campaign.campaign import load_campaign
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.inputs.recipes import Recipes
 from llm_energy.preflight.obstacles import gpu_obstacles, obstacles
+from llm_energy.results import older_layout
 from llm_energy.system.cache import CACHE
 from llm_energy.system.scripting import disk_refusal
 from llm_energy.workflow import conclusion
@@ -48,6 +49,7 @@ class Hooks:
         """Open the run, if this invocation measures or calibrates."""
         if self._snakemake.touches:
             return
+        self._link_older_results()
         campaign, spreads = self._opened.campaign, self._snakemake.spreads
         jobs = self._snakemake.jobs_to_run()
         rules = {job.rule for job in jobs}
@@ -86,6 +88,20 @@ class Hooks:
             if (refusal := disk_refusal(error)) is None:
                 raise
             sys.exit(refusal)
+        if self._lifecycle.measures:
+            self._write_manifest()  # which result is of which experiment
+
+    def _link_older_results(self) -> None:
+        try:
+            older_layout.link(self._results, self._opened.elsewhere)
+        except OSError as error:
+            print(f"They cannot be linked: {disk_refusal(error) or error}", file=sys.stderr)
+
+    def _write_manifest(self) -> None:
+        try:
+            write_manifest(self._results, standings(self._opened.campaign, self._results))
+        except OSError as error:
+            print(f"No campaign.tsv: {disk_refusal(error) or error}", file=sys.stderr)
 
     def finish(self, *, complete: bool) -> None:
         """Stop what this run started, and print how it ended."""
@@ -96,10 +112,7 @@ class Hooks:
         for line in self._conclusion(complete, measured):
             print(line, file=sys.stderr)
         if measured:
-            try:
-                write_manifest(self._results, standings(self._opened.campaign, self._results))
-            except OSError as error:
-                print(f"No campaign.tsv: {disk_refusal(error) or error}", file=sys.stderr)
+            self._write_manifest()
 
     def _conclusion(self, complete: bool, measured: bool) -> list[str]:
         opened = self._opened

@@ -28,6 +28,8 @@ from llm_energy.backends.runtime import BackendError
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.measurement.fork_server import ForkServer
+from llm_energy.results import older_layout
+from llm_energy.results.layout import SUPERSEDED, side_files_of
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
 from llm_energy.runs.run_records import Spread
 from llm_energy.system import locks
@@ -82,8 +84,8 @@ class Lifecycle:
         """
         ordered = sorted((*needed, *further), key=lambda planned: planned.position)
         experiments = {
-            e.name: e for e in (*(planned.experiment for planned in ordered), *calibrated)
-        }
+            e.spec_hash: e for e in (*(planned.experiment for planned in ordered), *calibrated)
+        }.values()
         if not experiments:
             return
         if not (new_device or spreads):
@@ -104,7 +106,7 @@ class Lifecycle:
         # A closed terminal must end the run as TERM does: the current measurement is kept.
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         self._set_aside(existing)
-        self._reap(set() if spreads else {self._runtime_of(e) for e in experiments.values()})
+        self._reap(set() if spreads else {self._runtime_of(e) for e in experiments})
         self.run = enter_run(
             self.campaign,
             ordered,
@@ -122,7 +124,7 @@ class Lifecycle:
             self._fork_server = ForkServer(self.run)
         try:
             ensure_watchdog(self.run)
-            self._start_ready_backends(experiments.values())
+            self._start_ready_backends(experiments)
         except BackendError as error:
             raise LifecycleError(f"{error}\n{error.log}".strip()) from error
 
@@ -207,16 +209,17 @@ class Lifecycle:
     def _set_aside(self, replaced: Iterable[PlannedMeasurement]) -> None:
         """Move results that are to be measured again, with their side files and what they
         decided."""
-        target = self.results / "superseded" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        target = self.results / SUPERSEDED / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         for planned in replaced:
-            own = Path(planned.result_path.removeprefix("measurements/"))
-            beside = self.results.glob(f"*/{own.with_suffix('.parquet')}")
-            decision = decision_of(self.campaign, planned)
-            decided = [self.results / decision] if decision else []
-            for path in filter(Path.exists, (self._path(planned), *beside, *decided)):
-                kept = target / path.relative_to(self.results)
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(path, kept)
+            names = [planned.result_path, *side_files_of(self.results, planned.result_path)]
+            if decision := decision_of(self.campaign, planned):
+                names.append(decision)
+            for name in names:
+                path, kept = self.results / name, target / name
+                if path.exists():
+                    older_layout.forget(self.results, name)
+                    kept.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.move(path, kept)
 
     def _start_ready_backends(self, experiments: Iterable[Experiment]) -> None:
         assert self.run is not None

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from llm_energy.campaign import pilot_config
 from llm_energy.campaign.campaign import Campaign, load_campaign
 from llm_energy.campaign.line_numbers import read_files
 from llm_energy.campaign.problems import CampaignError
+from llm_energy.results import older_layout
 from llm_energy.runs.run import Run
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
 
@@ -30,6 +31,9 @@ class Opened:
     """The checkout."""
     files: tuple[Path, ...]
     """Where its configuration stands."""
+    elsewhere: Mapping[str, str]
+    """Place of a result, or of what belongs to one -> where it lies until the run starts, in the
+    older layout; both below `results`."""
 
 
 def campaign_of_script(snakemake: Any, *, pilot: bool = False) -> Campaign:
@@ -97,4 +101,13 @@ def open_campaign(
     except CampaignError as error:
         sys.exit("\n".join(error.messages))
     results = Path("results", campaign.name, pilot_config.FOLDER if is_pilot else "")
-    return Opened(campaign, results.as_posix(), is_pilot, root, tuple(snakemake.config_files))
+    elsewhere = older_layout.links(results, campaign.names)
+    if count := sum(path.startswith("measurements/") for path in elsewhere):
+        lie = "result lies" if count == 1 else "results lie"
+        print(
+            f"{count} {lie} in folders of the older layout, with the names of experiments in their "
+            f"paths: they count by what was measured; a run links them into their places",
+            file=sys.stderr,
+        )
+    files = tuple(snakemake.config_files)
+    return Opened(campaign, results.as_posix(), is_pilot, root, files, elsewhere)

@@ -12,6 +12,7 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.experiment_settings import flatten
+from llm_energy.results.layout import cycles_of
 from llm_energy.runs.progress import human_duration
 from llm_energy.workflow.decisions import decided, first_cycles, requested
 
@@ -115,8 +116,8 @@ def expected_duration_s(
 
     The median over the earlier results of the same spec; where there is none, `phases_s`.
     """
-    folder = results / "measurements" / experiment.name / experiment.spec_hash
-    seen = [taken for path in sorted(folder.glob("cycle-*.json")) if (taken := _taken_s(path))]
+    paths = cycles_of(results, experiment.spec_hash)
+    seen = [taken for path in paths if (taken := _taken_s(path))]
     return (median(seen), "results") if seen else (phases_s(campaign), "phases")
 
 

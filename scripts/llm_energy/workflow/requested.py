@@ -12,6 +12,7 @@ from typing import Any
 
 from llm_energy.analysis.decision import read_decision
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
+from llm_energy.results.layout import ANCHORS, MEASURED, Kind, result_pattern
 from llm_energy.results.result import ResultError
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.workflow.anchors import anchors
@@ -44,19 +45,23 @@ class Requested:
         self.planned = {self._path(planned): planned for planned in schedule}
         """Every measurement of the campaign, by its result."""
         self._results_of: dict[str, list[str]] = {}
-        """All results that an experiment may have, by cycle."""
+        """All results that an experiment may have, by cycle; by the hash of its spec."""
         for path, planned in self.planned.items():
-            self._results_of.setdefault(planned.experiment.name, []).append(path)
+            self._results_of.setdefault(planned.experiment.spec_hash, []).append(path)
+        self._elsewhere = opened.elsewhere
+        self.names = opened.campaign.names
+        """Hash of a spec -> name of the experiment."""
         paths = [planned.result_path for planned in schedule] if remeasure_invalid else []
         self._invalid = {f"{self._results}/{path}" for path in invalid_results(folder, paths)}
         try:
-            self._cycles = decided(opened.campaign, folder)
+            self._cycles = decided(opened.campaign, folder, elsewhere=self._elsewhere)
         except ResultError as error:
             sys.exit(str(error))
         for planned in self._first:
             if self._path(planned) in self._invalid:
                 self._cycles.pop(planned.experiment.name, None)
-        self._settled = settled(folder, self.planned) - self._invalid
+        elsewhere = {f"{self._results}/{path}" for path in self._elsewhere}
+        self._settled = (settled(folder, self.planned) | elsewhere) - self._invalid
         self.anchors = {} if opened.is_pilot else self._anchors()
         """By their results, those that there are and the one that what is missing adds."""
 
@@ -67,32 +72,48 @@ class Requested:
         missing = [
             planned
             for planned in requested(self._campaign, self._cycles)
-            if (path := self._path(planned)) in self._invalid or not Path(path).exists()
+            if self._path(planned) in self._invalid or not self._is_there(planned.result_path)
         ]
-        found = anchors(self._campaign, Path(self._results), to_measure=missing)
+        found = anchors(self._campaign, self._is_there, to_measure=missing)
         return {self._path(anchor): anchor for anchor in found}
+
+    def _is_there(self, path: str) -> bool:
+        return path in self._elsewhere or Path(self._results, path).exists()
+
+    def _now_at(self, path: str) -> str:
+        """Return where a result lies before the run starts."""
+        name = path.removeprefix(f"{self._results}/")
+        return f"{self._results}/{self._elsewhere.get(name, name)}"
 
     def is_requested(self) -> list[str]:
         """The result of every measurement that is requested by the decisions as they stand now,
         relative to the campaign's results folder."""
-        known = decided(self._campaign, Path(self._results))
+        known = decided(self._campaign, Path(self._results), elsewhere=self._elsewhere)
         return [planned.result_path for planned in requested(self._campaign, known)]
 
     # Input functions of rules.
 
-    def measurements(self, checkpoints: Any) -> list[InputFunction]:
+    def measurements(self, checkpoints: Any, name: str | None = None) -> list[InputFunction]:
         """Return the input functions of every target behind the measurements.
 
         One function for each experiment whose cycles are decided: one that fails does not stop
         the others.
-        """
-        experiments = self._campaign.experiments if self._campaign.adaptive else ()
-        return [self._of_first, *(self._further(e, checkpoints) for e in experiments)]
 
-    def _of_first(self, _wildcards: Any) -> list[str]:
-        # One result where all are there: a target without any input always runs.
-        results = [self._path(planned) for planned in self._first]
-        return self._unsettled(results) or results[:1]
+        Args:
+            name: of the one experiment that is a target.
+        """
+        own = {e: e for e in self._campaign.experiments if name in (None, e.name)}
+        first = [planned for planned in self._first if planned.experiment in own]
+        further = [self._further(e, checkpoints) for e in own if self._campaign.adaptive]
+        return [self._all_of(first), *further]
+
+    def _all_of(self, planned: Sequence[PlannedMeasurement]) -> InputFunction:
+        def results(_wildcards: Any) -> list[str]:
+            # One result where all are there: a target without any input always runs.
+            paths = [self._path(one) for one in planned]
+            return self._unsettled(paths) or [self._now_at(path) for path in paths[:1]]
+
+        return results
 
     def _further(self, experiment: Experiment, checkpoints: Any) -> InputFunction:
         adaptive = self._campaign.adaptive
@@ -103,9 +124,9 @@ class Requested:
             if experiment.name in self._cycles and not self._snakemake.forced:
                 cycles = self._cycles[experiment.name]
             else:
-                made = checkpoints.decide.get(experiment=experiment.name, spec=experiment.spec_hash)
+                made = checkpoints.decide.get(spec=experiment.spec_hash)
                 cycles = read_decision(Path(made.output[0])).cycles
-            return self._unsettled(self._results_of[experiment.name][adaptive.first : cycles])
+            return self._unsettled(self._results_of[experiment.spec_hash][adaptive.first : cycles])
 
         return results
 
@@ -119,7 +140,8 @@ class Requested:
     def first_results(self, wildcards: Any) -> list[str]:
         """The results of an experiment's first cycles, which decide how many it needs."""
         assert self._campaign.adaptive is not None
-        return self._results_of[wildcards.experiment][: self._campaign.adaptive.first]
+        paths = self._results_of[wildcards.spec][: self._campaign.adaptive.first]
+        return [self._now_at(path) for path in paths]
 
     def before_measuring(self, wildcards: Any) -> list[str]:
         """Return the inputs of a measurement: nothing once its result exists.
@@ -128,7 +150,7 @@ class Requested:
         """
         if self._snakemake.in_allocation:
             self._snakemake.keep_going()
-        path = self._path_of("measurements", wildcards)
+        path = self._path_of(MEASURED, wildcards)
         if path in self._invalid:
             self._snakemake.force(path)
         elif Path(path).exists():
@@ -137,17 +159,17 @@ class Requested:
 
     def before_anchor(self, wildcards: Any) -> list[str]:
         """Return the inputs of an anchor: nothing once its result exists."""
-        if Path(self._path_of("anchors", wildcards)).exists():
-            return []
-        return inputs_of(self._campaign.experiment(wildcards.experiment))
+        path = self._path_of(ANCHORS, wildcards)
+        return [] if Path(path).exists() else inputs_of(self.anchors[path].experiment)
 
-    def _path_of(self, kind: str, w: Any) -> str:
-        return f"{self._results}/{kind}/{w.experiment}/{w.spec}/cycle-{w.cycle}.json"
+    def _path_of(self, kind: Kind, wildcards: Any) -> str:
+        path = result_pattern(kind).format(spec=wildcards.spec, cycle=wildcards.cycle)
+        return f"{self._results}/{path}"
 
     # The order: a priority for each job, the earlier the higher.
 
     def priority(self, wildcards: Any) -> int:
-        planned = self.planned[self._path_of("measurements", wildcards)]
+        planned = self.planned[self._path_of(MEASURED, wildcards)]
         return len(self.planned) - planned.position + (planned in self._first)
 
     @property
@@ -164,7 +186,7 @@ class Requested:
     def decision_pattern(self) -> str:
         """Path of a decision, with wildcards."""
         assert self._campaign.adaptive is not None
-        path = decision_path(self._campaign.adaptive, experiment="{experiment}", spec_hash="{spec}")
+        path = decision_path(self._campaign.adaptive, "{spec}")
         return f"{self._results}/{path}"
 
     # What is going to run.
@@ -178,7 +200,7 @@ class Requested:
         self, jobs: Iterable[JobToRun], needed: Sequence[PlannedMeasurement]
     ) -> list[PlannedMeasurement]:
         """The measurements that decisions of this invocation may request."""
-        undecided = [job.experiment or "" for job in jobs if job.rule == "decide"]
+        undecided = [self.names[job.spec_hash or ""] for job in jobs if job.rule == "decide"]
         return may_follow(
             self._campaign,
             Path(self._results),

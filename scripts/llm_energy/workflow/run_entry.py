@@ -1,6 +1,6 @@
 """The records that a run writes when it starts: its jobs need no configuration of their own."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
@@ -19,7 +19,7 @@ from llm_energy.workflow.plan import expected_duration_s
 def enter_run(
     campaign: Campaign,
     ordered: Sequence[PlannedMeasurement],
-    experiments: Mapping[str, Experiment],
+    experiments: Collection[Experiment],
     *,
     results: Path,
     scripts: Path,
@@ -29,17 +29,18 @@ def enter_run(
 
     Args:
         ordered: what it may measure, in planned order.
-        experiments: by name, all whose engine its jobs may load.
+        experiments: all whose engine its jobs may load.
         results: the folder that it adds to.
         undecided: those of `ordered` that a decision of this run may ask for.
     """
     run = Run.create(campaign=campaign.name, results=results, scripts=scripts)
     durations: dict[str, float] = {}
-    for name, experiment in experiments.items():
-        durations[name], _ = expected_duration_s(experiment, campaign, results)
-        run.write(f"experiments/{name}", ExperimentRecord.of(campaign, experiment))
-    for name in sorted({e.settings.backend for e in experiments.values()}):
-        declared = _declared(campaign, name, experiments.values())
+    for experiment in experiments:
+        durations[experiment.name], _ = expected_duration_s(experiment, campaign, results)
+        record = ExperimentRecord.of(campaign, experiment)
+        run.write(f"experiments/{experiment.spec_hash}", record)
+    for name in sorted({e.settings.backend for e in experiments}):
+        declared = _declared(campaign, name, experiments)
         run.write(f"declared/{name}", declared)
     plan = [
         PlanEntry(
@@ -61,10 +62,7 @@ def decision_of(campaign: Campaign, planned: PlannedMeasurement) -> str | None:
     are not decided."""
     if campaign.adaptive is None:
         return None
-    experiment = planned.experiment
-    return decision_path(
-        campaign.adaptive, experiment=experiment.name, spec_hash=experiment.spec_hash
-    )
+    return decision_path(campaign.adaptive, planned.experiment.spec_hash)
 
 
 def _declared(

@@ -30,8 +30,8 @@ class JobToRun:
 
     rule: str
     outputs: tuple[str, ...]
-    experiment: str | None
-    """Its wildcard of this name."""
+    spec_hash: str | None
+    """Its wildcard `spec`."""
 
 
 class SnakemakeInternals:
@@ -97,6 +97,10 @@ class SnakemakeInternals:
         """Files are only made younger, with `--touch`."""
         return bool(self._workflow.touch)
 
+    def named_targets(self, names: Iterable[str]) -> list[str]:
+        """Those of `names` that stand on the command line, and name no rule so far."""
+        return [name for name in names if name in sys.argv and not self._workflow.is_rule(name)]
+
     @property
     def cores(self) -> int:
         """Cores that a job may have; 1 where they are not known, as on a cluster."""
@@ -134,4 +138,4 @@ class SnakemakeInternals:
 
 def _described(job: Any) -> JobToRun:
     outputs = tuple(str(path) for path in job.output)
-    return JobToRun(job.rule.name, outputs, job.wildcards_dict.get("experiment"))
+    return JobToRun(job.rule.name, outputs, job.wildcards_dict.get("spec"))

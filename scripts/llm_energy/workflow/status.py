@@ -22,6 +22,7 @@ from llm_energy.runs.run_records import Measuring
 from llm_energy.system.files import write_atomically
 from llm_energy.workflow.decisions import decided, requested, undecided
 from llm_energy.workflow.plan import phases_s, taken_s
+from llm_energy.workflow.unnamed import unnamed_results
 
 MANIFEST = "campaign.tsv"
 LISTED = 20
@@ -47,6 +48,8 @@ class Standing:
     experiment: str
     cycle: int
     spec_hash: str
+    path: str
+    """Path of its result, which may be missing, relative to the campaign's results folder."""
     status: Status = "pending"
     reason: str = ""
     """`out_of_memory` where done, what is wrong with its file where unusable, what it waits for
@@ -99,7 +102,7 @@ def _standing(
     begun: str | None,
 ) -> Standing:
     path, experiment = planned.result_path, planned.experiment
-    row = Standing(planned.position, experiment.name, planned.cycle, experiment.spec_hash)
+    row = Standing(planned.position, experiment.name, planned.cycle, experiment.spec_hash, path)
     try:
         return _done(row, json.loads((results / path).read_bytes()), path)
     except FileNotFoundError:
@@ -204,6 +207,7 @@ def as_text(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> str:
     if open_ := undecided(campaign, results):
         most = f"up to cycle {campaign.cycles}, as their spread asks for"
         lines.append(f"Undecided: {len(open_)} of these experiments may go on, {most}.")
+    lines += unnamed_results(campaign, results)
     if bad:
         lines.append("")
         lines += [

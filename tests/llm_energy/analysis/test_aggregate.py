@@ -10,11 +10,13 @@ from llm_energy.analysis.summary import read_summary, write_summary
 from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.campaign.control_experiments import Control
 from llm_energy.report.methods import methods
+from llm_energy.results.layout import place_of, result_path
 from llm_energy.results.parts import Flag
 from llm_energy.results.result import read_result, write_result
 from llm_energy.system.files import write_atomically
 
 EXPERIMENT = make_results.REFERENCE
+NAMES = make_results.names_of(make_results.EXPERIMENTS)
 
 
 class TestAccounting:
@@ -57,9 +59,18 @@ class TestChecks:
 
     def test_a_result_under_another_experiments_path_is_not_used(self, only):
         result = make_results.make_result()
-        findings = only(result, make_results.path_of(result).replace(EXPERIMENT, "other"))
+        findings = only(result, result_path("0123456789ab", 1))
         assert (findings.completed, len(findings.unusable)) == (0, 1)
-        assert "its path says other" in findings.unusable[0].reason
+        assert "its path says 0123456789ab" in findings.unusable[0].reason
+
+    def test_a_result_has_the_name_that_the_campaign_gives_its_specification(self, tmp_path):
+        planned = make_results.make_campaign(tmp_path, missing=[(EXPERIMENT, 2)])
+        renamed = {spec: f"new-{name}" for spec, name in NAMES.items()}
+        design = make_results.design(names=renamed, reference=f"new-{EXPERIMENT}")
+        summary = aggregate(tmp_path, planned=planned, design=design)
+        assert set(summary.measurements["experiment"]) == set(renamed.values())
+        assert {count.experiment for count in summary.findings.counts} == set(renamed.values())
+        assert {c.base for c in summary.findings.comparisons} == {f"new-{EXPERIMENT}"}
 
     def test_a_result_whose_spec_was_edited_is_not_used(self, only):
         result = make_results.make_result()
@@ -68,7 +79,7 @@ class TestChecks:
         assert "its hash of its spec is" in findings.unusable[0].reason
 
     def test_a_file_that_is_no_result_is_not_used(self, tmp_path):
-        path = "measurements/e/0123456789ab/cycle-01.json"
+        path = result_path("0123456789ab", 1)
         write_atomically(tmp_path / path, b'{"schema_version": 1}')
         findings = aggregate(tmp_path, planned=[path], design=make_results.design()).findings
         assert "not a result" in findings.unusable[0].reason
@@ -99,7 +110,7 @@ class TestFacts:
         findings = aggregate(tmp_path, planned=planned, design=make_results.design()).findings
         (failure,) = findings.failures
         assert (failure.cycle, failure.attempt, failure.reason) == (1, 2, "backend_lost")
-        assert failure.experiment in planned[0]
+        assert failure.experiment == NAMES[place_of(planned[0]).spec_hash]
 
     def test_events_of_runs_are_listed(self, tmp_path):
         planned = make_results.make_campaign(tmp_path)
@@ -215,10 +226,10 @@ class TestTwoStages:
     @pytest.fixture
     def both(self, tmp_path):
         lengths = {f"out{n}": {"output_tokens": n} for n in (16, 48, 96)}
-        lengths["again"] = lengths["out16"]
+        lengths["out16.a_a"] = lengths["out16"]
         planned = make_results.make_campaign(tmp_path, experiments=lengths, cycles=9, metered=True)
         adaptive = AdaptiveCycles(first=3, maximum=9)
-        controls = (Control(kind="a_a", experiment="again", base="out16"),)
+        controls = (Control(kind="a_a", experiment="out16.a_a", base="out16"),)
         return [
             aggregate(
                 tmp_path,

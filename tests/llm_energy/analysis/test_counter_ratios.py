@@ -105,7 +105,9 @@ class TestACampaignWhoseCounterReadsTooLittle:
     def summary(self, folder, *, gain, odd_gain=None):
         planned = []
         for position, (name, watts) in enumerate((("base", 400.0), ("other", 600.0)) * 3):
-            plain = make_results.make_result(name, cycle=position // 2 + 1, position=position)
+            plain = make_results.make_result(
+                name, cycle=position // 2 + 1, position=position, settings={"dtype": name}
+            )
             odd = odd_gain is not None and position == 5
             series = series_of(
                 lambda t, base=watts + position % 3: base + (t % 1),

@@ -8,6 +8,7 @@ from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.side_tables import MOST_POINTS
 from llm_energy.measurement.window import latency
 from llm_energy.power.series_file import read_series
+from llm_energy.results.layout import result_path, side_path
 from llm_energy.results.result import read_result, write_result
 
 
@@ -24,8 +25,8 @@ def test_power_holds_every_measurement_with_its_phases(summary_of):
 def test_no_extreme_is_lost_by_thinning(tmp_path, summary_of):
     summary = summary_of(metered=True, side_files=True)
     for row in summary.power.to_dict("records")[:3]:
-        name = f"{row['experiment']}/{row['spec_hash']}/cycle-{row['cycle']:02}.parquet"
-        series = read_series(tmp_path / "series" / name)
+        path = side_path(result_path(row["spec_hash"], row["cycle"]), "series")
+        series = read_series(tmp_path / path)
         values = series.samples(series.devices[0], row["quantity"]).values
         assert min(row["least_watts"]) == min(values)
         assert max(row["greatest_watts"]) == max(values)

@@ -23,8 +23,9 @@ ONLY_SEALED = (
 )
 """Values that no raw data determine, by the beginning of their names."""
 
-OF_THE_EXAMPLE = ("warmup.",)
-"""Values of the example that none determine: earlier protocols judged warm-ups otherwise."""
+OF_THE_EXAMPLE = ("warmup.", "flags.", "experiment")
+"""Values of the example that none determine: earlier protocols judged warm-ups otherwise, and there
+is no power series, which would name the experiment."""
 
 OF_RECORDS = ("environment.", "prompts.")
 """Values that the records beside the results determine; the made result has none."""
@@ -33,7 +34,7 @@ OF_RECORDS = ("environment.", "prompts.")
 def example(folder: Path) -> str:
     """A measured result with its records, written again with a checksum."""
     shutil.copytree(EXAMPLE, folder, dirs_exist_ok=True)
-    first, *others = sorted(folder.glob("measurements/*/*/*.json"))
+    first, *others = sorted(folder.glob("measurements/*/*.json"))
     for path in others:
         path.unlink()
     write_result(first, read_result(first))

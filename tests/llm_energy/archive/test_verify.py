@@ -20,7 +20,7 @@ def decided(tmp_path):
     for name in make_results.EXPERIMENTS:
         own = [result for result in results if result.experiment == name]
         decision = decide(own, ADAPTIVE.target_relative_half_width)
-        path = decision_path(ADAPTIVE, experiment=name, spec_hash=decision.spec_hash)
+        path = decision_path(ADAPTIVE, decision.spec_hash)
         write_decision(tmp_path / path, decision)
     return tmp_path
 
@@ -32,7 +32,7 @@ def test_decisions_that_follow_are_no_problem(decided):
 
 
 def test_a_decision_that_does_not_follow_is_named(decided):
-    path = sorted(decided.glob("decisions/*/*/*.json"))[0]
+    path = sorted(decided.glob("decisions/*/*.json"))[0]
     parts = path.read_text().partition('"cycles": ')
     path.write_text(f"{parts[0]}{parts[1]}99\n}}\n")
     (problem,) = verify_results(decided).problems
@@ -40,7 +40,7 @@ def test_a_decision_that_does_not_follow_is_named(decided):
 
 
 def test_a_decision_that_cannot_be_read_is_named(decided):
-    path = sorted(decided.glob("decisions/*/*/*.json"))[0]
+    path = sorted(decided.glob("decisions/*/*.json"))[0]
     path.write_text("{")
     assert verify_results(decided).problems == [
         f"{path.relative_to(decided).as_posix()}: cannot be read"
@@ -48,7 +48,7 @@ def test_a_decision_that_cannot_be_read_is_named(decided):
 
 
 def test_anchors_are_checked_as_results_are(decided):
-    path = next(decided.glob("measurements/*/*/cycle-01.json"))
+    path = next(decided.glob("measurements/*/cycle-01.json"))
     anchor = decided / "anchors" / path.relative_to(decided / "measurements")
     anchor.parent.mkdir(parents=True)
     anchor.write_bytes(path.read_bytes())

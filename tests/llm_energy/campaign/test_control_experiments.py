@@ -42,14 +42,12 @@ def test_the_others_keep_their_identity_and_their_order(root):
     assert [c.result_path for c in kept] == [c.result_path for c in plain.schedule]
 
 
-def test_an_a_a_control_differs_in_nothing_but_its_name_and_its_engine_process(root):
+def test_an_a_a_control_is_a_replicate_in_an_engine_process_of_its_own(root):
     campaign = load(root, controlled())
     base, replicate = campaign.experiment(FIRST), campaign.experiment(f"{FIRST}.a_a")
-    assert (replicate.spec, replicate.spec_hash, replicate.settings) == (
-        base.spec,
-        base.spec_hash,
-        base.settings,
-    )
+    assert replicate.spec == {**base.spec, "replicate": 2}
+    assert replicate.spec_hash != base.spec_hash
+    assert replicate.settings == base.settings
     assert replicate.engine_key not in {
         e.engine_key for e in campaign.experiments if e is not replicate
     }

@@ -149,7 +149,7 @@ def test_no_name_leads_out_of_the_results_folder(root, value):
         for planned in campaign.schedule:
             assert Path(campaign.name).parts == (campaign.name,)
             parts = Path(planned.result_path).parts
-            assert (len(parts), parts[0]) == (4, "measurements")
+            assert (len(parts), parts[0]) == (3, "measurements")
             assert not {"..", "."} & set(parts)
 
 

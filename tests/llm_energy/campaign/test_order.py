@@ -115,11 +115,10 @@ def test_an_engine_process_is_shared_where_it_is_loaded_with_the_same(root):
     assert len(keys(**{"engine.toy.slots": [8], "batch_size": [1, 2]})) == 1
 
 
-def test_the_path_of_a_result_holds_experiment_spec_and_cycle(root):
+def test_the_path_of_a_result_holds_spec_and_cycle_and_no_name(root):
     planned = load(root).schedule[0]
-    experiment = planned.experiment
-    expected = f"measurements/{experiment.name}/{experiment.spec_hash}/cycle-01.json"
-    assert planned.result_path == expected
+    spec_hash = planned.experiment.spec_hash
+    assert planned.result_path == f"measurements/{spec_hash}/cycle-01.json"
 
 
 def test_every_result_has_a_path_of_its_own(root):

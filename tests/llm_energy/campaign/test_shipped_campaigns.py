@@ -49,7 +49,7 @@ SPEC_HASHES = {
         "engines_tensorrt_batch1": "c375315b789c",
         "engines_tensorrt_batch8": "69759905af83",
         "engines_tensorrt_batch32": "998f42da9e59",
-        "engines_pytorch_batch1.a_a": "8d569820120e",
+        "engines_pytorch_batch1.a_a": "5bd1adaf1819",
         "engines_pytorch_batch1.sampler_off": "4c44f91bc4e3",
     },
 }

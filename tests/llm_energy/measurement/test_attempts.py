@@ -60,7 +60,7 @@ def test_a_job_whose_run_died_before_it_began_measures_nothing(tmp_path, monkeyp
     monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
     with pytest.raises(UserError, match="the run that this measurement belongs to has ended"):
         measure_planned(
-            tmp_path / "r.json", experiment="e", cycle=1, log=tmp_path / "l", begun_s=0.0
+            tmp_path / "r.json", spec_hash="e", cycle=1, log=tmp_path / "l", begun_s=0.0
         )
     run.remove()
 

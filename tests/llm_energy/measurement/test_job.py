@@ -73,6 +73,6 @@ def test_isolation_says_who_shares_an_engine_process(
     experiment, isolation, same_cycle, same_campaign
 ):
     first = Job(replace(experiment, isolation=isolation), 1, 0, 1, "r")
-    other = replace(experiment, isolation=isolation, name="other")
+    other = replace(experiment, isolation=isolation, spec_hash="other")
     assert (first.engine_key == Job(other, 1, 1, 1, "r").engine_key) == same_cycle
     assert (first.engine_key == Job(other, 2, 5, 1, "r").engine_key) == same_campaign

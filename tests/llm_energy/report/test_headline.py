@@ -109,7 +109,9 @@ def test_a_single_experiment_is_the_best_of_nothing(summary_of):
 def test_load_modes_are_ranked_apart(tmp_path):
     planned = []
     for position, mode in enumerate(("waves", "closed")):
-        result = make_results.make_result(mode, position=position, load_mode=mode)
+        result = make_results.make_result(
+            mode, position=position, load_mode=mode, settings={"load_mode": mode}
+        )
         planned.append(make_results.path_of(result))
         write_result(tmp_path / planned[-1], result)
     summary = aggregate(tmp_path, planned=planned, design=make_results.design(reference=None))
@@ -140,7 +142,7 @@ class TestTokenNotice:
     def summary(self, tmp_path, *, tokens):
         results = []
         for position, name in enumerate(("small", "large")):
-            made = make_results.make_result(name, position=position)
+            made = make_results.make_result(name, position=position, settings={"model": name})
             spec = made.spec | {"tokenizer": {"sha256": tokens[name]}}
             prompts = made.prompts.model_copy(update={"sha256": tokens[name] * 64})
             changed = {"spec": spec, "spec_hash": sha256_of(spec)[:12], "prompts": prompts}
@@ -234,7 +236,9 @@ def test_a_ratio_of_sides_that_were_measured_apart_says_so(tmp_path):
     planned = []
     for position in range(6):
         name, session = ("base", "monday") if position < 3 else ("other", "tuesday")
-        result = make_results.make_result(name, cycle=position % 3 + 1, position=position)
+        result = make_results.make_result(
+            name, cycle=position % 3 + 1, position=position, settings={"dtype": name}
+        )
         environment = result.environment.model_copy(update={"session_id": session})
         planned.append(make_results.path_of(result))
         write_result(tmp_path / planned[-1], result.model_copy(update={"environment": environment}))

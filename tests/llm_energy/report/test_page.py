@@ -12,6 +12,7 @@ from tests.llm_energy import make_results, make_side_files
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report.page import render_page, write_page, write_report
+from llm_energy.results.layout import failure_path, result_path
 from llm_energy.results.result import write_result
 from llm_energy.system.files import write_atomically
 
@@ -135,13 +136,13 @@ class TestContent:
 
     def test_equal_failures_are_reported_once_with_all_they_happened_to(self, tmp_path, page_of):
         for cycle in (1, 2):
-            path = f"failures/some/0123456789ab/cycle-0{cycle}.attempt-1.json"
+            path = failure_path(result_path("0123456789ab", cycle), 1)
             record = {"reason": "backend_lost", "message": f"process {4000 + cycle} is gone"}
             write_atomically(tmp_path / path, json.dumps(record).encode())
         page = page_of()
         assert "<strong>2 attempts</strong>: <code>backend_lost</code>. process 4001" in page
         assert "process 4002" not in page
-        assert "some, cycle 2, attempt 1" in page
+        assert "0123456789ab, cycle 2, attempt 1" in page
 
     def test_every_column_is_explained(self, page_of):
         page = page_of(metered=True)
@@ -173,7 +174,7 @@ class TestPartial:
         page = page_of(partial=True, missing=[(make_results.REFERENCE, 2)])
         assert "This report is incomplete" in page
         assert "1 of 12 measurements are missing" in page
-        assert f"measurements/{make_results.REFERENCE}/" in page
+        assert f"<li>{make_results.REFERENCE}, <code>measurements/" in page
 
     def test_a_campaign_without_any_result_still_has_a_page(self, page_of):
         every = [(name, 1) for name in make_results.EXPERIMENTS]

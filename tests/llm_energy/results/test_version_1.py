@@ -55,7 +55,7 @@ def test_the_limits_are_those_it_was_measured_with_and_are_named_as_derived(path
 
 
 def test_results_without_energy_have_nothing_derived():
-    for path in sorted(EXAMPLE.glob("measurements/*/*/*.json")):
+    for path in sorted(EXAMPLE.glob("measurements/*/*.json")):
         assert json.loads(path.read_text())["schema_version"] == 1
         result = read_result(path)
         assert (result.schema_version, result.derived_on_reading) == (2, [])
@@ -90,7 +90,7 @@ def test_old_and_new_results_give_the_tables_of_old_ones_alone(mixed):
 def test_they_are_verified_and_decide_on_further_cycles(mixed, folder):
     campaign = {"old": OLD, "mixed": mixed}[folder]
     assert verify_results(campaign).problems == []
-    first = [read_result(campaign / path) for path in PATHS if "batch1" in path]
+    first = [read_result(campaign / path) for path in PATHS[:2]]
     assert decide(first, 0.02).metric == "joules_per_output_token"
     assert dict(read_results(campaign)).keys() == set(PATHS)
 

@@ -40,8 +40,7 @@ def measure(campaign, results, experiment, cycles=(1, 2, 3), **changes):
 
 
 def path_of(campaign, results, experiment):
-    names = {"experiment": experiment.name, "spec_hash": experiment.spec_hash}
-    return results / decision_path(campaign.adaptive, **names)
+    return results / decision_path(campaign.adaptive, experiment.spec_hash)
 
 
 def test_energy_decides_where_it_is_metered():

@@ -37,7 +37,7 @@ SEEN["pandas_hidden"] = sys.modules.get("pandas", sys) is None
 
 def before(wildcards):
     if config.get("force"):
-        SNAKEMAKE.force(f"made/{{wildcards.experiment}}")
+        SNAKEMAKE.force(f"made/{{wildcards.spec}}")
     if config.get("go_on"):
         SNAKEMAKE.keep_going()
     SEEN.setdefault("forced", SNAKEMAKE.forced)
@@ -51,15 +51,21 @@ rule make:
     input:
         before
     output:
-        "made/{{experiment}}"
+        "made/{{spec}}"
     shell:
-        "test ! -e fail-{{wildcards.experiment}} && touch {{output}}"
+        "test ! -e fail-{{wildcards.spec}} && touch {{output}}"
+
+SEEN["named"] = SNAKEMAKE.named_targets(["pilot", "make", "nap", "other"])
+for name in SEEN["named"]:
+    rule:
+        name: name
+        input: "made/a"
 
 onstart:
     SEEN["spreads"], SEEN["touches"] = SNAKEMAKE.spreads, SNAKEMAKE.touches
     SEEN["forces_make"] = SNAKEMAKE.forces("make")
     SEEN["jobs"] = sorted(
-        [job.rule, *job.outputs, str(job.experiment)] for job in SNAKEMAKE.jobs_to_run()
+        [job.rule, *job.outputs, str(job.spec_hash)] for job in SNAKEMAKE.jobs_to_run()
     )
 
 def note_end():
@@ -101,6 +107,7 @@ def test_a_first_invocation(folder):
         "given": [],
         "files": ["own.yaml"],
         "names_pilot": True,
+        "named": [],
         "in_allocation": False,
         "cores": 2,
         "pandas_hidden": True,
@@ -129,6 +136,13 @@ def test_another_configuration_overwrites_the_workflows_own(folder):
     found = seen(folder, "made/a", "--cores", "1", "--configfile", "other.yaml")
     assert [Path(path).name for path in found["given"]] == ["other.yaml"]
     assert found["files"] == found["given"]
+
+
+def test_a_name_on_the_command_line_can_become_a_rule_unless_it_is_one(folder):
+    found = seen(folder, "nap", "pilot", "--cores", "1")
+    assert found["named"] == ["nap"]
+    names = [job[0] for job in found["jobs"]]
+    assert names == ["make", "make", "nap", "pilot"]
 
 
 def test_touching_is_told_from_running(folder):

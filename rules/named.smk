@@ -1,0 +1,10 @@
+"""Names of experiments as targets; included last, because a target that names a rule is the rule."""
+
+for name in SNAKEMAKE.named_targets(REQUESTED.names.values()):
+
+    rule:
+        name:
+            name
+        input:
+            REQUESTED.measurements(checkpoints, name),
+        localrule: True
