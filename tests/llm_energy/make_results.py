@@ -101,7 +101,7 @@ def design(**changes: Any) -> Design:
 
 
 def specification(name: str, resolved: Mapping[str, Any], protocol: int = 1) -> dict[str, Any]:
-    """What identifies an experiment; the name matters to an A/A control alone."""
+    """Return what identifies an experiment; the name matters to an A/A control alone."""
     spec = {"protocol": protocol, "settings": resolved, "measurement": MEASUREMENT, "model": MODEL}
     return spec | (REPLICATE if name.endswith(REPLICATE_NAME) else {})
 

@@ -29,8 +29,8 @@ CHECKSUM_SINCE = 3
 hash of that is in the path: a result that lost its checksum cannot pass for an older one."""
 
 NOT_DETERMINED = (
-    "position, attempt, process, settings as declared and as the engine reports them, waves of the "
-    "warm-up, messages, sample outputs, and what records that are gone would tell"
+    "name, position, attempt, process, settings as declared and as the engine reports them, waves "
+    "of the warm-up, messages, sample outputs, and what records that are gone would tell"
 )
 """Parts of a result that no raw data and no record determine."""
 

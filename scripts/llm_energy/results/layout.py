@@ -68,9 +68,9 @@ def files(folder: Path, *kinds: str) -> Iterator[Path]:
             yield from sorted(folder.glob(pattern))
 
 
-def cycles_of(folder: Path, spec_hash: str) -> list[Path]:
+def cycles_of(folder: Path, spec_hash: str, kind: Kind = MEASURED) -> list[Path]:
     """Return the results of one experiment in a results folder, by cycle."""
-    return sorted((folder / MEASURED / spec_hash).glob("cycle-*.json"))
+    return sorted((folder / kind / spec_hash).glob("cycle-*.json"))
 
 
 def folders(results: Path) -> list[Path]:

@@ -125,3 +125,27 @@ def test_what_was_measured_once_has_a_ratio_and_no_interval(tmp_path):
     table = ratio_drawings(compared, "here", names)[0].data
     assert table["ratio"].notna().all()
     assert table["low"].isna().all()
+
+
+def test_the_same_specification_is_the_same_experiment_whatever_its_name(tmp_path):
+    """In the other campaign everything has another name, and two names have changed places."""
+    loaded = campaigns_in(tmp_path, cycles=1)
+    first, second, third, fourth = make_results.EXPERIMENTS
+    renamed = {first: second, second: first, third: "third", fourth: "fourth"}
+    there = loaded["there"]
+    there.measurements["experiment"] = there.measurements["experiment"].replace(renamed)
+    together = compare_campaigns(loaded)
+    assert set(together.common) == set(make_results.EXPERIMENTS)
+    assert together.other_spec == []
+    assert together.only_in == {"here": [], "there": []}
+
+
+def test_a_name_that_means_another_experiment_is_told_from_it(tmp_path):
+    loaded = campaigns_in(tmp_path, cycles=1)
+    first, second, *_ = make_results.EXPERIMENTS
+    there = loaded["there"].measurements
+    there.loc[there["experiment"] == second, "spec_hash"] = "0123456789ab"
+    there["experiment"] = there["experiment"].replace({first: second, second: first})
+    together = compare_campaigns(loaded)
+    assert set(together.common) == {*make_results.EXPERIMENTS} - {second}
+    assert together.only_in == {"here": [second], "there": [f"{first} (0123456789ab)"]}
