@@ -74,7 +74,7 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
             refuse_full_disk(results)
             seen = begin(job, run)
             now = progress.progress_of(run, results=results, whole_plan=plan)
-            with LiveLine(f"{experiment} cycle {cycle}", now) as live:
+            with LiveLine(f"{record.name} cycle {cycle}", now) as live:
                 measure(job, run, seen, live.show)
             times_s.append(time.monotonic())
             keep_provenance(job, seen, run, results)

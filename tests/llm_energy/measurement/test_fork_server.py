@@ -33,7 +33,7 @@ with socket.socket(socket.AF_UNIX) as listener:
     listener.bind(sys.argv[1])
     listener.listen()
     print(flush=True)
-    serve(listener, lambda job: exec(job.experiment))
+    serve(listener, lambda job: exec(job.spec_hash))
 """
 CLIENT = f"""
 import sys
