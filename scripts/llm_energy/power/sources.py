@@ -102,12 +102,29 @@ def campaign_source(
         devices: those whose energy counts; without any nothing is made.
     """
     known = read_sensors(results)
+    granted = _granted(meters, known["devices"])
+    known["devices"] = {id_: a for id_, a in known["devices"].items() if id_ not in granted}
     if any(device.id not in known["devices"] for device in devices):
         known["devices"] = probe(meters) | known["devices"]
         counted = [known["devices"][device.id] for device in devices]
         known["method"] = known["method"] or choose(counted)
         write_atomically(results / FILE, json.dumps(known, indent=1).encode() + b"\n")
     return known["method"] or PREFERRED[0], known["devices"]
+
+
+def _granted(meters: Sequence[Meter], known: Mapping[str, Any]) -> set[str]:
+    """Return the devices that this user was not allowed to read, and is by now."""
+    denied = {
+        id_
+        for id_, abilities in known.items()
+        if abilities["fields"]["energy_counter_joules"]["reason"] == "permission_denied"
+    }
+    return {
+        device.id
+        for meter in meters
+        for device in meter.devices
+        if device.id in denied and meter.read(device, slow=False).energy_counter_joules is not None
+    }
 
 
 def read_sensors(results: Path) -> dict[str, Any]:

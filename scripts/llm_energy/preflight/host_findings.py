@@ -103,6 +103,18 @@ def cpu_energy_finding(*, cpu: str, needed: bool, root: Path = POWERCAP) -> Find
     return Finding("ok" if sound else lacking, CPU_ENERGY, message, facts)
 
 
+def forbidden_cpu_energy(root: Path = POWERCAP) -> str | None:
+    """Return what to do where RAPL exists and this user may not read it; else None."""
+    meter = RaplMeter.open(root, cpu_model="")
+    if meter is None:
+        return None
+    codes = [
+        meter.read(device, slow=False).unavailable.get("energy_counter_joules")
+        for device in meter.devices
+    ]
+    return ENERGY_REASONS["permission_denied"] if "permission_denied" in codes else None
+
+
 def _load(host: Host) -> Finding:
     facts = {"load_1min": host.load_1min}
     busy = f"a load of {host.load_1min:.1f} over the last minute, on {host.cores} cores"

@@ -50,9 +50,10 @@ SAMPLER_OFF = "sampler_off"
 ENERGY_REASONS = {
     "no_meter": "This machine has no power sensor that can be read: no NVIDIA GPU with its driver "
     "and no RAPL domains in /sys/class/powercap.",
-    "permission_denied": "RAPL counters are readable by root only. Remedy: "
-    "`sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj` (until the next boot), or a "
-    "udev rule that does it.",
+    "permission_denied": "Only root may read this machine's energy counters (RAPL). Remedy: "
+    "`sudo envs/workflow/readable-rapl.sh` gives them to a group with you in it, after every boot "
+    "too (a udev rule); log in again, and add `--config remeasure=invalid` to the same command: "
+    "it measures again what has no energy.",
     "rapl_unreadable": "The kernel's RAPL counter is missing, empty or cannot be read, as in a "
     "container, where its folder is masked. Remedy: run the workflow on the host itself.",
     "not_supported": "This device does not have the sensor.",

@@ -8,6 +8,7 @@ from typing import Any
 from llm_energy.campaign.campaign import load_campaign
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.inputs.recipes import Recipes
+from llm_energy.preflight.host_findings import forbidden_cpu_energy
 from llm_energy.preflight.obstacles import gpu_obstacles, obstacles
 from llm_energy.results import older_layout
 from llm_energy.system.cache import CACHE
@@ -73,6 +74,8 @@ class Hooks:
             lines = obstacles(self._inputs, cache=CACHE)
             if lines := [*lines, *([] if spreads else gpu_obstacles(campaign))]:
                 sys.exit("\n".join(lines))
+            if not (campaign.measurement.on_gpu or spreads) and (remedy := forbidden_cpu_energy()):
+                print(f"No energy will be measured. {remedy}", file=sys.stderr)
         try:
             self._lifecycle.start(
                 needed,

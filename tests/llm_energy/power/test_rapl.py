@@ -1,13 +1,19 @@
 """RAPL: which domains are metered, how their counters are read, and what is never added up."""
 
+import json
 import os
+import subprocess
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from tests.llm_energy.power import made_power
 
+from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.power.rapl import RaplMeter
-from llm_energy.power.sources import open_meters
+from llm_energy.power.sources import campaign_source, open_meters, probe
+from llm_energy.preflight.host_findings import forbidden_cpu_energy
 from llm_energy.results.codes import ENERGY_REASONS
 
 SERVER = {
@@ -119,7 +125,61 @@ def test_a_counter_that_only_root_may_read_says_so_with_the_remedy(tmp_path):
         reading = meter.read(meter.devices[0], slow=False)
     assert reading.energy_counter_joules is None
     assert reading.unavailable == {"energy_counter_joules": "permission_denied"}
-    assert "chmod" in ENERGY_REASONS["permission_denied"]
+    command, option = "`sudo envs/workflow/readable-rapl.sh`", "`--config remeasure=invalid`"
+    assert command in ENERGY_REASONS["permission_denied"]
+    assert option in ENERGY_REASONS["permission_denied"]
+
+
+def test_a_run_says_before_it_begins_that_only_root_may_read_the_counters():
+    with TemporaryDirectory() as name:  # tmp_path is closed to other users
+        Path(name).chmod(0o755)
+        root = made_power.powercap(Path(name), {"intel-rapl:0": ("package-0", 5)})
+        (root / "intel-rapl:0" / "energy_uj").chmod(0o400 if os.geteuid() == 0 else 0)
+        with an_ordinary_user():
+            assert forbidden_cpu_energy(root) == ENERGY_REASONS["permission_denied"]
+
+
+def test_there_is_nothing_to_do_for_counters_that_can_be_read_or_do_not_exist(tmp_path):
+    assert forbidden_cpu_energy(tmp_path) is None
+    root = made_power.powercap(tmp_path, {"intel-rapl:0": ("package-0", 5)})
+    assert forbidden_cpu_energy(root) is None
+
+
+def test_counters_that_may_be_read_by_now_are_looked_at_again(tmp_path):
+    """Nothing was seen of them before: neither their period nor that one repeats another."""
+    root = made_power.powercap(tmp_path, {"intel-rapl:0": ("package-0", 5)})
+    counter = root / "intel-rapl:0" / "energy_uj"
+    meter = open_rapl(root)
+    counter.chmod(0o400 if os.geteuid() == 0 else 0)
+    with an_ordinary_user():
+        denied = probe([meter], duration_s=0.1)
+    (tmp_path / "sensors.json").write_text(json.dumps({"method": "counter", "devices": denied}))
+    counter.chmod(0o444)
+    _, abilities = campaign_source(tmp_path, [meter], meter.devices)
+    reason = abilities["intel-rapl:0"]["fields"]["energy_counter_joules"]["reason"]
+    assert reason != "permission_denied"
+
+
+def test_the_script_that_makes_them_readable_leaves_a_rule_for_every_boot(tmp_path):
+    log = tmp_path / "called"
+    for name in ("groupadd", "usermod", "udevadm"):
+        command = tmp_path / name
+        command.write_text(f'#!/bin/sh\necho "{name} $*" >>{log}\n')
+        command.chmod(0o755)
+    script, rules = SCRIPTS.parent / "envs/workflow/readable-rapl.sh", tmp_path / "rules"
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RULES": str(rules)}
+    refused = subprocess.run([script], env=environment, capture_output=True, text=True, check=False)
+    assert (refused.returncode, log.exists()) == (1, False)
+    subprocess.run([script], env=environment | {"SUDO_USER": "alice"}, check=True)
+    assert log.read_text().splitlines() == [
+        "groupadd --force --system rapl",
+        "usermod --append --groups rapl alice",
+        "udevadm control --reload",
+        "udevadm trigger --action=add --subsystem-match=powercap",
+    ]
+    (rule,) = rules.read_text().splitlines()
+    assert rule.startswith('ACTION=="add", SUBSYSTEM=="powercap", KERNEL=="intel-rapl:*", RUN+=')
+    assert "/bin/chgrp rapl /sys%p/energy_uj" in rule
 
 
 class TestUnreadable:
