@@ -206,8 +206,7 @@ class TestMeasure:
         assert names == ["warmup", *["wave"] * waves, "window", "tail"]
         assert measured["event"] == "measured"
         assert set(measured["warmup"]) == {
-            *("start", "end", "first_wave_s", "throughput", "steady", "capped"),
-            *("verdict", "cv", "trend_interval", "bound", "time_constant_s"),
+            *("start", "end", "first_wave_s", "throughput", "wave_ends_s", "capped"),
         }
         assert set(measured["window"]) == {"start", "end", "waves", "passes"}
         assert set(measured["tail"]) == {"start", "end"}
