@@ -3,15 +3,21 @@
 import random
 from dataclasses import replace
 from itertools import accumulate
+from pathlib import Path
 
 import pytest
 from tests.llm_energy.make_results import MEASUREMENT, make_result
 from tests.llm_energy.power.made_power import GPU, series_of
 
+from llm_energy.analysis.campaign_flags import with_campaign_flags
+from llm_energy.campaign.identity import PROTOCOL_VERSION
 from llm_energy.measurement.steadiness import judged
 from llm_energy.power.accounting import account_energy
 from llm_energy.results.parts import Phase, PowerSteadiness, Tokens
+from llm_energy.results.result import read_result
+from llm_energy.results.side_files import read_requests
 
+EXAMPLE = Path(__file__).parents[3] / "docs/example/smollm2-cpu"
 BEGAN_S = 1000.0
 OUTPUT_TOKENS = 10
 SETTINGS = {"batch_size": 2, "output_tokens": OUTPUT_TOKENS}
@@ -117,6 +123,24 @@ def test_waves_are_compared_with_those_of_the_same_prompts():
 def test_without_a_warm_up_there_is_nothing_to_judge_by():
     found = judged(*measured([5.0, 1.0, 1.0, 1.0], window_waves=3), None)
     assert (found.verdict, found.bound, found.steady) == ("too_few_waves", None, False)
+
+
+@pytest.mark.parametrize(
+    "file", sorted(EXAMPLE.glob("measurements/**/*.json")), ids=lambda f: f.stem
+)
+def test_measurements_of_a_newcomer_on_a_calm_machine_are_not_flagged(file):
+    """The waves of the example, measured in five seconds of warm-up before windows of 3 to 8."""
+    result = read_result(file)
+    settings = result.settings.resolved
+    tokens = settings["batch_size"] * settings["output_tokens"]
+    ends_s = accumulate(tokens / rate for rate in result.warmup.throughput_tokens_per_second)
+    warmup = result.warmup.model_copy(update={"wave_ends_s": list(ends_s)})
+    requests, _ = read_requests(EXAMPLE / result.side_files["requests"].path)
+    again = judged(result.model_copy(update={"warmup": warmup}), requests, None)
+    assert again.bound < 0.035
+    changed = {"warmup": again, "protocol_version": PROTOCOL_VERSION}
+    (kept,) = with_campaign_flags([result.model_copy(update=changed)], [], margin=0.02)
+    assert "not_steady" not in [flag.code for flag in kept.flags]
 
 
 def with_power(watts):
