@@ -1,13 +1,18 @@
 """Models and prompts: everything else that measurements wait for, and the `lock` target.
 
 Markers are ancient() to each other: what a marker says is in its path, so one that is written
-again says nothing new.
+again says nothing new. A marker that is there needs nothing any more: another campaign may use it
+at this moment, and Snakemake removes it before a job makes it again.
 """
 
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.inputs.pin import to_pin
 from llm_energy.inputs.recipes import as_text
 from llm_energy.system.files import canonical_json
+
+
+def until_made(made, needed):
+    return [] if made.exists() else ancient(needed)
 
 
 rule model:
@@ -31,11 +36,13 @@ rule model:
 
 rule convert:
     input:
-        model=lambda wildcards: ancient(
-            model_marker(INPUTS.conversions[wildcards.model].model)
+        model=lambda wildcards: until_made(
+            model_marker(wildcards.model),
+            model_marker(INPUTS.conversions[wildcards.model].model),
         ),
-        environment=lambda wildcards: ancient(
-            environment_marker(INPUTS.conversions[wildcards.model].environment)
+        environment=lambda wildcards: until_made(
+            model_marker(wildcards.model),
+            environment_marker(INPUTS.conversions[wildcards.model].environment),
         ),
     output:
         model_marker("{model}"),
@@ -59,11 +66,13 @@ rule convert:
 
 rule prompts:
     input:
-        model=lambda wildcards: ancient(
-            model_marker(INPUTS.prompts[wildcards.prompts].model)
+        model=lambda wildcards: until_made(
+            prompts_marker(wildcards.prompts),
+            model_marker(INPUTS.prompts[wildcards.prompts].model),
         ),
-        environment=lambda wildcards: ancient(
-            environment_marker(INPUTS.prompts[wildcards.prompts].environment)
+        environment=lambda wildcards: until_made(
+            prompts_marker(wildcards.prompts),
+            environment_marker(INPUTS.prompts[wildcards.prompts].environment),
         ),
     output:
         prompts_marker("{prompts}"),

@@ -1,16 +1,15 @@
 """Rule `convert`: turn a model into the format of engines that do not read its own."""
 
-from pathlib import Path
-
 from llm_energy.inputs.input_job import input_job
 from llm_energy.inputs.models import convert_model, megabytes
 from llm_energy.inputs.recipes import ConversionRecipe
+from llm_energy.system.cache import environment_marker, model_marker
 
 with input_job(snakemake, ConversionRecipe) as job:
     content = convert_model(
         job.recipe.identity,
-        model=Path(snakemake.input.model),
-        environment=Path(snakemake.input.environment),
+        model=model_marker(job.recipe.model),
+        environment=environment_marker(job.recipe.environment),
         target=job.target,
         log=job.log,
     )

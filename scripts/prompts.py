@@ -1,16 +1,15 @@
 """Rule `prompts`: fix the token ids of a prompt set."""
 
-from pathlib import Path
-
 from llm_energy.inputs.input_job import input_job
 from llm_energy.inputs.prompts import Tokenizer, prepare_prompts
 from llm_energy.inputs.recipes import PromptsRecipe
+from llm_energy.system.cache import environment_marker, model_marker
 
 with input_job(snakemake, PromptsRecipe) as job:
     tokenizer = Tokenizer(
         backend=job.recipe.backend,
-        environment=Path(snakemake.input.environment),
-        model=Path(snakemake.input.model),
+        environment=environment_marker(job.recipe.environment),
+        model=model_marker(job.recipe.model),
         log=job.log,
     )
     content = prepare_prompts(job.recipe, tokenizer, root=job.root, target=job.target, log=job.log)
