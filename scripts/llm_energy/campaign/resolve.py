@@ -116,9 +116,13 @@ class Resolver:
         if count is not None and settings.load_mode == WAVES and count % batch:
             message = f"{count} prompts are no multiple of batch size {batch}; change one of them"
             yield "batch_size", message
-        if isinstance(prompts, SyntheticPrompts):
-            length, room = prompts.synthetic.input_tokens, settings.context_tokens
-            if length + settings.output_tokens > room:
+        room, output = settings.context_tokens, settings.output_tokens
+        if output >= room:  # the length of most prompts is not known yet: a token or more
+            message = f"{output} and a prompt do not fit into context_tokens {room}; change one"
+            yield "output_tokens", message
+        elif isinstance(prompts, SyntheticPrompts):
+            length = prompts.synthetic.input_tokens
+            if length + output > room:
                 message = f"context_tokens {room} cannot hold prompts of {length} and the output"
                 yield "context_tokens", message
 

@@ -47,6 +47,11 @@ def obstacles(recipes: Recipes, *, cache: Path) -> list[str]:
         return [*lines, str(error)]
 
 
+def prompt_obstacles(recipes: Recipes, *, cache: Path) -> list[str]:
+    """Return one line for each set of prompts that is ready and longer than a context."""
+    return _refusals(_checks_of_prompts(recipes, cache))
+
+
 def _refusals(checks: Iterable[Callable[[], Any]]) -> list[str]:
     lines = []
     for check in checks:
@@ -66,6 +71,10 @@ def _checks(recipes: Recipes, cache: Path) -> Iterator[Callable[[], Any]]:
     for name, model in recipes.models.items():
         if not model_marker(name, cache).exists():
             yield partial(check_source, model, model_marker(name, cache).parent)
+    yield from _checks_of_prompts(recipes, cache)
+
+
+def _checks_of_prompts(recipes: Recipes, cache: Path) -> Iterator[Callable[[], Any]]:
     for name, prompts in recipes.prompts.items():
         marker = prompts_marker(name, cache)
         if marker.exists():  # made for another campaign, whose contexts may be longer

@@ -13,7 +13,6 @@ from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.experiment_settings import flatten
 from llm_energy.results.layout import cycles_of
-from llm_energy.runs.progress import human_duration
 from llm_energy.workflow.decisions import decided, first_cycles, requested
 
 DurationSource = Literal["results", "phases"]
@@ -26,7 +25,7 @@ class Row:
 
     experiment: str
     settings: Mapping[str, Any]
-    """The settings that differ between experiments of the campaign."""
+    """The settings that differ between the experiments that have them."""
     spec_hash: str
     ranks: Sequence[int]
     """Its place in each cycle, from 1; of cycles in two stages, in the first ones."""
@@ -48,6 +47,8 @@ class Plan:
     """Cycles of every experiment; in two stages, at most."""
     adaptive: AdaptiveCycles | None
     order: str
+    constant: Mapping[str, Mapping[str, Any]]
+    """Settings with one value: in all experiments under "", in those of a backend by its name."""
     rows: Sequence[Row]
     remaining_s: float
     """Expected time of all measurements that are requested and have no result."""
@@ -57,7 +58,7 @@ class Plan:
 
 def make_plan(campaign: Campaign, results: Path) -> Plan:
     """The plan of a campaign whose results lie under `results` (`results/{campaign}`)."""
-    varying = varying_settings(campaign.experiments)
+    constant, varying = split_settings(campaign.experiments)
     ranks: dict[str, list[int]] = {experiment.name: [] for experiment in campaign.experiments}
     for planned in first_cycles(campaign):
         ranks[planned.experiment.name].append(planned.position % len(campaign.experiments) + 1)
@@ -85,23 +86,40 @@ def make_plan(campaign: Campaign, results: Path) -> Plan:
         cycles=campaign.cycles,
         adaptive=campaign.adaptive,
         order=campaign.order,
+        constant=constant,
         rows=rows,
         remaining_s=sum(row.expected_s * (row.cycles - row.measured) for row in rows),
         at_most_s=sum(row.expected_s * (campaign.cycles - row.measured) for row in rows),
     )
 
 
-def varying_settings(experiments: Sequence[Experiment]) -> dict[str, dict[str, Any]]:
-    """By experiment, the settings in which the experiments differ; an option may be absent."""
-    flat = {e.name: _named(e.settings.model_dump()) for e in experiments}
-    keys = list(dict.fromkeys(key for settings in flat.values() for key in settings))
-    varying = [
-        key for key in keys if len({repr(settings.get(key)) for settings in flat.values()}) > 1
-    ]
-    return {
-        name: {key: settings[key] for key in varying if key in settings}
-        for name, settings in flat.items()
-    }
+def split_settings(
+    experiments: Sequence[Experiment],
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Split the settings into constant ones, by backend, and varying ones, by experiment.
+
+    A setting is constant if it has one value in all experiments, which are then those of the
+    backend `""`, or one value in the experiments of each backend that has it.
+    """
+    flat = {experiment.name: _named(experiment.settings.model_dump()) for experiment in experiments}
+    of_backend: dict[str, dict[str, set[str]]] = {}
+    for settings in flat.values():
+        for key, value in settings.items():
+            values = of_backend.setdefault(key, {}).setdefault(settings["backend"], set())
+            values.add(repr(value))
+    backends = {settings["backend"] for settings in flat.values()}
+    constant: dict[str, dict[str, Any]] = {"": {}}
+    varying: dict[str, dict[str, Any]] = {name: {} for name in flat}
+    for name, settings in flat.items():
+        for key, value in settings.items():
+            seen = of_backend[key]
+            if set(seen) == backends and len(set.union(*seen.values())) == 1:
+                constant[""][key] = value
+            elif key != "backend" and all(len(values) == 1 for values in seen.values()):
+                constant.setdefault(settings["backend"], {})[key] = value
+            else:
+                varying[name][key] = value
+    return constant, varying
 
 
 def _named(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,59 +163,3 @@ def taken_s(started: str, finished: str) -> float:
     """
     began, ended = (datetime.fromisoformat(text) for text in (started, finished))
     return (ended - began).total_seconds()
-
-
-def as_text(plan: Plan) -> str:
-    """The plan as an aligned table, with what it says in words above."""
-    total = sum(row.cycles for row in plan.rows)
-    done = sum(row.measured for row in plan.rows)
-    known = sum(row.source == "results" for row in plan.rows)
-    head = [
-        f"Campaign {plan.campaign}: {len(plan.rows)} experiments{_cycles(plan)}"
-        f"{total} measurements, {done} of them measured, order {plan.order}",
-        f"Expected time for the rest: {human_duration(plan.remaining_s)} "
-        f"({_how_known(known, len(plan.rows))})",
-    ]
-    if plan.adaptive:
-        target = f"±{100 * plan.adaptive.target_relative_half_width:g} %"
-        most = len(plan.rows) * plan.adaptive.maximum
-        head.append(
-            f"After the first {plan.adaptive.first} cycles each goes on to as many as {target} of "
-            f"its mean needs: {most} measurements and {human_duration(plan.at_most_s)} at most"
-        )
-    head.append("")
-    keys = list(dict.fromkeys(key for row in plan.rows for key in row.settings))
-    header = ["experiment", *keys, "spec", "expected", "from", "done", "place in each cycle"]
-    lines = [header]
-    for row in plan.rows:
-        lines.append(
-            [
-                row.experiment,
-                *(str(row.settings.get(key, "-")) for key in keys),
-                row.spec_hash,
-                human_duration(row.expected_s),
-                row.source,
-                f"{row.measured}/{row.cycles}",
-                " ".join(str(rank) for rank in row.ranks),
-            ]
-        )
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-    return "\n".join(head + table) + "\n"
-
-
-def _cycles(plan: Plan) -> str:
-    cycles = sorted({row.cycles for row in plan.rows})
-    if len(cycles) == 1:
-        return f" × {cycles[0]} cycles = "
-    return f", {cycles[0]} to {cycles[-1]} cycles each: "
-
-
-def _how_known(measured: int, total: int) -> str:
-    """Where the expected times of experiments come from, in words."""
-    if measured == total:
-        return "from earlier results"
-    phases = "the least length of their phases, without loading"
-    if measured == 0:
-        return f"from {phases}"
-    return f"{measured} of {total} experiments from earlier results, the others from {phases}"

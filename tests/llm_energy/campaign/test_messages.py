@@ -307,6 +307,10 @@ def test_a_mistake_in_a_group(root, group, message):
             lambda c: c["prompts"].update(short={"synthetic": {"input_tokens": 500, "count": 4}}),
             "experiments.sweep: context_tokens 512 cannot hold prompts of 500 and the output",
         ),
+        (
+            lambda c: c["experiments"]["sweep"]["axes"].update(output_tokens=[16, 512]),
+            "experiments.sweep.axes.output_tokens: 512 and a prompt do not fit into context_tokens",
+        ),
         (lambda c: c["defaults"].update(modle="small"), "modle: unknown key; did you mean model"),
         (lambda c: c["defaults"].update(model=3), "defaults.model: must be text, not 3; put it in"),
         (lambda c: c["experiments"].update({"Ü x": {}}), "experiments.Ü x: may hold a-z"),

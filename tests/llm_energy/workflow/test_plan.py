@@ -5,7 +5,8 @@ import json
 import pytest
 from tests.llm_energy.make_campaigns import changed, load, with_experiments
 
-from llm_energy.workflow.plan import as_text, expected_duration_s, make_plan, phases_s
+from llm_energy.workflow.plan import expected_duration_s, make_plan, phases_s
+from llm_energy.workflow.plan_text import as_text
 
 
 def write_result(results, planned, *, started, finished):
@@ -74,15 +75,46 @@ def test_the_table_shows_what_varies_and_is_aligned(root, tmp_path):
         toy={"axes": {"engine.toy.threads": [1, 2]}}, boxy={"settings": {"backend": "boxy"}}
     )
     text = as_text(make_plan(load(root, groups), tmp_path))
-    summary, expected, empty, header, *rows = text.splitlines()
+    above, _, table = text.partition("\n\n")
+    summary, expected, *same = above.splitlines()
+    header, *rows = table.splitlines()
     assert summary.startswith("Campaign trial: 3 experiments × 2 cycles = 6 measurements, 0 of")
     assert expected.startswith("Expected time for the rest: 66 s (from the least length")
-    assert empty == ""
+    assert "output_tokens" in same[0]
+    assert any(line.startswith("The same for toy: gain 1.0, cache false, ") for line in same)
+    assert max(map(len, text.splitlines())) <= 120
     assert header.split()[:3] == ["experiment", "backend", "threads"]
     assert [row.split()[0] for row in rows] == ["toy_threads1", "toy_threads2", "boxy"]
     for column in ("backend", "spec", "expected", "place"):
         start = header.index(column)
         assert all(row[start - 1] == " " and row[start] != " " for row in rows)
+
+
+def test_a_table_that_is_too_wide_has_its_settings_below_each_row(root, tmp_path):
+    groups = {
+        f"group-with-a-long-name-that-takes-much-room-number-{number}": {
+            "settings": {
+                "output_tokens": 16 + number,
+                "context_tokens": 400 + number,
+                "sampling": {"temperature": 0.1 * number, "seed": number},
+                "engine": {"toy": {"threads": 1 + number, "gain": 1.0 + number}},
+            },
+        }
+        for number in range(3)
+    }
+    text = as_text(make_plan(load(root, with_experiments(**groups)), tmp_path))
+    assert max(map(len, text.splitlines())) <= 120
+    table = text.partition("\n\n")[2].splitlines()
+    assert len(table) == 1 + 2 * 3
+    assert table[2].startswith("  output_tokens 16, context_tokens 400, ")
+    assert "threads 3, gain 3.0" in table[6]
+
+
+def test_many_cycles_are_cut_in_the_plan(root, tmp_path):
+    campaign = load(root, changed(lambda config: config.update(cycles=400)))
+    text = as_text(make_plan(campaign, tmp_path))
+    assert max(map(len, text.splitlines())) <= 120
+    assert all(line.endswith(" …") for line in text.partition("\n\n")[2].splitlines()[1:])
 
 
 def test_two_stages_are_planned_as_the_first_and_what_may_follow(root, tmp_path):
