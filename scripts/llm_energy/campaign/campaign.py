@@ -137,8 +137,7 @@ def load_campaign(
     if (number := len(experiments) * cycles) > MAXIMUM_MEASUREMENTS:
         message = f"makes {number} measurements, more than {MAXIMUM_MEASUREMENTS}; lower it"
         problems.add(("cycles",), message)
-    if all(path[0] != "experiments" for path in broken):
-        _check_references(model, [point.name for _, point in points], problems)
+    _check_references(model, [point.name for _, point in points], problems)
     # The controls are those of the reference, or of the first experiment.
     named = [e for e in experiments if model.reference in (None, e.name)]
     declared_controls = controls(model.controls, named[0].name) if named else []
@@ -180,9 +179,18 @@ def load_campaign(
 
 
 def _check_references(model: CampaignConfig, known: Sequence[str], problems: Problems) -> None:
-    """Check that the reference exists, and that what is to be compared varies at all."""
-    if known and model.reference is not None and model.reference not in known:
-        problems.add(("reference",), unknown("experiment", model.reference, known))
+    """Check that the reference exists, and that what is to be compared varies at all.
+
+    A mistake in a group may change the names of its experiments and its axes, which says nothing
+    of those who name them.
+    """
+    wrong = {str(path[1]) for path in problems if path[0] == "experiments" and len(path) > 1}
+    reference = model.reference
+    of_wrong = any(reference == group or str(reference).startswith(f"{group}_") for group in wrong)
+    if known and reference is not None and reference not in known and not of_wrong:
+        problems.add(("reference",), unknown("experiment", reference, known))
+    if wrong:
+        return
     axes = {key for group in model.experiments.values() for axis in axes_of(group) for key in axis}
     for index, factor in enumerate(model.comparisons.factors or ()):
         if factor not in axes:

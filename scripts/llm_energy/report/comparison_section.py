@@ -26,8 +26,8 @@ MOST_ROWS = 1000
 VERDICTS = {
     "different": "different",
     "equivalent": "equivalent",
-    "inconclusive": "not distinguishable",
-    "not_testable": "not testable at this n",
+    "inconclusive": "inconclusive",
+    "not_testable": "not testable",
 }
 """Verdict on a comparison -> its words."""
 

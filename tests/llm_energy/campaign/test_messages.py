@@ -462,3 +462,37 @@ def _file(text, name="campaign.yaml"):
 
 def _read(path):
     return yaml.safe_load(path.read_text())
+
+
+class TestReference:
+    """A mistake in a group is none of the reference, whose name it may change."""
+
+    @pytest.mark.parametrize(
+        ("axes", "reference"),
+        [
+            ({"engine.toy.treads": [1, 4]}, "sweep_threads1"),
+            ({"engine.toy.threads": [1, -4]}, "sweep_threads1"),
+            ({"batch_size": [1, "x"]}, "sweep_batch1"),
+            ({"batch_size": [1, 1]}, "sweep_batch1"),
+        ],
+    )
+    def test_a_bad_axis_does_not_brand_it(self, root, axes, reference):
+        def change(config):
+            config["experiments"] = {
+                "sweep": {"axes": axes},
+                "other": {"settings": {"output_tokens": 99}},
+            }
+            config["reference"] = reference
+
+        found = mistakes(root, changed(change))
+        assert found
+        assert [text for text in found if "experiments.sweep.axes." not in text] == []
+
+    def test_an_unknown_one_is_reported_beside_a_mistake_in_another_group(self, root):
+        def change(config):
+            config["experiments"] = {"sweep": {"axes": {"batch_size": [1, "x"]}}, "other": {}}
+            config["reference"] = "othr"
+
+        assert any(
+            "reference: unknown experiment" in text for text in mistakes(root, changed(change))
+        )

@@ -12,7 +12,8 @@ from tests.integration.dag import graph_of
 from tests.llm_energy.make_campaigns import specs
 
 from llm_energy.campaign.campaign import Campaign, load_campaign
-from llm_energy.workflow.plan import as_text, make_plan
+from llm_energy.workflow.plan import make_plan
+from llm_energy.workflow.plan_text import as_text
 
 ROOT = Path(__file__).parents[3]
 FILES = [ROOT / "config/config.yaml", *sorted((ROOT / "config/campaigns").glob("*.yaml"))]
