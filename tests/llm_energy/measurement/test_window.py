@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_energy.measurement import window
+from llm_energy.results.parts import PowerSteadiness
 
 
 def request(submitted, *token_times, prompt=0, wave=None):
@@ -45,7 +46,16 @@ def test_latencies_of_a_wave():
 
 
 def test_one_output_token_has_no_inter_token_latency():
-    assert window.latency([request(0, 1)], start=0, end=1).inter_token_latency_s is None
+    found = window.latency([request(0, 1)], start=0, end=1)
+    assert found.inter_token_latency_s is None
+    assert (found.time_to_first_token_s.mean, found.end_to_end_s.mean) == (1.0, 1.0)
+
+
+def test_a_latency_that_begins_or_ends_at_an_edge_is_counted():
+    requests = [request(9.0), request(9.0, 10.0, 10.5), request(11.0, 12.0, 12.5)]
+    found = window.latency(requests, start=10.0, end=12.0)
+    assert found.inter_token_latency_s.mean == pytest.approx(0.5)
+    assert found.time_to_first_token_s.mean == pytest.approx(1.0)
 
 
 def test_a_latency_that_crosses_an_edge_is_not_counted():
@@ -94,6 +104,11 @@ def test_a_slower_last_third_is_a_negative_drift():
     assert change == pytest.approx(15 / 30 - 1, abs=0.04)
 
 
+def test_a_third_begins_at_the_windows_start_and_the_last_one_holds_its_end():
+    thirds = request(0.0, 9.0, 10.0, 12.0, 15.0, 18.0)
+    assert window.rate_drift([thirds], start=9.0, end=18.0) == pytest.approx(1 / 2 - 1)
+
+
 def test_an_empty_third_has_no_drift():
     assert window.rate_drift([request(0.0, 1.0, 2.0)], start=0.0, end=9.0) is None
 
@@ -102,7 +117,8 @@ def waves_of(durations, *, first=5):
     """One request for each wave, back to back."""
     requests, now = [], 100.0
     for number, duration in enumerate(durations, start=first):
-        requests.append(request(now, now + duration / 2, now + duration, wave=number))
+        times = [now + duration * share for share in (0.25, 0.5, 1.0)]
+        requests.append(request(now, *times, wave=number))
         now += duration
     return requests
 
@@ -122,6 +138,48 @@ def test_passes_that_take_longer_at_the_end_are_a_negative_drift():
     assert drift_of([1.0] * 6 + [1.25] * 3, passes=3) == pytest.approx(-0.2)
 
 
+def test_a_pass_lasts_from_its_first_submission_to_its_last_token():
+    assert drift_of([1.0, 2.0, 3.0] * 2 + [1.0, 2.0, 5.0], passes=3) == pytest.approx(6 / 8 - 1)
+
+
+def test_what_ends_outside_of_the_window_has_no_part_in_the_drift_of_its_passes():
+    waves = waves_of([9.0] + [1.0] * 6 + [1.25] * 3 + [9.0], first=4)
+    start, end = waves[1]["submitted"], waves[-2]["token_times"][-1]
+    straddling = request(end - 0.5, end - 0.3, end - 0.2, end + 2.0, wave=13)
+    found = window.drift([*waves, straddling], start=start, end=end, waves=9, passes=3)
+    assert found.throughput_relative == pytest.approx(-0.2)
+
+
+def test_without_passes_the_rate_drifts():
+    requests = [request(0.0, 9.0, 10.0, 12.0, 15.0, 18.0)]
+    found = window.drift(requests, start=9.0, end=18.0, waves=None, passes=None)
+    assert (found.throughput_relative, found.power_relative) == (pytest.approx(-0.5), None)
+
+
+def test_the_middle_of_the_passes_has_no_part_in_their_drift():
+    durations = [1.0, 1.0, 1.0, 1.5, 1.5, 1.5, 5.0, 7.0, 2.0, 2.0, 2.0, 3.0, 3.0, 3.0]
+    assert drift_of(durations, passes=7) == pytest.approx(4.5 / 11.0 - 1)
+
+
 @pytest.mark.parametrize(("durations", "passes"), [([1.0] * 8, 4), ([1.0] * 12, 2)])
 def test_few_waves_or_passes_tell_no_drift(durations, passes):
     assert drift_of(durations, passes=passes) is None
+
+
+def test_a_warm_up_is_kept_as_it_was_reported_without_a_verdict():
+    report = {
+        "start": 10.0,
+        "end": 13.5,
+        "first_wave_s": 2.0,
+        "throughput": [5.0, 9.0, 8.0],
+        "wave_ends_s": [2.0, 3.0, 3.5],
+        "capped": True,
+    }
+    power = PowerSteadiness.model_construct()
+    found = window.warmup(report, power=power)
+    assert (found.steady, found.capped, found.verdict) == (False, True, "too_few_waves")
+    assert (found.waves, found.duration_s, found.first_wave_s) == (3, 3.5, 2.0)
+    assert found.throughput_tokens_per_second == [5.0, 9.0, 8.0]
+    assert found.wave_ends_s == [2.0, 3.0, 3.5]
+    assert found.coefficient_of_variation is found.trend_interval is found.bound is None
+    assert found.power is power

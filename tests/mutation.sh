@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Change the arithmetic of the sources in one place at a time (a mutant), run the tests of that place, and
+# print how many mutants they noticed and which they did not. Arguments: parts as below; default: all.
+# Outside of CI: it takes seconds for each of hundreds of mutants, and a survivor may be equivalent.
+set -eu
+cd "$(dirname "$0")/.."
+here=$PWD work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+.venv/bin/python -m venv "$work/venv"
+"$work/venv/bin/pip" install --quiet mutmut==3.8.1
+.venv/bin/python -c 'import site; print(*site.getsitepackages())' \
+  >"$(echo "$work"/venv/lib/python3*/site-packages)/tests.pth"
+
+for part in ${*:-stats window worker power}; do
+  case $part in # what is mutated, below scripts/, and the tests that must notice, below tests/
+    stats) modules="llm_energy/stats/*" tests="llm_energy/stats" ;;
+    window) modules="llm_energy/measurement/window.py" tests="llm_energy/measurement/test_window.py" ;;
+    worker)
+      modules=$(echo worker/{closed,waves,warmup,steady,courses,recording}.py)
+      tests=$(echo worker/test_{harness,warmup,steady,courses}.py)
+      ;;
+    power)
+      modules=$(echo llm_energy/power/{integration,accounting,device_account,counter,counter_edges}.py
+        echo llm_energy/power/{baseline,plausibility,power_range}.py)
+      tests="llm_energy/power"
+      ;;
+    *) echo "$0: no part $part: stats, window, worker or power" >&2 && exit 2 ;;
+  esac
+  mkdir "$work/$part"
+  git ls-files -z | xargs -0 cp --parents -t "$work/$part"
+  cd "$work/$part"
+  cp -r scripts src # mutmut strips no other prefix from the names of modules
+  cat >pyproject.toml <<EOF
+[tool.pytest.ini_options]
+pythonpath = ["src", "."]
+addopts = "-m 'not long' -p no:randomly"
+markers = ["integration: ", "long: ", "engine: "]
+
+[tool.mutmut]
+source_paths = ["src"]
+only_mutate = [$(printf '"src/%s", ' $modules)]
+pytest_add_cli_args_test_selection = [$(printf '"tests/%s", ' $tests)]
+also_copy = [$(printf '"%s", ' [!m]*)]
+# Messages, warnings and checks of equal lengths are no arithmetic.
+do_not_mutate_patterns = ["raise ", "errstate", "strict=True"]
+EOF
+  env -u PYTHONDONTWRITEBYTECODE "$work/venv/bin/mutmut" run --max-children 1 >log 2>&1 </dev/null ||
+    { tail -n 30 log >&2 && exit 1; }
+  "$work/venv/bin/mutmut" export-cicd-stats >/dev/null
+  echo "# $part: $(tr -d ' {}\n"' <mutants/mutmut-cicd-stats.json)"
+  "$work/venv/bin/mutmut" results | while IFS=' :' read -r mutant _; do
+    "$work/venv/bin/mutmut" show "$mutant"
+  done
+  cd "$here"
+done
