@@ -82,6 +82,16 @@ def test_a_request_counts_where_its_last_token_falls_and_its_prompt_where_its_fi
     assert (counted.input, counted.requests) == (7, 2)
 
 
+def test_tokens_at_the_edges_are_inside():
+    requests = [
+        request(9.0, 10.0, 12.0, prompt=0),
+        request(8.0, 9.0, 10.0, prompt=0),
+        request(11.0, 12.0, 13.0, prompt=1),
+    ]
+    counted = window.tokens(requests, input_lengths=[100, 7], start=10.0, end=12.0)
+    assert (counted.input, counted.output, counted.requests) == (107, 4, 2)
+
+
 @given(
     st.lists(st.floats(0, 30), max_size=60),
     st.floats(0, 30),
