@@ -1,9 +1,9 @@
 """A measurement in the engine process, on an engine that sleeps: warm-up, window and tail."""
 
+import itertools
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.backends.sleep.sleep import SleepEngine, output_id
 from tests.worker.backend import PROMPTS, workload
 
 from worker.closed import Stream
-from worker.engines.base import EngineError
+from worker.engines.base import EngineError, OnTokens, Request
 from worker.harness import RequestError, measure
 from worker.protocol import encode as line
 from worker.protocol import parse_request
@@ -56,6 +56,32 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(time, "monotonic", clock.monotonic)
     monkeypatch.setattr(time, "sleep", clock.sleep)
     return clock
+
+
+class TakingTurns(SleepEngine):
+    """Gives a token of each slot in turn, one every 10 ms; the second slot starts two later."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
+        # Of each slot: its request, once for each token that it still lacks.
+        left: list[list[Request]] = [[] for _ in range(slots)]
+        turns = itertools.chain([0, 0], itertools.cycle(range(slots)))
+        while True:
+            slot = next(turns)
+            if not left[slot]:
+                if (request := take()) is None:
+                    break
+                left[slot] = [request] * request.output_tokens
+            self._give(left[slot].pop(), on_tokens)
+        for request in itertools.chain.from_iterable(left):
+            self._give(request, on_tokens)
+
+    def _give(self, request: Request, on_tokens: OnTokens) -> None:
+        self._clock.sleep(0.01)
+        on_tokens(request, [7])
 
 
 def run(
@@ -126,7 +152,7 @@ class TestWaves:
         for request in report["requests"]:
             assert request["counted"] == len(request["token_times"]) == 5
             times = [request["submitted"], *request["token_times"]]
-            assert all(a < b for a, b in pairwise(times))
+            assert all(a < b for a, b in itertools.pairwise(times))
 
     def test_the_warm_up_runs_the_waves_of_the_window(self, config: EngineConfig) -> None:
         report, events = run(config)
@@ -246,6 +272,23 @@ class TestClosed:
         for _ in range(5):
             stream.on_tokens(second, [7, 7])
         assert [phase["name"] for phase in phases] == ["window"]
+
+    def test_every_token_of_the_window_is_reported_and_no_request_beside_it(
+        self, config: EngineConfig, clock: Clock
+    ) -> None:
+        """The window opens after ten tokens and closes at the thirtieth one after them."""
+        engine, events = TakingTurns(clock), list[Report]()
+        load = read(mode="closed", minimum_duration_s=0.0, tail_s=0.5, warmup={"cap_s": 0.0})
+        report = measure(engine, config, load, emit=events.append)
+        assert [r["prompt"] for r in report["requests"]] == [1, 2, 3, 0, 1, 2, 3, 0]
+        assert [r["counted"] for r in report["requests"]] == [1, 4, 5, 5, 5, 5, 4, 1]
+        start, end = report["window"]["start"], report["window"]["end"]
+        assert end - start == pytest.approx(30 * 0.01, rel=0.01)
+        phases = [e for e in events if e["event"] == "phase"]
+        assert phases[0]["t"] <= report["warmup"]["start"]
+        assert [e["t"] for e in phases[1:]] == pytest.approx([start, end], abs=1e-5)
+        assert report["tail"]["end"] - end == pytest.approx(0.5, abs=0.011)
+        assert [each["prompt_index"] for each in report["sample_outputs"]] == [0, 1, 2]
 
     def test_no_more_requests_than_slots(self, config: EngineConfig) -> None:
         report, _ = run(config, mode="closed", batch_size=3)
