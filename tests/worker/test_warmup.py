@@ -43,6 +43,49 @@ def test_the_compiling_wave_tells_nothing_of_the_length_of_a_pass() -> None:
     assert warm.window_s() == pytest.approx(6.0)
 
 
+@pytest.mark.parametrize(
+    ("mode", "least_s", "passes", "window_s"),
+    [
+        ("waves", 7.0, 3, 9.0),
+        ("waves", 1.0, 2, 6.0),
+        ("closed", 7.0, 3, 7.0),
+        ("closed", 1.0, 2, 4.5),
+    ],
+)
+def test_the_window_follows_from_the_fastest_pass_of_several_waves(
+    mode: str, least_s: float, passes: int, window_s: float
+) -> None:
+    """Two prompts in turn: 1 s and 2 s are their fastest; three waves at least."""
+    rules = WarmupRules(**ON_A_GPU)
+    load = Workload(mode, 1, 64, ((1,), (2,)), Sampling(), least_s, 1.0, rules)
+    events: list[Any] = []
+    warm = Warmup(load, emit=events.append, host_steady=bool)
+    durations_s = [50.0, 2.0, 1.0, 3.0, 1.5]
+    pass_times_s = []
+    for number, duration_s in enumerate(durations_s):
+        start_s = 10.0 + sum(durations_s[:number])
+        warm.add(start_s, start_s + duration_s, tokens=64)
+        pass_times_s.append(warm.pass_time_s())
+    assert pass_times_s == [100.0, 4.0, 3.0, 3.0, 3.0]
+    assert (warm.window_passes(), warm.window_s()) == (passes, window_s)
+    report = warm.report()
+    assert (report["start"], report["end"], report["first_wave_s"]) == (10.0, 67.5, 50.0)
+    assert report["wave_ends_s"] == [50.0, 52.0, 53.0, 56.0, 57.5]
+    assert not report["capped"]
+    assert events[1] == {"event": "wave", "t0": 60.0, "t1": 62.0, "tokens": 64}
+
+
+def test_prompts_of_different_lengths_do_not_lengthen_the_warm_up() -> None:
+    rules = WarmupRules(**ON_A_GPU)
+    load = Workload("waves", 1, 64, ((1,), (2,)), Sampling(), 3.0, 1.0, rules)
+    warm = Warmup(load, emit=lambda _: None, host_steady=bool)
+    start_s = 0.0
+    while not warm.add(start_s, start_s + 1.0 + warm.waves % 2, tokens=64):
+        start_s += 1.0 + (warm.waves - 1) % 2
+    assert warm.passed
+    assert warm.waves <= 12  # with their lengths in its scatter it goes on to the cap
+
+
 def test_a_longer_window_needs_a_longer_warm_up() -> None:
     assert waves_until_over(warmup(window_s=60.0), first_wave_s=1.0) == 1 + 30
 
