@@ -42,7 +42,7 @@ def test_under_three_pairs_nothing_is_tested(summary_of):
         row = dict(zip(titles(table), cells, strict=True))
         assert row["Ratio"].detail == "no interval"
         assert row["p, Holm"].text == "–"
-        assert row["Verdict"].text == "not testable at this n"
+        assert row["Verdict"].text == "not testable"
 
 
 def test_what_must_not_be_compared_is_reported_once_for_each_reason(summary_of):
