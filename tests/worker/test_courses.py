@@ -23,6 +23,7 @@ def series_of(rates: list[float], *, wave_s: float = 1.0, places: int = 1) -> Se
 def test_a_known_trend_has_its_known_slope_and_error() -> None:
     # Slope 1 % a wave, residuals (+, -, -, +) 0.1 %: least squares by hand, 2 degrees of freedom.
     series = series_of([98.6, 99.4, 100.4, 101.6])
+    assert series.variation == pytest.approx((5.04 / 3) ** 0.5 / 100.0)  # of 3 degrees of freedom
     trend = series.trend()
     assert trend.slope == pytest.approx(0.01, rel=1e-12)
     assert trend.error == pytest.approx((4 * 0.001**2 / 2 / 5) ** 0.5, rel=1e-9)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.courses import Wave
+from worker.courses import Series, Wave
 from worker.steady import (
     DRIFT_SEEN,
     LEAST_BOUND,
@@ -21,8 +21,10 @@ from worker.steady import (
     TOO_FEW_WAVES,
     UNDECIDED,
     Verdict,
+    bias_limit,
     bound_ahead,
     judge,
+    step_limit,
 )
 from worker.workload import WarmupRules
 
@@ -149,6 +151,51 @@ def test_a_step_inside_the_window_is_seen(cap_s: float) -> None:
     assert late.bound is not None
     assert late.bound > 0.026
     assert cap_s > 60.0 or late.verdict == DRIFT_SEEN
+
+
+def test_the_bias_by_a_step_is_its_larger_side() -> None:
+    """4 % for 20 of 30 s: the window's mean lies 2.7 % from the level after it."""
+    waves = waves_over(60.0, level=lambda t: 0.04 * (t > 50.0), noise=0.002)
+    limit = step_limit(Series(waves), (30.0, 60.0))
+    assert limit is not None
+    assert 0.027 < limit < 0.04
+    assert step_limit(Series(waves_over(60.0, noise=0.02)), (30.0, 60.0)) is None
+
+
+def test_a_step_enters_the_bound() -> None:
+    """Trend and approaches alone give 3.2 %."""
+    step = judged(level=lambda t: 0.05 * (t > 200.0), noise=0.02, wave_s=1.0, seed=1)
+    assert step.bound is not None
+    assert step.bound > 0.045
+
+
+def test_a_dip_that_moves_neither_mean_nor_trend_is_a_drift_that_was_seen() -> None:
+    dip = {"level": lambda t: 0.0333 * (t >= 42.0) - 0.05 * (30.0 < t < 42.0), "noise": 0.02}
+    short = {"wave_s": 1.0, "cap_s": 5.0, "seed": 2}
+    assert judged(30.0, **dip, **short).verdict == DRIFT_SEEN
+    assert judged(30.0, noise=0.02, **short).verdict == NO_DRIFT_SEEN
+
+
+def test_a_trend_is_carried_on_over_the_whole_window() -> None:
+    """0.1 % of the first level in each second, for 30 s."""
+    waves = waves_over(60.0, level=lambda t: 0.001 * t)
+    assert bias_limit(Series(waves), (60.0, 90.0), 0.96) == pytest.approx(0.03, rel=1e-6)
+
+
+def test_a_short_warm_up_compares_the_middles_of_warm_up_and_window() -> None:
+    """0.1 % in each second, and 4 s between the middles of 5 s and of the 3 s that follow."""
+    bound = ahead(5.0, level=lambda t: 0.001 * (t - 2.5), window_s=3.0, rules=ON_A_CPU)
+    assert bound == pytest.approx(0.004, rel=1e-6)
+
+
+def test_a_bound_before_the_window_holds_too() -> None:
+    """At most 1 % of the bounds are too small; the sample leaves 3 % more."""
+    level = approach(0.02, 300.0)
+    left = sum(abs(level(t / 10.0)) for t in range(1200, 1500)) / 300.0
+    bounds = [
+        ahead(120.0, level=level, noise=0.01, wave_s=1.0, seed=seed) or 0.0 for seed in range(100)
+    ]
+    assert sum(bound >= left for bound in bounds) >= 96
 
 
 def test_a_step_long_before_the_window_is_no_bias() -> None:

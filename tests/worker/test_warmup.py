@@ -105,3 +105,15 @@ def test_without_the_hosts_word_it_goes_on_to_the_cap() -> None:
     warm = warmup(await_host=True, host_says=False)
     assert waves_until_over(warm, first_wave_s=180.0) == 1 + 180
     assert not warm.passed
+
+
+def test_prompts_of_other_lengths_do_not_prolong_a_warm_up() -> None:
+    """Every second wave takes twice as long, by its prompts."""
+    rules = WarmupRules(**ON_A_GPU)
+    load = Workload("waves", 1, 64, ((1,), (2, 3)), Sampling(), 3.0, 1.0, rules)
+    warm = Warmup(load, emit=lambda _: None, host_steady=lambda: True)
+    end_s = 0.0
+    while not warm.add(end_s, end_s := end_s + 1.0 + warm.waves % 2, tokens=64):
+        assert warm.waves < 100
+    assert not warm.report()["capped"]
+    assert warm.waves < 20

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 from tests.llm_energy.make_results import MEASUREMENT, make_result
-from tests.llm_energy.power.made_power import GPU, series_of
+from tests.llm_energy.power.made_power import GPU, constant, series_of
 
 from llm_energy.analysis.campaign_flags import with_campaign_flags
 from llm_energy.campaign.identity import PROTOCOL_VERSION
-from llm_energy.measurement.steadiness import judged
+from llm_energy.measurement.steadiness import judged, mean_powers
 from llm_energy.power.accounting import account_energy
+from llm_energy.power.sensor import Sensor
 from llm_energy.results.parts import Phase, PowerSteadiness, Tokens
 from llm_energy.results.result import read_result
 from llm_energy.results.side_files import read_requests
@@ -149,6 +150,33 @@ def with_power(watts):
     tokens = Tokens(input=1, output=1, requests=1)
     account = account_energy(series, result.phases, tokens, scope=GPU.scope)
     return result.model_copy(update={"energy": account.energy}), requests, series
+
+
+def test_tokens_outside_of_the_window_are_no_part_of_it():
+    result, requests = measured(steadily(60), window_waves=30, mode="closed")
+    early = [
+        {"prompt": 0, "wave": None, "submitted": 1.0, "token_times": [1000.0 + t / 9.0]}
+        for t in range(200)
+    ]
+    assert judged(result, requests + early, None) == judged(result, requests, None)
+
+
+def test_mean_powers_span_whole_waves_of_a_second_together():
+    sensors = [Sensor(GPU, series_of(constant(500.0), end=20.0))]
+    edges = [2.0 + 0.3 * number for number in range(21)]
+    means = list(mean_powers(sensors, "counter", edges))
+    assert len(means) == 5
+    assert {round(mean.end_s - mean.start_s, 6) for mean in means} == {1.2}
+    assert [mean.rate for mean in means] == pytest.approx([500.0] * 5, rel=0.01)
+
+
+def test_devices_that_do_not_count_are_not_judged():
+    result, requests, series = with_power(lambda t: 500.0 if t > 20.0 else 60.0)
+    devices = [device.model_copy(update={"counted": False}) for device in result.energy.devices]
+    idle = result.model_copy(
+        update={"energy": result.energy.model_copy(update={"devices": devices})}
+    )
+    assert judged(idle, requests, series).power.verdict == "too_few_waves"
 
 
 def test_power_is_judged_over_warm_up_and_window_too():
