@@ -145,11 +145,12 @@ def refuse_other_token_ids(results: Path, job: Job, sha256: str) -> None:
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # `verify` and the report name a damaged result
             if known != sha256:
+                place = path.relative_to(results)
                 raise PromptError(
                     f"the prompts {job.experiment.prompts} have other token ids (sha256 "
-                    f"{sha256[:12]}) than those of {path} ({known[:12]}), a result of "
-                    "the same specification: measure all of them again with `--forcerun measure "
-                    "--config remeasure=true`"
+                    f"{sha256[:12]}) than those of {place} ({known[:12]}), a result of the same "
+                    "specification: measure all of them again with `--forcerun measure --config "
+                    "remeasure=true`"
                 )
 
 

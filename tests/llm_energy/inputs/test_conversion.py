@@ -42,7 +42,7 @@ def environment(tmp_path: Path) -> Path:
     python.write_text(CONVERTER.format(calls=str(tmp_path / "calls")))
     python.chmod(0o755)
     marker = tmp_path / "environment" / "ready.json"
-    content = {"kind": "venv", "python": str(python), "environment_hash": "e" * 64}
+    content = {"kind": "interpreter", "python": str(python), "environment_hash": "e" * 64}
     write_marker(marker, content)
     return marker
 

@@ -69,8 +69,8 @@ def make_ready(tmp_path, cache, **changes):
     plans = campaign_recipes(campaign, tmp_path / "checkout")
     for name in plans.environments:
         folder = cache / "environments" / name
-        folder.mkdir(parents=True)
-        python = folder / "python"
+        python = folder / "venv" / "bin" / "python"
+        python.parent.mkdir(parents=True)
         python.touch()
         ready = {"kind": "venv", "python": str(python), "engine_version": "toy 1.0"}
         (folder / "ready.json").write_text(json.dumps(ready | {"python_version": "3.11.7"}))
