@@ -19,7 +19,7 @@ from typing import Any
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.design import Design
 from llm_energy.results.result import ResultError, read_planned_result
-from llm_energy.system import locks
+from llm_energy.runs.results_lock import LockedError, ResultsLock
 from tests.integration.workflow import CAMPAIGN, GONE_S, PATIENCE_S, Tree, finished, wait_for
 
 VICTIMS = {
@@ -173,10 +173,10 @@ def left(tree: Tree) -> list[str]:
     lefts = [f"process {pid}: {words_of(pid)}" for pid in tree.processes()]
     lefts += [str(path) for path in tree.runs()]
     lefts += [str(path) for path in tree.folder.glob("results/**/.*.tmp")]
-    lock = locks.hold(tree.folder / ".cache/locks/campaign-nap.lock")
-    if lock is None:
-        return [*lefts, "the campaign's lock"]
-    lock.close()
+    try:
+        ResultsLock(tree.folder / "results/nap").release()
+    except LockedError:
+        return [*lefts, "the lock of the results"]
     return lefts
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy.system import locks
+from llm_energy.runs.results_lock import LockedError, ResultsLock
 from tests.integration.docker import containers_below, containers_of
 from tests.integration.workflow import (
     CAMPAIGN,
@@ -76,10 +76,10 @@ def left_of(tree: Tree, run: dict) -> list[str]:
     """Whatever there is of a run: what lives, sockets, records, and the campaign's lock."""
     left = alive_of(tree, run) + [str(path) for path in tree.runs()]
     left += [run["sockets"]] if Path(run["sockets"]).exists() else []
-    lock = locks.hold(tree.folder / ".cache/locks/campaign-nap.lock")
-    if lock is None:
-        return [*left, "the campaign's lock"]
-    lock.close()
+    try:
+        ResultsLock(tree.folder / "results/nap").release()
+    except LockedError:
+        return [*left, "the lock of the results"]
     return left
 
 

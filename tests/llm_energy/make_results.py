@@ -32,8 +32,8 @@ from llm_energy.results.parts import (
     Warmup,
     Window,
 )
-from llm_energy.results.result import SCHEMA_VERSION, Result, write_result
-from llm_energy.system.files import sha256_of
+from llm_energy.results.result import SCHEMA_VERSION, Result, result_file
+from llm_energy.system.files import sha256_of, write_atomically
 
 SETTINGS = {
     "backend": "llamacpp",
@@ -188,6 +188,11 @@ def make_result(
     return Result(**(fields | changes))
 
 
+def put_result(path: Path, result: Result) -> None:
+    """Write a result, in place of another one too."""
+    write_atomically(path, result_file(result))
+
+
 def path_of(result: Result) -> str:
     """Where a result lies, relative to its campaign's folder."""
     return result_path(result.spec_hash, result.cycle)
@@ -228,7 +233,7 @@ def make_campaign(
             if side_files:
                 result = make_side_files.with_side_files(folder, result)
             if (name, cycle) not in missing:
-                write_result(folder / planned[-1], result)
+                put_result(folder / planned[-1], result)
     assert len(set(planned)) == len(planned), "two experiments have one specification"
     return planned
 

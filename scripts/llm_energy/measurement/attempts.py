@@ -17,7 +17,7 @@ from llm_energy.measurement.measurement import measure, prepare
 from llm_energy.measurement.provenance import keep_provenance
 from llm_energy.results import failures
 from llm_energy.results.layout import ANCHORS, MEASURED, cycles_of, place_of
-from llm_energy.results.result import write_result
+from llm_energy.results.result import ResultExistsError, write_result
 from llm_energy.runs import progress
 from llm_energy.runs.live_line import LiveLine
 from llm_energy.runs.run import Run, code_digest, utc_now
@@ -78,10 +78,21 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
                 measure(job, run, seen, live.show)
             times_s.append(time.monotonic())
             keep_provenance(job, seen, run, results)
+            if output.exists():
+                raise ResultExistsError(output)  # before its side files are replaced
             result = build_result(job, seen, run, results)
             # Snakemake deletes the result of a job that is ended after it was written.
             with nothing_but_kill_ends():
                 write_result(output, result)
+        except ResultExistsError:
+            # Snakemake would delete the other's result if this job failed.
+            LOG.warning("%s was written meanwhile by another run; it is kept", output)
+            print(
+                f"{record.name} cycle {cycle}: {output} was written meanwhile by another run; it "
+                "is kept, and this measurement is not",
+                file=sys.stderr,
+            )
+            return
         except Exception as error:
             failure = as_failure(error)
             reason = failure.reason

@@ -31,7 +31,7 @@ from llm_energy.results.parts import (
     Window,
 )
 from llm_energy.results.version_1 import upgraded
-from llm_energy.system.files import sha256_of, write_atomically
+from llm_energy.system.files import sha256_of, write_new
 from llm_energy.system.vocabulary import LoadMode
 
 SCHEMA_VERSION: Final = 2
@@ -113,6 +113,10 @@ class ResultError(ValueError):
     """A result file that cannot be used; the message names the file and says why."""
 
 
+class ResultExistsError(Exception):
+    """A result that another run wrote meanwhile."""
+
+
 def read_result(path: Path) -> Result:
     """Read and check one result file.
 
@@ -166,8 +170,15 @@ def replicate_hash(result: Result) -> str | None:
 
 
 def write_result(path: Path, result: Result) -> None:
-    """Write one result as the completion marker that it is: whole or not at all."""
-    write_atomically(path, result_file(result))
+    """Write one result as the completion marker that it is: whole or not at all, and once.
+
+    Raises:
+        ResultExistsError: there is one, which stays as it is.
+    """
+    try:
+        write_new(path, result_file(result))
+    except FileExistsError as error:
+        raise ResultExistsError(path) from error
 
 
 def result_file(result: Result) -> bytes:

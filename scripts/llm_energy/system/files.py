@@ -1,10 +1,15 @@
 """Write every file of a campaign whole or not at all, and give equal values one text and hash."""
 
+import ctypes
 import hashlib
 import json
 import os
 from pathlib import Path
 from typing import Any
+
+AT_FDCWD = -100
+RENAME_NOREPLACE = 1
+"""renameat2(2): fail with EEXIST instead of replacing a file."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -12,13 +17,46 @@ def write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(temporary, content)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, as `write_atomically`, and never in place of another.
+
+    Raises:
+        FileExistsError: there is one, which stays as it is.
+        OSError: this file system can neither link nor rename without replacing.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        _write(temporary, content)
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            _rename_without_replacing(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _rename_without_replacing(source: Path, target: Path) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    names = (AT_FDCWD, bytes(source), AT_FDCWD, bytes(target))
+    if library.renameat2(*names, RENAME_NOREPLACE):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(target))
 
 
 def canonical_json(value: Any) -> str:

@@ -15,7 +15,6 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
 
 from llm_energy.backends.running import (
     end_run,
@@ -30,9 +29,9 @@ from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.measurement.fork_server import ForkServer
 from llm_energy.results import older_layout
 from llm_energy.results.layout import SUPERSEDED, side_files_of
+from llm_energy.runs.results_lock import LockedError, ResultsLock
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
 from llm_energy.runs.run_records import Spread
-from llm_energy.system import locks
 from llm_energy.system.cache import environment_marker
 from llm_energy.workflow.allocation import AllocationError, cancel_orphans
 from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_device
@@ -55,7 +54,7 @@ class Lifecycle:
         self.measures = False
         """This invocation measures, or may do so."""
         self._fork_server: ForkServer | None = None
-        self._lock: IO[str] | None = None
+        self._lock: ResultsLock | None = None
 
     def start(
         self,
@@ -91,11 +90,11 @@ class Lifecycle:
         if not (new_device or spreads):
             self._refuse_another_device()
         atexit.register(self.stop)
-        self._take_lock()  # first of all: a living run adds results while we look
         self.results.mkdir(parents=True, exist_ok=True)
         if not os.access(self.results, os.W_OK):  # for root too, where the disk is read-only
             message = "cannot be written; make it writable, or start where it is"
             raise LifecycleError(f"{self.results} {message}")
+        self._take_lock()  # before anything else: a living run adds results while we look
         existing = [planned for planned in (*needed, *further) if self._path(planned).exists()]
         if not self._may_remeasure(existing, remeasure):
             raise LifecycleError(
@@ -139,7 +138,7 @@ class Lifecycle:
         if run is not None:
             end_run(run)
         if self._lock is not None:
-            self._lock.close()
+            self._lock.release()
             self._lock = None
         signal.signal(signal.SIGINT, before)
 
@@ -193,13 +192,10 @@ class Lifecycle:
         os.environ[PYTHON_VARIABLE] = sys.executable
 
     def _take_lock(self) -> None:
-        path = Path(".cache/locks") / f"campaign-{self.campaign.name}.lock"
-        self._lock = locks.hold(path)
-        if self._lock is None:
-            raise LifecycleError(
-                f"campaign `{self.campaign.name}` is being measured by process "
-                f"{locks.holder(path)}; wait for it to end, or end it"
-            )
+        try:
+            self._lock = ResultsLock(self.results)
+        except LockedError as error:
+            raise LifecycleError(f"campaign `{self.campaign.name}` {error}") from error
 
     def _may_remeasure(self, existing: Sequence[PlannedMeasurement], remeasure: bool | str) -> bool:
         paths = [planned.result_path for planned in existing]

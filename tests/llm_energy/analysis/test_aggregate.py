@@ -4,6 +4,7 @@ import json
 
 import pytest
 from tests.llm_energy import make_results, make_side_files
+from tests.llm_energy.make_results import put_result
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.summary import read_summary, write_summary
@@ -12,7 +13,7 @@ from llm_energy.campaign.control_experiments import Control
 from llm_energy.report.methods import methods
 from llm_energy.results.layout import place_of, result_path
 from llm_energy.results.parts import Flag
-from llm_energy.results.result import read_result, write_result
+from llm_energy.results.result import read_result
 from llm_energy.system.files import write_atomically
 
 EXPERIMENT = make_results.REFERENCE
@@ -52,7 +53,7 @@ class TestChecks:
         """Aggregates a campaign of one result, written under the path given."""
 
         def make(result, path):
-            write_result(tmp_path / path, result)
+            put_result(tmp_path / path, result)
             return aggregate(tmp_path, planned=[path], design=make_results.design()).findings
 
         return make
@@ -153,7 +154,7 @@ class TestFacts:
         flags = [Flag(code="contended", message=f"GPU-{number}: process 1") for number in (0, 1)]
         result = make_results.make_result(flags=flags)
         path = make_results.path_of(result)
-        write_result(tmp_path / path, result)
+        put_result(tmp_path / path, result)
         (use,) = aggregate(tmp_path, planned=[path], design=make_results.design()).findings.flags
         assert (use.measurements, use.example) == (1, "GPU-0: process 1")
         assert "Other processes" in use.meaning
@@ -192,7 +193,7 @@ class TestCounts:
         planned = make_results.make_campaign(tmp_path)
         result = read_result(tmp_path / planned[0])
         lost = result.energy.model_copy(update={"reason": "gpu_lost"})
-        write_result(tmp_path / planned[0], result.model_copy(update={"energy": lost}))
+        put_result(tmp_path / planned[0], result.model_copy(update={"energy": lost}))
         findings = aggregate(tmp_path, planned=planned, design=make_results.design()).findings
         assert sum(each.energy_invalid for each in findings.counts) == 1
         assert sum(each.completed for each in findings.counts) == 12
@@ -206,7 +207,7 @@ class TestOutliers:
                 cycle=cycle, position=cycle, output_tokens_per_second=value
             )
             planned.append(make_results.path_of(result))
-            write_result(tmp_path / planned[-1], result)
+            put_result(tmp_path / planned[-1], result)
         summary = aggregate(tmp_path, planned=planned, design=make_results.design())
         (use,) = summary.findings.flags
         assert (use.code, use.measurements) == ("outlier", 1)

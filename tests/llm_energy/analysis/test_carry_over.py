@@ -4,10 +4,10 @@ import random
 
 import pytest
 from tests.llm_energy import make_results
+from tests.llm_energy.make_results import put_result
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.carry_over import carry_over
-from llm_energy.results.result import write_result
 
 NAMES = ("cold", "warm", "hot", "mild")
 FACTORS = ["position", "predecessor", "process_age"]
@@ -118,7 +118,7 @@ def test_metered_campaigns_state_it_of_both_metrics(tmp_path):
     ]
     planned = [make_results.path_of(result) for result in results]
     for path, result in zip(planned, results, strict=True):
-        write_result(tmp_path / path, result)
+        put_result(tmp_path / path, result)
     found = aggregate(tmp_path, planned=planned, design=make_results.design()).findings.carry_over
     assert [one.metric for one in found] == [
         *["output_tokens_per_second"] * 3,

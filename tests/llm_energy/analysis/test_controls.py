@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy import make_results
+from tests.llm_energy.make_results import put_result
 from tests.llm_energy.power import made_power
 
 from llm_energy.analysis.aggregate import aggregate
@@ -14,7 +15,6 @@ from llm_energy.campaign.control_experiments import Control
 from llm_energy.report.control_section import controls_table, failed_controls
 from llm_energy.report.headline import console
 from llm_energy.report.page import render_page
-from llm_energy.results.result import write_result
 from llm_energy.stats.paired_ratios import paired_ratio
 from llm_energy.workflow.invalid import invalid_results
 
@@ -171,7 +171,7 @@ def summary(tmp_path):
 
     def make(speeds):
         for result in results(speeds=speeds):
-            write_result(tmp_path / make_results.path_of(result), result)
+            put_result(tmp_path / make_results.path_of(result), result)
         planned = [make_results.path_of(result) for result in results(speeds=speeds)]
         return aggregate(
             tmp_path, planned=planned, design=make_results.design(cycles=4, controls=(A_A,))
@@ -218,5 +218,5 @@ def test_a_control_without_a_sampler_is_not_worth_measuring_again(tmp_path):
         energy = result.energy.model_copy(update={"reason": reason})
         changed = result.model_copy(update={"energy": energy, "cycle": len(paths) + 1})
         paths.append(make_results.path_of(changed))
-        write_result(tmp_path / paths[-1], changed)
+        put_result(tmp_path / paths[-1], changed)
     assert invalid_results(tmp_path, paths) == [paths[1]]

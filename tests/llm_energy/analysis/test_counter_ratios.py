@@ -4,13 +4,13 @@ import math
 
 import pytest
 from tests.llm_energy import make_results
+from tests.llm_energy.make_results import put_result
 from tests.llm_energy.power.made_power import phases, series_of
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.counter_ratios import device_ratios
 from llm_energy.power.accounting import account_energy
 from llm_energy.results.energy import DeviceEnergy
-from llm_energy.results.result import write_result
 
 
 def result(cycle, *devices):
@@ -63,7 +63,7 @@ def test_only_a_gain_leaves_ratios_as_they_are(tmp_path, idle, gain_alone, words
     (found,) = device_ratios(results)
     assert found.gain_alone is gain_alone
     for one in results:
-        write_result(tmp_path / make_results.path_of(one), one)
+        put_result(tmp_path / make_results.path_of(one), one)
     planned = [make_results.path_of(one) for one in results]
     (sensors,) = aggregate(tmp_path, planned=planned, design=make_results.design()).findings.devices
     assert words in sensors.warning
@@ -116,7 +116,7 @@ class TestACampaignWhoseCounterReadsTooLittle:
             energy = account_energy(series, self.spans, plain.tokens).energy
             planned.append(make_results.path_of(plain))
             result = plain.model_copy(update={"energy": energy})
-            write_result(folder / planned[-1], result)
+            put_result(folder / planned[-1], result)
         design = make_results.design(reference="base")
         return aggregate(folder, planned=planned, design=design)
 

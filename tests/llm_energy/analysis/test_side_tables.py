@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from tests.llm_energy import make_results, make_side_files
+from tests.llm_energy.make_results import put_result
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.side_tables import MOST_POINTS
 from llm_energy.measurement.window import latency
 from llm_energy.power.series_file import read_series
 from llm_energy.results.layout import result_path, side_path
-from llm_energy.results.result import read_result, write_result
+from llm_energy.results.result import read_result
 
 
 def test_power_holds_every_measurement_with_its_phases(summary_of):
@@ -39,7 +40,7 @@ def test_without_a_meter_there_is_no_power(summary_of):
 def test_latencies_are_counted_as_the_percentiles_of_a_result_count_them(tmp_path):
     result = make_side_files.with_side_files(tmp_path, make_results.make_result())
     path = make_results.path_of(result)
-    write_result(tmp_path / path, result)
+    put_result(tmp_path / path, result)
     summary = aggregate(tmp_path, planned=[path], design=make_results.design())
     start, end = result.window.start_monotonic_s, result.window.end_monotonic_s
     expected = latency(make_side_files.requests_of(result), start=start, end=end)

@@ -4,11 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 from tests.llm_energy import make_results
+from tests.llm_energy.make_results import put_result
 
 from llm_energy.analysis.campaign_flags import with_campaign_flags
 from llm_energy.archive.verify import verify_results
 from llm_energy.measurement.attempts import refuse_other_token_ids
-from llm_energy.results.result import read_result, write_result
+from llm_energy.results.result import read_result
 from llm_energy.system.errors import PromptError
 
 OTHER = "e" * 64
@@ -21,7 +22,7 @@ def paths(tmp_path):
     own = sorted(tmp_path / path for path in made if path.startswith(made[0].rpartition("/")[0]))
     last = read_result(own[-1])
     prompts = last.prompts.model_copy(update={"sha256": OTHER})
-    write_result(own[-1], last.model_copy(update={"prompts": prompts}))
+    put_result(own[-1], last.model_copy(update={"prompts": prompts}))
     return own
 
 

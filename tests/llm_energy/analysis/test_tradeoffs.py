@@ -2,10 +2,10 @@
 
 import pytest
 from tests.llm_energy import make_results
+from tests.llm_energy.make_results import put_result
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.results.parts import SampleOutput
-from llm_energy.results.result import write_result
 
 LENGTHS = {f"sweep_out{length}": {"output_tokens": length} for length in (1, 16, 48, 96)}
 
@@ -17,7 +17,7 @@ def findings_of(tmp_path):
     def make(results):
         planned = [make_results.path_of(result) for result in results]
         for path, result in zip(planned, results, strict=True):
-            write_result(tmp_path / path, result)
+            put_result(tmp_path / path, result)
         design = make_results.design(reference=results[0].experiment)
         return aggregate(tmp_path, planned=planned, design=design)
 

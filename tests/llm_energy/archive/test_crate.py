@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from tests.llm_energy import make_results
+from tests.llm_energy.make_results import put_result
 from tests.ro_crate import assert_valid, report
 
 from llm_energy.archive.crate import METADATA, About, crate_metadata
@@ -15,7 +16,6 @@ from llm_energy.archive.known_jobs import Records, failed_jobs, measuring_job, r
 from llm_energy.archive.pack import Member
 from llm_energy.campaign.publication import Author
 from llm_energy.results.failures import write_failure
-from llm_energy.results.result import write_result
 from llm_energy.system.files import sha256_of, write_atomically
 
 TOP = "results/synthetic"
@@ -61,7 +61,7 @@ def results(tmp_path_factory):
         make_results.path_of(unmetered).replace("measurements/", "anchors/"): unmetered,
         f"superseded/20261124/{make_results.path_of(metered)}": metered,
     }.items():
-        write_result(folder / name, result)
+        put_result(folder / name, result)
     write_failure(folder, make_results.path_of(unmetered), 1, FAILURE)
     packages = f"llamacpp-{IN_CONTAINER.packages_sha256[:12]}.txt"
     record = {

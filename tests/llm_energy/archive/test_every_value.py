@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.llm_energy.make_results import make_result, path_of
+from tests.llm_energy.make_results import make_result, path_of, put_result
 from tests.llm_energy.make_side_files import with_numbers
 
 from llm_energy.archive.verify import CHECKSUM_SINCE, Verdict, verify_results
 from llm_energy.campaign.identity import PROTOCOL_VERSION
-from llm_energy.results.result import checksum_of, read_result, write_result
+from llm_energy.results.result import checksum_of, read_result
 
 EXAMPLE = Path(__file__).parents[3] / "docs" / "example" / "smollm2-cpu"
 ONLY_SEALED = (
@@ -37,14 +37,14 @@ def example(folder: Path) -> str:
     first, *others = sorted(folder.glob("measurements/*/*.json"))
     for path in others:
         path.unlink()
-    write_result(first, read_result(first))
+    put_result(first, read_result(first))
     return first.relative_to(folder).as_posix()
 
 
 def metered(folder: Path) -> str:
     """A made result of the present protocol, with requests and power."""
     result = with_numbers(folder, make_result(metered=True, protocol=PROTOCOL_VERSION))
-    write_result(folder / path_of(result), result)
+    put_result(folder / path_of(result), result)
     return path_of(result)
 
 
@@ -140,7 +140,7 @@ def test_a_result_that_is_older_than_checksums_is_reported_and_no_problem():
 def test_a_checksum_cannot_be_taken_away(tmp_path):
     result = with_numbers(tmp_path, make_result(protocol=CHECKSUM_SINCE))
     path = tmp_path / path_of(result)
-    write_result(path, result)
+    put_result(path, result)
     content = json.loads(path.read_text())
     del content["checksum"]
     path.write_text(json.dumps(content))

@@ -4,6 +4,7 @@ import re
 
 import pytest
 from tests.llm_energy import make_results
+from tests.llm_energy.make_results import put_result
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report import forest
@@ -13,7 +14,6 @@ from llm_energy.report.page_tables import results_table
 from llm_energy.report.settings_figure import by_setting
 from llm_energy.report.style import PAGE_INCHES, rendered, styled
 from llm_energy.results.metrics import THROUGHPUT, TTFT
-from llm_energy.results.result import write_result
 
 FACTORS = (1, 30, 2)
 """Latencies of three cycles that scatter so much that the interval of their mean holds 0."""
@@ -25,7 +25,7 @@ def noisy(tmp_path):
     for cycle, factor in enumerate(FACTORS, start=1):
         result = make_results.make_result(cycle=cycle, position=cycle)
         planned.append(make_results.path_of(result))
-        write_result(tmp_path / planned[-1], make_results.scattered(result, factor))
+        put_result(tmp_path / planned[-1], make_results.scattered(result, factor))
     return aggregate(tmp_path, planned=planned, design=make_results.design())
 
 
@@ -70,7 +70,7 @@ def test_so_has_a_line_along_a_setting(tmp_path):
         faster = FACTORS[cycle - 1] * (result.output_tokens_per_second or 0)
         planned.append(make_results.path_of(result))
         changed = result.model_copy(update={"output_tokens_per_second": faster})
-        write_result(tmp_path / planned[-1], changed)
+        put_result(tmp_path / planned[-1], changed)
     design = make_results.design(reference=None)
     (drawing,) = by_setting(aggregate(tmp_path, planned=planned, design=design))
     assert "Hollow triangle at 0" in drawing.caption

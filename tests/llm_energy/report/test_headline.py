@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from tests.llm_energy import make_results
+from tests.llm_energy.make_results import put_result
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report.estimates import estimates
@@ -19,7 +20,6 @@ from llm_energy.report.headline import (
 )
 from llm_energy.report.methods import methods
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
-from llm_energy.results.result import write_result
 from llm_energy.system.files import sha256_of
 from llm_energy.system.numbers import interval
 
@@ -113,7 +113,7 @@ def test_load_modes_are_ranked_apart(tmp_path):
             mode, position=position, load_mode=mode, settings={"load_mode": mode}
         )
         planned.append(make_results.path_of(result))
-        write_result(tmp_path / planned[-1], result)
+        put_result(tmp_path / planned[-1], result)
     summary = aggregate(tmp_path, planned=planned, design=make_results.design(reference=None))
     assert titles(summary)[:2] == ["Throughput (closed)", "Throughput (waves)"]
 
@@ -147,7 +147,7 @@ class TestTokenNotice:
             prompts = made.prompts.model_copy(update={"sha256": tokens[name] * 64})
             changed = {"spec": spec, "spec_hash": sha256_of(spec)[:12], "prompts": prompts}
             result = made.model_copy(update=changed)
-            write_result(tmp_path / make_results.path_of(result), result)
+            put_result(tmp_path / make_results.path_of(result), result)
             results.append(result)
         planned = [make_results.path_of(result) for result in results]
         return aggregate(tmp_path, planned=planned, design=make_results.design(reference=None))
@@ -168,7 +168,7 @@ class TestDependenceNotices:
             made = make_results.make_result(cycle=cycle)
             planned.append(make_results.path_of(made))
             faster = made.model_copy(update={"output_tokens_per_second": 100.0 * factor})
-            write_result(tmp_path / planned[-1], faster)
+            put_result(tmp_path / planned[-1], faster)
         return aggregate(tmp_path, planned=planned, design=make_results.design(cycles=8))
 
     def test_cycles_that_depend_on_the_ones_before_are_a_warning(self, tmp_path):
@@ -192,7 +192,7 @@ class TestWarmupNotice:
             made = make_results.make_result(cycle=cycle, protocol=protocol)
             judged = made.warmup.model_copy(update={"verdict": verdict, "bound": bound})
             planned.append(make_results.path_of(made))
-            write_result(tmp_path / planned[-1], made.model_copy(update={"warmup": judged}))
+            put_result(tmp_path / planned[-1], made.model_copy(update={"warmup": judged}))
         return aggregate(tmp_path, planned=planned, design=make_results.design(cycles=2))
 
     def test_one_sentence_says_what_a_whole_campaign_cannot_show(self, tmp_path):
@@ -241,7 +241,7 @@ def test_a_ratio_of_sides_that_were_measured_apart_says_so(tmp_path):
         )
         environment = result.environment.model_copy(update={"session_id": session})
         planned.append(make_results.path_of(result))
-        write_result(tmp_path / planned[-1], result.model_copy(update={"environment": environment}))
+        put_result(tmp_path / planned[-1], result.model_copy(update={"environment": environment}))
     design = make_results.design(reference="base")
     summary = aggregate(tmp_path, planned=planned, design=design)
     certainties = {ratio_text(comparison)[1] for comparison in summary.findings.comparisons}

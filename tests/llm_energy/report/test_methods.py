@@ -2,11 +2,11 @@
 
 import pytest
 from tests.llm_energy import make_results
+from tests.llm_energy.make_results import put_result
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report.environment_section import differences, environment
 from llm_energy.report.methods import methods
-from llm_energy.results.result import write_result
 
 OTHER_IMAGE = {"image_digest": "other"}
 
@@ -51,7 +51,7 @@ def test_exact_output_lengths_are_claimed_only_where_they_hold(tmp_path, summary
     result = make_results.make_result()
     short = result.tokens.model_copy(update={"output": result.tokens.output - 1})
     path = make_results.path_of(result)
-    write_result(tmp_path / path, result.model_copy(update={"tokens": short}))
+    put_result(tmp_path / path, result.model_copy(update={"tokens": short}))
     summary = aggregate(tmp_path, planned=[path], design=make_results.design(cycles=1))
     assert claim not in text_of(summary)["Load"]
 
@@ -62,7 +62,7 @@ def test_measurements_of_several_hosts_are_stated_to_be(tmp_path):
         result = make_results.make_result(cycle=cycle)
         changes = {"environment": result.environment.model_copy(update={"host": host})}
         planned.append(make_results.path_of(result))
-        write_result(tmp_path / planned[-1], result.model_copy(update=changes))
+        put_result(tmp_path / planned[-1], result.model_copy(update=changes))
     summary = aggregate(tmp_path, planned=planned, design=make_results.design(cycles=2))
     assert "They were made on 2 hosts" in " ".join(text_of(summary).values())
 
@@ -85,7 +85,7 @@ def test_where_measurements_differ_the_environment_says_how_many_share_each_valu
         result = make_results.make_result(cycle=cycle, position=cycle)
         changed = result.environment.model_copy(update={"engine_version": version})
         planned.append(make_results.path_of(result))
-        write_result(tmp_path / planned[-1], result.model_copy(update={"environment": changed}))
+        put_result(tmp_path / planned[-1], result.model_copy(update={"environment": changed}))
     summary = aggregate(tmp_path, planned=planned, design=make_results.design())
     lines = {line.name: line.values for line in dict(environment(summary))["Backend llamacpp"]}
     assert lines["Engine version"] == ["1.0 (2 measurements)", "2.0 (1 measurement)"]
@@ -105,7 +105,7 @@ class TestDifferences:
                 changed = result.environment.model_copy(update=update)
                 planned.append(make_results.path_of(result))
                 result = result.model_copy(update={"environment": changed})
-                write_result(tmp_path / planned[-1], result)
+                put_result(tmp_path / planned[-1], result)
             design = make_results.design(cycles=2)
             return differences(aggregate(tmp_path, planned=planned, design=design))
 

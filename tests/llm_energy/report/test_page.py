@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 
 import pytest
 from tests.llm_energy import make_results, make_side_files
+from tests.llm_energy.make_results import put_result
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report.page import render_page, write_page, write_report
 from llm_energy.results.layout import failure_path, result_path
-from llm_energy.results.result import write_result
 from llm_energy.system.files import write_atomically
 
 VOID = {"meta", "input", "br", "link", "img", "wbr"}
@@ -163,7 +163,7 @@ class TestContent:
     def test_side_file_gaps_are_shown(self, tmp_path):
         result = make_side_files.with_side_files(tmp_path, make_results.make_result())
         path = make_results.path_of(result)
-        write_result(tmp_path / path, result)
+        put_result(tmp_path / path, result)
         (tmp_path / result.side_files["requests"].path).unlink()
         report = write_report(tmp_path, planned=[path], design=make_results.design(), partial=False)
         assert result.side_files["requests"].path in report.read_text()

@@ -4,13 +4,13 @@ import errno
 from pathlib import Path
 
 import pytest
-from tests.llm_energy.make_results import make_result, specification
+from tests.llm_energy.make_results import make_result, put_result, specification
 
 from llm_energy.archive.verify import verify_results
 from llm_energy.results import older_layout
 from llm_energy.results.layout import place_of
 from llm_energy.results.older_layout import doubles, forget, links
-from llm_energy.results.result import read_planned_result, write_result
+from llm_energy.results.result import read_planned_result
 from llm_energy.system.files import sha256_of, write_atomically
 
 RESULT = make_result("one")
@@ -20,7 +20,7 @@ PATH = f"measurements/{SPEC}/cycle-01.json"
 
 def put(folder: Path, name: str, top: str = "measurements", **changes) -> Path:
     path = folder / f"{top}/{name}/{SPEC}/cycle-01.json"
-    write_result(path, RESULT.model_copy(update={"experiment": name} | changes))
+    put_result(path, RESULT.model_copy(update={"experiment": name} | changes))
     return path
 
 
@@ -84,7 +84,7 @@ def test_an_experiment_that_only_sounds_like_a_control_is_none(tmp_path):
 def test_a_base_cannot_pass_for_its_replicate(tmp_path):
     spec_hash = sha256_of(specification("one.a_a", RESULT.settings.resolved))[:12]
     path = f"measurements/{spec_hash}/cycle-01.json"
-    write_result(tmp_path / path, RESULT)
+    put_result(tmp_path / path, RESULT)
     with pytest.raises(ValueError, match="its path says"):
         read_planned_result(tmp_path, path)
 
@@ -111,7 +111,7 @@ def test_a_double_is_told_from_a_result_that_lost_its_place(tmp_path):
 
 
 def test_todays_places_are_no_older_ones(tmp_path):
-    write_result(tmp_path / PATH, RESULT)
+    put_result(tmp_path / PATH, RESULT)
     write_atomically(tmp_path / f"failures/anchors/{SPEC}/cycle-01.attempt-1.json", b"{}")
     assert links(tmp_path, {}) == {}
     assert place_of(PATH).cycle == 1

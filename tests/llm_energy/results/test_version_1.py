@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.llm_energy.make_results import design, make_result
+from tests.llm_energy.make_results import design, make_result, put_result
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.decision import decide
@@ -13,7 +13,7 @@ from llm_energy.analysis.energy_uncertainty import combined, gross_budget, net_b
 from llm_energy.archive.known_jobs import read_results
 from llm_energy.archive.verify import verify_results
 from llm_energy.report.methods import methods
-from llm_energy.results.result import ResultError, read_result, write_result
+from llm_energy.results.result import ResultError, read_result
 from llm_energy.workflow.invalid import invalid_results
 
 OLD = Path(__file__).parent / "version_1"
@@ -29,7 +29,7 @@ def mixed(tmp_path) -> Path:
     shutil.copytree(OLD, tmp_path, dirs_exist_ok=True)
     for path in PATHS:
         if "cycle-02" in path:
-            write_result(tmp_path / path, read_result(OLD / path))
+            put_result(tmp_path / path, read_result(OLD / path))
     return tmp_path
 
 
@@ -63,7 +63,7 @@ def test_results_without_energy_have_nothing_derived():
 
 
 def test_what_was_derived_is_in_no_file(tmp_path):
-    write_result(tmp_path / "new.json", read_result(OLD / METERED[0]))
+    put_result(tmp_path / "new.json", read_result(OLD / METERED[0]))
     assert "derived_on_reading" not in (tmp_path / "new.json").read_text()
 
 

@@ -23,7 +23,9 @@ def writers(summary_of):
     summary = summary_of(cycles=1)
     figure = Figure(name="power", title="t", caption="c", svg="<svg/>", csv="x\n1\n", png=b"png")
     return {
-        "result": lambda folder: write_result(folder / "cycle-01.json", make_result()),
+        "result": lambda folder: write_result(
+            folder / f"cycle-{len(list(folder.glob('*')))}.json", make_result()
+        ),
         "requests": lambda folder: write_requests(
             folder, "r.parquet", [REQUEST], input_lengths=[3]
         ),

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 from tests.llm_energy import make_results
+from tests.llm_energy.make_results import put_result
 from tests.llm_energy.power.made_power import constant, phases, samples, series_of
 
 from llm_energy.power.accounting import account_energy
 from llm_energy.power.series import Samples
 from llm_energy.power.series_file import write_series
 from llm_energy.results.codes import ENERGY_REASONS
-from llm_energy.results.result import write_result
 from llm_energy.validation.wall_meter import estimate_clock_offset_s, main, wall_energy
 
 START = 1_800_000_000.0
@@ -101,7 +101,7 @@ def measured(tmp_path):
         }
     )
     path = tmp_path / "measurements" / "e" / "s" / "cycle-01.json"
-    write_result(path, result)
+    put_result(path, result)
     lines = [f"{zero + t + 3.0},{700.0 if 10 < t < 27 else 150.0}" for t in range(-5, 50)]
     meter = tmp_path / "meter.csv"
     meter.write_text("time,watts\n" + "\n".join(lines) + "\n")

@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.llm_energy.make_results import make_result
+from tests.llm_energy.make_results import make_result, put_result
 
 from llm_energy.backends.runtime import SCRIPTS
-from llm_energy.results.result import write_result
 from llm_energy.runs.run import JOB_VARIABLE, RUN_VARIABLE, Run
 from llm_energy.runs.run_records import PlanEntry, Spread
 from llm_energy.system.host import cpu_model
@@ -63,7 +62,7 @@ def test_nothing_is_measured_for_an_invocation_that_has_ended(invocation):
 
 
 def test_a_node_of_another_device_model_adds_nothing_unless_allowed(invocation):
-    write_result(invocation.results / RESULT, make_result(device_model="Abacus"))
+    put_result(invocation.results / RESULT, make_result(device_model="Abacus"))
     with pytest.raises(AllocationError, match="was measured on `Abacus`"):
         begin()
     assert Run.all() == [invocation]

@@ -2,10 +2,16 @@
 
 import pytest
 from tests.llm_energy.make_campaigns import changed, load, make_checkout
-from tests.llm_energy.make_results import EXPERIMENTS, REFERENCE, design, make_result, path_of
+from tests.llm_energy.make_results import (
+    EXPERIMENTS,
+    REFERENCE,
+    design,
+    make_result,
+    path_of,
+    put_result,
+)
 
 from llm_energy.analysis.aggregate import aggregate
-from llm_energy.results.result import write_result
 from llm_energy.system.numbers import number
 from llm_energy.workflow.anchors import anchors
 
@@ -72,10 +78,10 @@ def test_its_ratio_stands_beside_comparisons_across_sessions(tmp_path):
     results = [in_session("old", REFERENCE, cycle) for cycle in (1, 2, 3)]
     results += [in_session("new", other, cycle) for cycle in (1, 2, 3)]
     for result in results:
-        write_result(tmp_path / path_of(result), result)
+        put_result(tmp_path / path_of(result), result)
     anchor = in_session("new", REFERENCE, 1, output_tokens_per_second=50.0)
     path = path_of(anchor).replace("measurements/", "anchors/")
-    write_result(tmp_path / path, anchor)
+    put_result(tmp_path / path, anchor)
     planned = [path_of(result) for result in results]
     findings = aggregate(tmp_path, planned=planned, design=design()).findings
     (ratio,) = findings.anchors
@@ -89,7 +95,7 @@ def test_its_ratio_stands_beside_comparisons_across_sessions(tmp_path):
 
 def test_a_damaged_anchor_is_reported_and_stops_nothing(tmp_path):
     result = in_session("old", REFERENCE, 1)
-    write_result(tmp_path / path_of(result), result)
+    put_result(tmp_path / path_of(result), result)
     path = path_of(result).replace("measurements/", "anchors/")
     (tmp_path / path).parent.mkdir(parents=True)
     (tmp_path / path).write_text("{")

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.make_campaigns import changed, load, make_checkout
-from tests.llm_energy.make_results import make_result
+from tests.llm_energy.make_results import make_result, put_result
 
 from llm_energy.analysis.decision import decide, read_decision, write_decision
-from llm_energy.results.result import ResultError, write_result
+from llm_energy.results.result import ResultError
 from llm_energy.workflow.decisions import (
     decided,
     decision_path,
@@ -36,7 +36,7 @@ def measure(campaign, results, experiment, cycles=(1, 2, 3), **changes):
     for planned in campaign.schedule:
         if planned.experiment is experiment and planned.cycle in cycles:
             made = make_result(experiment.name, cycle=planned.cycle, **changes)
-            write_result(results / planned.result_path, made)
+            put_result(results / planned.result_path, made)
 
 
 def path_of(campaign, results, experiment):

@@ -2,10 +2,9 @@
 
 import pytest
 from tests.llm_energy.make_campaigns import changed, load, make_checkout
-from tests.llm_energy.make_results import make_result
+from tests.llm_energy.make_results import make_result, put_result
 from tests.nvml_simulator.scenario import Gpu
 
-from llm_energy.results.result import write_result
 from llm_energy.system.host import cpu_model
 from llm_energy.workflow.device_guard import foreign_device
 
@@ -25,7 +24,7 @@ def foreign(campaign, results):
 
 
 def measured_on(model, campaign, results):
-    write_result(results / campaign.schedule[3].result_path, make_result(device_model=model))
+    put_result(results / campaign.schedule[3].result_path, make_result(device_model=model))
 
 
 def test_what_was_not_measured_yet_may_begin_anywhere(campaign, tmp_path, simulate):

@@ -2,11 +2,10 @@
 
 import pytest
 from tests.llm_energy.make_campaigns import changed, load, make_checkout
-from tests.llm_energy.make_results import make_result
+from tests.llm_energy.make_results import make_result, put_result
 
 from llm_energy.campaign.pilot_config import pilot_config
 from llm_energy.results.failures import write_failure
-from llm_energy.results.result import write_result
 from llm_energy.workflow.pilot import duration_s, findings
 
 
@@ -21,7 +20,7 @@ def campaigns(tmp_path):
 def measure(pilot, results, **changes):
     for planned in pilot.schedule:
         made = make_result(planned.experiment.name, cycle=planned.cycle, metered=True, **changes)
-        write_result(results / planned.result_path, made)
+        put_result(results / planned.result_path, made)
 
 
 def test_spread_cycles_and_time_are_estimates(campaigns, tmp_path):
