@@ -173,7 +173,11 @@ def make_result(
         "requests_per_second": throughput / length,
         "latency": _latency(batch, length, throughput),
         "warmup": _warmup(throughput, capped, chance),
-        "drift": Drift(throughput_relative=chance.gauss(0, 0.005), power_relative=None),
+        "drift": Drift(
+            throughput_relative=chance.gauss(0, 0.005),
+            power_relative=None,
+            throughput_scatter_limit=0.02,
+        ),
         "energy": energy,
         "flags": [Flag(code="warmup_capped", message="5 waves")] * (capped and protocol < 3),
         "sample_outputs": [SampleOutput(prompt_index=0, output_ids=[1, 2, 3])],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from llm_energy.measurement import flags, window
 from llm_energy.measurement.steadiness import judged
+from llm_energy.measurement.window_drift import with_power
 from llm_energy.power.accounting import account_energy
 from llm_energy.power.meter import Device, Reading
 from llm_energy.power.series import Series
@@ -91,7 +92,7 @@ def with_numbers(folder: Path, result: Result) -> Result:
         update={
             "side_files": result.side_files | {"series": file},
             "environment": result.environment.model_copy(update=board),
-            "drift": drift.model_copy(update={"power_relative": account.power_drift_relative}),
+            "drift": with_power(drift, account),
             "energy": account.energy,
             "flags": raised + account.flags,
         }

@@ -69,6 +69,7 @@ COLUMNS = {
     **_fields("warmup", "coefficient_of_variation bound time_constant_s", "warmup_"),
     "throughput_drift_relative": "drift.throughput_relative",
     "power_drift_relative": "drift.power_relative",
+    **_fields("drift", "throughput_scatter_limit power_scatter_limit"),
     "energy_joules": "energy.energy_joules",
     **_fields("energy", "reason method scope simulated", "energy_"),
     **_fields("energy", "joules_per_output_token joules_per_token joules_per_request"),

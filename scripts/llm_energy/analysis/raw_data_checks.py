@@ -8,6 +8,7 @@ from typing import Any
 from llm_energy.campaign.identity import PROTOCOL_VERSION
 from llm_energy.measurement import flags, window
 from llm_energy.measurement.steadiness import judged
+from llm_energy.measurement.window_drift import power_scatter_limit, with_power
 from llm_energy.power.accounting import EnergyAccount, account_energy, unsampled
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import read_identity, read_series
@@ -134,7 +135,10 @@ def _of_series(result: Result, account: EnergyAccount, *, current: bool) -> Iter
         yield f"{source} {_formatted(again)}, it records {_formatted(stated)}"
     elif current:
         numbers = again.model_dump(exclude={"host_idle_power_watts"})  # of the run: record_checks
-        drift = {"power_relative": account.power_drift_relative}
+        drift = {
+            "power_relative": account.power_drift_relative,
+            "power_scatter_limit": power_scatter_limit(account),
+        }
         found = {"energy": numbers, "drift": drift if result.drift else None}
         yield from _unlike(source, found, _stated(result))
 
@@ -171,7 +175,7 @@ def _identity(named: Mapping[str, Any]) -> dict[str, Any]:
 def _flags(result: Result, drift: Drift, account: EnergyAccount) -> Iterator[str]:
     assert result.window is not None
     raised = flags.of_measurement(
-        drift=drift,
+        drift=with_power(drift, account),
         duration_s=result.window.duration_s,
         minimum_duration_s=result.spec["measurement"]["minimum_duration_s"],
     )
@@ -191,7 +195,7 @@ def _stated(result: Result) -> dict[str, Any]:
 def _unlike(source: str, again: Any, stated: Any, name: str = "") -> Iterator[str]:
     """Yield a sentence for each value of `again` that `stated` has under the same name, unlike."""
     if isinstance(again, Latency | Drift):
-        again = again.model_dump(exclude={"power_relative"})
+        again = again.model_dump(exclude={"power_relative", "power_scatter_limit"})
     if isinstance(again, Mapping) and isinstance(stated, Mapping):
         for key in (key for key in again if key in stated):
             yield from _unlike(source, again[key], stated[key], f"{name}.{key}" if name else key)

@@ -12,6 +12,7 @@ from llm_energy.measurement import flags, host_idle, window
 from llm_energy.measurement.device_exclusivity import used_gpus
 from llm_energy.measurement.job import Job, Observation
 from llm_energy.measurement.steadiness import judged
+from llm_energy.measurement.window_drift import with_power
 from llm_energy.power.accounting import EnergyAccount, account_energy, unsampled
 from llm_energy.power.meter import Device
 from llm_energy.power.series_file import write_series
@@ -208,6 +209,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
         requests, start=start, end=end, waves=edges["waves"], passes=edges["passes"]
     )
     account = energy_of(job, seen, tokens, latency)
+    drift = with_power(drift, account)
     duration_s = end - start
     return {
         "status": "completed",
@@ -225,7 +227,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
         "requests_per_second": tokens.requests / duration_s,
         "latency": latency,
         "warmup": window.warmup(seen.measured["warmup"], power=seen.power),
-        "drift": drift.model_copy(update={"power_relative": account.power_drift_relative}),
+        "drift": drift,
         "energy": account.energy,
         "flags": flags.of_measurement(
             drift=drift,

@@ -1,18 +1,19 @@
 """When a measurement raises its flags; results/codes.py has their meanings."""
 
+from llm_energy.measurement.window_drift import drift_message, drifts
 from llm_energy.power.gates import COOL_MARGIN_CELSIUS, Thermal
 from llm_energy.results.parts import Drift, Flag
-
-DRIFT_LIMIT = 0.03
-"""Relative change of throughput over the window from which it counts as drifting. Provisional."""
 
 
 def of_measurement(*, drift: Drift, duration_s: float, minimum_duration_s: float) -> list[Flag]:
     """The flags that follow from drift and window length."""
     found = {}
-    change = drift.throughput_relative
-    if change is not None and abs(change) > DRIFT_LIMIT:
-        found["throughput_drift"] = f"{change:+.1%} (limit ±{DRIFT_LIMIT:.0%})"
+    for code, change, scatter in (
+        ("throughput_drift", drift.throughput_relative, drift.throughput_scatter_limit),
+        ("power_drift", drift.power_relative, drift.power_scatter_limit),
+    ):
+        if change is not None and drifts(change, scatter):
+            found[code] = drift_message(change, scatter)
     if duration_s < minimum_duration_s:
         found["short_window"] = f"{duration_s:.2f} s of {minimum_duration_s:.2f} s"
     return [Flag(code=code, message=message) for code, message in found.items()]

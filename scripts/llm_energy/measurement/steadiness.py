@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from llm_energy.measurement.window import waves_of
 from llm_energy.power.accounting import total
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
@@ -98,13 +99,7 @@ def _of_window(
             yield Wave(start, last, tokens)
             start = last
         return
-    waves: dict[int, list[RequestRecord]] = {}
-    for request in requests:
-        waves.setdefault(request["wave"], []).append(request)
-    for number, own in sorted(waves.items()):
-        start = min(request["submitted"] for request in own)
-        end = max(request["token_times"][-1] for request in own)
-        yield Wave(start, end, sum(len(r["token_times"]) for r in own), number % _places(result))
+    yield from waves_of(requests, _places(result))
 
 
 def _places(result: Result) -> int:

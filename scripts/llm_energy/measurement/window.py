@@ -7,18 +7,23 @@ All functions count what lies inside the window, so one definition serves both l
 
 import math
 import statistics
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from llm_energy.measurement.window_drift import scatter_limit
+from llm_energy.power.accounting import PIECES
 from llm_energy.results.parts import Distribution, Drift, Latency, PowerSteadiness, Tokens, Warmup
+from worker.courses import Wave
 from worker.steady import TOO_FEW_WAVES
 
 RequestRecord = Mapping[str, Any]
 
 PERCENTILES = (50, 90, 95, 99)
 
-DRIFT_WAVES = 9
+DRIFT_WAVES = PIECES
 """Least waves of a window whose drift is computed: three in each third. Provisional."""
 
 
@@ -168,9 +173,46 @@ def drift(
     Args:
         waves: of the window; None, as `passes`, in load mode `closed`.
     """
+    scatter = None
     if waves is None or passes is None:
         change = rate_drift(requests, start=start, end=end)
+        if change is not None:
+            scatter = scatter_limit(_pieces(requests, start, end), third=PIECES // 3)
     else:
         inside = [r for r in requests if r["submitted"] >= start and r["token_times"][-1] <= end]
         change = pass_drift(inside, waves=waves, passes=passes)
-    return Drift(throughput_relative=change, power_relative=None)
+        if change is not None:
+            places = waves // passes
+            scatter = scatter_limit(waves_of(inside, places), third=passes // 3 * places)
+    return Drift(throughput_relative=change, power_relative=None, throughput_scatter_limit=scatter)
+
+
+def waves_of(requests: Sequence[RequestRecord], places: int) -> list[Wave]:
+    """Return the waves of a window in load mode `waves`.
+
+    Args:
+        places: after how many waves the same prompts come again.
+    """
+    waves: dict[int, list[RequestRecord]] = defaultdict(list)
+    for request in requests:
+        waves[request["wave"]].append(request)
+    return [
+        Wave(
+            min(request["submitted"] for request in own),
+            max(request["token_times"][-1] for request in own),
+            sum(len(request["token_times"]) for request in own),
+            number % places,
+        )
+        for number, own in sorted(waves.items())
+    ]
+
+
+def _pieces(requests: Sequence[RequestRecord], start: float, end: float) -> list[Wave]:
+    """Return the tokens of equal pieces of a window in which tokens flow evenly."""
+    times = sorted(t for request in requests for t in request["token_times"])
+    edges = [start + (end - start) * piece / PIECES for piece in range(PIECES + 1)]
+    counts = [bisect_right(times, edge) for edge in edges]
+    return [
+        Wave(*span, last - first)
+        for span, (first, last) in zip(pairwise(edges), pairwise(counts), strict=True)
+    ]

@@ -6,6 +6,7 @@ Gross energy over the window is primary. What is not known is None with a reason
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import fsum
 from typing import Any
 
@@ -20,6 +21,10 @@ from llm_energy.results.codes import SAMPLER_OFF
 from llm_energy.results.energy import Energy
 from llm_energy.results.parts import Flag, Phase, Tokens
 
+PIECES = 9
+"""The window is cut in so many equal pieces to see how power scatters: three in each third. Fewer
+do not show it, more depend on each other."""
+
 
 @dataclass(frozen=True)
 class EnergyAccount:
@@ -29,6 +34,8 @@ class EnergyAccount:
     flags: list[Flag] = field(default_factory=list)
     power_drift_relative: float | None = None
     """Mean power of the last third of the window over the first third, less 1."""
+    pieces_joules: tuple[float, ...] | None = None
+    """Energy in equal pieces of the window; None where one is not known."""
 
 
 def account_energy(
@@ -89,11 +96,10 @@ def account_energy(
     energy = _energy(
         **known, **_window(counted, tokens), gpu_cpu_dram_joules=_host_joules(accounts)
     )
-    changed = drift(counted)
     raised = power_flags.of_devices(
         counted, median_step_s=median_step_s, own_processes=own_processes
     )
-    return EnergyAccount(energy, raised + power_flags.of_drift(changed), changed)
+    return EnergyAccount(energy, raised, drift(counted), pieces_of(counted))
 
 
 def unsampled(energy: Energy) -> Energy:
@@ -122,6 +128,15 @@ def drift(accounts: Sequence[Account]) -> float | None:
     first = total(account.joules(start_s, start_s + third) for account in accounts)
     last = total(account.joules(end_s - third, end_s) for account in accounts)
     return last / first - 1.0 if first and last is not None else None
+
+
+def pieces_of(accounts: Sequence[Account]) -> tuple[float, ...] | None:
+    """Energy of all devices in equal pieces of the window; None where one is not known."""
+    start_s, end_s = accounts[0].spans["window"]
+    edges = [start_s + (end_s - start_s) * piece / PIECES for piece in range(PIECES + 1)]
+    pieces = [total(account.joules(*span) for account in accounts) for span in pairwise(edges)]
+    known = tuple(joules for joules in pieces if joules is not None)
+    return known if len(known) == PIECES else None
 
 
 def total(amounts: Iterable[float | None]) -> float | None:

@@ -8,9 +8,6 @@ from llm_energy.power.device_account import Account
 from llm_energy.power.meter import State
 from llm_energy.results.parts import Flag
 
-DRIFT_LIMIT = 0.03
-"""Relative change of power over the window that counts as drift: as for throughput."""
-
 SPIKE_LIMIT = 1.5
 """Single samples over the enforced limit from which they are flagged. Provisional."""
 
@@ -39,14 +36,6 @@ def of_devices(
         message = f"median time between tokens {1e3 * median_step_s:.1f} ms"
         raised.append(Flag(code="alias_risk", message=message))
     return raised
-
-
-def of_drift(power_drift_relative: float | None) -> list[Flag]:
-    """The flag of a window whose power drifts; None where the drift is not known."""
-    if power_drift_relative is None or abs(power_drift_relative) <= DRIFT_LIMIT:
-        return []
-    message = f"{power_drift_relative:+.1%} (limit ±{DRIFT_LIMIT:.0%})"
-    return [Flag(code="power_drift", message=message)]
 
 
 def foreign_processes(states: Iterable[State], own: Collection[int]) -> list[int]:

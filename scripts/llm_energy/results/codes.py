@@ -7,7 +7,7 @@ FLAGS = {
     "warmup_capped": "Of protocols 1 and 2: the warm-up reached its time limit before the steady "
     "state was shown. `measurement.warmup_cap_s` sets the limit.",
     "throughput_drift": "Throughput in the last third of the window differs from the first third "
-    "by more than the limit.",
+    "by more than the limit, and by more than its scatter explains.",
     "short_window": "The window is shorter than the least duration that was requested.",
     "gpu_use_unknown": "The driver did not list the engine's processes on any GPU: it may not list "
     "them, or the engine ran on the CPU. The energy is that of all GPUs it could have used.",
@@ -20,7 +20,7 @@ FLAGS = {
     "each 100 ms: a single window may be far off, cycles scatter around the truth.",
     "contended": "Other processes computed on the device while it was measured.",
     "power_drift": "Mean power in the last third of the window differs from the first third by "
-    "more than the limit.",
+    "more than the limit, and by more than its scatter explains.",
     "power_spike": "Single samples lie far above the enforced power limit.",
     "power_limit_changed": "The enforced power limit changed inside the window: the device did not "
     "work under one setting.",

@@ -135,6 +135,10 @@ class Drift(Model):
     """Throughput in the last third of the window against its first third: relative change."""
     power_relative: float | None
     """Power in the last third of the window against its first third: relative change."""
+    throughput_scatter_limit: float | None = None
+    """Largest change of throughput that a steady window with the same scatter shows."""
+    power_scatter_limit: float | None = None
+    """Largest change of power that a steady window with the same scatter shows."""
 
 
 class Phase(Model):

@@ -171,6 +171,30 @@ def test_the_middle_of_the_passes_has_no_part_in_their_drift():
     assert drift_of(durations, passes=7) == pytest.approx(4.5 / 11.0 - 1)
 
 
+def scatter_of(durations, *, passes):
+    requests = waves_of(durations)
+    end = requests[-1]["token_times"][-1]
+    found = window.drift(requests, start=100.0, end=end, waves=len(durations), passes=passes)
+    return found.throughput_scatter_limit
+
+
+def test_what_scatter_explains_is_known_beside_a_drift():
+    assert scatter_of([1.0, 3.0, 2.0] * 4, passes=4) == pytest.approx(0.0, abs=1e-9)
+    rough = [1.0, 1.2, 0.9, 1.1, 0.8, 1.0, 1.2, 0.9, 1.3]
+    assert abs(drift_of(rough, passes=9)) < scatter_of(rough, passes=9)
+    assert drift_of([1.0] * 6 + [1.25] * 3, passes=9) < -scatter_of(
+        [1.0] * 6 + [1.25] * 3, passes=9
+    )
+    assert scatter_of([1.0] * 8, passes=4) is None
+
+
+def test_evenly_flowing_tokens_have_no_scatter():
+    times = [0.05 + 0.1 * n for n in range(90)]
+    found = window.drift([request(0.0, *times)], start=0.0, end=9.0, waves=None, passes=None)
+    assert found.throughput_relative == pytest.approx(0.0)
+    assert found.throughput_scatter_limit == pytest.approx(0.0, abs=1e-9)
+
+
 @pytest.mark.parametrize(("durations", "passes"), [([1.0] * 8, 4), ([1.0] * 12, 2)])
 def test_few_waves_or_passes_tell_no_drift(durations, passes):
     assert drift_of(durations, passes=passes) is None
