@@ -9,6 +9,10 @@ from typing import Any
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
@@ -216,9 +220,11 @@ def rendered(drawing: Drawing, column: Drawing | None = None) -> Figure:
     Equal drawings give equal bytes.
     """
     title = {"Title": drawing.title}
+    _lay_out(FigureCanvasSVG(drawing.canvas))
     with mpl.rc_context({"svg.hashsalt": drawing.name}):
         svg = _saved(drawing.canvas, "svg", title | {"Date": None})
-    drawing.canvas.set_layout_engine("none")  # laid out already; repeating it takes as long
+    if column is not None:
+        _lay_out(FigureCanvasPdf(column.canvas))
     return Figure(
         name=drawing.name,
         title=drawing.title,
@@ -230,6 +236,16 @@ def rendered(drawing: Drawing, column: Drawing | None = None) -> Figure:
     )
 
 
+def _lay_out(surface: FigureCanvasBase) -> None:
+    """Lay a drawing out once, for the surface that it is first drawn on: to save it in each kind of
+    file, matplotlib would lay it out by drawing it once more."""
+    engine = surface.figure.get_layout_engine()
+    assert engine is not None
+    surface.figure.set_dpi(72)
+    engine.execute(surface.figure)
+    surface.figure.set_layout_engine(None)
+
+
 def _saved(canvas: Canvas, kind: str, metadata: dict[str, str | None]) -> bytes:
     file = io.BytesIO()
     canvas.savefig(file, format=kind, metadata=metadata)
@@ -238,8 +254,9 @@ def _saved(canvas: Canvas, kind: str, metadata: dict[str, str | None]) -> bytes:
 
 def _pixels(canvas: Canvas) -> bytes:
     """PNG with a palette: figures have few colours, and it takes a third of the space."""
-    file, small = io.BytesIO(), io.BytesIO()
-    canvas.savefig(file, format="png")
-    image = Image.open(file).convert("RGB").quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
-    image.save(small, format="png", optimize=True, dpi=(_RC["savefig.dpi"],) * 2)
-    return small.getvalue()
+    canvas.set_dpi(_RC["savefig.dpi"])
+    pixels, size = FigureCanvasAgg(canvas).print_to_buffer()  # type: ignore[no-untyped-call]
+    file, image = io.BytesIO(), Image.frombytes("RGBA", size, pixels).convert("RGB")
+    palette = image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
+    palette.save(file, format="png", dpi=(_RC["savefig.dpi"],) * 2)
+    return file.getvalue()
