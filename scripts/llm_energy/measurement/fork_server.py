@@ -89,21 +89,23 @@ def accept(listener: socket.socket, selector: selectors.BaseSelector, work: Work
     for descriptor in streams:
         os.close(descriptor)
 
+    def relay() -> None:
+        """Send the process the signals of its client; a client that is gone takes it along."""
+        with contextlib.suppress(OSError):  # the process has ended, and its client got the report
+            sent = client.recv(1)
+            if not sent:
+                selector.unregister(client)
+            assert process.pid is not None
+            os.kill(process.pid, sent[0] if sent else signal.SIGKILL)
+
     def end() -> None:
         selector.unregister(process.sentinel)
-        selector.unregister(client)
+        with contextlib.suppress(KeyError):  # the client has gone
+            selector.unregister(client)
         report(process, client)
 
-    selector.register(client, selectors.EVENT_READ, partial(relay, client, process))
+    selector.register(client, selectors.EVENT_READ, relay)
     selector.register(process.sentinel, selectors.EVENT_READ, end)
-
-
-def relay(client: socket.socket, process: BaseProcess) -> None:
-    """Send a process the signals that its client got; a client that is gone takes it along."""
-    with contextlib.suppress(OSError):  # the process has ended, and its client got the report
-        sent = client.recv(1)
-        assert process.pid is not None
-        os.kill(process.pid, sent[0] if sent else signal.SIGKILL)
 
 
 def report(process: BaseProcess, client: socket.socket) -> None:
