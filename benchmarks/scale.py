@@ -1,16 +1,21 @@
 """How the workflow grows with a campaign: time and memory for 100, 1,000 and 10,000 measurements.
 
-    .venv/bin/python benchmarks/scale.py [--sizes 100 1000 10000]
+    .venv/bin/python benchmarks/scale.py [--sizes 100 1000 10000] [--against WORKTREE]
 
 Results are synthetic, except for the one that is measured (on the tests' sleeping engine) when a
 campaign is resumed. Each command is the real one; its CPU time is that of all its processes, its
 memory that of the largest. `growth` is CPU time over the CPU time of the size before: other work on
 the machine lengthens the wall time, which the targets are for.
+
+With `--against`, the tables and the report of equal campaigns are made by this tree and by another
+worktree (with a `.venv`) in turns, and the ratios of their medians are printed.
 """
 
 import argparse
 import os
 import shutil
+import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -51,10 +56,54 @@ def grown(size: int, folder: Path) -> dict[str, tuple[float, float, float]]:
     return found
 
 
+MAKE = """
+import sys
+from pathlib import Path
+sys.path[:0] = [".", "scripts", "tests/llm_energy"]
+from tests.integration.workflow import Tree
+from tests.llm_energy.make_scale import campaign_of, write_results
+tree = Tree.create(Path(sys.argv[1]), campaign_of(int(sys.argv[2])))
+write_results(tree.campaign(), tree.folder / "results/nap")
+"""
+"""Run in a worktree: results of another build may have fields that it does not know."""
+
+DERIVED = ("summary", "figures", "tables", "report.html")
+ROUNDS = 5
+
+
+def compared(size: int, folder: Path, other: Path) -> str:
+    """Ratios of this tree to another worktree, for the tables and the report."""
+    trees, taken = [], {}
+    for name, root in (("this", ROOT), ("other", other)):
+        tree = Tree(folder / f"{name}-{size}")
+        command = [str(root / ".venv/bin/python"), "-c", MAKE, str(tree.folder), str(size)]
+        subprocess.run(command, cwd=root, check=True)
+        trees.append(tree)
+    for _ in range(ROUNDS):
+        for tree in trees:
+            for name in DERIVED:
+                path = tree.folder / "results/nap" / name
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+            taken.setdefault(tree, []).append(timed(tree))
+    own, others = (
+        [statistics.median(values) for values in zip(*taken[tree], strict=True)] for tree in trees
+    )
+    words = ("time", "CPU time", "memory")
+    ratios = [f"{w} ×{a / b:.2f}" for w, a, b in zip(words, own, others, strict=True)]
+    return f"{size:>12}  {', '.join(ratios)} ({own[0]:.1f} s against {others[0]:.1f} s)"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1000, 10_000])
-    sizes = parser.parse_args().sizes
+    parser.add_argument("--against", type=Path, metavar="WORKTREE")
+    options = parser.parse_args()
+    sizes = options.sizes
+    if options.against:
+        with tempfile.TemporaryDirectory(prefix="llm-energy-scale-") as name:
+            for size in sizes:
+                print(compared(size, Path(name), options.against.absolute()), flush=True)
+        return
     folder = Path(tempfile.mkdtemp(prefix="llm-energy-scale-"))
     before: dict[str, tuple[float, float, float]] = {}
     print(f"{'measurements':>12}  {'command':<26} {'time':>8} {'CPU':>8} {'memory':>9}  growth")

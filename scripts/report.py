@@ -1,4 +1,4 @@
-"""Rule script: summary/ and figures/ -> report.html."""
+"""Rule script: summary/ -> figures/, tables/ and report.html."""
 
 import gc
 from pathlib import Path
@@ -9,12 +9,13 @@ gc.disable()  # a short job with millions of objects: looking for cycles takes a
 
 with rule_script(snakemake):
     from llm_energy.analysis.summary import read_summary
-    from llm_energy.report.figures import read_figures
+    from llm_energy.report.figures import draw_files, write_figures
     from llm_energy.report.page import render_page, write_page
-    from llm_energy.report.paper_tables import read_tables
+    from llm_energy.report.paper_tables import write_tables
 
     summary = read_summary(Path(snakemake.input.findings).parent)
-    figures = read_figures(Path(snakemake.input.figures))
-    papers = read_tables(Path(snakemake.input.papers))
+    papers = write_tables(Path(snakemake.output.tables), summary)
+    figures = draw_files(summary)
+    write_figures(Path(snakemake.output.figures), figures)
     page = render_page(summary, figures, partial=False, papers=papers)
-    write_page(Path(snakemake.output[0]).parent, page, partial=False)
+    write_page(Path(snakemake.output.page).parent, page, partial=False)

@@ -189,7 +189,7 @@ def test_results_of_the_older_layout_count_and_are_linked_into_place(measured):
 )
 def test_what_measures_nothing_makes_the_summary_again(measured, change):
     measured.write_campaign(changed(**change))
-    assert measured.graph().rules >= {"aggregate", "figures", "tables", "report"}
+    assert measured.graph().rules >= {"aggregate", "report"}
     assert measured.planned() == 0
 
 

@@ -28,9 +28,7 @@ STEPS = {
     "measure": _step("measure", "Measure one experiment in one cycle"),
     "decide": _step("decide", "Decide how many cycles an experiment needs", always=False),
     "aggregate": _step("aggregate", "Make the tables of all measurements"),
-    "figures": _step("figures", "Draw the figures"),
-    "tables": _step("tables", "Make the tables for a paper"),
-    "report": _step("report", "Make the report"),
+    "report": _step("report", "Draw the figures, make the tables for a paper and the report"),
 }
 """By rule, in the order in which they run."""
 

@@ -66,17 +66,3 @@ def write_figures(folder: Path, figures: Sequence[Figure]) -> None:
             write_atomically(folder / f"{figure.name}.{kind}", content)
     index = [{"name": f.name, "title": f.title, "caption": f.caption} for f in figures]
     write_atomically(folder / INDEX, json.dumps(index, indent=1, ensure_ascii=False).encode())
-
-
-def read_figures(folder: Path) -> list[Figure]:
-    """The figures that `write_figures` wrote."""
-    return [
-        Figure(
-            **entry,
-            svg=(folder / f"{entry['name']}.svg").read_text(),
-            png=(folder / f"{entry['name']}.png").read_bytes(),
-            pdf=(folder / f"{entry['name']}.pdf").read_bytes(),
-            csv=(folder / f"{entry['name']}.csv").read_text(),
-        )
-        for entry in json.loads((folder / INDEX).read_text())
-    ]

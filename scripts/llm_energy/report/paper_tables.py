@@ -34,8 +34,6 @@ PLAIN_DIGITS = 4
 Files = Mapping[str, Mapping[str, bytes]]
 """Text files of the tables, by the table's name and the file's suffix."""
 
-NAMES = ("results", "comparisons", "dictionary")
-
 _COLUMNS = {
     "": "mean",
     "_standard_uncertainty": "standard_uncertainty",
@@ -79,21 +77,15 @@ def text_files(table: PaperTable) -> dict[str, bytes]:
     }
 
 
-def write_tables(folder: Path, summary: Summary) -> None:
-    """Write each table to `folder` as CSV, Parquet, Markdown and LaTeX."""
+def write_tables(folder: Path, summary: Summary) -> Files:
+    """Write each table to `folder` as CSV, Parquet, Markdown and LaTeX; returns the text files."""
+    written = {}
     for table in tables(summary):
-        files = text_files(table) | {"parquet": table.data.to_parquet(index=False)}
+        written[table.name] = text_files(table)
+        files = written[table.name] | {"parquet": table.data.to_parquet(index=False)}
         for kind, content in files.items():
             write_atomically(folder / f"{table.name}.{kind}", content)
-
-
-def read_tables(folder: Path) -> Files:
-    """The text files that `write_tables` wrote."""
-    return {
-        name: {kind: (folder / f"{name}.{kind}").read_bytes() for kind in ("csv", "md", "tex")}
-        for name in NAMES
-        if (folder / f"{name}.csv").exists()
-    }
+    return written
 
 
 def markdown(table: PaperTable) -> str:

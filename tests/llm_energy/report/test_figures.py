@@ -1,12 +1,13 @@
 """Figures show what was measured, with intervals, and invent nothing."""
 
 import csv
+import json
 import re
 
 import pytest
 
 from llm_energy.report import forest, traces
-from llm_energy.report.figures import draw, read_figures, write_figures
+from llm_energy.report.figures import draw, write_figures
 from llm_energy.report.settings_figure import by_setting
 from llm_energy.report.style import PAGE_INCHES, THEME, rendered, styled
 from llm_energy.report.svg import themed
@@ -131,9 +132,14 @@ class TestWhatIsDrawn:
 
 
 class TestFiles:
-    def test_figures_are_read_as_they_were_written(self, whole, tmp_path):
+    def test_every_file_of_a_figure_is_written_and_its_title_and_caption(self, whole, tmp_path):
         write_figures(tmp_path / "figures", whole.figures)
-        assert read_figures(tmp_path / "figures") == whole.figures
+        index = json.loads((tmp_path / "figures/figures.json").read_text())
+        names = ("name", "title", "caption")
+        assert index == [{name: getattr(f, name) for name in names} for f in whole.figures]
+        for figure in whole.figures:
+            for kind, content in figure.files.items():
+                assert (tmp_path / f"figures/{figure.name}.{kind}").read_bytes() == content
         starts = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml", "csv": b"experiment,"}
         for kind, start in starts.items():
             content = (tmp_path / "figures" / f"throughput.{kind}").read_bytes()

@@ -13,7 +13,6 @@ from llm_energy.report.paper_tables import (
     PaperTable,
     latex,
     markdown,
-    read_tables,
     tables,
     with_uncertainty,
     write_tables,
@@ -129,8 +128,10 @@ def test_all_four_files_of_each_table_hold_the_same_rows(summary_of, tmp_path):
 
 def test_a_page_of_tables_that_are_written_is_the_page_that_makes_them(summary_of, tmp_path):
     summary = summary_of()
-    write_tables(tmp_path / "tables", summary)
-    papers = read_tables(tmp_path / "tables")
+    papers = write_tables(tmp_path / "tables", summary)
+    for name, files in papers.items():
+        for kind, content in files.items():
+            assert (tmp_path / f"tables/{name}.{kind}").read_bytes() == content
     assert list(papers) == [table.name for table in tables(summary)]
     assert render_page(summary, (), partial=False, papers=papers) == render_page(
         summary, (), partial=False
