@@ -117,7 +117,7 @@ def test_what_is_ready_is_reported_with_its_size_and_version(tmp_path, cache):
 
 def test_an_environment_whose_interpreter_is_gone_is_a_problem(tmp_path, cache):
     make_ready(tmp_path, cache, **BOXED)
-    for python in cache.glob("environments/*/python"):
+    for python in cache.glob("environments/*/venv/bin/python"):
         python.unlink()
     (found,) = seen(tmp_path, cache, **BOXED)["environment boxy"]
     assert found.status == "problem"

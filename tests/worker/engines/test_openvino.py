@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,15 +69,38 @@ json.dump(ids, sys.stdout)
 """
 
 
-def test_a_model_may_be_read_only(openvino_python: str, gguf: str, tmp_path: Path) -> None:
-    model = Path(shutil.copy(gguf, tmp_path))
-    model.chmod(0o444)
+def answer_without_rights(python: str, code: str, model: Path) -> Any:
+    """Run a program on a model that it may not write; return the JSON that it prints."""
     environment = os.environ | {"PYTHONPATH": str(ROOT / "scripts")}
-    command = [openvino_python, "-c", TOKENIZING, str(model)]
+    command = [python, "-c", code, str(model)]
     if os.getuid() == 0:  # root may write all the same, but not in a container of ours
         command = ["setpriv", "--bounding-set=-dac_override", *command]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
-    assert json.loads(done.stdout) == [GRAVITY_IDS]
+    return json.loads(done.stdout)
+
+
+def test_a_model_may_be_read_only(openvino_python: str, gguf: str, tmp_path: Path) -> None:
+    model = Path(shutil.copy(gguf, tmp_path))
+    model.chmod(0o444)
+    assert answer_without_rights(openvino_python, TOKENIZING, model) == [GRAVITY_IDS]
+
+
+COPYING = """
+import json, sys
+from pathlib import Path
+from worker.engines.openvino import _writable
+
+with _writable(sys.argv[1]) as path:
+    json.dump(sorted(file.name for file in Path(path).parent.iterdir()), sys.stdout)
+"""
+
+
+def test_a_read_only_model_in_parts_is_copied_whole(tmp_path: Path) -> None:
+    parts = [tmp_path / f"m-0000{number}-of-00002.gguf" for number in (1, 2)]
+    for part in parts:
+        part.touch(0o444)
+    copied = answer_without_rights(sys.executable, COPYING, parts[0])
+    assert copied == [part.name for part in parts]
 
 
 def test_observes_the_live_engine(openvino: Engines, gguf: str) -> None:
