@@ -5,6 +5,11 @@ from pathlib import Path
 
 # Not workflow.basedir: that is the folder of the first Snakefile, which may be workflow/Snakefile.
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parent
+if not (ROOT / "scripts/llm_energy").is_dir():
+    sys.exit(
+        "llm-energy-workflow: a module needs the files that lie beside its rules: clone the "
+        "repository, and name its Snakefile by a path instead of github(...)"
+    )
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals

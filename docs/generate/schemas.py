@@ -35,6 +35,9 @@ class ClosedSchema(GenerateJsonSchema):
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:
     """Return the published JSON schema of a model (draft 2020-12)."""
     schema = model.model_json_schema(schema_generator=ClosedSchema)
+    for key in schema["properties"].values():  # the catalog makes cells of a table of them
+        if "description" in key:
+            key["description"] = " ".join(key["description"].split())
     return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
 
 

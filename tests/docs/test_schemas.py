@@ -80,3 +80,12 @@ def test_the_shipped_campaigns_name_their_schema_and_obey_it():
         assert schema, f"{file.name} does not begin with its schema"
         assert (file.parent / schema[1]).resolve() == ROOT / "config/schemas/config.schema.yaml"
         VALIDATOR.validate(yaml.safe_load(text))
+
+
+def test_the_catalog_finds_the_schema_and_makes_a_table_of_its_keys():
+    """It reads the first level of workflow/schemas/config.schema.yaml into cells of Markdown."""
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    assert schema == json_schema(CampaignConfig)
+    for name, key in schema["properties"].items():
+        assert key["description"], name
+        assert not re.search(r"[|\n]", f"{key['description']}{key.get('default', '')}"), name

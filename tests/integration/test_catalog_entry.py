@@ -56,12 +56,35 @@ def test_it_makes_the_report_that_the_catalog_is_told_of(measured_test):
     assert (measured_test[0].folder / ".test/report.zip").stat().st_size > 0
 
 
-def test_a_workflow_that_uses_it_as_a_module_has_its_own_pandas(fresh):
-    (fresh.folder / "mine.smk").write_text(
-        "module energy:\n    snakefile: 'Snakefile'\n    config: config\n"
-        "use rule * from energy as energy_*\n"
-        "import pandas\n"
-        "rule mine:\n    default_target: True\n    input: rules.energy_all.input\n"
-    )
-    planned = fresh.run("--dry-run", "--snakefile", "mine.smk", check=True).stdout
-    assert "energy_measure" in planned
+MODULE = """
+module energy:
+    snakefile: "Snakefile"
+    config: config
+
+use rule * from energy as energy_*
+
+import pandas
+
+rule mine:
+    default_target: True
+    input: rules.energy_all.input
+"""
+HOOKS = "".join(f"{hook}: energy.{hook}()\n" for hook in ("onstart", "onsuccess", "onerror"))
+
+
+def test_a_workflow_that_uses_it_as_a_module_runs_its_hooks_and_has_its_own_pandas(ready):
+    (ready.folder / "mine.smk").write_text(MODULE + HOOKS)
+    printed = ready.run("--snakefile", "mine.smk", check=True).stdout
+    assert len(finished(printed)) == 4
+    assert "  afterwards  aggregate, figures, tables, report\n" in printed
+    assert "Report: results/nap/report.html" in printed
+    assert ready.runs() == []
+
+
+def test_without_its_hooks_the_module_names_their_three_lines(ready):
+    (ready.folder / "mine.smk").write_text(MODULE)
+    done = ready.run("--snakefile", "mine.smk")
+    assert done.returncode != 0
+    for hook in ("onstart", "onsuccess", "onerror"):
+        assert f"`{hook}: energy.{hook}()`" in done.stdout
+        assert f"{hook}: energy.{hook}()\n" in (ROOT / "config/README.md").read_text()

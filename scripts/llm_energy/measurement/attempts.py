@@ -49,8 +49,10 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
     run = Run.current()
     if run is None:
         raise UserError(
-            "measurements belong to a run, which the workflow's onstart opens: start the workflow "
-            "without --no-hooks"
+            "measurements belong to a run, which the workflow's onstart opens: start it without "
+            "--no-hooks; a workflow that uses it as the module `energy` has the three lines "
+            "`onstart: energy.onstart()`, `onsuccess: energy.onsuccess()` and "
+            "`onerror: energy.onerror()` (config/README.md)"
         )
     if run.spreads:
         raise UserError(

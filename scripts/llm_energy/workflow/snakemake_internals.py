@@ -38,7 +38,9 @@ class SnakemakeInternals:
     """One invocation of Snakemake, behind names of ours."""
 
     def __init__(self, workflow: Any) -> None:
+        """Made while the rules are read; a workflow that uses this one may rename them."""
         self._workflow = workflow
+        self._before, self._after = workflow.modifier.modify_rulename("*").split("*")
 
     def quieten(self) -> None:
         """Leave out of the console, not out of its log, what Snakemake says of itself and what a
@@ -77,10 +79,9 @@ class SnakemakeInternals:
         """The files that `config` was read from, later ones winning."""
         return self.given_config_files or [Path(path) for path in self._workflow.configfiles]
 
-    @staticmethod
-    def names_target(name: str) -> bool:
+    def names_target(self, name: str) -> bool:
         """Return whether a target stands on the command line; Snakemake knows none yet."""
-        return name in sys.argv
+        return f"{self._before}{name}{self._after}" in sys.argv
 
     @property
     def in_allocation(self) -> bool:
@@ -115,7 +116,8 @@ class SnakemakeInternals:
     def forces(self, rule: str) -> bool:
         """Return whether all jobs of a rule are forced."""
         settings = self._workflow.dag_settings
-        return bool(settings.forceall or rule in settings.forcerun)
+        name = f"{self._before}{rule}{self._after}"
+        return bool(settings.forceall or name in settings.forcerun)
 
     def force(self, path: str) -> None:
         """Have the job of an output run, as if `--forcerun` had named it; from its input function,
@@ -129,13 +131,19 @@ class SnakemakeInternals:
 
     def jobs_to_run(self) -> list[JobToRun]:
         """The jobs that are going to run, when the DAG is complete: from `onstart` on."""
-        return list(map(_described, self._workflow.dag.needrun_jobs()))
+        return [
+            JobToRun(
+                self._own_name(job),
+                tuple(str(path) for path in job.output),
+                job.wildcards_dict.get("spec"),
+            )
+            for job in self._workflow.dag.needrun_jobs()
+        ]
 
     def has_jobs_of(self, rules: Iterable[str]) -> bool:
         """Return whether the DAG has jobs of these rules, to be run or not."""
-        return any(job.rule.name in rules for job in self._workflow.dag.jobs)
+        return any(self._own_name(job) in rules for job in self._workflow.dag.jobs)
 
-
-def _described(job: Any) -> JobToRun:
-    outputs = tuple(str(path) for path in job.output)
-    return JobToRun(job.rule.name, outputs, job.wildcards_dict.get("spec"))
+    def _own_name(self, job: Any) -> str:
+        """Name of a job's rule as this workflow gives it."""
+        return str(job.rule.name).removeprefix(self._before).removesuffix(self._after)
