@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -258,3 +259,52 @@ def test_units_do_not_matter(
     assert (one.bound is None) == (other.bound is None)
     assert one.bound is None or math.isfinite(one.bound)
     assert other.coefficient_of_variation == pytest.approx(one.coefficient_of_variation, abs=1e-9)
+
+
+def from_second_100(count: int, rate: Callable[[float], float]) -> list[Wave]:
+    """Return waves of half a second without noise; `rate` is that of their middles, from 0 on."""
+    starts = [0.5 * i for i in range(count)]
+    return [Wave(100.0 + t, 100.5 + t, 0.5 * rate(t + 0.25)) for t in starts]
+
+
+def test_a_trend_without_noise_is_carried_on_over_the_window() -> None:
+    rising = from_second_100(40, lambda t: 1.0 + 0.002 * t)
+    short = bound_ahead(rising, window_s=30.0, rules=replace(ON_A_GPU, cap_s=59.0))
+    assert short == pytest.approx(0.002 / 1.02 * (20.0 + 30.0) / 2.0)
+    for cap_s in (60.0, 180.0):
+        bound = bound_ahead(rising, window_s=30.0, rules=replace(ON_A_GPU, cap_s=cap_s))
+        assert bound == pytest.approx(0.002 * 30.0)
+    assert bound_ahead(rising, window_s=40.1, rules=ON_A_GPU) is None
+
+
+@pytest.mark.parametrize("tau_s", [SLOWEST_S, SLOWEST_S / 1.5**3])
+def test_of_an_approach_without_noise_the_part_that_is_left_in_the_window_counts(
+    tau_s: float,
+) -> None:
+    slow = from_second_100(120, lambda t: 1.0 - 0.1 * math.exp(-t / tau_s))
+    left = 0.1 * tau_s * (math.exp(-60.0 / tau_s) - math.exp(-90.0 / tau_s)) / 30.0
+    assert bound_ahead(slow, window_s=30.0, rules=ON_A_GPU) == pytest.approx(left, rel=1e-3)
+
+
+def test_three_waves_and_a_window_that_opens_after_the_first_are_enough() -> None:
+    waves = [Wave(float(i), i + 1.0, 9.0) for i in range(3)]
+    assert judge(waves, window=(1.0, 3.0), cap_s=180.0).verdict == STEADY
+    assert judge(waves[:2], window=(1.0, 2.0), cap_s=180.0).verdict == TOO_FEW_WAVES
+
+
+@pytest.mark.parametrize(
+    ("before", "opened_s", "limit"),
+    [
+        (4, 3.0, 7 / 10 * 0.8),  # two tenths of the window before it, eight after it
+        (2, 2.0, 7 / 12),
+        (5, 3.0, 7 / 9 * 0.6),
+        (6, 3.0, None),
+    ],
+)
+def test_of_a_step_without_noise_the_longer_side_counts(
+    before: int, opened_s: float, limit: float | None
+) -> None:
+    """Of seven waves the last ones are twice as fast; two at least must lie on either side."""
+    waves = [Wave(float(i), i + 1.0, 1.0 + (i >= before)) for i in range(7)]
+    found = step_limit(Series(waves), (opened_s, 7.0))
+    assert found == (None if limit is None else pytest.approx(limit))
