@@ -308,3 +308,27 @@ def test_of_a_step_without_noise_the_longer_side_counts(
     waves = [Wave(float(i), i + 1.0, 1.0 + (i >= before)) for i in range(7)]
     found = step_limit(Series(waves), (opened_s, 7.0))
     assert found == (None if limit is None else pytest.approx(limit))
+
+
+@pytest.mark.parametrize(("change", "verdict"), [(0.04, STEADY), (0.1, NOT_STEADY)])
+def test_a_step_late_after_a_long_warm_up_counts_in_bound_and_verdict(
+    change: float, verdict: str
+) -> None:
+    """No trend over 210 s shows it: 20 of the window's 30 s lie on one side of it."""
+    found = judged(level=lambda t: change * (t > 200.0), noise=0.001, wave_s=1.0)
+    assert found.bound is not None
+    assert change * 2 / 3 < found.bound < 1.15 * change * 2 / 3
+    assert found.verdict == verdict
+
+
+def test_a_window_of_one_wave_has_no_room_for_a_step() -> None:
+    waves = [Wave(float(i), i + 1.0, 9.0) for i in range(10)]
+    assert judge(waves, window=(9.0, 10.0), cap_s=180.0).verdict == STEADY
+
+
+def test_the_trend_interval_is_slope_times_span_at_90_percent() -> None:
+    """The case by hand of test_courses.py: 1 % a wave, residuals of 0.1 %."""
+    waves = [Wave(i, i + 1.0, rate) for i, rate in enumerate([98.6, 99.4, 100.4, 101.6])]
+    half_width = 2.919986 * (4 * 0.001**2 / 2 / 5) ** 0.5 * 4.0  # t(2)
+    found = judge(waves, window=(1.0, 4.0), cap_s=180.0).trend_interval
+    assert found == pytest.approx((0.04 - half_width, 0.04 + half_width))
