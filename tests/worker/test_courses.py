@@ -3,6 +3,7 @@
 import math
 import random
 
+import numpy as np
 import pytest
 import scipy.stats
 from hypothesis import given
@@ -11,10 +12,12 @@ from hypothesis import strategies as st
 from worker.courses import MOST_VALUES, Series, Wave, t_quantile
 
 
-def series_of(rates: list[float], *, wave_s: float = 1.0, places: int = 1) -> Series:
+def series_of(
+    rates: list[float], *, wave_s: float = 1.0, places: int = 1, start_s: float = 0.0
+) -> Series:
     return Series(
         [
-            Wave(i * wave_s, (i + 1) * wave_s, rate * wave_s, i % places)
+            Wave(start_s + i * wave_s, start_s + (i + 1) * wave_s, rate * wave_s, i % places)
             for i, rate in enumerate(rates)
         ]
     )
@@ -56,6 +59,43 @@ def test_many_waves_are_merged_and_give_the_same_trend() -> None:
     assert merged.span_s * merged.trend().slope == pytest.approx(0.095, rel=0.01)
 
 
+def test_waves_are_merged_only_where_each_place_came_eight_times() -> None:
+    assert series_of([1.0] * 208, places=26).count == 104
+    assert series_of([1.0] * 207, places=26).count == 207
+
+
+@pytest.mark.parametrize("count", [16, MOST_VALUES])
+def test_each_place_costs_a_degree_of_freedom(count: int) -> None:
+    series = series_of([1.0, 2.0] * (count // 2), places=2)
+    assert series.quantile(0.95) == t_quantile(0.95, count - 2 - 1)
+
+
+def test_two_waves_more_than_places_are_compared_by_place() -> None:
+    assert series_of([100.0, 40.0, 100.0, 40.0], places=2).variation == 0.0
+    assert series_of([100.0, 40.0, 100.0], places=2).variation > 0.3
+
+
+def test_the_variation_is_the_standard_deviation_at_a_place_over_the_mean() -> None:
+    assert series_of([98.0, 100.0, 102.0]).variation == pytest.approx(0.02)
+    assert series_of([98.0, 49.0, 102.0, 51.0], places=2).variation == pytest.approx(
+        (4 * 0.02**2 / 2) ** 0.5
+    )
+
+
+def test_times_count_from_the_first_wave() -> None:
+    rates = [98.6, 99.4, 100.4, 101.6]
+    here, there = series_of(rates), series_of(rates, start_s=1000.0)
+    assert (there.start_s, there.span_s) == (1000.0, 4.0)
+    assert there.trend() == pytest.approx(here.trend())
+    assert there.approach(3.0) == pytest.approx(here.approach(3.0))
+    assert there.step(1002.0) == here.step(2.0)
+    assert there.count_until(1002.5) == here.count_until(2.5) == 3  # the third one's middle
+
+
+def test_a_wave_whose_middle_is_the_moment_of_a_step_lies_before_it() -> None:
+    assert series_of([1.0, 1.0, 1.0, 2.0, 2.0]).step(2.5).residual == pytest.approx(0.0, abs=1e-20)
+
+
 def test_a_step_is_found_with_its_size() -> None:
     fit = series_of([99.0] * 6 + [101.0] * 6).step(6.0)
     assert fit.slope == pytest.approx(0.02)
@@ -65,6 +105,7 @@ def test_a_step_is_found_with_its_size() -> None:
 
 def test_a_step_between_places_alone_is_not_known() -> None:
     waves = [Wave(float(i), i + 1.0, 1.0, place) for i, place in enumerate([0, 0, 0, 1, 1])]
+    assert Series(waves).step(3.0) == (0.0, math.inf, 0.0, math.inf, 0.0)
     assert not Series(waves).step(3.0).visible(0.0)
 
 
@@ -76,6 +117,22 @@ def test_noise_that_depends_on_itself_widens_the_error() -> None:
     dependent = series_of(rates).trend().error
     draw.shuffle(rates)
     assert dependent > 1.4 * series_of(rates).trend().error
+
+
+@pytest.mark.parametrize("rho", [0.4, 0.7, 0.95])
+def test_the_error_is_widened_by_the_lag_1_autocorrelation_freed_of_its_bias(rho: float) -> None:
+    draw, last, rates = random.Random(7), 0.0, []
+    for _ in range(60):
+        last = rho * last + draw.gauss(0.0, 0.01)
+        rates.append(100.0 * (1.0 + last))
+    times, values = np.arange(60) + 0.5, np.array(rates) / np.mean(rates)
+    rest = values - np.polyval(np.polyfit(times, values, 1), times)
+    seen = (rest[1:] * rest[:-1]).sum() / (rest**2).sum()
+    correlation = min(seen + (1 + 4 * seen) / 60, 0.9)
+    assert correlation > 0.31
+    variance = (rest**2).sum() / 58 * (1 + correlation) / (1 - correlation)
+    expected = math.sqrt(variance / ((times - times.mean()) ** 2).sum())
+    assert series_of(rates).trend().error == pytest.approx(expected, rel=1e-9)
 
 
 @given(st.integers(1, 10_000), st.sampled_from([0.9, 0.95, 0.975, 0.99]))
