@@ -304,7 +304,7 @@ def test_three_waves_and_a_window_that_opens_after_the_first_are_enough() -> Non
 def test_of_a_step_without_noise_the_longer_side_counts(
     before: int, opened_s: float, limit: float | None
 ) -> None:
-    """Of seven waves the last ones are twice as fast; two at least must lie on either side."""
+    """Seven waves, of which the last are twice as fast; two must lie on either side."""
     waves = [Wave(float(i), i + 1.0, 1.0 + (i >= before)) for i in range(7)]
     found = step_limit(Series(waves), (opened_s, 7.0))
     assert found == (None if limit is None else pytest.approx(limit))
