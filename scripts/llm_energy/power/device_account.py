@@ -15,6 +15,10 @@ Span = tuple[float, float]
 """Start and end in s on CLOCK_MONOTONIC."""
 
 
+WORKING_PERCENT = 50.0
+"""Change of mean utilisation that changes the power of every device. Provisional."""
+
+
 @dataclass(frozen=True)
 class Account:
     """The energy of one device in each phase, by the campaign's one method."""
@@ -30,7 +34,7 @@ class Account:
 
     def joules(self, start_s: float, end_s: float) -> float | None:
         """Energy over any interval of the series."""
-        return self.sensor.energy(self.method, start_s, end_s).joules
+        return self._energy(self.method, start_s, end_s).joules
 
     def late_at(self, moment_s: float) -> Stamp | None:
         """The reading that was left out beside a moment, because it took too long."""
@@ -103,7 +107,7 @@ class Account:
 
     def _source(self, method: Method, phase: str = "window") -> float | None:
         span = self.spans.get(phase)
-        return self.sensor.energy(method, *span).joules if span else None
+        return self._energy(method, *span).joules if span else None
 
     def _ratio(self, phase: str) -> float | None:
         counter = self._source("counter", phase)
@@ -114,4 +118,23 @@ class Account:
         if self.sensor.device.refusal:
             return Amount(reason=self.sensor.device.refusal)
         span = self.spans.get(phase)
-        return self.sensor.energy(self.method, *span) if span else Amount(reason=f"no_{phase}")
+        return self._energy(self.method, *span) if span else Amount(reason=f"no_{phase}")
+
+    def _energy(self, method: Method, start_s: float, end_s: float) -> Amount:
+        if method != "counter" and self._worked and self.sensor.never_changes(method):
+            return Amount(reason="power_stuck")
+        return self.sensor.energy(method, start_s, end_s)
+
+    @cached_property
+    def _worked(self) -> bool:
+        """True where the device worked in the window and rested before, by its utilisation.
+
+        Means are compared: a reading of utilisation between two bursts of a steady load is no rest.
+        """
+        seen = [
+            self.sensor.utilisation_percent(*self.spans[phase])
+            for phase in ("idle", "window")
+            if phase in self.spans
+        ]
+        known = [percent for percent in seen if percent is not None]
+        return len(known) == 2 and known[1] - known[0] >= WORKING_PERCENT

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import fmean
 from typing import Literal
 
 from llm_energy.power.baseline import Baseline, baseline
@@ -21,9 +22,6 @@ Method = Literal["counter", "integrated_instant", "integrated_average"]
 
 AVERAGING_S = 1.0
 """NVML's average power is that of the last second."""
-
-WORKING_PERCENT = 50.0
-"""Change of utilisation that changes the power of every device. Provisional."""
 
 QUANTITY: Mapping[Method, Quantity] = {
     "counter": "energy_counter_joules",
@@ -55,8 +53,6 @@ class Sensor:
                 power=self._samples["integrated_instant"],
                 possible=self.possible_power,
             )
-        elif self._frozen[method]:
-            return Amount(reason="power_stuck")
         else:
             amount = integrate(
                 samples,
@@ -115,6 +111,16 @@ class Sensor:
         span = (inside.times_s[0], inside.times_s[-1])
         return baseline(self.energy(method, *span), span[1] - span[0], self.power(*span).values)
 
+    def never_changes(self, method: Method) -> bool:
+        """Return True where a quantity has one value in the whole series."""
+        return len(set(self._samples[method].values)) == 1
+
+    def utilisation_percent(self, start_s: float, end_s: float) -> float | None:
+        """Mean utilisation in [start, end]; None where nothing says it."""
+        seen = [state.utilisation_percent for state in self.states(start_s, end_s)]
+        known = [percent for percent in seen if percent is not None]
+        return fmean(known) if known else None
+
     def states(self, start_s: float, end_s: float) -> list[State]:
         """The slow readings in [start, end]."""
         readings = self.series.by_device.get(self.device.id, ())
@@ -148,15 +154,6 @@ class Sensor:
     @cached_property
     def _seen_update_s(self) -> dict[Method, float | None]:
         return {method: update_period_s(samples) for method, samples in self._samples.items()}
-
-    @cached_property
-    def _frozen(self) -> dict[Method, bool]:
-        """True where power reads the same at rest and at work, as the utilisation shows them."""
-        readings = self.series.by_device.get(self.device.id, ())
-        used = [r.state.utilisation_percent for r in readings if r.state is not None]
-        percent = [value for value in used if value is not None]
-        worked = bool(percent) and max(percent) - min(percent) >= WORKING_PERCENT
-        return {m: worked and len(set(found.values)) == 1 for m, found in self._samples.items()}
 
     @cached_property
     def _samples(self) -> dict[Method, Samples]:

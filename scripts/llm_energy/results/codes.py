@@ -84,7 +84,8 @@ ENERGY_REASONS = {
     "counter_of_module": "The energy counter of this superchip covers CPU and memory of the "
     "module too. The power of the GPU alone is integrated instead, where the device has it.",
     "counter_stuck": "The energy counter did not move during the interval.",
-    "power_stuck": "The power sensor read the same value while the device rested and worked.",
+    "power_stuck": "The power sensor read the same value in the idle phase and in the window, "
+    "although utilisation rose.",
     "sensors_disagree": "Energy counter and integrated instant power of the device differ by more "
     "than a factor of 10: one of them is broken, and nothing says which.",
     "no_power": "The power sensor read 0 W all along, which no device draws.",

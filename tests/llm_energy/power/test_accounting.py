@@ -29,6 +29,15 @@ def energy(series, **options):
     return account_energy(series, PHASES, options.pop("tokens", TOKENS), **options).energy
 
 
+def used(series, busy):
+    """The series with a utilisation of 100 % where `busy` is true of the time, 0 elsewhere."""
+    kept = []
+    for each in series.readings:
+        percent = 100.0 if busy(each.monotonic_s) else 0.0
+        kept.append(dataclasses.replace(each, state=State(utilisation_percent=percent)))
+    return dataclasses.replace(series, readings=tuple(kept))
+
+
 class TestKnownAnswers:
     def test_600_w_for_10_s_above_an_idle_of_100_w(self):
         found = energy(series_of(load_of(600.0)))
@@ -232,16 +241,18 @@ class TestRefusals:
 
     def test_power_that_reads_the_same_at_rest_and_at_work(self):
         def working(series):
-            kept = []
-            for each in series.readings:
-                percent = 100.0 if each.monotonic_s > 10.0 else 0.0
-                kept.append(dataclasses.replace(each, state=State(utilisation_percent=percent)))
-            return dataclasses.replace(series, readings=tuple(kept))
+            return used(series, lambda time_s: time_s > 10.0)
 
         frozen, moving = (working(series_of(p)) for p in (constant(400.0), load_of(600.0)))
         assert self.refused(frozen, method="integrated_instant") == "power_stuck"
         assert energy(frozen).energy_joules == pytest.approx(4000.0)
         assert energy(moving, method="integrated_instant").energy_joules == pytest.approx(6000.0)
+
+    @pytest.mark.parametrize("spans", [PHASES, phases(window=(14.03, 24.03))])
+    def test_a_steady_sensor_is_not_stuck_because_utilisation_was_read_between_bursts(self, spans):
+        bursts = used(series_of(constant(400.0)), lambda time_s: round(10.0 * time_s) % 4 == 0)
+        found = account_energy(bursts, spans, TOKENS, method="integrated_instant").energy
+        assert found.energy_joules == pytest.approx(4000.0)
 
     @pytest.mark.parametrize("gain", [352.0, 0.01])
     @pytest.mark.parametrize("method", ["counter", "integrated_instant"])
