@@ -13,14 +13,20 @@ from llm_energy.results.energy import DeviceEnergy
 from llm_energy.results.result import Result
 
 STABLE_OFFSET = 0.05
-"""Distance of a device's median ratio from 1 that is worth a warning. Provisional."""
+"""Distance of a device's median ratio from 1 that is worth a warning. What is not known of single
+windows averages out in a median, and the distance is part of each energy's uncertainty anyway.
+Provisional."""
 
 GAIN_LIMIT = 0.02
 """Relative change of the median ratio from window to loaded idle that a gain may show: watts of
-other parts change it more. Provisional."""
+other parts change it more. The limit decides alone: a change that is not known is no proof of a
+gain, which would make ratios sure. Provisional."""
 
 SMALLEST_LIMIT = 0.01
 """Distance from the device's median that sensors of different kinds may always have."""
+
+UNCERTAINTIES = 3.0
+"""Standard uncertainties of a ratio that its distance must exceed as well."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,8 @@ def ratio_of(device: DeviceEnergy) -> float | None:
 
 def limit(result: Result, device: DeviceEnergy) -> float:
     """How far a window's ratio may leave the median: either sensor may be late by one update
-    period at each edge of the window."""
-    if result.window is None or device.update_period_s is None:
-        return SMALLEST_LIMIT
-    return max(SMALLEST_LIMIT, 2.0 * device.update_period_s / result.window.duration_s)
+    period at each edge of the window, and what no reading shows may be `UNCERTAINTIES` off."""
+    limits = [SMALLEST_LIMIT, UNCERTAINTIES * (device.counter_over_instant_uncertainty or 0.0)]
+    if result.window is not None and device.update_period_s is not None:
+        limits.append(2.0 * device.update_period_s / result.window.duration_s)
+    return max(limits)

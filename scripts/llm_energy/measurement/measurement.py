@@ -60,7 +60,11 @@ class Watch:
         return True
 
     def settle(self, rest_s: float) -> bool:
-        """Wait until all devices are at rest; twice as long as they are then watched at most."""
+        """Wait until all devices are at rest; twice as long as they are then watched at most.
+
+        Returns:
+            False where they were not, and are known not to be by the last `rest_s`.
+        """
         quiet_s = min(gates.QUIET_S, rest_s)
         at_rest = partial(
             gates.quiet,
@@ -69,7 +73,11 @@ class Watch:
             start_s=time.monotonic(),
             span_s=quiet_s,
         )
-        return self.wait_for(at_rest, span_s=quiet_s + 1.0, cap_s=2.0 * rest_s)
+        return self.wait_for(at_rest, span_s=quiet_s + 1.0, cap_s=2.0 * rest_s) or at_rest(
+            self.series(time.monotonic() - rest_s - 1.0),
+            span_s=rest_s,
+            uncertainties=gates.QUIET_UNCERTAINTIES,
+        )
 
 
 def prepare(job: Job) -> Observation:

@@ -1,5 +1,6 @@
 """One device over the phases of a measurement."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,6 +58,7 @@ class Account:
             baseline=self.baseline,
             power_limit_watts=self.sensor.power_limit_watts(*self.spans["window"]),
             power_bound_watts=self.sensor.power_bound_watts,
+            uncertainty_watts=amount.uncertainty_joules / self.duration_s,
         )
         return Amount(reason=impossible) if impossible else amount
 
@@ -100,6 +102,7 @@ class Account:
             loaded_idle_power_watts=self.baseline.power_watts if self.baseline else None,
             counter_over_instant=self._ratio("window"),
             counter_over_instant_idle=self._ratio("idle"),
+            counter_over_instant_uncertainty=self._ratio_uncertainty(),
             update_period_s=self.sensor.update_period_s,
             power_limit_watts=self.sensor.power_limit_watts(*span) if span else None,
             state=plausibility.summarise(self.sensor.states(*span)) if span else None,
@@ -113,6 +116,14 @@ class Account:
         counter = self._source("counter", phase)
         instant = self._source("integrated_instant", phase)
         return counter / instant if counter is not None and instant else None
+
+    def _ratio_uncertainty(self) -> float | None:
+        """Relative standard uncertainty of the ratio in the window, by what no reading shows."""
+        if "window" not in self.spans or self._ratio("window") is None:
+            return None
+        sources: tuple[Method, Method] = ("counter", "integrated_instant")
+        amounts = [self._energy(method, *self.spans["window"]) for method in sources]
+        return math.hypot(*(a.uncertainty_joules / a.joules for a in amounts if a.joules))
 
     def _phase(self, phase: str) -> Amount:
         if self.sensor.device.refusal:

@@ -37,6 +37,15 @@ class Amount:
         """Standard uncertainty from gaps: any error within their bound is equally likely."""
         return self.gap_bound * (self.joules or 0.0) / math.sqrt(3.0)
 
+    @property
+    def uncertainty_joules(self) -> float:
+        """Standard uncertainty from all that no reading shows."""
+        return math.hypot(
+            self.edge_uncertainty_joules,
+            self.sampling_uncertainty_joules,
+            self.gap_uncertainty_joules,
+        )
+
 
 def integrate(
     power: Samples,

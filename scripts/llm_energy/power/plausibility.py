@@ -11,11 +11,13 @@ from llm_energy.power.meter import State
 from llm_energy.results.energy import DeviceState
 
 MEAN_POWER_LIMIT = 1.05
-"""Window mean over the enforced limit that no board sustains. Provisional."""
+"""Window mean over the enforced limit that no board sustains: the limit of a sensor's gain, within
+which the edges of a window of 10 s lie as well. Provisional."""
 
 BASELINE_DEVIATIONS = 3.0
 """Standard deviations of idle samples, and standard errors of their mean, by which a window's mean
-may lie below the idle mean: of a short baseline the mean itself is not well known."""
+may lie below the idle mean: of a short baseline the mean itself is not well known. What is not
+known of the window's mean widens them."""
 
 RESOLUTION = 0.01
 """A sensor that shows no scatter does not resolve it: 1 % is then the least that counts."""
@@ -52,10 +54,16 @@ def impossible_mean(
     baseline: Baseline | None,
     power_limit_watts: float | None,
     power_bound_watts: float = math.inf,
+    uncertainty_watts: float = 0.0,
 ) -> str | None:
-    """Reason code where the window's mean power cannot be true."""
+    """Reason code where the window's mean power cannot be true.
+
+    Args:
+        uncertainty_watts: of the mean, by what no reading shows (edges, samples, gaps).
+    """
     if baseline is not None:
         scatter_watts = max(baseline.deviation_watts, baseline.standard_error_watts or 0.0)
+        scatter_watts = math.hypot(scatter_watts, uncertainty_watts)
         margin = max(BASELINE_DEVIATIONS * scatter_watts, RESOLUTION * baseline.power_watts)
         if mean_watts < baseline.power_watts - margin:
             return "mean_power_below_idle"

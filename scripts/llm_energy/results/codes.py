@@ -13,7 +13,8 @@ FLAGS = {
     "them, or the engine ran on the CPU. The energy is that of all GPUs it could have used.",
     "not_cooled_down": "A GPU was still warmer than the margin above its first loaded idle when "
     "the waiting ended.",
-    "idle_not_settled": "A device had not come to rest when its loaded idle power was taken.",
+    "idle_not_settled": "A device had not come to rest when its loaded idle power was taken: it "
+    "worked, or its power changed by more than the limit and than its scatter explains.",
     "idle_drift": "The devices' idle power without an engine is not what it was in the run's first "
     "cycle.",
     "alias_risk": "The decode steps keep time with the GPU's power sensor, which looks at 25 of "

@@ -38,6 +38,8 @@ class DeviceEnergy(Model):
     """Energy by the counter over that by integrated instant power, in the window."""
     counter_over_instant_idle: float | None = None
     """The same while the loaded engine was idle."""
+    counter_over_instant_uncertainty: float | None = None
+    """Relative standard uncertainty of the ratio in the window, by what no reading shows."""
     update_period_s: float | None = None
     """How often the slower of counter and instant power was seen to update."""
     power_limit_watts: float | None = None

@@ -1,15 +1,18 @@
 """Two sensors of one device: what is its nature, and what is one result's."""
 
 import math
+from dataclasses import replace
+from itertools import accumulate
 
 import pytest
 from tests.llm_energy import make_results
 from tests.llm_energy.make_results import put_result
-from tests.llm_energy.power.made_power import phases, series_of
+from tests.llm_energy.power.made_power import GPU, phases, reading, series_of
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.counter_ratios import device_ratios
 from llm_energy.power.accounting import account_energy
+from llm_energy.power.series import Series
 from llm_energy.results.energy import DeviceEnergy
 
 
@@ -157,3 +160,37 @@ class TestACampaignWhoseCounterReadsTooLittle:
         half_width = (row["total_high"] - row["total_low"]) / 2 / row["mean"]
         repeated = (row["t_high"] - row["t_low"]) / 2 / row["mean"]
         assert half_width == pytest.approx(math.hypot(limit + offset, repeated), rel=0.05)
+
+
+@pytest.mark.parametrize(("uncertainty", "deviates"), [(None, 1), (0.01, 1), (0.02, 0)])
+def test_a_ratio_that_is_not_well_known_leaves_the_median_by_more(uncertainty, deviates):
+    seen = device(1.05).model_copy(update={"counter_over_instant_uncertainty": uncertainty})
+    results = [result(1, device(1.0)), result(2, device(1.0)), result(3, seen)]
+    assert len(device_ratios(results)[0].deviating) == deviates
+
+
+def read_each_second(power):
+    """A true counter and instant power, read each second for 30 s."""
+    fine_s = [0.01 * n for n in range(3001)]
+    counter = [0.01 * joules for joules in accumulate(map(power, fine_s))]
+    readings = tuple(
+        reading(fine_s[n], energy_counter_joules=counter[n], instant_power_watts=power(fine_s[n]))
+        for n in range(0, 3001, 100)
+    )
+    return Series((replace(GPU, counter_update_s=0.02),), readings, 1.0)
+
+
+def test_waves_that_are_read_each_second_do_not_deviate():
+    """The integral over waves scatters by several percent, and its uncertainty says so."""
+    results = []
+    for cycle in range(1, 9):
+
+        def waves(time_s, phase=0.77 * cycle):
+            return 600.0 if math.sin(2.1 * time_s + phase) > 0.3 else 300.0
+
+        account = account_energy(read_each_second(waves), phases(window=(4.03, 24.03)), None)
+        results.append(result(cycle, *account.energy.devices))
+    (found,) = device_ratios(results)
+    ratios = [one.energy.devices[0].counter_over_instant for one in results]
+    assert sum(abs(ratio / found.median_ratio - 1.0) > 0.01 for ratio in ratios) >= 2
+    assert found.deviating == ()

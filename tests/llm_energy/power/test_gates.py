@@ -1,11 +1,20 @@
 """Conditions that a measurement waits for."""
 
+import random
+from collections.abc import Callable
 from dataclasses import replace
+from math import exp
 
 import pytest
 from tests.llm_energy.power.made_power import GPU, constant, series_of
 
-from llm_energy.power.gates import COOL_MARGIN_CELSIUS, cool, quiet, temperatures
+from llm_energy.power.gates import (
+    COOL_MARGIN_CELSIUS,
+    QUIET_UNCERTAINTIES,
+    cool,
+    quiet,
+    temperatures,
+)
 from llm_energy.power.meter import Stamp, State
 from llm_energy.power.sensor import Method
 from llm_energy.power.series import Series
@@ -20,8 +29,19 @@ def with_states(series: Series, *states: State) -> Series:
     return replace(series, readings=tuple(readings))
 
 
-def at_rest(series: Series, *, start_s: float = 0.0, method: Method = "counter") -> bool:
-    return quiet(series, [GPU], method=method, start_s=start_s, span_s=3.0)
+def at_rest(
+    series: Series, *, start_s: float = 0.0, method: Method = "counter", **options: float
+) -> bool:
+    return quiet(series, [GPU], method=method, start_s=start_s, **({"span_s": 3.0} | options))
+
+
+def scattering(chance: random.Random, mean_watts: Callable[[float], float]) -> Series:
+    """Power that scatters by 6 W; samples depend on the ones before (autocorrelation 0.9)."""
+    value, watts = chance.gauss(0.0, 6.0), []
+    for _ in range(302):
+        value = 0.9 * value + chance.gauss(0.0, 6.0 * (1 - 0.9**2) ** 0.5)
+        watts.append(value)
+    return series_of(lambda t: mean_watts(t) + watts[round(10 * t)])
 
 
 class TestCool:
@@ -86,3 +106,23 @@ class TestQuiet:
     def test_without_a_sensor_there_is_nothing_to_wait_for(self):
         empty = Series((GPU,), (), 10.0)
         assert at_rest(empty)
+
+    @pytest.mark.parametrize("method", ["counter", "integrated_instant"])
+    @pytest.mark.parametrize(
+        ("mean_watts", "least", "most"),
+        [
+            (lambda _: 40.0, 92, 100),
+            (lambda t: 40.0 + 2.0 * (30.0 - t), 0, 15),
+            (lambda t: 40.0 + 120.0 * exp(-t / 12.0), 0, 15),
+        ],
+        ids=["constant", "falls evenly", "falls ever more slowly"],
+    )
+    def test_only_a_fall_that_is_known_is_one_at_the_end(self, method, mean_watts, least, most):
+        chance = random.Random(2026)
+        known = {"span_s": 25.0, "uncertainties": QUIET_UNCERTAINTIES}
+        found = [
+            (at_rest(series, method=method), at_rest(series, method=method, **known))
+            for series in (scattering(chance, mean_watts) for _ in range(100))
+        ]
+        assert sum(strict for strict, _ in found) <= 60
+        assert least <= sum(rests for _, rests in found) <= most

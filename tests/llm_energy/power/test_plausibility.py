@@ -44,6 +44,12 @@ def test_a_baseline_that_is_not_well_known_refuses_nothing():
     assert impossible_mean(80.0, baseline=short, power_limit_watts=None) is None
 
 
+def test_a_window_that_is_not_well_known_is_not_refused_for_it():
+    known = {"baseline": IDLE, "power_limit_watts": None}
+    assert impossible_mean(88.0, **known, uncertainty_watts=4.0) is None
+    assert impossible_mean(88.0, **known, uncertainty_watts=3.0) == "mean_power_below_idle"
+
+
 def test_without_baseline_and_limit_nothing_can_be_stated():
     assert impossible_mean(1.0, baseline=None, power_limit_watts=None) is None
 
