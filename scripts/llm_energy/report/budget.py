@@ -6,7 +6,7 @@ import pandas as pd
 
 from llm_energy.analysis.summary import Summary
 from llm_energy.report import style
-from llm_energy.report.estimates import estimates
+from llm_energy.report.estimates import Estimate, estimates
 from llm_energy.report.style import MOST_ROWS, SERIES, Drawing
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN
 from llm_energy.system.numbers import fixed
@@ -16,11 +16,12 @@ PARTS = {
     "gain": "gain of the sensor",
     "offset": "offset of the sensor",
 }
+_GROUP = ("experiment", "device_model", "power_limit_watts")
 _SENSOR = ("sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power_watts")
 
 
 def budget_table(summary: Summary) -> pd.DataFrame:
-    """One row for each experiment with an energy and an interval: relative standard
+    """One row for each experiment and device with an energy and an interval: relative standard
     uncertainties of its mean energy per output token, part by part and combined.
 
     Gain and offset are limits ±a, rectangular: u = a/√3 (GUM 4.3.7); they are common to all
@@ -28,11 +29,10 @@ def budget_table(summary: Summary) -> pd.DataFrame:
     cycles, and so is part of their spread.
     """
     rows = []
-    measured = summary.measurements[["experiment", *_SENSOR, "joules_per_output_token"]]
+    measured = summary.measurements[[*_GROUP, *_SENSOR, "joules_per_output_token"]]
     measured = measured.dropna(subset=["joules_per_output_token"])
-    by_experiment = dict(iter(measured.groupby("experiment")))
     for estimate in estimates(summary, JOULES_PER_OUTPUT_TOKEN):
-        gain, offset, power = by_experiment[estimate.experiment][list(_SENSOR)].mean()
+        gain, offset, power = measured[_of_group(measured, estimate)][list(_SENSOR)].mean()
         if estimate.standard_uncertainty is None or pd.isna(gain):
             continue
         parts = {
@@ -46,6 +46,17 @@ def budget_table(summary: Summary) -> pd.DataFrame:
             | {"combined_relative": math.hypot(*parts.values())}
         )
     return pd.DataFrame(rows)
+
+
+def _of_group(measured: pd.DataFrame, estimate: Estimate) -> "pd.Series[bool]":
+    """Return which rows are of the estimate's experiment, device and power limit."""
+    limit_watts = estimate.power_limit_watts
+    limits = measured["power_limit_watts"]
+    return (
+        (measured["experiment"] == estimate.experiment)
+        & (measured["device_model"] == estimate.device_model)
+        & (limits.isna() if limit_watts is None else limits == limit_watts)
+    )
 
 
 def budget(summary: Summary) -> Drawing | None:
