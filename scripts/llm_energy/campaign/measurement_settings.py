@@ -21,7 +21,8 @@ class Measurement(Model):
     minimum_duration_s: Duration = 3.0
     """Least length of the measured window. GPU: 30, and no less than 10."""
     baseline_s: Seconds = 2.0
-    """Idle time of the loaded engine before its warm-up. GPU: 30."""
+    """Idle time of the loaded engine before its warm-up. GPU: 30. Below 10, the standard error of
+    its power is too small where power wanders slowly."""
     warmup_cap_s: Seconds = 5.0
     """Longest warm-up, counted from the end of its first wave. GPU: 180."""
     tail_s: Seconds = 1.0

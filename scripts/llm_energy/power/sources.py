@@ -9,6 +9,7 @@ reason.
 import hashlib
 import json
 import os
+import platform
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,21 +96,31 @@ def busy_cores() -> Iterator[None]:
 def campaign_source(
     results: Path, meters: Sequence[Meter], devices: Sequence[Device]
 ) -> tuple[Method, Mapping[str, Any]]:
-    """The source of a campaign and the abilities of all devices seen in it so far.
+    """The source of a campaign and the abilities of the devices seen in it so far.
+
+    `sensors.json` names the zones of a CPU after their host, `HOST/intel-rapl:0`: in a campaign
+    that is spread over hosts, each has its own. Those of this host are returned by their ids.
 
     Args:
         results: the campaign's folder; `sensors.json` is made there, or grows by new devices.
         devices: those whose energy counts; without any nothing is made.
     """
-    known = read_sensors(results)
-    granted = _granted(meters, known["devices"])
-    known["devices"] = {id_: a for id_, a in known["devices"].items() if id_ not in granted}
-    if any(device.id not in known["devices"] for device in devices):
-        known["devices"] = probe(meters) | known["devices"]
-        counted = [known["devices"][device.id] for device in devices]
-        known["method"] = known["method"] or choose(counted)
+    known, here = read_sensors(results), f"{platform.node()}/"
+    abilities = {name.removeprefix(here): each for name, each in known["devices"].items()}
+    granted = _granted(meters, abilities)
+    abilities = {id_: each for id_, each in abilities.items() if id_ not in granted}
+    if any(device.id not in abilities for device in devices):
+        abilities = probe(meters) | abilities
+        known["devices"] = {_name(id_, each, here): each for id_, each in abilities.items()}
+        known["method"] = known["method"] or choose([abilities[device.id] for device in devices])
         write_atomically(results / FILE, json.dumps(known, indent=1).encode() + b"\n")
-    return known["method"] or PREFERRED[0], known["devices"]
+    return known["method"] or PREFERRED[0], abilities
+
+
+def _name(device_id: str, abilities: Mapping[str, Any], here: str) -> str:
+    """Return the name of a device among those of all hosts: only a GPU's id is its own anywhere."""
+    unique = abilities["scope"] == "gpu_board" or "/" in device_id
+    return device_id if unique else here + device_id
 
 
 def _granted(meters: Sequence[Meter], known: Mapping[str, Any]) -> set[str]:

@@ -128,3 +128,20 @@ class TestCpu:
         with drawing(tmp_path, {"intel-rapl:0": 65.0}):
             abilities = probe([meter], duration_s=0.3)
         assert abilities["intel-rapl:1"]["mirror_of"] == "intel-rapl:0"
+
+    def test_each_host_of_a_campaign_has_its_own_package(self, tmp_path, monkeypatch):
+        root, results = powercap(tmp_path / "powercap", self.ZONES), tmp_path / "results"
+        results.mkdir()
+
+        def reason_on(host):
+            monkeypatch.setattr("platform.node", lambda: host)
+            meter = RaplMeter.open(root, cpu_model="Made CPU")
+            (package, *_) = meter.devices
+            _, abilities = campaign_source(results, [meter], [package])
+            return abilities[package.id]["fields"]["energy_counter_joules"]["reason"]
+
+        with drawing(root, {"intel-rapl:0": 65.0}):
+            assert reason_on("one") is None
+        assert reason_on("two") == "counter_stuck"
+        assert reason_on("one") is None
+        assert {name.split("/")[0] for name in read_sensors(results)["devices"]} == {"one", "two"}
