@@ -13,7 +13,7 @@ from llm_energy.workflow.snakemake_internals import JobToRun
 INPUTS = ("environment", "model", "convert", "prompts")
 """Rules whose jobs are named by what they make ready."""
 
-AFTERWARDS = ("aggregate", "figures", "tables", "report")
+AFTERWARDS = ("aggregate", "report")
 
 
 def announcement(
