@@ -50,9 +50,7 @@ def controls_table(summary: Summary) -> Table | None:
 
 def controls_text(summary: Summary) -> str:
     """The outcome of the controls, for the methods section."""
-    outcomes = [
-        f"{_kind(one)} by {_metric(one)} {_outcome(one)}" for one in summary.findings.controls
-    ]
+    outcomes = [f"{control_name(one)} {_outcome(one)}" for one in summary.findings.controls]
     return (
         "The measuring itself was tested with controls, whose ratio to their base must be 1 "
         f"(limit ±{percent(MARGIN, 0)}): {'; '.join(outcomes)}."
@@ -66,6 +64,11 @@ def failed_controls(summary: Summary) -> list[str]:
         for one in summary.findings.controls
         if one.verdict == "fail"
     ]
+
+
+def control_name(one: ControlFinding) -> str:
+    """`A/A by throughput`."""
+    return f"{_kind(one)} by {_metric(one)}"
 
 
 def _row(one: ControlFinding) -> list[Cell]:

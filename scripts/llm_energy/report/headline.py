@@ -6,7 +6,14 @@ from itertools import groupby
 from llm_energy.analysis.summary import Comparison, Summary
 from llm_energy.analysis.wording import DIFFERENT
 from llm_energy.report.estimates import Estimate, estimates, short_names
-from llm_energy.results.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT, TTFT
+from llm_energy.results.metrics import (
+    ITL,
+    JOULES_PER_OUTPUT_TOKEN,
+    METRICS,
+    THROUGHPUT,
+    TTFT,
+    Metric,
+)
 from llm_energy.system.numbers import fixed, interval, number, percent, plural
 
 BEST = {
@@ -23,6 +30,7 @@ READ_BY_SENSOR = {metric.column for metric in METRICS if metric.sensor}
 
 @dataclass(frozen=True)
 class KeyFigure:
+    metric: Metric
     title: str
     value: str
     unit: str
@@ -53,6 +61,7 @@ def key_figures(summary: Summary) -> list[KeyFigure]:
 def _key_figure(summary: Summary, ranked: list[Estimate], title: str) -> KeyFigure:
     best = ranked[0]
     return KeyFigure(
+        metric=best.metric,
         title=title,
         value=number(best.mean, best.half_width),
         unit=best.metric.display_unit,

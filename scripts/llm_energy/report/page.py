@@ -44,6 +44,7 @@ from llm_energy.report.paper_tables import Files, text_files
 from llm_energy.report.paper_tables import tables as paper_tables
 from llm_energy.report.style import THEME, Figure
 from llm_energy.report.svg import themed
+from llm_energy.report.verdict import PAIRED, verdicts
 from llm_energy.system.files import write_atomically
 
 COMPLETE, PARTIAL = "report.html", "report-partial.html"
@@ -204,7 +205,8 @@ def write_page(campaign_folder: Path, page: str, *, partial: bool) -> Path:
 
 
 def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapping[str, Any]:
-    table = summary.measurements
+    table, found = summary.measurements, verdicts(summary)
+    in_verdicts = {verdict.metric for verdict in found}
     return {
         "findings": summary.findings,
         "started": table["started"].min() if len(table) else None,
@@ -212,7 +214,9 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
         "devices": sorted(table["device_model"].dropna().unique()),
         "models": sorted(table["setting.model"].dropna().unique()) if len(table) else [],
         "backends": sorted(table["setting.backend"].dropna().unique()) if len(table) else [],
-        "key_figures": key_figures(summary),
+        "verdicts": found,
+        "paired": PAIRED,
+        "key_figures": [f for f in key_figures(summary) if f.metric not in in_verdicts],
         "notices": [
             *notices(summary),
             *(d.warning for d in summary.findings.devices if d.warning),
