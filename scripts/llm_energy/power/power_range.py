@@ -20,9 +20,7 @@ class PowerRange:
 
     def guess_limit_joules(self, duration_s: float, guessed_watts: float) -> float:
         """Largest error of a guessed mean power over `duration_s` of which nothing is known."""
-        return duration_s * max(
-            self.high_watts - guessed_watts, guessed_watts - self.low_watts, 0.0
-        )
+        return duration_s * max(self.high_watts - guessed_watts, guessed_watts - self.low_watts)
 
     def line_limit_joules(self, duration_s: float, mean_watts: float) -> float:
         """Largest distance of energy from a straight line between two readings of a counter.

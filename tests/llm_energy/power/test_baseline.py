@@ -3,9 +3,16 @@
 import random
 from statistics import fmean
 
+import numpy as np
 import pytest
 
-from llm_energy.power.baseline import baseline, standard_error
+from llm_energy.power.baseline import (
+    baseline,
+    by_autoregression,
+    by_positive_sequence,
+    correlations_of,
+    standard_error,
+)
 from llm_energy.power.integration import Amount
 
 
@@ -31,6 +38,35 @@ def test_autocorrelated_power_is_as_unsure_as_it_is(count, rho):
     series = [autoregressive(chance, count, rho=rho, deviation=2.0) for _ in range(200)]
     found = fmean(standard_error(values) for values in series)
     assert 0.97 < found / true_error(count, rho=rho) < 1.45
+
+
+def correlations(values):
+    centred = np.array(values) - np.mean(values)
+    sums = [(centred[lag:] * centred[: len(values) - lag]).sum() for lag in range(len(values))]
+    return np.array(sums) / sums[0], sums[0]
+
+
+@pytest.mark.parametrize("rho", [-0.6, 0.0, 0.6, 0.95])
+@pytest.mark.parametrize("count", [30, 31])
+def test_geyers_estimate_is_the_sum_of_its_positive_pairs(rho, count):
+    values = autoregressive(random.Random(5), count, rho=rho, deviation=2.0)
+    lags, squares = correlations(values)
+    pairs = lags[0 : count - 1 : 2] + lags[1:count:2]
+    positive = pairs[: int(np.argmax(pairs <= 0))]
+    time = max(1.0, 2 * positive.sum() - 1)
+    expected = (squares / count / (count - 1) * time) ** 0.5
+    assert by_positive_sequence(correlations_of(values)) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("rho", [-0.6, 0.3, 0.6, 0.999])
+def test_an_autoregressions_estimate_weights_each_lag(rho):
+    """f = (1 + 2 Σ (1 − k/n) ρᵏ)/n, of which the closed form is used."""
+    values = autoregressive(random.Random(5), 30, rho=rho, deviation=2.0)
+    lags, squares = correlations(values)
+    free = min(max((lags[1] + 1 / 30) / (1 - 4 / 30), 0.0), 1 - 1 / 30)
+    share = (1 + 2 * sum((1 - k / 30) * free**k for k in range(1, 30))) / 30
+    expected = (squares / 30 * share / (1 - share)) ** 0.5
+    assert by_autoregression(correlations_of(values)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_a_sensor_that_repeats_its_values_is_no_surer_for_it():

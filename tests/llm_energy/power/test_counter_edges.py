@@ -150,3 +150,9 @@ def test_energy_leaves_a_line_most_where_all_of_the_highest_power_comes_first():
     assert drawn.line_limit_joules(0.1, 600.0) == drawn.line_limit_joules(0.1, 900.0) == 0.0
     assert PowerRange(100.0, 100.0).line_limit_joules(0.1, 100.0) == 0.0
     assert ANY_POWER.line_limit_joules(0.1, 350.0) == pytest.approx(35.0)
+
+
+def test_a_guess_is_wrong_by_no_more_than_the_farther_end_of_the_range():
+    drawn = PowerRange(100.0, 700.0)
+    assert drawn.guess_limit_joules(2.0, 300.0) == 800.0
+    assert drawn.guess_limit_joules(2.0, 650.0) == 1100.0
