@@ -122,6 +122,24 @@ class TestKnownAnswers:
         found = energy(scatter)
         assert found.energy_above_loaded_idle_joules == pytest.approx(-5.0, abs=1.5)
 
+    def test_a_third_of_which_nothing_is_known_has_no_drift(self):
+        still = series_of(lambda t: 0.0 if 14.0 < t < 18.0 else load_of(600.0, idle=50.0)(t))
+        account = account_energy(still, PHASES, TOKENS)
+        assert account.energy.energy_joules == pytest.approx(3678.0)
+        assert (account.power_drift_relative, account.pieces_joules) == (None, None)
+
+    def test_less_than_a_joule_and_a_single_request_have_an_energy_of_each_too(self):
+        single = Tokens(input=0, output=1, requests=1)
+        found = energy(series_of(constant(0.05), device=PACKAGE), tokens=single)
+        assert found.energy_joules == pytest.approx(0.5)
+        assert found.joules_per_output_token == found.joules_per_request == found.energy_joules
+        assert found.output_tokens_per_joule == pytest.approx(2.0)
+
+    def test_a_window_whose_tokens_are_not_known_keeps_its_energy(self):
+        found = energy(series_of(load_of(600.0)), tokens=None)
+        assert found.energy_joules == pytest.approx(6000.0)
+        assert found.joules_per_token is found.joules_per_request is None
+
 
 class TestScope:
     def host(self):
