@@ -332,3 +332,13 @@ def test_the_trend_interval_is_slope_times_span_at_90_percent() -> None:
     half_width = 2.919986 * (4 * 0.001**2 / 2 / 5) ** 0.5 * 4.0  # t(2)
     found = judge(waves, window=(1.0, 4.0), cap_s=180.0).trend_interval
     assert found == pytest.approx((0.04 - half_width, 0.04 + half_width))
+
+
+def test_after_a_short_warm_up_the_bound_is_the_change_at_the_windows_opening() -> None:
+    waves = waves_over(8.0, level=lambda t: 0.03 * (t > 5.0))
+    found = judge(waves, window=(5.0, 8.0), cap_s=59.0)
+    assert found.bound is not None
+    assert 0.0296 < found.bound < 0.033
+    assert (found.verdict, found.time_constant_s) == (DRIFT_SEEN, None)
+    assert judge(waves, window=(5.0, 8.0), cap_s=60.0).time_constant_s == SLOWEST_S
+    assert judge(waves, window=(8.0, 9.0), cap_s=60.0).verdict == TOO_FEW_WAVES
