@@ -68,6 +68,22 @@ class TestFalls:
         amount = counter_energy(raw, 0.0, 3.0, update_period_s=0.001, power_bound_watts=500.0)
         assert amount.joules == 1200.0
 
+    @pytest.mark.parametrize(("rise", "reason"), [(840.0, None), (860.0, "counter_jumped")])
+    def test_three_updates_may_come_late_at_once(self, rise, reason):
+        """500 W over 0.1 s between the readings, 0.1 s of their stamps and three updates."""
+        raw = Samples((0.0, 0.1, 3.0), (0.0, rise, 1200.0))
+        amount = counter_energy(raw, 0.0, 3.0, update_period_s=0.5, power_bound_watts=500.0)
+        assert amount.reason == reason
+
+    @pytest.mark.parametrize(("after", "passed"), [(40.0, 1000.0), (60.0, 0.0)])
+    def test_a_fall_is_a_wrap_up_to_the_bound_over_the_time_between_the_readings(
+        self, after, passed
+    ):
+        """500 W over 0.1 s, and 0.1 s of the stamps: 100 J."""
+        raw = Samples((0.0, 0.1, 0.2), (950.0, after, after), (0.01, 0.02, 0.03))
+        found = unwrapped(raw, 1000.0, power_bound_watts=500.0)
+        assert found == Samples(raw.times_s, (950.0, *[after + passed] * 2), raw.read_s)
+
     def test_a_gap_in_which_it_could_wrap_twice_is_refused(self):
         raw = Samples((0.0, 1.0, 600.0, 601.0), (0.0, 65.0, 39_000.0, 39_065.0))
         limits = {"power_bound_watts": 500.0, "range_joules": RAPL_RANGE}

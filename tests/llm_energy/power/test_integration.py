@@ -87,6 +87,10 @@ def test_a_sensor_that_says_0_w_is_broken_not_free():
     assert integrate(power, 1.0, 2.0, update_period_s=None) == Amount(reason="no_power")
 
 
+def test_less_than_a_joule_is_an_energy():
+    assert joules(samples(constant(0.5), start=0.0, end=3.0, rate=10.0), 1.0, 2.0) == 0.5
+
+
 def without(power, start_s, end_s):
     kept = [
         (t, v) for t, v in zip(power.times_s, power.values, strict=True) if not start_s < t < end_s
@@ -116,6 +120,13 @@ def test_a_gap_counts_as_far_as_it_lies_in_the_interval():
     assert amount.joules == pytest.approx(18_000.0)
     assert amount.gap_bound == pytest.approx(0.5 * 500.0 / 18_000.0, rel=1e-6)
     assert amount.gap_uncertainty_joules == pytest.approx(0.5 * 500.0 / math.sqrt(3.0))
+
+
+def test_a_gap_at_the_end_counts_as_far_as_it_lies_in_the_interval():
+    power = without(samples(constant(600.0), start=0.0, end=41.0, rate=10.0), 34.0, 38.0)
+    amount = integrate(power, 5.0, 35.0, update_period_s=None, possible=DRAWN)
+    assert amount.gap_bound == pytest.approx(1.0 * 500.0 / 18_000.0, rel=1e-6)
+    assert integrate(power, 5.0, 35.0, update_period_s=1.4, possible=DRAWN).gap_bound == 0.0
 
 
 def test_where_nothing_bounds_power_a_gap_is_refused():
@@ -148,6 +159,21 @@ def test_a_longer_way_between_samples_and_a_slow_reading_widen_an_edge():
     slow = Samples(step.times_s, step.values, (0.05,) * len(step))
     expected = 500.0 * math.hypot(0.1 / math.sqrt(12.0), 0.025 / math.sqrt(3.0))
     assert edge_uncertainty(slow, 1.0, 0.1) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("update_s", [None, 0.05, 0.4])
+def test_both_edges_count_with_the_slower_of_sampling_and_sensor(update_s):
+    power = samples(lambda t: 600.0 if 2.0 < t < 7.05 else 100.0, start=0.05, end=12.0, rate=10.0)
+    found = integrate(power, 2.0, 7.0, update_period_s=update_s)
+    lag_s = max(0.1, update_s or 0.0)
+    each = lag_s * 500.0 / math.sqrt(12.0)
+    assert found.edge_uncertainty_joules == pytest.approx(each * math.sqrt(2.0))
+    assert found.sampling_uncertainty_joules == pytest.approx(
+        math.sqrt(2 * (lag_s * 500.0) ** 2 / 2)
+    )
+    assert integrate(power, 2.0, 5.0, update_period_s=update_s).edge_uncertainty_joules == (
+        pytest.approx(each)
+    )
 
 
 class TestSampling:
