@@ -11,8 +11,8 @@ MINIMUM_GAP_S = 0.5
 """Samples closer than this are never a gap: no steady load changes much in it."""
 
 GAP_PERIODS = 3.0
-"""A gap is longer than this many sampling periods and update periods: two lost samples in a row
-are ordinary jitter, more are not."""
+"""A gap is longer than this many sampling periods: two lost samples in a row are ordinary jitter,
+more are not."""
 
 GAP_BOUND = 0.05
 """Largest share of the energy that gaps may hide before the integral is refused: no more than the
@@ -73,7 +73,7 @@ def integrate(
     if joules <= 0.0:
         return Amount(reason="no_power")
     period_s, update_s = sampling_period_s(power.times_s) or 0.0, update_period_s or 0.0
-    limit_s = gap_limit_s(period_s, update_period_s)
+    limit_s = gap_limit_s(period_s)
     bound = _gaps_joules(power, start_s, end_s, limit_s, possible) / joules
     if bound > GAP_BOUND:
         return Amount(reason="sampling_gap", gap_bound=bound)
@@ -90,11 +90,12 @@ def integrate(
     )
 
 
-def gap_limit_s(sampling_period_s: float, update_period_s: float | None) -> float:
-    """How far apart two samples may lie before the time between them is a gap."""
-    return max(
-        GAP_PERIODS * sampling_period_s, GAP_PERIODS * (update_period_s or 0.0), MINIMUM_GAP_S
-    )
+def gap_limit_s(sampling_period_s: float) -> float:
+    """How far apart two samples may lie before the time between them is a gap.
+
+    The update period that is seen has no say: power that does not change makes it long.
+    """
+    return max(GAP_PERIODS * sampling_period_s, MINIMUM_GAP_S)
 
 
 def edge_uncertainty(power: Samples, edge_s: float, lag_s: float) -> float:

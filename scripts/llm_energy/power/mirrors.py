@@ -7,6 +7,7 @@ from llm_energy.power.counter import unwrapped
 from llm_energy.power.counter_edges import interval_powers
 from llm_energy.power.meter import Device
 from llm_energy.power.rapl import UPDATE_S
+from llm_energy.power.sensor import Sensor
 from llm_energy.power.series import Samples, Series
 
 LEAST_READINGS = 3
@@ -45,7 +46,9 @@ def _agree(series: Series, first: Device, second: Device) -> bool:
         return False
     inside = other.between(one.times_s[0], one.times_s[-1])
     range_joules = first.counter_range_joules
-    powers = interval_powers(unwrapped(one, range_joules)).values
+    # A reset taken for a wrap would be megawatts, and make any two counters agree.
+    bound_watts = Sensor(first, series).power_bound_watts
+    powers = interval_powers(unwrapped(one, range_joules, power_bound_watts=bound_watts)).values
     tolerance_joules = max(powers) * (first.counter_update_s or UPDATE_S)
     return len(inside) >= LEAST_READINGS and all(
         _between(value, one.around(time_s, time_s), range_joules, tolerance_joules)

@@ -23,6 +23,9 @@ Method = Literal["counter", "integrated_instant", "integrated_average"]
 AVERAGING_S = 1.0
 """NVML's average power is that of the last second."""
 
+SLOWEST_UPDATE_S = 1.0
+"""Power that changes more rarely than this did not change: no sensor updates more slowly."""
+
 QUANTITY: Mapping[Method, Quantity] = {
     "counter": "energy_counter_joules",
     "integrated_instant": "instant_power_watts",
@@ -149,7 +152,8 @@ class Sensor:
     def _update_s(self, method: Method) -> float | None:
         if method == "counter" and self.device.counter_update_s is not None:
             return self.device.counter_update_s
-        return self._seen_update_s[method]
+        seen_s = self._seen_update_s[method]
+        return seen_s if method == "counter" or seen_s is None else min(seen_s, SLOWEST_UPDATE_S)
 
     @cached_property
     def _seen_update_s(self) -> dict[Method, float | None]:

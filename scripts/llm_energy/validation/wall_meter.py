@@ -49,7 +49,7 @@ def wall_energy(
     if min(inside.values) <= 0.0:
         return Amount(reason="non_positive_sample")
     around = wall.around(start_s, end_s).times_s
-    limit_s = gap_limit_s(sampling_period_s(wall.times_s) or 0.0, None)
+    limit_s = gap_limit_s(sampling_period_s(wall.times_s) or 0.0)
     if any(b - a > limit_s for a, b in pairwise(around)):
         return Amount(reason="sampling_gap")
     return Amount(fmean(inside.values) * (end_s - start_s))

@@ -139,10 +139,15 @@ def test_two_lost_samples_are_no_gap():
     assert integrate(power, 0.5, 20.5, update_period_s=None).gap_bound == 0.0
 
 
-def test_a_gap_is_measured_by_the_slower_of_sampling_and_sensor():
-    assert gap_limit_s(0.1, None) == 0.5
-    assert gap_limit_s(0.1, 0.4) == pytest.approx(1.2)
-    assert gap_limit_s(1.0, 0.1) == 3.0
+def test_a_gap_is_measured_by_the_sampling():
+    assert gap_limit_s(0.1) == 0.5
+    assert gap_limit_s(1.0) == 3.0
+
+
+def test_power_that_hardly_changes_hides_no_gap():
+    power = without(samples(constant(600.0), start=0.0, end=11.0, rate=10.0), 4.0, 7.0)
+    amount = integrate(power, 0.5, 10.5, update_period_s=6.0, possible=DRAWN)
+    assert (amount.joules, amount.reason) == (None, "sampling_gap")
 
 
 def test_steady_edges_have_no_uncertainty_and_a_step_has():

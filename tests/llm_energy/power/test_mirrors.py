@@ -84,6 +84,21 @@ def test_two_zones_of_one_name_with_counters_of_their_own_are_added():
     assert found.mean_power_watts == pytest.approx(98.0)
 
 
+def test_dies_that_were_reset_together_are_added():
+    """A reset taken for a wrap of 655 kW would let any two counters agree."""
+    series = series_of(DIE, OTHER_DIE, lambda t: counted(t, watts=30.0))
+    readings = tuple(
+        dataclasses.replace(
+            r, energy_counter_joules=(68.0 if r.device == DIE.id else 30.0) * (r.monotonic_s - 0.5)
+        )
+        if r.monotonic_s > 0.5
+        else r
+        for r in series.readings
+    )
+    found = energy(dataclasses.replace(series, readings=readings))
+    assert found.mean_power_watts == pytest.approx(98.0)
+
+
 def test_two_sockets_are_never_one():
     socket = dataclasses.replace(OTHER_DIE, label="package-1-die-0")
     assert mirrors(series_of(DIE, socket, counted)) == {}
