@@ -3,7 +3,7 @@
 from datetime import date, datetime, time
 
 from worker.engines.base import EngineError
-from worker.gguf import read_metadata
+from worker.gguf import GgufError, read_metadata
 
 DIRECTIVES = (*(f"-{letter}" for letter in "dmHIMSjy"), *"aAbBcdDeFgGhHIjklmMnpPrRStTuUVwWxXyY")
 """Directives of strftime that do not depend on the time zone, each after a `%`."""
@@ -34,12 +34,15 @@ def template_of_gguf(model_path: str) -> str:
     """Return the chat template of a GGUF file.
 
     Raises:
-        EngineError: it has none. Engines would take another model's.
+        EngineError: it has none, and engines would take another model's; or it cannot be read.
     """
-    template = read_metadata(model_path).get("tokenizer.chat_template")
-    if not template:
+    try:
+        template = read_metadata(model_path).get("tokenizer.chat_template")
+    except GgufError as error:
+        raise EngineError(str(error)) from error
+    if not isinstance(template, str) or not template.strip():
         raise EngineError(no_template(model_path))
-    return str(template)
+    return template
 
 
 def no_template(model_path: str) -> str:

@@ -26,7 +26,7 @@ def part_names(name: str) -> list[str]:
     The first part has the metadata, and is the one to load.
     """
     found = PART.search(name)
-    if found is None:
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
         return [name]
     stem, count = name[: found.start()], found[2]
     return [f"{stem}-{number:05d}-of-{count}.gguf" for number in range(1, int(count) + 1)]
@@ -42,7 +42,7 @@ def read_metadata(path: str | Path, *, longest_array: int = 4096) -> dict[str, A
         try:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 return _Reader(content, longest_array).pairs()
-        except (struct.error, ValueError, IndexError) as error:
+        except (struct.error, ValueError, IndexError, RecursionError) as error:
             raise GgufError(f"{path}: damaged or cut short ({error})") from error
 
 

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_energy.preflight.model_shape import of_gguf
+from worker.chat_template import template_of_gguf
+from worker.engines.base import EngineError
 from worker.gguf import GgufError, read_metadata
 
 CODES = {"B": 0, "b": 1, "H": 2, "h": 3, "I": 4, "i": 5, "f": 6, "?": 7, "Q": 10, "q": 11, "d": 12}
@@ -88,11 +90,34 @@ def test_a_file_that_was_cut_short_is_reported_never_taken(length, tmp_path_fact
         (b"PICTURE OF A CAT" * 4, "no GGUF file"),
         (b"GGUF" + struct.pack("<IQQ", 1, 0, 0), "version 1"),
         (b"GGUF" + struct.pack("<IQQ", 3, 0, 1) + text("k") + struct.pack("<I", 99), "type 99"),
+        (
+            b"GGUF"
+            + struct.pack("<IQQ", 3, 0, 1)
+            + text("k")
+            + struct.pack("<I", 9)
+            + struct.pack("<IQ", 9, 1) * 3000,
+            "recursion",
+        ),
     ],
 )
 def test_what_is_no_gguf_file_is_reported(tmp_path, content, message):
     with pytest.raises(GgufError, match=message):
         read(tmp_path, content)
+
+
+@pytest.mark.parametrize("value", ["", " \n", 7, ["a", "b"]])
+def test_a_template_that_is_no_text_is_none(tmp_path, value):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(gguf({"tokenizer.chat_template": value}))
+    with pytest.raises(EngineError, match="the model has no chat template"):
+        template_of_gguf(str(path))
+
+
+def test_a_template_in_a_damaged_file_is_an_error_of_the_model(tmp_path):
+    path = tmp_path / "m.gguf"
+    path.write_bytes(b"GGUF")
+    with pytest.raises(EngineError, match="damaged or cut short"):
+        template_of_gguf(str(path))
 
 
 def test_the_real_model():

@@ -61,7 +61,9 @@ def differences(folder: Path, result: Result) -> Iterator[str]:
         requests, lengths = read_requests(files["requests"])
         numbers = _of_requests(result, requests, lengths)
         latency, drift = numbers["latency"], numbers["drift"]
-        if current:
+        if current and result.warmup is None:
+            yield "it has a window without a warm-up"
+        elif current:
             numbers["warmup"] = judged(result, requests, series).model_dump()
         yield from _unlike("its requests give", numbers, _stated(result))
     elif result.window is not None and current:
@@ -188,8 +190,8 @@ def _flags(result: Result, drift: Drift, account: EnergyAccount) -> Iterator[str
 
 
 def _stated(result: Result) -> dict[str, Any]:
-    """Return what the file states: fields younger than it are left out."""
-    return result.model_dump(exclude_unset=True)
+    """Return what the file states. Files of an earlier protocol may lack younger fields."""
+    return result.model_dump(exclude_unset=result.protocol_version != PROTOCOL_VERSION)
 
 
 def _unlike(source: str, again: Any, stated: Any, name: str = "") -> Iterator[str]:

@@ -155,20 +155,26 @@ def check_result(folder: Path, name: str, records: Records) -> tuple[list[str], 
         result = read_planned_result(folder, name)
     except ResultError as error:
         return [str(error).removeprefix(f"{folder / name}: ")], True
-    problems = [*contradictions(result), *record_differences(records, result)]
     damaged = list(_damaged_side_files(folder, result))
-    problems += damaged
+    checks = [contradictions(result), record_differences(records, result), iter(damaged)]
     if not damaged:
-        try:
-            problems += differences(folder, result)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            problems.append(f"its raw data cannot be read: {error}")
+        checks.append(differences(folder, result))
+    problems = [problem for check in checks for problem in _until_it_breaks(check)]
     if result.checksum is None and result.protocol_version >= CHECKSUM_SINCE:
         problems.append("it has no checksum")
     elif result.checksum not in (None, checksum_of(json.loads((folder / name).read_bytes()))):
         what = "" if problems else "; what was changed is not determined by raw data"
         problems.append(f"it was changed after it was written: its checksum does not fit{what}")
     return problems, result.checksum is not None
+
+
+def _until_it_breaks(check: Iterator[str]) -> Iterator[str]:
+    """Yield what a check finds. A value that was edited may break any formula: that is a problem
+    of this result, and stops the check of no other."""
+    try:
+        yield from check
+    except Exception as error:
+        yield f"it cannot be checked further: {type(error).__name__}: {error}"
 
 
 def _damaged_side_files(folder: Path, result: Result) -> Iterator[str]:

@@ -55,7 +55,7 @@ def read_entries(path: Path) -> list[Entry]:
     if content.startswith(PARQUET):
         with _parquet(content, path) as file:
             rows = (row for batch in file.iter_batches() for row in batch.to_pylist())
-            texts = (json.dumps(row, default=str).encode() for row in rows)
+            texts = (json.dumps(row, default=_plain).encode() for row in rows)
             entries = [Entry(f"{path}[{i}]", text) for i, text in enumerate(texts)]
     elif path.name.removesuffix(".gz").endswith(".json"):
         entries = _from_array(content, path)
@@ -108,6 +108,19 @@ def _parquet(content: bytes, path: Path) -> Iterator[Any]:
             yield file
     except (pa.ArrowException, OSError, ValueError) as error:
         raise PromptError(f"{path}: not a whole Parquet file ({_first_line(error)})") from error
+
+
+def _plain(value: object) -> object:
+    """Return a value of a Parquet file that JSON does not have: some tools write texts as bytes.
+
+    Bytes that are no text become numbers, so that they pass for no prompt.
+    """
+    if not isinstance(value, bytes):
+        return str(value)
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return list(value)
 
 
 def _from_array(content: bytes, path: Path) -> list[Entry]:

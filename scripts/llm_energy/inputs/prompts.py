@@ -120,6 +120,11 @@ def chosen(
     entries = select(read_entries(source), limit=prompts.limit, seed=prompts.seed)
     texts = [text_of(entry, field) for entry in entries]
     *token_ids, first, second = tokenizer.tokenize([*texts, *PROBES], template_date=template_date)
+    if template_date is not None and first == second:
+        raise PromptError(
+            "two different texts have the same token ids: the model's chat template leaves out "
+            "what it is given; set `chat_template: false`, or take a model with a whole one"
+        )
     maximum = prompts.max_input_tokens
     too_long = sum(len(ids) > maximum for ids in token_ids) if maximum is not None else 0
     if maximum is not None and prompts.on_too_long == "truncate":

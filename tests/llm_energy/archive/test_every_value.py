@@ -1,5 +1,6 @@
 """Nobody changes a value of a result unseen: each is computed again, compared or sealed."""
 
+import functools
 import json
 import shutil
 from collections.abc import Iterator
@@ -109,6 +110,31 @@ def test_a_new_checksum_hides_nothing_that_raw_data_determine(tmp_path, make):
             unseen.add(".".join(str(key) for key in path if not isinstance(key, int)))
     expected = ONLY_SEALED + (OF_THE_EXAMPLE if make is example else OF_RECORDS)
     assert {name for name in unseen if not name.startswith(expected)} == set()
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [("window.duration_s", 0), ("settings.resolved.batch_size", 0), ("warmup", None)],
+)
+def test_a_value_that_breaks_a_formula_is_a_problem_of_its_result_alone(tmp_path, part, value):
+    file = tmp_path / metered(tmp_path)
+    content = json.loads(file.read_text())
+    *above, last = part.split(".")
+    functools.reduce(dict.__getitem__, above, content)[last] = value
+    file.write_text(json.dumps(content | {"checksum": checksum_of(content)}))
+    verdict = verify_results(tmp_path)
+    assert verdict.looked_at == "1 results"
+    assert verdict.problems
+
+
+@pytest.mark.parametrize("name", ["sampling_uncertainty_joules", "gap_uncertainty_joules"])
+def test_a_number_that_raw_data_determine_cannot_be_taken_away(tmp_path, name):
+    file = tmp_path / metered(tmp_path)
+    content = json.loads(file.read_text())
+    del content["energy"][name]
+    file.write_text(json.dumps(content | {"checksum": checksum_of(content)}))
+    (problem,) = verify_results(tmp_path).problems
+    assert f"its power series gives energy.{name}" in problem
 
 
 def test_a_change_that_no_raw_data_show_is_named_as_one(tmp_path, make):

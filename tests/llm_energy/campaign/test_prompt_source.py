@@ -83,6 +83,17 @@ def test_a_parquet_file_is_read_too(tmp_path: Path) -> None:
         text_of(read_entries(path)[1], "prompt")
 
 
+def test_texts_that_a_parquet_file_has_as_bytes_are_read_and_other_bytes_refused(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "mine.parquet"
+    pq.write_table(pa.table({"prompt": ["ä".encode(), b"\xff"]}), path)
+    text, other = read_entries(path)
+    assert text_of(text, "prompt") == "ä"
+    with pytest.raises(PromptError, match=r"\[1\]: field prompt is no text"):
+        text_of(other, "prompt")
+
+
 def test_a_damaged_parquet_file_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "mine.parquet"
     pq.write_table(pa.table({"prompt": ["a"]}), path)

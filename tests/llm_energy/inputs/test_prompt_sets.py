@@ -96,6 +96,14 @@ def test_the_chat_template_is_around_every_prompt(tmp_path: Path, mine: Path) ->
     assert all((ids[0], *ids[-2:]) == (OPEN, CLOSE, OPEN) for ids in content["token_ids"])
 
 
+def test_a_template_that_leaves_its_prompts_out_is_refused(
+    tmp_path: Path, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WordTokenizer, "tokenize", lambda _, texts, **__: [[OPEN] for _ in texts])
+    with pytest.raises(PromptError, match="chat template leaves out what it is given"):
+        prepare(FilePrompts(file=str(mine), chat_template=True), mine, tmp_path)
+
+
 def test_a_long_prompt_is_cut_inside_its_template_and_counted(tmp_path: Path, mine: Path) -> None:
     recipe = FilePrompts(
         file=str(mine), chat_template=True, max_input_tokens=6, on_too_long="truncate"

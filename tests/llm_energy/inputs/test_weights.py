@@ -84,6 +84,12 @@ def test_several_models_or_none_are_refused(names: list[str], found: str) -> Non
         main_file(names, what="m")
 
 
+@pytest.mark.parametrize("name", ["m-00001-of-00000.gguf", "m-00003-of-00002.gguf"])
+def test_a_name_that_only_looks_like_a_part_is_a_whole_model(name: str) -> None:
+    assert main_file([name], what="m") == name
+    assert needed([name], ["*"]) == [name]
+
+
 def test_a_part_brings_all_others() -> None:
     names = [f"m-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
     assert needed([*names, "x.gguf"], ["*-00002-of-00003.gguf"]) == names
