@@ -14,6 +14,7 @@ from llm_energy.measurement.measuring_job import MeasuringJob, run, run_forked  
 
 job = MeasuringJob(
     rule=snakemake.rule,
+    input=list(snakemake.input),
     output=snakemake.output[0],
     log=list(snakemake.log),
     spec_hash=snakemake.wildcards.spec,

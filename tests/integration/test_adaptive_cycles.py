@@ -2,7 +2,6 @@
 
 import copy
 import json
-import re
 import shutil
 
 import pytest
@@ -55,11 +54,13 @@ def test_every_first_cycle_comes_before_any_decision_and_the_rest_in_planned_blo
     tree, _, said = first_run
     assert finished(said) == tree.plan()
     assert len(tree.plan()) == 10
-    order = re.findall(r"^\[ *\d+/\d+\] \S+ cycle (\d)|Rule: (decide)\)", said, re.MULTILINE)
-    assert [cycle or "decide" for cycle, _ in order] == [
-        *("1", "1", "2", "2", "3", "3"),
-        *("decide", "decide"),
-        *("4", "4", "5", "5"),
+    assert [cycle for _, cycle in finished(said)] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+    times = {path.stat().st_mtime: path.stem for path in [*tree.results(), *decisions(tree)]}
+    order = [times[at].partition("_")[0] for at in sorted(times)]
+    assert order == [
+        *(f"cycle-0{cycle}" for cycle in (1, 1, 2, 2, 3, 3)),
+        *("first-3", "first-3"),
+        *(f"cycle-0{cycle}" for cycle in (4, 4, 5, 5)),
     ]
     assert "left, and the cycles that the first ones will ask for" in said
 
@@ -92,7 +93,9 @@ def test_lost_metadata_and_another_age_remake_nothing(decided):
 
 
 def test_a_lost_decision_and_a_lost_first_cycle_are_made_again_and_nothing_else(decided):
-    one, other = decisions(decided)
+    specs = decided.campaign().names.items()
+    paths = {name: next(p for p in decisions(decided) if p.parent.name == s) for s, name in specs}
+    one, other = paths["nap_batch1"], paths["nap_batch2"]
     before = other.read_bytes()
     other.unlink()
     decided.of("nap_batch1")[1].unlink()

@@ -1,6 +1,8 @@
 """A wall clock that is set back in the middle of a run changes stamps for people, and no number."""
 
+import os
 import subprocess
+import time
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from llm_energy.results.result import read_result
+from llm_energy.workflow.requested import inputs_of
 from tests.integration.faults import differences, left
 from tests.integration.workflow import PATIENCE_S, finished, wait_for
 
@@ -23,6 +26,20 @@ def clock(tmp_path):
     command = ["cc", "-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror"]
     subprocess.run([*command, "-o", str(library), str(SOURCE)], check=True)
     return library, tmp_path / "step"
+
+
+def test_inputs_newer_than_the_clock_cost_no_measurement(ready):
+    """As after the clock was set back, or in a cache that was copied from a machine ahead."""
+    ahead = time.time() + 3600
+    for marker in inputs_of(ready.campaign().experiments[0]):
+        os.utime(ready.folder / marker, (ahead, ahead))
+    assert len(ready.measured()) == 4
+    assert len(ready.results()) == 4
+    for path in ready.results():
+        os.utime(path, (ahead, ahead))
+    ready.run("aggregate", check=True)
+    assert ready.graph("aggregate").rules == set()
+    assert len(ready.results()) == 4
 
 
 def test_a_clock_that_steps_back_under_a_run_changes_no_number(ready, clock):

@@ -49,7 +49,7 @@ def test_a_run_is_looked_at_without_disturbing_it(ready):
         os.killpg(process.pid, signal.SIGINT)
         process.wait(timeout=PATIENCE_S)
     rows = (tree.folder / "results/nap/campaign.tsv").read_text().splitlines()
-    assert [row.split("\t")[4] for row in rows[1:]] == ["done", "pending"]
+    assert [row.split("\t")[5] for row in rows[1:]] == ["done", "pending"]
 
 
 def test_who_waits_for_the_device_says_so_at_once(ready):

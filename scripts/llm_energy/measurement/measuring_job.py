@@ -30,6 +30,7 @@ class MeasuringJob:
     """A job of the rule `measure`, as Snakemake gave it to its script."""
 
     rule: str
+    input: list[str]
     output: str
     log: list[str]
     spec_hash: str

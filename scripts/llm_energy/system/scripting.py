@@ -3,16 +3,21 @@
 import contextlib
 import errno
 import logging
+import os
 import signal
 import sys
+import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+FOLDER_TIME = ".snakemake_timestamp"
+"""File that holds the time of a folder, for Snakemake."""
+
 INTERRUPTED = 128 + signal.SIGINT
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
@@ -51,8 +56,12 @@ def rule_script(snakemake: Any, *expected: type[Exception]) -> Iterator[None]:
             logging.basicConfig(
                 filename=log, filemode="a", level=logging.INFO, format="%(asctime)s %(message)s"
             )
+    inputs = [Path(path) for path in snakemake.input]
     try:
+        _not_from_the_future(inputs)
         yield
+        with contextlib.suppress(UserError):  # what is made is not lost for this
+            _not_from_the_future(inputs)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)  # Snakemake says it, once for all jobs
     except Exception as error:
@@ -62,6 +71,28 @@ def rule_script(snakemake: Any, *expected: type[Exception]) -> Iterator[None]:
         known = isinstance(error, (UserError, *expected))
         print(f"{snakemake.rule}: {error if known else _in_words(error, log)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _not_from_the_future(inputs: Iterable[Path]) -> None:
+    """Make inputs that are newer than the clock as new as now, as after the clock was set back.
+
+    Snakemake deletes what a job has made if an input is newer.
+
+    Raises:
+        UserError: one of them cannot be changed.
+    """
+    for path in inputs:
+        for file in (path, path / FOLDER_TIME):
+            try:
+                if file.stat().st_mtime > time.time():
+                    os.utime(file)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise UserError(
+                    f"{file} is newer than the clock of this machine, and its time cannot be "
+                    f"changed from here ({error.strerror}): correct the clock, or touch {file}"
+                ) from error
 
 
 def _in_words(error: Exception, log: Path | None) -> str:

@@ -6,6 +6,7 @@ Snakemake: relative to the working directory.
 
 import math
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -222,10 +223,11 @@ def inputs_of(experiment: Experiment) -> list[str]:
 def settled(results: Path, paths: Iterable[str]) -> frozenset[str]:
     """Those of `paths` that exist and are not younger than the oldest file of the summary.
 
-    They need no job. Without a summary age says nothing: it will be made of all of them.
+    They need no job. Without a summary age says nothing, for it will be made of all of them; but
+    those that are newer than the clock need one, which corrects their time.
     """
     made = [path.stat().st_mtime for path in (results / "summary").glob("*")]
-    summarised = min(made, default=math.inf)
+    summarised = min([*made, time.time()])
     return frozenset(path for path in paths if _modified(path) <= summarised)
 
 

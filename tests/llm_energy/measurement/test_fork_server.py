@@ -39,7 +39,7 @@ CLIENT = f"""
 import sys
 from llm_energy.measurement.measuring_job import MeasuringJob, run_forked
 
-job = MeasuringJob("measure", "output", [], sys.argv[1], cycle=1, begun_s=0.0)
+job = MeasuringJob("measure", [], "output", [], sys.argv[1], cycle=1, begun_s=0.0)
 code = run_forked(job)
 sys.exit({NO_SERVER} if code is None else code)
 """

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +13,8 @@ from llm_energy.system.scripting import UserError, rule_script
 
 @pytest.fixture
 def job(tmp_path):
-    """The object that a rule script is given: its rule's name and its log."""
-    return SimpleNamespace(rule="measure", log=[str(tmp_path / "logs" / "measure.log")])
+    """The object that a rule script is given: its rule's name, its inputs and its log."""
+    return SimpleNamespace(rule="measure", input=[], log=[str(tmp_path / "logs" / "measure.log")])
 
 
 def os_error(number, path=None):
@@ -51,3 +52,35 @@ def test_a_script_that_ends_well_says_nothing(job, capsys):
     with rule_script(job):
         pass
     assert capsys.readouterr() == ("", "")
+
+
+def ahead(path):
+    path.write_text("")
+    os.utime(path, (time.time() + 3600,) * 2)
+    return str(path)
+
+
+def test_inputs_newer_than_the_clock_are_made_as_new_as_now(job, tmp_path):
+    """Also those that became so meanwhile: Snakemake deletes what is older than an input."""
+    folder = tmp_path / "figures"
+    folder.mkdir()
+    files = [tmp_path / "before", folder / ".snakemake_timestamp", tmp_path / "meanwhile"]
+    job.input = [ahead(files[0]), str(folder), str(files[2]), "gone"]
+    ahead(files[1])
+    with rule_script(job):
+        ahead(files[2])
+    assert all(path.stat().st_mtime <= time.time() for path in files)
+
+
+def test_one_that_cannot_be_changed_is_named_before_anything_is_done(
+    job, tmp_path, capsys, monkeypatch
+):
+    job.input = [ahead(tmp_path / "marker")]
+
+    def refuse(*_):
+        raise os_error(errno.EPERM)
+
+    monkeypatch.setattr(os, "utime", refuse)
+    with pytest.raises(SystemExit), rule_script(job):
+        pytest.fail("it began")
+    assert f"correct the clock, or touch {tmp_path / 'marker'}" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Which results need no job."""
 
 import os
+import time
 
 import pytest
 
@@ -26,6 +27,12 @@ def made(path, age_s):
 def test_before_there_is_a_summary_all_that_is_there_is_settled(campaign):
     folder, paths = campaign
     assert settled(folder, paths) == set(paths[:2])
+
+
+def test_one_that_is_newer_than_the_clock_is_not(campaign):
+    folder, paths = campaign
+    os.utime(paths[1], (time.time() + 3600,) * 2)
+    assert settled(folder, paths) == {paths[0]}
 
 
 def test_a_result_younger_than_a_file_of_the_summary_is_not_settled(campaign):
