@@ -60,7 +60,7 @@ def read_jobs(tree: Tree) -> list[Job]:
     """Every measurement, in the order in which they ran."""
     jobs = []
     for path in tree.results():
-        log = tree.folder / "logs/nap/measure" / path.relative_to(path.parents[2])
+        log = tree.folder / "logs/nap/measure" / path.relative_to(path.parents[1])
         found = TIMES.search(log.with_suffix(".log").read_text())
         assert found is not None, f"no times in {log}"
         phases = [p for p in read_result(path).phases if p.name in MEASURING]

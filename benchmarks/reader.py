@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "scripts")]
 
 from llm_energy.archive.reproduce import MADE, PLANNED  # noqa: E402
+from llm_energy.results.layout import files  # noqa: E402
 from llm_energy.results.result import read_result  # noqa: E402
 
 NAME = "smollm2-cpu"
@@ -30,7 +31,7 @@ SNAKEMAKE = [".venv/bin/snakemake", "--cores", "1", "--profile", "workflow-profi
 
 def measuring_s(example: Path) -> float:
     """Seconds that the measurements of a campaign took, without what was between them."""
-    results = [read_result(path) for path in example.glob("measurements/*/*.json")]
+    results = [read_result(path) for path in files(example, "measurements")]
     spans = [
         (datetime.fromisoformat(r.started), datetime.fromisoformat(r.finished)) for r in results
     ]

@@ -19,6 +19,7 @@ from llm_energy.analysis.design import Design  # noqa: E402
 from llm_energy.analysis.summary import Summary  # noqa: E402
 from llm_energy.report.figures import draw_files  # noqa: E402
 from llm_energy.report.page import render_page, write_page  # noqa: E402
+from llm_energy.results.layout import files  # noqa: E402
 
 EXAMPLE = ROOT / "docs/example/smollm2-cpu"
 PAGE = EXAMPLE.parent
@@ -31,7 +32,7 @@ def example() -> Summary:
     """Summarise the stored results anew; only the design comes from the stored summary."""
     findings = json.loads((EXAMPLE / "summary/summary.json").read_text())
     planned = sorted(
-        path.relative_to(EXAMPLE).as_posix() for path in EXAMPLE.glob("measurements/*/*.json")
+        path.relative_to(EXAMPLE).as_posix() for path in files(EXAMPLE, "measurements")
     )
     return aggregate(EXAMPLE, planned=planned, design=Design(**findings["design"]))
 

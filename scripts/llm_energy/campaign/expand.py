@@ -17,7 +17,7 @@ MAXIMUM_POINTS = 10_000
 """Most experiments of one group: beyond it, a campaign is a mistake and planning takes minutes."""
 
 MAXIMUM_NAME = 200
-"""Most characters in an experiment's name: file systems allow 255 in a name."""
+"""Most characters in an experiment's name: it stands in tables, figures and commands."""
 
 PREFIXES = {"batch_size": "batch", "output_tokens": "out", "context_tokens": "ctx"}
 SELF_EXPLAINING = ("backend", "model", "prompts", "dtype", "load_mode")
@@ -67,7 +67,7 @@ def expand(name: str, group: Group, problems: Problems) -> list[Point]:
 
 
 def experiment_name(group: str, factors: Mapping[str, Any]) -> str:
-    """`GROUP_LABEL_LABEL`: one label for each setting that varies, safe in a path."""
+    """`GROUP_LABEL_LABEL`: one label for each setting that varies, safe in a command."""
     return "_".join([group, *(label(key, value) for key, value in factors.items())])
 
 
