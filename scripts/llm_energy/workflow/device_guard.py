@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from llm_energy.preflight.gpus import NoGpuError, read_gpus
+from llm_energy.preflight.asking import ask_all
+from llm_energy.preflight.gpus import read_gpus
 from llm_energy.results.result import ResultError, read_result
 from llm_energy.system.host import cpu_model
 
@@ -44,10 +45,10 @@ def foreign_device(device: str, results: Iterable[Path]) -> tuple[str, str] | No
     if device == "cpu":
         here = [cpu_model()]
     else:
-        try:
-            here = sorted({gpu.device.model for gpu in read_gpus() if not gpu.lost})
-        except NoGpuError:
+        gpus = ask_all({"gpus": read_gpus})["gpus"]  # a driver may never answer
+        if isinstance(gpus, Exception):
             return None
+        here = sorted({gpu.device.model for gpu in gpus if not gpu.lost})
     return None if there in here else (there, ", ".join(here))
 
 

@@ -126,7 +126,8 @@ def test_a_gap_at_the_end_counts_as_far_as_it_lies_in_the_interval():
     power = without(samples(constant(600.0), start=0.0, end=41.0, rate=10.0), 34.0, 38.0)
     amount = integrate(power, 5.0, 35.0, update_period_s=None, possible=DRAWN)
     assert amount.gap_bound == pytest.approx(1.0 * 500.0 / 18_000.0, rel=1e-6)
-    assert integrate(power, 5.0, 35.0, update_period_s=1.4, possible=DRAWN).gap_bound == 0.0
+    slow = integrate(power, 5.0, 35.0, update_period_s=1.4, possible=DRAWN)
+    assert slow.gap_bound == amount.gap_bound
 
 
 def test_where_nothing_bounds_power_a_gap_is_refused():

@@ -1,11 +1,16 @@
 """A campaign goes on only on the device model that it began on."""
 
+import threading
+from functools import partial
+
 import pytest
 from tests.llm_energy.make_campaigns import changed, load, make_checkout
 from tests.llm_energy.make_results import make_result, put_result
 from tests.nvml_simulator.scenario import Gpu
 
+from llm_energy.preflight.asking import ask_all
 from llm_energy.system.host import cpu_model
+from llm_energy.workflow import device_guard
 from llm_energy.workflow.device_guard import foreign_device
 
 
@@ -48,3 +53,13 @@ def test_the_same_gpu_goes_on_and_another_does_not(campaign, tmp_path, simulate)
     assert foreign(gpu, tmp_path) is None
     measured_on("Board 8000", gpu, tmp_path)
     assert foreign(gpu, tmp_path) == ("Board 8000", "Board 9000")
+
+
+def test_a_driver_that_never_answers_does_not_hold_up_a_run(campaign, tmp_path, monkeypatch):
+    gpu = campaign("gpu")
+    measured_on("Board 8000", gpu, tmp_path)
+    answered = threading.Event()
+    monkeypatch.setattr(device_guard, "read_gpus", answered.wait)
+    monkeypatch.setattr(device_guard, "ask_all", partial(ask_all, deadline_s=0.1))
+    assert foreign(gpu, tmp_path) is None
+    answered.set()
