@@ -34,8 +34,9 @@ def test_a_run_is_looked_at_without_disturbing_it(ready):
     process = tree.start("measurements")
     try:
         measuring = ".cache/runs/*/measuring.json"
+        coma = tree.campaign().experiment("coma").spec_hash
         wait_for(
-            lambda: any("coma" in path.read_text() for path in tree.folder.glob(measuring)),
+            lambda: any(coma in path.read_text() for path in tree.folder.glob(measuring)),
             why=tree.output(),
         )
         during = tree.run("status", check=True).stdout
