@@ -1,5 +1,6 @@
 """Comparisons on the page, and the reasons of those that are not allowed."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -17,8 +18,8 @@ from llm_energy.report.page_tables import (
     name_cell,
     words,
 )
-from llm_energy.results.metrics import METRICS
-from llm_energy.system.numbers import percent
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, JOULES_PER_REQUEST, METRICS
+from llm_energy.system.numbers import percent, plural
 
 MOST_ROWS = 1000
 """Limit for one table on the page; the files hold all."""
@@ -132,11 +133,39 @@ def rows_of(
     comparisons: Sequence[Comparison],
 ) -> Table:
     """A table of comparisons, each with its `first` cells, which stand under `columns`."""
-    left_out = len(comparisons) - MOST_ROWS
-    note = f"{left_out} more rows are in the files only." if left_out > 0 else ""
+    repeated = repeated_by_request(comparisons)
+    kept = [each for each in zip(first, comparisons, strict=True) if id(each[1]) not in repeated]
+    left_out = len(kept) - MOST_ROWS
+    notes = [f"{left_out} more rows are in the files only."] if left_out > 0 else []
+    if repeated:
+        notes.append(
+            f"{plural(len(repeated), 'row')} of energy per request not shown: with equal output "
+            "lengths their ratios are those of energy per output token."
+        )
     more = [*words("Metric"), *map(Column, ("Ratio", "p, Holm", "Pairs"))]
-    rows = [[*cells, *_row(c)] for cells, c in zip(first, comparisons, strict=True)]
-    return Table([*columns, *more, *words("Verdict", "In words")], rows[:MOST_ROWS], note)
+    rows = [[*cells, *_row(comparison)] for cells, comparison in kept[:MOST_ROWS]]
+    return Table([*columns, *more, *words("Verdict", "In words")], rows, " ".join(notes))
+
+
+def repeated_by_request(comparisons: Sequence[Comparison]) -> set[int]:
+    """Identities of comparisons per request that repeat the one per output token."""
+    per_token = {
+        (c.experiment, c.base, c.factor): c
+        for c in comparisons
+        if c.metric == JOULES_PER_OUTPUT_TOKEN.column
+    }
+    return {
+        id(c)
+        for c in comparisons
+        if c.metric == JOULES_PER_REQUEST.column
+        and (other := per_token.get((c.experiment, c.base, c.factor))) is not None
+        and (c.verdict, c.marks) == (other.verdict, other.marks)
+        and all(
+            getattr(c, name) == getattr(other, name)
+            or math.isclose(getattr(c, name) or 0, getattr(other, name) or 0, rel_tol=5e-4)
+            for name in ("ratio", "simultaneous_low", "simultaneous_high")
+        )
+    }
 
 
 def _row(comparison: Comparison) -> list[Cell]:

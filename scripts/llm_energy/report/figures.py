@@ -43,9 +43,9 @@ def render_files(drawings: Callable[[], Sequence[Drawing]]) -> list[Figure]:
 
 def _drawings(summary: Summary) -> list[Drawing]:
     drawings = [
+        pareto_figure.trade_off(summary),
         forest.energy(summary),
         forest.throughput(summary),
-        pareto_figure.trade_off(summary),
         *settings_figure.by_setting(summary),
         forest.latency(summary),
         distributions.latencies(summary),

@@ -15,7 +15,14 @@ from llm_energy.analysis.measurements_table import BACKEND, SETTING, varying_set
 from llm_energy.analysis.summary import Summary
 from llm_energy.report.estimates import BELOW_ZERO, NOTHING, by_label, short_names, without_value
 from llm_energy.report.headline import ratio_text
-from llm_energy.results.metrics import END_TO_END, ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
+from llm_energy.results.metrics import (
+    END_TO_END,
+    ITL,
+    JOULES_PER_OUTPUT_TOKEN,
+    MEAN_POWER,
+    THROUGHPUT,
+    TTFT,
+)
 from llm_energy.results.metrics import METRICS as ALL_METRICS
 from llm_energy.system.numbers import fixed, interval, number, percent, plural, setting_label
 
@@ -43,7 +50,7 @@ def bias_is_bounded(measurements: pd.DataFrame) -> bool:
     return bool((measurements["protocol_version"].dropna() >= BOUND_SINCE).any())
 
 
-METRICS = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, ITL, END_TO_END)
+METRICS = (JOULES_PER_OUTPUT_TOKEN, MEAN_POWER, THROUGHPUT, TTFT, ITL, END_TO_END)
 
 
 @dataclass(frozen=True)
@@ -247,6 +254,7 @@ def measurements_table(summary: Summary) -> Table:
     names = short_names(summary)
     shown: list[tuple[str, Column, Callable[[Any], str]]] = [
         ("joules_per_output_token", Column("Per output token", "J"), number),
+        ("mean_power_watts", Column("Mean power", "W"), number),
         ("output_tokens_per_second", Column("Throughput", "tokens/s"), number),
         ("time_to_first_token_p50_s", Column("TTFT p50", "ms"), _milliseconds),
         ("time_to_first_token_p95_s", Column("TTFT p95", "ms"), _milliseconds),
@@ -265,7 +273,7 @@ def measurements_table(summary: Summary) -> Table:
         shown.append(("warmup_bound", Column("Bound of its bias"), percent))
     metered = bool(summary.measurements["energy_joules"].notna().any())
     if not metered:
-        shown = shown[1:]
+        shown = shown[2:]
     columns = [Column("Run order"), NAME, Column("Cycle"), *[Column("Energy", "J")] * metered]
     columns += [*(column for _, column, _ in shown), Column("Flags", numeric=False)]
     needed = ["experiment", "cycle", "status", "message", "flags", "energy_joules", "energy_reason"]

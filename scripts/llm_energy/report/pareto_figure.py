@@ -1,29 +1,50 @@
-"""The trade-off: the cost of an experiment against its gain, with the Pareto front."""
+"""The trade-off: what a token costs against latency, with the paired verdict on dominance."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from llm_energy.analysis.summary import Front, Summary
+from llm_energy.analysis.summary import Front, FrontPoint, Summary
 from llm_energy.report import style
-from llm_energy.report.estimates import REPEATABILITY_ALONE, Estimate, as_data, estimates
-from llm_energy.report.style import INK, MUTED, SERIES, Drawing
+from llm_energy.report.estimates import (
+    REPEATABILITY_ALONE,
+    Estimate,
+    as_data,
+    below_zero_sentence,
+    by_label,
+    estimates,
+)
+from llm_energy.report.labels import MOST_NAMES, write_labels
+from llm_energy.report.style import MUTED, SERIES, Drawing
 from llm_energy.results.metrics import METRICS, Metric
-
-MOST_LABELS = 8
-"""Points of the front that are named in the figure; its data names all."""
 
 MOST_PANELS = 2
 
+SAMPLES = 9
+"""Places along an interval that labels leave free."""
+
 Point = tuple[Estimate, Estimate, str]
-"""One experiment on the horizontal and on the vertical axis, and its status on the front."""
+"""One experiment on the horizontal and on the vertical axis, and the verdict on it."""
 
 BY_COLUMN = {metric.column: metric for metric in METRICS}
 
+KINDS = {
+    "non_dominated": ("o", SERIES[0], "Blue circles: not dominated."),
+    "undecided": (
+        "s",
+        SERIES[1],
+        "Orange squares: not decided, as another is not distinguishable from it in one of the two "
+        "or both.",
+    ),
+    "dominated": ("D", MUTED, "Grey diamonds: dominated, as another is better in both."),
+}
+"""Verdict -> marker, colour, sentence of the caption."""
+
 
 def trade_off(summary: Summary) -> Drawing | None:
-    """Energy against throughput and latency; without energy, throughput against latencies.
+    """Energy, or throughput where none was measured, against latencies, else throughput.
 
     Of several sets of terms for the same metrics the one with most experiments is drawn.
     """
@@ -31,34 +52,51 @@ def trade_off(summary: Summary) -> Drawing | None:
     for front in summary.findings.fronts:
         if front.metric not in fronts or len(front.points) > len(fronts[front.metric].points):
             fronts[front.metric] = front
-    shown = list(fronts.values())[:MOST_PANELS]
+    by_kind = sorted(fronts.values(), key=lambda front: BY_COLUMN[front.metric].kind != "latency")
+    shown = by_kind[:MOST_PANELS]
     if not shown:
         return None
     upright = BY_COLUMN[shown[0].against]
-    figure, axes = style.side_by_side(len(shown), 2.6, 0.4)
+    ranks = {label: rank for rank, label in enumerate(by_label(summary, [upright])[0], start=1)}
+    figure, axes = style.canvas(0.4 + 2.7 * len(shown), len(shown), 1, squeeze=False)
+    drawn: list[Point] = []
     data = []
-    for panel, front in zip(axes, shown, strict=True):
+    for panel, front in zip(axes.flat, shown, strict=True):
         points = _points(summary, front)
-        _draw(panel, points)
+        _draw(panel, points, ranks)
         panel.set_xlabel(_axis(BY_COLUMN[front.metric]))
-        if panel is axes[0] or style.narrow():
-            panel.set_ylabel(_axis(upright))
+        panel.set_ylabel(_axis(upright))
         data.append(_data(points))
+        drawn += points
     apart = len(summary.findings.fronts) > len(fronts)
     titles = " and ".join(BY_COLUMN[f.metric].short_title.lower() for f in shown)
     return Drawing(
         "trade-off",
         f"{upright.title} against {titles}",
-        "One point for each experiment, mean over cycles, with 95 % t intervals (no interval with "
-        "one cycle). Blue circles joined by the line: non-dominated, the Pareto front, where no "
-        "other experiment is better in both. Orange squares: dominated in the means, but not "
-        "distinguishable. Grey diamonds: dominated by another in both, by 95 % intervals of ratios "
-        "paired by cycle, not adjusted. Better is more throughput, less energy and less latency."
-        + REPEATABILITY_ALONE * (upright.sensor is not None)
+        _caption(upright, drawn, numbered=len(ranks) > MOST_NAMES)
         + " Experiments measured under other terms are not drawn." * apart,
         figure,
         pd.concat(data),
     )
+
+
+def _caption(upright: Metric, drawn: Sequence[Point], *, numbered: bool) -> str:
+    """Describe what the figure has, and nothing else."""
+    kinds = [sentence for kind, (*_, sentence) in KINDS.items() if kind in {p[2] for p in drawn}]
+    both = [e for x, y, _ in drawn for e in (x, y)]
+    intervals = any(e.low is not None for e in both)
+    better = "above" if upright.higher_is_better else "below"
+    parts = [
+        "One point for each experiment, mean over cycles"
+        + (", with 95 % t intervals." if intervals else "; one cycle has no interval."),
+        *kinds,
+        "Decided by 95 % intervals of ratios paired by cycle, not adjusted." * intervals,
+        f"Better is left and {better}.",
+        f"Numbers count from the best {upright.short_title.lower()}." * numbered,
+    ]
+    text = " ".join(filter(None, parts))
+    note = REPEATABILITY_ALONE * (upright.sensor is not None and intervals)
+    return f"{text}{note}{below_zero_sentence(both)}"
 
 
 def _points(summary: Summary, front: Front) -> list[Point]:
@@ -67,48 +105,52 @@ def _points(summary: Summary, front: Front) -> list[Point]:
         for metric in (BY_COLUMN[front.metric], BY_COLUMN[front.against])
     )
     return [
-        (x[key], y[key], point.status)
+        (x[key], y[key], verdict(point))
         for point in front.points
         for key in [(point.experiment, point.device_model, point.power_limit_watts)]
         if key in x and key in y
     ]
 
 
-_COLOURS = {"non_dominated": SERIES[0], "not_distinguishable": SERIES[1], "dominated": MUTED}
-_MARKERS = {"non_dominated": "o", "not_distinguishable": "s", "dominated": "D"}
+def verdict(point: FrontPoint) -> str:
+    """A key of `KINDS`: only what paired intervals show counts as shown."""
+    return point.status if point.certain else "undecided"
 
 
-def _draw(axes: Axes, points: Sequence[Point]) -> None:
-    on_front = sorted(
-        (x.mean, y.mean, x.label) for x, y, status in points if status == "non_dominated"
-    )
-    if on_front:
-        axes.plot(*zip(*[p[:2] for p in on_front], strict=True), color=SERIES[0], lw=1, alpha=0.6)
-    for kind, colour in _COLOURS.items():  # one artist for all of a kind: there may be thousands
+def _draw(axes: Axes, points: Sequence[Point], ranks: dict[str, int]) -> None:
+    for kind, (marker, colour, _) in KINDS.items():  # one artist for all of a kind
         own = [(x, y) for x, y, status in points if status == kind]
-        level = [(y.mean, x.low, x.high) for x, y in own if None not in (x.low, x.high)]
-        upright = [(x.mean, y.low, y.high) for x, y in own if None not in (y.low, y.high)]
+        if not own:  # an empty artist that is not clipped has no extent to lay out
+            continue
+        level = [(y.mean, max(0, x.low), x.high) for x, y in own if x.low is not None]
+        upright = [(x.mean, max(0, y.low), y.high) for x, y in own if y.low is not None]
         if level:
             axes.hlines(*zip(*level, strict=True), color=colour, lw=1.3)
         if upright:
             axes.vlines(*zip(*upright, strict=True), color=colour, lw=1.3)
+        for x, y in own:
+            if x.reaches_below_zero:
+                style.open_end(axes, (0, y.mean), "<", colour)
+            if y.reaches_below_zero:
+                style.open_end(axes, (x.mean, 0), "v", colour)
         means = ([x.mean for x, _ in own], [y.mean for _, y in own])
-        axes.plot(*means, _MARKERS[kind], color=colour, ms=4.5)
-    widest = max((x.mean for x, _, _ in points), default=0.0)
-    for across, up, label in on_front[:MOST_LABELS]:
-        right = across > 0.6 * widest
-        axes.annotate(
-            label,
-            (across, up),
-            xytext=(-5 if right else 5, -9 if right else 5),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            fontsize=7,
-            color=INK,
-        )
+        axes.plot(*means, marker, color=colour, ms=4.5, clip_on=False)
     axes.margins(0.12)
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
+    axes.grid(visible=False)  # a label would have lines through it
+    axes.spines["left"].set_visible(True)
+    places = [(x.mean, y.mean) for x, y, _ in points]
+    taken = [(at, y.mean) for x, y, _ in points for at in _along(x)]
+    taken += [(x.mean, at) for x, y, _ in points for at in _along(y)]
+    write_labels(axes, places, [x.label for x, _, _ in points], ranks, taken)
+
+
+def _along(estimate: Estimate) -> list[float]:
+    """Values along an interval; none where there is none."""
+    if estimate.low is None or estimate.high is None:
+        return []
+    return [float(value) for value in np.linspace(estimate.low, estimate.high, SAMPLES)]
 
 
 def _axis(metric: Metric) -> str:

@@ -158,6 +158,8 @@ def panels(titles: Sequence[str], *, head_inches: float, row_inches: float) -> A
     for panel, title in zip(used, titles, strict=True):
         panel.set_title(title, fontsize=8, fontweight="normal")
         grid_only(panel, "y")
+    for panel in used[-columns:]:  # below some of them there is none that has the numbers
+        panel.tick_params(labelbottom=True)
     return figure, used
 
 

@@ -143,8 +143,9 @@ def warmup(summary: Summary) -> Drawing | None:
         "warm-up",
         "Warm-up",
         "Throughput of each warm-up wave, in percent of the throughput of the window that "
-        "followed; one line for each cycle. Solid: ended by its bound. Dashed: "
-        f"ended at the time limit ({capped} of {len(traces)})."
+        "followed; one line for each cycle."
+        + " Solid: ended by its bound." * (capped < len(traces))
+        + f" Dashed: ended at the time limit ({capped} of {len(traces)})." * (capped > 0)
         + style.left_out(len(ranked) - len(names), "steadier experiment"),
         figure,
         pd.DataFrame(

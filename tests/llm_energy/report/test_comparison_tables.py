@@ -9,6 +9,7 @@ from llm_energy.report.comparison_section import (
     decode_table,
     outputs_table,
     refusals,
+    repeated_by_request,
 )
 from llm_energy.report.page import render_page
 
@@ -22,10 +23,24 @@ def test_all_are_shown_with_the_reference_and_along_settings(summary_of):
     (reference, caption, first), *others = comparison_tables(summary)
     assert reference == "reference-table"
     assert "for all comparisons of their family at once" in caption
-    assert len(first.rows) == len(summary.findings.comparisons)
+    repeated = repeated_by_request(summary.findings.comparisons)
+    assert len(first.rows) == len(summary.findings.comparisons) - len(repeated)
     assert [len(table.rows) for _, _, table in others] == [
         len(summary.findings.axis_comparisons)
     ] * bool(summary.findings.axis_comparisons)
+
+
+def test_energy_per_request_is_folded_only_where_it_repeats_the_ratio_per_token(summary_of):
+    summary = summary_of(metered=True)
+    ((_, _, table), *_) = comparison_tables(summary)
+    shown = {
+        row["Experiment"].text
+        for cells in table.rows
+        for row in [dict(zip(titles(table), cells, strict=True))]
+        if row["Metric"].text == "Energy per request"
+    }
+    assert shown == {"batch1 out48", "batch4 out48"}  # batch4 out16 is as long as the reference
+    assert table.note.startswith("1 row of energy per request not shown")
 
 
 def test_a_row_holds_ratio_interval_verdict_and_words(summary_of):

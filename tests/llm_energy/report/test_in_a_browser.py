@@ -53,13 +53,13 @@ def test_light_and_dark_are_both_readable(browser, page):
 
 def test_a_click_on_a_heading_sorts_and_the_next_one_turns_it_round(browser, page):
     browser.open(page)
-    heading = """document.querySelectorAll("#results-table th button")[3]"""
+    heading = """document.querySelectorAll("#results-table th button")[4]"""
     browser.evaluate(f"{heading}.click()")
     ascending = browser.evaluate(FIRST)
     browser.evaluate(f"{heading}.click()")
     assert browser.evaluate(FIRST) == ascending[::-1]
     assert ascending[0] == "batch1 out16"
-    sort = """document.querySelectorAll("#results-table th")[3].getAttribute("aria-sort")"""
+    sort = """document.querySelectorAll("#results-table th")[4].getAttribute("aria-sort")"""
     assert browser.evaluate(sort) == "descending"
 
 
@@ -109,6 +109,16 @@ def test_figures_and_their_data_are_downloaded_from_the_page_itself(
     while not file.exists() and time.monotonic() < deadline:
         browser.evaluate("new Promise((done) => setTimeout(done, 50))")
     assert file.read_bytes().startswith(start)
+
+
+def test_on_a_phone_a_comparison_is_a_card_that_fits(browser, page):
+    browser.open(page, screen=PHONE)
+    cells = """[...document.querySelectorAll("#reference-table tbody tr:first-child td")]"""
+    titles = f"""{cells}.map((cell) => getComputedStyle(cell, "::before").content)"""
+    assert browser.evaluate(titles)[:2] == ['"Metric"', '"Ratio"']
+    assert browser.evaluate(
+        f"{cells}.every((cell) => cell.getBoundingClientRect().right <= {PHONE['width']})"
+    )
 
 
 @pytest.mark.long

@@ -135,3 +135,10 @@ def test_every_measurement_has_a_row_out_of_memory_ones_too(summary_of):
     assert [row[0].text for row in table.rows] == [str(rank) for rank in range(1, 13)]
     flags = [row[-1].text for row in table.rows]
     assert flags.count("out of memory") == 3
+
+
+def test_mean_power_stands_with_energy_and_only_there(summary_of):
+    for metered in (True, False):
+        summary = summary_of(metered=metered)
+        for table in (results_table(summary), measurements_table(summary)):
+            assert ("Mean power" in [column.title for column in table.columns]) == metered
