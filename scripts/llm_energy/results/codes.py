@@ -84,7 +84,7 @@ ENERGY_REASONS = {
     "counter_jumped": "The energy counter rose by more than the device can draw.",
     "counter_of_module": "The energy counter of this superchip covers CPU and memory of the "
     "module too. The power of the GPU alone is integrated instead, where the device has it.",
-    "counter_stuck": "The energy counter did not move during the interval.",
+    "counter_stuck": "The energy counter stood still during the interval or a part of it.",
     "power_stuck": "The power sensor read the same value in the idle phase and in the window, "
     "although utilisation rose.",
     "sensors_disagree": "Energy counter and integrated instant power of the device differ by more "

@@ -84,6 +84,14 @@ class TestFalls:
         found = unwrapped(raw, 1000.0, power_bound_watts=500.0)
         assert found == Samples(raw.times_s, (950.0, *[after + passed] * 2), raw.read_s)
 
+    def test_a_fall_in_a_gap_is_no_wrap(self):
+        """A reset 7 kJ below the range would be 875 W, where 65 W were drawn."""
+        times = tuple(n / 10 for n in (*range(30), *range(110, 140)))
+        raw = Samples(times, tuple(65.0 * t + (255_000.0 if t < 5.0 else -400.0) for t in times))
+        counter = unwrapped(raw, RAPL_RANGE, power_bound_watts=1000.0)
+        amount = counter_energy(counter, 0.5, 13.5, update_period_s=0.001)
+        assert (amount.joules, amount.reason) == (None, "counter_reset")
+
     def test_a_gap_in_which_it_could_wrap_twice_is_refused(self):
         raw = Samples((0.0, 1.0, 600.0, 601.0), (0.0, 65.0, 39_000.0, 39_065.0))
         limits = {"power_bound_watts": 500.0, "range_joules": RAPL_RANGE}
@@ -121,6 +129,18 @@ def test_a_counter_that_does_not_move_is_not_0_joules():
     counter = Samples((0.0, 1.0, 2.0), (5.0, 5.0, 5.0))
     amount = counter_energy(counter, 0.5, 1.5, update_period_s=0.1)
     assert (amount.joules, amount.reason) == (None, "counter_stuck")
+
+
+@pytest.mark.parametrize(("still_s", "reason"), [(1.2, None), (2.0, "counter_stuck")])
+def test_a_counter_that_stands_still_for_a_while_has_no_energy(still_s, reason):
+    """It stops at 4 s under 600 W, and does not make up for it."""
+    counter = samples(
+        lambda t: 600.0 * (min(t, 4.0) + max(0.0, t - 4.0 - still_s)),
+        start=0.0,
+        end=12.0,
+        rate=10.0,
+    )
+    assert counter_energy(counter, 1.0, 11.0, update_period_s=0.1).reason == reason
 
 
 def test_a_counter_whose_update_period_nobody_could_see_is_refused():

@@ -109,7 +109,7 @@ def test_readings_on_the_edges_leave_only_the_counters_own_lag():
 
 
 def test_unlike_powers_at_the_edges_count_with_the_difference_of_their_lags():
-    counter = samples(lambda t: 600.0 * min(t, 6.0), start=0.0, end=12.0, rate=10.0)
+    counter = samples(lambda t: 600.0 * min(t, 6.0) + 1e-6 * t, start=0.0, end=12.0, rate=10.0)
     found = counter_energy(counter, 1.0, 11.0, update_period_s=0.1)
     expected = 0.1 * math.sqrt(600.0**2 / 12.0 + 600.0**2 / 4.0)
     assert found.edge_uncertainty_joules == pytest.approx(expected)
