@@ -76,6 +76,8 @@ def _zone(folder: Path, cpu_model: str) -> tuple[Device, Path] | None:
         model=cpu_model,
         scope=scope,
         label=label,
+        # without its name a zone may hold others, as psys does
+        refusal=None if label else "rapl_unreadable",
         counter_range_joules=_number(folder / "max_energy_range_uj"),
         counter_update_s=UPDATE_S,
         power_bound_watts=_power_bound_watts(folder, scope),

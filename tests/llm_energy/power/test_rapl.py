@@ -211,6 +211,12 @@ class TestUnreadable:
             expected = "rapl_unreadable" if name == "energy_uj" else None
             assert self.reasons(root) == [expected]
 
+    def test_a_zone_without_a_name_counts_for_no_package(self, tmp_path):
+        """It may be psys, which holds all packages."""
+        root = made_power.powercap(tmp_path, {**SERVER, "intel-rapl:2": ("", 9_000_000)})
+        (zone,) = (device for device in open_rapl(root).devices if device.id == "intel-rapl:2")
+        assert (zone.scope, zone.refusal) == ("cpu_package", "rapl_unreadable")
+
     def test_a_counter_that_vanishes(self, tmp_path):
         root = made_power.powercap(tmp_path, {"intel-rapl:0": ("package-0", 5)})
         meter = open_rapl(root)
