@@ -44,7 +44,8 @@ UNITS = {
     "performance_state": "0 (fastest) to 15",
     **{name: unit for pair in _STAMPS.values() for name, unit in zip(pair, _STAMP, strict=True)},
 }
-_INTEGERS = ("memory_used_bytes", "throttle_reasons", "performance_state")
+_UNSIGNED = ("memory_used_bytes", "throttle_reasons")
+"""NVML's unsigned 64 bits, all of which some drivers set for what they do not know."""
 _STATE = tuple(field.name for field in dataclasses.fields(State))
 
 
@@ -90,7 +91,11 @@ def _schema() -> "pa.Schema":
     import pyarrow as pa
 
     def column(name: str) -> pa.Field:
-        kind = pa.int64() if name in _INTEGERS else pa.float64()
+        kind = pa.float64()
+        if name in _UNSIGNED:
+            kind = pa.uint64()
+        elif name == "performance_state":
+            kind = pa.int64()
         return pa.field(name, kind, metadata={b"unit": UNITS[name].encode()})
 
     return pa.schema(

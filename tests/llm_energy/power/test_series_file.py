@@ -44,6 +44,14 @@ def test_a_series_without_readings_is_a_file_too(tmp_path):
     assert read_series(tmp_path / "empty.parquet") == series
 
 
+def test_a_driver_that_sets_all_bits_costs_no_result(tmp_path):
+    every = 2**64 - 1
+    odd = reading(0.5, state=State(memory_used_bytes=every, throttle_reasons=every))
+    series = Series((DEVICE,), (odd,), 10.0)
+    write_series(tmp_path, "odd.parquet", series)
+    assert read_series(tmp_path / "odd.parquet") == series
+
+
 def test_units_and_identity_stand_in_the_file(tmp_path):
     identity = {"campaign": "c", "experiment": "e", "cycle": 2}
     write_series(tmp_path, "one.parquet", Series((DEVICE,), STATES, 10.0), identity=identity)
