@@ -19,7 +19,7 @@ from typing import Any
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.design import Design
 from llm_energy.results.result import ResultError, read_planned_result
-from llm_energy.runs.results_lock import LockedError, ResultsLock
+from llm_energy.runs.results_lock import FILE, LockedError, ResultsLock
 from tests.integration.workflow import CAMPAIGN, GONE_S, PATIENCE_S, Tree, finished, wait_for
 
 VICTIMS = {
@@ -174,7 +174,8 @@ def left(tree: Tree) -> list[str]:
     lefts += [str(path) for path in tree.runs()]
     lefts += [str(path) for path in tree.folder.glob("results/**/.*.tmp")]
     try:
-        ResultsLock(tree.folder / "results/nap").release()
+        if (tree.folder / "results/nap" / FILE).exists():
+            ResultsLock(tree.folder / "results/nap").release()
     except LockedError:
         return [*lefts, "the lock of the results"]
     return lefts

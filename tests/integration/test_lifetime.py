@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy.runs.results_lock import LockedError, ResultsLock
+from llm_energy.runs.results_lock import FILE, LockedError, ResultsLock
 from tests.integration.docker import containers_below, containers_of
 from tests.integration.workflow import (
     CAMPAIGN,
@@ -77,7 +77,8 @@ def left_of(tree: Tree, run: dict) -> list[str]:
     left = alive_of(tree, run) + [str(path) for path in tree.runs()]
     left += [run["sockets"]] if Path(run["sockets"]).exists() else []
     try:
-        ResultsLock(tree.folder / "results/nap").release()
+        if (tree.folder / "results/nap" / FILE).exists():
+            ResultsLock(tree.folder / "results/nap").release()
     except LockedError:
         return [*left, "the lock of the results"]
     return left

@@ -16,7 +16,7 @@ from llm_energy.measurement.job import ExperimentRecord, Job, Observation
 from llm_energy.measurement.measurement import measure, prepare
 from llm_energy.measurement.provenance import keep_provenance
 from llm_energy.results import failures
-from llm_energy.results.layout import ANCHORS, MEASURED, cycles_of, place_of
+from llm_energy.results.layout import ANCHORS, MEASURED, cycles_of
 from llm_energy.results.result import ResultExistsError, write_result
 from llm_energy.runs import progress
 from llm_energy.runs.live_line import LiveLine
@@ -150,9 +150,8 @@ def refuse_other_token_ids(results: Path, job: Job, sha256: str) -> None:
     Raises:
         PromptError: another tokenizer, or an older version of the workflow, made the set of those.
     """
-    spec_hash = place_of(job.result_path).spec_hash
     for kind in (MEASURED, ANCHORS):
-        for path in cycles_of(results, spec_hash, kind):
+        for path in cycles_of(results, job.experiment.spec_hash, kind):
             try:
                 known = json.loads(path.read_bytes())["prompts"]["sha256"]
             except (OSError, ValueError, KeyError, TypeError):

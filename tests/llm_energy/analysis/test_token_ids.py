@@ -26,9 +26,10 @@ def paths(tmp_path):
     return own
 
 
-def job(paths, tmp_path):
-    path = paths[0].with_name("cycle-09.json").relative_to(tmp_path).as_posix()
-    return SimpleNamespace(result_path=path, experiment=SimpleNamespace(prompts="short"))
+def job(paths):
+    return SimpleNamespace(
+        experiment=SimpleNamespace(prompts="short", spec_hash=paths[0].parent.name)
+    )
 
 
 def test_a_result_with_other_token_ids_has_a_flag(paths):
@@ -48,9 +49,9 @@ def test_verify_names_a_result_with_other_token_ids(paths, tmp_path):
 def test_no_measurement_of_other_token_ids_is_added(paths, tmp_path):
     paths[-1].write_text("{")  # a damaged one is named elsewhere
     sha256 = read_result(paths[0]).prompts.sha256
-    refuse_other_token_ids(tmp_path, job(paths, tmp_path), sha256)
+    refuse_other_token_ids(tmp_path, job(paths), sha256)
     with pytest.raises(PromptError, match="prompts short have other token ids"):
-        refuse_other_token_ids(tmp_path, job(paths, tmp_path), OTHER)
+        refuse_other_token_ids(tmp_path, job(paths), OTHER)
 
 
 def test_an_anchor_counts_as_a_result_of_its_specification(paths, tmp_path):
@@ -60,4 +61,4 @@ def test_an_anchor_counts_as_a_result_of_its_specification(paths, tmp_path):
         path.unlink()
     paths[0].rename(anchor)
     with pytest.raises(PromptError, match="anchors/"):
-        refuse_other_token_ids(tmp_path, job(paths, tmp_path), OTHER)
+        refuse_other_token_ids(tmp_path, job(paths), OTHER)
