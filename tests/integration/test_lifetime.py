@@ -166,6 +166,9 @@ def test_an_onstart_that_raises_leaves_nothing(tmp_path, runtime):
     tree.run("inputs", check=True)
     for marker in tree.folder.glob(".cache/environments/slumber-*/ready.json"):
         marker.write_text(json.dumps(json.loads(marker.read_text()) | {"python": "/bin/false"}))
+    for python in tree.folder.glob(".cache/environments/slumber-*/venv/bin/python"):
+        python.unlink()  # an environment of this folder is used where it lies, not as marked
+        python.symlink_to("/bin/false")
     done = tree.run("measurements")
     assert done.returncode != 0
     assert "the supervisor of backend `slumber` did not start" in done.stdout
