@@ -80,7 +80,7 @@ class TestFalls:
         self, after, passed
     ):
         """500 W over 0.1 s, and 0.1 s of the stamps: 100 J."""
-        raw = Samples((0.0, 0.1, 0.2), (950.0, after, after), (0.01, 0.02, 0.03))
+        raw = Samples((5.0, 5.1, 5.2), (950.0, after, after), (0.01, 0.02, 0.03))
         found = unwrapped(raw, 1000.0, power_bound_watts=500.0)
         assert found == Samples(raw.times_s, (950.0, *[after + passed] * 2), raw.read_s)
 

@@ -55,7 +55,8 @@ def test_without_baseline_and_limit_nothing_can_be_stated():
 
 
 @pytest.mark.parametrize(
-    ("ratio", "expected"), [(352.0, True), (0.05, True), (0.2, False), (5.0, False), (None, False)]
+    ("ratio", "expected"),
+    [(11.0, True), (9.0, False), (1.0, False), (0.11, False), (0.09, True), (None, False)],
 )
 def test_two_sensors_of_one_device_cannot_differ_by_any_factor(ratio, expected):
     assert sensors_disagree(ratio) is expected
