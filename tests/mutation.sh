@@ -12,20 +12,25 @@ trap 'rm -rf "$work"' EXIT
 .venv/bin/python -c 'import site; print(*site.getsitepackages())' \
   >"$(echo "$work"/venv/lib/python3*/site-packages)/tests.pth"
 
-for part in ${*:-stats window worker power}; do
+for part in ${*:-stats window loads warmup power}; do
   case $part in # what is mutated, below scripts/, and the tests that must notice, below tests/
     stats) modules="llm_energy/stats/*" tests="llm_energy/stats" ;;
-    window) modules="llm_energy/measurement/window.py" tests="llm_energy/measurement/test_window.py" ;;
-    worker)
-      modules=$(echo worker/{closed,waves,warmup,steady,courses,recording}.py)
-      tests=$(echo worker/test_{harness,warmup,steady,courses}.py)
+    window)
+      modules="llm_energy/measurement/window.py"
+      tests=$(echo llm_energy/measurement/test_window{,_drift}.py)
+      ;;
+    loads) modules=$(echo worker/{closed,waves,recording}.py) tests="worker/test_harness.py" ;;
+    warmup)
+      modules=$(echo worker/{warmup,steady,courses}.py)
+      tests=$(echo worker/test_{warmup,steady,courses}.py)
       ;;
     power)
       modules=$(echo llm_energy/power/{integration,accounting,device_account,counter,counter_edges}.py
         echo llm_energy/power/{baseline,plausibility,power_range}.py)
-      tests="llm_energy/power"
+      tests=$(echo llm_energy/power/test_{integration,accounting,counter,counter_edges}.py
+        echo llm_energy/power/test_{baseline,plausibility}.py)
       ;;
-    *) echo "$0: no part $part: stats, window, worker or power" >&2 && exit 2 ;;
+    *) echo "$0: no part $part: stats, window, loads, warmup or power" >&2 && exit 2 ;;
   esac
   mkdir "$work/$part"
   git ls-files -z | xargs -0 cp --parents -t "$work/$part"
@@ -43,7 +48,7 @@ only_mutate = [$(printf '"src/%s", ' $modules)]
 pytest_add_cli_args_test_selection = [$(printf '"tests/%s", ' $tests)]
 also_copy = [$(printf '"%s", ' [!m]*)]
 # Messages, warnings and checks of equal lengths are no arithmetic.
-do_not_mutate_patterns = ["raise ", "errstate", "strict=True"]
+do_not_mutate_patterns = ["raise ", "errstate", "strict="]
 EOF
   env -u PYTHONDONTWRITEBYTECODE "$work/venv/bin/mutmut" run --max-children 1 >log 2>&1 </dev/null ||
     { tail -n 30 log >&2 && exit 1; }
