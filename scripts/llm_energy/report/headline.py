@@ -133,13 +133,15 @@ def warmup_notice(summary: Summary) -> str | None:
     short = summary.findings.short_warmups
     if short is None:
         return None
-    found = [f"none in {short.no_drift_seen} of {short.measurements}"]
+    counts = {
+        "none": short.no_drift_seen,
+        "some": short.drift_seen,
+        "too much scatter to tell": short.undecided,
+    }
+    found = [f"{words} in {count}" for words, count in counts.items() if count]
+    found[0] += f" of {short.measurements}"
     if short.largest_bound is not None:
         found[0] += f" (within {percent(short.largest_bound)})"
-    if short.drift_seen:
-        found.append(f"some in {short.drift_seen}")
-    if short.undecided:
-        found.append(f"too much scatter to tell in {short.undecided}")
     return (
         f"A warm-up of less than {short.limit_s:g} s cannot show that a measurement is steady, "
         f"only whether a drift of throughput was seen: {', '.join(found)}; slower drifts stay "

@@ -6,6 +6,7 @@ from pathlib import Path, PurePath
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.runs.progress import human_duration
+from llm_energy.system.numbers import plural
 from llm_energy.workflow.anchors import Anchor
 from llm_energy.workflow.plan import expected_duration_s
 from llm_energy.workflow.snakemake_internals import JobToRun
@@ -62,6 +63,6 @@ def _measurements(needed: Sequence[PlannedMeasurement], campaign: Campaign, resu
     cycles = sorted({planned.cycle for planned in needed})
     span = f"{cycles[0]} to {cycles[-1]}" if cycles[1:] else str(cycles[0])
     return (
-        f"{len(needed)} measurements of {len(experiments)} experiments, cycle {span}: "
-        f"about {human_duration(expected_s)}{without}"
+        f"{plural(len(needed), 'measurement')} of {plural(len(experiments), 'experiment')}, "
+        f"cycle {span}: about {human_duration(expected_s)}{without}"
     )

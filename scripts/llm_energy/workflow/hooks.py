@@ -44,6 +44,8 @@ class Hooks:
         self._calibrated = calibrated
         self._results = Path(opened.results)
         scripts = opened.root / "scripts"
+        self._reports = False
+        """This invocation makes the report, even where it measures nothing."""
         self._lifecycle = Lifecycle(opened.campaign, results=self._results, scripts=scripts)
 
     def start(self) -> None:
@@ -54,6 +56,7 @@ class Hooks:
         campaign, spreads = self._opened.campaign, self._snakemake.spreads
         jobs = self._snakemake.jobs_to_run()
         rules = {job.rule for job in jobs}
+        self._reports = "report" in rules
         needed = self._requested.to_measure(jobs)
         further = self._requested.may_follow(jobs, needed)
         calibrated = [self._calibrated] if "calibrate_nvidia_smi" in rules else []
@@ -122,7 +125,7 @@ class Hooks:
         if opened.is_pilot:
             return [] if complete else self._pilot_findings()
         if complete:
-            return conclusion.success(self._results) if measured else []
+            return conclusion.success(self._results) if measured or self._reports else []
         if not self._snakemake.has_jobs_of(["measure"]):
             return []  # a target without measurements failed, with a message of its own
         self._snakemake.show_pandas()  # the partial report needs it

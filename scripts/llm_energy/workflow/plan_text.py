@@ -5,6 +5,7 @@ from textwrap import wrap
 from typing import Any
 
 from llm_energy.runs.progress import human_duration
+from llm_energy.system.numbers import plural
 from llm_energy.workflow.plan import Plan, Row
 
 COLUMNS = 120
@@ -19,8 +20,8 @@ def as_text(plan: Plan) -> str:
     done = sum(row.measured for row in plan.rows)
     known = sum(row.source == "results" for row in plan.rows)
     head = [
-        f"Campaign {plan.campaign}: {len(plan.rows)} experiments{_cycles(plan)}"
-        f"{total} measurements, {done} of them measured, order {plan.order}",
+        f"Campaign {plan.campaign}: {plural(len(plan.rows), 'experiment')}{_cycles(plan)}"
+        f"{plural(total, 'measurement')}, {done} of them measured, order {plan.order}",
         f"Expected time for the rest: {human_duration(plan.remaining_s)} "
         f"({_how_known(known, len(plan.rows))})",
     ]
@@ -89,7 +90,7 @@ def _cut(text: str, room: int) -> str:
 def _cycles(plan: Plan) -> str:
     cycles = sorted({row.cycles for row in plan.rows})
     if len(cycles) == 1:
-        return f" × {cycles[0]} cycles = "
+        return f" × {plural(cycles[0], 'cycle')} = "
     return f", {cycles[0]} to {cycles[-1]} cycles each: "
 
 

@@ -20,6 +20,7 @@ from llm_energy.runs.progress import MEASURING, human_duration, remaining_s
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_records import Measuring
 from llm_energy.system.files import write_atomically
+from llm_energy.system.numbers import plural
 from llm_energy.workflow.decisions import decided, requested, undecided
 from llm_energy.workflow.plan import phases_s, taken_s
 from llm_energy.workflow.unnamed import unnamed_results
@@ -178,9 +179,18 @@ def left_s(campaign: Campaign, rows: Sequence[Standing], *, now: datetime) -> fl
     least length of the phases."""
     taken = [(row.experiment, row.duration_s) for row in rows if row.duration_s is not None]
     expected = {experiment.name: phases_s(campaign) for experiment in campaign.experiments}
-    left = [row.experiment for row in rows if row.status in ("running", "pending")]
-    elapsed = sum(_elapsed_s(row, now) for row in rows if row.status == "running")
-    return max(0.0, remaining_s(expected, left=left, taken=taken) - elapsed)
+
+    def time_of(*names: str) -> float:
+        return remaining_s(expected, left=names, taken=taken)
+
+    pending = time_of(*(row.experiment for row in rows if row.status == "pending"))
+    # What takes longer than expected takes nothing off the time of the others.
+    running = [
+        max(0.0, time_of(row.experiment) - _elapsed_s(row, now))
+        for row in rows
+        if row.status == "running"
+    ]
+    return pending + sum(running)
 
 
 def _elapsed_s(row: Standing, now: datetime) -> float:
@@ -193,7 +203,7 @@ def as_text(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> str:
     counts = Counter(row.status for row in rows)
     standing = ", ".join(f"{counts[status]} {status}" for status in MARKS if counts[status])
     left = human_duration(left_s(campaign, rows, now=now))
-    head = f"Campaign {campaign.name}: {len(rows)} measurements: {standing}"
+    head = f"Campaign {campaign.name}: {plural(len(rows), 'measurement')}: {standing}"
     lines = [f"{head}; about {left} left" if counts["pending"] + counts["running"] else head]
     lines += [
         f"Running: {row.experiment} cycle {row.cycle}, for {human_duration(_elapsed_s(row, now))}"

@@ -209,7 +209,7 @@ class TestWarmupNotice:
 
     def test_a_drift_that_was_seen_is_a_flag_too(self, tmp_path):
         summary = self.summary(tmp_path, [("drift_seen", 0.08), ("drift_seen", 0.015)])
-        assert "none in 0 of 2, some in 2;" in warmup_notice(summary)
+        assert "was seen: some in 2 of 2;" in warmup_notice(summary)
         (flag,) = summary.findings.flags
         assert (flag.code, flag.measurements) == ("not_steady", 1)
         assert flag.example == "throughput: drift seen, bias up to 8.0% (margin 2.0%)"

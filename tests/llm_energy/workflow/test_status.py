@@ -13,7 +13,7 @@ from llm_energy.results.failures import write_failure
 from llm_energy.runs.progress import note_start
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_records import Measuring
-from llm_energy.workflow.status import as_text, left_s, standings, write_manifest
+from llm_energy.workflow.status import Standing, as_text, left_s, standings, write_manifest
 
 
 @pytest.fixture
@@ -46,6 +46,17 @@ def test_before_anything_is_measured_all_is_pending_in_planned_order(campaign, r
     assert [row.position for row in rows] == list(range(8))
     assert left_s(campaign, rows, now=datetime.now(UTC)) == 8 * 11
     assert not results.exists()
+
+
+def test_what_takes_longer_than_expected_takes_nothing_off_the_time_of_the_others(campaign):
+    planned = campaign.schedule[0]
+    names = (planned.experiment.name, planned.cycle, planned.experiment.spec_hash, "")
+    running = Standing(0, *names, status="running", started="2026-01-01T00:00:00+00:00")
+    pending = Standing(1, *names)
+    now = datetime(2026, 1, 1, 0, 0, 4, tzinfo=UTC)
+    assert left_s(campaign, [running, pending], now=now) == (11 - 4) + 11
+    now = datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
+    assert left_s(campaign, [running, pending], now=now) == 11
 
 
 def test_a_result_is_done_and_says_how_long_it_took(campaign, results):
