@@ -41,9 +41,7 @@ if not SNAKEMAKE.given_config_files:
 OPENED = open_campaign(config, root=ROOT, snakemake=SNAKEMAKE)
 CAMPAIGN, RESULTS = OPENED.campaign, OPENED.results
 INPUTS = campaign_recipes(CAMPAIGN, ROOT)
-REQUESTED = Requested(
-    OPENED, SNAKEMAKE, remeasure_invalid=config.get("remeasure") == "invalid"
-)
+REQUESTED = Requested(OPENED, SNAKEMAKE, remeasure=config.get("remeasure", False))
 CALIBRATED = CAMPAIGN.experiment(CAMPAIGN.reference or CAMPAIGN.experiments[0].name)
 """The experiment whose load is read both ways by `calibrate_nvidia_smi`."""
 HOOKS = Hooks(

@@ -207,6 +207,6 @@ def test_backends_start_only_for_measurements(runtime, request, tmp_path):
     runs, report = runs_of(tree), tree.folder / "results/nap/report.html"
     assert "Nothing to be done" in tree.run(check=True).stdout
     report.unlink()
-    tree.run(check=True)
+    assert "Report: results/nap/report.html" in tree.run(check=True).stdout
     assert report.exists()
     assert runs_of(tree) == runs

@@ -31,6 +31,13 @@ def test_forcing_with_remeasure_keeps_the_old_results_aside(measured):
     assert sorted(path.read_bytes() for path in measured.results()) != before
 
 
+def test_remeasure_names_the_option_that_it_needs(measured):
+    remeasure = ["-n", "--config", "remeasure=true"]
+    hint = "remeasure=true measures again what --forcerun names; add: --forcerun measure"
+    assert hint in measured.run(*remeasure, check=True).stdout
+    assert hint not in measured.run(*remeasure, "--forcerun", "measure", check=True).stdout
+
+
 def given_energy(path: Path) -> None:
     """Edit a result so that its energy is valid: this machine may have no meter."""
     result = json.loads(path.read_text())

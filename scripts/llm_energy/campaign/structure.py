@@ -4,6 +4,7 @@ Whatever has a mistake is taken out and the rest is checked on, so that all mist
 once and none is reported twice.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
@@ -21,6 +22,9 @@ from llm_energy.campaign.types import PATTERNS_IN_WORDS, TAG, tag_of
 
 WHOLE = ("models", "prompts")
 """Sections whose entries go as a whole: without one of its keys, an entry is another thing."""
+
+WITH_UNIT = re.compile(r"[-+]?[\d.]+ ?[A-Za-zµ%]+")
+"""A value such as `500 ms`, where the key has the unit."""
 
 WORDS = {
     "invalid_key": "a key must be text; put it in quotes",
@@ -113,6 +117,8 @@ def message_of(detail: Any) -> str:
         if limits["pattern"] == SETTING_KEY:
             return unknown("setting", given, (*DOTTED_KEYS, "engine.BACKEND.OPTION"))
         return PATTERNS_IN_WORDS.get(limits["pattern"], f"must match {limits['pattern']}")
+    if kind == "float_type" and isinstance(given, str) and WITH_UNIT.fullmatch(given):
+        return f"must be a number without its unit, not {shown(given)}"
     if kind == "literal_error":
         near = nearest(given, limits["expected"].replace("'", "").replace(" or ", ", ").split(", "))
         hint = f"; did you mean {near}?" if near else ""

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.campaign_file import AdaptiveCycles
-from llm_energy.campaign.experiment import Experiment
+from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.campaign.experiment_settings import flatten
 from llm_energy.results.layout import cycles_of
+from llm_energy.workflow.anchors import Anchor, anchors
 from llm_energy.workflow.decisions import decided, first_cycles, requested
 
 DurationSource = Literal["results", "phases"]
@@ -50,8 +51,10 @@ class Plan:
     constant: Mapping[str, Mapping[str, Any]]
     """Settings with one value: in all experiments under "", in those of a backend by its name."""
     rows: Sequence[Row]
+    anchor: Anchor | None
+    """The reference once more, where the rest is measured without it."""
     remaining_s: float
-    """Expected time of all measurements that are requested and have no result."""
+    """Expected time of all measurements that are requested and have no result, and the anchor."""
     at_most_s: float
     """The same where every experiment goes on to the most cycles."""
 
@@ -63,7 +66,8 @@ def make_plan(campaign: Campaign, results: Path) -> Plan:
     for planned in first_cycles(campaign):
         ranks[planned.experiment.name].append(planned.position % len(campaign.experiments) + 1)
     measured, cycles = dict.fromkeys(ranks, 0), dict.fromkeys(ranks, 0)
-    for planned in requested(campaign, decided(campaign, results)):
+    wanted = requested(campaign, decided(campaign, results))
+    for planned in wanted:
         cycles[planned.experiment.name] += 1
         measured[planned.experiment.name] += (results / planned.result_path).exists()
     rows = []
@@ -81,6 +85,8 @@ def make_plan(campaign: Campaign, results: Path) -> Plan:
                 source=source,
             )
         )
+    anchor = _new_anchor(campaign, wanted, results)
+    anchor_s = expected_duration_s(anchor.experiment, campaign, results)[0] if anchor else 0.0
     return Plan(
         campaign=campaign.name,
         cycles=campaign.cycles,
@@ -88,9 +94,23 @@ def make_plan(campaign: Campaign, results: Path) -> Plan:
         order=campaign.order,
         constant=constant,
         rows=rows,
-        remaining_s=sum(row.expected_s * (row.cycles - row.measured) for row in rows),
-        at_most_s=sum(row.expected_s * (campaign.cycles - row.measured) for row in rows),
+        anchor=anchor,
+        remaining_s=anchor_s + sum(row.expected_s * (row.cycles - row.measured) for row in rows),
+        at_most_s=anchor_s + sum(row.expected_s * (campaign.cycles - row.measured) for row in rows),
     )
+
+
+def _new_anchor(
+    campaign: Campaign, wanted: Sequence[PlannedMeasurement], results: Path
+) -> Anchor | None:
+    """Return the anchor that measuring the rest adds, if it adds one."""
+
+    def is_there(path: str) -> bool:
+        return (results / path).exists()
+
+    missing = [planned for planned in wanted if not is_there(planned.result_path)]
+    found = anchors(campaign, is_there, to_measure=missing)
+    return next((anchor for anchor in found if not is_there(anchor.result_path)), None)
 
 
 def split_settings(

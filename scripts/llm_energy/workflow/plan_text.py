@@ -32,6 +32,8 @@ def as_text(plan: Plan) -> str:
             f"After the first {plan.adaptive.first} cycles each goes on to as many as {target} of "
             f"its mean needs: {most} measurements and {human_duration(plan.at_most_s)} at most"
         )
+    if plan.anchor:
+        head.append(f"As an anchor between sessions: {plan.anchor.experiment.name} once more")
     for backend, settings in plan.constant.items():
         head += _listed(f"The same for {backend or 'all'}: ", settings)
     return "\n".join([*head, "", *_table(plan.rows)]) + "\n"

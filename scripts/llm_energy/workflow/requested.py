@@ -28,6 +28,8 @@ from llm_energy.workflow.invalid import invalid_results
 from llm_energy.workflow.opening import Opened
 from llm_energy.workflow.snakemake_internals import JobToRun, SnakemakeInternals
 
+REMEASURE_HINT = "remeasure=true measures again what --forcerun names; add: --forcerun measure"
+
 InputFunction = Callable[[Any], list[str]]
 
 
@@ -35,11 +37,12 @@ class Requested:
     """The measurements of an invocation, their order, and the inputs they wait for."""
 
     def __init__(
-        self, opened: Opened, snakemake: SnakemakeInternals, *, remeasure_invalid: bool
+        self, opened: Opened, snakemake: SnakemakeInternals, *, remeasure: bool | str
     ) -> None:
-        """Args: remeasure_invalid: results that are invalid are measured again where requested."""
+        """Args: remeasure: True: what is forced, `invalid`: what is invalid, is measured again."""
         self._campaign, self._results = opened.campaign, opened.results
         self._snakemake = snakemake
+        self._hint = REMEASURE_HINT if remeasure is True and not snakemake.in_allocation else None
         folder, schedule = Path(opened.results), opened.campaign.schedule
         self._first = dict.fromkeys(first_cycles(opened.campaign))
         """Those that are measured in any case, in planned order."""
@@ -52,7 +55,7 @@ class Requested:
         self._elsewhere = opened.elsewhere
         self.names = opened.campaign.names
         """Hash of a spec -> name of the experiment."""
-        paths = [planned.result_path for planned in schedule] if remeasure_invalid else []
+        paths = [planned.result_path for planned in schedule] if remeasure == "invalid" else []
         self._invalid = {f"{self._results}/{path}" for path in invalid_results(folder, paths)}
         try:
             self._cycles = decided(opened.campaign, folder, elsewhere=self._elsewhere)
@@ -136,6 +139,9 @@ class Requested:
         more time than the tables, the figures and the report take together."""
         if self._snakemake.forced:
             return results
+        if self._hint and self._snakemake.forces_none:
+            print(self._hint, file=sys.stderr)
+            self._hint = None
         return [path for path in results if path not in self._settled]
 
     def first_results(self, wildcards: Any) -> list[str]:

@@ -113,6 +113,11 @@ class SnakemakeInternals:
         settings = self._workflow.dag_settings
         return bool(settings.forceall or settings.forcerun)
 
+    @property
+    def forces_none(self) -> bool:
+        """No job is forced, neither by its rule nor as a target."""
+        return not (self.forced or self._workflow.dag_settings.forcetargets)
+
     def forces(self, rule: str) -> bool:
         """Return whether all jobs of a rule are forced."""
         settings = self._workflow.dag_settings

@@ -108,7 +108,8 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(root):
         ("sed: 3", "sed: unknown key; did you mean seed?"),
         ("measurment: {}", "measurment: unknown key; did you mean measurement?"),
         ("measurement: {baseline: 3}", "measurement.baseline: unknown key; did you mean"),
-        ("measurement: {tail_s: 1 s}", 'measurement.tail_s: must be a number, not "1 s"'),
+        ("measurement: {tail_s: 1 s}", 'tail_s: must be a number without its unit, not "1 s"'),
+        ("measurement: {tail_s: long}", 'measurement.tail_s: must be a number, not "long"'),
         ("measurement: {tail_s: -1}", "measurement.tail_s: must be at least 0, not -1"),
         ("measurement: {sampling_hz: 0}", "measurement.sampling_hz: must be at least 0.01"),
         (

@@ -45,5 +45,10 @@ def test_every_step_is_one_row(campaign):
     ]
 
 
+def test_one_is_no_plural(campaign):
+    _, measure = table(campaign, [], campaign.schedule[:1])
+    assert "1 measurement of 1 experiment, cycle 1: about" in measure
+
+
 def test_a_target_that_makes_nothing_has_no_table(campaign):
     assert table(campaign, [JobToRun("status", (), None)], []) == []

@@ -63,6 +63,18 @@ def test_only_what_has_no_result_takes_time(campaign, tmp_path):
     assert sum(measured.values()) == 1
 
 
+def test_the_reference_takes_time_once_more_where_the_rest_is_measured_without_it(root, tmp_path):
+    name = "sweep_batch1_out16"
+    campaign = load(root, changed(lambda config: config.update(reference=name)))
+    assert make_plan(campaign, tmp_path).anchor is None
+    for planned in planned_of(campaign, campaign.experiment(name)):
+        times = {"started": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:00:20Z"}
+        write_result(tmp_path, planned, **times)
+    plan = make_plan(campaign, tmp_path)
+    assert plan.remaining_s == 6 * 11 + 20
+    assert f"As an anchor between sessions: {name} once more\n" in as_text(plan)
+
+
 def test_places_are_those_of_the_schedule(campaign, tmp_path):
     rows = {row.experiment: row for row in make_plan(campaign, tmp_path).rows}
     for planned in campaign.schedule:

@@ -41,6 +41,7 @@ def before(wildcards):
     if config.get("go_on"):
         SNAKEMAKE.keep_going()
     SEEN.setdefault("forced", SNAKEMAKE.forced)
+    SEEN.setdefault("forces_none", SNAKEMAKE.forces_none)
     return []
 
 rule pilot:
@@ -113,6 +114,7 @@ def test_a_first_invocation(folder):
         "pandas_hidden": True,
         "pandas_found": True,
         "forced": False,
+        "forces_none": True,
         "spreads": False,
         "touches": False,
         "forces_make": False,
@@ -127,6 +129,9 @@ def test_what_is_there_runs_again_where_it_is_forced(folder):
     (folder / "made/a").touch()
     by_option = seen(folder, "made/a", "--cores", "1", "--forcerun", "make")
     assert (by_option["forced"], by_option["forces_make"]) == (True, True)
+    assert not by_option["forces_none"]
+    as_target = seen(folder, "made/a", "--cores", "1", "--force")
+    assert (as_target["forced"], as_target["forces_none"]) == (False, False)
     by_input = seen(folder, "made/a", "--cores", "1", "--config", "force=True")
     assert by_input["jobs"] == [["make", "made/a", "a"]]
     assert (by_input["forced"], by_input["names_pilot"]) == (False, False)
