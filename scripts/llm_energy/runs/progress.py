@@ -31,7 +31,8 @@ def note_waiting(run: Run, waits_for: str | None) -> None:
 
 
 def note_duration(run: Run, *, experiment: str, duration_s: float) -> None:
-    """Remember what a measurement of this run took, for the estimate of the next ones."""
+    """Remember what a measurement of this run or of an earlier one took, for the estimate of the
+    next ones."""
     with (run.folder / "durations.jsonl").open("a") as file:
         file.write(json.dumps([experiment, duration_s]) + "\n")
 

@@ -40,6 +40,7 @@ class PlanEntry:
     result: str
     """Relative to the campaign's results folder."""
     expected_s: float
+    """From the least length of its phases: what was seen is in `durations.jsonl`."""
     decision: str | None = None
     """File of the decision that may ask for it, relative to the results; None: it is requested."""
 

@@ -9,11 +9,12 @@ from llm_energy.campaign.declared_inputs import PathSource
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.inputs.models import local_files
 from llm_energy.measurement.job import ExperimentRecord
+from llm_energy.runs.progress import note_duration
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_records import PlanEntry
 from llm_energy.system.cache import CACHE
 from llm_energy.workflow.decisions import decision_path
-from llm_energy.workflow.plan import expected_duration_s
+from llm_energy.workflow.plan import expected_duration_s, phases_s
 
 
 def enter_run(
@@ -34,9 +35,10 @@ def enter_run(
         undecided: those of `ordered` that a decision of this run may ask for.
     """
     run = Run.create(campaign=campaign.name, results=results, scripts=scripts)
-    durations: dict[str, float] = {}
     for experiment in experiments:
-        durations[experiment.name], _ = expected_duration_s(experiment, campaign, results)
+        duration_s, source = expected_duration_s(experiment, campaign, results)
+        if source == "results":
+            note_duration(run, experiment=experiment.name, duration_s=duration_s)
         record = ExperimentRecord.of(campaign, experiment)
         run.write(f"experiments/{experiment.spec_hash}", record)
     for name in sorted({e.settings.backend for e in experiments}):
@@ -48,7 +50,7 @@ def enter_run(
             cycle=planned.cycle,
             position=planned.position,
             result=planned.result_path,
-            expected_s=durations[planned.experiment.name],
+            expected_s=phases_s(campaign),
             decision=decision_of(campaign, planned) if planned in undecided else None,
         )
         for planned in ordered
