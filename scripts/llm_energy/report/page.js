@@ -37,7 +37,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   }
 }
 
-for (const input of document.querySelectorAll(".filter input")) {
+for (const input of document.querySelectorAll(".filter input[type=search]")) {
   const rows = document.getElementById(input.getAttribute("aria-controls")).tBodies[0].rows;
   const output = input.closest(".filter").querySelector("output");
   input.closest(".filter").hidden = false;
@@ -154,20 +154,74 @@ for (const section of document.querySelectorAll(".courses")) {
     }
   };
   section.hidden = false;
-  section.addEventListener("toggle", async () => {
-    if (!section.open || courses) return;
+  const load = async () => {
+    if (courses) return;
     courses = await unpacked(document.getElementById("power-courses").textContent).json();
     courses.forEach((course, number) => {
       const several = courses.some((other) => other.device !== course.device);
       select.add(new Option(`${course.experiment}, cycle ${course.cycle}${several ? `, ${course.device}` : ""}`, number));
     });
     show();
-  });
+  };
+  section.addEventListener("toggle", () => section.open && load());
   select.addEventListener("change", show);
+  // From a measurement, or a point of the trade-off, to its power.
+  const leadToPower = (element, experiment, cycle) => {
+    element.setAttribute("role", "link");
+    element.setAttribute("tabindex", "0");
+    element.classList.add("leads");
+    const open = async () => {
+      await load();
+      const number = courses.findIndex((course) => course.experiment === experiment && course.cycle === cycle);
+      if (number < 0) return;
+      select.value = number;
+      show();
+      section.open = true;
+      section.scrollIntoView();
+    };
+    element.addEventListener("click", open);
+    element.addEventListener("keydown", (event) => event.key === "Enter" && open());
+  };
+  const names = new Map();
+  for (const row of document.querySelectorAll("#measurements-table tbody tr")) {
+    const [, name, cycle] = row.cells;
+    names.set(name.textContent, Math.min(Number(cycle.textContent), names.get(name.textContent) ?? Infinity));
+    leadToPower(cycle, name.textContent, Number(cycle.textContent));
+  }
+  for (const text of document.querySelectorAll("#trade-off svg text")) {
+    if (names.has(text.textContent)) leadToPower(text, text.textContent, names.get(text.textContent));
+  }
   for (const button of section.querySelectorAll("button")) {
     button.addEventListener("click", () => {
       select.selectedIndex = (select.selectedIndex + Number(button.dataset.step) + courses.length) % courses.length;
       show();
     });
   }
+}
+
+// The best experiment within limits that the reader sets, from the counts of stored requests.
+const within = (experiment, limits, share) => limits.every(([latency, limit]) => {
+  const bins = experiment.latencies[latency] ?? [];
+  const whole = bins.reduce((sum, [, count]) => sum + count, 0);
+  const below = bins.reduce((sum, [end, count]) => sum + (end <= limit ? count : 0), 0);
+  return whole > 0 && below >= share * whole;
+});
+
+for (const form of document.querySelectorAll(".limits")) {
+  const output = form.querySelector("output");
+  let data = null;
+  const answer = async () => {
+    data ??= await unpacked(document.getElementById("limit-data").textContent).json();
+    const limits = [...form.querySelectorAll("[data-latency]")].filter((input) => input.value !== "").map((input) => [input.dataset.latency, Number(input.value)]);
+    const share = Number(form.querySelector("select").value) / 100;
+    output.textContent = limits.length === 0 ? "" : data.groups.map((group) => {
+      const fit = group.experiments.filter((experiment) => within(experiment, limits, share));
+      const terms = data.groups.length > 1 ? ` (${group.terms})` : "";
+      const count = `${fit.length} of ${group.experiments.length} experiments keep the limits${terms}`;
+      return fit.length ? `${fit[0].label}: ${data.best} in the means, ${fit[0].value}. ${count}.` : `No experiment keeps the limits${terms}.`;
+    }).join(" ");
+  };
+  form.hidden = false;
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", answer);
 }

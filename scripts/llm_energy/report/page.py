@@ -30,6 +30,7 @@ from llm_energy.report.control_section import controls_table, failed_controls
 from llm_energy.report.environment_section import differences, environment
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import key_figures, notices
+from llm_energy.report.limits import limit_data
 from llm_energy.report.methods import methods
 from llm_energy.report.page_tables import (
     common_settings,
@@ -216,6 +217,7 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
         "backends": sorted(table["setting.backend"].dropna().unique()) if len(table) else [],
         "verdicts": found,
         "paired": PAIRED,
+        "limits": None if (data := limit_data(summary)) is None else packed(data.encode()),
         "key_figures": [f for f in key_figures(summary) if f.metric not in in_verdicts],
         "notices": [
             *notices(summary),

@@ -22,6 +22,9 @@ LEADS = {
 }
 """Metric that may lead, in order -> predicate of its best experiment, noun of its advantage."""
 
+BEST_WITHIN = {JOULES_PER_OUTPUT_TOKEN: "least energy per output token", THROUGHPUT: "fastest"}
+"""Metric that may lead -> its best experiment, in an answer of the page."""
+
 PAIRED = "Paired by cycle, geometric means, 95 % interval not adjusted for other comparisons."
 
 

@@ -95,6 +95,49 @@ def test_the_power_of_each_measurement_is_drawn_when_it_is_requested(browser, pa
     assert browser.complaints() == []
 
 
+def test_the_answer_follows_the_limits_that_a_reader_sets(browser, page):
+    browser.open(page)
+    answer = """(async () => {
+      const input = document.querySelector('[data-latency="time_to_first_token"]');
+      input.value = "%s";
+      input.dispatchEvent(new Event("input", { bubbles: true }));
+      await new Promise((done) => setTimeout(done, 100));
+      return document.querySelector(".limits output").textContent;
+    })()"""
+    loose = browser.evaluate(answer % 1e6)
+    assert loose.startswith("batch4 out48: least energy per output token in the means, ")
+    assert loose.endswith("4 of 4 experiments keep the limits.")
+    assert browser.evaluate(answer % 1e-3) == "No experiment keeps the limits."
+    assert browser.evaluate(answer % "") == ""
+    assert browser.requests() == [page.as_uri()]
+
+
+@pytest.mark.parametrize(
+    ("start", "cycle"),
+    [
+        ("#measurements-table tbody tr:nth-child(5) .leads", None),
+        ("#trade-off svg text.leads", 1),
+    ],
+)
+def test_a_measurement_and_a_point_of_the_trade_off_lead_to_their_power(
+    browser, page, start, cycle
+):
+    browser.open(page)
+    browser.evaluate(f"""document.querySelector('{start}')
+      .dispatchEvent(new Event("click", {{ bubbles: true }}))""")
+    browser.evaluate("new Promise((done) => setTimeout(done, 200))")
+    shown = browser.evaluate("""document.querySelector(".courses .what").textContent""")
+    if cycle is None:
+        row = f"""document.querySelector('{start}').closest("tr")"""
+        name = browser.evaluate(f"{row}.cells[1].textContent")
+        cycle = browser.evaluate(f"{row}.cells[2].textContent")
+    else:
+        name = browser.evaluate(f"""document.querySelector('{start}').textContent""")
+    assert shown.startswith(f"{name}, cycle {cycle}: power of")
+    assert browser.evaluate("""document.querySelector(".courses").open""")
+    assert browser.complaints() == []
+
+
 @pytest.mark.parametrize(
     ("kind", "start"),
     [("svg", b"<?xml"), ("pdf", b"%PDF"), ("png", b"\x89PNG"), ("csv", b"experiment,")],
