@@ -1,4 +1,4 @@
-"""What the page needs to find the best experiment within limits of latency that a reader sets."""
+"""Data for the best experiment within limits of latency that a reader sets on the page."""
 
 import json
 from collections import defaultdict
