@@ -5,14 +5,15 @@ again says nothing new. A marker that is there needs nothing any more: another c
 at this moment, and Snakemake removes it before a job makes it again.
 """
 
-from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
+from llm_energy.system.cache import (
+    environment_marker,
+    model_marker,
+    prompts_marker,
+    until_made,
+)
 from llm_energy.inputs.pin import to_pin
 from llm_energy.inputs.recipes import as_text
 from llm_energy.system.files import canonical_json
-
-
-def until_made(made, needed):
-    return [] if made.exists() else ancient(needed)
 
 
 rule model:
@@ -36,13 +37,17 @@ rule model:
 
 rule convert:
     input:
-        model=lambda wildcards: until_made(
-            model_marker(wildcards.model),
-            model_marker(INPUTS.conversions[wildcards.model].model),
+        model=lambda wildcards: ancient(
+            until_made(
+                model_marker(wildcards.model),
+                model_marker(INPUTS.conversions[wildcards.model].model),
+            )
         ),
-        environment=lambda wildcards: until_made(
-            model_marker(wildcards.model),
-            environment_marker(INPUTS.conversions[wildcards.model].environment),
+        environment=lambda wildcards: ancient(
+            until_made(
+                model_marker(wildcards.model),
+                environment_marker(INPUTS.conversions[wildcards.model].environment),
+            )
         ),
     output:
         model_marker("{model}"),
@@ -66,13 +71,17 @@ rule convert:
 
 rule prompts:
     input:
-        model=lambda wildcards: until_made(
-            prompts_marker(wildcards.prompts),
-            model_marker(INPUTS.prompts[wildcards.prompts].model),
+        model=lambda wildcards: ancient(
+            until_made(
+                prompts_marker(wildcards.prompts),
+                model_marker(INPUTS.prompts[wildcards.prompts].model),
+            )
         ),
-        environment=lambda wildcards: until_made(
-            prompts_marker(wildcards.prompts),
-            environment_marker(INPUTS.prompts[wildcards.prompts].environment),
+        environment=lambda wildcards: ancient(
+            until_made(
+                prompts_marker(wildcards.prompts),
+                environment_marker(INPUTS.prompts[wildcards.prompts].environment),
+            )
         ),
     output:
         prompts_marker("{prompts}"),

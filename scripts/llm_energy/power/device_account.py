@@ -141,6 +141,7 @@ class Account:
         """True where the device worked in the window and rested before, by its utilisation.
 
         Means are compared: a reading of utilisation between two bursts of a steady load is no rest.
+        A device that does not report its utilisation is taken to have worked.
         """
         seen = [
             self.sensor.utilisation_percent(*self.spans[phase])
@@ -148,4 +149,6 @@ class Account:
             if phase in self.spans
         ]
         known = [percent for percent in seen if percent is not None]
+        if not known:
+            return "idle" in self.spans
         return len(known) == 2 and known[1] - known[0] >= WORKING_PERCENT

@@ -86,7 +86,7 @@ ENERGY_REASONS = {
     "module too. The power of the GPU alone is integrated instead, where the device has it.",
     "counter_stuck": "The energy counter stood still during the interval or a part of it.",
     "power_stuck": "The power sensor read the same value in the idle phase and in the window, "
-    "although utilisation rose.",
+    "although utilisation rose or is not reported.",
     "sensors_disagree": "Energy counter and integrated instant power of the device differ by more "
     "than a factor of 10: one of them is broken, and nothing says which.",
     "no_power": "The power sensor read 0 W all along, which no device draws.",

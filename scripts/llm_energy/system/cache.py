@@ -23,6 +23,11 @@ def prompts_marker(prompts_id: str, cache: Path = CACHE) -> Path:
     return cache / "prompts" / prompts_id / "prompts.json"
 
 
+def until_made(made: Path, needed: Path) -> list[Path]:
+    """Return the marker that is needed to make another one: none where that one is there."""
+    return [] if made.exists() else [needed]
+
+
 def in_place(marker: Path, content: dict[str, Any]) -> dict[str, Any]:
     """Return the content of a marker with paths as they are now, also in a checkout that was moved:
     of an environment that was made beside it, and of a model in the working folder."""

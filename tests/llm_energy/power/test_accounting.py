@@ -268,6 +268,12 @@ class TestRefusals:
         assert energy(frozen).energy_joules == pytest.approx(4000.0)
         assert energy(moving, method="integrated_instant").energy_joules == pytest.approx(6000.0)
 
+    def test_power_that_never_changes_on_a_device_that_does_not_report_its_utilisation(self):
+        series = series_of(constant(80.0))
+        unknown = tuple(dataclasses.replace(each, state=None) for each in series.readings)
+        silent = dataclasses.replace(series, readings=unknown)
+        assert self.refused(silent, method="integrated_instant") == "power_stuck"
+
     @pytest.mark.parametrize("spans", [PHASES, phases(window=(14.03, 24.03))])
     def test_a_steady_sensor_is_not_stuck_because_utilisation_was_read_between_bursts(self, spans):
         bursts = used(series_of(constant(400.0)), lambda time_s: round(10.0 * time_s) % 4 == 0)
@@ -278,7 +284,7 @@ class TestRefusals:
     @pytest.mark.parametrize("method", ["counter", "integrated_instant"])
     def test_two_sensors_of_which_one_is_broken_whatever_the_limit(self, gain, method):
         unlimited = dataclasses.replace(GPU, power_limit_watts=None)
-        series = series_of(constant(8.0), device=unlimited, counter_gain=gain)
+        series = series_of(load_of(8.0), device=unlimited, counter_gain=gain)
         assert self.refused(series, method=method) == "sensors_disagree"
 
     def test_a_baseline_of_which_one_sensor_is_broken(self):
