@@ -84,7 +84,9 @@ rule prompts:
             )
         ),
     output:
-        prompts_marker("{prompts}"),
+        # Kept until it is replaced, by the same token ids: another campaign may read it, or have
+        # made it since this one was planned.
+        update(prompts_marker("{prompts}")),
     log:
         "logs/prompts/{prompts}.log",
     wildcard_constraints:

@@ -270,6 +270,19 @@ def test_prompts_that_two_campaigns_share_are_made_once_and_must_fit_both(measur
     assert measured.results("other") == []
 
 
+def test_prompts_that_are_there_stay_until_others_are_made(measured):
+    """Snakemake removes what a job makes before the job begins; others read these meanwhile."""
+    (prompts,) = measured.folder.glob(".cache/prompts/*/prompts.json")
+    before = prompts.read_bytes()
+    (python,) = measured.folder.glob(".cache/environments/*/venv/bin/python")
+    python.unlink()
+    python.symlink_to("/bin/false")  # nothing can be tokenised
+    done = measured.run("inputs", "--forcerun", "prompts")
+    assert done.returncode != 0
+    assert "prompts" in done.stdout
+    assert prompts.read_bytes() == before
+
+
 def test_touching_every_file_measures_nothing(measured):
     for path in measured.folder.rglob("*"):
         if "results" not in path.parts and ".cache" not in path.parts and path.is_file():
