@@ -223,9 +223,10 @@ def verify_model(marker: Path) -> VerifiedModel:
         content = read_marker(marker)
     except FileNotFoundError as error:
         raise ModelError(f"{marker} is missing; start the same command again") from error
-    path = marker.parent.absolute() / content["path"]  # an absolute path stays as it is
+    prepared = marker.parent.absolute()
+    path = prepared / content["path"]  # an absolute path stays as it is
     mine = Path(content["path"]).is_absolute()
-    folder = marker.parent / FILES if not mine else path if path.is_dir() else path.parent
+    folder = prepared / FILES if not mine else path if path.is_dir() else path.parent
     changed = [name for name, facts in content["files"].items() if _differs(folder / name, facts)]
     if changed:
         remedy = "restore it, or pin it again" if mine else f"remove {marker.parent}, start again"

