@@ -21,6 +21,7 @@ def rule(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
     return SimpleNamespace(
         rule="model",
+        input=[],
         output=[".cache/models/tiny-0123456789ab/ready.json"],
         log=["logs/models/tiny-0123456789ab.log"],
         params=SimpleNamespace(recipe=as_text(RECIPE)),
