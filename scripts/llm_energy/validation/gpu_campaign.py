@@ -39,7 +39,7 @@ class Size:
     warmup_cap_s: float = 90.0
 
 
-QUICK = Size(1, (1,), 8, minimum_duration_s=10.0, baseline_s=1.0, warmup_cap_s=2.0)
+QUICK = Size(1, (1,), 8, minimum_duration_s=10.0, baseline_s=3.0, warmup_cap_s=2.0)
 
 
 def source_of(model: str) -> HubSource | PathSource:
