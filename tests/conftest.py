@@ -1,7 +1,6 @@
 """Settings of all tests: real engines are found in what the workflow made ready, and hypothesis is
 small unless HYPOTHESIS_PROFILE=large asks for more."""
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,8 @@ import yaml
 from hypothesis import HealthCheck, settings
 
 from llm_energy.campaign.campaign import load_campaign
+from llm_energy.inputs.checksums import read_marker
+from llm_energy.system.cache import environment_marker, model_marker
 
 ROOT = Path(__file__).parents[1]
 CAMPAIGNS = (ROOT / "config/config.yaml", *sorted((ROOT / "config/campaigns").glob("*.yaml")))
@@ -38,13 +39,13 @@ def ready_engines() -> Iterator[tuple[str, str]]:
         )
         for experiment in campaign.experiments:
             backend = experiment.settings.backend.upper()
-            environment = ROOT / ".cache/environments" / experiment.environment.id / "ready.json"
-            ready = json.loads(environment.read_text()) if environment.exists() else None
+            environment = environment_marker(experiment.environment.id, ROOT / ".cache")
+            ready = read_marker(environment) if environment.exists() else None
             if ready and ready["kind"] != "image":
                 yield f"LLM_ENERGY_TEST_{backend}_PYTHON", ready["python"]
-            model = ROOT / ".cache/models" / experiment.model.id / "ready.json"
+            model = model_marker(experiment.model.id, ROOT / ".cache")
             if model.exists():
-                marker = json.loads(model.read_text())
+                marker = read_marker(model)
                 name = {"gguf": "GGUF", "hf": "HF_MODEL"}[marker["format"]]
                 yield f"LLM_ENERGY_TEST_{name}", str(model.parent / marker["path"])
 

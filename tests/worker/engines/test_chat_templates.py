@@ -25,7 +25,6 @@ PRINTED = "user on Thursday, 1 January 2026 (01 Jan, 00:00), none:Gravity is"
 BROKEN = "{% for message in messages %}{{ message.content | nothing("
 
 
-@pytest.mark.long  # minutes: it starts three engines
 def test_every_engine_prints_the_same_date_whenever_it_is_asked(
     llamacpp_python: str,
     openvino_python: str,
