@@ -36,14 +36,6 @@ def hold(path: Path) -> IO[str] | None:
     return file
 
 
-def holder(path: Path) -> str:
-    """The id that the holder of a lock wrote, for messages."""
-    try:
-        return path.read_text().strip() or "unknown"
-    except OSError:
-        return "unknown"
-
-
 @contextmanager
 def waiting(path: Path, *, blocked: Blocked = lambda _holder: None) -> Iterator[None]:
     """Wait for the lock of `path`, hold it inside the block."""
