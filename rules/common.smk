@@ -19,7 +19,7 @@ SNAKEMAKE.hide_pandas()
 SNAKEMAKE.quieten()
 
 from llm_energy.inputs.recipes import campaign_recipes
-from llm_energy.results.layout import ANCHORS, MEASURED, result_pattern
+from llm_energy.results.layout import ANCHORS, MEASURED, SPEC, result_pattern
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.workflow.hooks import Hooks
 from llm_energy.workflow.opening import (
@@ -52,5 +52,5 @@ BEFORE_MEASURING = 10**6
 
 
 wildcard_constraints:
-    spec=r"[0-9a-f]{12}",
+    spec=SPEC,
     cycle=r"\d+",

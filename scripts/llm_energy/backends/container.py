@@ -11,6 +11,7 @@ from llm_energy.backends.runtime import SCRIPTS, DeclaredBackend, worker_variabl
 from llm_energy.containers.engine import LABEL, confined, device_requests, read_only
 from llm_energy.runs.run import Run
 from llm_energy.system.files import sha256_of
+from llm_energy.system.processes import pid_namespace
 
 CODE = "/llm-energy"
 """Where the worker's code is mounted."""
@@ -85,8 +86,3 @@ def container_options(declared: DeclaredBackend, python: str, run: Run) -> dict[
         "healthcheck": HEALTHCHECK,
         "log_config": {"Type": "json-file", "Config": LOG_OPTIONS},
     }
-
-
-def pid_namespace() -> str:
-    """Name the namespace in which process ids are valid: the workflow may run in a container."""
-    return str(Path("/proc/self/ns/pid").readlink())

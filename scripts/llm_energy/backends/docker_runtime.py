@@ -16,7 +16,7 @@ import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.containers import Container
 
-from llm_energy.backends.container import SOCKET, container_options, pid_namespace
+from llm_energy.backends.container import SOCKET, container_options
 from llm_energy.backends.execution import ExecTransport
 from llm_energy.backends.runtime import (
     CHECK_CUDA,
@@ -31,7 +31,7 @@ from llm_energy.containers.engine import LABEL, DockerError, connect, docker_err
 from llm_energy.containers.stream import start_attached
 from llm_energy.runs.run import Run
 from llm_energy.system.cache import environment_marker
-from llm_energy.system.processes import ProcessId
+from llm_energy.system.processes import ProcessId, pid_namespace
 from llm_energy.system.vocabulary import DOCKER
 
 START_S = 60.0

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from llm_energy.measurement.window_drift import scatter_limit
-from llm_energy.power.accounting import PIECES
+from llm_energy.power.accounting import PIECES, piece_edges_s
 from llm_energy.results.parts import Distribution, Drift, Latency, PowerSteadiness, Tokens, Warmup
 from worker.courses import Wave
 from worker.steady import TOO_FEW_WAVES
@@ -210,7 +210,7 @@ def waves_of(requests: Sequence[RequestRecord], places: int) -> list[Wave]:
 def _pieces(requests: Sequence[RequestRecord], start: float, end: float) -> list[Wave]:
     """Return the tokens of equal pieces of a window in which tokens flow evenly."""
     times = sorted(t for request in requests for t in request["token_times"])
-    edges = [start + (end - start) * piece / PIECES for piece in range(PIECES + 1)]
+    edges = piece_edges_s(start, end)
     counts = [bisect_right(times, edge) for edge in edges]
     return [
         Wave(*span, last - first)

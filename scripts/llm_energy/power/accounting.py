@@ -130,11 +130,15 @@ def drift(accounts: Sequence[Account]) -> float | None:
     return last / first - 1.0 if first and last is not None else None
 
 
+def piece_edges_s(start_s: float, end_s: float) -> list[float]:
+    """Edges of the equal pieces of a window."""
+    return [start_s + (end_s - start_s) * piece / PIECES for piece in range(PIECES + 1)]
+
+
 def pieces_of(accounts: Sequence[Account]) -> tuple[float, ...] | None:
     """Energy of all devices in equal pieces of the window; None where one is not known."""
-    start_s, end_s = accounts[0].spans["window"]
-    edges = [start_s + (end_s - start_s) * piece / PIECES for piece in range(PIECES + 1)]
-    pieces = [total(account.joules(*span) for account in accounts) for span in pairwise(edges)]
+    edges_s = piece_edges_s(*accounts[0].spans["window"])
+    pieces = [total(account.joules(*span) for account in accounts) for span in pairwise(edges_s)]
     known = tuple(joules for joules in pieces if joules is not None)
     return known if len(known) == PIECES else None
 

@@ -21,7 +21,6 @@ from llm_energy.results import layout
 from llm_energy.results.result import ResultError, read_result, replicate_hash
 
 FOLDERS = ("measurements", "anchors", "decisions", "failures", "failures/anchors")
-SPEC = re.compile(r"[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ def _olds(folder: Path) -> Iterator[Old]:
     for top in FOLDERS:
         for path in sorted((folder / top).glob("*/*/*.json")):
             *_, name, spec_hash, file = path.parts
-            if SPEC.fullmatch(spec_hash) and (top, name) != ("failures", "anchors"):
+            if re.fullmatch(layout.SPEC, spec_hash) and (top, name) != ("failures", "anchors"):
                 yield Old(top, name, spec_hash, file)
 
 

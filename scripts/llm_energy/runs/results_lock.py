@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from llm_energy.runs.run import utc_now
 from llm_energy.system.files import canonical_json
-from llm_energy.system.processes import ProcessId
+from llm_energy.system.processes import ProcessId, pid_namespace
 
 FILE = ".lock"
 MACHINE = Path("/etc/machine-id")
@@ -46,12 +46,11 @@ class Owner:
     @classmethod
     def here(cls) -> "Owner":
         machine = MACHINE.read_text().strip() if MACHINE.exists() else ""
-        namespace = str(Path("/proc/self/ns/pid").readlink())
         user = str(os.getuid())
         with contextlib.suppress(OSError, KeyError):
             user = getpass.getuser()
         host, process = socket.gethostname(), ProcessId.current()
-        return cls(host, machine, namespace, user, process, utc_now())
+        return cls(host, machine, pid_namespace(), user, process, utc_now())
 
     def is_dead(self) -> bool:
         """Return whether it is proven dead, where nobody holds the lock with flock on this host."""

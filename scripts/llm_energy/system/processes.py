@@ -21,6 +21,11 @@ def boot_id() -> str:
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
+def pid_namespace() -> str:
+    """Name the namespace in which process ids are valid: the workflow may run in a container."""
+    return str(Path("/proc/self/ns/pid").readlink())
+
+
 @dataclass(frozen=True)
 class ProcessId:
     """A process that no later process can be mistaken for: pids are used again, this is not."""
