@@ -69,6 +69,7 @@ class LlamaCpp(Engine):
             slots=config.slots,
             options=config.options,
         )
+        self._wait_for_queue()
         self._callers = ThreadPoolExecutor(config.slots, thread_name_prefix="request")
         observed = self._observe()
         check_context(observed["context_tokens"], config)
@@ -99,6 +100,7 @@ class LlamaCpp(Engine):
             warm_up=False,
             template=template,
         )
+        self._wait_for_queue()
         return [self._token_ids(text, chat_template=template is not None) for text in texts]
 
     def _token_ids(self, text: str, *, chat_template: bool) -> list[int]:
@@ -148,6 +150,15 @@ class LlamaCpp(Engine):
             "devices": [device["description"] for device in xllamacpp.get_device_info()],
             "cpu_features": xllamacpp.get_system_info().strip(" |"),
         }
+
+    def _wait_for_queue(self) -> None:
+        """Wait until the server's task queue runs.
+
+        xllamacpp 2026.10 returns from its constructor before the loop of the queue starts. A server
+        that is destroyed in between loses the request to stop and is joined for ever. `/slots` is
+        answered by that loop; `/tokenize`, `/props` and `/health` are not.
+        """
+        self._query("/slots")
 
     def _query(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Query the server's own HTTP listener on the loopback interface."""
