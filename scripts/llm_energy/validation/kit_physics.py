@@ -11,6 +11,7 @@ from llm_energy.power import plausibility
 from llm_energy.power.baseline import Baseline
 from llm_energy.power.sensor import Sensor
 from llm_energy.power.series import Series
+from llm_energy.results.codes import SAMPLER_OFF
 from llm_energy.results.result import Result
 from llm_energy.validation.kit_lines import Line, judged
 from llm_energy.validation.sensor_checks import counter_falls
@@ -55,9 +56,11 @@ def complaints(result: Result, series: Series | None) -> dict[str, str | None]:
 def physics_lines(seen: Sequence[Seen]) -> Iterator[Line]:
     """One line for each check over all results, with the first result that fails it.
 
-    None without a result, which another line reports.
+    None without a result, which another line reports. The sampler-off control has no power to
+    check.
     """
-    found = [(result, complaints(result, series)) for result, series in seen]
+    metered = [pair for pair in seen if pair[0].energy.reason != SAMPLER_OFF]
+    found = [(result, complaints(result, series)) for result, series in metered]
     for subject in found[0][1] if found else ():
         wrong = [(result, text) for result, each in found if (text := each[subject])]
         text = f"{len(found) - len(wrong)} of {len(found)} measurements"
@@ -66,7 +69,7 @@ def physics_lines(seen: Sequence[Seen]) -> Iterator[Line]:
             text += f"; {first.experiment} cycle {first.cycle}: {complaint}"
         yield judged(subject, not wrong, text)
     if found:
-        yield from ratio_lines([result for result, _ in seen])
+        yield from ratio_lines([result for result, _ in found])
     for result, _ in seen:
         numbers = {
             "J/token": result.energy.joules_per_output_token,

@@ -144,6 +144,16 @@ def test_a_result_without_a_sensor_fails():
     assert {"counter rises", "engine was seen on its GPU", "counter against samples"} <= set(found)
 
 
+def test_the_control_without_a_sampler_has_no_power_to_check():
+    result, power = measured(series())
+    energy = result.energy.model_copy(update={"energy_joules": None, "reason": "sampler_off"})
+    unsampled = result.model_copy(update={"energy": energy})
+    lines = list(physics_lines([(result, power), (unsampled, None)]))
+    known = next(line for line in lines if line.subject == "energy is known")
+    assert (known.verdict, known.text) == ("PASS", "1 of 1 measurements")
+    assert sum(line.verdict == "NOTE" for line in lines) == 2
+
+
 def test_numbers_that_do_not_add_up_fail():
     result, power = measured(series())
     doubled = 2.0 * result.energy.joules_per_output_token
