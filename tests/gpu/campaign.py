@@ -38,7 +38,7 @@ FULL = Size(
     output_tokens=32,
     minimum_duration_s=10.0,
     baseline_s=3.0,
-    warmup_cap_s=4.0,
+    warmup_cap_s=3.0,
 )
 """Shortened, for six minutes: such a warm-up shows only whether a drift was seen. The idle control
 takes half of the baseline, and each half needs its samples."""

@@ -64,7 +64,7 @@ def parts(given: argparse.Namespace) -> list[Part]:
     calibration = (*SNAKEMAKE, "calibrate_nvidia_smi", "--configfile", f"{FOLDER}/campaign.yaml")
     return [
         Part("a", "sensors", (*module, "tests.gpu.sensors", *engine, *folder, *quick, *change), 65),
-        Part("b", "campaign", (*campaign, *engine, *model, *quick), 195),
+        Part("b", "campaign", (*campaign, *engine, *model, *quick), 205),
         Part("c", "sampler", (*module, "tests.gpu.sampler_cost", *engine, *quick), 30),
         Part("d", "nvidia-smi", calibration, 60),
         Part("f", "controls", (*campaign, "--controls"), 150),
