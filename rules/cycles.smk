@@ -13,6 +13,7 @@ if CAMPAIGN.adaptive:
         localrule: True
         conda:
             "../envs/workflow/environment.yaml"
+        threads: ALONE
         params:
             target=CAMPAIGN.adaptive.target_relative_half_width,
             # Snakemake does not compare what it makes of a function of `input`: a name says nothing.

@@ -14,6 +14,7 @@ rule environment:
     localrule: True
     conda:
         "../envs/workflow/environment.yaml"
+    threads: ALONE
     params:
         recipe=recipe_parameter(INPUTS.environments, "environment"),
     message:

@@ -27,6 +27,7 @@ rule model:
     localrule: True
     conda:
         "../envs/workflow/environment.yaml"
+    threads: ALONE
     params:
         recipe=recipe_parameter(INPUTS.models, "model"),
     message:
@@ -59,6 +60,7 @@ rule convert:
     localrule: True
     conda:
         "../envs/workflow/environment.yaml"
+    threads: ALONE
     params:
         # Snakemake does not compare what it makes of a function of `input`: the path holds all
         # that decides the content, and the environment that converts may differ.
@@ -95,6 +97,7 @@ rule prompts:
     localrule: True
     conda:
         "../envs/workflow/environment.yaml"
+    threads: ALONE
     params:
         # Not compared either: campaigns that share a set differ in the room that it may take.
         recipe=lambda wildcards, input: as_text(INPUTS.prompts[wildcards.prompts]),

@@ -11,10 +11,12 @@ rule measure:
     priority: REQUESTED.priority
     conda:
         "../envs/workflow/environment.yaml"
-    threads: SNAKEMAKE.cores
+    threads: SNAKEMAKE.cores if LANES == 1 else 1
     resources:
+        **lane_resources(LANES, SNAKEMAKE),
         # A token for exclusion here; on a cluster, GPUs that an allocation must have.
-        gpu=lambda wildcards: int(not SNAKEMAKE.spreads or CAMPAIGN.measurement.on_gpu),
+        gpu=lambda wildcards: GPUS_OF_SET
+        * int(not SNAKEMAKE.spreads or CAMPAIGN.measurement.on_gpu),
     params:
         spec="{spec}",
     script:

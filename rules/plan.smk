@@ -9,6 +9,7 @@ rule plan:
         "../envs/workflow/environment.yaml"
     params:
         results=RESULTS,
+        at_once=LANES,
     script:
         "../scripts/plan.py"
 
@@ -24,6 +25,7 @@ rule pilot:
         "../envs/workflow/environment.yaml"
     params:
         results=RESULTS,
+        at_once=most_at_once(CAMPAIGN, SNAKEMAKE),
     script:
         "../scripts/pilot.py"
 

@@ -12,5 +12,6 @@ with rule_script(snakemake):
     from llm_energy.workflow.pilot import findings
 
     campaign, pilot = campaign_of_script(snakemake), campaign_of_script(snakemake, pilot=True)
-    for line in findings(campaign, pilot, Path(snakemake.params.results)):
+    results, at_once = Path(snakemake.params.results), snakemake.params.at_once
+    for line in findings(campaign, pilot, results, at_once=at_once):
         print(line, file=sys.stderr)

@@ -15,7 +15,8 @@ with rule_script(snakemake):
 
     root = Path(snakemake.scriptdir).parent
     campaign, results = campaign_of_script(snakemake), Path(snakemake.params.results)
-    print(as_text(make_plan(campaign, results)), end="")
+    at_once = snakemake.params.at_once
+    print(as_text(make_plan(campaign, results, at_once=at_once)), end="")
     print(*unnamed_results(campaign, results), sep="\n", flush=True)
     if lines := prompt_obstacles(campaign_recipes(campaign, root), cache=CACHE):
         raise UserError("; ".join(lines))

@@ -27,6 +27,7 @@ HEADINGS = {
     "SyntheticPrompts": "`prompts.NAME`: synthetic prompts",
     "Synthetic": "`prompts.NAME.synthetic`",
     "Measurement": "`measurement`",
+    "Parallel": "`parallel`",
     "DeclaredSettings": "`defaults` and `experiments.NAME.settings`",
     "Sampling": "`sampling`, inside settings",
     "Group": "`experiments.NAME`",

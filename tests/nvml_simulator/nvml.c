@@ -1,8 +1,10 @@
 /* The exported interface: each function takes the lock, looks for a fault, and answers. */
 #include "simulator.h"
 
+#include <errno.h>
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -189,8 +191,11 @@ int nvmlDeviceGetComputeRunningProcesses_v3(Device gpu, unsigned *count, Process
         found++;
     }
     FILE *file = gpu->process_file[0] ? fopen(gpu->process_file, "r") : NULL;
-    for (unsigned pid; file && fscanf(file, "%u", &pid) == 1; found++)
+    for (unsigned pid; file && fscanf(file, "%u", &pid) == 1;) {
+        if (kill((pid_t)pid, 0) && errno == ESRCH) continue; /* it has ended */
         if (out && found < (int)*count) out[found] = (ProcessInfo){pid, 1ull << 30, -1, -1};
+        found++;
+    }
     if (file) fclose(file);
     result = found > (int)*count ? INSUFFICIENT_SIZE : SUCCESS;
     *count = found;
@@ -242,6 +247,23 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, Device *out) {
     if (index >= (unsigned)scenario.gpu_count) return INVALID_ARGUMENT;
     *out = &scenario.gpus[index];
     return fault_at(*out, "handle", now_s());
+}
+
+/* Asks no other GPU. */
+int nvmlDeviceGetHandleByUUID(const char *uuid, Device *out) {
+    for (int i = 0; i < scenario.gpu_count; i++) {
+        if (strcmp(scenario.gpus[i].uuid, uuid)) continue;
+        *out = &scenario.gpus[i];
+        return fault_at(*out, "handle", now_s());
+    }
+    return state_at(now_s()) ? state_at(now_s()) : NOT_FOUND;
+}
+
+int nvmlDeviceGetCpuAffinity(Device gpu, unsigned words, unsigned long *out) {
+    int result = fault_at(gpu, "cpus", now_s());
+    if (result == SUCCESS && !gpu->cpus) return NOT_SUPPORTED;
+    for (unsigned i = 0; result == SUCCESS && i < words; i++) out[i] = i ? 0 : gpu->cpus;
+    return result;
 }
 
 int nvmlDeviceGetUUID(Device gpu, char *out, unsigned size) {

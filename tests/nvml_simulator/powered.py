@@ -1,9 +1,10 @@
 """Makes an engine drive the simulated GPUs: load while it works, idle otherwise.
 
 Tests put this file into a copy of the tree as scripts/worker/powered.py and wrap an adapter's
-class in it. The environment variable NVML_SIMULATOR_LOAD names the scenario's load file; beside
-it, as `{name}.processes`, the engine's process enters itself for those GPUs that list it. In the
-wave NVML_SIMULATOR_LOST_AFTER of an engine `{name}.lost` appears, for those that then fall off.
+class in it. The environment variable NVML_SIMULATOR_LOAD names the scenario's load file, followed
+by `-{UUID}` where CUDA_VISIBLE_DEVICES gives the engine a GPU. Beside it, as `{name}.processes`,
+the engine's process enters itself for those GPUs that list it. In the wave
+NVML_SIMULATOR_LOST_AFTER of an engine `{name}.lost` appears, for those that then fall off.
 """
 
 import os
@@ -24,13 +25,13 @@ def powered(engine: type[Engine]) -> type[Engine]:
     class Powered(engine):  # type: ignore[misc, valid-type]
         def load(self, config: EngineConfig) -> dict[str, Any]:
             # The one engine that is resident: whoever was there before is gone.
-            Path(f"{os.environ['NVML_SIMULATOR_LOAD']}.processes").write_text(f"{os.getpid()}\n")
+            Path(f"{load_file()}.processes").write_text(f"{os.getpid()}\n")
             return super().load(config)  # type: ignore[no-any-return]
 
         def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
             self.waves = getattr(self, "waves", 0) + 1
             if self.waves == int(os.environ.get("NVML_SIMULATOR_LOST_AFTER", 0)):
-                Path(f"{os.environ['NVML_SIMULATOR_LOAD']}.lost").touch()
+                Path(f"{load_file()}.lost").touch()
             say(1.0, 0.0)
             super().wave(requests, on_tokens)
             say(0.0, HOLD_S)
@@ -45,7 +46,13 @@ def powered(engine: type[Engine]) -> type[Engine]:
     return Powered
 
 
+def load_file() -> str:
+    """Path of the load file of the GPU that this process sees."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return os.environ["NVML_SIMULATOR_LOAD"] + (f"-{visible}" if visible else "")
+
+
 def say(load: float, delay_s: float) -> None:
     """One line of the load file: the load from so many seconds on."""
-    with Path(os.environ["NVML_SIMULATOR_LOAD"]).open("a") as file:
+    with Path(load_file()).open("a") as file:
         file.write(f"{time.monotonic() + delay_s!r} {load!r}\n")

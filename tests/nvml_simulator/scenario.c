@@ -64,6 +64,7 @@ static int gpu_line(Gpu *gpu, const char *key, const char *rest) {
     if (!strcmp(key, "throttle")) return sscanf(rest, "%lf", &gpu->throttle_watts) == 1;
     if (!strcmp(key, "module"))
         return sscanf(rest, "%lf %u", &gpu->module_watts, &gpu->module_counted) == 2;
+    if (!strcmp(key, "cpus")) return sscanf(rest, "%lu", &gpu->cpus) == 1;
     if (!strcmp(key, "query")) return sscanf(rest, "%lf", &gpu->query_s) == 1;
     if (!strcmp(key, "sensor"))
         return sscanf(rest, "%95s %lf %lf", gpu->sensor, &gpu->sensor_period,

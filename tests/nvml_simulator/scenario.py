@@ -68,6 +68,8 @@ class Gpu:
     throttle_watts: float = math.inf
     query_s: float = 0.0
     """How long each query takes."""
+    cpus: tuple[int, ...] = ()
+    """The CPUs near it; none: not known."""
     mig: bool = False
     persistence: bool = True
     faults: tuple[Fault, ...] = ()
@@ -97,6 +99,7 @@ class Gpu:
             f"thermal {self.ambient_celsius!r} {self.celsius_per_watt!r} {self.thermal_s!r}",
             f"throttle {self.throttle_watts!r}",
             f"query {self.query_s!r}",
+            f"cpus {sum(1 << cpu for cpu in self.cpus)}",
             f"mig {self.mig:d}",
             f"persistence {self.persistence:d}",
             *(f"knot {at!r} {watts!r}" for at, watts in self.knots),

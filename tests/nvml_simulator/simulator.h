@@ -45,6 +45,7 @@ typedef struct {
     double ambient_celsius, celsius_per_watt, thermal_s;
     double celsius, celsius_at;
     unsigned idle_mhz, load_mhz, memory_mhz, mig, persistence, architecture;
+    unsigned long cpus; /* bit mask of the CPUs near it; 0: not known */
     double throttle_watts;
     double query_s; /* how long each query takes */
 

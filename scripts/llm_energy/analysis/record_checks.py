@@ -17,7 +17,7 @@ from llm_energy.system.files import sha256_of
 
 OF_RUN = (
     *("run_id", "session_id", "code_digest"),
-    *("host", "cpu_model", "kernel", "git_commit", "git_dirty"),
+    *("host", "cpu_model", "kernel", "git_commit", "git_dirty", "shares_host", "cpu_set"),
 )
 """Fields of an environment that the record of its run has too."""
 
@@ -88,6 +88,9 @@ def _of_run(run: Mapping[str, Any], result: Result) -> Iterator[str]:
     with contextlib.suppress(KeyError, ValueError, TypeError):
         if datetime.fromisoformat(result.started) < datetime.fromisoformat(run["started"]):
             yield "it started before its run"
+    own = run.get("device_uuids")
+    if own is not None and not set(environment["device_uuids"]) <= set(own):
+        yield f"its device_uuids are not of the set of its run, {', '.join(own)}"
     idle = run.get("host_idle", {}).get(f"cycle-{result.cycle}")
     watts = result.energy.host_idle_power_watts
     if idle and watts is not None:

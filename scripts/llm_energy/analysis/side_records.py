@@ -27,6 +27,8 @@ SENTENCES = {
     "backend_restarted": "Backend {backend} was restarted: {reason}.",
     "container_out_of_memory": "In the container of backend {backend} a process was killed because "
     "the container’s memory limit was reached.",
+    "set_given_up": "The set of GPUs {devices} was given up for the rest of the run: {reason}. Its "
+    "blocks went on on other sets.",
     "docker_unreachable": "The Docker engine could not be reached for a while: {reason}. Its "
     "containers were looked after again once it answered.",
 }

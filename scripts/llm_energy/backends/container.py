@@ -82,6 +82,7 @@ def container_options(declared: DeclaredBackend, python: str, run: Run) -> dict[
         "mem_limit": memory,
         "memswap_limit": memory,  # no swap: an engine in swap would be measured
         "nano_cpus": None if cpus is None else int(cpus * 1e9),
+        "cpuset_cpus": ",".join(map(str, declared.cpu_set)) if declared.cpu_set else None,
         "device_requests": device_requests(container.gpus),
         "healthcheck": HEALTHCHECK,
         "log_config": {"Type": "json-file", "Config": LOG_OPTIONS},

@@ -51,6 +51,11 @@ def given_up(run: Run, backend: str) -> bool:
     return _known(run, backend).weight >= LIMIT
 
 
+def failing(run: Run, backend: str) -> bool:
+    """Return whether its last measurement failed by its infrastructure."""
+    return _known(run, backend).failures > 0
+
+
 def refuse_broken(run: Run, backend: str) -> None:
     """Raises BackendError(`backend_broken`) for a backend that is given up."""
     if given_up(run, backend):

@@ -33,10 +33,15 @@ START_S = 30.0
 """Deadline for a supervisor to listen: it imports the standard library only."""
 
 
-def worker_environment() -> dict[str, str]:
-    """Environment of everything that runs in a backend: our worker code, offline, no secrets."""
+def worker_environment(gpus: Sequence[str] = ()) -> dict[str, str]:
+    """Environment of everything that runs in a backend: our worker code, offline, no secrets.
+
+    Args:
+        gpus: UUIDs of the only GPUs that it sees.
+    """
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "LLM_ENERGY_", "PIP_"))}
-    return kept | worker_variables(str(SCRIPTS))
+    visible = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}
+    return kept | visible | worker_variables(str(SCRIPTS))
 
 
 def last_lines(path: Path, count: int = 10) -> str:
@@ -47,8 +52,14 @@ def last_lines(path: Path, count: int = 10) -> str:
         return ""
 
 
-def start_detached(command: Sequence[str], *, folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    """Start a process of a run in `folder`, in a session of its own, with its output in `log`."""
+def start_detached(
+    command: Sequence[str], *, folder: Path, log: Path, gpus: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    """Start a process of a run in `folder`, in a session of its own, with its output in `log`.
+
+    Args:
+        gpus: UUIDs of the only GPUs that it sees; none: all.
+    """
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
@@ -56,7 +67,7 @@ def start_detached(command: Sequence[str], *, folder: Path, log: Path) -> subpro
             stdout=output,
             stderr=output,
             cwd=folder,
-            env=worker_environment(),
+            env=worker_environment(gpus),
             start_new_session=True,
         )
 
@@ -70,7 +81,13 @@ class ProcessRuntime:
         log = run.folder / f"{backend}.supervisor.log"
         command = [read_environment(declared.environment_id).python, "-m", "worker.supervisor"]
         command += ["--socket", str(socket), "--lease", str(run.lease), "--log", str(run.folder)]
-        process = start_detached(command, folder=run.folder, log=log)
+        gpus = declared.container.gpus
+        # A process gets all, except of a run that has some of them.
+        own = gpus if isinstance(gpus, tuple) else ()
+        process = start_detached(command, folder=run.folder, log=log, gpus=own)
+        if declared.cpu_set:
+            with contextlib.suppress(OSError):  # it has ended at once
+                os.sched_setaffinity(process.pid, declared.cpu_set)
         deadline = time.monotonic() + START_S
         while not socket.exists():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -83,6 +100,7 @@ class ProcessRuntime:
         if identity is None:
             raise BackendError("backend_start_failed", f"`{backend}` ended at once; log: {log}")
         handle = {"process": identity.to_json(), "socket": str(socket), "python": command[0]}
+        handle["gpus"] = own
         return BackendRecord(backend, self.name, declared.environment_id, handle)
 
     def connect(self, record: BackendRecord) -> Transport:
@@ -116,7 +134,7 @@ class ProcessRuntime:
             [record.handle["python"], *CHECK_CUDA],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            env=worker_environment(),
+            env=worker_environment(record.handle["gpus"]),
             start_new_session=True,
         )
         refuse_unusable_cuda(done.returncode, done.stdout)

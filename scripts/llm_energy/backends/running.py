@@ -8,6 +8,7 @@ import contextlib
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from llm_energy.backends import health
@@ -16,6 +17,7 @@ from llm_energy.backends.runtime import BackendError, BackendRecord, DeclaredBac
 from llm_energy.backends.session import Session
 from llm_energy.runs import lease
 from llm_energy.runs.run import Run
+from llm_energy.runs.run_parts import set_runs
 from llm_energy.system import locks
 from llm_energy.system.processes import ProcessId
 from llm_energy.system.vocabulary import DOCKER, PROCESS
@@ -195,9 +197,13 @@ def end_run(run: Run) -> None:
     watchdog = run.find("watchdog", ProcessId)
     if watchdog is not None and watchdog != ProcessId.current():
         watchdog.end(patience_s=2.0)
+    parts = set_runs(run)
+    with ThreadPoolExecutor(max_workers=max(1, len(parts))) as pool:
+        list(pool.map(end_run, parts))
     if not run.spreads:
         stop_backends(run)
-    with contextlib.suppress(OSError):  # a full disk must not keep anything alive
+    # A full disk must not keep anything alive, and another process may end it too.
+    with contextlib.suppress(OSError, ValueError):
         run.publish()
     run.remove()
 

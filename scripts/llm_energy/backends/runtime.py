@@ -59,6 +59,8 @@ class DeclaredBackend:
     readable: tuple[str, ...]
     """Absolute paths of the host that its engine reads models from: a folder, and the files of
     models of the user's own one by one, since each may be a link to anywhere."""
+    cpu_set: tuple[int, ...] | None = None
+    """Numbers of the CPUs of the host that it runs on; None: all."""
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,11 @@ from llm_energy.campaign.line_numbers import read_files
 from llm_energy.campaign.lock_file import read_lock
 from llm_energy.campaign.measurement_settings import Measurement
 from llm_energy.campaign.order import schedule
+from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.campaign.problems import CampaignError, Problems, unknown
 from llm_energy.campaign.publication import Publication
 from llm_energy.campaign.resolve import Resolver
-from llm_energy.campaign.setting_checks import check_device, check_values
+from llm_energy.campaign.setting_checks import check_device, check_parallel, check_values
 from llm_energy.campaign.structure import read_structure
 
 MAXIMUM_MEASUREMENTS = 1_000_000
@@ -59,6 +60,7 @@ class Campaign:
     models: Mapping[str, ModelConfig]
     prompts: Mapping[str, Prompts]
     measurement: Measurement
+    parallel: Parallel | None
     publication: Publication
     experiments: tuple[Experiment, ...]
     """In declared order, those of controls last."""
@@ -122,6 +124,7 @@ def load_campaign(
     broken = {path[:2] for path in problems}
     catalogue = Catalogue(model, root, read_lock(lock), problems, unpinned)
     check_device(model, problems)
+    check_parallel(model, problems)
     wrong = check_values(model, config, catalogue.tables, problems)
     points = [
         (group, point)
@@ -166,6 +169,7 @@ def load_campaign(
         models=model.models,
         prompts=model.prompts,
         measurement=model.measurement,
+        parallel=model.parallel,
         publication=model.publication,
         experiments=measured,
         schedule=schedule(

@@ -11,6 +11,7 @@ from llm_energy.campaign.backend_settings import BackendConfig
 from llm_energy.campaign.declared_inputs import DeclaredPrompts, ModelConfig
 from llm_energy.campaign.experiment_settings import DeclaredSettings, SettingKey
 from llm_energy.campaign.measurement_settings import GPU_CYCLES, Measurement
+from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.campaign.publication import Publication
 from llm_energy.campaign.types import (
     Alternatives,
@@ -128,6 +129,8 @@ class CampaignConfig(Model):
     """Prompt sets in use, by a name of your choice."""
     measurement: Measurement = Field(default_factory=Measurement)
     """Durations and rates of every measurement."""
+    parallel: Parallel | None = None
+    """Sets of GPUs of one host that are measured on at the same time."""
     defaults: DeclaredSettings = Field(default_factory=DeclaredSettings)
     """Settings that every experiment starts from."""
     experiments: Annotated[dict[Name, Group], Field(min_length=1)]

@@ -115,6 +115,31 @@ def check_device(config: CampaignConfig, problems: Problems) -> None:
             problems.add(("backends", name, *key.split(".")), message)
 
 
+def check_parallel(config: CampaignConfig, problems: Problems) -> None:
+    """Check the sets of GPUs that are measured on at once."""
+    parallel = config.parallel
+    if parallel is None:
+        return
+    if not config.measurement.on_gpu:
+        problems.add(("parallel",), "needs `measurement: {device: gpu}`")
+    for name, backend in config.backends.items():
+        if backend.container.gpus is not None:
+            message = "`parallel` gives each set its GPUs; leave it out"
+            problems.add(("backends", name, "container", "gpus"), message)
+    if parallel.devices == "all":
+        return
+    size, path = parallel.devices_per_measurement, ("parallel", "devices")
+    for index, uuid in enumerate(parallel.devices):
+        if uuid.startswith("MIG-"):
+            message = "a set may hold no slice of a GPU, whose energy is not known; give a GPU"
+            problems.add((*path, index), message)
+        elif uuid in parallel.devices[:index]:
+            problems.add((*path, index), f"{uuid} is in the list already; leave it out")
+    if over := len(parallel.devices) % size:
+        message = f"{len(parallel.devices)} GPUs make no whole sets of {size}: {over} left over"
+        problems.add(path, f"{message}; add some, or leave them out")
+
+
 def _backend_faults(backend: BackendConfig, *, gpu: bool) -> Iterator[tuple[str, str]]:
     if not backend.in_container:
         for key in {"base", "container"} & backend.model_fields_set:

@@ -15,12 +15,14 @@ from llm_energy.measurement.build_result import build_result, energy_spent
 from llm_energy.measurement.job import ExperimentRecord, Job, Observation
 from llm_energy.measurement.measurement import measure, prepare
 from llm_energy.measurement.provenance import keep_provenance
+from llm_energy.measurement.set_failure import gives_up_set
 from llm_energy.results import failures
 from llm_energy.results.layout import ANCHORS, MEASURED, cycles_of
 from llm_energy.results.result import ResultExistsError, write_result
 from llm_energy.runs import progress
 from llm_energy.runs.live_line import LiveLine
 from llm_energy.runs.run import Run, code_digest, utc_now
+from llm_energy.runs.run_parts import run_of_block
 from llm_energy.runs.run_records import PlanEntry
 from llm_energy.system.errors import InputError, PromptError
 from llm_energy.system.processes import nothing_but_kill_ends
@@ -46,28 +48,31 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
     Raises:
         UserError: it failed, with the reason and where the records lie.
     """
-    run = Run.current()
-    if run is None:
+    whole = Run.current()
+    if whole is None:
         raise UserError(
             "measurements belong to a run, which the workflow's onstart opens: start it without "
             "--no-hooks; a workflow that uses it as the module `energy` has the three lines "
             "`onstart: energy.onstart()`, `onsuccess: energy.onsuccess()` and "
             "`onerror: energy.onerror()` (config/README.md)"
         )
-    if run.spreads:
+    if run_of_block(whole, cycle) is None:
         raise UserError(
             "this job runs elsewhere than the workflow, and its allocation has no run: start the "
             "workflow with --workflow-profile workflow-profile/slurm"
         )
-    if not run.record.owner.alive():  # it died before this job could ask the kernel to die with it
+    if (
+        not whole.record.owner.alive()
+    ):  # it died before this job could ask the kernel to die with it
         raise UserError("the run that this measurement belongs to has ended")
-    record = run.read(f"experiments/{spec_hash}", ExperimentRecord)
-    plan = run.read("plan", tuple[PlanEntry, ...])
-    results = run.results
+    record = whole.read(f"experiments/{spec_hash}", ExperimentRecord)
+    plan = whole.read("plan", tuple[PlanEntry, ...])
+    results = whole.results
     own = output.absolute().relative_to(results).as_posix()
     entry = next(entry for entry in plan if entry.result == own)
     first = failures.next_attempt(results, own)
     for attempt in range(first, first + len(failures.BACKOFF_S) + 1):
+        run = run_of_block(whole, cycle) or whole  # another set, if that one is given up meanwhile
         job = Job(record, cycle, entry.position, attempt, own)
         started, times_s = utc_now(), [begun_s, time.monotonic()]
         progress.note_start(run, result=own, attempt=attempt)
@@ -75,8 +80,9 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
         try:
             refuse_full_disk(results)
             seen = begin(job, run)
-            now = progress.progress_of(run, results=results, whole_plan=plan)
-            with LiveLine(f"{record.name} cycle {cycle}", now) as live:
+            now = progress.progress_of(whole, results=results, whole_plan=plan)
+            alone = not run.record.shares_host
+            with LiveLine(f"{record.name} cycle {cycle}", now, draws=alone) as live:
                 measure(job, run, seen, live.show)
             times_s.append(time.monotonic())
             keep_provenance(job, seen, run, results)
@@ -100,8 +106,9 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
             reason = failure.reason
             health.note_failure(run, job.backend, reason)
             kept = write_record(job, failure, started=started, results=results, log=log, seen=seen)
-            retry = reason in failures.RETRIED and attempt - first < len(failures.BACKOFF_S)
-            if not retry:
+            moves = gives_up_set(whole, run, job.backend, reason)
+            worth_it = moves or reason in failures.RETRIED
+            if not (worth_it and attempt - first < len(failures.BACKOFF_S)):
                 raise UserError(
                     f"{record.name} cycle {cycle} failed: {reason}: {failure}; record: {kept}, "
                     f"log: {log}; the same command measures what is missing"
@@ -115,8 +122,8 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
                 # begin, imports, measuring, writing
                 LOG.info("times_s %s waited_s %.3f", json.dumps(times_s), seen.waited_s)
                 duration_s = times_s[-1] - begun_s - seen.waited_s
-                progress.note_duration(run, experiment=record.name, duration_s=duration_s)
-                line = progress.line(run, result, results=results, whole_plan=plan)
+                progress.note_duration(whole, experiment=record.name, duration_s=duration_s)
+                line = progress.line(whole, result, results=results, whole_plan=plan)
                 print(line, file=sys.stderr)
             return
 

@@ -108,6 +108,8 @@ def environment(job: Job, seen: Observation, run: RunRecord) -> Environment:
         device_uuids=[gpu.id for gpu in gpus],
         power_limit_watts=gpus[0].power_limit_watts if gpus else None,
         driver=str(gpus[0].facts["driver"]) if gpus and gpus[0].facts.get("driver") else None,
+        shares_host=run.shares_host,
+        cpu_set=run.cpu_set,
         runtime=job.experiment.runtime,
         environment_hash=ready.environment_hash,
         image_digest=ready.image,

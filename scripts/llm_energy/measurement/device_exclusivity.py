@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from llm_energy.backends.runtime import BackendError
 from llm_energy.power.meter import Device, Meter, Reading, Scope
 from llm_energy.power.series import Series
+from llm_energy.power.sources import LOST
+from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.processes import process_name
 
 LEFTOVERS_GONE_S = 10.0
@@ -28,6 +30,21 @@ def working_devices(meters: Sequence[Meter], *, device: str, gpus: object) -> Me
     if device == "gpu" and isinstance(gpus, tuple):
         found = [(m, d) for m, d in found if d.id in gpus]
     return found
+
+
+def refuse_lost(own: DeviceSet, working: Metered) -> None:
+    """Before anything is started, the GPUs of a set must all be there.
+
+    Raises:
+        BackendError: `gpu_lost`.
+    """
+    there = {
+        gpu.id
+        for meter, gpu in working
+        if not set(meter.read(gpu, slow=False).unavailable.values()) & set(LOST)
+    }
+    if lost := [uuid for uuid in own.devices if uuid not in there]:
+        raise BackendError("gpu_lost", f"{', '.join(lost)}: cannot be read any more")
 
 
 def lock_names(working: Metered, *, device: str) -> list[str]:

@@ -7,7 +7,7 @@ stamp times on CLOCK_MONOTONIC, which a host and its containers share. What was 
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -17,7 +17,12 @@ from llm_energy.backends.runtime import read_environment
 from llm_energy.backends.session import EngineReportedError, Session
 from llm_energy.inputs.models import verify_model
 from llm_energy.measurement import host_idle
-from llm_energy.measurement.device_exclusivity import lock_names, refuse_leftovers, working_devices
+from llm_energy.measurement.device_exclusivity import (
+    lock_names,
+    refuse_leftovers,
+    refuse_lost,
+    working_devices,
+)
 from llm_energy.measurement.job import FixedPrompts, Job, Observation
 from llm_energy.measurement.power_watch import PowerWatch, span_s
 from llm_energy.power import gates, sources
@@ -29,6 +34,7 @@ from llm_energy.power.sources import open_meters
 from llm_energy.runs import progress
 from llm_energy.runs.progress import human_duration
 from llm_energy.runs.run import Run, utc_now
+from llm_energy.runs.run_parts import loading
 from llm_energy.system import locks
 from llm_energy.system.cache import model_marker
 from worker.protocol import Event, Load, Measure, Steady, Unload
@@ -104,13 +110,20 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
     Raises:
         BackendError: the measurement failed; the reason code says whether it may be tried again.
     """
-    backend, device = job.backend, job.experiment.device
+    backend, device, record = job.backend, job.experiment.device, run.record
     gpus = running.declared_backend(run, backend).container.gpus
     with ExitStack() as stack:
-        meters = open_meters(cpu_model=run.record.host_facts.cpu_model, gpus=device == "gpu")
+        meters = open_meters(
+            cpu_model=record.host_facts.cpu_model,
+            gpus=device == "gpu",
+            only=record.device_set.devices if record.device_set else None,
+            shared=record.shares_host,
+        )
         for meter in meters:
             stack.callback(meter.close)
         working = working_devices(meters, device=device, gpus=gpus)
+        if record.device_set:
+            refuse_lost(record.device_set, working)
         before = time.monotonic()
         names = lock_names(working, device=device)
         stack.enter_context(
@@ -123,13 +136,14 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
         progress.note_waiting(run, None)
         seen.started, seen.waited_s = utc_now(), time.monotonic() - before
         show("starting the backend")
-        record = running.ensure_backend(run, backend)
+        started = running.ensure_backend(run, backend)
         running.unload_others(run, backend)
         devices = tuple(d for _, d in working)
-        seen.method, abilities = sources.campaign_source(run.results, meters, devices)
+        lock = run.whole.folder / "sensors.lock"
+        seen.method, abilities = sources.campaign_source(run.results, meters, devices, lock=lock)
         watch = Watch(Sampler(meters, rate_hz=job.experiment.sampling_hz), devices, seen.method)
-        own_processes = partial(runtime_named(record.runtime).processes, record)
-        with running.trusted(run, record) as session:
+        own_processes = partial(runtime_named(started.runtime).processes, started)
+        with running.trusted(run, started) as session:
             seen.peer = session.peer
             if session.peer["engine"] is None and device == "gpu":
                 refuse_leftovers(working, own_processes() if working else ())
@@ -139,7 +153,7 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
                     cool_down(watch, run, seen)
                     idle_without_engine(session, watch, job, run, seen)
                     show("loading")
-                    load(session, job, seen)
+                    load(session, job, seen, run)
                     show(f"baseline, {human_duration(job.experiment.baseline_s)} or more")
                     idle(watch, job.experiment.baseline_s, run, seen)
                     warm_up_and_run(session, watch, job, seen, show)
@@ -188,12 +202,18 @@ def idle_without_engine(
     seen.first_host_idle = host_idle.first_known(run)
 
 
-def load(session: Session, job: Job, seen: Observation) -> None:
-    """Have the engine loaded, or reused where this job may share its process."""
+def load(session: Session, job: Job, seen: Observation, run: Run) -> None:
+    """Have the engine loaded, or reused where this job may share its process.
+
+    Of the sets of a run only some engines load at the same time; waiting is no part of loading.
+    """
     engine = replace(job.experiment.engine, model_path=str(seen.model.path))
-    before = time.monotonic()
-    seen.loaded = session.request(Load(job.experiment.load_deadline_s, job.engine_key, engine))
-    seen.add_phase("load", before, time.monotonic())
+    resident = seen.peer["engine"]
+    reused = resident is not None and resident["key"] == job.engine_key
+    with nullcontext() if reused else loading(run):
+        before = time.monotonic()
+        seen.loaded = session.request(Load(job.experiment.load_deadline_s, job.engine_key, engine))
+        seen.add_phase("load", before, time.monotonic())
 
 
 def idle(watch: Watch, duration_s: float, run: Run, seen: Observation) -> None:

@@ -32,6 +32,10 @@ which is one of the two by architecture, and power now of the module that the GP
 CPU and memory of a superchip)."""
 
 
+SHARED_HOST = "shared_host"
+"""Refusal of the devices that other measurements of the host use at the same time."""
+
+
 @dataclass(frozen=True)
 class Device:
     """One thing that is metered."""

@@ -8,8 +8,9 @@ GA100 has no average at all.
 
 import ctypes
 import logging
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -26,6 +27,8 @@ beside it, which superchips such as GH200 have.
 """
 
 _MILLI = 1e-3
+_WORD_BITS = 64
+"""Bits of an element of NVML's masks of CPUs."""
 _SM_CLOCK, _MEMORY_CLOCK, _GPU_SENSOR = 1, 2, 0
 
 
@@ -34,9 +37,10 @@ class NvmlError(Exception):
 
 
 class NvmlMeter:
-    """All GPUs that NVML lists."""
+    """The GPUs that NVML lists, or some of them."""
 
-    def __init__(self, nvml: Any) -> None:
+    def __init__(self, nvml: Any, only: Collection[str] | None = None) -> None:
+        """Args: only: UUIDs; the driver is asked nothing about any other GPU. None: all GPUs."""
         self._nvml = nvml
         self._reasons = {
             nvml.NVML_ERROR_NOT_SUPPORTED: "not_supported",
@@ -48,27 +52,19 @@ class NvmlMeter:
             nvml.NVML_ERROR_DRIVER_NOT_LOADED: "driver_reloaded",
             nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH: "driver_reloaded",
         }
-        self._handles: dict[str, Any] = {}
-        self._devices: dict[str, Device] = {}
         self.unreadable: dict[int, str] = {}
         """Index of a GPU that cannot be metered -> reason code."""
-        for index in range(self._known(nvml.nvmlDeviceGetCount) or 0):
-            try:
-                handle = nvml.nvmlDeviceGetHandleByIndex(index)
-                uuid = nvml.nvmlDeviceGetUUID(handle)
-            except Exception as error:
-                LOG.warning("GPU %d cannot be metered: %s", index, error)
-                self.unreadable[index] = self._reason(error)
-                continue
-            self._handles[uuid] = handle  # one device, however often it is listed
-            self._devices[uuid] = self._describe(uuid, handle)
+        # One device, however often it is listed.
+        self._handles = dict(self._listed() if only is None else self._named(only))
+        self._devices = {uuid: self._describe(uuid, h) for uuid, h in self._handles.items()}
         self._on_modules = {u for u, handle in self._handles.items() if self._has_module(handle)}
 
     @classmethod
-    def open(cls) -> "NvmlMeter | None":
-        """The GPUs of this machine; None without NVML, a working driver or a GPU."""
+    def open(cls, only: Collection[str] | None = None) -> "NvmlMeter | None":
+        """The GPUs of this machine, or those of some UUIDs; None without NVML, a working driver or
+        a GPU."""
         try:
-            meter = cls.connect()
+            meter = cls.connect(only)
         except NvmlError as error:
             LOG.warning("no GPU is metered: %s", error)
             return None
@@ -78,8 +74,8 @@ class NvmlMeter:
         return None
 
     @classmethod
-    def connect(cls) -> "NvmlMeter":
-        """The GPUs of this machine, which may be none that can be read.
+    def connect(cls, only: Collection[str] | None = None) -> "NvmlMeter":
+        """The GPUs of this machine, or those of some UUIDs, which may be none that can be read.
 
         Raises:
             NvmlError: NVML is not there or does not work.
@@ -99,7 +95,7 @@ class NvmlMeter:
                 f"the NVIDIA driver does not work: {error}; load its module "
                 "(`sudo modprobe nvidia`), or reboot after an update"
             ) from None
-        return cls(pynvml)
+        return cls(pynvml, only)
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -138,6 +134,19 @@ class NvmlMeter:
         memory = self._known(self._nvml.nvmlDeviceGetMemoryInfo, self._handles[device.id])
         return None if memory is None else int(memory.total)
 
+    def cpus(self, device: Device) -> tuple[int, ...] | None:
+        """The CPUs near a GPU; None where the driver does not know."""
+        words = -(-(os.cpu_count() or 1) // _WORD_BITS)
+        mask = self._known(self._nvml.nvmlDeviceGetCpuAffinity, self._handles[device.id], words)
+        bits = range(_WORD_BITS)
+        near = [
+            _WORD_BITS * number + bit
+            for number, word in enumerate(mask or ())
+            for bit in bits
+            if word >> bit & 1
+        ]
+        return tuple(near) or None
+
     def default_limit_watts(self, device: Device) -> float | None:
         """The power limit that a board is delivered with."""
         query = self._nvml.nvmlDeviceGetPowerManagementDefaultLimit
@@ -148,6 +157,26 @@ class NvmlMeter:
             self._nvml.nvmlShutdown()
         except Exception as error:
             LOG.warning("NVML did not shut down: %s", error)
+
+    def _listed(self) -> Iterator[tuple[str, Any]]:
+        """Yield (UUID, handle) of all GPUs; those that cannot be metered become `unreadable`."""
+        for index in range(self._known(self._nvml.nvmlDeviceGetCount) or 0):
+            try:
+                handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
+                uuid = self._nvml.nvmlDeviceGetUUID(handle)
+            except Exception as error:
+                LOG.warning("GPU %d cannot be metered: %s", index, error)
+                self.unreadable[index] = self._reason(error)
+                continue
+            yield uuid, handle
+
+    def _named(self, uuids: Collection[str]) -> Iterator[tuple[str, Any]]:
+        """Yield (UUID, handle) of some GPUs; those that cannot be metered are left out."""
+        for uuid in uuids:
+            try:
+                yield uuid, self._nvml.nvmlDeviceGetHandleByUUID(uuid)
+            except Exception as error:
+                LOG.warning("%s cannot be metered: %s", uuid, error)
 
     def _has_module(self, handle: Any) -> bool:
         scope = self._nvml.NVML_POWER_SCOPE_MODULE

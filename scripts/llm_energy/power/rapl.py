@@ -9,9 +9,10 @@ import errno
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from llm_energy.power.meter import Device, Reading, Scope, reading_since
+from llm_energy.power.meter import SHARED_HOST, Device, Reading, Scope, reading_since
 from llm_energy.power.sensor_limits import POWER_BOUNDS_WATTS
 
 LOG = logging.getLogger(__name__)
@@ -39,15 +40,22 @@ class RaplMeter:
         self.devices = tuple(device for device, _ in zones)
 
     @classmethod
-    def open(cls, root: Path = POWERCAP, *, cpu_model: str) -> "RaplMeter | None":
+    def open(
+        cls, root: Path = POWERCAP, *, cpu_model: str, shared: bool = False
+    ) -> "RaplMeter | None":
         """The meter of this machine, None where it has no RAPL zone.
 
         A zone whose counter cannot be read is a device all the same: its readings say why, and a
         sum that needs it has no energy.
+
+        Args:
+            shared: other measurements use the host meanwhile, so that no energy of it is anybody's.
         """
         # `intel-rapl-mmio:*` shows the same packages a second time.
         found = (_zone(path, cpu_model) for path in sorted(root.glob("intel-rapl:*")))
         zones = [zone for zone in found if zone is not None]
+        if shared:
+            zones = [(replace(device, refusal=SHARED_HOST), file) for device, file in zones]
         return cls(zones) if zones else None
 
     def read(self, device: Device, *, slow: bool) -> Reading:  # noqa: ARG002 - nothing is slow here

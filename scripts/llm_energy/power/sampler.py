@@ -6,7 +6,14 @@ import time
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from llm_energy.power.meter import QUANTITIES, Device, Meter, Reading, reading_since
+from llm_energy.power.meter import (
+    QUANTITIES,
+    SHARED_HOST,
+    Device,
+    Meter,
+    Reading,
+    reading_since,
+)
 from llm_energy.power.priority import prefer_this_thread
 from llm_energy.power.series import Series
 
@@ -34,7 +41,10 @@ class Sampler:
                 f"{MAXIMUM_RATE_HZ:g} Hz"
             )
         every = [(meter, device) for meter in meters for device in meter.devices]
-        self._sources = [source for source in every if only in (None, source[1])]
+        found = [source for source in every if only in (None, source[1])]
+        self._devices = tuple(device for _, device in found)
+        # What the host's other measurements use too tells nothing, and reading it costs.
+        self._sources = [source for source in found if source[1].refusal != SHARED_HOST]
         self._rate_hz = rate_hz
         self._readings: list[Reading] = []
         self._slow_due_s = 0.0
@@ -56,10 +66,9 @@ class Sampler:
 
     def series(self, *, since_s: float = 0.0) -> Series:
         """All readings so far, or those since a moment; may be called while sampling goes on."""
-        devices = tuple(device for _, device in self._sources)
         first = bisect_left(self._readings, since_s, key=lambda reading: reading.monotonic_s)
         readings = tuple(self._readings[first:])
-        return Series(devices=devices, readings=readings, rate_hz=self._rate_hz)
+        return Series(devices=self._devices, readings=readings, rate_hz=self._rate_hz)
 
     def __enter__(self) -> "Sampler":
         self.start()

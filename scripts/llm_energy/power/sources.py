@@ -12,7 +12,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.power.deadline import TimedMeter
-from llm_energy.power.meter import QUANTITIES, Device, Meter, Quantity
+from llm_energy.power.meter import QUANTITIES, SHARED_HOST, Device, Meter, Quantity
 from llm_energy.power.mirrors import mirrors
 from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.rapl import POWERCAP, RaplMeter
 from llm_energy.power.sampler import MAXIMUM_RATE_HZ, Sampler
 from llm_energy.power.sensor import QUANTITY, Method, Sensor
 from llm_energy.power.series import Series, update_period_s
+from llm_energy.system import locks
 from llm_energy.system.files import write_atomically
 
 FILE = "sensors.json"
@@ -42,7 +43,14 @@ PREFERRED: Sequence[Method] = ("counter", "integrated_instant")
 only."""
 
 
-def open_meters(*, cpu_model: str, gpus: bool, powercap: Path = POWERCAP) -> tuple[Meter, ...]:
+def open_meters(
+    *,
+    cpu_model: str,
+    gpus: bool,
+    only: Collection[str] | None = None,
+    shared: bool = False,
+    powercap: Path = POWERCAP,
+) -> tuple[Meter, ...]:
     """All meters that are there, to be closed by the caller; empty where there is none.
 
     A sensor that is there but may not be read is a meter: its readings carry the reason. No call
@@ -50,10 +58,12 @@ def open_meters(*, cpu_model: str, gpus: bool, powercap: Path = POWERCAP) -> tup
 
     Args:
         gpus: whether GPUs are metered; where they do no work, their driver is left alone.
+        only: UUIDs of the GPUs that are metered; None: all.
+        shared: other measurements use the host meanwhile.
     """
     found = (
-        TimedMeter.open(NvmlMeter.open) if gpus else None,
-        TimedMeter.open(partial(RaplMeter.open, powercap, cpu_model=cpu_model)),
+        TimedMeter.open(partial(NvmlMeter.open, only)) if gpus else None,
+        TimedMeter.open(partial(RaplMeter.open, powercap, cpu_model=cpu_model, shared=shared)),
     )
     return tuple(meter for meter in found if meter is not None)
 
@@ -70,6 +80,7 @@ def probe(meters: Sequence[Meter], *, duration_s: float = PROBE_S) -> dict[str, 
     return {
         device.id: _abilities(series, device) | {"mirror_of": repeated.get(device.id)}
         for device in series.devices
+        if device.refusal != SHARED_HOST
     }
 
 
@@ -94,7 +105,7 @@ def busy_cores() -> Iterator[None]:
 
 
 def campaign_source(
-    results: Path, meters: Sequence[Meter], devices: Sequence[Device]
+    results: Path, meters: Sequence[Meter], devices: Sequence[Device], *, lock: Path
 ) -> tuple[Method, Mapping[str, Any]]:
     """The source of a campaign and the abilities of the devices seen in it so far.
 
@@ -104,23 +115,38 @@ def campaign_source(
     Args:
         results: the campaign's folder; `sensors.json` is made there, or grows by new devices.
         devices: those whose energy counts; without any nothing is made.
+        lock: held while the file grows: other measurements may find out about other devices.
     """
-    known, here = read_sensors(results), f"{platform.node()}/"
-    abilities = {name.removeprefix(here): each for name, each in known["devices"].items()}
-    granted = _granted(meters, abilities)
-    abilities = {id_: each for id_, each in abilities.items() if id_ not in granted}
+    method, abilities = _known(results, meters)
     if any(device.id not in abilities for device in devices):
-        abilities = probe(meters) | abilities
-        known["devices"] = {_name(id_, each, here): each for id_, each in abilities.items()}
-        known["method"] = known["method"] or choose([abilities[device.id] for device in devices])
-        write_atomically(results / FILE, json.dumps(known, indent=1).encode() + b"\n")
-    return known["method"] or PREFERRED[0], abilities
+        found = probe(meters)
+        with locks.waiting(lock):
+            method, abilities = _known(results, meters)
+            abilities = found | abilities
+            method = method or choose([abilities[device.id] for device in devices])
+            named = {_name(id_, each): each for id_, each in abilities.items()}
+            content = json.dumps({"method": method, "devices": named}, indent=1)
+            write_atomically(results / FILE, content.encode() + b"\n")
+    return method or PREFERRED[0], abilities
 
 
-def _name(device_id: str, abilities: Mapping[str, Any], here: str) -> str:
+def _known(results: Path, meters: Sequence[Meter]) -> tuple[Method | None, dict[str, Any]]:
+    """Return the source of a campaign and the abilities of devices, by their ids on this host."""
+    known = read_sensors(results)
+    abilities = {name.removeprefix(_here()): each for name, each in known["devices"].items()}
+    granted = _granted(meters, abilities)
+    return known["method"], {id_: each for id_, each in abilities.items() if id_ not in granted}
+
+
+def _here() -> str:
+    """Begins the names of the zones of this host's CPUs."""
+    return f"{platform.node()}/"
+
+
+def _name(device_id: str, abilities: Mapping[str, Any]) -> str:
     """Return the name of a device among those of all hosts: only a GPU's id is its own anywhere."""
     unique = abilities["scope"] == "gpu_board" or "/" in device_id
-    return device_id if unique else here + device_id
+    return device_id if unique else _here() + device_id
 
 
 def _granted(meters: Sequence[Meter], known: Mapping[str, Any]) -> set[str]:

@@ -25,6 +25,8 @@ class Gpu:
     memory_bytes: int | None = None
     default_limit_watts: float | None = None
     """The power limit that the board is delivered with."""
+    cpus: tuple[int, ...] | None = None
+    """The CPUs near it."""
     update_periods_s: Mapping[str, float | None] = field(default_factory=dict)
     """Quantity -> how often its sensor changes, as far as that was looked at and seen."""
     unreadable: str | None = None
@@ -61,6 +63,7 @@ def read_gpus(*, probed: bool = False) -> list[Gpu]:
                 meter.read(device, slow=True),
                 memory_bytes=meter.memory_bytes(device),
                 default_limit_watts=meter.default_limit_watts(device),
+                cpus=meter.cpus(device),
             )
             for device in meter.devices
         }

@@ -12,6 +12,7 @@ from llm_energy.preflight.disk import disk_findings, read_disks
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.fit import memory_findings
 from llm_energy.preflight.gpu_findings import gpu_findings
+from llm_energy.preflight.gpu_sets import set_findings
 from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
 from llm_energy.preflight.host_findings import cpu_energy_finding, host_findings, read_host
 from llm_energy.preflight.input_findings import environment_finding, model_finding
@@ -111,3 +112,5 @@ def _gpus(campaign: Campaign, answer: Any) -> Iterator[Finding]:
             yield from gpu_findings(gpus, used=used)
             if used:
                 yield from too_few_gpus(campaign, gpus)
+                if campaign.parallel:
+                    yield from set_findings(campaign.parallel, gpus)

@@ -14,6 +14,7 @@ from llm_energy.inputs.recipes import EnvironmentRecipe, ModelRecipe, Recipes
 from llm_energy.preflight.asking import ask_all
 from llm_energy.preflight.findings import Finding, problems
 from llm_energy.preflight.gpu_findings import enough_findings
+from llm_energy.preflight.gpu_sets import set_findings
 from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.system.errors import InputError, ModelError
@@ -144,7 +145,8 @@ def too_few_gpus(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
         config = campaign.backends[backend]
         own = [e for e in campaign.experiments if e.settings.backend == backend]
         parallel = max(int(e.settings.engine_options.get("tensor_parallel", 1)) for e in own)
-        wanted = config.container.gpus
+        sets = campaign.parallel
+        wanted = sets.devices_per_measurement if sets else config.container.gpus
         yield from enough_findings(backend, wanted, parallel, gpus)
 
 
@@ -163,6 +165,8 @@ def gpu_obstacles(campaign: Campaign) -> list[str]:
         found.append(no_gpu_finding(answers["gpus"]))
     elif isinstance(answers["gpus"], list):
         found += too_few_gpus(campaign, answers["gpus"])
+        if campaign.parallel:
+            found += set_findings(campaign.parallel, answers["gpus"])
     if isinstance(answers.get("docker"), dict):  # a silent engine is reported with its images
         found.append(toolkit_finding(answers["docker"]))
     return [f"{finding.subject}: {finding.message}" for finding in problems(found)]

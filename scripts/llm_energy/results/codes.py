@@ -74,6 +74,8 @@ ENERGY_REASONS = {
     "no_sample_after": "No sample lies after the end of the interval.",
     "late_reading": "The only readings before the start or after the end of the interval took so "
     "long that they were left out.",
+    "shared_host": "Other sets of GPUs of this host were measured on at the same time "
+    "(`parallel`): CPU, memory and wall energy belong to all of them.",
     SAMPLER_OFF: "Power was left unread in the window on purpose: a control of what reading costs.",
     "sampling_gap": "Samples are missing for so long that the integral may be wrong by more than "
     "the limit.",
@@ -118,6 +120,7 @@ FAILURES = {
     "engine_error": "the engine reported an error",
     "engine_resident": "another engine on its device did not unload",
     "environment_missing": "its environment is not there",
+    "gpu_lost": "a GPU of its set was lost",
     "input_error": "an input is not as it was declared",
     "internal_error": "this program has a defect",
     "no_engine": "no engine was loaded",

@@ -209,6 +209,11 @@ class Environment(Model):
     """Version of the GPU driver."""
     runtime: str
     """`process` or `docker`."""
+    shares_host: bool = False
+    """True where other sets of GPUs of the host were measured on at the same time."""
+    cpu_set: list[int] | None = None
+    """Numbers of the CPUs near its set of GPUs, which the engine was bound to; None where it was
+    not."""
     environment_hash: str
     image_digest: str | None
     """Digest of the container image."""

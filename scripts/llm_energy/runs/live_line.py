@@ -16,10 +16,11 @@ class LiveLine:
     terminal it does nothing.
     """
 
-    def __init__(self, name: str, progress: Progress) -> None:
+    def __init__(self, name: str, progress: Progress, *, draws: bool = True) -> None:
+        """Args: draws: False where other measurements would draw over it."""
         self._head = f"{progress.place(progress.done + 1)} {name}: "
         self._end = f"; about {human_duration(progress.left_s)} left"
-        self._draws = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._draws = draws and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def show(self, phase: str) -> None:
         """Draw the line anew with another phase."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from llm_energy.results.result import Result
 from llm_energy.runs.run import Run, utc_now
-from llm_energy.runs.run_records import Measuring, PlanEntry
+from llm_energy.runs.run_records import Measuring, PlanEntry, Spread
 from llm_energy.system.processes import ProcessId
 
 MEASURING = "measuring"
@@ -136,6 +136,8 @@ def progress_of(run: Run, *, results: Path, whole_plan: Iterable[PlanEntry]) -> 
     ]
     expected = {entry.experiment: entry.expected_s for entry in plan}
     left_s = remaining_s(expected, left=open_, taken=[json.loads(text) for text in lines])
+    if spread := run.find("spread", Spread):
+        left_s /= spread.at_once
     return Progress(len(plan) - len(open_), len(plan), left_s, undecided)
 
 

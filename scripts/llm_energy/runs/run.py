@@ -5,7 +5,9 @@ that whoever cleans up (the run itself, its watchdog, a later run) finds everyth
 
     run.json            owner, campaign, digest of the measuring code, session
     plan.json           what it may measure, in planned order
-    spread.json         what allocations need to know; only where measurements run in some
+    spread.json         where its blocks are measured; only where that is in parts of it, which are
+                        runs of their own: allocations of a cluster, or sets of devices
+    given_up/*.json     sets of devices that are measured on no more
     experiments/*.json  what each needed experiment is, as resolved when the run started
     declared/*.json     how each backend is started, as the campaign declares it
     backends/*.json     each backend that was started: its process or container
@@ -18,6 +20,7 @@ that whoever cleans up (the run itself, its watchdog, a later run) finds everyth
     events.jsonl        recoveries, for the report
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -26,7 +29,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -79,6 +82,11 @@ def code_digest(scripts: Path) -> str:
     return digest.hexdigest()
 
 
+def folder_for_sockets() -> str:
+    """Make the folder of a run's sockets, whose paths must be short."""
+    return tempfile.mkdtemp(prefix="llm-energy-", dir="/tmp")
+
+
 @dataclass(frozen=True)
 class Run:
     """The folder of one run; everything in it is read when it is needed, never cached."""
@@ -97,42 +105,36 @@ class Run:
         results: Path,
         scripts: Path,
         owner: ProcessId | None = None,
-        submitted_by: "Run | None" = None,
     ) -> "Run":
         """Enter a new run that adds to the folder `results`.
 
         Args:
             owner: the process that it ends with; None: this one.
-            submitted_by: the invocation of which this is the run of an allocation, with whose
-                code it measures.
         """
         run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
-        host, digest, job = describe_host(scripts.parent), "", None
-        if submitted_by is None:
-            digest = code_digest(scripts)
-        else:
-            invocation, job = submitted_by.record, os.environ[JOB_VARIABLE]
-            run_id, digest = f"{submitted_by.run_id}-job{job}", invocation.code_digest
-            code = invocation.host_facts
-            host = replace(host, git_commit=code.git_commit, git_dirty=code.git_dirty)
-        run = cls(RUNS.absolute() / run_id)
-        for name in ("backends", "declared", "experiments"):
-            (run.folder / name).mkdir(parents=True)
-        lease.renew(run.lease)
         record = RunRecord(
             run_id=run_id,
             campaign=campaign,
             results=str(results.absolute()),
-            host_facts=host,
+            host_facts=describe_host(scripts.parent),
             owner=owner or ProcessId.current(),
-            code_digest=digest,
+            code_digest=code_digest(scripts),
             started=utc_now(),
-            sockets=tempfile.mkdtemp(prefix="llm-energy-", dir="/tmp"),
-            invocation=submitted_by.run_id if submitted_by else None,
-            job=job,
+            sockets=folder_for_sockets(),
         )
-        run.write("run", record)
-        return run
+        return cls(RUNS.absolute() / run_id).entered(record)
+
+    def part(self, name: str) -> "Run":
+        """Return the run of a part of this one, which need not exist: `job7`, `set1`."""
+        return Run(self.folder.with_name(f"{self.run_id}-{name}"))
+
+    def entered(self, record: RunRecord) -> "Run":
+        """Return this run, entered with its record."""
+        for name in ("backends", "declared", "experiments"):
+            (self.folder / name).mkdir(parents=True)
+        lease.renew(self.lease)
+        self.write("run", record)
+        return self
 
     @classmethod
     def of_invocation(cls) -> "Run | None":
@@ -203,7 +205,7 @@ class Run:
 
     @property
     def spreads(self) -> bool:
-        """True where it starts nothing itself: its measurements run in allocations elsewhere."""
+        """True where it measures nothing itself: its blocks lie in runs that are parts of it."""
         return (self.folder / "spread.json").exists()
 
     @property
@@ -221,6 +223,12 @@ class Run:
     def working_folder(self) -> Path:
         """Where the workflow runs: relative paths of the run start there."""
         return self.folder.parents[len(RUNS.parts)]
+
+    @property
+    def whole(self) -> "Run":
+        """The run that this one is a part of; itself where it is no part."""
+        invocation = self.record.invocation
+        return Run(self.folder.with_name(invocation)) if invocation else self
 
     @property
     def lease(self) -> Path:
@@ -252,6 +260,9 @@ class Run:
             "host_facts": record.host_facts,
             "session_id": record.session_id,
             "code_digest": record.code_digest,
+            "shares_host": record.shares_host,
+            "device_uuids": record.device_set and list(record.device_set.devices),
+            "cpu_set": record.cpu_set,
             "started": record.started,
             "ended": utc_now(),
             "events": list(self.events()),
@@ -263,5 +274,6 @@ class Run:
 
     def remove(self) -> None:
         """Forget the run: called last, when nothing that it owned is left."""
-        shutil.rmtree(self.record.sockets, ignore_errors=True)
+        with contextlib.suppress(ValueError):  # another process has forgotten it meanwhile
+            shutil.rmtree(self.record.sockets, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)

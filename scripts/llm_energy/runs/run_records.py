@@ -1,9 +1,23 @@
 """The records in the folder of a run, as `Run.write` writes and `Run.read` reads them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from llm_energy.system.host import HostDescription
 from llm_energy.system.processes import ProcessId
+
+
+@dataclass(frozen=True)
+class DeviceSet:
+    """The GPUs that one measurement gets, of several sets that are measured on at once."""
+
+    devices: tuple[str, ...]
+    """By UUID."""
+    cpus: tuple[int, ...] | None = None
+    """The CPUs near all of them, which its engines are bound to; None where it is not known."""
+
+    def __str__(self) -> str:
+        return ", ".join(self.devices)
 
 
 @dataclass(frozen=True)
@@ -21,9 +35,19 @@ class RunRecord:
     sockets: str
     """Folder of the backends' sockets: their paths hold 107 characters at most."""
     invocation: str | None = None
-    """The run that submitted the allocation of this one."""
+    """The run that this one is a part of: an allocation, or a set of devices."""
     job: str | None = None
-    """Slurm's id of that allocation."""
+    """Slurm's id of its allocation."""
+    device_set: DeviceSet | None = None
+    """Its share of the host's GPUs; None: all."""
+    shares_host: bool = False
+    """Other parts measure on this host at the same time."""
+
+    @property
+    def cpu_set(self) -> list[int] | None:
+        """Numbers of the CPUs that its engines are bound to; None where they are not."""
+        cpus = self.device_set and self.device_set.cpus
+        return list(cpus) if cpus else None
 
     @property
     def session_id(self) -> str:
@@ -58,12 +82,40 @@ class HostIdle:
 
 @dataclass(frozen=True)
 class Spread:
-    """An invocation that starts nothing itself, for the runs of its allocations."""
+    """A run that measures nothing itself: each of its blocks lies in a run that is a part of it,
+    an allocation or a set of devices."""
 
     device: str
     new_device: bool
     schedule: tuple[str, ...]
     """Every result of the campaign, relative to its results folder."""
+    sets: tuple[DeviceSet, ...] = ()
+    """The sets of this host; empty where the parts are allocations."""
+    begun: dict[str, int] = field(default_factory=dict)
+    """Cycle -> index of the set that an earlier run began it on."""
+    at_once: int = 1
+    """Measurements that run at the same time."""
+    loads_at_once: int = 1
+    """Engines that may load at the same time."""
+
+    def set_of(self, cycle: int, lost: Collection[int] = ()) -> int:
+        """Return the index of the set that a block lies on; where that is lost, of another.
+
+        The number of the cycle decides, not which set is free: then no set gets more blocks
+        because it is faster, and nothing has to be held from one job of a block to the next.
+        """
+        index = self.begun.get(str(cycle), (cycle - 1) % len(self.sets))
+        left = [other for other in range(len(self.sets)) if other not in lost]
+        if index not in lost or not left:
+            return index
+        return left[(cycle - 1) // len(self.sets) % len(left)]
+
+
+@dataclass(frozen=True)
+class GivenUp:
+    """A set of devices that is measured on no more in this run."""
+
+    reason: str
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from llm_energy.measurement.measurement import measure
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import write_series
 from llm_energy.runs.run import Run, utc_now
+from llm_energy.runs.run_parts import run_of_block
 from llm_energy.system.files import write_atomically
 from llm_energy.system.scripting import UserError
 from llm_energy.system.vocabulary import DOCKER, PROCESS
@@ -46,9 +47,10 @@ def calibrate(spec_hash: str) -> tuple[Path, dict[str, Any]]:
         BackendError, InputError: the measurement failed.
         UserError: the run was not opened.
     """
-    run = Run.current()
-    if run is None:
+    whole = Run.current()
+    if whole is None:
         raise UserError("start it through the workflow, without --no-hooks")
+    run = run_of_block(whole, 1) or whole
     record = run.read(f"experiments/{spec_hash}", ExperimentRecord)
     # Cycle 0 is in no campaign: the engine process is this job's own.
     job = Job(record, cycle=0, position=0, attempt=1, result_path="")

@@ -94,6 +94,8 @@ def compare(path: Path, meter: Path, clock_offset_s: float | None) -> str:
     result, wall = read_result(path), read_wall_meter(meter)
     if result.window is None:
         raise WallMeterError(f"{path}: {ENERGY_REASONS['no_window']}")
+    if result.environment.shares_host:
+        raise WallMeterError(f"{path}: {ENERGY_REASONS['shared_host']}")
     first, last = (datetime.fromtimestamp(wall.times_s[end], UTC).isoformat() for end in (0, -1))
     when = f"Its times go from {first} to {last}; the window began at {result.window.start_wall}."
     if clock_offset_s is None:

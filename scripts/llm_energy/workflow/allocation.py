@@ -7,7 +7,7 @@ whatever differs between nodes, or from one allocation to the next, is never ins
 """
 
 import contextlib
-import shutil
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ from llm_energy.backends.running import (
     runtime_named,
 )
 from llm_energy.backends.runtime import SCRIPTS, BackendError, DeclaredBackend
-from llm_energy.runs.run import Run
+from llm_energy.runs.run import JOB_VARIABLE, Run
+from llm_energy.runs.run_parts import create_part
 from llm_energy.runs.run_records import Spread
 from llm_energy.system.cache import environment_marker
 from llm_energy.system.processes import ProcessId
@@ -58,7 +59,8 @@ def begin(owner: ProcessId) -> Run:
         if not spread.new_device:
             results = (invocation.results / path for path in spread.schedule)
             refuse_foreign_device(campaign, spread.device, results)
-        run = _enter(invocation, owner)
+        job = os.environ[JOB_VARIABLE]
+        run = create_part(invocation, f"job{job}", scripts=SCRIPTS, owner=owner, job=job)
         ensure_watchdog(run)
         for name, each in declared.items():
             if environment_marker(each.environment_id).exists():
@@ -77,21 +79,6 @@ def end() -> None:
     folder = Run.folder_of_allocation()
     if folder is not None:
         end_run(Run(folder))
-
-
-def _enter(invocation: Run, owner: ProcessId) -> Run:
-    """Open a run with the plan and the experiments of the invocation, on this host."""
-    run = Run.create(
-        campaign=invocation.record.campaign,
-        results=invocation.results,
-        scripts=SCRIPTS,
-        owner=owner,
-        submitted_by=invocation,
-    )
-    for name in ("experiments", "declared"):
-        shutil.copytree(invocation.folder / name, run.folder / name, dirs_exist_ok=True)
-    shutil.copy(invocation.folder / "plan.json", run.folder)
-    return run
 
 
 def cancel_orphans() -> Iterator[str]:

@@ -6,8 +6,10 @@ from pathlib import Path, PurePath
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.runs.progress import human_duration
+from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.numbers import plural
 from llm_energy.workflow.anchors import Anchor
+from llm_energy.workflow.lanes import longest_lane_s
 from llm_energy.workflow.plan import expected_duration_s
 from llm_energy.workflow.snakemake_internals import JobToRun
 
@@ -23,17 +25,19 @@ def announcement(
     *,
     campaign: Campaign,
     results: Path,
+    at_once: int = 1,
 ) -> list[str]:
     """Return a table of the steps of a run with what each does; empty where it makes nothing.
 
     Args:
         needed: what is measured, anchors included.
+        at_once: measurements that run at the same time.
     """
     rows = [(rule, _inputs(jobs, rule)) for rule in INPUTS]
     anchors = [planned for planned in needed if isinstance(planned, Anchor)]
     rows.append(("anchor", ", ".join(f"{a.experiment.name} once more" for a in anchors)))
     planned = [planned for planned in needed if not isinstance(planned, Anchor)]
-    rows.append(("measure", _measurements(planned, campaign, results)))
+    rows.append(("measure", _measurements(planned, campaign, results, at_once)))
     there = {job.rule for job in jobs}
     rows.append(("afterwards", ", ".join(rule for rule in AFTERWARDS if rule in there)))
     steps = [(step, text) for step, text in rows if text]
@@ -50,7 +54,18 @@ def _inputs(jobs: Iterable[JobToRun], rule: str) -> str:
     return ", ".join(sorted(folder.rpartition("-")[0] for folder in folders))
 
 
-def _measurements(needed: Sequence[PlannedMeasurement], campaign: Campaign, results: Path) -> str:
+def sets_line(sets: Sequence[DeviceSet], *, at_once: int) -> str:
+    """Describe the sets of GPUs that are measured on at once, and how to use all of them."""
+    gpus = sum(len(each.devices) for each in sets)
+    line = f"Measuring on {plural(len(sets), 'set')} of GPUs, {at_once} at a time"
+    if at_once < len(sets):
+        line += f"; for all at once add: --cores {len(sets)} --resources gpu={gpus}"
+    return line
+
+
+def _measurements(
+    needed: Sequence[PlannedMeasurement], campaign: Campaign, results: Path, at_once: int
+) -> str:
     if not needed:
         return ""
     experiments = {planned.experiment.name: planned.experiment for planned in needed}
@@ -58,7 +73,9 @@ def _measurements(needed: Sequence[PlannedMeasurement], campaign: Campaign, resu
         name: expected_duration_s(experiment, campaign, results)
         for name, experiment in experiments.items()
     }
-    expected_s = sum(known[planned.experiment.name][0] for planned in needed)
+    expected_s = longest_lane_s(
+        ((planned.cycle, known[planned.experiment.name][0]) for planned in needed), at_once
+    )
     without = " without loading" if any(source == "phases" for _, source in known.values()) else ""
     cycles = sorted({planned.cycle for planned in needed})
     span = f"{cycles[0]} to {cycles[-1]}" if cycles[1:] else str(cycles[0])

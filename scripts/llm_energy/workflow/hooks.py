@@ -11,15 +11,23 @@ from llm_energy.inputs.recipes import Recipes
 from llm_energy.preflight.host_findings import forbidden_cpu_energy
 from llm_energy.preflight.obstacles import gpu_obstacles, obstacles
 from llm_energy.results import older_layout
+from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.cache import CACHE
 from llm_energy.system.scripting import disk_refusal
 from llm_energy.workflow import conclusion
-from llm_energy.workflow.announcement import announcement
+from llm_energy.workflow.announcement import announcement, sets_line
+from llm_energy.workflow.lanes import most_at_once
 from llm_energy.workflow.lifecycle import Lifecycle, LifecycleError
 from llm_energy.workflow.opening import LOCK_FILE, Opened
+from llm_energy.workflow.parallel_sessions import sets_of_host
 from llm_energy.workflow.requested import Requested
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
 from llm_energy.workflow.status import standings, write_manifest
+
+NO_SETS = (
+    "`parallel` makes sets of the GPUs of this host, which is not possible here: see "
+    "`snakemake preflight`, or leave `parallel` out"
+)
 
 
 class Hooks:
@@ -34,14 +42,22 @@ class Hooks:
         config: Mapping[str, Any],
         inputs: Recipes,
         calibrated: Experiment,
+        at_once: int,
     ) -> None:
-        """Args: calibrated: the experiment whose load `calibrate_nvidia_smi` reads."""
+        """Prepare the hooks of an invocation.
+
+        Args:
+            calibrated: the experiment whose load `calibrate_nvidia_smi` reads.
+            at_once: measurements that may run at the same time.
+        """
         self._opened = opened
         self._requested = requested
         self._snakemake = snakemake
         self._config = config
         self._inputs = inputs
         self._calibrated = calibrated
+        self._at_once = at_once
+        self._most_at_once = most_at_once(opened.campaign, snakemake)
         self._results = Path(opened.results)
         scripts = opened.root / "scripts"
         self._reports = False
@@ -71,12 +87,25 @@ class Hooks:
                 f"campaign `{campaign.name}` decides its cycles as it goes, which cannot be spread "
                 "over a cluster: give `cycles` a number, or use one allocation (docs/slurm.md)"
             )
-        for line in announcement(jobs, needed, campaign=campaign, results=self._results):
+        if spreads and campaign.parallel:
+            sys.exit(
+                f"campaign `{campaign.name}`: `parallel` measures on GPUs of one host: leave it "
+                "out to spread cycles over nodes, or use one allocation (docs/slurm.md)"
+            )
+        for line in announcement(
+            jobs, needed, campaign=campaign, results=self._results, at_once=self._at_once
+        ):
             print(line, file=sys.stderr)
+        sets: tuple[DeviceSet, ...] = ()
         if needed or further or calibrated:
             lines = obstacles(self._inputs, cache=CACHE)
             if lines := [*lines, *([] if spreads else gpu_obstacles(campaign))]:
                 sys.exit("\n".join(lines))
+            sets = () if spreads else sets_of_host(campaign)
+            if campaign.parallel and not sets:
+                sys.exit(f"campaign `{campaign.name}`: {NO_SETS}")
+            if sets:
+                print(sets_line(sets, at_once=self._at_once), file=sys.stderr)
             if not (campaign.measurement.on_gpu or spreads) and (remedy := forbidden_cpu_energy()):
                 print(f"No energy will be measured. {remedy}", file=sys.stderr)
         try:
@@ -87,6 +116,8 @@ class Hooks:
                 remeasure=self._config.get("remeasure", False),
                 new_device=self._config.get("new_device", False),
                 spreads=spreads,
+                sets=sets,
+                at_once=self._at_once,
             )
         except LifecycleError as error:
             sys.exit(str(error))
@@ -139,4 +170,4 @@ class Hooks:
         opened = self._opened
         lock = opened.root / LOCK_FILE
         campaign = load_campaign(self._config, files=opened.files, root=opened.root, lock=lock)
-        return findings(campaign, opened.campaign, self._results)
+        return findings(campaign, opened.campaign, self._results, at_once=self._most_at_once)

@@ -18,7 +18,6 @@ from pathlib import Path
 
 from llm_energy.backends.running import (
     end_run,
-    ensure_backend,
     ensure_watchdog,
     reap_dead_runs,
     runtime_named,
@@ -31,11 +30,12 @@ from llm_energy.results import older_layout
 from llm_energy.results.layout import SUPERSEDED, side_files_of
 from llm_energy.runs.results_lock import LockedError, ResultsLock
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
-from llm_energy.runs.run_records import Spread
+from llm_energy.runs.run_records import DeviceSet, Spread
 from llm_energy.system.cache import environment_marker
 from llm_energy.workflow.allocation import AllocationError, cancel_orphans
 from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_device
 from llm_energy.workflow.invalid import invalid_results
+from llm_energy.workflow.parallel_sessions import open_sessions, start_backends
 from llm_energy.workflow.run_entry import decision_of, enter_run
 
 
@@ -65,6 +65,8 @@ class Lifecycle:
         remeasure: bool | str,
         new_device: bool = False,
         spreads: bool = False,
+        sets: Sequence[DeviceSet] = (),
+        at_once: int = 1,
     ) -> None:
         """Open a run for the measurements `needed`; nothing happens where there is nothing to do.
 
@@ -76,6 +78,8 @@ class Lifecycle:
             new_device: True lets a campaign grow on another device model than it began on.
             spreads: True where jobs run on other hosts: nothing is started here, and each
                 allocation opens a run of its own.
+            sets: sets of this host's GPUs that are measured on at once, each in a run of its own.
+            at_once: measurements that run at the same time.
 
         Raises:
             LifecycleError: results would be overwritten, the campaign was measured on another
@@ -123,7 +127,17 @@ class Lifecycle:
             self._fork_server = ForkServer(self.run)
         try:
             ensure_watchdog(self.run)
-            self._start_ready_backends(experiments)
+            parts = [self.run]
+            if sets:
+                parts = open_sessions(
+                    self.run,
+                    self.campaign,
+                    sets=sets,
+                    at_once=at_once,
+                    cycles={planned.cycle for planned in ordered},
+                    scripts=self.scripts,
+                )
+            start_backends(parts, _ready_backends(experiments))
         except BackendError as error:
             raise LifecycleError(f"{error}\n{error.log}".strip()) from error
 
@@ -217,13 +231,12 @@ class Lifecycle:
                     kept.parent.mkdir(parents=True, exist_ok=True)
                     shutil.move(path, kept)
 
-    def _start_ready_backends(self, experiments: Iterable[Experiment]) -> None:
-        assert self.run is not None
-        for backend in sorted(
-            {
-                experiment.settings.backend
-                for experiment in experiments
-                if environment_marker(experiment.environment.id).exists()
-            }
-        ):
-            ensure_backend(self.run, backend)
+
+def _ready_backends(experiments: Iterable[Experiment]) -> list[str]:
+    """Return the backends of experiments whose environment is ready."""
+    ready = {
+        experiment.settings.backend
+        for experiment in experiments
+        if environment_marker(experiment.environment.id).exists()
+    }
+    return sorted(ready)

@@ -5,6 +5,7 @@ of any statistics.
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -22,11 +23,12 @@ TARGET_RELATIVE_HALF_WIDTH = 0.02
 """The precision that cycles are estimated for where the campaign names none."""
 
 
-def findings(campaign: Campaign, pilot: Campaign, results: Path) -> list[str]:
+def findings(campaign: Campaign, pilot: Campaign, results: Path, *, at_once: int = 1) -> list[str]:
     """Return what the pilot found, in lines for people.
 
     Args:
         results: the pilot's folder.
+        at_once: measurements of the campaign that run at the same time.
     """
     measured: dict[str, list[Result]] = {}
     faults = []
@@ -44,7 +46,7 @@ def findings(campaign: Campaign, pilot: Campaign, results: Path) -> list[str]:
     lines += [f"  Failed: {fault}" for fault in faults]
     lines += [f"  Flag {code}: {count} measurements" for code, count in sorted(codes.items())]
     if everything:
-        lines += _estimates(campaign, pilot, measured)
+        lines += _estimates(campaign, pilot, measured, at_once)
     return lines
 
 
@@ -58,7 +60,7 @@ def _fault(planned: PlannedMeasurement, results: Path) -> str:
 
 
 def _estimates(
-    campaign: Campaign, pilot: Campaign, measured: Mapping[str, Sequence[Result]]
+    campaign: Campaign, pilot: Campaign, measured: Mapping[str, Sequence[Result]], at_once: int
 ) -> list[str]:
     """Spread, cycles and hours, as far as there is something to estimate them from."""
     adaptive = campaign.adaptive
@@ -80,7 +82,8 @@ def _estimates(
         ]
     once = [duration_s(campaign, pilot, own) for own in measured.values()]
     shortest, longest = (sum(ends) for ends in zip(*once, strict=True))
-    low, high = (human_duration(s) for s in (shortest * cycles[0], longest * cycles[-1]))
+    first, last = (math.ceil(number / at_once) for number in (cycles[0], cycles[-1]))
+    low, high = (human_duration(s) for s in (shortest * first, longest * last))
     hours = low if low == high else f"{low} to {high}"
     lines.append(f"  Expected time for {_range(cycles)} cycles: {hours} (estimate)")
     if absent := len(pilot.experiments) - len(measured):

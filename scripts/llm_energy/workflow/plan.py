@@ -1,7 +1,7 @@
 """The plan of a campaign: its experiments, their order in every cycle, and how long it takes."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,9 +12,11 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.campaign.experiment_settings import flatten
+from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.results.layout import cycles_of
 from llm_energy.workflow.anchors import Anchor, anchors
 from llm_energy.workflow.decisions import decided, first_cycles, requested
+from llm_energy.workflow.lanes import longest_lane_s
 
 DurationSource = Literal["results", "phases"]
 """`results`: the median of earlier results of the same spec; `phases`: see `phases_s`."""
@@ -57,10 +59,17 @@ class Plan:
     """Expected time of all measurements that are requested and have no result, and the anchor."""
     at_most_s: float
     """The same where every experiment goes on to the most cycles."""
+    parallel: Parallel | None
+    at_once: int
+    """Measurements that run at the same time."""
 
 
-def make_plan(campaign: Campaign, results: Path) -> Plan:
-    """The plan of a campaign whose results lie under `results` (`results/{campaign}`)."""
+def make_plan(campaign: Campaign, results: Path, *, at_once: int = 1) -> Plan:
+    """The plan of a campaign whose results lie under `results` (`results/{campaign}`).
+
+    Args:
+        at_once: measurements that run at the same time.
+    """
     constant, varying = split_settings(campaign.experiments)
     ranks: dict[str, list[int]] = {experiment.name: [] for experiment in campaign.experiments}
     for planned in first_cycles(campaign):
@@ -87,6 +96,13 @@ def make_plan(campaign: Campaign, results: Path) -> Plan:
         )
     anchor = _new_anchor(campaign, wanted, results)
     anchor_s = expected_duration_s(anchor.experiment, campaign, results)[0] if anchor else 0.0
+    each_s = {row.experiment: row.expected_s for row in rows}
+
+    def time_of(every: Iterable[PlannedMeasurement]) -> float:
+        left = [p for p in every if not (results / p.result_path).exists()]
+        durations = ((p.cycle, each_s[p.experiment.name]) for p in left)
+        return anchor_s + longest_lane_s(durations, at_once)
+
     return Plan(
         campaign=campaign.name,
         cycles=campaign.cycles,
@@ -95,8 +111,10 @@ def make_plan(campaign: Campaign, results: Path) -> Plan:
         constant=constant,
         rows=rows,
         anchor=anchor,
-        remaining_s=anchor_s + sum(row.expected_s * (row.cycles - row.measured) for row in rows),
-        at_most_s=anchor_s + sum(row.expected_s * (campaign.cycles - row.measured) for row in rows),
+        remaining_s=time_of(wanted),
+        at_most_s=time_of(campaign.schedule),
+        parallel=campaign.parallel,
+        at_once=at_once,
     )
 
 

@@ -32,6 +32,12 @@ def as_text(plan: Plan) -> str:
             f"After the first {plan.adaptive.first} cycles each goes on to as many as {target} of "
             f"its mean needs: {most} measurements and {human_duration(plan.at_most_s)} at most"
         )
+    if plan.parallel:
+        size = plural(plan.parallel.devices_per_measurement, "GPU")
+        head.append(
+            f"On several sets of {size}, each cycle wholly on one: {plan.at_once} at a time with "
+            f"this command (--cores, --resources gpu)"
+        )
     if plan.anchor:
         head.append(f"As an anchor between sessions: {plan.anchor.experiment.name} once more")
     for backend, settings in plan.constant.items():

@@ -107,6 +107,15 @@ class SnakemakeInternals:
         """Cores that a job may have; 1 where they are not known, as on a cluster."""
         return self._workflow.resource_settings.cores or 1
 
+    def total(self, resource: str) -> int:
+        """Return how much there is of a resource; 0 where neither profile nor command says."""
+        known = self._workflow.global_resources.get(resource)
+        return int(getattr(known, "value", known) or 0)
+
+    def limit(self, resource: str, total: int) -> None:
+        """Let jobs have so much of a resource at once, as if the profile said so."""
+        self._workflow.global_resources[resource] = total
+
     @property
     def forced(self) -> bool:
         """Some jobs are forced, so that what is settled may be made again."""

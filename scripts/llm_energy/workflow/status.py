@@ -3,6 +3,7 @@
 Nothing is locked, started or removed: it may be called at any time, also during a run.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -18,7 +19,7 @@ from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results import failures
 from llm_energy.runs.progress import MEASURING, human_duration, remaining_s
 from llm_energy.runs.run import Run
-from llm_energy.runs.run_records import Measuring
+from llm_energy.runs.run_records import Measuring, Spread
 from llm_energy.system.files import write_atomically
 from llm_energy.system.numbers import plural
 from llm_energy.workflow.decisions import decided, requested, undecided
@@ -94,6 +95,17 @@ def _living(run: Run, results: Path) -> tuple[str, Measuring | None] | None:
     except (OSError, ValueError):
         return None
     return record.started, measuring
+
+
+def at_once(results: Path) -> int:
+    """Return how many measurements a living run makes at the same time."""
+    found = [1]
+    for run in Run.all():
+        with contextlib.suppress(OSError, ValueError):  # it ends at this moment
+            if run.results == results.absolute() and run.alive():
+                spread = run.find("spread", Spread)
+                found.append(spread.at_once if spread else 1)
+    return max(found)
 
 
 def _standing(
@@ -174,9 +186,15 @@ def write_manifest(results: Path, rows: Iterable[Standing]) -> Path:
     return path
 
 
-def left_s(campaign: Campaign, rows: Sequence[Standing], *, now: datetime) -> float:
+def left_s(
+    campaign: Campaign, rows: Sequence[Standing], *, now: datetime, at_once: int = 1
+) -> float:
     """Estimated time in s for what is running and pending: from what was measured, else from the
-    least length of the phases."""
+    least length of the phases.
+
+    Args:
+        at_once: measurements that run at the same time.
+    """
     taken = [(row.experiment, row.duration_s) for row in rows if row.duration_s is not None]
     expected = {experiment.name: phases_s(campaign) for experiment in campaign.experiments}
 
@@ -190,7 +208,7 @@ def left_s(campaign: Campaign, rows: Sequence[Standing], *, now: datetime) -> fl
         for row in rows
         if row.status == "running"
     ]
-    return pending + sum(running)
+    return (pending + sum(running)) / at_once
 
 
 def _elapsed_s(row: Standing, now: datetime) -> float:
@@ -202,7 +220,7 @@ def as_text(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> str:
     now = datetime.now(UTC)
     counts = Counter(row.status for row in rows)
     standing = ", ".join(f"{counts[status]} {status}" for status in MARKS if counts[status])
-    left = human_duration(left_s(campaign, rows, now=now))
+    left = human_duration(left_s(campaign, rows, now=now, at_once=at_once(results)))
     head = f"Campaign {campaign.name}: {plural(len(rows), 'measurement')}: {standing}"
     lines = [f"{head}; about {left} left" if counts["pending"] + counts["running"] else head]
     lines += [

@@ -1,6 +1,7 @@
 """Checks of one result against the records of its campaign, on the worked example."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,11 @@ def test_records_that_are_gone_or_damaged_are_not_compared(tmp_path):
     for path in tmp_path.glob("runs/*.json"):
         path.write_text("{")
     assert list(record_differences(Records.read(tmp_path), read_result(RESULT))) == []
+
+
+def test_a_gpu_of_another_set_than_that_of_its_run_is_named():
+    result = altered("environment.device_uuids", ["GPU-2"])
+    records = Records.read(EXAMPLE)
+    runs = [{**run, "device_uuids": ["GPU-1"]} for run in records.runs]
+    (found,) = record_differences(replace(records, runs=runs), result)
+    assert found == "its device_uuids are not of the set of its run, GPU-1"

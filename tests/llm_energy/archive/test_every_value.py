@@ -24,9 +24,13 @@ ONLY_SEALED = (
 )
 """Values that no raw data determine, by the beginning of their names."""
 
-OF_THE_EXAMPLE = ("warmup.", "flags.", "experiment")
-"""Values of the example that none determine: earlier protocols judged warm-ups otherwise, and there
-is no power series, which would name the experiment."""
+OF_THE_EXAMPLE = (
+    *("warmup.", "flags.", "experiment"),
+    *("environment.shares_host", "environment.cpu_set"),
+)
+"""Values of the example that none determine: earlier protocols judged warm-ups otherwise, there is
+no power series, which would name the experiment, and the record of its run is of an earlier version
+too."""
 
 OF_RECORDS = ("environment.", "prompts.")
 """Values that the records beside the results determine; the made result has none."""

@@ -155,7 +155,7 @@ def test_counters_that_may_be_read_by_now_are_looked_at_again(tmp_path):
         denied = probe([meter], duration_s=0.1)
     (tmp_path / "sensors.json").write_text(json.dumps({"method": "counter", "devices": denied}))
     counter.chmod(0o444)
-    _, abilities = campaign_source(tmp_path, [meter], meter.devices)
+    _, abilities = campaign_source(tmp_path, [meter], meter.devices, lock=tmp_path / "lock")
     reason = abilities["intel-rapl:0"]["fields"]["energy_counter_joules"]["reason"]
     assert reason != "permission_denied"
 

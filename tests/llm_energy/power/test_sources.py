@@ -26,7 +26,7 @@ def source_of(results):
     meter = NvmlMeter.open()
     assert meter is not None
     try:
-        return campaign_source(results, [meter], meter.devices)
+        return campaign_source(results, [meter], meter.devices, lock=results / "lock")
     finally:
         meter.close()
 
@@ -65,7 +65,7 @@ def test_without_any_source_the_counter_says_why(simulate, tmp_path):
 
 
 def test_without_a_device_nothing_is_kept(tmp_path):
-    assert campaign_source(tmp_path, [], []) == ("counter", {})
+    assert campaign_source(tmp_path, [], [], lock=tmp_path / "lock") == ("counter", {})
     assert not (tmp_path / "sensors.json").exists()
 
 
@@ -137,7 +137,7 @@ class TestCpu:
             monkeypatch.setattr("platform.node", lambda: host)
             meter = RaplMeter.open(root, cpu_model="Made CPU")
             (package, *_) = meter.devices
-            _, abilities = campaign_source(results, [meter], [package])
+            _, abilities = campaign_source(results, [meter], [package], lock=results / "lock")
             return abilities[package.id]["fields"]["energy_counter_joules"]["reason"]
 
         with drawing(root, {"intel-rapl:0": 65.0}):

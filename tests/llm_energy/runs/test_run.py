@@ -18,6 +18,7 @@ from llm_energy.runs.run import (
     Run,
     code_digest,
 )
+from llm_energy.runs.run_parts import create_part
 
 
 @pytest.fixture
@@ -61,12 +62,8 @@ def test_jobs_of_an_allocation_find_its_run_before_that_of_the_invocation(
     monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
     monkeypatch.setenv(JOB_VARIABLE, "7")
     assert Run.current() == run  # the whole workflow in one allocation has no other
-    own = Run.create(
-        campaign="nap",
-        results=Path("results/nap"),
-        scripts=scripts,
-        submitted_by=run,
-    )
+    run.write("plan", [])
+    own = create_part(run, "job7", scripts=scripts, job="7")
     assert own.run_id == f"{run.run_id}-job7"
     assert (Run.current(), Run.of_invocation()) == (own, run)
     own.remove()

@@ -11,6 +11,7 @@ from llm_energy.power.accounting import account_energy
 from llm_energy.power.series import Samples
 from llm_energy.power.series_file import write_series
 from llm_energy.results.codes import ENERGY_REASONS
+from llm_energy.results.result import read_result
 from llm_energy.validation.wall_meter import estimate_clock_offset_s, main, wall_energy
 
 START = 1_800_000_000.0
@@ -129,6 +130,16 @@ def test_what_cannot_be_compared_is_one_clear_line(measured, tmp_path):
         main([str(result), str(meter), "--clock-offset", "3000"])
     with pytest.raises(SystemExit, match=r"absent.json"):
         main([str(tmp_path / "absent.json"), str(meter)])
+
+
+def test_the_wall_of_a_host_that_others_measure_on_is_nobodys(measured):
+    path, meter = measured
+    result = read_result(path)
+    environment = result.environment.model_copy(update={"shares_host": True})
+    path.unlink()
+    put_result(path, result.model_copy(update={"environment": environment}))
+    with pytest.raises(SystemExit, match=r"Other sets of GPUs of this host were measured on"):
+        main([str(path), str(meter), "--clock-offset", "3"])
 
 
 def test_an_offset_that_is_no_number_is_refused(measured, capsys):

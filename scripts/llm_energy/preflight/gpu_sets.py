@@ -1,0 +1,69 @@
+"""The sets of GPUs of this machine that a campaign measures on at once, and why there are none."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+from llm_energy.campaign.parallel_settings import Parallel
+from llm_energy.preflight.findings import Finding
+from llm_energy.preflight.gpus import Gpu
+from llm_energy.runs.run_records import DeviceSet
+from llm_energy.system.numbers import plural
+
+SUBJECT = "gpu sets"
+
+
+def device_sets(parallel: Parallel, gpus: Sequence[Gpu]) -> tuple[DeviceSet, ...]:
+    """Return the sets of GPUs, in the order of the campaign's list, else of the driver's."""
+    chosen, size = _chosen(parallel, gpus), parallel.devices_per_measurement
+    parts = [chosen[start : start + size] for start in range(0, len(chosen), size)]
+    return tuple(
+        DeviceSet(tuple(gpu.uuid for gpu in part), _cpus(part))
+        for part in parts
+        if len(part) == size
+    )
+
+
+def set_findings(parallel: Parallel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
+    """Yield a problem for each reason why the sets cannot be made, else what they are."""
+    there = {gpu.uuid for gpu in gpus if not gpu.lost}
+    listed = [] if parallel.devices == "all" else parallel.devices
+    missing = [uuid for uuid in listed if uuid not in there]
+    for uuid in missing:
+        message = f"parallel.devices: this machine has no {uuid}, but {', '.join(sorted(there))}"
+        yield Finding("problem", SUBJECT, f"{message}; correct it")
+    split = [gpu for gpu in _chosen(parallel, gpus) if gpu.device.refusal]
+    for gpu in split:
+        message = (
+            f"{gpu.uuid}: is split by MIG, and the energy of a slice is not known; turn MIG off "
+            f"(sudo nvidia-smi -i {gpu.uuid} -mig 0), or leave it out of parallel.devices"
+        )
+        yield Finding("problem", SUBJECT, message)
+    if missing or split:
+        return
+    size, sets = parallel.devices_per_measurement, device_sets(parallel, gpus)
+    if not sets:
+        message = f"{plural(len(there), 'GPU')} cannot make a set of {size}"
+        yield Finding("problem", SUBJECT, f"{message}; lower parallel.devices_per_measurement")
+        return
+    over = len(_chosen(parallel, gpus)) % size
+    unused = f"; {plural(over, 'GPU')} left over" if over else ""
+    members = " | ".join(map(str, sets))
+    yield Finding(
+        "note",
+        SUBJECT,
+        f"{plural(len(sets), 'set')} of {plural(size, 'GPU')}: {members}{unused}",
+        {"sets": [list(each.devices) for each in sets], "cpus": [each.cpus for each in sets]},
+    )
+
+
+def _chosen(parallel: Parallel, gpus: Sequence[Gpu]) -> list[Gpu]:
+    there = {gpu.uuid: gpu for gpu in gpus if not gpu.lost}
+    wanted = there if parallel.devices == "all" else parallel.devices
+    return [there[uuid] for uuid in wanted if uuid in there]
+
+
+def _cpus(part: Sequence[Gpu]) -> tuple[int, ...] | None:
+    """Return the CPUs near the GPUs of a set that this process may use; None where unknown."""
+    known = [set(gpu.cpus) for gpu in part if gpu.cpus]
+    near = set.union(*known) & os.sched_getaffinity(0) if len(known) == len(part) else set()
+    return tuple(sorted(near)) or None

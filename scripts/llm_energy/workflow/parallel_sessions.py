@@ -1,0 +1,114 @@
+"""Sessions on several sets of GPUs of this host: each opened, with its backends, before a run
+measures, as a part of the run, as each allocation of a cluster is."""
+
+from collections.abc import Collection, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from llm_energy.backends.running import ensure_backend, ensure_watchdog
+from llm_energy.backends.runtime import DeclaredBackend
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.preflight.asking import ask_all
+from llm_energy.preflight.gpu_sets import device_sets
+from llm_energy.preflight.gpus import read_gpus
+from llm_energy.preflight.host_findings import read_host
+from llm_energy.results.result import ResultError, read_result
+from llm_energy.runs.run import Run
+from llm_energy.runs.run_parts import create_part, set_name
+from llm_energy.runs.run_records import DeviceSet, Spread
+
+START_BYTES = 200_000_000
+"""Memory of the host that a starting container is given room for, with its supervisor. Provisional:
+a supervisor takes 15 MB, the Docker engine's own processes for a container 15 MB."""
+
+
+def sets_of_host(campaign: Campaign) -> tuple[DeviceSet, ...]:
+    """Return the sets that a campaign measures on at once; none where it does not.
+
+    That they can be made is checked by preflight's findings.
+    """
+    if campaign.parallel is None:
+        return ()
+    gpus = ask_all({"gpus": read_gpus})["gpus"]  # a driver may never answer
+    return device_sets(campaign.parallel, gpus) if isinstance(gpus, list) else ()
+
+
+def open_sessions(
+    run: Run,
+    campaign: Campaign,
+    *,
+    sets: Sequence[DeviceSet],
+    at_once: int,
+    cycles: Collection[int],
+    scripts: Path,
+) -> list[Run]:
+    """Open a run for each set, as a part of `run`, with its watchdog.
+
+    Args:
+        at_once: measurements that run at the same time.
+        cycles: the blocks that may be measured.
+    """
+    parallel = campaign.parallel
+    assert parallel is not None
+    spread = Spread(
+        device=campaign.measurement.device,
+        new_device=True,
+        schedule=(),
+        sets=tuple(sets),
+        begun=begun_blocks(campaign, run.results, cycles=cycles, sets=sets),
+        at_once=max(1, min(at_once, len(sets))),
+        loads_at_once=parallel.loads_at_once,
+    )
+    run.write("spread", spread)
+    parts = []
+    for index, own in enumerate(sets):
+        part = create_part(
+            run, set_name(index), scripts=scripts, device_set=own, shares_host=len(sets) > 1
+        )
+        for name, declared in run.all_in("declared", DeclaredBackend).items():
+            part.write(f"declared/{name}", of_set(declared, own))
+        ensure_watchdog(part)
+        parts.append(part)
+    return parts
+
+
+def of_set(declared: DeclaredBackend, own: DeviceSet) -> DeclaredBackend:
+    """Return a backend that gets the GPUs of a set, by UUID, and the CPUs near them."""
+    container = replace(declared.container, gpus=own.devices)
+    return replace(declared, container=container, cpu_set=own.cpus)
+
+
+def begun_blocks(
+    campaign: Campaign, results: Path, *, cycles: Collection[int], sets: Sequence[DeviceSet]
+) -> dict[str, int]:
+    """Return the set on which earlier runs began each of some blocks, by cycle.
+
+    A block goes on there: the rest of it is measured on the same GPUs.
+    """
+    found: dict[str, int] = {}
+    for planned in campaign.schedule:
+        cycle, path = str(planned.cycle), results / planned.result_path
+        if planned.cycle not in cycles or cycle in found or not path.exists():
+            continue
+        try:
+            used = set(read_result(path).environment.device_uuids)
+        except ResultError:
+            continue  # the report names it
+        for index, each in enumerate(sets):
+            if used and used <= set(each.devices):
+                found[cycle] = index
+    return found
+
+
+def start_backends(parts: Iterable[Run], names: Iterable[str]) -> None:
+    """Start backends in runs, at most as many at a time as the host's memory has room for.
+
+    Raises:
+        BackendError: one does not start.
+    """
+    starts = [(part, name) for part in parts for name in names]
+    room = max(1, read_host().available_bytes // START_BYTES)
+    with ThreadPoolExecutor(max_workers=max(1, min(len(starts), room))) as pool:
+        for started in [pool.submit(ensure_backend, *start) for start in starts]:
+            started.result()

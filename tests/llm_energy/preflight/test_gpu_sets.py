@@ -1,0 +1,82 @@
+"""The sets of GPUs of a machine, through the simulated NVML."""
+
+from dataclasses import replace
+
+import pytest
+from tests.llm_energy.preflight.made_machines import gpu
+from tests.nvml_simulator.scenario import Gpu, with_uuid
+
+from llm_energy.campaign.parallel_settings import Parallel
+from llm_energy.preflight import gpu_sets
+from llm_energy.preflight.gpu_sets import device_sets, set_findings
+from llm_energy.preflight.gpus import read_gpus
+
+
+def parallel(**known):
+    return Parallel.model_validate(known)
+
+
+def sets(machine, **known):
+    return [each.devices for each in device_sets(parallel(**known), machine)]
+
+
+def findings(machine, **known):
+    return [(f.status, f.message) for f in set_findings(parallel(**known), machine)]
+
+
+FOUR = [gpu(number) for number in range(4)]
+
+
+def test_gpus_make_sets_in_the_order_of_the_driver_or_of_the_list():
+    assert sets(FOUR) == [("GPU-0",), ("GPU-1",), ("GPU-2",), ("GPU-3",)]
+    assert sets(FOUR, devices_per_measurement=2) == [("GPU-0", "GPU-1"), ("GPU-2", "GPU-3")]
+    assert sets(FOUR, devices=["GPU-3", "GPU-1"]) == [("GPU-3",), ("GPU-1",)]
+
+
+def test_what_is_left_over_is_not_used():
+    assert sets(FOUR[:3], devices_per_measurement=2) == [("GPU-0", "GPU-1")]
+    assert findings(FOUR[:3], devices_per_measurement=2) == [
+        ("note", "1 set of 2 GPUs: GPU-0, GPU-1; 1 GPU left over")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        ({"devices": ["GPU-9"]}, "parallel.devices: this machine has no GPU-9, but GPU-0, GPU-1"),
+        ({"devices_per_measurement": 8}, "4 GPUs cannot make a set of 8; lower"),
+    ],
+)
+def test_sets_that_cannot_be_made_are_a_problem(known, message):
+    ((status, found),) = findings(FOUR, **known)
+    assert status == "problem"
+    assert found.startswith(message)
+
+
+def test_a_gpu_that_is_split_by_mig_is_no_part_of_a_set(simulate):
+    whole, split = with_uuid(Gpu(), 1), with_uuid(Gpu(mig=True), 2)
+    simulate(whole, split)
+    ((status, found),) = findings(read_gpus())
+    assert status == "problem"
+    assert found.startswith(f"{split.uuid}: is split by MIG")
+    assert findings(read_gpus(), devices=[whole.uuid]) == [
+        ("note", f"1 set of 1 GPU: {whole.uuid}")
+    ]
+
+
+def test_a_set_has_the_cpus_near_its_gpus_that_may_be_used(simulate, monkeypatch):
+    monkeypatch.setattr(gpu_sets.os, "sched_getaffinity", lambda _: set(range(6)))
+    near = [with_uuid(Gpu(cpus=cpus), n) for n, cpus in enumerate([(0, 1), (4, 5, 6, 7)])]
+    simulate(*near, with_uuid(Gpu(), 2))
+    machine = read_gpus()
+    found = device_sets(parallel(), machine)
+    assert [each.cpus for each in found] == [(0, 1), (4, 5), None]
+    (both,) = device_sets(parallel(devices_per_measurement=2), machine[:2])
+    assert both.cpus == (0, 1, 4, 5)
+    (unknown,) = device_sets(parallel(devices_per_measurement=2), machine[1:])
+    assert unknown.cpus is None
+
+
+def test_a_lost_gpu_is_left_out():
+    lost = replace(gpu(7), unreadable="gpu_lost")
+    assert sets([*FOUR, lost]) == sets(FOUR)

@@ -1,0 +1,91 @@
+"""Runs that are sets of devices: which blocks lie on which, also when one is given up."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from llm_energy.backends.runtime import SCRIPTS
+from llm_energy.runs import run_parts as parts
+from llm_energy.runs.run import Run
+from llm_energy.runs.run_records import DeviceSet, Spread
+
+SETS = tuple(DeviceSet((f"GPU-{n}",)) for n in range(4))
+
+
+def spread(**known):
+    return Spread("gpu", new_device=True, schedule=(), sets=SETS, **known)
+
+
+def test_blocks_go_round_the_sets():
+    assert [spread().set_of(cycle) for cycle in range(1, 10)] == [0, 1, 2, 3, 0, 1, 2, 3, 0]
+
+
+def test_a_block_that_was_begun_goes_on_where_it_began():
+    begun = spread(begun={"1": 2})
+    assert [begun.set_of(cycle) for cycle in (1, 2, 3)] == [2, 1, 2]
+
+
+def test_the_blocks_of_a_lost_set_spread_over_the_others_and_no_other_block_moves():
+    found = {cycle: spread().set_of(cycle, lost=[1]) for cycle in range(1, 25)}
+    assert all(found[c] == (c - 1) % 4 for c in found if (c - 1) % 4 != 1)
+    assert Counter(found[c] for c in found if (c - 1) % 4 == 1) == {0: 2, 2: 2, 3: 2}
+
+
+def test_without_any_set_left_a_block_stays_where_it_was():
+    assert spread().set_of(2, lost=range(4)) == 1
+
+
+@pytest.fixture
+def whole(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = Run.create(campaign="nap", results=Path("results/nap"), scripts=SCRIPTS)
+    run.write("plan", [])
+    yield run
+    for each in (*parts.set_runs(run), run):
+        each.remove()
+
+
+def test_a_run_without_parts_measures_its_blocks_itself(whole):
+    assert parts.run_of_block(whole, 1) == whole
+    assert parts.set_runs(whole) == []
+
+
+def test_a_run_on_a_cluster_measures_no_block_itself(whole):
+    whole.write("spread", Spread("gpu", new_device=False, schedule=()))
+    assert parts.run_of_block(whole, 1) is None
+
+
+def test_a_set_is_a_session_of_its_own_until_it_is_given_up(whole):
+    whole.write("spread", spread())
+    runs = [
+        parts.create_part(whole, parts.set_name(i), scripts=SCRIPTS, device_set=each)
+        for i, each in enumerate(SETS)
+    ]
+    assert parts.set_runs(whole) == runs
+    assert len({run.record.session_id for run in (whole, *runs)}) == 5
+    assert [run.whole for run in runs] == [whole] * 4
+    assert parts.run_of_block(whole, 2) == runs[1]
+    parts.give_up(whole, runs[1], "gpu_lost")
+    parts.give_up(whole, runs[1], "gpu_lost")
+    assert parts.run_of_block(whole, 2) == runs[0]
+    assert parts.others_left(whole, runs[0]) == runs[2:]
+    (event,) = whole.events()
+    assert (event["kind"], event["devices"], event["reason"]) == (
+        "set_given_up",
+        "GPU-1",
+        "gpu_lost",
+    )
+
+
+def test_engines_load_one_after_another_unless_more_may(whole):
+    whole.write("spread", spread(loads_at_once=2))
+    runs = [
+        parts.create_part(whole, parts.set_name(i), scripts=SCRIPTS, device_set=each)
+        for i, each in enumerate(SETS)
+    ]
+    held = []
+    for run in runs[:2]:
+        with parts.loading(run):
+            held.append(sorted(path.name for path in whole.folder.glob("load-*.lock")))
+    assert held[-1] == ["load-0.lock", "load-1.lock"]
