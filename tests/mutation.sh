@@ -16,19 +16,23 @@ for part in ${*:-stats window loads warmup power}; do
   case $part in # what is mutated, below scripts/, and the tests that must notice, below tests/
     stats) modules="llm_energy/stats/*" tests="llm_energy/stats" ;;
     window)
-      modules="llm_energy/measurement/window.py"
-      tests=$(echo llm_energy/measurement/test_window{,_drift}.py)
+      modules=$(echo llm_energy/measurement/{window,window_drift,steadiness}.py)
+      tests=$(echo llm_energy/measurement/test_{window,window_drift,steadiness}.py)
       ;;
-    loads) modules=$(echo worker/{closed,waves,recording}.py) tests="worker/test_harness.py" ;;
+    loads)
+      modules=$(echo worker/{closed,waves,recording}.py)
+      tests=$(echo worker/test_{harness,recording}.py)
+      ;;
     warmup)
       modules=$(echo worker/{warmup,steady,courses}.py)
       tests=$(echo worker/test_{warmup,steady,courses}.py)
       ;;
     power)
-      modules=$(echo llm_energy/power/{integration,accounting,device_account,counter,counter_edges}.py
-        echo llm_energy/power/{baseline,plausibility,power_range}.py)
-      tests=$(echo llm_energy/power/test_{integration,accounting,counter,counter_edges}.py
-        echo llm_energy/power/test_{baseline,plausibility}.py)
+      modules=$(echo llm_energy/power/{accounting,baseline,counter,counter_edges,device_account}.py
+        echo llm_energy/power/{gates,integration,mirrors,module_counter,plausibility}.py
+        echo llm_energy/power/{power_flags,power_range,sensor,series}.py)
+      tests=$(echo llm_energy/power/test_{accounting,baseline,counter,counter_edges,device_account}.py
+        echo llm_energy/power/test_{gates,integration,mirrors,module_counter,plausibility,series}.py)
       ;;
     *) echo "$0: no part $part: stats, window, loads, warmup or power" >&2 && exit 2 ;;
   esac
@@ -36,6 +40,9 @@ for part in ${*:-stats window loads warmup power}; do
   git ls-files -z | xargs -0 cp --parents -t "$work/$part"
   cd "$work/$part"
   cp -r scripts src # mutmut strips no other prefix from the names of modules
+  # mutmut leaves properties as they are: make them functions.
+  find src -name '*.py' -exec sed -i -zE 's/    @(cached_)?property\n    def (\w+)\(self\)/    \2 = \1property(lambda self: self._get_\2())\n\n    def _get_\2(self)/g' {} +
+  sed -i '/^def pytest_configure/,$d' tests/conftest.py # it would look for engines again for each mutant
   cat >pyproject.toml <<EOF
 [tool.pytest.ini_options]
 pythonpath = ["src", "."]

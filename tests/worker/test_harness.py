@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,18 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(time, "monotonic", clock.monotonic)
     monkeypatch.setattr(time, "sleep", clock.sleep)
     return clock
+
+
+class Listing(SleepEngine):
+    """Keeps the prompts of its waves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waves: list[list[list[int]]] = []
+
+    def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
+        self.waves.append([list(request.prompt) for request in requests])
+        super().wave(requests, on_tokens)
 
 
 class TakingTurns(SleepEngine):
@@ -171,6 +183,25 @@ class TestWaves:
     def test_no_tail_where_none_is_asked_for(self, config: EngineConfig) -> None:
         report, _ = run(config, tail_s=0.0)
         assert report["tail"]["start"] == report["window"]["end"]
+
+    def test_warm_up_window_and_tail_begin_with_the_first_prompts(
+        self, config: EngineConfig, clock: Clock
+    ) -> None:
+        """Waves take 6 ms: the third one of the tail ends 18 ms after the window."""
+        engine, events = Listing(), list[Report]()
+        engine.load(config)
+        load = read(minimum_duration_s=0.0, tail_s=0.0145, warmup={"cap_s": 0.0145})
+        report = measure(engine, config, load, emit=events.append)
+        first, second = PROMPTS[:2], PROMPTS[2:]
+        warmup, window = [first, second] * 2, [first, second] * 2
+        assert engine.waves == [*warmup, *window, first, second, first]
+        assert report["window"]["waves"] == 4
+        assert report["window"]["passes"] == 2
+        starts = [report[name]["start"] for name in ("warmup", "window", "tail")]
+        phases = [e["t"] for e in events if e["event"] == "phase"]
+        assert phases == pytest.approx(starts, abs=1e-4)
+        assert report["tail"]["end"] - report["window"]["end"] == pytest.approx(0.018, abs=1e-4)
+        assert clock.now == pytest.approx(report["tail"]["end"], abs=1e-5)
 
     def test_an_engine_that_stops_early_is_found_out(self, config: EngineConfig) -> None:
         with pytest.raises(

@@ -342,3 +342,30 @@ def test_after_a_short_warm_up_the_bound_is_the_change_at_the_windows_opening() 
     assert (found.verdict, found.time_constant_s) == (DRIFT_SEEN, None)
     assert judge(waves, window=(5.0, 8.0), cap_s=60.0).time_constant_s == SLOWEST_S
     assert judge(waves, window=(8.0, 9.0), cap_s=60.0).verdict == TOO_FEW_WAVES
+
+
+def test_a_change_at_the_windows_opening_counts_where_no_trend_shows_it() -> None:
+    """Its only wave is 3 % faster than ten before it, which scatter by 0.1 %."""
+    rates = [1.0 + 0.001 * (-1) ** i for i in range(10)] + [1.03]
+    waves = [Wave(float(i), i + 1.0, rate) for i, rate in enumerate(rates)]
+    series = Series(waves)
+    assert not series.trend().visible(series.quantile(0.995))
+    assert judge(waves, window=(10.0, 11.0), cap_s=5.0).verdict == DRIFT_SEEN
+
+
+@pytest.mark.parametrize(("ratio", "seen"), [(6.5, False), (7.5, True)])
+def test_a_step_at_the_only_moment_tried_needs_one_quantile(ratio: float, seen: bool) -> None:
+    """t = ratio * sqrt(2), against 9.92: Student's t at 0.995 with 2 degrees of freedom."""
+    changes = [0.001 * change for change in (-ratio - 1, -ratio + 1, ratio - 1, ratio + 1)]
+    waves = [Wave(float(i), i + 1.0, 1.0 + change) for i, change in enumerate(changes)]
+    assert (step_limit(Series(waves), (2.0, 4.0)) is not None) == seen
+
+
+@pytest.mark.parametrize(("noise", "least", "most"), [(0.01, 0.0, 0.0005), (0.012, 0.001, 0.01)])
+def test_an_approach_counts_unless_another_explains_the_waves_far_better(
+    noise: float, least: float, most: float
+) -> None:
+    """One of 11.7 s explains them best. One of 17.6 s is 11.8 and 8.3 variances behind it, and
+    t(0.9987)² = 9.9 are allowed; it leaves five times as much in the window."""
+    waves = waves_over(60.0, level=approach(0.1, 10.0), noise=noise, wave_s=1.0)
+    assert least < bias_limit(Series(waves), (60.0, 90.0), 0.96) < most

@@ -90,6 +90,11 @@ def test_a_longer_window_needs_a_longer_warm_up() -> None:
     assert waves_until_over(warmup(window_s=60.0), first_wave_s=1.0) == 1 + 30
 
 
+def test_waves_are_judged_again_after_a_tenth_more_time() -> None:
+    """Half of the window is 22 s: 21 s are too few, and 23.1 s come next."""
+    assert waves_until_over(warmup(window_s=44.0), first_wave_s=1.0) == 1 + 24
+
+
 def test_short_waves_go_on_for_the_least_time_after_the_first() -> None:
     short = {"window_s": 0.5, "minimum_s": 1.0}
     assert waves_until_over(warmup(**short), first_wave_s=0.125, wave_s=0.125) == 1 + 8
