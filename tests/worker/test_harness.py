@@ -321,6 +321,17 @@ class TestClosed:
         assert report["tail"]["end"] - end == pytest.approx(0.5, abs=0.011)
         assert [each["prompt_index"] for each in report["sample_outputs"]] == [0, 1, 2]
 
+    def test_waves_of_the_warm_up_follow_each_other_and_hold_the_tokens_of_a_wave(
+        self, config: EngineConfig, clock: Clock
+    ) -> None:
+        load = read(mode="closed", minimum_duration_s=0.0, tail_s=0.0, warmup={"cap_s": 0.25})
+        events = list[Report]()
+        measure(TakingTurns(clock), config, load, emit=events.append)
+        waves = [e for e in events if e["event"] == "wave"]
+        assert [wave["tokens"] for wave in waves] == [10] * 4  # the cap counts from the first one
+        assert [w["t1"] - w["t0"] for w in waves] == pytest.approx([0.1] * 4, abs=1e-4)
+        assert [w["t0"] for w in waves[1:]] == [w["t1"] for w in waves[:-1]]
+
     def test_no_more_requests_than_slots(self, config: EngineConfig) -> None:
         report, _ = run(config, mode="closed", batch_size=3)
         for request in report["requests"]:
