@@ -122,7 +122,7 @@ def test_the_members_say_nothing_of_who_packed_them_and_when(archived):
     assert {m.mode for m in members} == {0o644, 0o755}
 
 
-def test_the_code_is_the_one_in_use_and_its_difference_to_the_commit_is_told(archived, unpacked):
+def test_the_code_is_the_one_in_use_and_its_difference_to_the_commit_is_stored(archived, unpacked):
     code = json.loads((unpacked / "provenance/code.json").read_text())
     head = subprocess.run(
         ["git", "-C", str(archived.folder), "rev-parse", "HEAD"], capture_output=True, text=True
@@ -199,7 +199,9 @@ def test_every_job_of_the_campaign_is_an_action_of_its_step(archived, unpacked):
     assert len(action["result"]) == 2
 
 
-def test_without_snakemake_s_records_it_says_which_jobs_are_not_told(archived, unpacked, tmp_path):
+def test_without_snakemake_s_records_it_names_the_jobs_that_are_missing(
+    archived, unpacked, tmp_path
+):
     tree = archived.copy(tmp_path / "tree")
     shutil.rmtree(tree.folder / ".snakemake/metadata")
     tree.run("archive", check=True)

@@ -89,7 +89,7 @@ def test_all_that_was_read_lies_beside_it(calibrated):
     assert min(rows[-1].monotonic_s, series.readings[-1].monotonic_s) > window["end_monotonic_s"]
 
 
-def test_it_is_told_in_a_few_lines_and_says_that_it_was_simulated(calibrated):
+def test_it_is_reported_in_a_few_lines_that_name_the_simulation(calibrated):
     tree, output, _ = calibrated
     path, found = outcome(tree)
     device = found["devices"][0]["device"]

@@ -49,7 +49,7 @@ def test_again_it_has_nothing_to_do(measured_test):
     assert "Nothing to be done" in snakemake(measured_test[0])
 
 
-def test_it_makes_the_report_that_the_catalog_is_told_of(measured_test):
+def test_it_makes_the_report_that_is_given_to_the_catalog(measured_test):
     usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
     assert usage["report"] is True
     snakemake(measured_test[0], "--report", "report.zip")

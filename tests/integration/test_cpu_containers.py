@@ -75,7 +75,7 @@ def test_an_engine_gives_the_same_tokens_in_every_cycle(results, engine):
     assert len({str(first_outputs(result)) for result in cycles}) == 1
 
 
-def test_every_request_has_exactly_the_tokens_that_were_asked_for(results):
+def test_every_request_has_exactly_the_requested_tokens(results):
     for group in results.values():
         for result in group:
             wanted = result.settings.resolved["output_tokens"]

@@ -74,7 +74,7 @@ def test_a_disk_that_fills_up_under_a_run_ends_it_and_room_made_lets_it_go_on(
         assert left(tree) == []
 
 
-def test_results_that_cannot_be_written_are_told_before_anything_starts(fresh: Tree):
+def test_results_that_cannot_be_written_are_reported_before_anything_starts(fresh: Tree):
     with small_disk(fresh.folder / "results/nap") as disk:
         disk.make_read_only()
         done = fresh.run("measurements")

@@ -67,7 +67,7 @@ def test_what_is_invalid_or_gone_is_measured_again_on_request_and_nothing_else(m
     assert measured.planned() == 0
 
 
-def test_a_result_that_cannot_be_used_is_told_and_no_complete_report_is_made(measured):
+def test_a_result_that_cannot_be_used_is_reported_and_no_complete_report_is_made(measured):
     damaged = measured.results()[0]
     damaged.write_bytes(damaged.read_bytes()[:1000])
     done = measured.run()

@@ -20,7 +20,7 @@ def refused(tree: Tree, *arguments: str) -> str:
     return message
 
 
-def test_every_mistake_of_a_campaign_is_told_at_once_with_its_line(fresh):
+def test_every_mistake_of_a_campaign_is_reported_at_once_with_its_line(fresh):
     campaign = copy.deepcopy(CAMPAIGN)
     campaign["cyles"] = 2
     campaign["experiments"]["nap"]["axes"] = {"batch_sise": [1, 2]}
@@ -34,7 +34,7 @@ def test_every_mistake_of_a_campaign_is_told_at_once_with_its_line(fresh):
     assert any("snore" in line for line in lines)
 
 
-def test_a_default_campaign_that_is_no_yaml_is_told_with_its_line(fresh):
+def test_a_default_campaign_that_is_no_yaml_is_reported_with_its_line(fresh):
     default = fresh.folder / "config" / "config.yaml"
     default.write_text("campaign: nap\nseed: [3\ncycles: 2\n")
     done = subprocess.run(
@@ -61,7 +61,7 @@ def test_a_default_campaign_that_is_no_yaml_is_told_with_its_line(fresh):
         ("# nothing\n", "config/nap.yaml:1: must be keys with values"),
     ],
 )
-def test_a_campaign_that_snakemake_cannot_read_is_told_with_its_line(fresh, content, message):
+def test_a_campaign_that_snakemake_cannot_read_is_reported_with_its_line(fresh, content, message):
     """Snakemake reads it before any rule, and names neither file nor line."""
     fresh.config.unlink()
     if content is not None:
@@ -71,7 +71,7 @@ def test_a_campaign_that_snakemake_cannot_read_is_told_with_its_line(fresh, cont
     assert all(line.startswith("Using ") for line in printed[:-1])
 
 
-def test_a_target_taken_for_a_campaign_is_told_as_such(fresh):
+def test_a_target_taken_for_a_campaign_is_reported_as_such(fresh):
     found = graph_of(fresh.folder, [*SNAKEMAKE[1:], "--configfile", "config/nap.yaml", "plan"])
     assert found.exit_code != 0
     message = "plan: there is no such file; put a target before --configfile and other options"
@@ -88,7 +88,7 @@ def test_an_unpinned_model_names_the_target_that_pins_it_and_that_target_does(fr
     assert fresh.planned() == 4
 
 
-def test_a_key_given_on_the_command_line_is_told_as_such(fresh):
+def test_a_key_given_on_the_command_line_is_reported_as_such(fresh):
     assert "--config" in refused(fresh, "--config", "cycels=3")
 
 
@@ -102,7 +102,7 @@ def test_a_model_that_is_not_the_declared_one_stops_its_measurements(fresh):
     assert fresh.processes() == []
 
 
-def test_a_failing_engine_is_told_with_its_record_and_the_rest_is_measured(ready):
+def test_a_failing_engine_is_reported_with_its_record_and_the_rest_is_measured(ready):
     campaign = copy.deepcopy(CAMPAIGN)
     campaign["experiments"]["broken"] = {"settings": {"engine": {"sleep": {"wave_fault": "raise"}}}}
     ready.write_campaign(campaign)

@@ -40,7 +40,7 @@ def outcomes(tree, experiment):
     return found
 
 
-def test_the_outcome_is_a_result_with_what_was_asked_for(scarce):
+def test_the_outcome_is_a_result_with_the_requested_settings(scarce):
     tree, _ = scarce
     for experiment, batch_size in ((WAVE, 2), (LOAD, 4)):
         for result in outcomes(tree, experiment):

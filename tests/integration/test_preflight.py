@@ -53,7 +53,7 @@ def test_right_after_a_clone_it_tells_what_is_there_and_starts_nothing(fresh):
     assert nothing_was_started(fresh)
 
 
-def test_it_is_asked_anew_each_time(fresh):
+def test_it_is_checked_again_each_time(fresh):
     fresh.run("preflight", check=True)
     (fresh.folder / "pillow.gguf").unlink()
     assert fresh.run("preflight").returncode != 0

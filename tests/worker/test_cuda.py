@@ -15,7 +15,7 @@ int cuDeviceGetCount(int *count) {{ *count = {devices}; return {count}; }}
 
 @pytest.fixture
 def driver(tmp_path: Path):
-    """Builds a driver library whose calls return what they are told."""
+    """Builds a driver library whose calls return what they are message."""
 
     def build(*, init: int = 0, count: int = 0, devices: int = 1) -> str:
         source, library = tmp_path / "cuda.c", tmp_path / "libcuda.so.1"
@@ -35,12 +35,12 @@ def test_without_a_driver_there_is_nothing_to_ask():
 
 
 @pytest.mark.parametrize(
-    ("answers", "told"),
+    ("answers", "message"),
     [
         ({"init": 999}, "cuInit returned 999"),
         ({"count": 3}, "cuDeviceGetCount returned 3"),
         ({"devices": 0}, "CUDA sees no GPU"),
     ],
 )
-def test_what_is_wrong_is_told(driver, answers, told):
-    assert fault(driver(**answers)) == told
+def test_the_fault_is_reported(driver, answers, message):
+    assert fault(driver(**answers)) == message

@@ -180,7 +180,7 @@ class TestWaves:
             for i in range(3)
         ]
 
-    def test_no_tail_where_none_is_asked_for(self, config: EngineConfig) -> None:
+    def test_no_tail_where_none_is_requested(self, config: EngineConfig) -> None:
         report, _ = run(config, tail_s=0.0)
         assert report["tail"]["start"] == report["window"]["end"]
 
@@ -239,7 +239,7 @@ class TestWarmup:
         assert ends_s == sorted(ends_s)
         assert report["warmup"]["start"] + ends_s[-1] == report["warmup"]["end"]
 
-    def test_it_waits_for_the_host_where_told_to(self, config: EngineConfig) -> None:
+    def test_it_waits_for_the_host_where_the_rules_require_it(self, config: EngineConfig) -> None:
         wide = {"cap_s": 60.0, "bound": 10.0}
         refusals = iter((False,) * 12)
         report, _ = run(config, warmup={**wide, "await_host": True}, host_says=refusals)

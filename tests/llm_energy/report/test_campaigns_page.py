@@ -140,7 +140,7 @@ def test_the_same_specification_is_the_same_experiment_whatever_its_name(tmp_pat
     assert together.only_in == {"here": [], "there": []}
 
 
-def test_a_name_that_means_another_experiment_is_told_from_it(tmp_path):
+def test_a_name_that_means_another_experiment_is_distinguished_from_it(tmp_path):
     loaded = campaigns_in(tmp_path, cycles=1)
     first, second, *_ = make_results.EXPERIMENTS
     there = loaded["there"].measurements

@@ -101,7 +101,7 @@ def test_without_hard_links_it_is_a_copy_of_the_same_age(tmp_path, monkeypatch):
     assert [path.name for path in new.parent.iterdir()] == ["cycle-01.json"]
 
 
-def test_a_double_is_told_from_a_result_that_lost_its_place(tmp_path):
+def test_a_double_is_distinguished_from_a_result_that_lost_its_place(tmp_path):
     used, other = put(tmp_path, "one"), put(tmp_path, "two", attempt=2)
     assert list(doubles(tmp_path)) == []
     older_layout.link(tmp_path, links(tmp_path, {SPEC: "one"}))

@@ -103,7 +103,7 @@ def in_one_order(cycles):
     return found, places, before
 
 
-def test_in_blocks_of_one_order_nothing_can_be_told_from_the_experiments():
+def test_in_blocks_of_one_order_no_effect_can_be_distinguished_from_the_experiments():
     found, places, before = in_one_order(6)
     assert slope_effect(found, places) is None
     assert predecessor_effects(found, before) == {}

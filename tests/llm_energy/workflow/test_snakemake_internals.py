@@ -150,7 +150,7 @@ def test_a_name_on_the_command_line_can_become_a_rule_unless_it_is_one(folder):
     assert names == ["make", "make", "nap", "pilot"]
 
 
-def test_touching_is_told_from_running(folder):
+def test_touching_is_distinguished_from_running(folder):
     seen(folder, "pilot", "--cores", "1")
     assert seen(folder, "pilot", "--cores", "1", "--touch", "--forceall")["touches"]
 

@@ -25,7 +25,7 @@ PRINTED = "user on Thursday, 1 January 2026 (01 Jan, 00:00), none:Gravity is"
 BROKEN = "{% for message in messages %}{{ message.content | nothing("
 
 
-def test_every_engine_prints_the_same_date_whenever_it_is_asked(
+def test_every_engine_prints_the_same_date_whenever_it_renders(
     llamacpp_python: str,
     openvino_python: str,
     pytorch_python: str,

@@ -61,7 +61,7 @@ def test_a_batch_says_what_each_prompt_says_alone(llamacpp: Engines, gguf: str) 
     assert together[1] == outputs(measure(llamacpp, [GRAVITY_IDS]))[0]
 
 
-def test_ends_with_the_asked_number_of_tokens_and_not_at_the_end_of_text(
+def test_ends_with_the_requested_number_of_tokens_and_not_at_the_end_of_text(
     llamacpp: Engines, gguf: str
 ) -> None:
     load(llamacpp, gguf)

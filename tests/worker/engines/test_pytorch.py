@@ -69,7 +69,7 @@ def test_padding_changes_nothing(pytorch: Engines, hf_folder: Path) -> None:
     assert together[1] == outputs(measure(pytorch, [GRAVITY_IDS]))[0]
 
 
-def test_ends_with_the_asked_number_of_tokens_and_not_at_the_end_of_text(
+def test_ends_with_the_requested_number_of_tokens_and_not_at_the_end_of_text(
     pytorch: Engines, hf_folder: Path
 ) -> None:
     load(pytorch, hf_folder)

@@ -165,7 +165,7 @@ def test_tokens_come_together_where_their_times_do_not_matter(loaded: Callable[.
     assert tokens.calls[0] == [expected(PROMPT, 8)]
 
 
-def test_greedy_is_asked_for_in_so_many_words(loaded: Callable[..., Any]) -> None:
+def test_greedy_sampling_is_requested_explicitly(loaded: Callable[..., Any]) -> None:
     engine, llm, _ = loaded()
     engine.wave([request()], Tokens())
     sampling = llm.submitted[0][1]
@@ -287,7 +287,7 @@ def test_measures_in_an_engine_process(peer: Peer, model: Callable[..., Path], m
 
 
 @pytest.mark.parametrize("worker", ["says", "prints"])
-def test_want_of_memory_is_told_as_such(
+def test_out_of_memory_is_reported_as_such(
     peer: Peer, model: Callable[..., Path], worker: str
 ) -> None:
     folder = model(stand_in_memory_tokens=64, stand_in_dies=worker == "prints")

@@ -55,7 +55,7 @@ def test_says_what_the_model_says(vllm: Engines, hf_folder: Path) -> None:
     assert outputs(measure(vllm, [QUESTION_IDS])) == [ANSWER_IDS]
 
 
-def test_ends_with_the_asked_number_of_tokens_and_not_at_the_end_of_text(
+def test_ends_with_the_requested_number_of_tokens_and_not_at_the_end_of_text(
     vllm: Engines, hf_folder: Path
 ) -> None:
     load(vllm, hf_folder)
@@ -163,7 +163,9 @@ class TestAsDeployed:
         assert group_members(deployed["engine_pid"]) == []
         assert not any(path.exists() for path in shared)
 
-    def test_want_of_memory_in_its_processes_is_told(self, vllm: Engines, hf_folder: Path) -> None:
+    def test_out_of_memory_in_its_processes_is_reported(
+        self, vllm: Engines, hf_folder: Path
+    ) -> None:
         options = {"mode": "async", "kv_cache_gib": 0.05}
         error = load(vllm, hf_folder, context_tokens=8192, options=options)
         assert error["reason"] == "out_of_memory", error
