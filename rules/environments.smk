@@ -5,7 +5,7 @@ from llm_energy.inputs.recipes import one_of, recipe_parameter
 
 rule environment:
     output:
-        environment_marker("{environment}"),
+        update(environment_marker("{environment}")),
     log:
         "logs/environments/{environment}.log",
     wildcard_constraints:
@@ -17,6 +17,7 @@ rule environment:
     threads: ALONE
     params:
         recipe=recipe_parameter(INPUTS.environments, "environment"),
+        planned_s=lambda wildcards, input: SNAKEMAKE.planned_s,
     message:
         "Making the environment {wildcards.environment} ready"
     script:

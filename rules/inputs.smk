@@ -1,8 +1,9 @@
 """Models and prompts: everything else that measurements wait for, and the `lock` target.
 
 Markers are ancient() to each other: what a marker says is in its path, so one that is written
-again says nothing new. A marker that is there needs nothing any more: another campaign may use it
-at this moment, and Snakemake removes it before a job makes it again.
+again says nothing new. A marker that is there needs nothing any more, and stays until its job
+replaces it (`update`): another campaign may use it at this moment, or have made it since this one
+was planned.
 """
 
 from llm_energy.system.cache import (
@@ -18,7 +19,7 @@ from llm_energy.system.files import canonical_json
 
 rule model:
     output:
-        model_marker("{model}"),
+        update(model_marker("{model}")),
     log:
         "logs/models/{model}.log",
     wildcard_constraints:
@@ -30,6 +31,7 @@ rule model:
     threads: ALONE
     params:
         recipe=recipe_parameter(INPUTS.models, "model"),
+        planned_s=lambda wildcards, input: SNAKEMAKE.planned_s,
     message:
         "Fetching or finding the model {wildcards.model}"
     script:
@@ -51,7 +53,7 @@ rule convert:
             )
         ),
     output:
-        model_marker("{model}"),
+        update(model_marker("{model}")),
     log:
         "logs/models/{model}.log",
     wildcard_constraints:
@@ -65,6 +67,7 @@ rule convert:
         # Snakemake does not compare what it makes of a function of `input`: the path holds all
         # that decides the content, and the environment that converts may differ.
         recipe=lambda wildcards, input: as_text(INPUTS.conversions[wildcards.model]),
+        planned_s=lambda wildcards, input: SNAKEMAKE.planned_s,
     message:
         "Converting the model {wildcards.model}"
     script:
@@ -86,8 +89,6 @@ rule prompts:
             )
         ),
     output:
-        # Kept until it is replaced, by the same token ids: another campaign may read it, or have
-        # made it since this one was planned.
         update(prompts_marker("{prompts}")),
     log:
         "logs/prompts/{prompts}.log",
@@ -101,6 +102,7 @@ rule prompts:
     params:
         # Not compared either: campaigns that share a set differ in the room that it may take.
         recipe=lambda wildcards, input: as_text(INPUTS.prompts[wildcards.prompts]),
+        planned_s=lambda wildcards, input: SNAKEMAKE.planned_s,
     message:
         "Fixing the token ids of the prompts {wildcards.prompts}"
     script:

@@ -2,18 +2,19 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from llm_energy.inputs.checksums import alone, write_marker
+from llm_energy.inputs.checksums import alone, read_marker, write_marker
+from llm_energy.inputs.recipes import Recipe
+from llm_energy.system.cache import READY
 from llm_energy.system.scripting import rule_script
 
-R = TypeVar("R")
+R = TypeVar("R", bound=Recipe)
 
 
 @dataclass(frozen=True)
@@ -27,25 +28,38 @@ class InputJob(Generic[R]):
     root: Path
     """The checkout."""
     log: Path
-    started: float = field(default_factory=time.monotonic)
+    planned_s: float
+    """When its invocation looked for what is missing, in seconds since the epoch."""
 
     @property
     def target(self) -> Path:
         """The folder to fill."""
         return self.marker.parent
 
-    def finish(self, content: Mapping[str, Any], summary: str) -> None:
-        """Write the marker, and say what is ready now."""
-        write_marker(self.marker, content)
-        self.tell(f"ready after {time.monotonic() - self.started:.0f} s: {summary}")
+    @property
+    def made_meanwhile(self) -> bool:
+        """True where another run has made the same input since this job was planned. That run may
+        be using it: nothing is made again."""
+        try:
+            newer = self.marker.stat().st_mtime > self.planned_s
+        except FileNotFoundError:
+            return False
+        return newer and self.recipe.accepts(read_marker(self.marker))
 
     def tell(self, words: str) -> None:
         print(f"{self.name}: {words}", file=sys.stderr)
 
 
-@contextmanager
-def input_job(snakemake: Any, kind: type[R]) -> Iterator[InputJob[R]]:
-    """Run a rule script's job, alone with its folder; a mistake ends it with one line."""
+Made = tuple[Mapping[str, Any], str]
+"""Content of a marker, and what is ready, for the console."""
+
+
+def input_job(snakemake: Any, kind: type[R], make: Callable[[InputJob[R]], Made]) -> None:
+    """Run a rule script's job, alone with its folder; a mistake ends it with one line.
+
+    The marker stays until another one replaces it, since other runs may read it; but where making
+    it again fails, what it describes may not be there any more, and it goes.
+    """
     with rule_script(snakemake):
         marker, log = Path(snakemake.output[0]), Path(snakemake.log[0])
         job = InputJob(
@@ -54,7 +68,19 @@ def input_job(snakemake: Any, kind: type[R]) -> Iterator[InputJob[R]]:
             marker=marker,
             root=Path(snakemake.scriptdir).parent,
             log=log,
+            planned_s=snakemake.params.planned_s,
         )
         job.tell(f"making it ready (log: {log})")
+        started_s = time.monotonic()
         with alone(job.target):
-            yield job
+            if job.made_meanwhile:
+                job.tell("another run has made it ready meanwhile")
+                return
+            try:
+                content, summary = make(job)
+            except Exception:
+                if marker.name == READY:
+                    marker.unlink(missing_ok=True)
+                raise
+            write_marker(marker, content)
+            job.tell(f"ready after {time.monotonic() - started_s:.0f} s: {summary}")

@@ -27,6 +27,7 @@ from llm_energy.inputs.checksums import (
 from llm_energy.inputs.interpreter import ask_worker
 from llm_energy.inputs.packages import file_of_package
 from llm_energy.inputs.weights import main_file
+from llm_energy.system.cache import READY
 from llm_energy.system.errors import ModelError
 from worker.gguf import part_names
 
@@ -114,7 +115,8 @@ def convert_model(
     wanted = {"source_sha256": source.sha256, "dtype": DTYPE, "recipe": identity.get("recipe")}
     folder, record = target / FILES, target / RECORD
     if not (record.exists() and wanted.items() <= json.loads(record.read_text()).items()):
-        record.unlink(missing_ok=True)
+        for file in (target / READY, record):
+            file.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         paths = {"source": str(source.path), "target": str(folder.absolute())}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from llm_energy.campaign.declared_inputs import PackagePrompts, PackageSource
 from llm_energy.inputs.checksums import file_sha256
+from llm_energy.system.cache import READY
 from llm_energy.system.errors import InputError
 from llm_energy.system.files import write_atomically
 
@@ -37,12 +38,13 @@ NO_MESSAGE = "pip failed without a message"
 def install(requirements: Path, venv: Path, *, log: Path) -> Path:
     """Have a virtual environment with exactly the pinned packages; returns its interpreter.
 
-    One that is complete is kept, whatever else is in the folder is replaced.
+    One that is complete is kept, whatever else is in the folder is replaced, after its marker.
     """
     python, installed = venv.absolute() / "bin" / "python", venv / INSTALLED
     wanted = requirements.read_text(encoding="utf-8")
     if installed.exists() and installed.read_text(encoding="utf-8") == wanted and python.exists():
         return python
+    venv.with_name(READY).unlink(missing_ok=True)
     shutil.rmtree(venv, ignore_errors=True)
     make_venv(venv, log=log)
     options = ["--no-deps", "--no-compile", "--require-hashes", "--no-input"]

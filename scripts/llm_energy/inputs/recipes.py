@@ -8,13 +8,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import TypeAdapter
 
 from llm_energy.campaign.backend_settings import BackendConfig, Image, Interpreter
 from llm_energy.campaign.campaign import Campaign
-from llm_energy.campaign.declared_inputs import DeclaredPrompts, DeclaredSource
+from llm_energy.campaign.declared_inputs import DeclaredPrompts, DeclaredSource, PathSource
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.identity import Declared, environment_folder, environment_identity
 from llm_energy.campaign.lock_file import Lock
@@ -28,6 +28,12 @@ Kind = Literal["venv", "interpreter", "build", "image"]
 
 Identity = Mapping[str, Any]
 """Declared identity: what the hash in a folder's name is taken of."""
+
+
+class Recipe(Protocol):
+    def accepts(self, made: Mapping[str, Any]) -> bool:
+        """Return whether the marker `made`, which has the same id, is what this recipe makes: all
+        that is made in the cache is, what is the user's own may lie in two places."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,10 @@ class EnvironmentRecipe:
     def in_image(self) -> bool:
         return self.kind in ("build", "image")
 
+    def accepts(self, made: Mapping[str, Any]) -> bool:
+        own = self.kind == "interpreter"
+        return made["kind"] != "interpreter" and not own
+
 
 @dataclass(frozen=True)
 class ModelRecipe:
@@ -56,6 +66,9 @@ class ModelRecipe:
 
     source: DeclaredSource
     identity: Identity
+
+    def accepts(self, made: Mapping[str, Any]) -> bool:
+        return not (Path(made["path"]).is_absolute() or isinstance(self.source, PathSource))
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,9 @@ class ConversionRecipe:
     environment: str
     """Id of the environment that converts."""
 
+    def accepts(self, made: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        return True
+
 
 @dataclass(frozen=True)
 class PromptsRecipe:
@@ -78,6 +94,11 @@ class PromptsRecipe:
     environment: str
     model: str
     room: Room
+
+    def accepts(self, made: Mapping[str, Any]) -> bool:
+        """Raises PromptError where they are too long for this campaign's experiments."""
+        self.room.check(made["input_tokens"]["maximum"])
+        return True
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,24 @@
 """Where made inputs lie: one folder for each in the machine-local cache, and a marker in it.
 
 A marker is written last: where it is, its input is whole. With a wildcard for the id, it is the
-output of a rule.
+output of a rule, which Snakemake neither removes nor restores (`SnakemakeInternals.keep_as_left`):
+the job that makes the input does so, under the lock of its folder.
 """
 
 from pathlib import Path
 from typing import Any
 
 CACHE = Path(".cache")
+READY = "ready.json"
+"""Name of a marker that describes what lies beside it."""
 
 
 def environment_marker(environment_id: str, cache: Path = CACHE) -> Path:
-    return cache / "environments" / environment_id / "ready.json"
+    return cache / "environments" / environment_id / READY
 
 
 def model_marker(model_id: str, cache: Path = CACHE) -> Path:
-    return cache / "models" / model_id / "ready.json"
+    return cache / "models" / model_id / READY
 
 
 def prompts_marker(prompts_id: str, cache: Path = CACHE) -> Path:

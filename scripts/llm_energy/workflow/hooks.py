@@ -68,6 +68,7 @@ class Hooks:
         """Open the run, if this invocation measures or calibrates."""
         if self._snakemake.touches:
             return
+        self._snakemake.keep_as_left()
         self._link_older_results()
         campaign, spreads = self._opened.campaign, self._snakemake.spreads
         jobs = self._snakemake.jobs_to_run()

@@ -6,8 +6,10 @@ Nothing here imports Snakemake: it gets the object `workflow` that rule files fi
 import logging
 import re
 import sys
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ UNIMPORTANT = re.compile(
     r"Assuming unrestricted shared filesystem usage|Building DAG of jobs|Using shell: "
     r"|Conda environments: ignored|Select jobs to execute|Execute \d+ jobs"
     r"|\d+ jobs have (missing|outdated) provenance|Exiting because a job execution failed"
+    r"|Restored previous version of |Warning: the following output files of rule "
     r"|RuleException:\s+CalledProcessError in [^\n]+\n[^\n]+ "
     rf"(returned non-zero exit status (1|{INTERRUPTED})\.|died with <Signals\.SIGINT: 2>\.)\s*$"
 )
@@ -41,6 +44,8 @@ class SnakemakeInternals:
         """Made while the rules are read; a workflow that uses this one may rename them."""
         self._workflow = workflow
         self._before, self._after = workflow.modifier.modify_rulename("*").split("*")
+        self.planned_s = time.time()
+        """When this invocation began to look for what is missing, in seconds since the epoch."""
 
     def quieten(self) -> None:
         """Leave out of the console, not out of its log, what Snakemake says of itself and what a
@@ -102,6 +107,30 @@ class SnakemakeInternals:
         """Those of `names` that stand on the command line, and name no rule so far."""
         return [name for name in names if name in sys.argv and not self._workflow.is_rule(name)]
 
+    def unknown_targets(self, snakefile: Path) -> list[str]:
+        """Targets before the options that are neither a rule nor the path of a file, once all rules
+        are read. Snakemake, which knows all targets, has not parsed its rules to their end yet.
+
+        Args:
+            snakefile: the one whose rules are known: another one that includes it may add some.
+        """
+        program, *words = sys.argv
+        is_outermost = Path(self._workflow.main_snakefile).resolve() == snakefile.resolve()
+        if "snakemake" not in program or not is_outermost:
+            return []
+        return [
+            target
+            for target in takewhile(lambda word: not word.startswith("-"), words)
+            if "/" not in target
+            and not self._workflow.is_rule(target)
+            and not Path(target).exists()
+        ]
+
+    @property
+    def target_rules(self) -> list[str]:
+        """Names of the rules that may be targets."""
+        return [rule.name for rule in self._workflow.rules if not rule.has_wildcards()]
+
     @property
     def cores(self) -> int:
         """Cores that a job may have; 1 where they are not known, as on a cluster."""
@@ -137,6 +166,13 @@ class SnakemakeInternals:
         """Have the job of an output run, as if `--forcerun` had named it; from its input function,
         so that only what is requested is forced."""
         self._workflow.dag.forcefiles.add(path)
+
+    def keep_as_left(self) -> None:
+        """Leave an output that is marked with `update` as its job leaves it, also where that fails
+        or is ended: others may have made or use it, and the job knows. Snakemake would put back
+        what was there before the job, and remove what came meanwhile."""
+        self._workflow.persistence.backup_output = lambda _path: None
+        self._workflow.persistence.restore_output = lambda path: path.exists()
 
     def keep_going(self) -> None:
         """Let the other jobs go on where one fails: Snakemake passes the option to no job that it

@@ -56,6 +56,12 @@ rule make:
     shell:
         "test ! -e fail-{{wildcards.spec}} && touch {{output}}"
 
+rule keep:
+    output:
+        update("kept")
+    shell:
+        "sh keep.sh {{output}}"
+
 SEEN["named"] = SNAKEMAKE.named_targets(["pilot", "make", "nap", "other"])
 for name in SEEN["named"]:
     rule:
@@ -63,6 +69,7 @@ for name in SEEN["named"]:
         input: "made/a"
 
 onstart:
+    SNAKEMAKE.keep_as_left()
     SEEN["spreads"], SEEN["touches"] = SNAKEMAKE.spreads, SNAKEMAKE.touches
     SEEN["forces_make"] = SNAKEMAKE.forces("make")
     SEEN["jobs"] = sorted(
@@ -160,6 +167,29 @@ def test_the_other_jobs_go_on_where_one_fails(folder, failing, other):
     (folder / f"fail-{failing}").touch()
     seen(folder, "pilot", "--cores", "1", "--config", "go_on=True")
     assert (folder / "made" / other).exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "left"),
+    [
+        ("exit 1", "before"),
+        ("echo after > $1; exit 1", "after"),
+        ("rm $1; exit 1", None),
+        ("echo after > $1; kill -INT $PPID; sleep 1", "after"),
+    ],
+)
+def test_an_output_to_be_updated_is_left_as_its_job_left_it(folder, script, left):
+    (folder / "keep.sh").write_text(script)
+    (folder / "kept").write_text("before\n")
+    seen(folder, "kept", "--cores", "1", "--force")
+    found = (folder / "kept").read_text().strip() if (folder / "kept").exists() else None
+    assert found == left
+
+
+def test_an_output_that_another_has_made_meanwhile_stays(folder):
+    (folder / "keep.sh").write_text("echo made > $1; exit 1")
+    seen(folder, "kept", "--cores", "1")
+    assert (folder / "kept").read_text() == "made\n"
 
 
 def test_the_console_is_quiet_and_the_log_is_not(folder):
