@@ -52,7 +52,7 @@ def end_with(supervisor_pid: int, channel: socket.socket) -> None:
         hang_up.register(channel, 0)  # reports only that the other end is closed
         hang_up.poll()
         release_shared_memory(os.getpgrp(), before=before)
-        kill_marked(os.environ[MARK])
+        kill_marked(MARK, os.environ[MARK])
         os.killpg(0, signal.SIGKILL)
 
 

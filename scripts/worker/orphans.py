@@ -1,7 +1,8 @@
 """Orphans of an engine: a supervisor is their subreaper, so they are its children in the end.
 
 Where the supervisor was killed itself, they are found by a mark in their environment, which every
-process hands on to its children.
+process hands on to its children: by the engine's guard, or, where that was killed too, by whoever
+ends the run.
 """
 
 import contextlib
@@ -12,6 +13,9 @@ from pathlib import Path
 
 MARK = "LLM_ENERGY_ENGINE"
 """Environment variable that an engine and all below it have; its value names the engine."""
+
+RUN_MARK = "LLM_ENERGY_OF_RUN"
+"""Environment variable that a supervisor on the host and all below it have: the id of their run."""
 
 STEP_S, STEPS = 0.01, 500
 """Interval and number of checks that killed processes are gone."""
@@ -38,9 +42,9 @@ def kill_children() -> None:
             os.waitpid(pid, os.WNOHANG)
 
 
-def marked(value: str) -> set[int]:
-    """Return the ids of all processes that have this `MARK`, except this one."""
-    entry, found = f"{MARK}={value}".encode(), set[int]()
+def marked(mark: str, value: str) -> set[int]:
+    """Return the ids of all processes that have this mark, except this one."""
+    entry, found = f"{mark}={value}".encode(), set[int]()
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it has ended, or is another user's
             if entry in (folder / "environ").read_bytes().split(b"\0"):
@@ -48,10 +52,10 @@ def marked(value: str) -> set[int]:
     return found - {os.getpid()}
 
 
-def kill_marked(value: str) -> None:
-    """SIGKILL all processes that have this `MARK`, except this one, until there are none."""
+def kill_marked(mark: str, value: str) -> None:
+    """SIGKILL all processes that have this mark, except this one, until there are none."""
     for _ in range(STEPS):  # one that hangs in the kernel does not go
-        if not (pids := marked(value)):
+        if not (pids := marked(mark, value)):
             return
         for pid in pids:
             with contextlib.suppress(ProcessLookupError):

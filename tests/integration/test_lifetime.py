@@ -1,5 +1,6 @@
 """Whatever ends a run, nothing of it lives on, and nothing of another run is touched."""
 
+import contextlib
 import copy
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from llm_energy.runs.results_lock import FILE, LockedError, ResultsLock
+from llm_energy.system.processes import process_name
 from tests.integration.docker import containers_below, containers_of
 from tests.integration.workflow import (
     CAMPAIGN,
@@ -128,6 +130,39 @@ def test_after_any_end_nothing_lives_on_and_the_same_command_goes_on(running, en
     assert len(remaining) == 4 - len(before)
     assert {path: path.read_bytes() for path in before} == before
     assert left_of(tree, run) == []
+
+
+def test_what_outlived_everything_is_ended_by_the_next_run(tmp_path, ready_template):
+    """A child of the engine in a session of its own, after supervisor and guard were killed
+    together; a file half written and the folder of a run half entered, both long ago."""
+    campaign = slow_campaign("process")
+    campaign["defaults"]["engine"] = {"sleep": {"child": True, "child_session": True}}
+    tree = ready_template.copy(tmp_path / "tree", campaign)
+    process = start_measuring(tree)
+    run = tree.run_facts()
+    child = [pid for pid in tree.processes() if process_name(pid) == "sleep"]
+    assert child
+    doomed = set(tree.processes()) - set(child)
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none can react
+        for pid in doomed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+    process.wait()
+    wait_until_gone(lambda: [pid for pid in tree.processes() if pid not in child])
+    assert set(tree.processes()) <= set(child)
+    assert tree.processes()
+
+    half_written = tree.folder / "results/nap/failures/0/.cycle-01.attempt-1.json.7.tmp"
+    half_entered = tree.folder / ".cache/runs/20260101T000000-0/backends"
+    half_entered.mkdir(parents=True)
+    half_written.parent.mkdir(parents=True)
+    half_written.write_bytes(b"{")
+    for path in (half_written, half_entered.parent):
+        os.utime(path, (0, 0))
+    tree.measured()
+    assert left_of(tree, run) == []
+    assert not half_written.exists()
+    assert not half_entered.exists()
 
 
 @pytest.mark.parametrize("runtime", PROCESS)

@@ -46,11 +46,12 @@ def given_energy(path: Path) -> None:
 
 
 def test_what_is_invalid_or_gone_is_measured_again_on_request_and_nothing_else(measured):
-    """One result without energy, one half written, one deleted, one that is well; the environment
-    was deleted too, and is made again."""
+    """One result half written, one deleted, one that is well, and one that has energy only where
+    this machine has a sensor: then it is well, and else no measurement gives it any. The
+    environment was deleted too, and is made again."""
     schedule = sorted(measured.campaign().schedule, key=lambda planned: planned.position)
     paths = [measured.folder / "results/nap" / planned.result_path for planned in schedule]
-    gone, valid, invalid, damaged = paths
+    gone, valid, _, damaged = paths
     given_energy(valid)
     damaged.write_bytes(damaged.read_bytes()[:1000])
     before = {path: path.read_bytes() for path in paths}
@@ -59,23 +60,27 @@ def test_what_is_invalid_or_gone_is_measured_again_on_request_and_nothing_else(m
 
     plan = measured.plan()
     assert measured.graph().measurements == [plan[0]]
-    assert measured.measured("--config", "remeasure=invalid") == [plan[0], *plan[2:]]
+    assert measured.measured("--config", "remeasure=invalid") == [plan[0], plan[3]]
     assert valid.read_bytes() == before[valid]
     kept = (measured.folder / "results/nap/superseded").rglob("cycle-*.json")
-    assert {path.read_bytes() for path in kept} == {before[invalid], before[damaged]}
-    assert len(list((measured.folder / "results/nap/superseded").rglob("*.parquet"))) == 2
+    assert {path.read_bytes() for path in kept} == {before[damaged]}
+    assert len(list((measured.folder / "results/nap/superseded").rglob("*.parquet"))) == 1
     assert measured.planned() == 0
 
 
 def test_a_result_that_cannot_be_used_is_reported_and_no_complete_report_is_made(measured):
-    damaged = measured.results()[0]
+    damaged, other = measured.results()[:2]
     damaged.write_bytes(damaged.read_bytes()[:1000])
     done = measured.run()
     assert done.returncode != 0
-    assert "1 of 4 results cannot be used; to measure them again and keep the files" in done.stdout
-    assert f"  {damaged.relative_to(measured.folder)}: not a result" in done.stdout
+    path = str(damaged.relative_to(measured.folder))
+    remedy = "to measure it again and keep the file, put it before the options, and add: --config"
+    assert f"1 of 4 results cannot be used; {remedy} remeasure=invalid" in done.stdout
+    assert f"  {path}: not a result" in done.stdout
     assert "Traceback" not in done.stdout
     assert (measured.folder / "results/nap/report-partial.html").exists()
+    other.write_bytes(b"")  # not named as a target
+    assert measured.planned(path, "--config", "remeasure=invalid") == 1
 
 
 def test_a_valid_result_is_not_invalid_because_it_is_forced(measured):

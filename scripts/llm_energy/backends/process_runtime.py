@@ -10,7 +10,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from llm_energy.backends.runtime import (
@@ -28,6 +28,7 @@ from llm_energy.backends.runtime import (
 from llm_energy.runs.run import Run
 from llm_energy.system.processes import ProcessId, descendants
 from llm_energy.system.vocabulary import PROCESS
+from worker.orphans import RUN_MARK, kill_marked
 
 START_S = 30.0
 """Deadline for a supervisor to listen: it imports the standard library only."""
@@ -53,12 +54,18 @@ def last_lines(path: Path, count: int = 10) -> str:
 
 
 def start_detached(
-    command: Sequence[str], *, folder: Path, log: Path, gpus: Sequence[str] = ()
+    command: Sequence[str],
+    *,
+    folder: Path,
+    log: Path,
+    gpus: Sequence[str] = (),
+    marks: Mapping[str, str] = {},
 ) -> subprocess.Popen[bytes]:
     """Start a process of a run in `folder`, in a session of its own, with its output in `log`.
 
     Args:
         gpus: UUIDs of the only GPUs that it sees; none: all.
+        marks: environment variables that it gets beside the usual ones.
     """
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -67,7 +74,7 @@ def start_detached(
             stdout=output,
             stderr=output,
             cwd=folder,
-            env=worker_environment(gpus),
+            env={**worker_environment(gpus), **marks},
             start_new_session=True,
         )
 
@@ -84,7 +91,8 @@ class ProcessRuntime:
         gpus = declared.container.gpus
         # A process gets all, except of a run that has some of them.
         own = gpus if isinstance(gpus, tuple) else ()
-        process = start_detached(command, folder=run.folder, log=log, gpus=own)
+        marks = {RUN_MARK: run.run_id}
+        process = start_detached(command, folder=run.folder, log=log, gpus=own, marks=marks)
         if declared.cpu_set:
             with contextlib.suppress(OSError):  # it has ended at once
                 os.sched_setaffinity(process.pid, declared.cpu_set)
@@ -124,7 +132,9 @@ class ProcessRuntime:
         return False  # a new process is a new backend
 
     def sweep(self, run: Run) -> None:
-        """Nothing: what is not entered ends with its lease."""
+        """Kill what outlived its supervisor: a process in a session of its own does, where the
+        engine's guard was killed too."""
+        kill_marked(RUN_MARK, run.run_id)
 
     def reap(self) -> None:
         """Nothing: a supervisor without a run ends with its lease."""

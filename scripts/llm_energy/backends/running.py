@@ -9,16 +9,16 @@ import shutil
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from llm_energy.backends import health
 from llm_energy.backends.process_runtime import ProcessRuntime, start_detached
 from llm_energy.backends.runtime import BackendError, BackendRecord, DeclaredBackend, Runtime
 from llm_energy.backends.session import Session
 from llm_energy.runs import lease
-from llm_energy.runs.run import Run
+from llm_energy.runs.run import RUNS, Run
 from llm_energy.runs.run_parts import set_runs
 from llm_energy.system import locks
+from llm_energy.system.files import is_abandoned
 from llm_energy.system.processes import ProcessId
 from llm_energy.system.vocabulary import DOCKER, PROCESS
 from worker.protocol import Unload
@@ -220,7 +220,7 @@ def reap_dead_runs() -> list[str]:
         if dead:
             end_run(run)
             reaped.append(run.run_id)
-    for folder in Path(".cache/runs").glob("*/"):
-        if not any(folder.iterdir()):
+    for folder in RUNS.glob("*/"):
+        if not (folder / "run.json").exists() and is_abandoned(folder):
             shutil.rmtree(folder, ignore_errors=True)
     return reaped

@@ -139,7 +139,8 @@ class CampaignConfig(Model):
     """Title, authors and licence of an archive of the campaign."""
     remeasure: Literal[True, False, "invalid"] = False
     """For `--config`: `true`: measure again what `--forcerun` names; `invalid`: measure again what
-    has no energy, or a result that cannot be used. The old results go to superseded/."""
+    cannot be used, or has no energy where this machine has a sensor. The old results go to
+    superseded/."""
     new_device: bool = False
     """For `--config`: allow to add to a campaign that was measured on another device model."""
 

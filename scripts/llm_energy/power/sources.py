@@ -68,6 +68,27 @@ def open_meters(
     return tuple(meter for meter in found if meter is not None)
 
 
+def can_meter(*, gpus: bool, powercap: Path = POWERCAP) -> bool:
+    """Return whether a sensor of this machine can be read that gives a campaign its energy.
+
+    Args:
+        gpus: the campaign measures on GPUs, else on CPUs.
+    """
+    scope = "gpu_board" if gpus else "cpu_package"
+    meters = open_meters(cpu_model="", gpus=gpus, powercap=powercap)
+    try:
+        readings = [
+            meter.read(device, slow=False)
+            for meter in meters
+            for device in meter.devices
+            if device.scope == scope and device.refusal is None
+        ]
+    finally:
+        for meter in meters:
+            meter.close()
+    return any(getattr(reading, q) is not None for reading in readings for q in QUANTITIES)
+
+
 def probe(meters: Sequence[Meter], *, duration_s: float = PROBE_S) -> dict[str, dict[str, Any]]:
     """Device id -> what its sensors can do: of each quantity how often it changes, or why it is
     of no use. A period cannot come out shorter than that of the probe (10 ms), and is None where

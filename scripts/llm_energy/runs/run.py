@@ -130,10 +130,15 @@ class Run:
 
     def entered(self, record: RunRecord) -> "Run":
         """Return this run, entered with its record."""
-        for name in ("backends", "declared", "experiments"):
-            (self.folder / name).mkdir(parents=True)
-        lease.renew(self.lease)
-        self.write("run", record)
+        try:
+            for name in ("backends", "declared", "experiments"):
+                (self.folder / name).mkdir(parents=True)
+            lease.renew(self.lease)
+            self.write("run", record)
+        except BaseException:  # a full disk: without its record no later run finds it
+            for folder in (Path(record.sockets), self.folder):
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
         return self
 
     @classmethod

@@ -4,12 +4,34 @@ import ctypes
 import hashlib
 import json
 import os
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+TEMPORARY = ".*.tmp"
+"""Pattern of the names of files that are being written."""
+
+ABANDONED_S = 600.0
+"""Nobody writes to a file any more that has not changed for so long."""
 
 AT_FDCWD = -100
 RENAME_NOREPLACE = 1
 """renameat2(2): fail with EEXIST instead of replacing a file."""
+
+
+def is_abandoned(path: Path) -> bool:
+    """Return True for a file or folder whose maker was killed: nothing changes it any more."""
+    try:
+        return time.time() - path.stat().st_mtime > ABANDONED_S
+    except OSError:
+        return False
+
+
+def remove_abandoned(paths: Iterable[Path]) -> None:
+    """Remove those of these files whose writers were killed."""
+    for path in filter(is_abandoned, paths):
+        path.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

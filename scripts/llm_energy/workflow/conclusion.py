@@ -74,9 +74,13 @@ def _of_anchor(anchor: PlannedMeasurement, results: Path) -> str:
 def _of_unusable(reasons: Sequence[str], there: int) -> list[str]:
     if not reasons:
         return []
-    remedy = "to measure them again and keep the files, add: --config remeasure=invalid"
-    head = f"{len(reasons)} of {there} results cannot be used; {remedy}"
-    return [head, *_listed(reasons)]
+    again, put = "it again and keep the file", "it"
+    if len(reasons) > 1:
+        again, put = "them again and keep the files", "their paths"
+    remedy = (
+        f"to measure {again}, put {put} before the options, and add: --config remeasure=invalid"
+    )
+    return [f"{len(reasons)} of {there} results cannot be used; {remedy}", *_listed(reasons)]
 
 
 def _listed(lines: Sequence[str]) -> list[str]:

@@ -31,7 +31,8 @@ from llm_energy.results.layout import SUPERSEDED, side_files_of
 from llm_energy.runs.results_lock import LockedError, ResultsLock
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
 from llm_energy.runs.run_records import DeviceSet, Spread
-from llm_energy.system.cache import environment_marker
+from llm_energy.system.cache import CACHE, environment_marker
+from llm_energy.system.files import TEMPORARY, remove_abandoned
 from llm_energy.workflow.allocation import AllocationError, cancel_orphans
 from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_device
 from llm_energy.workflow.invalid import invalid_results
@@ -99,8 +100,9 @@ class Lifecycle:
             message = "cannot be written; make it writable, or start where it is"
             raise LifecycleError(f"{self.results} {message}")
         self._take_lock()  # before anything else: a living run adds results while we look
+        remove_abandoned([*self.results.rglob(TEMPORARY), *CACHE.glob(f"*/*/{TEMPORARY}")])
         existing = [planned for planned in (*needed, *further) if self._path(planned).exists()]
-        if not self._may_remeasure(existing, remeasure):
+        if not self._may_remeasure(existing, remeasure, elsewhere=spreads):
             raise LifecycleError(
                 f"{len(existing)} of the measurements asked for have a result already "
                 f"(the first is {self._path(existing[0])}); to measure them again and keep the "
@@ -211,10 +213,17 @@ class Lifecycle:
         except LockedError as error:
             raise LifecycleError(f"campaign `{self.campaign.name}` {error}") from error
 
-    def _may_remeasure(self, existing: Sequence[PlannedMeasurement], remeasure: bool | str) -> bool:
+    def _may_remeasure(
+        self, existing: Sequence[PlannedMeasurement], remeasure: bool | str, *, elsewhere: bool
+    ) -> bool:
         paths = [planned.result_path for planned in existing]
-        allowed = invalid_results(self.results, paths) if remeasure == "invalid" else []
-        return remeasure is True or allowed == paths
+        if remeasure != "invalid" or not paths:
+            return remeasure is True or not paths
+        on_gpu = self.campaign.measurement.on_gpu
+        return (
+            invalid_results(self.results, paths, on_gpu=on_gpu, elsewhere=elsewhere).mendable
+            == paths
+        )
 
     def _set_aside(self, replaced: Iterable[PlannedMeasurement]) -> None:
         """Move results that are to be measured again, with their side files and what they

@@ -13,9 +13,11 @@ from typing import Any
 
 from llm_energy.analysis.decision import read_decision
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
+from llm_energy.preflight.host_findings import forbidden_cpu_energy
 from llm_energy.results.layout import ANCHORS, MEASURED, Kind, result_pattern
 from llm_energy.results.result import ResultError
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
+from llm_energy.system.numbers import plural
 from llm_energy.workflow.anchors import anchors
 from llm_energy.workflow.decisions import (
     decided,
@@ -56,7 +58,12 @@ class Requested:
         self.names = opened.campaign.names
         """Hash of a spec -> name of the experiment."""
         paths = [planned.result_path for planned in schedule] if remeasure == "invalid" else []
-        self._invalid = {f"{self._results}/{path}" for path in invalid_results(folder, paths)}
+        elsewhere = snakemake.spreads or snakemake.in_allocation
+        on_gpu = opened.campaign.measurement.on_gpu
+        invalid = invalid_results(folder, paths, on_gpu=on_gpu, elsewhere=elsewhere)
+        self._invalid = {f"{self._results}/{path}" for path in invalid.mendable}
+        if invalid.without_sensor:
+            print(without_sensor(invalid.without_sensor, on_gpu=on_gpu), file=sys.stderr)
         try:
             self._cycles = decided(opened.campaign, folder, elsewhere=self._elsewhere)
         except ResultError as error:
@@ -64,8 +71,8 @@ class Requested:
         for planned in self._first:
             if self._path(planned) in self._invalid:
                 self._cycles.pop(planned.experiment.name, None)
-        elsewhere = {f"{self._results}/{path}" for path in self._elsewhere}
-        self._settled = (settled(folder, self.planned) | elsewhere) - self._invalid
+        older = {f"{self._results}/{path}" for path in self._elsewhere}
+        self._settled = (settled(folder, self.planned) | older) - self._invalid
         self.anchors = {} if opened.is_pilot else self._anchors()
         """By their results, those that there are and the one that what is missing adds."""
 
@@ -215,6 +222,16 @@ class Requested:
             needed=needed,
             again=self._snakemake.forces("measure"),
         )
+
+
+def without_sensor(count: int, *, on_gpu: bool) -> str:
+    """Say why results without energy are not measured again."""
+    remedy = None if on_gpu else forbidden_cpu_energy()
+    lack = "lacks" if count == 1 else "lack"
+    return (
+        f"{plural(count, 'result')} that {lack} energy will not be measured again: "
+        f"{remedy or 'no power sensor of this machine can be read.'}"
+    )
 
 
 def inputs_of(experiment: Experiment) -> list[str]:

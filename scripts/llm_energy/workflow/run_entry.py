@@ -35,6 +35,23 @@ def enter_run(
         undecided: those of `ordered` that a decision of this run may ask for.
     """
     run = Run.create(campaign=campaign.name, results=results, scripts=scripts)
+    try:
+        _describe(run, campaign, ordered, experiments, results=results, undecided=undecided)
+    except BaseException:  # a full disk
+        run.remove()
+        raise
+    return run
+
+
+def _describe(
+    run: Run,
+    campaign: Campaign,
+    ordered: Sequence[PlannedMeasurement],
+    experiments: Collection[Experiment],
+    *,
+    results: Path,
+    undecided: Collection[PlannedMeasurement],
+) -> None:
     for experiment in experiments:
         duration_s, source = expected_duration_s(experiment, campaign, results)
         if source == "results":
@@ -56,7 +73,6 @@ def enter_run(
         for planned in ordered
     ]
     run.write("plan", plan)
-    return run
 
 
 def decision_of(campaign: Campaign, planned: PlannedMeasurement) -> str | None:

@@ -12,7 +12,7 @@ from tests.llm_energy.power import made_power
 
 from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.power.rapl import RaplMeter
-from llm_energy.power.sources import campaign_source, open_meters, probe
+from llm_energy.power.sources import campaign_source, can_meter, open_meters, probe
 from llm_energy.preflight.host_findings import forbidden_cpu_energy
 from llm_energy.results.codes import ENERGY_REASONS
 
@@ -223,6 +223,16 @@ class TestUnreadable:
         (root / "intel-rapl:0" / "energy_uj").unlink()
         reading = meter.read(meter.devices[0], slow=False)
         assert reading.unavailable == {"energy_counter_joules": "rapl_unreadable"}
+
+
+def test_a_campaign_can_be_metered_where_a_counter_of_a_package_can_be_read(tmp_path):
+    assert not can_meter(gpus=False, powercap=tmp_path)
+    root = made_power.powercap(tmp_path, SERVER)
+    assert can_meter(gpus=False, powercap=root)
+    assert not can_meter(gpus=True, powercap=root)
+    for name in ("intel-rapl:0", "intel-rapl:1"):
+        (root / name / "energy_uj").unlink()  # psys and memory are left
+    assert not can_meter(gpus=False, powercap=root)
 
 
 def test_the_machine_has_rapl_only_where_the_kernel_shows_it(tmp_path):

@@ -2,12 +2,14 @@
 
 import json
 import os
+import tempfile
 import time
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from tests.disks import small_disk
 
 from llm_energy.analysis.side_records import snakemake_versions
 from llm_energy.runs.lease import LEASE_S
@@ -87,6 +89,18 @@ def test_its_record_stays_with_the_results(run):
     assert kept["campaign"] == "nap"
     assert snakemake_versions(Path("results/nap")) == [version("snakemake")]
     assert [event["kind"] for event in kept["events"]] == ["backend_replaced"]
+
+
+def test_nothing_is_left_of_a_run_that_finds_no_room(tmp_path, scripts, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made, make = [], tempfile.mkdtemp
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **how: made.append(make(**how)) or made[-1])
+    with small_disk(tmp_path / ".cache") as disk:
+        disk.fill()
+        with pytest.raises(OSError, match="No space left"):
+            Run.create(campaign="nap", results=Path("results/nap"), scripts=scripts)
+        assert list(Path(".cache").glob("runs/*")) == []
+    assert [Path(folder).exists() for folder in made] == [False]
 
 
 def test_nothing_is_left_of_a_removed_run(run):

@@ -1,12 +1,13 @@
-"""New files never replace what is there."""
+"""New files never replace what is there, and what a killed writer left goes some day."""
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from llm_energy.system import files
-from llm_energy.system.files import write_new
+from llm_energy.system.files import TEMPORARY, remove_abandoned, write_new
 
 
 @pytest.fixture(params=["links", "no links"])
@@ -38,3 +39,13 @@ def test_where_neither_way_works_nothing_is_written(path, monkeypatch):
     with pytest.raises(OSError, match="not here"):
         write_new(path, b"content")
     assert list(path.parent.iterdir()) == []
+
+
+def test_only_what_was_not_changed_for_long_is_abandoned(tmp_path):
+    old, new, result = (tmp_path / name for name in (".a.json.1.tmp", ".b.json.2.tmp", "c.json"))
+    for path in (old, new, result):
+        path.write_bytes(b"")
+    for path in (old, result):
+        os.utime(path, (0, 0))
+    remove_abandoned(tmp_path.rglob(TEMPORARY))
+    assert sorted(tmp_path.iterdir()) == [new, result]
