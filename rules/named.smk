@@ -1,5 +1,7 @@
 """Names of experiments as targets; included last, because a target that names a rule is the rule."""
 
+from llm_energy.workflow.opening import refuse_unknown_targets
+
 for name in SNAKEMAKE.named_targets(REQUESTED.names.values()):
 
     rule:
@@ -8,3 +10,6 @@ for name in SNAKEMAKE.named_targets(REQUESTED.names.values()):
         input:
             REQUESTED.measurements(checkpoints, name),
         localrule: True
+
+
+refuse_unknown_targets(SNAKEMAKE, ROOT, REQUESTED.names.values())

@@ -78,6 +78,21 @@ def test_a_target_taken_for_a_campaign_is_reported_as_such(fresh):
     assert found.output.strip().splitlines()[-1] == message
 
 
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("preflght", "preflght: unknown target; did you mean preflight?"),
+        ("nap_batch_3", "nap_batch_3: unknown target; did you mean nap_batch"),
+        ("xyz", "xyz: unknown target; known: aggregate, all, archive, "),
+    ],
+)
+def test_a_misspelt_target_is_told_with_the_nearest(fresh, target, message):
+    command = [target, *fresh.command()[1:]]  # as README.md writes it
+    found = graph_of(fresh.folder, command)
+    assert found.exit_code != 0
+    assert found.output.strip().splitlines()[-1].startswith(message)
+
+
 def test_an_unpinned_model_names_the_target_that_pins_it_and_that_target_does(fresh):
     campaign = copy.deepcopy(CAMPAIGN)
     del campaign["models"]["pillow"]["source"]["sha256"]

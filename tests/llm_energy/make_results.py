@@ -5,6 +5,7 @@ The values follow a made-up law (throughput grows with batch size, drifts a litt
 model say `synthetic`, and energies are marked as simulated.
 """
 
+import json
 import math
 import random
 from collections.abc import Collection, Mapping, Sequence
@@ -15,6 +16,8 @@ from typing import Any
 from tests.llm_energy import make_side_files
 
 from llm_energy.analysis.design import Design
+from llm_energy.analysis.record_checks import named_records
+from llm_energy.inputs.environment import package_list, packages_sha256
 from llm_energy.results.energy import DeviceEnergy, Energy
 from llm_energy.results.layout import REPLICATE, REPLICATE_NAME, result_path
 from llm_energy.results.parts import (
@@ -86,6 +89,9 @@ NO_METER = Energy(
 
 
 MODEL = {"path": "synthetic", "format": "gguf"}
+PACKAGES = {"synthetic": "1.0"}
+PROMPTS = [[token] * length for token, length in enumerate((41, 42, 41, 42))]
+"""Token ids."""
 
 
 def design(**changes: Any) -> Design:
@@ -155,7 +161,10 @@ def make_result(
         "spec": spec,
         "settings": Settings(declared=dict(settings), resolved=resolved, observed={"threads": 1}),
         "prompts": PromptSet(
-            name=resolved["prompts"], sha256="0" * 64, count=4, mean_input_tokens=41.5
+            name=resolved["prompts"],
+            sha256=sha256_of(PROMPTS),
+            count=len(PROMPTS),
+            mean_input_tokens=41.5,
         ),
         "load_mode": "waves",
         "phases": _phases(start, duration),
@@ -195,6 +204,22 @@ def make_result(
 def put_result(path: Path, result: Result) -> None:
     """Write a result, in place of another one too."""
     write_atomically(path, result_file(result))
+
+
+def put_records(folder: Path, result: Result) -> None:
+    """Write the records that a result refers to, into its campaign's folder."""
+    values = {
+        "run_id": result.environment.run_id,
+        "session_id": result.environment.session_id,
+        "name": result.settings.resolved["model"],
+        "sha256": result.environment.model_sha256,
+        "token_ids": PROMPTS,
+    }
+    for name, keys in named_records(result).items():
+        more = {"name"} if "files" in keys else set()
+        record = {key: values.get(key, []) for key in keys | more}
+        content = json.dumps(record).encode() if keys else package_list(PACKAGES)
+        write_atomically(folder / name, content)
 
 
 def path_of(result: Result) -> str:
@@ -366,7 +391,7 @@ def _environment(device_model: str, power_limit_watts: float | None) -> Environm
         image_digest=None,
         python_version="3.11.7",
         engine_version="0.0-synthetic",
-        packages_sha256="2" * 64,
+        packages_sha256=packages_sha256(PACKAGES),
         model_sha256="3" * 64,
         code_digest="4" * 64,
         git_commit="5" * 40,

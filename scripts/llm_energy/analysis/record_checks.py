@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -65,6 +65,40 @@ def record_differences(records: Records, result: Result) -> Iterator[str]:
         yield "its model with its environment.model_sha256 is in no record of a model"
     if records.prompts:
         yield from _of_prompts(records.prompts.get(result.prompts.sha256), result)
+
+
+def named_records(result: Result) -> dict[str, frozenset[str]]:
+    """Return the records that a result refers to by their names, and the keys that each must have:
+    those of `measurement.provenance`, and of the run."""
+    environment, resolved = result.environment, result.settings.resolved
+    backend, model = resolved.get("backend"), resolved.get("model")
+    prompts = f"{result.prompts.name}-{result.prompts.sha256[:12]}"
+    named = {
+        f"runs/{environment.run_id}.json": {"run_id", "session_id", "started", "events"},
+        f"environment/{backend}-{environment.packages_sha256[:12]}.txt": set[str](),
+        f"environment/model-{model}-{environment.model_sha256[:12]}.json": {"sha256", "files"},
+        f"environment/prompts-{prompts}.json": {"token_ids"},
+        f"environment/host-{environment.session_id}.json": {"system", "meters"},
+    }
+    return {name: frozenset(keys) for name, keys in named.items()}
+
+
+def record_problem(path: Path, keys: Collection[str]) -> str | None:
+    """Return what is wrong with a record that results refer to; None where nothing is.
+
+    Args:
+        keys: that must be in it.
+    """
+    if not path.is_file():
+        return "is not there"
+    if path.stat().st_size == 0:
+        return "is empty"
+    try:
+        record = json.loads(path.read_bytes()) if keys else {}
+    except ValueError:
+        return None  # reported where every record is read
+    lacking = sorted(set(keys) - set(record if isinstance(record, dict) else ()))
+    return f"lacks {', '.join(lacking)}" if lacking else None
 
 
 def _read(folder: Path, kind: str) -> Iterator[dict[str, Any]]:

@@ -1,18 +1,24 @@
 """Checks: is every file the one that was shipped, and is every result consistent?"""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm_energy.analysis.decision import decide, read_decision
 from llm_energy.analysis.raw_data_checks import differences
-from llm_energy.analysis.record_checks import Records, record_differences
+from llm_energy.analysis.record_checks import (
+    Records,
+    named_records,
+    record_differences,
+    record_problem,
+)
 from llm_energy.analysis.result_checks import contradictions
 from llm_energy.analysis.token_ids import with_other_token_ids
 from llm_energy.inputs.checksums import file_sha256
-from llm_energy.results.layout import files, folders, result_path
+from llm_energy.results.layout import SUPERSEDED, files, folders, result_path
 from llm_energy.results.result import (
     Result,
     ResultError,
@@ -20,13 +26,15 @@ from llm_energy.results.result import (
     read_planned_result,
     read_result,
 )
+from llm_energy.system.numbers import plural
 
 SUMS = "SHA256SUMS"
 """As `sha256sum --check` takes it: of every file of an archive but itself."""
 
 CHECKSUM_SINCE = 3
-"""Protocol version from which every result has a checksum. The version is part of `spec`, and the
-hash of that is in the path: a result that lost its checksum cannot pass for an older one."""
+"""Protocol version from which every result has a checksum, and all records that it refers to. The
+version is part of `spec`, and the hash of that is in the path: a result that lost its checksum
+cannot pass for an older one."""
 
 NOT_DETERMINED = (
     "name, position, attempt, process, settings as declared and as the engine reports them, waves "
@@ -78,36 +86,58 @@ def result_files(folder: Path) -> list[Path]:
     )
 
 
-def verify_results(campaign_folder: Path) -> Verdict:
+def verify_results(campaign_folder: Path, *, going: Collection[str] = ()) -> Verdict:
     """Check every result of a campaign, also anchors and superseded ones, and the small records.
 
     Args:
         campaign_folder: `results/{campaign}`.
+        going: ids of the runs that have not ended: their records are not written yet.
     """
     problems: list[str] = []
-    count = unsealed = 0
+    looked_at: Counter[str] = Counter()
+    users: Counter[tuple[str, frozenset[str]]] = Counter()
+    unsealed = 0
     records = Records.read(campaign_folder)
     for folder in folders(campaign_folder):
         paths = list(files(folder, "measurements", "anchors"))
         problems += _other_token_ids(paths, campaign_folder)
         for path in paths:
-            count += 1
             where = path.relative_to(campaign_folder).as_posix()
             name = path.relative_to(folder).as_posix()
-            found, sealed = check_result(folder, name, records)
-            problems += [f"{where}: {problem}" for problem in found]
-            unsealed += not sealed
+            checked = check_result(folder, name, records)
+            looked_at[where.partition("/")[0]] += 1
+            users.update(checked.records.items())
+            problems += [f"{where}: {problem}" for problem in checked.problems]
+            unsealed += not checked.sealed
         problems += _wrong_decisions(folder, campaign_folder)
+    not_written = {f"runs/{run_id}.json" for run_id in going}
+    lost = {
+        name: f"{name}: {problem}; {plural(count, 'result')} measured with it"
+        for (name, keys), count in sorted(users.items())
+        if name not in not_written
+        and (problem := record_problem(campaign_folder / name, keys)) is not None
+    }
+    problems += lost.values()
     for path in files(campaign_folder, "failures", "runs", "environment"):
+        where = path.relative_to(campaign_folder).as_posix()
         try:
             json.loads(path.read_bytes())
         except ValueError:
-            problems.append(f"{path.relative_to(campaign_folder).as_posix()}: no complete JSON")
+            problems += [f"{where}: no complete JSON"] * (where not in lost)
     notes = [
-        f"{unsealed} of {count} results have no checksum, as before protocol {CHECKSUM_SINCE}; not "
-        f"determined by raw data, and not checked in them: {NOT_DETERMINED}"
+        f"{unsealed} of {looked_at.total()} results have no checksum, as before protocol "
+        f"{CHECKSUM_SINCE}; not determined by raw data, and not checked in them: {NOT_DETERMINED}"
     ]
-    return Verdict(f"{count} results", problems, notes if unsealed else [])
+    return Verdict(_counted(looked_at), problems, notes if unsealed else [])
+
+
+def _counted(looked_at: Counter[str]) -> str:
+    """Format how many results were checked: those of the campaign's file, and which others."""
+    measured, anchors, superseded = (looked_at[k] for k in ("measurements", "anchors", SUPERSEDED))
+    others = [plural(anchors, "anchor")] * bool(anchors)
+    others += [f"{superseded} superseded"] * bool(superseded)
+    count = plural(looked_at.total(), "result")
+    return f"{count} ({', '.join([plural(measured, 'measurement'), *others])})" if others else count
 
 
 def _other_token_ids(paths: Iterable[Path], campaign_folder: Path) -> Iterator[str]:
@@ -145,27 +175,36 @@ def _wrong_decisions(folder: Path, campaign_folder: Path) -> Iterator[str]:
             yield f"{where}: says {decision.cycles} cycles, the first ones ask for {again.cycles}"
 
 
-def check_result(folder: Path, name: str, records: Records) -> tuple[list[str], bool]:
-    """Check one result: schema, specification, side files, physics, records, raw data, checksum.
+@dataclass(frozen=True)
+class Checked:
+    """The outcome of the check of one result."""
 
-    Returns:
-        Its problems, and False where it can be read and has no checksum.
-    """
+    problems: list[str]
+    sealed: bool = True
+    """False where it can be read and has no checksum."""
+    records: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """The records that must be there: their names below the campaign's folder, and their keys."""
+
+
+def check_result(folder: Path, name: str, records: Records) -> Checked:
+    """Check one result: schema, specification, side files, physics, records, raw data, checksum."""
     try:
         result = read_planned_result(folder, name)
     except ResultError as error:
-        return [str(error).removeprefix(f"{folder / name}: ")], True
+        return Checked([str(error).removeprefix(f"{folder / name}: ")])
     damaged = list(_damaged_side_files(folder, result))
     checks = [contradictions(result), record_differences(records, result), iter(damaged)]
     if not damaged:
         checks.append(differences(folder, result))
     problems = [problem for check in checks for problem in _until_it_breaks(check)]
-    if result.checksum is None and result.protocol_version >= CHECKSUM_SINCE:
+    recent = result.protocol_version >= CHECKSUM_SINCE
+    if result.checksum is None and recent:
         problems.append("it has no checksum")
     elif result.checksum not in (None, checksum_of(json.loads((folder / name).read_bytes()))):
         what = "" if problems else "; what was changed is not determined by raw data"
         problems.append(f"it was changed after it was written: its checksum does not fit{what}")
-    return problems, result.checksum is not None
+    sealed = result.checksum is not None
+    return Checked(problems, sealed, named_records(result) if recent else {})
 
 
 def _until_it_breaks(check: Iterator[str]) -> Iterator[str]:

@@ -16,10 +16,12 @@ RETRIED = frozenset(
         "device_occupied",
         "docker_refused",
         "docker_unreachable",
+        "stopping",
     }
 )
 """Reasons that lie in the infrastructure, not in what was measured: worth another attempt. All
-others would fail again, or would choose among measured values."""
+others would fail again, or would choose among measured values. `stopping` is the answer of a
+supervisor that somebody else than its run ended or restarted."""
 
 BACKOFF_S = (1.0, 10.0)
 """Waiting time before the second and the third attempt."""

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from llm_energy.campaign import pilot_config
 from llm_energy.campaign.campaign import Campaign, load_campaign
 from llm_energy.campaign.line_numbers import read_files
-from llm_energy.campaign.problems import CampaignError
+from llm_energy.campaign.problems import CampaignError, nearest, unknown
 from llm_energy.results import older_layout
 from llm_energy.runs.run import Run
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
@@ -56,6 +56,21 @@ def refuse_place(root: Path) -> None:
                 f"{path}: jobs cannot start below a path with `{found[0]}`; move the folder to a "
                 "path of letters, digits, `.`, `_` and `-`, then `make setup`"
             )
+
+
+def refuse_unknown_targets(
+    snakemake: SnakemakeInternals, root: Path, experiments: Iterable[str]
+) -> None:
+    """End the program where a target is misspelt: Snakemake names neither those there are nor the
+    nearest."""
+    lines = []
+    for target in snakemake.unknown_targets(root / "Snakefile"):
+        known = [*snakemake.target_rules, *experiments]
+        near = nearest(target, known)
+        choices = known if near else snakemake.target_rules
+        lines.append(f"{target}: {unknown('target', target, choices)}")
+    if lines:
+        sys.exit("\n".join(lines))
 
 
 def default_campaign(root: Path) -> str:

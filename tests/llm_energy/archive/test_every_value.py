@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.llm_energy.make_results import make_result, path_of, put_result
+from tests.llm_energy.make_results import make_result, path_of, put_records, put_result
 from tests.llm_energy.make_side_files import with_numbers
 
 from llm_energy.archive.verify import CHECKSUM_SINCE, Verdict, verify_results
@@ -33,7 +33,7 @@ no power series, which would name the experiment, and the record of its run is o
 too."""
 
 OF_RECORDS = ("environment.", "prompts.")
-"""Values that the records beside the results determine; the made result has none."""
+"""Values that the records beside the results determine; those of the made result lack most."""
 
 
 def example(folder: Path) -> str:
@@ -50,6 +50,7 @@ def metered(folder: Path) -> str:
     """A made result of the present protocol, with requests and power."""
     result = with_numbers(folder, make_result(metered=True, protocol=PROTOCOL_VERSION))
     put_result(folder / path_of(result), result)
+    put_records(folder, result)
     return path_of(result)
 
 
@@ -96,7 +97,7 @@ def make(request):
 
 def test_every_value_is_computed_again_or_sealed(tmp_path, make):
     file = tmp_path / make(tmp_path)
-    assert verify_results(tmp_path) == Verdict("1 results", [])
+    assert verify_results(tmp_path) == Verdict("1 result", [])
     content = json.loads(file.read_text())
     for path in leaves(content):
         file.write_text(json.dumps(changed(content, path)))
@@ -127,7 +128,7 @@ def test_a_value_that_breaks_a_formula_is_a_problem_of_its_result_alone(tmp_path
     functools.reduce(dict.__getitem__, above, content)[last] = value
     file.write_text(json.dumps(content | {"checksum": checksum_of(content)}))
     verdict = verify_results(tmp_path)
-    assert verdict.looked_at == "1 results"
+    assert verdict.looked_at == "1 result"
     assert verdict.problems
 
 
@@ -171,6 +172,7 @@ def test_a_checksum_cannot_be_taken_away(tmp_path):
     result = with_numbers(tmp_path, make_result(protocol=CHECKSUM_SINCE))
     path = tmp_path / path_of(result)
     put_result(path, result)
+    put_records(tmp_path, result)
     content = json.loads(path.read_text())
     del content["checksum"]
     path.write_text(json.dumps(content))
@@ -184,7 +186,7 @@ def test_a_copy_keeps_its_checksum(tmp_path):
     kept = tmp_path / "superseded" / "20260101T000000Z"
     for folder in ("measurements", "requests", "series"):
         shutil.copytree(tmp_path / folder, kept / folder)
-    assert verify_results(tmp_path) == Verdict("2 results", [])
+    assert verify_results(tmp_path) == Verdict("2 results (1 measurement, 1 superseded)", [])
     copy = kept / file.relative_to(tmp_path)
     copy.write_text(copy.read_text().replace('"position": 0', '"position": 1'))
     (problem,) = verify_results(tmp_path).problems

@@ -1,10 +1,13 @@
-"""Decisions on further cycles must follow from the first ones."""
+"""Decisions must follow from the first cycles, and records that results refer to must be there."""
+
+import json
 
 import pytest
-from tests.llm_energy import make_results
+from tests.llm_energy import make_results, make_side_files
 
 from llm_energy.analysis.decision import decide, write_decision
-from llm_energy.archive.verify import verify_results
+from llm_energy.analysis.record_checks import named_records
+from llm_energy.archive.verify import CHECKSUM_SINCE, verify_results
 from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.results.result import read_result
 from llm_energy.workflow.decisions import decision_path
@@ -52,8 +55,54 @@ def test_anchors_are_checked_as_results_are(decided):
     anchor = decided / "anchors" / path.relative_to(decided / "measurements")
     anchor.parent.mkdir(parents=True)
     anchor.write_bytes(path.read_bytes())
-    assert verify_results(decided).looked_at == "13 results"
+    assert verify_results(decided).looked_at == "13 results (12 measurements, 1 anchor)"
     assert verify_results(decided).problems == []
     anchor.write_text("{")
     (problem,) = verify_results(decided).problems
     assert problem.startswith("anchors/")
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Two results of the present protocol with their records, and the names of these by kind."""
+    for cycle in (1, 2):
+        made = make_results.make_result(cycle=cycle, protocol=CHECKSUM_SINCE)
+        result = make_side_files.with_numbers(tmp_path, made)
+        make_results.put_result(tmp_path / make_results.path_of(result), result)
+    make_results.put_records(tmp_path, result)
+    names = named_records(result)
+    return tmp_path, {kind: next(n for n in names if n.startswith(kind)) for kind in KINDS}
+
+
+KINDS = ["runs/", *(f"environment/{kind}" for kind in ("llamacpp", "model", "prompts", "host"))]
+"""Beginnings of the names of records."""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_record_that_is_gone_is_named_once(recorded, kind):
+    folder, names = recorded
+    assert verify_results(folder).problems == []
+    (folder / names[kind]).unlink()
+    assert verify_results(folder).problems == [
+        f"{names[kind]}: is not there; 2 results measured with it"
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_record_that_is_empty_is_named(recorded, kind):
+    folder, names = recorded
+    path = folder / names[kind]
+    path.write_bytes(b"")
+    problems = [p for p in verify_results(folder).problems if p.startswith(names[kind])]
+    assert problems == [f"{names[kind]}: is empty; 2 results measured with it"]
+    if path.suffix == ".json":
+        path.write_text("{}")
+        (problem,) = [p for p in verify_results(folder).problems if p.startswith(names[kind])]
+        assert problem.startswith(f"{names[kind]}: lacks ")
+
+
+def test_the_record_of_a_run_that_goes_on_is_not_missed(recorded):
+    folder, names = recorded
+    run_id = json.loads((folder / names["runs/"]).read_text())["run_id"]
+    (folder / names["runs/"]).unlink()
+    assert verify_results(folder, going=[run_id]).problems == []
