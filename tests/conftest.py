@@ -38,7 +38,7 @@ def ready_engines() -> Iterator[tuple[str, str]]:
             allow_unpinned=True,
         )
         for experiment in campaign.experiments:
-            backend = experiment.settings.backend.upper()
+            backend = experiment.settings.backend.upper().replace("-", "_")
             environment = environment_marker(experiment.environment.id, ROOT / ".cache")
             ready = read_marker(environment) if environment.exists() else None
             if ready and ready["kind"] != "image":

@@ -17,6 +17,8 @@ HEADINGS = {
     "Interpreter": "`backends.NAME.environment`, for an interpreter of yours",
     "Image": "`backends.NAME.environment`, for an image of yours",
     "Container": "`backends.NAME.container`",
+    "Launch": "`backends.NAME.server`, for a server that is launched",
+    "Attach": "`backends.NAME.server`, for a server that runs already",
     "ModelConfig": "`models.NAME`",
     "PackageSource": "`models.NAME.source`: a file inside a Python package",
     "HubSource": "`models.NAME.source`: a repository of the Hugging Face hub",

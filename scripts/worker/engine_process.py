@@ -21,6 +21,7 @@ import time
 import traceback
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from worker import protocol
 from worker.engine_memory import oom_kills, release_shared_memory, shared_files
@@ -28,6 +29,7 @@ from worker.engines.base import Engine, EngineError, find_engine, resolve_option
 from worker.harness import RequestError, measure
 from worker.orphans import MARK, kill_marked
 from worker.protocol import Event, Load, Measure, Request, Steady, Unload
+from worker.serving.faults import ServerError
 from worker.workload import EngineConfig, Workload
 
 PR_SET_PDEATHSIG = 1
@@ -128,8 +130,13 @@ class EngineProcess:
             raise RequestError(protocol.BAD_REQUEST, f"not for an engine: {request}")
         except RequestError as fault:
             return protocol.error_event(fault.reason, str(fault))
+        except ServerError as error:
+            if self._is_out_of_memory(error, kills):
+                message = f"{error} ({requested(request)})"
+                return protocol.error_event(protocol.OUT_OF_MEMORY, message)
+            return protocol.error_event(error.reason, str(error))
         except EngineError as error:
-            return protocol.error_event(protocol.ENGINE_ERROR, str(error))
+            return protocol.error_event(error.reason, str(error))
         except BaseException as error:  # an engine may raise anything; it must be reported
             traceback.print_exc()
             message = f"{type(error).__name__}: {error}"
@@ -151,7 +158,10 @@ class EngineProcess:
         return killed or self._engine.is_out_of_memory(error)
 
     def _load(self, config: EngineConfig) -> Event:
-        self._engine = find_engine(config.backend)()
+        self._engine = find_engine(config.adapter)()
+        if config.server is not None:  # all else is the server's to judge
+            self._config = config
+            return self._loaded(self._engine.load(config))
         options = resolve_options(self._engine.OPTIONS, config.options)
         if conflict := self._engine.conflict(options):
             raise EngineError("option {}: {}".format(*conflict))
@@ -159,7 +169,10 @@ class EngineProcess:
         self._config = replace(config, options=options)
         if config.dtype not in self._engine.DTYPES:
             raise EngineError(f"dtype: must be one of {', '.join(self._engine.DTYPES)}")
-        observed = self._engine.load(self._config)
+        return self._loaded(self._engine.load(self._config))
+
+    def _loaded(self, observed: dict[str, Any]) -> Event:
+        assert self._engine is not None
         return {
             "event": "loaded",
             "final": True,

@@ -7,7 +7,40 @@ from typing import Any
 
 def is_backend_name(name: str) -> bool:
     """Return True if `name` can name a backend: it becomes part of a module's and a file's name."""
-    return name != "base" and re.fullmatch(r"[a-z][a-z0-9_]*", name) is not None
+    return name != "base" and re.fullmatch(r"[a-z][a-z0-9_-]*", name) is not None
+
+
+@dataclass(frozen=True)
+class ServerConfig:
+    """A server that speaks OpenAI's completions API: how it is reached, and how it spells things.
+
+    It is launched by `command`, or attached at `url`.
+    """
+
+    command: tuple[str, ...] = ()
+    """Words of the command, with places such as `{model}` and `{port}` (worker/serving/launch.py);
+    the options of an experiment follow as its arguments."""
+    variables: dict[str, Any] = field(default_factory=dict)
+    """Environment variables of a launched server."""
+    ready: str = "/health"
+    """Path that a launched server answers with 200 once it is ready."""
+    url: str | None = None
+    token_variable: str | None = None
+    """Environment variable that holds the secret of an attached server."""
+    model_name: str | None = None
+    """Name of the model in requests; None: the first that the server lists."""
+    token_counts: str = "chunks"
+    """A key of `TOKEN_COUNTS` (worker/serving/dialect.py)."""
+    request: dict[str, Any] = field(default_factory=dict)
+    exact_length: dict[str, Any] = field(default_factory=dict)
+    """See `Dialect` for both."""
+    top_k_unlimited: int = 0
+    prefix_cache: str = "unknown"
+    """`off` or `unknown`."""
+    properties: dict[str, Any] = field(default_factory=dict)
+    """Place of each property that a live server tells: path and dotted keys, by name."""
+    stall_s: float = 300.0
+    """Longest silence of the server about a request."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +56,13 @@ class EngineConfig:
     """Most requests that are decoded together."""
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
+    server: ServerConfig | None = None
+    """Where the engine is a server; its options are then arguments of the server's command."""
+
+    @property
+    def adapter(self) -> str:
+        """The name of the module of the adapter."""
+        return self.backend if self.server is None else "openai"
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,12 @@ def vllm_python() -> str:
 
 
 @pytest.fixture(scope="session")
+def vllm_server_python() -> str:
+    """Interpreter of an environment made from envs/vllm-server/requirements.txt."""
+    return required("LLM_ENERGY_TEST_VLLM_SERVER_PYTHON")
+
+
+@pytest.fixture(scope="session")
 def gguf() -> str:
     """The model of the default campaign, SmolLM2-135M-Instruct."""
     return required("LLM_ENERGY_TEST_GGUF")

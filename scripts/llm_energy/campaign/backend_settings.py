@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from llm_energy.campaign.server_settings import Attach, Launch
 from llm_energy.campaign.types import (
     Alternatives,
     BaseImage,
@@ -101,6 +102,15 @@ class BackendConfig(Model):
     """
     container: Container = Field(default_factory=Container)
     """Resources of the host for its container."""
+    server: (
+        Annotated[
+            Launch | Attach,
+            Alternatives("command", "url", message="needs the key command or the key url"),
+        ]
+        | None
+    ) = None
+    """A server of OpenAI's completions API as the engine, launched or attached. Default: the
+    adapter of this name, or the server that envs/{backend} declares."""
 
     @property
     def in_container(self) -> bool:

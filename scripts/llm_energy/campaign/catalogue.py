@@ -12,13 +12,17 @@ from llm_energy.campaign.declared_inputs import ShippedPrompts, Source, Syntheti
 from llm_energy.campaign.engine_options import (
     EngineImportError,
     EngineTable,
+    ServerTable,
     available_backends,
+    available_servers,
     read_engine,
+    read_server,
 )
 from llm_energy.campaign.identity import (
     SHIPPED,
     Declared,
     UnpinnedError,
+    environment_folder,
     environment_identity,
     gguf_in_folder,
     model_identity,
@@ -30,6 +34,7 @@ from llm_energy.campaign.identity import (
 from llm_energy.campaign.lock_file import Lock, source_key
 from llm_energy.campaign.problems import KeyPath, Problems, listed, unknown
 from llm_energy.campaign.prompt_entries import count_entries
+from llm_energy.campaign.server_settings import Attach, PresetError, Server, read_preset
 from llm_energy.system.errors import PromptError
 
 
@@ -57,29 +62,59 @@ class Catalogue:
         self.prompt_count = cache(self._prompt_count)
 
     def _engine_tables(self) -> dict[str, EngineTable]:
-        available = available_backends(self.root)
         tables = {}
         for name in self.config.backends:
             path = ("backends", name)
-            if name not in available:
-                self.problems.add(path, unknown("backend", name, available))
-                continue
             try:
-                tables[name] = read_engine(self.root, name)
+                table = self._engine_table(name)
             except EngineImportError as error:
                 self.problems.add(path, f"its engine module cannot be read: {error}")
+                continue
+            except PresetError as error:
+                self.problems.add(path, str(error))
+                continue
+            if table is None:
+                available = sorted({*available_backends(self.root), *available_servers(self.root)})
+                self.problems.add(path, unknown("backend", name, available))
+            else:
+                tables[name] = table
         return tables
 
+    def _engine_table(self, name: str) -> EngineTable | None:
+        """Return the table of a backend, None where there is no such backend."""
+        server: Server | None = self.config.backends[name].server
+        if server is None and name in available_servers(self.root):
+            device = self.config.measurement.device
+            server = read_preset(environment_folder(self.root, name, device))
+            if server is None:
+                raise PresetError(f"is a server for GPUs only (envs/{name}/gpu)")
+        if server is not None:
+            return read_server(self.root, server)
+        return read_engine(self.root, name) if name in available_backends(self.root) else None
+
+    def server(self, backend: str) -> Server | None:
+        """Return the server that a backend is, None where it is none."""
+        table = self.tables[backend]
+        return table.server if isinstance(table, ServerTable) else None
+
+    def adapter(self, backend: str) -> str:
+        """Return the adapter that makes token ids in a backend's environment."""
+        server = self.server(backend)
+        return backend if server is None else server.tokenizer
+
     def _environment(self, backend: str) -> Declared:
-        config = self.config.backends[backend]
+        config, name = self.config.backends[backend], backend
+        if server := self.server(backend):
+            own = None if isinstance(server, Attach) else server.environment or backend
+            name = own or server.tokenizer
         try:
             identity = environment_identity(
-                self.root, backend, config, self.lock, device=self.config.measurement.device
+                self.root, name, config, self.lock, device=self.config.measurement.device
             )
         except UnpinnedError as error:
             self.unpinned.add(("backends", backend, "environment"), str(error))
             identity = {"unpinned": backend}
-        return Declared(name=backend, config=config, identity=identity)
+        return Declared(name=name, config=config, identity=identity)
 
     def _model(self, name: str, backend: str) -> Declared | None:
         model, formats = self.config.models.get(name), self.tables[backend].model_formats

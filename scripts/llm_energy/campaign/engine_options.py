@@ -14,10 +14,19 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from llm_energy.campaign.problems import listed, shown, unknown
+from llm_energy.campaign.server_settings import (
+    PRESET,
+    Attach,
+    Launch,
+    Server,
+)
 from llm_energy.campaign.structure import message_of
 from llm_energy.campaign.types import Model, canonical_number
 
 ENGINES = Path("scripts/worker/engines")
+
+SERVER_ADAPTER = "openai"
+"""Adapter of every server."""
 
 
 class EngineImportError(Exception):
@@ -59,6 +68,23 @@ class EngineTable:
         }
 
 
+@dataclass(frozen=True)
+class ServerTable(EngineTable):
+    """Settings that a server accepts: any argument that its command does not have already."""
+
+    server: Server
+
+    def fault(self, backend: str, name: str, value: Any) -> str | None:  # noqa: ARG002
+        if isinstance(self.server, Attach):
+            return f"{backend} is attached: it was started with its arguments; remove it"
+        if any(word.partition("=")[0] == f"--{name}" for word in self.server.command):
+            return f"is part of the command of {backend}; remove it here"
+        return None
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: canonical_number(value) for name, value in given.items()}
+
+
 @cache
 def option_type(option: Any) -> TypeAdapter[Any]:
     """Return the type of an option's values, with its bounds."""
@@ -69,9 +95,35 @@ def option_type(option: Any) -> TypeAdapter[Any]:
 
 
 def available_backends(root: Path) -> list[str]:
-    """Return the backends of a checkout, sorted."""
+    """Return the backends of a checkout that have an adapter of their own, sorted."""
     modules = {path.stem for path in (root / ENGINES).glob("[a-z]*.py")} - {"base"}
     return sorted(name for name in modules if (root / "envs" / name).is_dir())
+
+
+def available_servers(root: Path) -> list[str]:
+    """Return the backends of a checkout that are servers, sorted: envs/NAME declares each."""
+    files = [*root.glob(f"envs/*/{PRESET}"), *root.glob(f"envs/*/gpu/{PRESET}")]
+    return sorted({file.relative_to(root / "envs").parts[0] for file in files})
+
+
+def read_server(root: Path, server: Server) -> ServerTable:
+    """Return the table of a server.
+
+    Raises:
+        EngineImportError: the adapter that makes its token ids cannot be read.
+    """
+    tokenizer = read_engine(root, server.tokenizer)
+    formats, dtypes = None, ["auto"]
+    if isinstance(server, Launch):
+        formats, dtypes = server.model_formats, server.dtypes
+    return ServerTable(
+        options={},
+        model_formats=tuple(formats or tokenizer.model_formats),
+        load_modes=read_engine(root, SERVER_ADAPTER).load_modes,
+        dtypes=tuple(dtypes),
+        conflict=lambda _: None,
+        server=server,
+    )
 
 
 def read_engine(root: Path, backend: str) -> EngineTable:

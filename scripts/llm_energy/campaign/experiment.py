@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from llm_energy.campaign.experiment_settings import Settings
 from llm_energy.campaign.identity import Declared, short_hash
+from llm_energy.campaign.server_settings import Server, server_identity
 from llm_energy.results.layout import result_path
 
 MeasuredControl = Literal["a_a", "sampler_off"]
@@ -35,6 +36,10 @@ class Experiment:
     """`config` is the source whose tokenizer makes the token ids, for all backends the same."""
     prompts: Declared
     """`config` is the declared prompt set; `identity` its recipe and the tokenizer's identity."""
+    adapter: str
+    """Adapter that makes token ids in the environment: of the backend, if that is no server."""
+    server: Server | None = None
+    """The server that the backend is; None where it is none."""
     control: MeasuredControl | None = None
     """Kind of control; None for an experiment of the campaign itself."""
 
@@ -55,7 +60,9 @@ class Experiment:
             "options": settings.engine_options,
             "seed": settings.sampling.seed,
         }
-        own = {"alone": self.spec_hash} if self.control == "a_a" else {}
+        own: dict[str, Any] = {"alone": self.spec_hash} if self.control == "a_a" else {}
+        if self.server is not None:
+            own["server"] = server_identity(self.server)
         return short_hash(loaded_with | own)
 
     @property

@@ -78,7 +78,7 @@ DOTTED_KEYS = (
 )
 """Every setting that may vary, but for engine options (`engine.{backend}.{option}`)."""
 
-SETTING_KEY = "^({}|engine\\.[a-z][a-z0-9_]*\\.[a-z][a-z0-9_]*)$".format(
+SETTING_KEY = "^({}|engine\\.[a-z][a-z0-9_-]*\\.[a-z][a-z0-9_-]*)$".format(
     "|".join(key.replace(".", "\\.") for key in DOTTED_KEYS)
 )
 

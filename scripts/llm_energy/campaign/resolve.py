@@ -13,6 +13,7 @@ from llm_energy.campaign.experiment_settings import Settings, flatten, nest
 from llm_energy.campaign.identity import PROTOCOL_VERSION, container_identity, short_hash
 from llm_energy.campaign.measurement_settings import DEADLINES
 from llm_energy.campaign.problems import KeyPath, listed
+from llm_energy.campaign.server_settings import server_identity
 from llm_energy.campaign.setting_checks import WrongValues
 from llm_energy.campaign.types import canonical
 from llm_energy.system.files import sha256_of
@@ -59,6 +60,8 @@ class Resolver:
         prompts = catalogue.prompts(settings.prompts)
         if environment is None or model is None or tokenizer is None or prompts is None:
             return None
+        server = catalogue.server(settings.backend)
+        identified = {} if server is None else {"server": server_identity(server)}
         # All that identifies what is measured; nothing of it is known only later.
         spec = canonical(
             {
@@ -67,6 +70,7 @@ class Resolver:
                     "name": settings.backend,
                     "environment": sha256_of(environment.identity),
                     **container_identity(environment.config),
+                    **identified,
                 },
                 "model": model.identity,
                 "tokenizer": tokenizer.identity,
@@ -88,6 +92,8 @@ class Resolver:
             model=model,
             tokenizer=tokenizer,
             prompts=replace(prompts, identity=tokenized),
+            adapter=catalogue.adapter(settings.backend),
+            server=server,
         )
 
     def _check(self, group: str, point: Point, settings: Settings) -> None:

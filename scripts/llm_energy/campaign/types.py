@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchem
 from pydantic_core import core_schema
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
-IDENTIFIER = r"^[a-z][a-z0-9_]*$"
+IDENTIFIER = r"^[a-z][a-z0-9_-]*$"
 SHA256 = r"^[0-9a-f]{64}$"
 PINNED_IMAGE = r"^([^@\s]+@)?sha256:[0-9a-f]{64}$"
 BASE_IMAGE = r"^(debian|\S+:[A-Za-z0-9_][A-Za-z0-9_.-]*|\S+@sha256:[0-9a-f]{64})$"
@@ -26,7 +26,7 @@ VERSION = (
 
 PATTERNS_IN_WORDS = {
     NAME: "may hold a-z, 0-9, `.`, `_` and `-`, and begins with a letter or a digit",
-    IDENTIFIER: "may hold a-z, 0-9 and `_`, and begins with a letter",
+    IDENTIFIER: "may hold a-z, 0-9, `_` and `-`, and begins with a letter",
     SHA256: "must be a sha256: 64 hexadecimal digits in lower case",
     PINNED_IMAGE: "must be an image by digest, `NAME@sha256:...`; `docker image inspect` tells it",
     BASE_IMAGE: "must be `debian`, or an image with its tag or digest",

@@ -41,7 +41,7 @@ def prepare_environment(
             from llm_energy.inputs.image import prepare_image  # imports Docker
 
             had = prepare_image(recipe, root=root, target=target, log=log)
-    described = describe(had, backend, log=log)
+    described = describe(had, recipe.adapter or backend, log=log)
     if recipe.kind == "interpreter":
         declared = identity["packages_sha256"]
         check_packages(had["python"], described["packages"], declared=declared)

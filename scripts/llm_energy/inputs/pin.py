@@ -24,7 +24,7 @@ from llm_energy.campaign.lock_file import (
 )
 from llm_energy.inputs import hub
 from llm_energy.inputs.checksums import file_sha256
-from llm_energy.inputs.environment import describe, own_interpreter, packages_sha256
+from llm_energy.inputs.environment import installed_packages, own_interpreter, packages_sha256
 from llm_energy.inputs.models import local_facts, local_path, local_sha256, refuse_parts
 from llm_energy.inputs.packages import file_of_package
 from llm_energy.system.files import write_atomically
@@ -86,8 +86,8 @@ def updated(
         models[key] = pin_of(source, before, log=log)
         tell(f"{key}: {_change(before, models[key])}")
     for backend, python in interpreters.items():
-        described = describe(own_interpreter(python, backend), backend, log=log)
-        found = LockedEnvironment(packages_sha256=packages_sha256(described["packages"]))
+        packages = installed_packages(own_interpreter(python, backend), log=log)
+        found = LockedEnvironment(packages_sha256=packages_sha256(packages))
         tell(f"packages of {backend}: {_change(environments.get(backend), found)}")
         environments[backend] = found
     return Lock(models=models, environments=environments)

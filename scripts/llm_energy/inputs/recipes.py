@@ -50,6 +50,8 @@ class EnvironmentRecipe:
     """The user's image, by digest or id."""
     base: str | None = None
     """The image to build on; None: the Dockerfile's own."""
+    adapter: str | None = None
+    """Adapter that runs in it where it is that of another backend."""
 
     @property
     def in_image(self) -> bool:
@@ -119,6 +121,7 @@ def campaign_recipes(campaign: Campaign, root: Path) -> Recipes:
     fetched = {e.model.id: e.model for e in experiments if not is_converted(e.model)}
     fetched |= {original.id: original for original in originals.values()}
     environments = {e.environment.id: e.environment for e in experiments}
+    adapters = {e.environment.id: e.adapter for e in experiments}
     conversions = {}
     if converted:
         converter = converting_environment(campaign, root)
@@ -129,7 +132,10 @@ def campaign_recipes(campaign: Campaign, root: Path) -> Recipes:
         }
     device = campaign.measurement.device
     return Recipes(
-        environments={id_: environment_recipe(e, root, device) for id_, e in environments.items()},
+        environments={
+            id_: environment_recipe(e, root, device, adapter=adapters.get(id_))
+            for id_, e in environments.items()
+        },
         models={id_: ModelRecipe(model.config, model.identity) for id_, model in fetched.items()},
         conversions=conversions,
         prompts={id_: prompts_recipe(users) for id_, users in by_prompts(experiments).items()},
@@ -163,19 +169,27 @@ def converting_environment(campaign: Campaign, root: Path) -> Declared:
     return Declared(name=CONVERTER, config=config, identity=identity)
 
 
-def environment_recipe(environment: Declared, root: Path, device: str) -> EnvironmentRecipe:
-    """Return how an environment is made ready, or found."""
+def environment_recipe(
+    environment: Declared, root: Path, device: str, *, adapter: str | None = None
+) -> EnvironmentRecipe:
+    """Return how an environment is made ready, or found.
+
+    Args:
+        adapter: that makes token ids in it, where its own backend has none.
+    """
     backend, config = environment.name, environment.config
     folder = str(environment_folder(root, backend, device).relative_to(root))
     kind: Kind = "venv"
     further: dict[str, Any] = {}
+    if adapter not in (None, backend):
+        further = {"adapter": adapter}
     match config.environment:
         case Interpreter() as own:
-            kind, further = "interpreter", {"python": own.python}
+            kind, further = "interpreter", {**further, "python": own.python}
         case Image() as own:
-            kind, further = "image", own.model_dump()
+            kind, further = "image", {**further, **own.model_dump()}
         case _ if config.in_container:
-            kind, further = "build", {"base": config.base}
+            kind, further = "build", {**further, "base": config.base}
     return EnvironmentRecipe(backend, environment.identity, kind, folder, device, **further)
 
 
@@ -199,7 +213,7 @@ def prompts_recipe(users: list[Experiment]) -> PromptsRecipe:
     return PromptsRecipe(
         prompts=chosen.prompts.config,
         identity=chosen.prompts.identity,
-        backend=chosen.settings.backend,
+        backend=chosen.adapter,
         environment=chosen.environment.id,
         model=chosen.model.id,
         room=Room(tight.settings.context_tokens, tight.settings.output_tokens),

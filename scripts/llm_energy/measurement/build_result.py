@@ -114,13 +114,21 @@ def environment(job: Job, seen: Observation, run: RunRecord) -> Environment:
         environment_hash=ready.environment_hash,
         image_digest=ready.image,
         python_version=ready.python_version,
-        engine_version=ready.engine_version,
+        engine_version=engine_version(job, seen),
         packages_sha256=packages_sha256(ready.packages),
         model_sha256=seen.model.sha256,
         code_digest=run.code_digest,
         git_commit=host.git_commit,
         git_dirty=host.git_dirty,
     )
+
+
+def engine_version(job: Job, seen: Observation) -> str:
+    """Return the version of the engine: of its environment, or as a live server reports it."""
+    if job.experiment.engine.server is None or seen.loaded is None:
+        return seen.environment.engine_version
+    version: str = seen.loaded["engine_version"]
+    return version
 
 
 def metered_gpus(job: Job, seen: Observation) -> list[Device]:

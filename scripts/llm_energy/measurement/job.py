@@ -1,7 +1,7 @@
 """The task of a measurement, and the observations that were made in it."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from llm_energy.backends.runtime import ReadyEnvironment
@@ -14,11 +14,12 @@ from llm_energy.runs.run_records import HostIdle
 from llm_energy.system.cache import prompts_marker
 from worker.protocol import Event
 from worker.steady import LEAST_BOUND
-from worker.workload import EngineConfig, Sampling, WarmupRules, Workload
+from worker.workload import EngineConfig, Sampling, ServerConfig, WarmupRules, Workload
 
 if TYPE_CHECKING:  # the campaign's models would cost every measuring job 0.1 s
     from llm_energy.campaign.campaign import Campaign
     from llm_energy.campaign.experiment import Experiment
+    from llm_energy.campaign.server_settings import Server
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class ExperimentRecord:
                 slots=experiment.settings.slots,
                 seed=settings.sampling.seed,
                 options=settings.engine_options,
+                server=server_config(experiment.server),
             ),
             workload=Workload(
                 mode=settings.load_mode,
@@ -105,6 +107,15 @@ class ExperimentRecord:
             model_id=experiment.model.id,
             prompts_id=experiment.prompts.id,
         )
+
+
+def server_config(server: "Server | None") -> ServerConfig | None:
+    """Return a declared server as its engine process needs it."""
+    if server is None:
+        return None
+    known = {field.name for field in fields(ServerConfig)}
+    values = server.model_dump(mode="json", include=known)
+    return ServerConfig(**values | {"command": tuple(values.get("command", ()))})
 
 
 @dataclass(frozen=True)

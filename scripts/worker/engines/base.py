@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, ClassVar
 
+from worker.protocol import ENGINE_ERROR
 from worker.workload import EngineConfig, Sampling, is_backend_name
 
 
@@ -46,6 +47,9 @@ UNKNOWN_ID = -1
 
 class EngineError(Exception):
     """The engine refused or failed; the message is its own."""
+
+    reason = ENGINE_ERROR
+    """Reason code of the failure."""
 
 
 class Engine(ABC):

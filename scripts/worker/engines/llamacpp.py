@@ -63,7 +63,7 @@ class LlamaCpp(Engine):
         return f"xllamacpp {xllamacpp.__version__}"
 
     def load(self, config: EngineConfig) -> dict[str, Any]:
-        self._server = _start_server(
+        self._server = start_server(
             config.model_path,
             context_tokens=config.context_tokens * config.slots,
             slots=config.slots,
@@ -92,7 +92,7 @@ class LlamaCpp(Engine):
         if template_date is not None:
             template = rendered_on(template_of_gguf(model_path), template_date)
         options = {name: option.default for name, option in self.OPTIONS.items()}
-        self._server = _start_server(
+        self._server = start_server(
             model_path,
             context_tokens=SCRATCH_CONTEXT,
             slots=1,
@@ -218,7 +218,7 @@ class _Answer:
             raise EngineError(fault)
 
 
-def _start_server(
+def start_server(
     model_path: str,
     *,
     context_tokens: int,
@@ -226,12 +226,14 @@ def _start_server(
     options: Mapping[str, Any],
     warm_up: bool = True,
     template: str | None = None,
+    listen: tuple[str, int] | None = None,
 ) -> Any:
     """Return a running server.
 
     Args:
         context_tokens: tokens of all slots together.
         template: chat template to render; None where no chat is rendered.
+        listen: host and port of its HTTP listener; None for a port of its own choice.
 
     Raises:
         MemoryError: its buffers do not fit.
@@ -262,6 +264,8 @@ def _start_server(
     parameters.use_jinja = template is not None
     parameters.chat_template = template or UNUSED_TEMPLATE
     parameters.verbosity = LOG_ERRORS
+    if listen is not None:
+        parameters.hostnames, parameters.port = [listen[0]], listen[1]
     printed_before = printed_bytes()
     try:
         return xllamacpp.Server(parameters)

@@ -1,0 +1,172 @@
+"""Any server that speaks OpenAI's completions API: launched here, or attached where it runs.
+
+One adapter for all of them: how a server is started and how it spells a request is configuration
+(`ServerConfig`), of a file envs/NAME/server.yaml or of a campaign.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, ClassVar
+
+from worker.engines.base import (
+    Engine,
+    EngineError,
+    OnTokens,
+    Option,
+    Request,
+    check_context,
+)
+from worker.serving.address import Address, AddressError, query_json
+from worker.serving.dialect import Dialect
+from worker.serving.faults import ENDED, ServerError
+from worker.serving.launch import LaunchedServer, command_of, free_port
+from worker.serving.load import Client
+from worker.workload import EngineConfig, ServerConfig
+
+STOP_S = 3.0
+"""Time that a launched server has to end by itself: less than the supervisor waits for
+all of `close`."""
+
+OUT_OF_MEMORY_WORDS = (
+    "out of memory",
+    "failed to allocate",
+    "insufficient memory",
+    "no available memory for the cache blocks",
+    "larger than the available kv cache memory",
+)
+"""Words in a server's answer or output that mean that memory ran out."""
+
+
+class OpenAIServer(Engine):
+    OPTIONS: ClassVar[Mapping[str, Option]] = {}
+    """None of its own: the options of an experiment are arguments of the server's command."""
+    MODEL_FORMATS: ClassVar[tuple[str, ...]] = ("hf", "gguf")
+    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed"})
+    DTYPES: ClassVar[tuple[str, ...]] = ("auto",)
+
+    def __init__(self) -> None:
+        self._launched: LaunchedServer | None = None
+        self._client: Client | None = None
+        self._version = "not reported"
+
+    def version(self) -> str:
+        return self._version
+
+    def load(self, config: EngineConfig) -> dict[str, Any]:
+        server = config.server
+        assert server is not None, "the host sends a server's configuration with its backend"
+        address = self._reach(config, server)
+        properties = observe(address, server.properties)
+        model = server.model_name or first_model(address)
+        self._version = str(properties.get("version", "not reported"))
+        limit = properties.get("context_tokens")
+        check_context(limit if isinstance(limit, int) else None, config)
+        dialect = Dialect(
+            token_counts=server.token_counts,
+            request=server.request,
+            exact_length=server.exact_length,
+            top_k_unlimited=server.top_k_unlimited,
+        )
+        self._client = Client(address, dialect, model=model, stall_s=server.stall_s)
+        how = "launched" if self._launched else "attached"
+        return {
+            "server": how,
+            "address": None if self._launched else f"{address.host}:{address.port}",
+            "model": model,
+            "tokens_counted_by": server.token_counts,
+            "prefix_cache": server.prefix_cache,
+            **properties,
+        }
+
+    def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
+        assert self._client is not None
+        self._client.each_token = self.each_token
+        try:
+            self._client.run(take, slots, on_tokens)
+        except ServerError as error:
+            if self._launched is not None and (death := self._launched.death()):
+                raise ServerError(ENDED, f"{death} ({error})") from error
+            raise
+
+    def tokenize(
+        self,
+        model_path: str,  # noqa: ARG002
+        texts: Sequence[str],  # noqa: ARG002
+        *,
+        template_date: date | None,  # noqa: ARG002
+    ) -> list[list[int]]:
+        raise EngineError("a server's prompts are tokenised by the adapter that it names")
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.close()
+        if self._launched is not None:
+            self._launched.stop(STOP_S)
+
+    @classmethod
+    def is_out_of_memory(cls, error: BaseException) -> bool:
+        return any(words in str(error).lower() for words in OUT_OF_MEMORY_WORDS)
+
+    def _reach(self, config: EngineConfig, server: ServerConfig) -> Address:
+        """Return the address of the server, which is ready."""
+        if server.url is None:
+            port = free_port()
+            self._launched = LaunchedServer(
+                command_of(config, server, port), server.variables, port
+            )
+            self._launched.wait_until_ready(server.ready)
+            return self._launched.address
+        variable = server.token_variable
+        if variable is not None and not os.environ.get(variable):
+            raise EngineError(f"the environment variable {variable}, the server's token, is empty")
+        try:
+            return Address.of(server.url, token=os.environ[variable] if variable else None)
+        except AddressError as error:
+            raise EngineError(str(error)) from error
+
+
+def first_model(address: Address) -> str:
+    """Return the name of the first model that a server lists.
+
+    Raises:
+        EngineError: it lists none.
+    """
+    listed = query_json(address, "/v1/models").get("data") or []
+    if not listed:
+        raise EngineError("the server lists no model at /v1/models; set model_name")
+    return str(listed[0]["id"])
+
+
+def observe(address: Address, properties: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a live server tells of itself; None where it does not.
+
+    Args:
+        properties: `PATH KEY.KEY...` by name, such as `/v1/models data.0.max_model_len`.
+    """
+    answers: dict[str, Any] = {}
+    found = {}
+    for name, place in properties.items():
+        path, _, keys = place.partition(" ")
+        if path not in answers:
+            try:
+                answers[path] = query_json(address, path)
+            except ServerError:
+                answers[path] = None
+        found[name] = value_at(answers[path], keys)
+    return found
+
+
+def value_at(content: Any, keys: str) -> Any:
+    """Return the value at dotted keys and indices of a JSON value, None where there is none."""
+    for key in keys.split(".") if keys else ():
+        if isinstance(content, list) and key.isdecimal() and int(key) < len(content):
+            content = content[int(key)]
+        elif isinstance(content, dict):
+            content = content.get(key)
+        else:
+            return None
+    return content
+
+
+ENGINE = OpenAIServer

@@ -1,0 +1,1 @@
+"""A server that speaks OpenAI's completions API, seen from the engine process beside it."""

@@ -1,0 +1,61 @@
+"""One server's way of speaking the completions API: what a request holds, what a chunk tells."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.engines.base import Request
+
+TOKEN_IDS = "token_ids"
+LLAMA_CPP = "llama_cpp"
+USAGE = "usage"
+LOGPROBS = "logprobs"
+CHUNKS = "chunks"
+
+TOKEN_COUNTS = {
+    TOKEN_IDS: "`choices[].token_ids` of each chunk, as vLLM and SGLang send for return_token_ids",
+    LLAMA_CPP: "`__verbose` of each chunk, as llama.cpp sends for verbose and return_tokens",
+    USAGE: "`usage.completion_tokens` of each chunk, counted up (continuous_usage_stats)",
+    LOGPROBS: "entries of `choices[].logprobs.tokens` in each chunk",
+    CHUNKS: "one token for each chunk; refused where `usage` at the end has another number",
+}
+"""Way in which the tokens of a chunk are counted -> its source."""
+
+OUTPUT_TOKENS = "{output_tokens}"
+"""Value in a request that stands for the number of tokens requested."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How one server spells a request, and where it tells how many tokens a chunk has."""
+
+    token_counts: str = CHUNKS
+    """A key of `TOKEN_COUNTS`."""
+    request: dict[str, Any] = field(default_factory=dict)
+    """Fields of every request beyond model, prompt, length, sampling and stream."""
+    exact_length: dict[str, Any] = field(default_factory=dict)
+    """Fields that make a request give exactly as many tokens as requested; none: it cannot."""
+    top_k_unlimited: int = 0
+    """Value of `top_k` that keeps all tokens."""
+
+    def body(self, request: Request, *, model: str, stream: bool, exact: bool) -> dict[str, Any]:
+        """Return a request as this server takes it, but for the prompt."""
+        sampling = request.sampling
+        extra = self.request | (self.exact_length if exact else {})
+        if not stream:
+            extra = {name: value for name, value in extra.items() if name != "stream_options"}
+        body = {
+            "model": model,
+            "max_tokens": request.output_tokens,
+            "temperature": sampling.temperature,
+            "stream": stream,
+        }
+        if sampling.temperature:  # else greedy, to which these mean nothing
+            body |= {
+                "top_p": sampling.top_p,
+                "top_k": sampling.top_k or self.top_k_unlimited,
+                "seed": sampling.seed,
+            }
+        return body | {
+            name: request.output_tokens if value == OUTPUT_TOKENS else value
+            for name, value in extra.items()
+        }

@@ -1,0 +1,131 @@
+"""A server as a child of the engine process: its command, its start and its readiness.
+
+It stays in the engine's process group, so that whatever ends the engine process ends it too.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from worker.engines._printed import printed_since
+from worker.engines.base import EngineError
+from worker.serving.address import Address, query
+from worker.serving.faults import ENDED, ServerError
+from worker.workload import EngineConfig, ServerConfig
+
+HOST = "127.0.0.1"
+LOOK_S = 0.1
+"""Time between two looks for a server that starts."""
+
+MOST_PRINTED = 3
+"""Lines of a server's output in a message."""
+
+
+def free_port() -> int:
+    """Return a port on the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def fill(template: str, values: Mapping[str, Any]) -> str:
+    """Return a text with `{name}` replaced for each of `values`; other braces stay."""
+    for name, value in values.items():
+        template = template.replace(f"{{{name}}}", str(value))
+    return template
+
+
+def arguments(options: Mapping[str, Any]) -> list[str]:
+    """Return options as arguments of a command: `--name value`; true: `--name`, false: nothing."""
+    words = []
+    for name, value in options.items():
+        if value is True:
+            words.append(f"--{name}")
+        elif value is not False:
+            words += [f"--{name}", str(value)]
+    return words
+
+
+def command_of(config: EngineConfig, server: ServerConfig, port: int) -> list[str]:
+    """Return the command that starts a server for this engine configuration."""
+    values = {
+        "python": sys.executable,
+        "worker": Path(__file__).parents[1],
+        "model": config.model_path,
+        "host": HOST,
+        "port": port,
+        "dtype": config.dtype,
+        "context_tokens": config.context_tokens,
+        "total_context_tokens": config.context_tokens * config.slots,
+        "slots": config.slots,
+        "seed": config.seed,
+    }
+    return [fill(word, values) for word in server.command] + arguments(config.options)
+
+
+class LaunchedServer:
+    """A server's process, started for one engine process."""
+
+    def __init__(self, command: Sequence[str], variables: Mapping[str, str], port: int) -> None:
+        """Start it.
+
+        Raises:
+            EngineError: the command cannot be run.
+        """
+        self.address = Address(HOST, port)
+        self._printed_before = os.fstat(2).st_size
+        try:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, env={**os.environ, **variables}
+            )
+        except OSError as error:
+            message = f"the server cannot be started: {command[0]}: {error.strerror}"
+            raise EngineError(message) from error
+
+    def wait_until_ready(self, path: str) -> None:
+        """Wait until the server answers 200 at `path`; the caller's own deadline ends it.
+
+        Raises:
+            ServerError: it ended before, with what it printed.
+        """
+        while not self._is_ready(path):
+            if (code := self._process.poll()) is not None:
+                message = f"the server {ended(code)} before it was ready{self.printed()}"
+                raise ServerError(ENDED, message)
+            time.sleep(LOOK_S)
+
+    def _is_ready(self, path: str) -> bool:
+        try:
+            return query(self.address, path)[0] == 200
+        except ServerError:
+            return False
+
+    def death(self) -> str | None:
+        """Return how the server ended, None while it lives."""
+        code = self._process.poll()
+        return None if code is None else f"the server {ended(code)}{self.printed()}"
+
+    def printed(self) -> str:
+        """Return the last lines that it printed, ready to follow a message."""
+        lines = [line.strip() for line in printed_since(self._printed_before) if line.strip()]
+        return f": {' / '.join(lines[-MOST_PRINTED:])}" if lines else ""
+
+    def stop(self, patience_s: float) -> None:
+        """End the server: it may release what it holds, then it is killed."""
+        self._process.terminate()
+        try:
+            self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def ended(code: int) -> str:
+    """Return how a process with this exit code ended."""
+    return f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"

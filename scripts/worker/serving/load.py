@@ -1,0 +1,169 @@
+"""A number of requests kept in flight on a server, from one thread."""
+
+import json
+import selectors
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+from worker.engines.base import OnTokens, Request
+from worker.serving.address import Address
+from worker.serving.connection import Connection
+from worker.serving.dialect import Dialect
+from worker.serving.faults import STALLED, ServerError
+
+COMPLETIONS = "/v1/completions"
+
+READ, READ_AND_WRITE = selectors.EVENT_READ, selectors.EVENT_READ | selectors.EVENT_WRITE
+
+SILENCE_CHECK_S = 1.0
+"""Time between two looks for requests that hear nothing."""
+
+Take = Callable[[], Request | None]
+
+
+class ChunkCounts(NamedTuple):
+    """The chunks of all complete answers."""
+
+    chunks: int
+    tokens: int
+    largest: int
+    """Most tokens of a chunk."""
+
+
+@lru_cache(maxsize=4096)
+def _prompt_json(prompt: tuple[int, ...]) -> bytes:
+    return json.dumps(prompt, separators=(",", ":")).encode()
+
+
+class Client:
+    """Keeps requests in flight over connections that are used again."""
+
+    def __init__(
+        self, address: Address, dialect: Dialect, *, model: str, stall_s: float, exact: bool = True
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            model: name of the model in requests.
+            stall_s: longest time without a byte for any request in flight.
+            exact: request exactly as many tokens as the request has, not at most.
+        """
+        self._address, self._dialect = address, dialect
+        self._model, self._stall_s, self._exact = model, stall_s, exact
+        self._idle: list[Connection] = []
+        self.each_token = True
+        """See `Engine.each_token`."""
+        self.counts = ChunkCounts(0, 0, 0)
+
+    def run(self, take: Take, slots: int, on_tokens: OnTokens) -> None:
+        """Keep `slots` requests in flight; return when all that `take` gives are complete.
+
+        Raises:
+            ServerError: a request failed, or the server stalled; all others are given up.
+        """
+        selector = selectors.DefaultSelector()
+        busy: set[Connection] = set()
+        done = False
+        try:
+            for _ in range(slots):
+                if (request := take()) is None:
+                    break
+                connection = self._idle.pop() if self._idle else Connection(self._address)
+                busy.add(connection)
+                self._start(connection, request, selector, on_tokens)
+            self._serve(take, busy, selector, on_tokens)
+            done = True
+        finally:
+            selector.close()
+            for connection in () if done else busy:
+                connection.close()  # the server gives up what nobody waits for
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+
+    def _serve(
+        self,
+        take: Take,
+        busy: set[Connection],
+        selector: selectors.BaseSelector,
+        on_tokens: OnTokens,
+    ) -> None:
+        checked = time.monotonic()
+        heard = dict.fromkeys(busy, checked)
+        while busy:
+            ready = selector.select(self._stall_s)
+            now = time.monotonic()
+            for key, events in ready:
+                connection: Connection = key.data
+                heard[connection] = now
+                file = key.fd
+                if events & selectors.EVENT_WRITE:
+                    connection.send()
+                complete = bool(events & selectors.EVENT_READ) and connection.receive()
+                if not complete:
+                    self._watch(connection, file, selector)
+                    continue
+                self._count(connection)
+                selector.unregister(file)
+                if request := take():
+                    self._start(connection, request, selector, on_tokens)
+                else:
+                    busy.discard(connection)
+                    self._idle.append(connection)
+            if now - checked >= min(self._stall_s, SILENCE_CHECK_S):
+                checked = now
+                self._check_silence(busy, heard, now)
+
+    def _start(
+        self,
+        connection: Connection,
+        request: Request,
+        selector: selectors.BaseSelector,
+        on_tokens: OnTokens,
+    ) -> None:
+        connection.start(request, self._message(request), self._dialect, on_tokens)
+        connection.moved = False
+        events = READ_AND_WRITE if connection.sending else READ
+        selector.register(connection.fileno(), events, connection)
+
+    def _watch(self, connection: Connection, file: int, selector: selectors.BaseSelector) -> None:
+        """Watch the connection under the file that it has now, for what it waits for."""
+        events = READ_AND_WRITE if connection.sending else READ
+        if connection.moved:
+            connection.moved = False
+            selector.unregister(file)
+            selector.register(connection.fileno(), events, connection)
+        elif selector.get_key(file).events != events:
+            selector.modify(file, events, connection)
+
+    def _check_silence(
+        self, busy: set[Connection], heard: dict[Connection, float], now: float
+    ) -> None:
+        silent = [c for c in busy if now - heard.setdefault(c, now) > self._stall_s]
+        if silent:
+            tokens = min(connection.completion.tokens for connection in silent)
+            raise ServerError(
+                STALLED,
+                f"the server sent nothing for {self._stall_s:g} s, after {tokens} tokens of a "
+                f"request; {len(busy)} were in flight",
+            )
+
+    def _message(self, request: Request) -> bytes:
+        """Return head and body of a request."""
+        body = self._dialect.body(
+            request, model=self._model, stream=self.each_token, exact=self._exact
+        )
+        text = json.dumps(body, separators=(",", ":")).encode()
+        content = b'{"prompt":' + _prompt_json(request.prompt) + b"," + text[1:]
+        return self._address.head("POST", COMPLETIONS, length=len(content)) + content
+
+    def _count(self, connection: Connection) -> None:
+        answer, before = connection.completion, self.counts
+        self.counts = ChunkCounts(
+            before.chunks + answer.chunks,
+            before.tokens + answer.tokens,
+            max(before.largest, answer.largest_chunk),
+        )

@@ -1,0 +1,208 @@
+"""The adapter of servers: real ones that are launched, and a stand-in that is attached."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.worker.backend import ROOT, Backend, Peer, group_members, wait_until
+from tests.worker.engines import reference
+from tests.worker.engines.conftest import Engines, supervise
+from tests.worker.engines.reference import (
+    ANSWER_IDS,
+    GRAVITY_IDS,
+    QUESTION_IDS,
+    measure,
+    outputs,
+)
+from tests.worker.serving.stand_in import StandIn, chunked, refusing, serving, vllm
+
+from worker.workload import ServerConfig
+
+FIELDS = asdict(ServerConfig())
+
+
+def preset(name: str) -> dict[str, Any]:
+    """Return the server that envs/NAME declares, as an engine process gets it."""
+    declared = yaml.safe_load((ROOT / "envs" / name / "server.yaml").read_text())
+    return {key: value for key, value in declared.items() if key in FIELDS}
+
+
+def attached(server: StandIn, **changes: Any) -> dict[str, Any]:
+    fields = {"url": f"http://127.0.0.1:{server.port}", "token_counts": "token_ids"}
+    return fields | {"exact_length": {"ignore_eos": True}, "model_name": "m"} | changes
+
+
+def load(peer: Peer | Engines, server: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = {"model_path": "/nowhere", "dtype": "auto", "context_tokens": 256}
+    fields |= {"backend": "some-server", "slots": 4, "server": server} | changes
+    loaded: dict[str, Any] = peer.load(key=repr(changes), **fields)
+    return loaded
+
+
+@pytest.fixture
+def supervisor(short_folder: Path) -> Iterator[Peer]:
+    backend = Backend(short_folder, scripts=ROOT / "scripts", python=sys.executable)
+    peer = backend.connect()
+    yield peer
+    peer.close()
+    backend.stop()
+
+
+@pytest.fixture(scope="module")
+def llamacpp_server(llamacpp_python: str) -> Iterator[Engines]:
+    yield from supervise(llamacpp_python)
+
+
+@pytest.fixture(scope="module")
+def vllm_server(vllm_server_python: str) -> Iterator[Engines]:
+    yield from supervise(vllm_server_python)
+
+
+class TestAttached:
+    """Against a stand-in: no engine is needed."""
+
+    def test_measures_waves_and_a_constant_stream(self, supervisor: Peer) -> None:
+        with serving(lambda body: chunked(vllm(body))) as server:
+            observed = load(supervisor, attached(server))["observed"]
+            waves = measure(supervisor, [[1, 2], [3, 4, 5]])
+            stream = measure(supervisor, [[1, 2], [3, 4, 5]], mode="closed", minimum_waves=2)
+        assert observed["server"] == "attached"
+        assert observed["address"] == f"127.0.0.1:{server.port}"
+        reference.check_every_token_is_counted(waves, 7)
+        assert outputs(waves)[0] == list(range(100, 107))
+        assert stream["event"] == "measured"
+
+    def test_another_number_of_tokens_is_an_error(self, supervisor: Peer) -> None:
+        def short(body: dict[str, Any]) -> bytes:
+            return chunked(vllm({**body, "max_tokens": body["max_tokens"] - 1}))
+
+        with serving(short) as server:
+            load(supervisor, attached(server))
+            error = measure(supervisor, [[1, 2]])
+        assert error["reason"] == "engine_error"
+        assert error["message"] == "prompt 0: the engine produced 6 tokens instead of 7"
+
+    @pytest.mark.parametrize(
+        ("answer", "reason"),
+        [
+            (refusing(429, {"error": {"message": "slow down"}}), "server_overloaded"),
+            (refusing(500, {"error": {"message": "CUDA out of memory"}}), "out_of_memory"),
+            (b"", "server_closed"),
+        ],
+    )
+    def test_a_fault_is_reported_by_its_reason(
+        self, supervisor: Peer, answer: bytes, reason: str
+    ) -> None:
+        with serving(lambda _: answer, close_after=1) as server:
+            load(supervisor, attached(server))
+            assert measure(supervisor, [[1, 2]])["reason"] == reason
+
+    def test_a_missing_token_is_an_error_before_anything_is_sent(self, supervisor: Peer) -> None:
+        with serving(lambda body: chunked(vllm(body))) as server:
+            error = load(supervisor, attached(server, token_variable="NO_SUCH_TOKEN"))
+        assert "NO_SUCH_TOKEN" in error["message"]
+        assert server.requests == []
+
+    def test_a_context_that_is_too_short_is_an_error(self, supervisor: Peer) -> None:
+        def listing(_: dict[str, Any]) -> bytes:
+            return refusing(200, {"data": [{"id": "m", "max_model_len": 128}]})
+
+        with serving(listing) as server:
+            properties = {"context_tokens": "/v1/models data.0.max_model_len"}
+            error = load(supervisor, attached(server, properties=properties))
+        assert "context of 128 tokens" in error["message"]
+
+    def test_a_server_that_cannot_be_started_is_an_error(self, supervisor: Peer) -> None:
+        error = load(supervisor, {"command": ["/no/such/server"]})
+        assert error["message"] == (
+            "the server cannot be started: /no/such/server: No such file or directory"
+        )
+
+    def test_a_server_that_ends_at_once_is_an_error_with_its_words(self, supervisor: Peer) -> None:
+        error = load(
+            supervisor, {"command": ["{python}", "-c", "raise SystemExit('no such model')"]}
+        )
+        assert error["reason"] == "server_ended"
+        assert "exit code 1 before it was ready: no such model" in error["message"]
+
+
+@pytest.mark.engine
+class TestLlamaCpp:
+    """llama.cpp's own HTTP server, launched."""
+
+    @pytest.fixture
+    def loaded(self, llamacpp_server: Engines, gguf: str) -> dict[str, Any]:
+        return load(llamacpp_server, preset("llamacpp-server"), model_path=gguf)
+
+    def test_tells_of_itself(self, loaded: dict[str, Any]) -> None:
+        observed = loaded["observed"]
+        assert observed["server"] == "launched"
+        assert observed["context_tokens"] == 256
+        assert observed["slots"] == 4
+        assert observed["tokens_counted_by"] == "llama_cpp"
+        assert loaded["engine_version"] == observed["version"]
+
+    @pytest.mark.usefixtures("loaded")
+    def test_says_what_the_model_says_alone_and_in_a_batch(self, llamacpp_server: Engines) -> None:
+        prompts = [QUESTION_IDS, GRAVITY_IDS, QUESTION_IDS, GRAVITY_IDS]
+        assert outputs(measure(llamacpp_server, prompts))[0] == ANSWER_IDS
+        measured = measure(llamacpp_server, [QUESTION_IDS], output_tokens=32)
+        reference.check_every_token_is_counted(measured, 32)
+        assert outputs(measured)[0][:7] == ANSWER_IDS
+
+    @pytest.mark.usefixtures("loaded")
+    def test_a_constant_stream(self, llamacpp_server: Engines) -> None:
+        measured = measure(
+            llamacpp_server, [QUESTION_IDS, GRAVITY_IDS], mode="closed", minimum_waves=2
+        )
+        reference.check_slots_are_busy(measured, 2)
+
+    def test_arguments_reach_the_command(self, llamacpp_server: Engines, gguf: str) -> None:
+        server = preset("llamacpp-server")
+        error = load(llamacpp_server, server, model_path=gguf, options={"cache-type": "q5_9"})
+        assert error["reason"] == "server_ended"
+        assert "invalid choice: 'q5_9'" in error["message"]
+
+    def test_ends_with_its_engine_process(
+        self, llamacpp_server: Engines, gguf: str, loaded: dict[str, Any]
+    ) -> None:
+        group = loaded["engine_pid"]
+        children = [pid for pid in group_members(group) if pid != group]
+        assert len(children) >= 2  # the guard, and the server
+        os.kill(group, signal.SIGKILL)
+        wait_until(lambda: not group_members(group), what="the server is gone")
+        assert load(llamacpp_server, preset("llamacpp-server"), model_path=gguf)["reused"] is False
+
+
+@pytest.mark.engine
+@pytest.mark.long
+class TestVllm:
+    """vLLM's own server, launched; another test speaks its dialect on every commit."""
+
+    @pytest.fixture
+    def loaded(self, vllm_server: Engines, hf_folder: Path) -> dict[str, Any]:
+        server = preset("vllm-server")
+        return load(vllm_server, server, model_path=str(hf_folder), dtype="float32")
+
+    def test_tells_of_itself(self, loaded: dict[str, Any]) -> None:
+        assert loaded["observed"]["context_tokens"] == 256
+        assert loaded["observed"]["version"].startswith("0.")
+
+    @pytest.mark.usefixtures("loaded")
+    def test_says_what_the_model_says_alone_and_in_a_batch(self, vllm_server: Engines) -> None:
+        prompts = [QUESTION_IDS, GRAVITY_IDS, QUESTION_IDS, GRAVITY_IDS]
+        assert outputs(measure(vllm_server, prompts))[0] == ANSWER_IDS
+        measured = measure(vllm_server, [QUESTION_IDS], output_tokens=32)
+        reference.check_every_token_is_counted(measured, 32)
+
+    @pytest.mark.usefixtures("loaded")
+    def test_a_constant_stream(self, vllm_server: Engines) -> None:
+        prompts = [QUESTION_IDS, GRAVITY_IDS]
+        measured = measure(vllm_server, prompts, mode="closed", minimum_waves=2)
+        reference.check_slots_are_busy(measured, 2)

@@ -1,0 +1,197 @@
+"""A server of the completions API that speaks the quirks of real ones, as they were seen.
+
+Each dialect turns the body of a request into the events of its answer. How the bytes of an answer
+are cut, and where they end, is the test's choice.
+"""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.engines.base import Request
+from worker.serving.address import Address
+from worker.serving.dialect import CHUNKS, LLAMA_CPP, LOGPROBS, TOKEN_IDS, USAGE, Dialect
+from worker.workload import Sampling
+
+TEXTS = ("Paris", "", " is", " é", "🎉", " the", "", " 你")
+"""Texts of tokens: some are empty, some are several bytes."""
+
+Events = list[str]
+Answer = Callable[[dict[str, Any]], Events]
+
+
+def _usage(body: dict[str, Any], tokens: int, **more: Any) -> dict[str, Any]:
+    prompt = len(body["prompt"])
+    return {"prompt_tokens": prompt, "completion_tokens": tokens, **more}
+
+
+def _data(content: Any) -> str:
+    return f"data: {json.dumps(content, ensure_ascii=False)}\n\n"
+
+
+def _choice(text: str, finish: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"index": 0, "text": text, "finish_reason": finish, **more}
+
+
+def _texts(body: dict[str, Any]) -> Iterator[tuple[int, str, str | None]]:
+    count = body["max_tokens"]
+    for number in range(count):
+        yield number, TEXTS[number % len(TEXTS)], "length" if number == count - 1 else None
+
+
+def vllm(body: dict[str, Any]) -> Events:
+    """A chunk for each token with its id, text or not; the end is in the last; usage after it."""
+    events = [
+        _data({"choices": [_choice(text, finish, token_ids=[100 + number])], "usage": None})
+        for number, text, finish in _texts(body)
+    ]
+    usage = _usage(body, body["max_tokens"], prompt_tokens_details={"cached_tokens": 0})
+    return [*events, _data({"choices": [], "usage": usage}), "data: [DONE]\n\n"]
+
+
+def llama_cpp(body: dict[str, Any]) -> Events:
+    """Characters, not tokens: one of three tokens comes at once, with the id of the last alone."""
+    events, tokens = ["data: null\n\n"], 0
+    while tokens < body["max_tokens"]:
+        tokens = min(tokens + (3 if tokens % 2 else 1), body["max_tokens"])
+        detail = {"tokens": [100 + tokens], "tokens_predicted": tokens}
+        events.append(_data({"choices": [_choice("🎉")], "__verbose": detail}))
+    last = {
+        "choices": [_choice("", "length")],
+        "usage": _usage(body, tokens, prompt_tokens_details={"cached_tokens": 0}),
+        "__verbose": {"tokens": [], "tokens_predicted": tokens},
+    }
+    return [*events, _data(last), "data: [DONE]\n\n"]
+
+
+def tensorrt(body: dict[str, Any]) -> Events:
+    """No ids; each chunk has the usage so far; keep-alive comments between; no `[DONE]`."""
+    events = []
+    for number, text, finish in _texts(body):
+        usage = _usage(body, number + 1)
+        events += [": keep-alive\n\n", _data({"choices": [_choice(text, finish)], "usage": usage})]
+    return events
+
+
+def openai(body: dict[str, Any]) -> Events:
+    """Log probabilities of each token, two tokens in a chunk; lines end as in the specification."""
+    events = []
+    for first in range(0, body["max_tokens"], 2):
+        tokens = ["a", "b"][: body["max_tokens"] - first]
+        events.append(_data({"choices": [_choice("".join(tokens), logprobs={"tokens": tokens})]}))
+    events.append(_data({"choices": [_choice("", "length")]}))
+    events.append(_data({"choices": [], "usage": _usage(body, body["max_tokens"])}))
+    return [event.replace("\n", "\r\n") for event in [*events, "data: [DONE]\n\n"]]
+
+
+def transformers(body: dict[str, Any]) -> Events:
+    """Usage unasked in the last chunk, with the end; no `[DONE]`."""
+    events = [_data({"choices": [_choice("x")]}) for _ in range(body["max_tokens"])]
+    usage = _usage(body, body["max_tokens"])
+    return [*events, _data({"choices": [_choice("", "length")], "usage": usage})]
+
+
+DIALECTS: dict[str, tuple[Answer, Dialect]] = {
+    "vllm": (vllm, Dialect(TOKEN_IDS, {"return_token_ids": True}, {"ignore_eos": True})),
+    "llama_cpp": (llama_cpp, Dialect(LLAMA_CPP, {"verbose": True}, {"ignore_eos": True})),
+    "tensorrt": (tensorrt, Dialect(USAGE, {}, {"min_tokens": "{output_tokens}"})),
+    "openai": (openai, Dialect(LOGPROBS, {"logprobs": 0})),
+    "transformers": (transformers, Dialect(CHUNKS)),
+}
+"""Name -> the server's answer, and the dialect to ask it in."""
+
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
+
+
+def chunked(events: Sequence[str]) -> bytes:
+    """An answer as most servers frame it: one chunk of HTTP for each event."""
+    body = b""
+    for event in events:
+        content = event.encode()
+        body += b"%x\r\n%b\r\n" % (len(content), content)
+    return HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body + b"0\r\n\r\n"
+
+
+def whole(events: Sequence[str]) -> bytes:
+    """An answer of a known length."""
+    content = "".join(events).encode()
+    return HEAD + b"Content-Length: %d\r\n\r\n" % len(content) + content
+
+
+def until_closed(events: Sequence[str]) -> bytes:
+    """An answer that ends with the connection."""
+    return HEAD + b"Connection: close\r\n\r\n" + "".join(events).encode()
+
+
+def refusing(status: int, content: Any) -> bytes:
+    """An answer with a status that is no success."""
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return b"HTTP/1.1 %d Nope\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body
+
+
+@dataclass
+class StandIn:
+    """A running server; `answer` makes the bytes of an answer, `close_after` ends a connection."""
+
+    answer: Callable[[dict[str, Any]], bytes | Sequence[bytes]]
+    close_after: int = 10**9
+    """Requests that a connection carries."""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    connections: int = 0
+
+    def __post_init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def address(self) -> Address:
+        return Address("127.0.0.1", self.port)
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection, connection.makefile("rb") as lines, suppress(OSError):
+            for _ in range(self.close_after):
+                head = b""
+                while (line := lines.readline()).strip():
+                    head += line
+                if not head:
+                    return
+                self.heads.append(head.decode())
+                length = [h for h in head.splitlines() if h.lower().startswith(b"content-length")]
+                body = lines.read(int(length[0].split(b":")[1])) if length else b"{}"
+                self.requests.append(json.loads(body))
+                answer = self.answer(self.requests[-1])
+                pieces = [answer] if isinstance(answer, bytes) else answer
+                for piece in pieces:
+                    connection.sendall(piece)
+                if b"Connection: close" in b"".join(pieces):
+                    return
+
+
+@contextmanager
+def serving(answer: Callable[[dict[str, Any]], Any], **changes: Any) -> Iterator[StandIn]:
+    server = StandIn(answer, **changes)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def request(number: int = 0, *, tokens: int = 5, prompt: int = 3, **sampling: Any) -> Request:
+    """A request of one prompt of so many tokens."""
+    return Request(number, tuple(range(1, prompt + 1)), tokens, Sampling(**sampling))
