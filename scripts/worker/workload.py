@@ -27,6 +27,8 @@ class ServerConfig:
     url: str | None = None
     token_variable: str | None = None
     """Environment variable that holds the secret of an attached server."""
+    gpus: tuple[str, ...] = ()
+    """UUIDs of the GPUs of this host that an attached server uses, as far as they are named."""
     model_name: str | None = None
     """Name of the model in requests; None: the first that the server lists."""
     token_counts: str = "chunks"
@@ -63,6 +65,11 @@ class EngineConfig:
     def adapter(self) -> str:
         """The name of the module of the adapter."""
         return self.backend if self.server is None else "openai"
+
+    @property
+    def attached(self) -> bool:
+        """True where the engine is a server that somebody else started."""
+        return self.server is not None and self.server.url is not None
 
 
 @dataclass(frozen=True)

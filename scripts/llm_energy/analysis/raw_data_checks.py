@@ -9,10 +9,10 @@ from llm_energy.campaign.identity import PROTOCOL_VERSION
 from llm_energy.measurement import flags, window
 from llm_energy.measurement.steadiness import judged
 from llm_energy.measurement.window_drift import power_scatter_limit, with_power
-from llm_energy.power.accounting import EnergyAccount, account_energy, unsampled
+from llm_energy.power.accounting import EnergyAccount, account_energy, for_reason, unsampled
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import read_identity, read_series
-from llm_energy.results.codes import SAMPLER_OFF
+from llm_energy.results.codes import OF_ATTACHED, SAMPLER_OFF
 from llm_energy.results.energy import Energy
 from llm_energy.results.parts import Drift, Latency
 from llm_energy.results.result import Result
@@ -110,15 +110,16 @@ def _of_requests(
     return {
         "window": {**edges, "waves": waves, "passes": passes},
         "tokens": tokens.model_dump(),
-        "latency": window.latency(requests, start=start_s, end=end_s),
+        "latency": window.latency(requests, start=start_s, end=end_s, in_chunks=result.of_server),
         "drift": window.drift(requests, start=start_s, end=end_s, waves=waves, passes=passes),
     }
 
 
 def _account(result: Result, series: Series | None, latency: Latency | None) -> EnergyAccount:
     gaps = latency.inter_token_latency_s if latency else None
-    return account_energy(
-        series,
+    unknown = result.energy.reason if result.energy.reason in OF_ATTACHED else None
+    account = account_energy(
+        None if unknown else series,
         result.phases,
         result.tokens,
         scope=result.energy.scope,  # type: ignore[arg-type]
@@ -126,6 +127,7 @@ def _account(result: Result, series: Series | None, latency: Latency | None) -> 
         method=result.energy.method or "counter",  # type: ignore[arg-type]
         median_step_s=gaps.p50 if gaps else None,
     )
+    return for_reason(account, unknown) if unknown else account
 
 
 def _of_series(result: Result, account: EnergyAccount, *, current: bool) -> Iterator[str]:

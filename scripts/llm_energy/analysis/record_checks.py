@@ -138,8 +138,7 @@ def _is_of(record: Mapping[str, Any], result: Result) -> bool:
     stated = (environment.environment_hash, environment.image_digest, environment.python_version)
     recorded = (record["environment_hash"], record.get("image"), record.get("python_version"))
     # A server reports its own version, which its environment cannot tell.
-    of_server = "server" in result.spec.get("backend", {})
-    same_engine = of_server or environment.engine_version == record.get("engine_version")
+    same_engine = result.of_server or environment.engine_version == record.get("engine_version")
     return stated == recorded and same_engine
 
 

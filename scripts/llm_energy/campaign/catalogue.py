@@ -73,11 +73,11 @@ class Catalogue:
             except PresetError as error:
                 self.problems.add(path, str(error))
                 continue
-            if table is None:
+            if table is not None:
+                tables[name] = table
+            elif not any(place[:2] == path for place in self.problems):
                 available = sorted({*available_backends(self.root), *available_servers(self.root)})
                 self.problems.add(path, unknown("backend", name, available))
-            else:
-                tables[name] = table
         return tables
 
     def _engine_table(self, name: str) -> EngineTable | None:
@@ -112,7 +112,9 @@ class Catalogue:
                 self.root, name, config, self.lock, device=self.config.measurement.device
             )
         except UnpinnedError as error:
-            self.unpinned.add(("backends", backend, "environment"), str(error))
+            path = ("backends", backend, "environment")
+            if path not in self.problems:
+                self.unpinned.add(path, str(error))
             identity = {"unpinned": backend}
         return Declared(name=name, config=config, identity=identity)
 

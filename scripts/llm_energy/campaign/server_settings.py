@@ -65,6 +65,8 @@ class Attach(_Server):
     """Its address, such as `http://127.0.0.1:8000`."""
     token_variable: EnvironmentVariable | None = None
     """Environment variable with the secret that it wants. The secret itself is stored nowhere."""
+    gpus: Annotated[list[Text], Field(min_length=1)] | None = None
+    """UUIDs of the GPUs of this host that it uses. Without them no energy is counted on a GPU."""
 
 
 Server = Launch | Attach

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.inputs.environment import packages_sha256
-from llm_energy.measurement import flags, host_idle, window
+from llm_energy.measurement import flags, host_idle, served, window
 from llm_energy.measurement.device_exclusivity import used_gpus
 from llm_energy.measurement.job import Job, Observation
 from llm_energy.measurement.steadiness import judged
 from llm_energy.measurement.window_drift import with_power
-from llm_energy.power.accounting import EnergyAccount, account_energy, unsampled
+from llm_energy.power.accounting import EnergyAccount, account_energy, for_reason, unsampled
 from llm_energy.power.meter import Device
 from llm_energy.power.series_file import write_series
 from llm_energy.results.layout import side_path
@@ -114,21 +114,13 @@ def environment(job: Job, seen: Observation, run: RunRecord) -> Environment:
         environment_hash=ready.environment_hash,
         image_digest=ready.image,
         python_version=ready.python_version,
-        engine_version=engine_version(job, seen),
+        engine_version=served.engine_version(job, seen),
         packages_sha256=packages_sha256(ready.packages),
         model_sha256=seen.model.sha256,
         code_digest=run.code_digest,
         git_commit=host.git_commit,
         git_dirty=host.git_dirty,
     )
-
-
-def engine_version(job: Job, seen: Observation) -> str:
-    """Return the version of the engine: of its environment, or as a live server reports it."""
-    if job.experiment.engine.server is None or seen.loaded is None:
-        return seen.environment.engine_version
-    version: str = seen.loaded["engine_version"]
-    return version
 
 
 def metered_gpus(job: Job, seen: Observation) -> list[Device]:
@@ -140,6 +132,8 @@ def metered_gpus(job: Job, seen: Observation) -> list[Device]:
         return []
     boards = [device for device in seen.series.devices if device.scope == "gpu_board"]
     used = used_gpus(seen.series, seen.own_processes)
+    if job.experiment.engine.server is not None and job.experiment.engine.attached:
+        used = set(job.experiment.engine.server.gpus)
     return [gpu for gpu in boards if used is None or gpu.id in used]
 
 
@@ -150,8 +144,9 @@ def energy_of(
     on_gpu = job.experiment.device == "gpu"
     gpus = metered_gpus(job, seen)
     gaps = latency.inter_token_latency_s if latency else None
+    unknown = served.reason_without_energy(job)
     account = account_energy(
-        seen.series,
+        None if unknown else seen.series,
         seen.phases,
         tokens,
         scope="gpu_board" if on_gpu else "cpu_package",
@@ -160,15 +155,18 @@ def energy_of(
         median_step_s=gaps.p50 if gaps else None,
         own_processes=seen.own_processes if on_gpu else None,
     )
+    if unknown:
+        account = for_reason(account, unknown)
     if not job.experiment.sampled:
         account = replace(account, energy=unsampled(account.energy))
-    account = replace(account, flags=account.flags + gpu_use_flags(gpus, seen))
+    account = replace(account, flags=account.flags + gpu_use_flags(job, gpus, seen))
     return with_host_idle(account, seen)
 
 
-def gpu_use_flags(gpus: Sequence[Device], seen: Observation) -> list[Flag]:
+def gpu_use_flags(job: Job, gpus: Sequence[Device], seen: Observation) -> list[Flag]:
     """`gpu_use_unknown`, where GPUs are counted that the engine was not seen to use."""
-    if not gpus or seen.series is None or used_gpus(seen.series, seen.own_processes):
+    named = job.experiment.engine.attached
+    if named or not gpus or seen.series is None or used_gpus(seen.series, seen.own_processes):
         return []
     detail = f"no process of the engine was listed on any GPU; counted: all {len(gpus)} of the host"
     return [Flag(code="gpu_use_unknown", message=detail)]
@@ -214,7 +212,8 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
     edges = seen.measured["window"]
     start, end = edges["start"], edges["end"]
     tokens = window.tokens(requests, input_lengths=seen.input_lengths, start=start, end=end)
-    latency = window.latency(requests, start=start, end=end)
+    in_chunks = job.experiment.engine.server is not None
+    latency = window.latency(requests, start=start, end=end, in_chunks=in_chunks)
     drift = window.drift(
         requests, start=start, end=end, waves=edges["waves"], passes=edges["passes"]
     )
@@ -245,6 +244,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
             minimum_duration_s=job.experiment.workload.minimum_duration_s,
         )
         + flags.of_gates(seen.thermal)
+        + served.flags(job, seen, requests)
         + account.flags,
         "sample_outputs": [SampleOutput(**sample) for sample in seen.measured["sample_outputs"]],
     }

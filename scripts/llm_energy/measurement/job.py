@@ -115,7 +115,8 @@ def server_config(server: "Server | None") -> ServerConfig | None:
         return None
     known = {field.name for field in fields(ServerConfig)}
     values = server.model_dump(mode="json", include=known)
-    return ServerConfig(**values | {"command": tuple(values.get("command", ()))})
+    lists = {name: tuple(values.get(name) or ()) for name in ("command", "gpus")}
+    return ServerConfig(**values | lists)
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,8 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
         own_processes = partial(runtime_named(started.runtime).processes, started)
         with running.trusted(run, started) as session:
             seen.peer = session.peer
-            if session.peer["engine"] is None and device == "gpu":
+            attached = job.experiment.engine.attached  # its processes are not ours to know
+            if session.peer["engine"] is None and device == "gpu" and not attached:
                 refuse_leftovers(working, own_processes() if working else ())
             try:
                 with watch.sampler:
@@ -157,7 +158,7 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
                     show(f"baseline, {human_duration(job.experiment.baseline_s)} or more")
                     idle(watch, job.experiment.baseline_s, run, seen)
                     warm_up_and_run(session, watch, job, seen, show)
-                    seen.own_processes = own_processes() if working else None
+                    seen.own_processes = own_processes() if working and not attached else None
             except EngineReportedError as failure:
                 if failure.reason != "out_of_memory":
                     raise
@@ -185,6 +186,7 @@ def idle_without_engine(
     """Take the host's idle power once for each cycle; not where an engine stays loaded."""
     resident, rest_s = session.peer["engine"], job.experiment.baseline_s
     stays = resident is not None and resident["key"] == job.engine_key
+    stays = stays or job.experiment.engine.attached
     if watch.devices and rest_s and not stays and not host_idle.known(run, job.cycle):
         if resident is not None:
             session.request(Unload())

@@ -10,7 +10,7 @@ import statistics
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 from llm_energy.measurement.window_drift import scatter_limit
@@ -57,11 +57,16 @@ def distribution(values: Sequence[float]) -> Distribution | None:
     )
 
 
-def latency(requests: Sequence[RequestRecord], *, start: float, end: float) -> Latency:
+def latency(
+    requests: Sequence[RequestRecord], *, start: float, end: float, in_chunks: bool = False
+) -> Latency:
     """Latencies of what happened wholly inside the window [start, end], in s.
 
     In load mode `closed` requests that straddle an edge lose the latencies that straddle it:
     long ones are a little likelier to be lost, a bias that shrinks with window over latency.
+
+    Args:
+        in_chunks: tokens of one moment are one chunk of a server: see `chunk_gaps`.
     """
     first, gaps, whole = [], [], []
     for request in requests:
@@ -73,12 +78,30 @@ def latency(requests: Sequence[RequestRecord], *, start: float, end: float) -> L
             first.append(times[0] - request["submitted"])
         if inside and times[-1] <= end:
             whole.append(times[-1] - request["submitted"])
-        gaps += [b - a for a, b in pairwise(times) if a >= start and b <= end]
+        if in_chunks:
+            gaps += chunk_gaps(times, start=start, end=end)
+        else:
+            gaps += [b - a for a, b in pairwise(times) if a >= start and b <= end]
     return Latency(
         time_to_first_token_s=distribution(first),
         inter_token_latency_s=distribution(gaps),
         end_to_end_s=distribution(whole),
     )
+
+
+def chunk_gaps(times: Sequence[float], *, start: float, end: float) -> list[float]:
+    """Return the time of each token after the first chunk: its chunk's wait over its tokens.
+
+    Their mean is that of last less first chunk over the tokens between, so that the first chunk's
+    tokens are not in the divisor, and a chunk of many tokens is no row of zeros.
+    """
+    chunks = [(moment, sum(1 for _ in tokens)) for moment, tokens in groupby(times)]
+    return [
+        (b - a) / count
+        for (a, _), (b, count) in pairwise(chunks)
+        for _ in range(count)
+        if a >= start and b <= end
+    ]
 
 
 def tokens(

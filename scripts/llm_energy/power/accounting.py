@@ -5,7 +5,7 @@ Gross energy over the window is primary. What is not known is None with a reason
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import fsum
 from typing import Any
@@ -114,6 +114,11 @@ def unsampled(energy: Energy) -> Energy:
 
     devices = [d.model_copy(update={"reason": named(d.reason)}) for d in energy.devices]
     return energy.model_copy(update={"reason": named(energy.reason), "devices": devices})
+
+
+def for_reason(account: EnergyAccount, reason: str) -> EnergyAccount:
+    """Return an account without energy, with the reason why there is none."""
+    return replace(account, energy=account.energy.model_copy(update={"reason": reason}))
 
 
 def default_scope(devices: Iterable[Device]) -> Scope:

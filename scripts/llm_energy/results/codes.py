@@ -42,11 +42,20 @@ FLAGS = {
     "specification: a mean over both is one of two workloads. Measure the experiment again.",
     "output_suspect": "The outputs repeat themselves: more than half of their 4-grams occurred "
     "before. Speed and energy may be those of an engine that generates nonsense.",
+    "attached": "The engine is a server that ran already. The workflow neither chose its settings "
+    "nor knows who else used it; the message has what the server reports of itself.",
+    "prefix_cache_unknown": "Prompts of this server may have come from a cache, without work: it "
+    "was not started with its cache off. Times to first token and joules may be too low.",
+    "tokens_share_chunks": "The server sent several tokens at once: tokens of one chunk have one "
+    "time stamp. Inter-token latency is that of chunks, shared out over their tokens.",
 }
 """Flag of a result -> what a reader must know."""
 
 SAMPLER_OFF = "sampler_off"
 """Reason of a control: nothing is wrong with it, and a new measurement has no energy either."""
+
+OF_ATTACHED = frozenset({"attached_gpus_unknown", "attached_elsewhere"})
+"""Reasons of attached servers: sensors were read, but not those of what did the work."""
 
 ENERGY_REASONS = {
     "no_meter": "This machine has no power sensor that can be read: no NVIDIA GPU with its driver "
@@ -64,6 +73,9 @@ ENERGY_REASONS = {
     "read_failed": "The sensor could not be read; the log of the job has the message.",
     "mig_enabled": "The GPU is split by MIG: its sensors see the whole board, so the energy of an "
     "instance is not known. Remedy: measure with MIG off.",
+    "attached_gpus_unknown": "The server was attached, and the campaign does not name its GPUs. "
+    "Remedy: `backends.NAME.server.gpus` with their UUIDs, if they are this host's.",
+    "attached_elsewhere": "The server was attached on another host, whose sensors are not read.",
     "gpu_not_metered": "A GPU of this measurement has no power sensor that can be read.",
     "no_window": "There is no window: the measurement ended before it.",
     "no_load": "There is no time span of loading.",
@@ -127,6 +139,14 @@ FAILURES = {
     "out_of_memory": "the memory of the device was not enough",
     "protocol_mismatch": "it runs other code than this run",
     "record_unusable": "the record of the failure cannot be read",
+    "server_closed": "its server closed the connection too early",
+    "server_ended": "its server ended by itself",
+    "server_failed": "its server failed",
+    "server_invalid": "its server sent what is no answer",
+    "server_miscounted": "its server counted other tokens than it sent or got",
+    "server_overloaded": "its server refused more requests",
+    "server_refused": "its server refused a request",
+    "server_stalled": "its server sent nothing any more",
     "stopping": "it was being stopped",
     "unknown_runtime": "its runtime does not exist",
     "watchdog_failed": "the watchdog did not start",

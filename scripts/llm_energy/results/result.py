@@ -102,6 +102,11 @@ class Result(Model):
     derived_on_reading: list[str] = Field(default=[], exclude=True)
     """Fields that were derived because the file is of schema version 1; never part of a file."""
 
+    @property
+    def of_server(self) -> bool:
+        """True where the engine is a server, which sends tokens in chunks."""
+        return "server" in self.spec.get("backend", {})
+
     @model_validator(mode="before")
     @classmethod
     def _of_any_version(cls, content: Any) -> Any:

@@ -7,6 +7,7 @@ from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import PathSource
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
+from llm_energy.campaign.server_settings import Attach
 from llm_energy.inputs.models import local_files
 from llm_energy.measurement.job import ExperimentRecord
 from llm_energy.runs.progress import note_duration
@@ -91,7 +92,9 @@ def _declared(
     container = config.container.model_dump()
     if isinstance(container["gpus"], list):
         container["gpus"] = tuple(container["gpus"])
-    if campaign.measurement.on_gpu and container["gpus"] is None:
+    if isinstance(server := own[0].server, Attach):
+        container["gpus"] = tuple(server.gpus or ())
+    elif campaign.measurement.on_gpu and container["gpus"] is None:
         container["gpus"] = "all"
     models = (CACHE / "models").absolute()
     models.mkdir(parents=True, exist_ok=True)  # a container can mount only what is there

@@ -1,0 +1,128 @@
+"""Servers in a campaign: ready ones, those of the user, and those that run already."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from llm_energy.campaign.campaign import Campaign, load_campaign
+from llm_energy.campaign.engine_options import available_servers
+from llm_energy.campaign.problems import CampaignError
+from llm_energy.campaign.server_settings import Launch, PresetError, read_preset
+from llm_energy.inputs.recipes import campaign_recipes
+from llm_energy.measurement.job import ExperimentRecord
+
+ROOT = Path(__file__).parents[3]
+PINNED = {"python": "/opt/mine/bin/python", "packages_sha256": "0" * 64}
+ATTACHED = {"url": "http://127.0.0.1:8000", "tokenizer": "llamacpp"}
+LAUNCHED = {"command": ["mine", "--port={port}"], "tokenizer": "llamacpp"}
+
+
+def campaign(backend: dict[str, Any], name: str = "mine", **changes: Any) -> Campaign:
+    config = yaml.safe_load((ROOT / "config/campaigns/cpu-servers.yaml").read_text())
+    config["backends"] = {name: backend}
+    config |= {"experiments": {"one": {"settings": {"backend": name}}}, "reference": "one"}
+    config["experiments"]["one"]["settings"] |= changes.pop("settings", {})
+    return load_campaign(
+        config | changes, files=[], root=ROOT, lock=ROOT / "config/models.lock.yaml"
+    )
+
+
+def faults(backend: dict[str, Any], **changes: Any) -> list[str]:
+    with pytest.raises(CampaignError) as error:
+        campaign(backend, **changes)
+    return error.value.messages
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("envs/**/server.yaml")), ids=str)
+def test_every_ready_server_can_be_read(file: Path) -> None:
+    server = read_preset(file.parent)
+    assert isinstance(server, Launch)
+    assert {"Dockerfile"} <= {path.name for path in file.parent.iterdir()} or server.environment
+
+
+def test_there_are_ready_servers() -> None:
+    assert available_servers(ROOT) == [
+        "llamacpp-server",
+        "sglang",
+        "tensorrt-server",
+        "vllm-server",
+    ]
+
+
+def test_a_ready_server_reaches_its_engine_process() -> None:
+    made = campaign(
+        {}, name="llamacpp-server", settings={"engine": {"llamacpp-server": {"threads": 2}}}
+    )
+    (experiment,) = made.experiments
+    record = ExperimentRecord.of(made, experiment)
+    assert record.engine.adapter == "openai"
+    assert record.engine.options == {"threads": 2}
+    assert record.engine.server is not None
+    assert record.engine.server.token_counts == "llama_cpp"
+    assert experiment.adapter == experiment.environment.name == "llamacpp"
+    recipes = campaign_recipes(made, ROOT)
+    assert [recipe.backend for recipe in recipes.prompts.values()] == ["llamacpp"]
+
+
+def test_a_server_identifies_its_experiment() -> None:
+    first = campaign({"server": LAUNCHED, "environment": PINNED}).experiments[0]
+    changes = [{"request": {"a": 1}}, {"command": ["mine", "--port={port}", "-v"]}]
+    others = [
+        campaign({"server": LAUNCHED | change, "environment": PINNED}).experiments[0]
+        for change in changes
+    ]
+    assert len({e.spec_hash for e in [first, *others]}) == 3
+    assert len({e.engine_key for e in [first, *others]}) == 3
+    patient = {"server": LAUNCHED | {"stall_s": 5.0}, "environment": PINNED}
+    assert campaign(patient).experiments[0].spec_hash == first.spec_hash
+
+
+def test_an_attached_server_is_reached_from_its_tokenizers_environment() -> None:
+    made = campaign({"server": ATTACHED | {"token_variable": "LIVE_TOKEN"}})
+    (experiment,) = made.experiments
+    assert experiment.environment.name == "llamacpp"
+    assert ExperimentRecord.of(made, experiment).engine.attached
+    assert "LIVE_TOKEN" not in repr(experiment.spec)
+
+
+@pytest.mark.parametrize(
+    ("backend", "changes", "words"),
+    [
+        ({"server": {"tokenizer": "llamacpp"}}, {}, "needs the key command or the key url"),
+        ({"server": LAUNCHED}, {}, "needs an environment of yours"),
+        ({"server": ATTACHED | {"tokenizer": "none"}}, {}, "cannot be read"),
+        ({"server": ATTACHED, "runtime": "docker"}, {}, "a container has no network"),
+        ({"server": ATTACHED | {"token_variable": "HF_TOKEN"}}, {}, "are not passed on"),
+        ({"server": ATTACHED | {"url": "localhost:80"}}, {}, "must match ^https?://"),
+        (
+            {"server": ATTACHED},
+            {"settings": {"engine": {"mine": {"threads": 1}}}},
+            "was started with its arguments",
+        ),
+        (
+            {"server": LAUNCHED, "environment": PINNED},
+            {"settings": {"engine": {"mine": {"port": 1}}}},
+            "is part of the command of mine",
+        ),
+        ({"server": LAUNCHED, "environment": PINNED}, {"settings": {"dtype": "fp4"}}, "no dtype"),
+    ],
+)
+def test_a_mistake_is_one_line(backend: dict[str, Any], changes: Any, words: str) -> None:
+    (message,) = faults(backend, **changes)
+    assert words in message
+
+
+def test_a_server_for_gpus_is_refused_on_a_cpu() -> None:
+    (message,) = faults({}, name="sglang")
+    assert message.endswith("is a server for GPUs only (envs/sglang/gpu)")
+
+
+def test_a_broken_file_of_a_server_is_named_with_the_place(tmp_path: Path) -> None:
+    (tmp_path / "server.yaml").write_text("command: [x]\ntokeniser: llamacpp\n")
+    with pytest.raises(PresetError, match=r"server\.yaml: tokenizer: Field required"):
+        read_preset(tmp_path)
+    (tmp_path / "server.yaml").write_text("a: [")
+    with pytest.raises(PresetError, match="no YAML"):
+        read_preset(tmp_path)
