@@ -17,6 +17,7 @@ from llm_energy.analysis.courses_over_time import cycle_dependence, short_warmup
 from llm_energy.analysis.decode_energy import decode_energies
 from llm_energy.analysis.derived import derived_metrics, stated, with_derived
 from llm_energy.analysis.design import Design
+from llm_energy.analysis.device_differences import device_differences
 from llm_energy.analysis.energy_uncertainty import with_limits
 from llm_energy.analysis.experiments_table import experiments_table
 from llm_energy.analysis.measurements_table import measurements_table
@@ -122,6 +123,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
             first_cycles=first_cycles,
         ),
         carry_over=carry_over(everything),
+        device_differences=device_differences(measurements, margin=design.equivalence_margin),
         refused_comparisons=refused,
         fronts=list(fronts(measurements, first_cycles=first_cycles)),
         decode=list(decode_energies(results, first_cycles=first_cycles)),

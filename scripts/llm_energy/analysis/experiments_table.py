@@ -10,6 +10,7 @@ from llm_energy.analysis.table_columns import Row, columns_of, records_by
 from llm_energy.results.metrics import METRICS, Metric
 from llm_energy.results.result import Result
 from llm_energy.stats.cycles_needed import cycles_needed, cycles_needed_stein
+from llm_energy.stats.device_spread import DeviceSpread, device_spread
 from llm_energy.stats.intervals import (
     bca_interval,
     ends,
@@ -43,7 +44,7 @@ def group_of(result: Result) -> tuple[str, str, str, float | None]:
     return result.experiment, result.spec_hash, place.device_model, place.power_limit_watts
 
 
-IntervalRule = Literal["t", "two_stage", "one_cycle", "first_cycles_missing"]
+IntervalRule = Literal["t", "t_devices", "two_stage", "one_cycle", "first_cycles_missing"]
 
 
 class ExperimentRow(Row):
@@ -73,12 +74,18 @@ class ExperimentRow(Row):
     maximum: float
     """Greatest value of a cycle."""
     interval_rule: IntervalRule
-    """Rule of the intervals: `t`, with the spread over all cycles; `two_stage` (Stein), with that
-    over the first cycles, which decided how many there are. Otherwise the reason why there is none:
-    `one_cycle`, or `first_cycles_missing` where fewer than two of the first cycles have a value."""
+    """Rule of the intervals: `t`, with the spread over all cycles; `t_devices`, with the spread
+    between devices too; `two_stage` (Stein), with the spread over the first cycles, which decided
+    how many there are. Otherwise the reason why there is none: `one_cycle`, or
+    `first_cycles_missing` where fewer than two of the first cycles have a value."""
+    devices: int
+    """Devices, or sets of devices, that the cycles with a value were measured on."""
+    between_devices_standard_deviation: float | None
+    """Standard deviation between devices; none where it cannot be distinguished from the spread
+    between cycles."""
     repeatability_standard_uncertainty: float | None
     """Standard uncertainty of the mean from the spread over cycles alone: s/√n, under `two_stage`
-    with s of the first cycles."""
+    with s of the first cycles, under `t_devices` with the spread between devices."""
     t_low: float | None
     """Lower end of the repeatability interval: 95 % for the mean from the spread over cycles alone
     (Student's t), without the sensor's limits."""
@@ -94,7 +101,8 @@ class ExperimentRow(Row):
     """Upper end of the 95 % log-t interval of the geometric mean."""
     bca_low: float | None
     """Lower end of the 95 % BCa bootstrap interval of the mean; from 30 cycles on. Empty under
-    `two_stage`, because resampling takes the number of cycles as given."""
+    `two_stage`, because resampling takes the number of cycles as given, and under `t_devices`,
+    because it takes cycles as independent."""
     bca_high: float | None
     """Upper end of the 95 % BCa bootstrap interval of the mean."""
     total_standard_uncertainty: float | None
@@ -105,7 +113,8 @@ class ExperimentRow(Row):
     total_high: float | None
     """Upper end of the total interval."""
     cycles_needed: int | None
-    """Cycles for ±2 %, taking the spread as known; from 5 cycles on."""
+    """Cycles for ±2 %, taking the spread as known; from 5 cycles on. More cycles do not lessen the
+    spread between devices."""
     cycles_needed_stein: int | None
     """Cycles for ±2 %, whatever the true spread is (Stein); from 5 cycles on."""
     outlying_cycle: int | None
@@ -124,7 +133,7 @@ def experiments_table(
         measurements: as `llm_energy.analysis.measurements_table.measurements_table` makes it.
         first_cycles: the cycles that decided how many there are; None where their number was given.
     """
-    needed = ("cycle", *SENSOR, *(metric.column for metric in metrics))
+    needed = ("cycle", "device_uuids", "host", *SENSOR, *(metric.column for metric in metrics))
     rows = [
         dict(_row(cycles, metric, first_cycles))
         for cycles in records_by(measurements, GROUP, needed).values()
@@ -150,7 +159,12 @@ def _row(
         metric=metric.column,
         unit=metric.unit,
         outlying_cycle=None if outlying is None else present[outlying]["cycle"],
-        **statistics_of(values, limits=sensor_limits(metric, cycles), pilot=pilot),
+        **statistics_of(
+            values,
+            limits=sensor_limits(metric, cycles),
+            pilot=pilot,
+            devices=[cycle["device_uuids"] or cycle["host"] for cycle in present],
+        ),
     )
 
 
@@ -159,17 +173,20 @@ def statistics_of(
     *,
     limits: Sequence[float] | None = None,
     pilot: Sequence[float] | None = None,
+    devices: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """The statistics of an `ExperimentRow` from one value per cycle.
 
     Args:
         limits: relative limits of errors that are common to all values; None where unknown.
         pilot: those of the first cycles, where a second stage followed.
+        devices: the devices that each value is of; None: of one.
     """
     n, mean = len(values), fmean(values)
     deviation = standard_deviation(values) if n > 1 else None
-    student = t_interval(values, pilot=pilot)
-    total = total_uncertainty(values, limits=limits, pilot=pilot)
+    student = t_interval(values, pilot=pilot, devices=devices)
+    total = total_uncertainty(values, limits=limits, pilot=pilot, devices=devices)
+    spread = None if devices is None else device_spread(values, devices)
     known = values if n >= MINIMUM_PILOT_CYCLES else ()
     return {
         "n": n,
@@ -181,13 +198,15 @@ def statistics_of(
         "median": median(values),
         "minimum": min(values),
         "maximum": max(values),
-        "interval_rule": _interval_rule(n, pilot),
-        "repeatability_standard_uncertainty": standard_error(values, pilot=pilot),
+        "interval_rule": _interval_rule(n, pilot, spread),
+        "devices": len(set(devices)) if devices else 1,
+        "between_devices_standard_deviation": spread.between if spread else None,
+        "repeatability_standard_uncertainty": standard_error(values, pilot=pilot, devices=devices),
         **ends(student, "t_{}"),
         "relative_half_width": student.half_width / abs(mean) if student and mean else None,
         "geometric_mean": geometric_mean(values),
-        **ends(log_t_interval(values, pilot=pilot), "log_t_{}"),
-        **ends(bca_interval(values) if pilot is None else None, "bca_{}"),
+        **ends(log_t_interval(values, pilot=pilot, devices=devices), "log_t_{}"),
+        **ends(bca_interval(values) if pilot is None and spread is None else None, "bca_{}"),
         "total_standard_uncertainty": total.standard_uncertainty if total else None,
         **ends(total.interval if total else None, "total_{}"),
         "cycles_needed": cycles_needed(known, TARGET_RELATIVE_HALF_WIDTH),
@@ -195,11 +214,13 @@ def statistics_of(
     }
 
 
-def _interval_rule(n: int, pilot: Sequence[float] | None) -> IntervalRule:
+def _interval_rule(
+    n: int, pilot: Sequence[float] | None, spread: DeviceSpread | None
+) -> IntervalRule:
     if n < 2:
         return "one_cycle"
     if pilot is None:
-        return "t"
+        return "t_devices" if spread else "t"
     return "two_stage" if len(pilot) > 1 else "first_cycles_missing"
 
 

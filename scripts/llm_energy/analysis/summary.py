@@ -11,6 +11,7 @@ from llm_energy.analysis.carry_over import CarryOver
 from llm_energy.analysis.controls import ControlFinding
 from llm_energy.analysis.courses_over_time import CycleDependence, ShortWarmups, WarmupTrace
 from llm_energy.analysis.design import Design
+from llm_energy.analysis.device_differences import DeviceDifference
 from llm_energy.analysis.two_stages import CyclesDecided
 from llm_energy.results.parts import Model
 from llm_energy.stats.drift import RunDrift
@@ -228,6 +229,8 @@ class Findings(Model):
     controls: list[ControlFinding] = Field(default_factory=list)
     """In declared order; empty where the campaign asks for none."""
     carry_over: list[CarryOver] = Field(default_factory=list)
+    device_differences: list[DeviceDifference] = Field(default_factory=list)
+    """Devices of one model against each other; empty where one was measured on."""
     cycles_decided: list[CyclesDecided] = Field(default_factory=list)
     """Numbers of adaptive cycles; empty where their number was given."""
     assumed: str | None = None

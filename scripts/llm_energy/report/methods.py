@@ -62,6 +62,7 @@ def methods(summary: Summary) -> list[tuple[str, str]]:
         gain=metered["sensor_gain_limit_relative"].astype(float).mean(),
         offset=metered["sensor_offset_limit_watts"].astype(float).mean(),
         counts=summary.experiments["n"],
+        between_devices=bool((summary.experiments["interval_rule"] == "t_devices").any()),
         unpaired=any(not comparison.pairs for comparison in findings.comparisons),
         controls_text=controls_text(summary),
     )

@@ -27,6 +27,8 @@ from llm_energy.report.comparison_section import (
 )
 from llm_energy.report.control_section import CAPTION as CONTROLS
 from llm_energy.report.control_section import controls_table, failed_controls
+from llm_energy.report.device_section import CAPTION as DEVICES
+from llm_energy.report.device_section import device_notices, devices_table
 from llm_energy.report.environment_section import differences, environment
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import key_figures, notices
@@ -223,6 +225,7 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
             *notices(summary),
             *(d.warning for d in summary.findings.devices if d.warning),
             *carry_over_notices(summary),
+            *device_notices(summary),
         ],
         "failed_controls": failed_controls(summary),
         "results": results_table(summary),
@@ -240,6 +243,8 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
         "controls_caption": CONTROLS,
         "carry_over": carry_over_table(summary),
         "carry_over_caption": CARRY_OVER,
+        "device_table": devices_table(summary),
+        "device_caption": DEVICES,
         "outputs": outputs_table(summary),
         "results_with_energy": bool(table["energy_joules"].notna().any()),
         "failures": failure_groups(summary.findings.failures),

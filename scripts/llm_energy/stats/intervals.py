@@ -6,7 +6,7 @@ the logarithms carried back. With one value there is a value and no interval.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import fmean, stdev
@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from scipy import special
+
+from llm_energy.stats.device_spread import device_spread
 
 CONFIDENCE = 0.95
 """Default two-sided confidence of every interval."""
@@ -64,6 +66,7 @@ def t_interval(
     confidence: float = CONFIDENCE,
     *,
     pilot: Sequence[float] | None = None,
+    devices: Sequence[Hashable] | None = None,
 ) -> Interval | None:
     """Student's t interval for the mean; None where the spread of fewer than two values is known.
 
@@ -73,24 +76,45 @@ def t_interval(
         pilot: those of the values that decided how many there are. Then the interval is Stein's,
             mean ± t(n₀ − 1) · s₀ / √n with s₀ of the pilot alone: an ordinary one takes n as given.
             Stein (1945), Annals of Mathematical Statistics 16:243.
+        devices: the device that each value is of. Where devices differ by more than their cycles
+            do, the interval holds their spread too (`device_spread`); it never becomes narrower.
     """
-    known = values if pilot is None else pilot
-    error = standard_error(values, pilot=pilot)
-    if error is None:
+    errors = _errors(values, pilot, devices)
+    if not errors:
         return None
-    centre, half_width = fmean(values), t_quantile(len(known) - 1, confidence) * error
+    half_width = max(t_quantile(degrees, confidence) * error for error, degrees in errors)
+    centre = fmean(values)
     return Interval(centre - half_width, centre + half_width, confidence)
 
 
 def standard_error(
-    values: Sequence[float], *, pilot: Sequence[float] | None = None
+    values: Sequence[float],
+    *,
+    pilot: Sequence[float] | None = None,
+    devices: Sequence[Hashable] | None = None,
 ) -> float | None:
-    """Standard uncertainty s/√n of the mean, with the spread of the `pilot` where there was one.
+    """Standard uncertainty of the mean, with `pilot` and `devices` as in `t_interval`: s/√n, or
+    with the spread between devices, if that is more.
 
     None where the spread of fewer than two values is known.
     """
+    return max((error for error, _ in _errors(values, pilot, devices)), default=None)
+
+
+def _errors(
+    values: Sequence[float],
+    pilot: Sequence[float] | None,
+    devices: Sequence[Hashable] | None,
+) -> list[tuple[float, float]]:
+    """Return (standard uncertainty of the mean, degrees of freedom), without and with the spread
+    between devices as far as each is known."""
     known = values if pilot is None else pilot
-    return None if len(known) < 2 else standard_deviation(known) / math.sqrt(len(values))
+    if len(known) < 2:
+        return []
+    found = [(standard_deviation(known) / math.sqrt(len(values)), float(len(known) - 1))]
+    if devices is not None and pilot is None and (spread := device_spread(values, devices)):
+        found.append((spread.standard_error, spread.degrees_of_freedom))
+    return found
 
 
 def known_mean(values: Iterable[float | None]) -> float | None:
@@ -111,10 +135,11 @@ def log_t_interval(
     confidence: float = CONFIDENCE,
     *,
     pilot: Sequence[float] | None = None,
+    devices: Sequence[Hashable] | None = None,
 ) -> Interval | None:
     """Interval for the geometric mean (for log-normal values: the median), never for the mean.
 
-    The t interval of the logarithms, carried back by exp, with the same meaning of `pilot`. None
+    The t interval of the logarithms, carried back by exp, with the same `pilot` and `devices`. None
     where there is no t interval, or where a value is not positive. Limpert, Stahel and Abbt (2001),
     BioScience 51:341.
     """
@@ -122,7 +147,7 @@ def log_t_interval(
         return None
     logarithms = [math.log(value) for value in values]
     first = None if pilot is None else [math.log(value) for value in pilot]
-    found = t_interval(logarithms, confidence, pilot=first)
+    found = t_interval(logarithms, confidence, pilot=first, devices=devices)
     return found and Interval(math.exp(found.low), math.exp(found.high), confidence)
 
 
@@ -171,6 +196,7 @@ def total_uncertainty(
     limits: Sequence[float] | None,
     confidence: float = CONFIDENCE,
     pilot: Sequence[float] | None = None,
+    devices: Sequence[Hashable] | None = None,
 ) -> TotalUncertainty | None:
     """Combine the spread over cycles with errors of a sensor that are known within ± `limits`.
 
@@ -185,9 +211,10 @@ def total_uncertainty(
     Args:
         limits: relative to the mean, one for each error.
         pilot: as in `t_interval`.
+        devices: likewise.
     """
-    repeatability = t_interval(values, confidence, pilot=pilot)
-    error = standard_error(values, pilot=pilot)
+    repeatability = t_interval(values, confidence, pilot=pilot, devices=devices)
+    error = standard_error(values, pilot=pilot, devices=devices)
     if limits is None or repeatability is None or error is None:
         return None
     mean = fmean(values)
