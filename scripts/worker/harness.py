@@ -5,12 +5,13 @@ from collections.abc import Callable
 from worker import protocol
 from worker.closed import measure_closed
 from worker.engines.base import Engine
+from worker.open import measure_open
 from worker.protocol import Event
 from worker.warmup import Warmup
 from worker.waves import measure_waves
 from worker.workload import EngineConfig, Workload
 
-LOADS = {"waves": measure_waves, "closed": measure_closed}
+LOADS = {"waves": measure_waves, "closed": measure_closed, "open": measure_open}
 """Load mode -> the function that measures it."""
 
 

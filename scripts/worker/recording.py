@@ -13,6 +13,21 @@ SAMPLED_PROMPTS = 3
 
 
 @dataclass
+class OpenRecord:
+    """The part of a request's record that load mode `open` adds."""
+
+    scheduled: float
+    """When it arrived by the schedule."""
+    input_tokens: int
+    requested: int
+    """Output tokens that were requested."""
+    ended: float | None = None
+    """Its last token, or when it failed; None where it was followed no further."""
+    fault: str | None = None
+    """The engine's message where it failed."""
+
+
+@dataclass
 class RequestRecord:
     """One request; times in s on CLOCK_MONOTONIC."""
 
@@ -22,10 +37,13 @@ class RequestRecord:
     token_times: list[float] = field(default_factory=list)
     output_ids: list[int] = field(default_factory=list)
     """Kept for the first prompts only."""
+    open: "OpenRecord | None" = None
+    """Of load mode `open` alone."""
 
     def to_json(self, start: float, end: float) -> dict[str, Any]:
         """Return it as it is reported; `counted` is its tokens inside the window [start, end]."""
         return {
+            **(vars(self.open) if self.open else {}),
             "prompt": self.prompt,
             "wave": self.wave,
             "submitted": self.submitted,

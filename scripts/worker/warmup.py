@@ -76,6 +76,8 @@ class Warmup:
     def window_s(self) -> float:
         """Return how long the window will be."""
         workload = self._workload
+        if workload.mode == "open":
+            return workload.minimum_duration_s
         if workload.mode == "waves":
             return self.window_passes() * self.pass_time_s()
         wave_s = self.pass_time_s() / workload.waves_per_pass

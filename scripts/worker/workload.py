@@ -4,6 +4,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from worker.arrivals import ArrivalRecipe
+
+MODES = ("waves", "closed", "open")
+"""Load modes: see the modules of these names."""
+
 
 def is_backend_name(name: str) -> bool:
     """Return True if `name` can name a backend: it becomes part of a module's and a file's name."""
@@ -104,10 +109,12 @@ class Workload:
     """One measurement's load."""
 
     mode: str
-    """`waves` or `closed`."""
+    """One of `MODES`."""
     batch_size: int
-    """Requests of one wave, or the constant concurrency in mode `closed`."""
+    """Requests of one wave, the constant concurrency in mode `closed`, and in mode `open` the most
+    that are decoded together."""
     output_tokens: int
+    """Of each request; in mode `open` their mean, unless a trace has them."""
     prompts: tuple[tuple[int, ...], ...]
     """Token ids of each prompt."""
     sampling: Sampling
@@ -115,18 +122,24 @@ class Workload:
     tail_s: float
     warmup: WarmupRules
     minimum_waves: int = 3
+    arrivals: ArrivalRecipe | None = None
+    """Of mode `open` alone."""
 
     @property
     def waves_per_pass(self) -> int:
-        return max(1, len(self.prompts) // self.batch_size)
+        return 1 if self.mode == "open" else max(1, len(self.prompts) // self.batch_size)
 
     def fault(self, config: EngineConfig) -> str | None:
         """Return why this load cannot run on that engine, None if it can.
 
         A context that is too short is not checked here: it has a reason code of its own.
         """
-        if self.mode not in ("waves", "closed"):
-            return f"workload.mode: must be waves or closed, not {self.mode!r}"
+        if self.mode not in MODES:
+            return f"workload.mode: must be one of {', '.join(MODES)}, not {self.mode!r}"
+        if (self.mode == "open") != (self.arrivals is not None):
+            return "workload.arrivals: belongs to mode open, which needs it"
+        if self.arrivals is not None and (fault := self.arrivals.fault()):
+            return f"workload.{fault}"
         if not 1 <= self.batch_size <= config.slots:
             return (
                 f"workload.batch_size: must be 1 to {config.slots} (slots), not {self.batch_size}"
@@ -144,4 +157,12 @@ class Workload:
 
     def longest_sequence(self) -> int:
         """Return the tokens of the longest prompt and its output."""
-        return max(len(prompt) for prompt in self.prompts) + self.output_tokens
+        longest_prompt = max(len(prompt) for prompt in self.prompts)
+        if self.arrivals is None:
+            return longest_prompt + self.output_tokens
+        if output := self.arrivals.longest(self.output_tokens):
+            return longest_prompt + output
+        pairs = zip(
+            self.arrivals.trace_input_tokens, self.arrivals.trace_output_tokens, strict=True
+        )
+        return max(prompt + output for prompt, output in pairs)

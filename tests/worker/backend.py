@@ -36,6 +36,14 @@ def workload(**changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def measured_open(peer: "Peer", *, rate: float, **changes: Any) -> dict[str, Any]:
+    """The report of an open load with Poisson arrivals."""
+    arrivals = {"process": "poisson", "rate": rate}
+    measured: dict[str, Any] = peer.measure(mode="open", arrivals=arrivals, **changes)
+    assert measured["event"] == "measured", measured
+    return measured
+
+
 def group_members(group: int) -> list[int]:
     """Pids of the living processes of a process group."""
     members = []

@@ -355,7 +355,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"mode": "open"}, "workload.mode: must be waves or closed, not 'open'"),
+            ({"mode": "bursts"}, "workload.mode: must be one of waves, closed, open, not 'bursts'"),
             ({"batch_size": 5}, r"workload.batch_size: must be 1 to 4 \(slots\), not 5"),
             ({"batch_size": 0}, "workload.batch_size"),
             ({"batch_size": 3}, r"count \(4\) must be a multiple of batch_size \(3\)"),

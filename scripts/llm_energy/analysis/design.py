@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from llm_energy.campaign.analysis_settings import Assumptions
+from llm_energy.campaign.arrival_settings import Objectives
 from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.campaign.contrasts import Contrast
 from llm_energy.campaign.control_experiments import Control
@@ -22,6 +23,8 @@ class Design(Model):
     isolation: str
     reference: str | None
     assumptions: Assumptions = Assumptions()
+    slo: Objectives | None = None
+    """Objectives of latency for experiments with load mode `open`."""
     contrasts: tuple[Contrast, ...] = ()
     """The comparisons along axes."""
     controls: tuple[Control, ...] = ()

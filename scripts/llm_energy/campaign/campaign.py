@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.campaign.analysis_settings import Assumptions
+from llm_energy.campaign.arrival_settings import Objectives
 from llm_energy.campaign.backend_settings import BackendConfig
 from llm_energy.campaign.campaign_file import AdaptiveCycles, CampaignConfig
 from llm_energy.campaign.catalogue import Catalogue
@@ -32,6 +33,7 @@ from llm_energy.campaign.publication import Publication
 from llm_energy.campaign.resolve import Resolver
 from llm_energy.campaign.setting_checks import check_device, check_parallel, check_values
 from llm_energy.campaign.structure import read_structure
+from llm_energy.system.vocabulary import OPEN
 
 MAXIMUM_MEASUREMENTS = 1_000_000
 """Most measurements of a campaign: beyond it, it is a mistake and planning fills the memory."""
@@ -51,6 +53,8 @@ class Campaign:
     reference: str | None
     """Name of the experiment that the others are compared with."""
     assumptions: Assumptions
+    slo: Objectives | None
+    """Objectives of latency for experiments with load mode `open`."""
     contrasts: tuple[Contrast, ...]
     """The comparisons along axes."""
     controls: tuple[Control, ...]
@@ -77,6 +81,7 @@ class Campaign:
             **{name: getattr(self, name) for name in same},
             "adaptive": self.adaptive and self.adaptive.model_dump(),
             "assumptions": self.assumptions.model_dump(),
+            "slo": self.slo and self.slo.model_dump(),
             "contrasts": [asdict(contrast) for contrast in self.contrasts],
             "controls": [asdict(control) for control in self.controls],
             "names": self.names,
@@ -137,6 +142,8 @@ def load_campaign(
     made = (resolver.experiment(group, point) for group, point in points)
     experiments = tuple(experiment for experiment in made if experiment)
     _check_distinct(experiments, problems)
+    if model.slo and experiments and all(e.settings.load_mode != OPEN for e in experiments):
+        problems.add(("slo",), "no experiment has load mode `open`, which it is for; remove it")
     if (number := len(experiments) * cycles) > MAXIMUM_MEASUREMENTS:
         message = f"makes {number} measurements, more than {MAXIMUM_MEASUREMENTS}; lower it"
         problems.add(("cycles",), message)
@@ -162,6 +169,7 @@ def load_campaign(
         isolation=model.isolation,
         reference=model.reference,
         assumptions=model.assumptions,
+        slo=model.slo,
         contrasts=contrasts(model, experiments),
         controls=tuple(declared_controls),
         equivalence_margin=model.comparisons.equivalence_margin,

@@ -7,6 +7,12 @@ from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from llm_energy.campaign.analysis_settings import Assumptions, Comparisons, Controls
+from llm_energy.campaign.arrival_settings import (
+    WINDOW_ON_GPU_S,
+    Objectives,
+    TraceConfig,
+    uses_open_load,
+)
 from llm_energy.campaign.backend_settings import BackendConfig
 from llm_energy.campaign.declared_inputs import DeclaredPrompts, ModelConfig
 from llm_energy.campaign.experiment_settings import DeclaredSettings, SettingKey
@@ -127,6 +133,10 @@ class CampaignConfig(Model):
     """Models in use, by a name of your choice."""
     prompts: Annotated[dict[Name, DeclaredPrompts], Field(min_length=1)]
     """Prompt sets in use, by a name of your choice."""
+    traces: dict[Name, TraceConfig] = Field(default_factory=dict)
+    """Traces of arrivals in use, by a name of your choice."""
+    slo: Objectives | SkipJsonSchema[None] = None
+    """Objectives of latency, for experiments with load mode `open`."""
     measurement: Measurement = Field(default_factory=Measurement)
     """Durations and rates of every measurement."""
     parallel: Parallel | None = None
@@ -146,7 +156,11 @@ class CampaignConfig(Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _cycles_of_the_device(cls, given: Any) -> Any:
+    def _defaults_of_the_device(cls, given: Any) -> Any:
         measurement = given.get("measurement") if isinstance(given, dict) else None
-        gpu = isinstance(measurement, dict) and measurement.get("device") == "gpu"
-        return {"cycles": GPU_CYCLES, **given} if gpu else given
+        if not isinstance(measurement, dict) or measurement.get("device") != "gpu":
+            return given
+        if uses_open_load(given):
+            longer = {"minimum_duration_s": WINDOW_ON_GPU_S, **measurement}
+            given = {**given, "measurement": longer}
+        return {"cycles": GPU_CYCLES, **given}

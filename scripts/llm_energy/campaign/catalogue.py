@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from llm_energy.campaign.arrival_trace import ArrivalTrace, read_trace
 from llm_energy.campaign.campaign_file import CampaignConfig
 from llm_energy.campaign.declared_inputs import ShippedPrompts, Source, SyntheticPrompts
 from llm_energy.campaign.engine_options import (
@@ -60,6 +61,8 @@ class Catalogue:
         self.tokenizer = cache(self._tokenizer)
         self.prompts = cache(self._prompts)
         self.prompt_count = cache(self._prompt_count)
+        self.trace = cache(self._trace)
+        self.arrival_trace = cache(self._arrival_trace)
 
     def _engine_tables(self) -> dict[str, EngineTable]:
         tables = {}
@@ -203,3 +206,28 @@ class Catalogue:
             message = f"asks for {prompts.limit} of {available} prompts; lower it"
             self.problems.add(("prompts", name, "limit"), message)
         return prompts.limit or available
+
+    def _trace(self, name: str) -> Declared | None:
+        """A trace of arrivals by the content of its file."""
+        trace = self.config.traces.get(name)
+        if trace is None or not (file := Path(trace.file)).is_file():
+            if trace is not None:
+                message = f"{trace.file} does not exist; paths start at the working directory"
+                self.problems.add(("traces", name, "file"), message)
+            return None
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        if trace.sha256 not in (None, found):
+            message = f"is not that of the file, {found}; correct one of them"
+            self.problems.add(("traces", name, "sha256"), message)
+        return Declared(name=name, config=trace, identity={"sha256": found, "model": trace.model})
+
+    def _arrival_trace(self, name: str) -> ArrivalTrace | None:
+        """The requests of a trace; None where it cannot be read, which is a problem."""
+        if self.trace(name) is None:
+            return None
+        trace = self.config.traces[name]
+        try:
+            return read_trace(Path(trace.file), model=trace.model)
+        except PromptError as error:
+            self.problems.add(("traces", name), str(error))
+            return None

@@ -19,8 +19,13 @@ MAXIMUM_POINTS = 10_000
 MAXIMUM_NAME = 200
 """Most characters in an experiment's name: it stands in tables, figures and commands."""
 
-PREFIXES = {"batch_size": "batch", "output_tokens": "out", "context_tokens": "ctx"}
-SELF_EXPLAINING = ("backend", "model", "prompts", "dtype", "load_mode")
+PREFIXES = {
+    "batch_size": "batch",
+    "output_tokens": "out",
+    "context_tokens": "ctx",
+    "request_rate": "rate",
+}
+SELF_EXPLAINING = ("backend", "model", "prompts", "dtype", "load_mode", "trace")
 
 
 @dataclass(frozen=True)

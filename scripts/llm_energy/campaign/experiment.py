@@ -40,6 +40,8 @@ class Experiment:
     """Adapter that makes token ids in the environment: of the backend, if that is no server."""
     server: Server | None = None
     """The server that the backend is; None where it is none."""
+    trace: Declared | None = None
+    """`config` is the declared trace of arrivals; None where they are drawn."""
     control: MeasuredControl | None = None
     """Kind of control; None for an experiment of the campaign itself."""
 

@@ -5,8 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from llm_energy.campaign.arrival_settings import Arrivals
 from llm_energy.campaign.types import Count, Identifier, Model, Name, Natural, Scalar, Tokens, unit
-from llm_energy.system.vocabulary import WAVES, LoadMode
+from llm_energy.system.vocabulary import OPEN, WAVES, LoadMode
+
+OF_OPEN_LOAD = {"request_rate", "arrivals", "trace"}
+"""Settings of load mode `open` alone."""
 
 
 class Sampling(Model):
@@ -24,7 +28,8 @@ class Sampling(Model):
 
 class _Common(Model):
     batch_size: Annotated[Count, unit("requests")] = 1
-    """Requests submitted together; with load mode `closed`, the constant concurrency."""
+    """Requests submitted together; with load mode `closed`, the constant concurrency; with `open`,
+    the most that the engine decodes together, while others wait."""
     output_tokens: Tokens = 16
     """Tokens generated for each request, no fewer and no more."""
     context_tokens: Tokens = 512
@@ -32,7 +37,13 @@ class _Common(Model):
     dtype: str = "auto"
     """Number format of weights and arithmetic, such as `bfloat16`; `auto` is the model's own."""
     load_mode: LoadMode = WAVES
-    """`waves`: submit a batch, wait for all of it; `closed`: constant concurrency."""
+    """`waves`: submit a batch, wait for all of it; `closed`: constant concurrency; `open`: arrivals
+    at `request_rate`, whatever is still in flight."""
+    request_rate: Annotated[float, Field(gt=0, le=1e6), unit("requests/s")] | None = None
+    """With load mode `open`: mean rate of the arrivals. Of a trace, so many of its requests are
+    kept. Default: all of a trace, otherwise there is none."""
+    arrivals: Arrivals = Arrivals()
+    """With load mode `open`: arrivals and output lengths."""
     sampling: Sampling = Sampling()
     """Sampling of output tokens."""
 
@@ -46,6 +57,8 @@ class DeclaredSettings(_Common):
     """One of `models`."""
     prompts: Name | None = None
     """One of `prompts`."""
+    trace: Name | None = None
+    """With load mode `open`: one of `traces`."""
     engine: dict[Identifier, dict[Identifier, Scalar]] = Field(default_factory=dict)
     """Engine options by backend; only those of the experiment's backend count."""
 
@@ -63,8 +76,24 @@ class Settings(_Common):
     """Name of the model."""
     prompts: str
     """Name of the prompt set."""
+    trace: str | None = None
+    """Name of the trace of arrivals."""
     engine_options: dict[str, Any]
     """Options of the experiment's backend, defaults included."""
+
+    def resolved(self) -> dict[str, Any]:
+        """Return all settings that count in this load mode, as plain values."""
+        others = set[str]() if self.load_mode == OPEN else OF_OPEN_LOAD
+        if self.trace is None:
+            others |= {"trace"}
+        return self.model_dump(mode="json", exclude=others)
+
+    @property
+    def longest_output(self) -> int:
+        """Most output tokens of a request; of a trace, which has its own, 1."""
+        spread = self.arrivals.lengths if self.load_mode == OPEN else "fixed"
+        longest = {"fixed": self.output_tokens, "uniform": 2 * self.output_tokens - 1}
+        return longest.get(spread, 1)
 
     @property
     def slots(self) -> int:
@@ -73,8 +102,9 @@ class Settings(_Common):
 
 
 DOTTED_KEYS = (
-    *(key for key in DeclaredSettings.model_fields if key not in ("sampling", "engine")),
+    *(k for k in DeclaredSettings.model_fields if k not in ("sampling", "arrivals", "engine")),
     *(f"sampling.{key}" for key in Sampling.model_fields),
+    *(f"arrivals.{key}" for key in Arrivals.model_fields),
 )
 """Every setting that may vary, but for engine options (`engine.{backend}.{option}`)."""
 

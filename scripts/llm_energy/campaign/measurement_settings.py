@@ -19,7 +19,8 @@ class Measurement(Model):
     device: Literal["cpu", "gpu"] = "cpu"
     """Device that computes; it chooses the defaults of the durations."""
     minimum_duration_s: Duration = 3.0
-    """Least length of the measured window. GPU: 30, and no less than 10."""
+    """Least length of the measured window; with load mode `open` its length. GPU: 30, with `open`
+    120, and no less than 10."""
     baseline_s: Seconds = 2.0
     """Idle time of the loaded engine before its warm-up. GPU: 30. Below 10, the standard error of
     its power is too small where power wanders slowly."""

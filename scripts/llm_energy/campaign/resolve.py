@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
+from llm_energy.campaign.arrival_checks import arrival_faults
 from llm_energy.campaign.catalogue import Catalogue
 from llm_energy.campaign.declared_inputs import SyntheticPrompts
 from llm_energy.campaign.expand import Point, axis_blocks, values_of
@@ -17,9 +18,11 @@ from llm_energy.campaign.server_settings import server_identity
 from llm_energy.campaign.setting_checks import WrongValues
 from llm_energy.campaign.types import canonical
 from llm_energy.system.files import sha256_of
-from llm_energy.system.vocabulary import WAVES
+from llm_energy.system.vocabulary import OPEN, WAVES
 
 REFERENCES = ("backend", "model", "prompts")
+NAMES = {*REFERENCES, "trace"}
+"""Settings that are names: what they stand for identifies an experiment."""
 
 
 @dataclass(eq=False)
@@ -58,6 +61,7 @@ class Resolver:
         model = catalogue.model(settings.model, settings.backend)
         tokenizer = catalogue.tokenizer(settings.model)
         prompts = catalogue.prompts(settings.prompts)
+        trace = catalogue.trace(settings.trace) if settings.trace else None
         if environment is None or model is None or tokenizer is None or prompts is None:
             return None
         server = catalogue.server(settings.backend)
@@ -75,8 +79,9 @@ class Resolver:
                 "model": model.identity,
                 "tokenizer": tokenizer.identity,
                 "prompts": prompts.identity,
-                "settings": settings.model_dump(exclude=set(REFERENCES)),
+                "settings": {k: v for k, v in settings.resolved().items() if k not in NAMES},
                 "measurement": self.measurement,
+                **({"trace": trace.identity} if trace and settings.load_mode == OPEN else {}),
             }
         )
         tokenized = {**prompts.identity, "tokenizer": tokenizer.identity}
@@ -94,6 +99,7 @@ class Resolver:
             prompts=replace(prompts, identity=tokenized),
             adapter=catalogue.adapter(settings.backend),
             server=server,
+            trace=trace if settings.load_mode == OPEN else None,
         )
 
     def _check(self, group: str, point: Point, settings: Settings) -> None:
@@ -107,6 +113,8 @@ class Resolver:
         if settings.load_mode not in table.load_modes:
             known = listed(sorted(table.load_modes))
             yield "load_mode", f"{backend} has no load mode `{settings.load_mode}`; it has {known}"
+        trace = self.catalogue.arrival_trace(settings.trace) if settings.trace else None
+        yield from arrival_faults(settings, self.config.measurement, trace)
         if settings.dtype not in ("auto", *table.dtypes):
             known = listed(dict.fromkeys(("auto", *table.dtypes)))
             yield "dtype", f"{backend} has no dtype `{settings.dtype}`; it has {known}"
@@ -122,7 +130,7 @@ class Resolver:
         if count is not None and settings.load_mode == WAVES and count % batch:
             message = f"{count} prompts are no multiple of batch size {batch}; change one of them"
             yield "batch_size", message
-        room, output = settings.context_tokens, settings.output_tokens
+        room, output = settings.context_tokens, settings.longest_output
         if output >= room:  # the length of most prompts is not known yet: a token or more
             message = f"{output} and a prompt do not fit into context_tokens {room}; change one"
             yield "output_tokens", message

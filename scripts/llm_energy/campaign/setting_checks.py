@@ -21,7 +21,7 @@ MINIMUM_GPU_DURATION_S = 10.0
 NOT_PASSED_ON = ("HF_", "LLM_ENERGY_", "PIP_")
 """Beginnings of variables that no backend gets: secrets of registries, and our own."""
 
-SECTIONS = {"backend": "backends", "model": "models", "prompts": "prompts"}
+SECTIONS = {"backend": "backends", "model": "models", "prompts": "prompts", "trace": "traces"}
 """Setting -> section of the file that declares the names it may have."""
 
 

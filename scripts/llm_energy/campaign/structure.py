@@ -20,7 +20,7 @@ from llm_energy.campaign.experiment_settings import DOTTED_KEYS, SETTING_KEY
 from llm_energy.campaign.problems import KeyPath, Problems, nearest, shown, unknown
 from llm_energy.campaign.types import PATTERNS_IN_WORDS, TAG, tag_of
 
-WHOLE = ("models", "prompts")
+WHOLE = ("models", "prompts", "traces")
 """Sections whose entries go as a whole: without one of its keys, an entry is another thing."""
 
 WITH_UNIT = re.compile(r"[-+]?[\d.]+ ?[A-Za-zµ%]+")

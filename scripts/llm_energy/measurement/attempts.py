@@ -11,8 +11,9 @@ from pathlib import Path
 
 from llm_energy.backends import health
 from llm_energy.backends.runtime import SCRIPTS, BackendError
-from llm_energy.measurement.build_result import build_result, energy_spent
+from llm_energy.measurement.build_result import build_result
 from llm_energy.measurement.job import ExperimentRecord, Job, Observation
+from llm_energy.measurement.job_energy import energy_spent
 from llm_energy.measurement.measurement import measure, prepare
 from llm_energy.measurement.provenance import keep_provenance
 from llm_energy.measurement.set_failure import gives_up_set

@@ -2,32 +2,30 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from llm_energy.inputs.environment import packages_sha256
-from llm_energy.measurement import flags, host_idle, served, window
-from llm_energy.measurement.device_exclusivity import used_gpus
+from llm_energy.measurement import flags, open_requests, served, window
 from llm_energy.measurement.job import Job, Observation
+from llm_energy.measurement.job_energy import energy_of, metered_gpus
+from llm_energy.measurement.open_queue import idle_spans
+from llm_energy.measurement.open_window import flags as open_flags
+from llm_energy.measurement.open_window import open_load
 from llm_energy.measurement.steadiness import judged
 from llm_energy.measurement.window_drift import with_power
-from llm_energy.power.accounting import EnergyAccount, account_energy, for_reason, unsampled
-from llm_energy.power.meter import Device
 from llm_energy.power.series_file import write_series
 from llm_energy.results.layout import side_path
+from llm_energy.results.open_load import Objectives
 from llm_energy.results.parts import (
     Environment,
     Flag,
-    Latency,
-    Phase,
     ProcessState,
     PromptSet,
     SampleOutput,
     Settings,
     SideFile,
-    Tokens,
     Window,
 )
 from llm_energy.results.result import SCHEMA_VERSION, Result
@@ -43,6 +41,7 @@ WINDOW_FIELDS = (
     "latency",
     "warmup",
     "drift",
+    "open_load",
 )
 """Fields of a result that are None where there was no window."""
 
@@ -123,77 +122,6 @@ def environment(job: Job, seen: Observation, run: RunRecord) -> Environment:
     )
 
 
-def metered_gpus(job: Job, seen: Observation) -> list[Device]:
-    """The GPUs that did the work; none where the campaign says that the CPU does it.
-
-    Where the driver does not list which GPUs the engine's processes use, all of the host.
-    """
-    if job.experiment.device == "cpu" or seen.series is None:
-        return []
-    boards = [device for device in seen.series.devices if device.scope == "gpu_board"]
-    used = used_gpus(seen.series, seen.own_processes)
-    if job.experiment.engine.server is not None and job.experiment.engine.attached:
-        used = set(job.experiment.engine.server.gpus)
-    return [gpu for gpu in boards if used is None or gpu.id in used]
-
-
-def energy_of(
-    job: Job, seen: Observation, tokens: Tokens | None, latency: Latency | None
-) -> EnergyAccount:
-    """The energy of what did the work: an idle GPU beside a CPU engine is not it."""
-    on_gpu = job.experiment.device == "gpu"
-    gpus = metered_gpus(job, seen)
-    gaps = latency.inter_token_latency_s if latency else None
-    unknown = served.reason_without_energy(job)
-    account = account_energy(
-        None if unknown else seen.series,
-        seen.phases,
-        tokens,
-        scope="gpu_board" if on_gpu else "cpu_package",
-        gpus=[gpu.id for gpu in gpus] or None if on_gpu else None,
-        method=seen.method,
-        median_step_s=gaps.p50 if gaps else None,
-        own_processes=seen.own_processes if on_gpu else None,
-    )
-    if unknown:
-        account = for_reason(account, unknown)
-    if not job.experiment.sampled:
-        account = replace(account, energy=unsampled(account.energy))
-    account = replace(account, flags=account.flags + gpu_use_flags(job, gpus, seen))
-    return with_host_idle(account, seen)
-
-
-def gpu_use_flags(job: Job, gpus: Sequence[Device], seen: Observation) -> list[Flag]:
-    """`gpu_use_unknown`, where GPUs are counted that the engine was not seen to use."""
-    named = job.experiment.engine.attached
-    if named or not gpus or seen.series is None or used_gpus(seen.series, seen.own_processes):
-        return []
-    detail = f"no process of the engine was listed on any GPU; counted: all {len(gpus)} of the host"
-    return [Flag(code="gpu_use_unknown", message=detail)]
-
-
-def energy_spent(job: Job, seen: Observation | None) -> dict[str, Any]:
-    """Return the energy of a failed attempt, from its first reading to its last."""
-    if seen is None or seen.series is None or not seen.series.readings:
-        return {"energy_joules": None, "reason": "no_samples"}
-    start_s, end_s = seen.series.covered()
-    sampled = Phase(name="window", start_monotonic_s=start_s, end_monotonic_s=end_s)
-    energy = energy_of(job, replace(seen, phases=[sampled]), None, None).energy
-    known = energy.model_dump(include={"energy_joules", "reason", "scope", "method", "simulated"})
-    return known | {"duration_s": end_s - start_s}
-
-
-def with_host_idle(account: EnergyAccount, seen: Observation) -> EnergyAccount:
-    """The account with the host's idle power of the devices that it counts."""
-    counted = [device.device for device in account.energy.devices if device.counted]
-    watts = host_idle.watts_of(seen.host_idle, counted)
-    return replace(
-        account,
-        energy=account.energy.model_copy(update={"host_idle_power_watts": watts}),
-        flags=account.flags + host_idle.flags(seen.host_idle, seen.first_host_idle, counted),
-    )
-
-
 def process_state(peer: Mapping[str, Any], loaded: Mapping[str, Any]) -> ProcessState:
     """Ages and job counts of supervisor and engine process before this measurement."""
     return ProcessState(
@@ -213,13 +141,26 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
     start, end = edges["start"], edges["end"]
     tokens = window.tokens(requests, input_lengths=seen.input_lengths, start=start, end=end)
     in_chunks = job.experiment.engine.server is not None
-    latency = window.latency(requests, start=start, end=end, in_chunks=in_chunks)
+    is_open = seen.arrivals is not None
+    latency_of = open_requests.latency if is_open else window.latency
+    latency = latency_of(requests, start=start, end=end, in_chunks=in_chunks)
     drift = window.drift(
         requests, start=start, end=end, waves=edges["waves"], passes=edges["passes"]
     )
-    account = energy_of(job, seen, tokens, latency)
+    idle = idle_spans(requests, (start, end)) if is_open else ()
+    account = energy_of(job, seen, tokens, latency, idle)
     drift = with_power(drift, account)
     duration_s = end - start
+    load, raised = None, list[Flag]()
+    if seen.arrivals is not None:
+        load = open_load(
+            requests,
+            (start, end),
+            objectives=Objectives(**given) if (given := job.experiment.objectives) else None,
+            joules=account.energy.energy_joules,
+            idle_joules=account.parts_joules,
+        )
+        raised = open_flags(load, latency, duration_s=duration_s, recipe=seen.arrivals)
     return {
         "status": "completed",
         "window": Window(
@@ -238,7 +179,9 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
         "warmup": window.warmup(seen.measured["warmup"], power=seen.power),
         "drift": drift,
         "energy": account.energy,
-        "flags": flags.of_measurement(
+        "open_load": load,
+        "flags": raised
+        + flags.of_measurement(
             drift=drift,
             duration_s=duration_s,
             minimum_duration_s=job.experiment.workload.minimum_duration_s,

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from llm_energy.backends.runtime import ReadyEnvironment
 from llm_energy.inputs.models import VerifiedModel
+from llm_energy.measurement.arrival_recipes import TraceFile, bound_of, declared_arrivals, of_cycle
 from llm_energy.power.gates import Thermal
 from llm_energy.power.sensor import Method
 from llm_energy.power.series import Series
 from llm_energy.results.parts import Phase, PowerSteadiness
 from llm_energy.runs.run_records import HostIdle
 from llm_energy.system.cache import prompts_marker
+from llm_energy.system.vocabulary import OPEN
+from worker.arrivals import ArrivalRecipe
 from worker.protocol import Event
 from worker.steady import LEAST_BOUND
 from worker.workload import EngineConfig, Sampling, ServerConfig, WarmupRules, Workload
@@ -55,6 +58,10 @@ class ExperimentRecord:
     environment_id: str
     model_id: str
     prompts_id: str
+    objectives: dict[str, Any] | None = None
+    """Fields of `Objectives` of a result: of load mode `open` alone."""
+    trace: TraceFile | None = None
+    """The trace of arrivals, whose stretch each cycle gets another one of."""
 
     @classmethod
     def of(cls, campaign: "Campaign", experiment: "Experiment") -> "ExperimentRecord":
@@ -90,13 +97,16 @@ class ExperimentRecord:
                 warmup=WarmupRules(
                     cap_s=timing.warmup_cap_s,
                     first_wave_deadline_s=timing.first_wave_deadline_s,
-                    bound=LEAST_BOUND,
+                    bound=bound_of(settings.request_rate, timing.warmup_cap_s)
+                    if settings.load_mode == OPEN
+                    else LEAST_BOUND,
                     minimum_s=timing.tail_s,
                 ),
+                arrivals=declared_arrivals(settings),
             ),
             model=settings.model,
             prompts=settings.prompts,
-            settings=settings.model_dump(mode="json"),
+            settings=settings.resolved(),
             declared=dict(experiment.declared),
             protocol_version=experiment.spec["protocol"],
             spec=dict(experiment.spec),
@@ -106,6 +116,8 @@ class ExperimentRecord:
             environment_id=experiment.environment.id,
             model_id=experiment.model.id,
             prompts_id=experiment.prompts.id,
+            objectives=campaign.slo.in_seconds() if campaign.slo else None,
+            trace=TraceFile.of(experiment.trace),
         )
 
 
@@ -133,6 +145,18 @@ class Job:
     @property
     def backend(self) -> str:
         return self.experiment.engine.backend
+
+    def arrivals(self) -> ArrivalRecipe | None:
+        """Return the arrivals of its cycle; None in other load modes than `open`.
+
+        Raises:
+            PromptError: the trace is not the declared one.
+        """
+        load = self.experiment.workload
+        if load.arrivals is None:
+            return None
+        length_s = load.minimum_duration_s + load.tail_s
+        return of_cycle(load.arrivals, self.experiment.trace, cycle=self.cycle, length_s=length_s)
 
     @property
     def engine_key(self) -> str:
@@ -168,6 +192,8 @@ class Observation:
     environment: ReadyEnvironment
     model: VerifiedModel
     prompts: FixedPrompts
+    arrivals: ArrivalRecipe | None = None
+    """Of load mode `open`: those of the cycle."""
     peer: Event = field(default_factory=dict)
     """The supervisor's state before this measurement."""
     loaded: Event | None = None

@@ -98,6 +98,7 @@ def prepare(job: Job) -> Observation:
         environment=read_environment(job.experiment.environment_id),
         model=verify_model(model_marker(job.experiment.model_id)),
         prompts=FixedPrompts.read(job.experiment.prompts_id),
+        arrivals=job.arrivals(),
     )
 
 
@@ -245,6 +246,7 @@ def warm_up_and_run(
     workload = replace(
         experiment.workload,
         prompts=seen.prompts.token_ids,
+        arrivals=seen.arrivals,
         warmup=replace(rules, await_host=power is not None),
     )
 

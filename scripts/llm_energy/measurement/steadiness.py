@@ -3,6 +3,7 @@
 Pure functions of what a result and its side files hold, so that its readers get the same verdicts.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -14,7 +15,9 @@ from llm_energy.power.series import Series
 from llm_energy.results.energy import Energy
 from llm_energy.results.parts import PowerSteadiness, Warmup
 from llm_energy.results.result import Result
+from llm_energy.system.vocabulary import CLOSED, OPEN, WAVES
 from worker.courses import Wave
+from worker.open import PIECE_ARRIVALS, PIECE_S
 from worker.steady import STEADY, Verdict, judge
 
 RequestRecord = Mapping[str, Any]
@@ -37,6 +40,8 @@ def judged(result: Result, requests: Sequence[RequestRecord], series: Series | N
     span = (window.start_monotonic_s, window.end_monotonic_s)
     cap_s = result.spec["measurement"]["warmup_cap_s"]
     waves = [*_of_warmup(result, warmup), *_of_window(result, requests, span)]
+    # Arrivals scatter too much for a bound: as a short warm-up, it shows whether a drift was seen.
+    cap_s = 0.0 if result.load_mode == OPEN else cap_s
     verdict = judge(waves, window=span, cap_s=cap_s)
     power = warmup.power
     if waves and series is not None and result.energy.energy_joules is not None:
@@ -89,9 +94,13 @@ def _of_window(
 ) -> Iterator[Wave]:
     """Yield the waves of the window.
 
-    In load mode `closed` a wave is as many tokens as a wave of the same size would give.
+    In load mode `closed` a wave is as many tokens as a wave of the same size would give; in load
+    mode `open` it is a piece of time as long as those of the warm-up.
     """
-    if result.load_mode == "closed":
+    if result.load_mode == OPEN:
+        yield from _pieces(result, requests, span)
+        return
+    if result.load_mode == CLOSED:
         settings = result.settings.resolved
         tokens, start = settings["batch_size"] * settings["output_tokens"], span[0]
         times = sorted(t for r in requests for t in r["token_times"] if span[0] < t <= span[1])
@@ -102,9 +111,23 @@ def _of_window(
     yield from waves_of(requests, _places(result))
 
 
+def _pieces(
+    result: Result, requests: Sequence[RequestRecord], span: tuple[float, float]
+) -> Iterator[Wave]:
+    """Yield the tokens of equal pieces of a window of load mode `open`, with energy enough each."""
+    load = result.open_load
+    rate = load.offered_per_second if load else 0.0
+    piece_s = max(PIECE_S, PIECE_ARRIVALS / rate if rate else span[1] - span[0])
+    count = max(1, int((span[1] - span[0]) / piece_s))
+    edges = [span[0] + (span[1] - span[0]) * piece / count for piece in range(count + 1)]
+    times = sorted(t for r in requests for t in r["token_times"])
+    for start, end in pairwise(edges):
+        yield Wave(start, end, bisect_right(times, end) - bisect_right(times, start))
+
+
 def _places(result: Result) -> int:
     """Return after how many waves the same prompts come again; 1 where tokens flow evenly."""
-    if result.load_mode == "closed":
+    if result.load_mode != WAVES:
         return 1
     return max(1, result.prompts.count // int(result.settings.resolved["batch_size"]))
 

@@ -2,7 +2,8 @@
 
 A request is a dict as the worker reports it: `prompt` (index), `wave`, `submitted` and
 `token_times`, one CLOCK_MONOTONIC second for each output token as the engine process saw it.
-All functions count what lies inside the window, so one definition serves both load modes.
+All functions count what lies inside the window, so one definition serves all load modes; in load
+mode `open` requests are followed beyond it: open_requests.py has their latencies.
 """
 
 import math
@@ -119,10 +120,14 @@ def tokens(
     output = sum(start <= t <= end for request in requests for t in request["token_times"])
     prefilled = [r for r in requests if r["token_times"] and start <= r["token_times"][0] <= end]
     finished = sum(
-        bool(r["token_times"]) and start <= r["token_times"][-1] <= end for r in requests
+        len(times) >= request.get("requested", 1) and start <= times[-1] <= end
+        for request in requests
+        if (times := request["token_times"])
     )
     return Tokens(
-        input=sum(input_lengths[request["prompt"]] for request in prefilled),
+        input=sum(
+            request.get("input_tokens", input_lengths[request["prompt"]]) for request in prefilled
+        ),
         output=output,
         requests=finished,
     )

@@ -36,6 +36,8 @@ class EnergyAccount:
     """Mean power of the last third of the window over the first third, less 1."""
     pieces_joules: tuple[float, ...] | None = None
     """Energy in equal pieces of the window; None where one is not known."""
+    parts_joules: float | None = None
+    """Energy in the `parts` of the window; None where one is not known."""
 
 
 def account_energy(
@@ -48,6 +50,7 @@ def account_energy(
     method: Method = "counter",
     median_step_s: float | None = None,
     own_processes: Collection[int] | None = None,
+    parts: Sequence[tuple[float, float]] = (),
 ) -> EnergyAccount:
     """The energy of one measurement.
 
@@ -60,6 +63,7 @@ def account_energy(
         method: the campaign's choice of source.
         median_step_s: median time between tokens, to see whether it locks to a GPU's sensor.
         own_processes: host ids of the measurement's processes; None: others are not looked for.
+        parts: spans inside the window whose energy is wanted in sum.
     """
     if series is None or not series.devices:
         return EnergyAccount(_energy(reason="no_meter"))
@@ -99,7 +103,10 @@ def account_energy(
     raised = power_flags.of_devices(
         counted, median_step_s=median_step_s, own_processes=own_processes
     )
-    return EnergyAccount(energy, raised, drift(counted), pieces_of(counted))
+    in_parts = [total(account.joules(*part) for account in counted) for part in parts]
+    return EnergyAccount(
+        energy, raised, drift(counted), pieces_of(counted), total(in_parts) if parts else 0.0
+    )
 
 
 def unsampled(energy: Energy) -> Energy:

@@ -9,6 +9,18 @@ FLAGS = {
     "throughput_drift": "Throughput in the last third of the window differs from the first third "
     "by more than the limit, and by more than its scatter explains.",
     "short_window": "The window is shorter than the least duration that was requested.",
+    "saturated": "Requests arrived faster than they ended, or the median time to first token "
+    "doubled inside the window: its latencies depend on its length. It is no part of any mean, "
+    "ratio or trade-off.",
+    "client_late": "The load generator submitted requests late: p99 above a tenth of the median "
+    "time to first token, or above half of the median gap. Latencies count from the schedule all "
+    "the same. Remedy: leave a processor core to the load generator.",
+    "long_requests": "The window is shorter than 20 times its longest request. "
+    "`measurement.minimum_duration_s` sets its length.",
+    "rate_off": "The number of arrivals is farther from the requested rate than three standard "
+    "errors of its process.",
+    "requests_failed": "More than 1 % of the requests failed, or ended with fewer tokens than "
+    "requested. They are not good, and count in no latency from end to end.",
     "gpu_use_unknown": "The driver did not list the engine's processes on any GPU: it may not list "
     "them, or the engine ran on the CPU. The energy is that of all GPUs it could have used.",
     "not_cooled_down": "A GPU was still warmer than the margin above its first loaded idle when "

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from llm_energy.results.energy import Energy
 from llm_energy.results.layout import REPLICATE, REPLICATE_NAME, place_of
+from llm_energy.results.open_load import OpenLoad
 from llm_energy.results.parts import (
     Drift,
     Environment,
@@ -71,7 +72,8 @@ class Result(Model):
     """As declared, as resolved with all defaults, and as the live engine reports them."""
     prompts: PromptSet
     load_mode: LoadMode
-    """`waves` (submit a batch, wait for it) or `closed` (constant concurrency)."""
+    """`waves` (submit a batch, wait for it), `closed` (constant concurrency) or `open` (arrivals at
+    a rate)."""
     phases: list[Phase]
     """The time line of the measurement."""
     environment: Environment
@@ -95,6 +97,8 @@ class Result(Model):
     """Output token ids of the first 3 prompts."""
     side_files: dict[str, SideFile]
     """`requests` and, where metered, `series`."""
+    open_load: OpenLoad | None = None
+    """Of load mode `open`: rates, objectives and saturation."""
     message: str | None = None
     """Message of the engine where memory ran out."""
     checksum: str | None = None

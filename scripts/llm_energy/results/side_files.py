@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+OPEN_COLUMNS = {
+    "scheduled_monotonic_s": ("scheduled", "time"),
+    "ended_monotonic_s": ("ended", "time"),
+    "requested_tokens": ("requested", "count"),
+    "fault": ("fault", "text"),
+}
+"""Column of requests of load mode `open` -> key of the worker's report, and kind of its values."""
+
+
 def write_rows(
     root: Path, path: str, rows: Sequence[Mapping[str, Any]], schema: "pa.Schema"
 ) -> SideFile:
@@ -36,11 +45,14 @@ def write_requests(
     """Write `requests` (as the worker reports them) to `root`/`path` in Parquet.
 
     Columns: prompt_index, wave (null in load mode `closed`), input_tokens, submitted_monotonic_s,
-    token_times_monotonic_s (one for each output token).
+    token_times_monotonic_s (one for each output token). Of load mode `open` also those of
+    `OPEN_COLUMNS`; requests that had not ended when they were followed no further have no end.
     """
     import pyarrow as pa
 
     seconds = {b"unit": b"s, CLOCK_MONOTONIC"}
+    is_open = any("scheduled" in request for request in requests)
+    kinds = {"time": pa.float64(), "count": pa.int32(), "text": pa.string()}
     schema = pa.schema(
         [
             pa.field("prompt_index", pa.int32()),
@@ -48,15 +60,17 @@ def write_requests(
             pa.field("input_tokens", pa.int32(), metadata={b"unit": b"tokens"}),
             pa.field("submitted_monotonic_s", pa.float64(), metadata=seconds),
             pa.field("token_times_monotonic_s", pa.list_(pa.float64()), metadata=seconds),
+            *(pa.field(name, kinds[kind]) for name, (_, kind) in OPEN_COLUMNS.items() if is_open),
         ]
     )
     rows = [
         {
             "prompt_index": request["prompt"],
             "wave": request["wave"],
-            "input_tokens": input_lengths[request["prompt"]],
+            "input_tokens": request.get("input_tokens", input_lengths[request["prompt"]]),
             "submitted_monotonic_s": request["submitted"],
             "token_times_monotonic_s": request["token_times"],
+            **{name: request.get(key) for name, (key, _) in OPEN_COLUMNS.items()},
         }
         for request in requests
     ]
@@ -78,6 +92,8 @@ def read_requests(path: Path) -> tuple[list[dict[str, Any]], list[int]]:
             "wave": row["wave"],
             "submitted": row["submitted_monotonic_s"],
             "token_times": row["token_times_monotonic_s"],
+            **{key: row[name] for name, (key, _) in OPEN_COLUMNS.items() if name in row},
+            **({"input_tokens": row["input_tokens"]} if OPEN_COLUMNS.keys() & row.keys() else {}),
         }
         for row in rows
     ]

@@ -6,5 +6,7 @@ Runtime = Literal["process", "docker"]
 PROCESS: Final = "process"
 DOCKER: Final = "docker"
 
-LoadMode = Literal["waves", "closed"]
+LoadMode = Literal["waves", "closed", "open"]
 WAVES: Final = "waves"
+CLOSED: Final = "closed"
+OPEN: Final = "open"

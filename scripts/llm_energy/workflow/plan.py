@@ -139,7 +139,7 @@ def split_settings(
     A setting is constant if it has one value in all experiments, which are then those of the
     backend `""`, or one value in the experiments of each backend that has it.
     """
-    flat = {experiment.name: _named(experiment.settings.model_dump()) for experiment in experiments}
+    flat = {experiment.name: _named(experiment.settings.resolved()) for experiment in experiments}
     of_backend: dict[str, dict[str, set[str]]] = {}
     for settings in flat.values():
         for key, value in settings.items():

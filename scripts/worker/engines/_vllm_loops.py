@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from worker.engines.base import EngineError, OnTokens, Request
+from worker.engines.base import EngineError, OnTokens, OpenLoad, Request
 
 Take = Callable[[], Request | None]
 """The next request, None if there is no more."""
@@ -31,6 +31,10 @@ class Loop(ABC):
     @abstractmethod
     def run(self, take: Take, slots: int, on_tokens: OnTokens) -> None:
         """Keep `slots` requests in flight; return when all requests from `take` are complete."""
+
+    @abstractmethod
+    def serve(self, load: OpenLoad) -> None:
+        """Submit the requests of an open load when they are due, as `Engine.serve`."""
 
     @abstractmethod
     def call_workers(self, method: str) -> list[dict[str, Any]]:
@@ -135,11 +139,19 @@ class Async(Loop):
     async def _feed(self, take: Take, on_tokens: OnTokens) -> None:
         """One slot: the next request as soon as the last one is complete."""
         while request := take():
-            arguments = self._arguments(request)
-            async for output in self._engine.generate(
-                arguments["prompt"], arguments["parameters"], arguments["request_id"]
-            ):
-                _hand_over(output, request, on_tokens)
+            await self._generate(request, on_tokens)
+
+    async def _generate(self, request: Request, on_tokens: OnTokens) -> None:
+        arguments = self._arguments(request)
+        async for output in self._engine.generate(
+            arguments["prompt"], arguments["parameters"], arguments["request_id"]
+        ):
+            _hand_over(output, request, on_tokens)
+
+    def serve(self, load: OpenLoad) -> None:
+        self._events.run_until_complete(
+            serve_tasks(load, lambda request: self._generate(request, load.on_tokens))
+        )
 
     def call_workers(self, method: str) -> list[dict[str, Any]]:
         return list(self._events.run_until_complete(self._engine.collective_rpc(method)))

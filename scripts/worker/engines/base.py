@@ -45,6 +45,26 @@ UNKNOWN_ID = -1
 """Stands for an output token whose id the engine does not report; it counts as a token."""
 
 
+class OpenLoad(ABC):
+    """Requests that arrive at times of their own; its methods may be called from any thread."""
+
+    @abstractmethod
+    def wait_s(self) -> float | None:
+        """Return after how long to call `due` again; None once the measurement is over."""
+
+    @abstractmethod
+    def due(self) -> Sequence[Request]:
+        """Return the requests whose time has come, to be submitted at once; often none."""
+
+    @abstractmethod
+    def on_tokens(self, request: Request, ids: Sequence[int]) -> None:
+        """Take new output tokens of a request, as `OnTokens`."""
+
+    @abstractmethod
+    def on_end(self, request: Request, fault: str | None = None) -> None:
+        """Take the end of a request: after its last token, or with the message of its failure."""
+
+
 class EngineError(Exception):
     """The engine refused or failed; the message is its own."""
 
@@ -59,7 +79,7 @@ class Engine(ABC):
     MODEL_FORMATS: ClassVar[tuple[str, ...]]
     """A choice of `gguf` (one file) and `hf` (a Transformers folder), the preferred one first."""
     LOAD_MODES: ClassVar[frozenset[str]]
-    """A choice of `waves` and `closed`."""
+    """A choice of `waves`, `closed` and `open`."""
     DTYPES: ClassVar[tuple[str, ...]]
     """Values of the setting `dtype`; `auto` is what the model's files hold."""
 
@@ -106,6 +126,16 @@ class Engine(ABC):
 
         `take` may be called from any thread; None means no more. Returns when the last request is
         complete. Only for engines with `closed` in LOAD_MODES.
+        """
+        raise NotImplementedError
+
+    def serve(self, load: OpenLoad) -> None:
+        """Submit each request when it is due, whatever is still in flight.
+
+        Until `load.wait_s()` is None: call `load.due()` after that time and submit what it gives;
+        pass tokens to `load.on_tokens` and the end of each request, a failed one too, to
+        `load.on_end`. Then cancel what is in flight, or let it end. A request that waits for a free
+        slot waits inside the engine. Only for engines with `open` in LOAD_MODES.
         """
         raise NotImplementedError
 

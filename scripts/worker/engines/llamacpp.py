@@ -3,6 +3,8 @@
 import http.client
 import json
 import re
+import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
@@ -10,12 +12,13 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from worker.chat_template import rendered_on, template_of_gguf
+from worker.engines._llamacpp_answer import Answer
 from worker.engines._printed import printed_bytes, printed_since
 from worker.engines.base import (
-    UNKNOWN_ID,
     Engine,
     EngineError,
     OnTokens,
+    OpenLoad,
     Option,
     Request,
     check_context,
@@ -30,6 +33,9 @@ UNUSED_TEMPLATE = "chatml"
 
 LOG_ERRORS = 1
 """llama.cpp's verbosity: errors only."""
+
+MOST_IN_FLIGHT = 4096
+"""Requests of an open load that are with the server at once; more wait in front of it."""
 
 OUT_OF_MEMORY_WORDS = ("failed to allocate", "insufficient memory", "out of memory")
 """Messages that ggml prints where a buffer cannot be allocated; its exception has none."""
@@ -49,7 +55,7 @@ class LlamaCpp(Engine):
         "gpu_layers": Option(int, -1, "layers on the GPU, -1 for all of them", minimum=-1),
     }
     MODEL_FORMATS: ClassVar[tuple[str, ...]] = ("gguf",)
-    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed"})
+    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed", "open"})
     DTYPES: ClassVar[tuple[str, ...]] = ("auto",)
     """A GGUF file fixes its number format."""
 
@@ -85,6 +91,27 @@ class LlamaCpp(Engine):
         for slot in [self._callers.submit(feed) for _ in range(slots)]:
             slot.result()
 
+    def serve(self, load: OpenLoad) -> None:
+        """As `Engine.serve`; a request takes a thread of its own, since the server's call waits."""
+
+        def answer(request: Request) -> None:
+            fault = None
+            try:
+                self._generate(request, load.on_tokens, over)
+            except EngineError as error:
+                fault = str(error)
+            load.on_end(request, fault)
+
+        over = threading.Event()
+        with ThreadPoolExecutor(MOST_IN_FLIGHT, thread_name_prefix="request") as callers:
+            try:
+                while (wait_s := load.wait_s()) is not None:
+                    time.sleep(wait_s)
+                    for request in load.due():
+                        callers.submit(answer, request)
+            finally:
+                over.set()
+
     def tokenize(
         self, model_path: str, texts: Sequence[str], *, template_date: date | None
     ) -> list[list[int]]:
@@ -113,9 +140,15 @@ class LlamaCpp(Engine):
         ids: list[int] = self._query("/tokenize", wanted)["tokens"]
         return ids
 
-    def _generate(self, request: Request, on_tokens: OnTokens) -> None:
-        """Generate one request in this thread; the server batches those of all threads."""
-        answer = _Answer(request, on_tokens)
+    def _generate(
+        self, request: Request, on_tokens: OnTokens, over: threading.Event | None = None
+    ) -> None:
+        """Generate one request in this thread; the server batches those of all threads.
+
+        Args:
+            over: once it is set, the request is cancelled at its next token.
+        """
+        answer = Answer(request, on_tokens, over)
         sampling = request.sampling
         refused = self._server.handle_completions(
             {
@@ -175,47 +208,6 @@ class LlamaCpp(Engine):
         if "error" in answer:
             raise EngineError(f"llama.cpp: {answer['error'].get('message', answer['error'])}")
         return answer
-
-
-class _Answer:
-    """The chunks of one request's answer, as they come in."""
-
-    def __init__(self, request: Request, on_tokens: OnTokens) -> None:
-        self._request = request
-        self._on_tokens = on_tokens
-        self._tokens = 0
-        self._fault: str | None = None
-
-    def take_chunk(self, chunk: Any) -> None:
-        if not isinstance(chunk, dict) or "__verbose" not in chunk:
-            self._fault = f"llama.cpp: {chunk.get('error', chunk) if chunk else chunk}"
-            return
-        detail = chunk["__verbose"]
-        new = detail["tokens_predicted"] - self._tokens
-        if new > 0:
-            self._tokens += new
-            known = detail["tokens"]
-            self._on_tokens(self._request, [UNKNOWN_ID] * (new - len(known)) + known)
-        if usage := chunk.get("usage"):
-            self._check_usage(usage)
-
-    def _check_usage(self, usage: Mapping[str, Any]) -> None:
-        computed = usage["prompt_tokens"] - usage["prompt_tokens_details"]["cached_tokens"]
-        if computed != len(self._request.prompt):
-            self._fault = (
-                f"llama.cpp computed {computed} prompt tokens of {len(self._request.prompt)}"
-            )
-        if usage["completion_tokens"] != self._tokens:
-            self._fault = (
-                f"llama.cpp counts {usage['completion_tokens']} output tokens, "
-                f"its stream showed {self._tokens}"
-            )
-
-    def check(self, refused: Any) -> None:
-        """Raise EngineError where the server refused, or did other work than requested."""
-        fault = self._fault or (f"llama.cpp: {refused}" if refused else None)
-        if fault:
-            raise EngineError(fault)
 
 
 def start_server(

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from worker.chat_template import rendered_on, template_of_gguf
+from worker.engines._feeding import Feeder
 from worker.engines._printed import with_printed
-from worker.engines.base import Engine, EngineError, OnTokens, Option, Request
+from worker.engines.base import Engine, EngineError, OnTokens, OpenLoad, Option, Request
 from worker.gguf import part_names
 from worker.workload import EngineConfig, Sampling
 
@@ -50,7 +51,7 @@ class OpenVino(Engine):
         ),
     }
     MODEL_FORMATS: ClassVar[tuple[str, ...]] = ("gguf",)
-    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed"})
+    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed", "open"})
     DTYPES: ClassVar[tuple[str, ...]] = ("auto",)
     """A GGUF file fixes its number format."""
 
@@ -119,13 +120,30 @@ class OpenVino(Engine):
     def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
         in_flight: dict[Any, Request] = {}
         for _ in range(slots):
-            self._submit(take, in_flight)
+            self._submit(take(), in_flight)
         while in_flight:
             self._pipeline.step()
             for handle, request in list(in_flight.items()):
                 if self._take_tokens(handle, request, on_tokens):
                     del in_flight[handle]
-                    self._submit(take, in_flight)
+                    self._submit(take(), in_flight)
+
+    def serve(self, load: OpenLoad) -> None:
+        in_flight: dict[Any, Request] = {}
+        with Feeder(load) as feeder:
+            while not feeder.over:
+                for request in feeder.take(wait=not in_flight):
+                    self._submit(request, in_flight)
+                if in_flight:
+                    self._pipeline.step()
+                for handle, request in list(in_flight.items()):
+                    if self._take_tokens(handle, request, load.on_tokens):
+                        del in_flight[handle]
+                        load.on_end(request)
+        for handle in in_flight:
+            handle.cancel()
+        while self._pipeline.has_non_finished_requests():
+            self._pipeline.step()
 
     def tokenize(
         self, model_path: str, texts: Sequence[str], *, template_date: date | None
@@ -153,8 +171,8 @@ class OpenVino(Engine):
         message = str(error)
         return isinstance(error, MemoryError) or any(w in message for w in OUT_OF_MEMORY_WORDS)
 
-    def _submit(self, take: Callable[[], Request | None], in_flight: dict[Any, Request]) -> None:
-        if request := take():
+    def _submit(self, request: Request | None, in_flight: dict[Any, Request]) -> None:
+        if request is not None:
             import numpy as np
             import openvino  # type: ignore[import-not-found]
 

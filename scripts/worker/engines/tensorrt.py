@@ -11,9 +11,17 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from worker.engines._feeding import serve_tasks
 from worker.engines._printed import printed_bytes
 from worker.engines._torch import TorchEngine
-from worker.engines.base import EngineError, OnTokens, Option, Request, check_context
+from worker.engines.base import (
+    EngineError,
+    OnTokens,
+    OpenLoad,
+    Option,
+    Request,
+    check_context,
+)
 from worker.workload import EngineConfig, Sampling
 
 
@@ -40,7 +48,7 @@ class TensorRT(TorchEngine):
         ),
     }
     MODEL_FORMATS: ClassVar[tuple[str, ...]] = ("hf",)
-    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed"})
+    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed", "open"})
     DTYPES: ClassVar[tuple[str, ...]] = ("auto", "bfloat16", "float16")
     MORE_OUT_OF_MEMORY_WORDS: ClassVar[tuple[str, ...]] = (
         "due to insufficient gpu memory",  # the executor, of what it could not create
@@ -80,6 +88,12 @@ class TensorRT(TorchEngine):
 
         self._loop.run_until_complete(feed_all())
 
+    def serve(self, load: OpenLoad) -> None:
+        assert self._loop is not None
+        self._loop.run_until_complete(
+            serve_tasks(load, lambda request: self._generate(request, load.on_tokens))
+        )
+
     def close(self) -> None:
         if self._llm is not None:
             self._llm.shutdown()
@@ -91,9 +105,13 @@ class TensorRT(TorchEngine):
         answer = self._llm.generate_async(
             list(request.prompt), _sampling_params(request), streaming=self.each_token
         )
-        async for step in answer:
-            if new := step.outputs[0].token_ids_diff:
-                on_tokens(request, list(new))
+        try:
+            async for step in answer:
+                if new := step.outputs[0].token_ids_diff:
+                    on_tokens(request, list(new))
+        except asyncio.CancelledError:  # the measurement is over; the engine goes on otherwise
+            answer.abort()
+            raise
 
 
 def _make_llm(config: EngineConfig) -> Any:

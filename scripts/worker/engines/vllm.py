@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from worker.engines._printed import printed_bytes
 from worker.engines._torch import TorchEngine
 from worker.engines._vllm_loops import LOOPS, Loop, Probe
-from worker.engines.base import OnTokens, Option, Request
+from worker.engines.base import OnTokens, OpenLoad, Option, Request
 from worker.workload import EngineConfig
 
 GIB = 2**30
@@ -68,7 +68,7 @@ class Vllm(TorchEngine):
         "threads": Option(int, 1, "CPU threads of each worker on a CPU", minimum=1),
     }
     MODEL_FORMATS: ClassVar[tuple[str, ...]] = ("hf",)
-    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed"})
+    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed", "open"})
     DTYPES: ClassVar[tuple[str, ...]] = ("auto", "float32", "bfloat16", "float16")
     MORE_OUT_OF_MEMORY_WORDS: ClassVar[tuple[str, ...]] = (
         "no available memory for the cache blocks",
@@ -122,11 +122,17 @@ class Vllm(TorchEngine):
         return _observe(vllm_config, self._loop.call_workers(Probe.observe_worker.__name__), mode)
 
     def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
+        self._drive(lambda loop: loop.run(take, slots, on_tokens))
+
+    def serve(self, load: OpenLoad) -> None:
+        self._drive(lambda loop: loop.serve(load))
+
+    def _drive(self, run: Callable[[Loop], None]) -> None:
         assert self._loop is not None
         self._loop.each_token = self.each_token
         start = printed_bytes()
         try:
-            self._loop.run(take, slots, on_tokens)
+            run(self._loop)
         except Exception as error:
             self.raise_printed_cause(error, start)
             raise

@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 
-from worker.engines.base import Engine, OnTokens, Option, Request
+from worker.engines.base import Engine, OnTokens, OpenLoad, Option, Request
 from worker.workload import EngineConfig
 
 VOCABULARY = 256
@@ -38,16 +38,18 @@ class SleepEngine(Engine):
         "fault_once_file": Option(str, "", "a file: faults happen only while it does not exist"),
     }
     MODEL_FORMATS: ClassVar[tuple[str, ...]] = ("gguf", "hf")
-    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed"})
+    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed", "open"})
     DTYPES: ClassVar[tuple[str, ...]] = ("auto", "float32")
 
     def __init__(self) -> None:
         self._options: Mapping[str, Any] = {}
         self._waves = 0
+        self._slots = 1
 
     def load(self, config: EngineConfig) -> dict[str, Any]:
         size = Path(config.model_path).stat().st_size
         self._options = config.options
+        self._slots = config.slots
         print("sleep engine: loading", config.model_path, flush=True)
         if self._options["child"]:
             own_session = self._options["child_session"]
@@ -78,6 +80,30 @@ class SleepEngine(Engine):
         threads = [threading.Thread(target=slot) for _ in range(slots)]
         for thread in threads:
             thread.start()
+        for thread in threads:
+            thread.join()
+
+    def serve(self, load: OpenLoad) -> None:
+        """Decode each request in a slot of its own; others wait for a free one."""
+        free, over = threading.Semaphore(self._slots), threading.Event()
+
+        def answer(request: Request) -> None:
+            with free:
+                for step in range(request.output_tokens - self._missing_tokens()):
+                    if over.is_set():
+                        return
+                    time.sleep(self._options["token_s" if step else "prefill_s"])
+                    load.on_tokens(request, [output_id(request.prompt, step)])
+            load.on_end(request)
+
+        self._begin_wave()
+        threads = []
+        while (wait_s := load.wait_s()) is not None:
+            time.sleep(wait_s)
+            for request in load.due():
+                threads.append(threading.Thread(target=answer, args=[request]))
+                threads[-1].start()
+        over.set()
         for thread in threads:
             thread.join()
 

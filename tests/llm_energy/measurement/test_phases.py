@@ -35,7 +35,9 @@ def test_a_window_is_shown_only_where_it_measures_no_cpu(tmp_path, device, in_wi
     watch = SimpleNamespace(
         devices=(), series=lambda _since_s: Series((), (), 10.0), method="counter"
     )
-    seen = SimpleNamespace(prompts=SimpleNamespace(token_ids=()), add_phase=lambda *_: None)
+    seen = SimpleNamespace(
+        prompts=SimpleNamespace(token_ids=()), arrivals=None, add_phase=lambda *_: None
+    )
     warm_up_and_run(session, watch, Job(record, 1, 0, 1, "r"), seen, shown.append)
     assert shown[len(session.shown_before_window) :] == in_window
     assert shown[0].startswith("warm-up, at most 5 s")

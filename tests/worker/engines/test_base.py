@@ -4,6 +4,7 @@ import pytest
 from tests.worker.backend import ROOT
 
 from worker.engines.base import Engine, EngineError, Option, find_engine, resolve_options
+from worker.workload import MODES
 
 BACKENDS = sorted(
     path.stem for path in (ROOT / "scripts/worker/engines").glob("[a-z]*.py") if path.stem != "base"
@@ -16,7 +17,7 @@ def test_an_adapter_is_described_without_its_engine(backend: str) -> None:
     assert engine.MODEL_FORMATS
     assert set(engine.MODEL_FORMATS) <= {"gguf", "hf"}
     assert engine.LOAD_MODES
-    assert {"waves", "closed"} >= engine.LOAD_MODES
+    assert set(MODES) >= engine.LOAD_MODES
     assert "auto" in engine.DTYPES
     for option in engine.OPTIONS.values():
         if option.default is not None:
@@ -29,6 +30,12 @@ def test_an_adapter_is_described_without_its_engine(backend: str) -> None:
 def test_closed_load_needs_a_stream(backend: str) -> None:
     engine = find_engine(backend)
     assert ("closed" in engine.LOAD_MODES) == (engine.stream is not Engine.stream)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_open_load_needs_a_server(backend: str) -> None:
+    engine = find_engine(backend)
+    assert ("open" in engine.LOAD_MODES) == (engine.serve is not Engine.serve)
 
 
 @pytest.mark.parametrize("backend", ["base", "nothing", "", "../records", "Llamacpp"])

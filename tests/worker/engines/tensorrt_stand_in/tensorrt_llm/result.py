@@ -48,6 +48,7 @@ class RequestOutput:
         self.prompt_token_ids = prompt_token_ids
         self.outputs = [CompletionOutput(0)]
         self.finished = False
+        self.aborted = False
         try:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
@@ -58,6 +59,10 @@ class RequestOutput:
         """From the executor's thread."""
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._responses.put_nowait, response)
+
+    def abort(self) -> None:
+        """Abort the generation request."""
+        self.aborted = True
 
     def __aiter__(self) -> "RequestOutput":
         return self

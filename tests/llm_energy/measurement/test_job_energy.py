@@ -9,13 +9,13 @@ from tests.llm_energy.make_campaigns import load, make_checkout
 
 from llm_energy.backends.runtime import ReadyEnvironment
 from llm_energy.inputs.models import VerifiedModel
-from llm_energy.measurement.build_result import (
+from llm_energy.measurement.job import ExperimentRecord, FixedPrompts, Job, Observation
+from llm_energy.measurement.job_energy import (
     energy_of,
     energy_spent,
     gpu_use_flags,
     metered_gpus,
 )
-from llm_energy.measurement.job import ExperimentRecord, FixedPrompts, Job, Observation
 from llm_energy.power.meter import State
 from llm_energy.results.parts import Phase
 

@@ -1,0 +1,169 @@
+"""Traces of arrivals in their published forms: Azure LLM inference, BurstGPT, Mooncake.
+
+Each has its own columns and units, and two of them have traps: Azure's time stamps have seven
+decimals or a zone, and a BurstGPT request without response tokens failed.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from llm_energy.campaign.problems import listed
+from llm_energy.system.errors import PromptError
+
+AZURE = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
+BURSTGPT = ("Timestamp", "Model", "Request tokens", "Response tokens")
+MOONCAKE = ("timestamp", "input_length", "output_length")
+ACCEPTED = (
+    f"a CSV file with the columns {', '.join(AZURE)} or {', '.join(BURSTGPT)}, or JSON lines with "
+    f"{', '.join(MOONCAKE)}"
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One request of a trace."""
+
+    time_s: float
+    input_tokens: int
+    output_tokens: int
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class ArrivalTrace:
+    """A trace from its first request on, in order."""
+
+    rows: Sequence[Row]
+
+    @property
+    def span_s(self) -> float:
+        """Time from the first request to a mean gap after the last."""
+        count = len(self.rows)
+        return self.rows[-1].time_s * count / (count - 1)
+
+    @property
+    def rate(self) -> float:
+        """Requests per second."""
+        return len(self.rows) / self.span_s
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest request."""
+        return max(row.input_tokens + row.output_tokens for row in self.rows)
+
+    def stretch(self, *, seed: int, cycle: int, rate: float, length_s: float) -> list[Row]:
+        """Return the requests of a stretch that seed and cycle choose, from its start.
+
+        Of a lower rate than that of the trace, each request is kept by chance: their times stay.
+        """
+        chance = Random(f"{seed}/{cycle}/trace")
+        start_s = chance.random() * max(0.0, self.span_s - length_s)
+        kept = []
+        for row in self.rows:
+            draw = chance.random()
+            if draw * self.rate < rate and start_s <= row.time_s < start_s + length_s:
+                kept.append(Row(row.time_s - start_s, row.input_tokens, row.output_tokens))
+        return kept
+
+
+def read_trace(path: Path, *, model: str | None = None) -> ArrivalTrace:
+    """Read a trace.
+
+    Args:
+        model: the model whose requests count, where the file has those of several.
+
+    Raises:
+        PromptError: not a trace, out of order, or of too few requests; one line with the remedy.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(_rows(path, file))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise PromptError(f"{path}: {reason}; correct `file`") from error
+    models = sorted({row.model for _, row in rows})
+    if model is not None and model not in models:
+        raise PromptError(f"{path}: has no model {model}; it has {listed(models)}")
+    if model is None and len(models) > 1:
+        raise PromptError(f"{path}: has requests of {listed(models)}; name one with `model`")
+    # Without output tokens a request failed.
+    counted = [
+        (line, row) for line, row in rows if model in (None, row.model) and row.output_tokens > 0
+    ]
+    for (_, before), (line, row) in pairwise(counted):
+        if row.time_s < before.time_s:
+            raise PromptError(f"{path}:{line}: is earlier than the request before; sort the file")
+    if len(counted) < 2 or counted[-1][1].time_s <= counted[0][1].time_s:
+        raise PromptError(f"{path}: has too few requests at different times; correct `file`")
+    first_s = counted[0][1].time_s
+    return ArrivalTrace(
+        [Row(row.time_s - first_s, row.input_tokens, row.output_tokens) for _, row in counted]
+    )
+
+
+def _rows(path: Path, file: Any) -> Iterator[tuple[int, Row]]:
+    """Yield line and content of each request."""
+    first = file.readline()
+    file.seek(0)
+    if first.lstrip().startswith("{"):
+        lines: Iterator[Any] = enumerate(map(_parsed, filter(str.strip, file)), start=1)
+        columns: Sequence[str] = MOONCAKE
+        make = _mooncake
+    else:
+        reader = csv.DictReader(file)
+        names = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = names
+        columns, make = (AZURE, _azure) if set(AZURE) <= set(names) else (BURSTGPT, _burstgpt)
+        lines = ((reader.line_num, row) for row in reader)
+        if not set(columns) <= set(names):
+            raise PromptError(f"{path}: has the columns {listed(names)}; a trace is {ACCEPTED}")
+    for number, content in lines:
+        yield number, _row(path, number, content, columns, make)
+
+
+def _parsed(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _row(
+    path: Path,
+    number: int,
+    content: Any,
+    columns: Sequence[str],
+    make: Callable[[Mapping[str, Any]], Row],
+) -> Row:
+    try:
+        row = make(content)
+    except (KeyError, TypeError, ValueError) as error:
+        wanted = ", ".join(columns)
+        raise PromptError(f"{path}:{number}: is no request with {wanted}; correct it") from error
+    if row.input_tokens < 1 or row.output_tokens < 0:
+        raise PromptError(f"{path}:{number}: has a length below 1; correct or remove it")
+    return row
+
+
+def _azure(content: Mapping[str, Any]) -> Row:
+    whole, _, fraction = content["TIMESTAMP"].strip().removesuffix("+00:00").partition(".")
+    moment = datetime.fromisoformat(whole).replace(tzinfo=UTC)
+    time_s = moment.timestamp() + float(f"0.{fraction or 0}")
+    return Row(time_s, int(content["ContextTokens"]), int(content["GeneratedTokens"]))
+
+
+def _burstgpt(content: Mapping[str, Any]) -> Row:
+    lengths = (int(content["Request tokens"]), int(content["Response tokens"]))
+    return Row(float(content["Timestamp"]), *lengths, content["Model"].strip())
+
+
+def _mooncake(content: Mapping[str, Any]) -> Row:
+    lengths = (int(content["input_length"]), int(content["output_length"]))
+    return Row(float(content["timestamp"]) / 1e3, *lengths)

@@ -1,0 +1,154 @@
+"""Load mode `open` in the engine process: phases, and requests that are followed or given up."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.backends.sleep.sleep import output_id
+from tests.worker.backend import Peer, measured_open
+from tests.worker.open_loads import Clock, VirtualEngine, run_open, workload
+from tests.worker.virtual_engine import virtual_clock
+
+from worker.arrivals import ArrivalRecipe
+from worker.engines._feeding import Feeder
+from worker.engines.base import EngineError, OpenLoad, Request
+from worker.harness import RequestError, measure
+from worker.open import LEAST_FOLLOW_S
+from worker.workload import EngineConfig, Workload
+
+__all__ = ["virtual_clock"]
+
+POISSON = ArrivalRecipe("poisson", 10.0)
+
+
+def engine_of(clock: Clock, **changes: Any) -> VirtualEngine:
+    return VirtualEngine(clock, **({"slots": 8, "prefill_s": 0.05, "token_s": 0.01} | changes))
+
+
+def test_the_window_is_a_span_of_time(virtual_clock: Clock) -> None:
+    report = run_open(engine_of(virtual_clock), POISSON, duration_s=20.0)
+    warmup, opened, tail = report["warmup"], report["window"], report["tail"]
+    assert opened["end"] - opened["start"] == pytest.approx(20.0)
+    assert warmup["start"] < warmup["end"] <= opened["start"]
+    assert (opened["waves"], opened["passes"]) == (None, None)
+    assert tail["start"] == opened["end"]
+    assert tail["end"] - tail["start"] >= 1.0
+
+
+def test_requests_of_the_window_are_followed_to_their_end(virtual_clock: Clock) -> None:
+    """Each takes 2.6 s, so that those of the last seconds end after the window."""
+    engine = engine_of(virtual_clock, slots=1000, prefill_s=0.1, token_s=0.1)
+    report = run_open(engine, POISSON, output_tokens=26, duration_s=10.0)
+    end = report["window"]["end"]
+    counted = [r for r in report["requests"] if r["scheduled"] >= report["window"]["start"]]
+    assert any(r["ended"] > end for r in counted)
+    assert all(len(r["token_times"]) == 26 for r in counted)
+    assert all(r["scheduled"] <= end for r in report["requests"])
+    before = [r for r in report["requests"] if r["scheduled"] < report["window"]["start"]]
+    assert before  # in flight when the window opened: their tokens count by time
+    assert all(r["ended"] >= report["window"]["start"] for r in before)
+
+
+def test_a_queue_that_grows_is_given_up(virtual_clock: Clock) -> None:
+    engine = engine_of(virtual_clock, slots=1, prefill_s=1.0)
+    report = run_open(engine, POISSON, output_tokens=1, duration_s=20.0)
+    assert report["tail"]["end"] - report["tail"]["start"] < LEAST_FOLLOW_S + 1.0
+    unfinished = [r for r in report["requests"] if r["ended"] is None]
+    assert len(unfinished) > 50
+    assert all(r["token_times"] == [] for r in unfinished)
+
+
+def test_the_load_has_built_up_when_the_window_opens(virtual_clock: Clock) -> None:
+    """However short the cap is: requests of 4 s would else fill the window bit by bit."""
+    engine = engine_of(virtual_clock, slots=1000, prefill_s=0.1, token_s=0.1)
+    report = run_open(engine, POISSON, output_tokens=40, duration_s=10.0, cap_s=0.5)
+    assert report["window"]["start"] - report["warmup"]["start"] > 4.0 + 4.0
+
+
+def test_lengths_may_differ_and_are_exact(virtual_clock: Clock) -> None:
+    recipe = replace(POISSON, lengths="uniform")
+    report = run_open(engine_of(virtual_clock), recipe, output_tokens=8)
+    for request in report["requests"]:
+        assert len(request["token_times"]) == request["requested"]
+    assert len({r["requested"] for r in report["requests"]}) > 5
+
+
+def test_an_engine_without_the_mode_refuses_it(virtual_clock: Clock) -> None:
+    engine = engine_of(virtual_clock)
+    engine.LOAD_MODES = frozenset({"waves"})  # type: ignore[misc]
+    with pytest.raises(RequestError, match="has no load mode open"):
+        run_open(engine, POISSON)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"mode": "bursts"}, "must be one of waves, closed, open, not 'bursts'"),
+        ({"arrivals": None}, "workload.arrivals: belongs to mode open"),
+        ({"mode": "closed"}, "workload.arrivals: belongs to mode open"),
+        ({"arrivals": ArrivalRecipe("poisson", -1.0)}, "must be above 0"),
+    ],
+)
+def test_a_load_that_is_none_is_refused(
+    virtual_clock: Clock, changes: dict[str, Any], fault: str
+) -> None:
+    load = replace(workload(POISSON, output_tokens=4, duration_s=1.0), **changes)
+    config = EngineConfig("virtual", "", "auto", context_tokens=64, slots=8)
+    with pytest.raises(RequestError, match=fault):
+        measure(engine_of(virtual_clock), config, load, emit=lambda _: None)
+
+
+def test_the_longest_request_of_a_trace_must_fit(virtual_clock: Clock) -> None:
+    recipe = ArrivalRecipe(
+        "trace",
+        1.0,
+        lengths="trace",
+        trace_times_s=(0.0, 1.0),
+        trace_input_tokens=(10, 60),
+        trace_output_tokens=(2, 5),
+        trace_span_s=2.0,
+    )
+    load: Workload = workload(recipe, output_tokens=4, duration_s=1.0)
+    assert load.longest_sequence() == 65
+    config = EngineConfig("virtual", "", "auto", context_tokens=64, slots=8)
+    with pytest.raises(RequestError, match="take 65 tokens, the context holds 64"):
+        measure(engine_of(virtual_clock), config, load, emit=lambda _: None)
+
+
+def test_in_real_time_in_an_engine_process(peer: Peer, sleep_engine: dict[str, Any]) -> None:
+    """The sleeping engine behind its supervisor: two slots, and a queue in front of them."""
+    peer.load(**sleep_engine)
+    measured = measured_open(peer, rate=60.0, minimum_duration_s=0.5)
+    start, end = measured["window"]["start"], measured["window"]["end"]
+    counted = [r for r in measured["requests"] if start <= r["scheduled"] <= end]
+    assert counted
+    for request in counted:
+        assert request["scheduled"] <= request["submitted"] <= request["token_times"][0]
+        assert request["ended"] == request["token_times"][-1]
+        assert len(request["token_times"]) == request["requested"] == 5
+    assert measured["sample_outputs"][0]["output_ids"] == [
+        output_id((1, 2, 3, 4), step) for step in range(5)
+    ]
+    assert peer.measure()["event"] == "measured"  # the engine serves other loads after it
+
+
+class Broken(OpenLoad):
+    """A load that fails when it is looked at."""
+
+    def wait_s(self) -> float | None:
+        raise EngineError("broken")
+
+    def due(self) -> list[Request]:
+        return []
+
+    def on_tokens(self, request: Request, ids: Any) -> None: ...
+
+    def on_end(self, request: Request, fault: str | None = None) -> None: ...
+
+
+def test_a_fault_of_the_load_reaches_the_engine() -> None:
+    with Feeder(Broken()) as feeder:
+        while not feeder.over:
+            feeder.take(wait=False)
+        with pytest.raises(EngineError, match="broken"):
+            feeder.take(wait=True)
