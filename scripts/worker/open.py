@@ -59,7 +59,8 @@ class OpenStream(OpenLoad):
 
     def first_request(self) -> Request:
         """Return a request that runs alone, before the schedule begins: it may compile."""
-        return self._submit(arrivals.Arrival(0.0, 0, self._workload.output_tokens, None))
+        first = arrivals.Arrival(0.0, 0, self._workload.output_tokens, None)
+        return self._submit(first, time.monotonic())
 
     def begin(self) -> None:
         """Begin with the schedule, after the first request."""
@@ -90,11 +91,17 @@ class OpenStream(OpenLoad):
             }
             return max(0.0, min(self._origin + self._next.offset_s, edges[self._phase]) - now)
 
-    def due(self) -> Sequence[Request]:
+    def due(self, step: tuple[float, float] | None = None) -> Sequence[Request]:
+        begun, ended = step or (0.0, 0.0)
         with self._lock:
             found: list[Request] = []
-            while self._phase != "over" and self._origin + self._next.offset_s <= time.monotonic():
-                found.append(self._submit(self._next))
+            while self._phase != "over":
+                scheduled, now = self._origin + self._next.offset_s, time.monotonic()
+                if scheduled > now:
+                    break
+                found.append(
+                    self._submit(self._next, scheduled if begun <= scheduled <= ended else now)
+                )
                 self._next = next(self._coming)
             self._advance(time.monotonic())
             return found
@@ -136,14 +143,14 @@ class OpenStream(OpenLoad):
         )
         self._next = next(self._coming)
 
-    def _submit(self, arrival: arrivals.Arrival) -> Request:
+    def _submit(self, arrival: arrivals.Arrival, submitted: float) -> Request:
         workload = self._workload
         prompt = arrivals.prompt_tokens(workload.prompts, arrival.number, arrival.input_tokens)
         scheduled = self._origin + arrival.offset_s
         record = RequestRecord(
             arrival.number % len(workload.prompts),
             None,
-            time.monotonic(),
+            submitted,
             open=OpenRecord(scheduled, len(prompt), arrival.output_tokens),
         )
         self.records.append(record)

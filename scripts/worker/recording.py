@@ -38,7 +38,7 @@ class RequestRecord:
     output_ids: list[int] = field(default_factory=list)
     """Kept for the first prompts only."""
     open: "OpenRecord | None" = None
-    """Of load mode `open` alone."""
+    """None in other load modes than `open`."""
 
     def to_json(self, start: float, end: float) -> dict[str, Any]:
         """Return it as it is reported; `counted` is its tokens inside the window [start, end]."""

@@ -114,7 +114,7 @@ class Workload:
     """Requests of one wave, the constant concurrency in mode `closed`, and in mode `open` the most
     that are decoded together."""
     output_tokens: int
-    """Of each request; in mode `open` their mean, unless a trace has them."""
+    """Length of each output; in mode `open` their mean, unless a trace has them."""
     prompts: tuple[tuple[int, ...], ...]
     """Token ids of each prompt."""
     sampling: Sampling
@@ -123,7 +123,7 @@ class Workload:
     warmup: WarmupRules
     minimum_waves: int = 3
     arrivals: ArrivalRecipe | None = None
-    """Of mode `open` alone."""
+    """None in other modes than `open`."""
 
     @property
     def waves_per_pass(self) -> int:

@@ -23,7 +23,7 @@ class Toy(Engine):
         "slots": Option(int, None, "sequences", minimum=1),
     }
     MODEL_FORMATS = ("gguf",)
-    LOAD_MODES = frozenset({"waves", "closed"})
+    LOAD_MODES = frozenset({"waves", "closed", "open"})
     DTYPES = ("auto",)
 
 

@@ -21,6 +21,7 @@ from llm_energy.analysis.device_differences import device_differences
 from llm_energy.analysis.energy_uncertainty import with_limits
 from llm_energy.analysis.experiments_table import experiments_table
 from llm_energy.analysis.measurements_table import measurements_table
+from llm_energy.analysis.objectives import with_objectives
 from llm_energy.analysis.side_records import failures, runs
 from llm_energy.analysis.side_tables import latency_table, power_table, usable_series
 from llm_energy.analysis.summary import (
@@ -73,6 +74,10 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         )
         for path, result in found.items()
     ]
+    anchors, unusable_anchors = read_anchors(campaign_folder)
+    gaps = list(_side_file_gaps(campaign_folder, [*everything, *anchors]))
+    lost = {gap.path for gap in gaps}
+    everything = [with_objectives(r, design.slo, campaign_folder, gaps=lost) for r in everything]
     results = without_controls(everything, design.controls)
     devices = device_ratios(results)
     results = with_campaign_flags(results, devices, margin=design.equivalence_margin)
@@ -88,12 +93,9 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         contrasts=design.contrasts,
         margin=design.equivalence_margin,
     )
-    anchors, unusable_anchors = read_anchors(campaign_folder)
     ratios = list(anchor_ratios(anchors, results))
     decided = cycles_decided(results, adaptive, measurements) if adaptive else []
     events, damaged_runs = runs(campaign_folder)
-    gaps = list(_side_file_gaps(campaign_folder, [*everything, *anchors]))
-    lost = {gap.path for gap in gaps}
     findings = Findings(
         design=design,
         planned=len(planned),

@@ -14,6 +14,7 @@ from llm_energy.analysis.wording import comparison_sentence
 from llm_energy.campaign.contrasts import Contrast
 from llm_energy.results.metrics import (
     ITL,
+    JOULES_PER_GOOD_REQUEST,
     JOULES_PER_OUTPUT_TOKEN,
     JOULES_PER_REQUEST,
     THROUGHPUT,
@@ -30,12 +31,15 @@ from llm_energy.stats.paired_ratios import (
     unpaired_ratio,
 )
 
-COMPARED = (JOULES_PER_OUTPUT_TOKEN, JOULES_PER_REQUEST, THROUGHPUT, TTFT, ITL)
+COMPARED = (
+    *(JOULES_PER_OUTPUT_TOKEN, JOULES_PER_REQUEST, JOULES_PER_GOOD_REQUEST),
+    *(THROUGHPUT, TTFT, ITL),
+)
 
 SAME_BLOCK = ("cycle", "session_id", "device_model", "power_limit_watts")
 """Two measurements form a pair if they share these."""
 
-SAME_TERMS = {"load_mode": "load modes"}
+SAME_TERMS = {"load_mode": "load modes", "request_rate": "request rates"}
 SAME_ENERGY_TERMS = {
     "energy_scope": "scopes of energy",
     "energy_method": "sources of energy",
@@ -115,7 +119,7 @@ def compare_all(
 def _by_experiment(measurements: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """Rows of each experiment."""
     columns = [*SAME_BLOCK, *SAME_TERMS, *SAME_ENERGY_TERMS, *(m.column for m in COMPARED)]
-    columns += ["host", "device_uuids", "tokenizer_sha256", "prompts_sha256"]
+    columns += ["saturated", "host", "device_uuids", "tokenizer_sha256", "prompts_sha256"]
     columns += SENSOR
     return {
         name: rows for (name,), rows in records_by(measurements, ["experiment"], columns).items()
@@ -142,6 +146,10 @@ def _compare(
             listed = ", ".join(sorted(map(str, terms)))
             reason = f"{name} must not be mixed: {listed}"
             return Refusal(**names, metric=metric.column, reason=reason)
+    other, base = ([row for row in side if not row["saturated"]] for side in (other, base))
+    if not other or not base:
+        reason = "a saturated measurement is compared with nothing"
+        return Refusal(**names, metric=metric.column, reason=reason)
     if min(row[metric.column] for row in (*other, *base)) <= 0:
         reason = "a value that is not positive has no ratio"
         return Refusal(**names, metric=metric.column, reason=reason)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from llm_energy.analysis.table_columns import Row, columns_of, records_by
 from llm_energy.results.metrics import METRICS, Metric
+from llm_energy.results.open_load import SATURATED
 from llm_energy.results.result import Result
 from llm_energy.stats.cycles_needed import cycles_needed, cycles_needed_stein
 from llm_energy.stats.device_spread import DeviceSpread, device_spread
@@ -24,7 +25,7 @@ from llm_energy.stats.intervals import (
 )
 from llm_energy.stats.outliers import outlier
 
-GROUP = ("experiment", "spec_hash", "device_model", "power_limit_watts")
+GROUP = ("experiment", "spec_hash", "device_model", "power_limit_watts", "saturated")
 """Columns that are never averaged across."""
 
 TARGET_RELATIVE_HALF_WIDTH = 0.02
@@ -38,10 +39,15 @@ SENSOR = ("sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power
 """Columns of the limits of a power sensor, and of the power that it read."""
 
 
-def group_of(result: Result) -> tuple[str, str, str, float | None]:
+def group_of(result: Result) -> tuple[str, str, str, float | None, bool | None]:
     """The values of `GROUP` of a result."""
-    place = result.environment
-    return result.experiment, result.spec_hash, place.device_model, place.power_limit_watts
+    place = (result.environment.device_model, result.environment.power_limit_watts)
+    return result.experiment, result.spec_hash, *place, is_saturated(result)
+
+
+def is_saturated(result: Result) -> bool | None:
+    """Return True where the queue of an open load grew; None in other load modes."""
+    return None if result.open_load is None else result.open_load.saturation == SATURATED
 
 
 IntervalRule = Literal["t", "t_devices", "two_stage", "one_cycle", "first_cycles_missing"]
@@ -55,6 +61,8 @@ class ExperimentRow(Row):
     spec_hash: str
     device_model: str
     power_limit_watts: float | None
+    saturated: bool | None
+    """True for cycles of load mode `open` whose queue grew: they are kept apart from the others."""
     metric: str
     """Column of the table of measurements that is summarised."""
     unit: str

@@ -16,6 +16,8 @@ from llm_energy.analysis.energy_uncertainty import (
     net_budget,
     total_offset_limit,
 )
+from llm_energy.analysis.experiments_table import is_saturated
+from llm_energy.analysis.open_columns import OPEN_LOAD, fields
 from llm_energy.analysis.outputs import equal_shares, output_repetition
 from llm_energy.analysis.table_columns import (
     DTYPES,
@@ -35,11 +37,6 @@ _LATENCIES = ("time_to_first_token", "inter_token_latency", "end_to_end")
 _STATISTICS = ("mean", "p50", "p90", "p95", "p99", "minimum", "maximum")
 
 
-def _fields(part: str, names: str, prefix: str = "") -> dict[str, str]:
-    """Columns with the names of fields of a part of a result, behind `prefix` -> their paths."""
-    return {f"{prefix}{name}": f"{part}.{name}" for name in names.split()}
-
-
 COLUMNS = {
     "campaign": "campaign",
     "experiment": "experiment",
@@ -50,7 +47,7 @@ COLUMNS = {
     "attempt": "attempt",
     "started": "started",
     "finished": "finished",
-    **_fields("environment", "device_model power_limit_watts"),
+    **fields("environment", "device_model power_limit_watts"),
     "load_mode": "load_mode",
     "output_tokens_per_second": "output_tokens_per_second",
     "requests_per_second": "requests_per_second",
@@ -61,26 +58,27 @@ COLUMNS = {
     },
     **{f"{latency}_count": f"latency.{latency}_s.count" for latency in _LATENCIES},
     "window_start": "window.start_wall",
-    **_fields("window", "duration_s waves passes", "window_"),
+    **fields("window", "duration_s waves passes", "window_"),
     "input_tokens": "tokens.input",
     "output_tokens": "tokens.output",
     "requests": "tokens.requests",
-    **_fields("warmup", "verdict steady capped waves duration_s first_wave_s", "warmup_"),
-    **_fields("warmup", "coefficient_of_variation bound time_constant_s", "warmup_"),
+    **fields("warmup", "verdict steady capped waves duration_s first_wave_s", "warmup_"),
+    **fields("warmup", "coefficient_of_variation bound time_constant_s", "warmup_"),
+    **OPEN_LOAD,
     "throughput_drift_relative": "drift.throughput_relative",
     "power_drift_relative": "drift.power_relative",
-    **_fields("drift", "throughput_scatter_limit power_scatter_limit"),
+    **fields("drift", "throughput_scatter_limit power_scatter_limit"),
     "energy_joules": "energy.energy_joules",
-    **_fields("energy", "reason method scope simulated", "energy_"),
-    **_fields("energy", "joules_per_output_token joules_per_token joules_per_request"),
-    **_fields("energy", "output_tokens_per_joule mean_power_watts loaded_idle_power_watts"),
-    **_fields("energy", "energy_above_loaded_idle_joules gpu_cpu_dram_joules"),
-    **_fields("energy", "load_energy_joules warmup_energy_joules"),
-    **_fields("prompts", "sha256 count mean_input_tokens", "prompts_"),
-    **_fields("process", "engine_reused engine_age_s engine_jobs"),
-    **_fields("environment", "session_id run_id host cpu_model kernel driver runtime"),
-    **_fields("environment", "python_version engine_version image_digest packages_sha256"),
-    **_fields("environment", "model_sha256 code_digest git_commit git_dirty"),
+    **fields("energy", "reason method scope simulated", "energy_"),
+    **fields("energy", "joules_per_output_token joules_per_token joules_per_request"),
+    **fields("energy", "output_tokens_per_joule mean_power_watts loaded_idle_power_watts"),
+    **fields("energy", "energy_above_loaded_idle_joules gpu_cpu_dram_joules"),
+    **fields("energy", "load_energy_joules warmup_energy_joules"),
+    **fields("prompts", "sha256 count mean_input_tokens", "prompts_"),
+    **fields("process", "engine_reused engine_age_s engine_jobs"),
+    **fields("environment", "session_id run_id host cpu_model kernel driver runtime"),
+    **fields("environment", "python_version engine_version image_digest packages_sha256"),
+    **fields("environment", "model_sha256 code_digest git_commit git_dirty"),
     "protocol_version": "protocol_version",
     "message": "message",
 }
@@ -98,6 +96,11 @@ class Computed(Row):
     """Place in which it ran among the measurements of its run, from 1."""
     predecessor: str | None
     """Experiment that ran before it in its run, controls included; empty for a run's first one."""
+    request_rate: float | None
+    """Rate of arrivals that was requested, in requests per second; of load mode `open` alone."""
+    saturated: bool | None
+    """True where the queue grew inside the window, so that nothing is averaged with it; of load
+    mode `open` alone."""
     device_uuids: str
     """Identifiers of the devices, joined by `;`."""
     temperature_mean_celsius: float | None
@@ -228,6 +231,8 @@ def _computed(
         planned_place=place.planned,
         actual_place=place.actual,
         predecessor=predecessor,
+        request_rate=result.settings.resolved.get("request_rate"),
+        saturated=is_saturated(result),
         device_uuids=_joined(result.environment.device_uuids),
         temperature_mean_celsius=_over(fmean, (s.temperature_mean_celsius for s in states)),
         temperature_max_celsius=_over(max, (s.temperature_max_celsius for s in states)),

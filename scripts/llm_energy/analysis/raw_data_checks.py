@@ -5,8 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from llm_energy.analysis import open_checks
 from llm_energy.campaign.identity import PROTOCOL_VERSION
-from llm_energy.measurement import flags, window
+from llm_energy.measurement import flags, open_requests, window
+from llm_energy.measurement.open_queue import idle_spans
 from llm_energy.measurement.steadiness import judged
 from llm_energy.measurement.window_drift import power_scatter_limit, with_power
 from llm_energy.power.accounting import EnergyAccount, account_energy, for_reason, unsampled
@@ -66,6 +68,11 @@ def differences(folder: Path, result: Result) -> Iterator[str]:
         elif current:
             numbers["warmup"] = judged(result, requests, series).model_dump()
         yield from _unlike("its requests give", numbers, _stated(result))
+        if result.open_load is not None:
+            span = (result.window.start_monotonic_s, result.window.end_monotonic_s)
+            idle = idle_spans(requests, span)
+            parts = _account(result, series, latency, idle).parts_joules
+            yield from open_checks.differences(result, requests, idle_joules=parts)
     elif result.window is not None and current:
         yield "it has a window without requests"
     if series is not None:
@@ -107,15 +114,23 @@ def _of_requests(
         passes = waves // max(1, per_pass)
         edges = {"start_monotonic_s": start_s, "end_monotonic_s": end_s}
     tokens = window.tokens(requests, input_lengths=lengths, start=start_s, end=end_s)
+    latency_of = open_requests.latency if result.open_load else window.latency
     return {
         "window": {**edges, "waves": waves, "passes": passes},
         "tokens": tokens.model_dump(),
-        "latency": window.latency(requests, start=start_s, end=end_s, in_chunks=result.of_server),
+        "latency": latency_of(
+            requests, start=start_s, end=end_s, in_chunks=result.of_server
+        ),
         "drift": window.drift(requests, start=start_s, end=end_s, waves=waves, passes=passes),
     }
 
 
-def _account(result: Result, series: Series | None, latency: Latency | None) -> EnergyAccount:
+def _account(
+    result: Result,
+    series: Series | None,
+    latency: Latency | None,
+    parts: Sequence[tuple[float, float]] = (),
+) -> EnergyAccount:
     gaps = latency.inter_token_latency_s if latency else None
     unknown = result.energy.reason if result.energy.reason in OF_ATTACHED else None
     account = account_energy(
@@ -126,6 +141,7 @@ def _account(result: Result, series: Series | None, latency: Latency | None) -> 
         gpus=result.environment.device_uuids or None,
         method=result.energy.method or "counter",  # type: ignore[arg-type]
         median_step_s=gaps.p50 if gaps else None,
+        parts=parts,
     )
     return for_reason(account, unknown) if unknown else account
 

@@ -14,10 +14,13 @@ import pandas as pd
 
 from llm_energy.analysis.experiments_table import group_of
 from llm_energy.analysis.table_columns import Row
+from llm_energy.measurement import open_requests
 from llm_energy.power.meter import Device
 from llm_energy.power.series import Samples, Series
 from llm_energy.power.series_file import read_series
 from llm_energy.results.result import Result
+from llm_energy.results.side_files import read_requests
+from llm_energy.system.vocabulary import OPEN
 
 BINS_PER_DECADE = 100
 """Bins of latencies are 2.3 % wide, finer than a figure shows."""
@@ -62,6 +65,8 @@ class LatencyRow(Row):
     spec_hash: str
     device_model: str
     power_limit_watts: float | None
+    saturated: bool | None
+    """As in the table of experiments."""
     latency: str
     """`time_to_first_token` or `inter_token_latency`."""
     low_s: float
@@ -125,6 +130,13 @@ def _latencies(folder: Path, result: Result) -> Mapping[str, np.ndarray]:
 
     assert result.window is not None
     start, end = result.window.start_monotonic_s, result.window.end_monotonic_s
+    if result.load_mode == OPEN:
+        requests, _ = read_requests(folder / result.side_files["requests"].path)
+        counted = open_requests.arrived(requests, (start, end))
+        return {
+            "time_to_first_token": np.asarray(open_requests.first_tokens(counted)),
+            "inter_token_latency": np.asarray(open_requests.gaps(counted)),
+        }
     columns = ["submitted_monotonic_s", "token_times_monotonic_s"]
     table = pq.read_table(folder / result.side_files["requests"].path, columns=columns)
     first, gaps = [], []

@@ -149,6 +149,8 @@ class Front(Model):
     metric: str
     against: str
     load_mode: str
+    request_rate: float | None = None
+    """Rate of arrivals in load mode `open`: fronts of other rates are others."""
     energy_scope: str | None
     mixed_tokenizers: bool
     """Then a token is not the same work everywhere."""

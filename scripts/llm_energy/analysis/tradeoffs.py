@@ -22,11 +22,13 @@ PLACE = ("experiment", "device_model", "power_limit_watts")
 def fronts(measurements: pd.DataFrame, *, first_cycles: int | None = None) -> Iterator[Front]:
     """One for each trade of `TRADES` and each set of terms under which it was measured.
 
-    Experiments without one of the two metrics have no place on a front.
+    Experiments without one of the two metrics have no place on a front, and saturated measurements
+    have none.
 
     Args:
         first_cycles: as in `experiments_table`.
     """
+    measurements = measurements[~measurements["saturated"].fillna(False).astype(bool)]
     against = next((m for m in TRADES if measurements[m.column].notna().any()), THROUGHPUT)
     names = [*SAME_TERMS, *(SAME_ENERGY_TERMS if against.kind == "energy" else ())]
     for metric in TRADES[against]:
@@ -70,6 +72,7 @@ def _front(
         metric=metric.column,
         against=against.column,
         load_mode=str(terms["load_mode"]),
+        request_rate=_number(terms["request_rate"]),
         energy_scope=None if against.kind != "energy" else str(terms["energy_scope"]),
         mixed_tokenizers=bool(group["tokenizer_sha256"].nunique() > 1)
         and bool(group["prompts_sha256"].nunique() > 1),

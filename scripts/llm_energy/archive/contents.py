@@ -181,7 +181,7 @@ def _plan(campaign: Campaign, planned: Sequence[PlannedMeasurement]) -> dict[str
                 "experiment": experiment.name,
                 "spec_hash": experiment.spec_hash,
                 "declared": dict(experiment.declared),
-                "resolved": experiment.settings.model_dump(mode="json"),
+                "resolved": experiment.settings.resolved(),
                 "spec": dict(experiment.spec),
             }
             for experiment in campaign.experiments

@@ -63,4 +63,4 @@ def arrival_faults(
             )
     if arrivals.lengths == "trace" and trace.longest > settings.context_tokens:
         room = settings.context_tokens
-        yield "context_tokens", f"{room} cannot hold the longest request, {trace.longest} tokens"
+        yield "context_tokens", f"context_tokens {room} cannot hold a request of {trace.longest}"

@@ -31,6 +31,8 @@ def axes_of(group: Group) -> list[Axis]:
 def contrasts(config: CampaignConfig, experiments: Sequence[Experiment]) -> tuple[Contrast, ...]:
     """Return every contrast along every axis, or along those that vary one of the factors.
 
+    Rates of arrivals are no rivals: latencies at two of them say nothing of a configuration.
+
     The base of an axis is the level of the reference where its group has it, otherwise the level
     that is declared first.
     """
@@ -39,7 +41,7 @@ def contrasts(config: CampaignConfig, experiments: Sequence[Experiment]) -> tupl
         contrast
         for name, group in config.experiments.items()
         for axis in axes_of(group)
-        if factors is None or set(axis) & set(factors)
+        if "request_rate" not in axis and (factors is None or set(axis) & set(factors))
         for contrast in _along(axis, [e for e in experiments if e.group == name], config.reference)
     )
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from llm_energy.campaign.arrival_settings import uses_open_load
 from llm_energy.campaign.measurement_settings import Measurement
 
 FOLDER = "pilot"
@@ -31,6 +32,8 @@ def pilot_config(config: Mapping[str, Any]) -> dict[str, Any]:
         timing = Measurement.model_validate(given or {})
     except ValidationError:
         return dict(config)
-    limits = LONGEST_S[timing.device]
+    limits = dict(LONGEST_S[timing.device])
+    if uses_open_load(config):
+        del limits["minimum_duration_s"]  # a shorter window would hold too few arrivals
     short = {key: min(getattr(timing, key), limit) for key, limit in limits.items()}
     return {**config, "cycles": CYCLES, "measurement": {**(given or {}), **short}}

@@ -59,7 +59,7 @@ class ExperimentRecord:
     model_id: str
     prompts_id: str
     objectives: dict[str, Any] | None = None
-    """Fields of `Objectives` of a result: of load mode `open` alone."""
+    """Fields of `Objectives` of a result, for load mode `open`."""
     trace: TraceFile | None = None
     """The trace of arrivals, whose stretch each cycle gets another one of."""
 
@@ -193,7 +193,7 @@ class Observation:
     model: VerifiedModel
     prompts: FixedPrompts
     arrivals: ArrivalRecipe | None = None
-    """Of load mode `open`: those of the cycle."""
+    """Arrivals of the cycle in load mode `open`; None in others."""
     peer: Event = field(default_factory=dict)
     """The supervisor's state before this measurement."""
     loaded: Event | None = None

@@ -16,6 +16,9 @@ from llm_energy.system.numbers import interval, number
 
 Row = Mapping[Any, Any]
 
+TERMS = ("load_mode", "request_rate", "energy_scope")
+"""Columns of the terms of a measurement; the last one is of energies alone."""
+
 NOTHING = "–"
 """In place of a value that is not known."""
 
@@ -44,8 +47,10 @@ class Estimate:
     device_model: str
     power_limit_watts: float | None
     terms: str
-    """Load mode, and for energies scope and device: estimates of other terms are not ranked with
-    this one."""
+    """Load mode, its rate, and for energies scope and device: estimates of other terms are not
+    ranked with this one."""
+    saturated: bool
+    """True for cycles of an open load whose queue grew: they are shown and never ranked."""
     n: int
     mean: float
     standard_uncertainty: float | None
@@ -126,7 +131,7 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
     Cached, because many figures and tables need the same ones.
     """
     table = summary.experiments[summary.experiments["metric"] == metric.column]
-    needed = summary.measurements[[*GROUP, "status", "load_mode", "energy_scope", metric.column]]
+    needed = summary.measurements[[*GROUP, *TERMS, "status", metric.column]]
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in needed.to_dict("records"):
         groups[_text_key(row[name] for name in GROUP)].append(row)
@@ -142,11 +147,12 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
             Estimate(
                 metric=metric,
                 experiment=row["experiment"],
-                label=", ".join((names[row["experiment"]], *place)),
+                label=", ".join(filter(None, (names[row["experiment"]], *place))),
                 places=place,
                 device_model=str(row["device_model"]),
                 power_limit_watts=_number(row["power_limit_watts"]),
                 terms=_terms(group, metric),
+                saturated=row["saturated"] is True,
                 n=int(row["n"]),
                 mean=row["mean"] * factor,
                 standard_uncertainty=_number(row["repeatability_standard_uncertainty"], factor),
@@ -160,6 +166,11 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
         )
     sign = -1 if metric.higher_is_better else 1
     return tuple(sorted(found, key=lambda estimate: (estimate.terms, sign * estimate.mean)))
+
+
+def ranked(summary: Summary, metric: Metric) -> Sequence[Estimate]:
+    """Every group that may be the best of its terms, best first: no saturated one."""
+    return tuple(e for e in estimates(summary, metric) if not e.saturated)
 
 
 def by_label(
@@ -241,20 +252,28 @@ def place_columns(summary: Summary) -> list[str]:
     table = summary.measurements
     found = ["device_model"] if table["device_model"].nunique() > 1 else []
     limits = table["power_limit_watts"].nunique(dropna=False)
-    return found + (["power_limit_watts"] if limits > 1 else [])
+    found += ["power_limit_watts"] if limits > 1 else []
+    return found + (["saturated"] if table["saturated"].eq(True).any() else [])
 
 
 def place_text(row: Mapping[Any, Any], column: str) -> str:
     """The value of one of `place_columns` in a label."""
     value = row[column]
+    if column == "saturated":
+        return "saturated" if value is True else ""
     if column == "device_model":
         return str(value)
     return "no power limit" if pd.isna(value) else f"{value:g} W"
 
 
 def _terms(group: Iterable[Row], metric: Metric) -> str:
-    names = ["load_mode", "energy_scope"] if metric.kind == "energy" else ["load_mode"]
-    found = dict.fromkeys(str(row[name]) for name in names for row in group if pd.notna(row[name]))
+    names = TERMS if metric.kind == "energy" else TERMS[:-1]
+    found = dict.fromkeys(
+        f"{row[name]:g} requests/s" if name == "request_rate" else str(row[name])
+        for name in names
+        for row in group
+        if pd.notna(row[name])
+    )
     return ", ".join(found)
 
 

@@ -5,7 +5,7 @@ from itertools import groupby
 
 from llm_energy.analysis.summary import Comparison, Summary
 from llm_energy.analysis.wording import DIFFERENT
-from llm_energy.report.estimates import Estimate, estimates, short_names
+from llm_energy.report.estimates import Estimate, ranked, short_names
 from llm_energy.results.metrics import (
     ITL,
     JOULES_PER_OUTPUT_TOKEN,
@@ -23,6 +23,9 @@ BEST = {
     ITL: "Shortest inter-token latency",
 }
 """Headline metrics in order, each with the title of its best experiment. Measured energy leads."""
+
+MOST_TERMS = 2
+"""With more of them, as with many rates of arrivals, what stands alone is no key figure."""
 
 READ_BY_SENSOR = {metric.column for metric in METRICS if metric.sensor}
 """Metrics that the error of a power sensor is part of."""
@@ -47,10 +50,12 @@ def key_figures(summary: Summary) -> list[KeyFigure]:
     """One for each headline metric that was measured; experiments of other terms stay apart."""
     found = []
     for metric, title in BEST.items():
-        ranked = estimates(summary, metric)
-        terms = {e.terms for e in ranked}
-        for term, group in groupby(ranked, key=lambda e: e.terms):
+        best_first = ranked(summary, metric)
+        terms = {e.terms for e in best_first}
+        for term, group in groupby(best_first, key=lambda e: e.terms):
             rivals = list(group)
+            if len(rivals) == 1 and len(terms) > MOST_TERMS:
+                continue  # the table of results has them
             name = title if len(rivals) > 1 else metric.title
             found.append(
                 _key_figure(summary, rivals, name if len(terms) == 1 else f"{name} ({term})")
@@ -58,8 +63,8 @@ def key_figures(summary: Summary) -> list[KeyFigure]:
     return found
 
 
-def _key_figure(summary: Summary, ranked: list[Estimate], title: str) -> KeyFigure:
-    best = ranked[0]
+def _key_figure(summary: Summary, rivals: list[Estimate], title: str) -> KeyFigure:
+    best = rivals[0]
     return KeyFigure(
         metric=best.metric,
         title=title,
@@ -68,7 +73,7 @@ def _key_figure(summary: Summary, ranked: list[Estimate], title: str) -> KeyFigu
         certainty=certainty(best),
         experiment=best.experiment,
         label=best.label,
-        remark="; ".join(filter(None, (_runner_up(ranked), _ratio(summary, best)))),
+        remark="; ".join(filter(None, (_runner_up(rivals), _ratio(summary, best)))),
     )
 
 

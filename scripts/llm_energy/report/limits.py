@@ -7,7 +7,7 @@ from typing import Any
 
 from llm_energy.analysis.summary import Summary
 from llm_energy.analysis.tradeoffs import PLACE
-from llm_energy.report.estimates import estimates
+from llm_energy.report.estimates import ranked
 from llm_energy.report.verdict import BEST_WITHIN, lead_metric
 from llm_energy.system.numbers import number
 
@@ -23,10 +23,12 @@ def limit_data(summary: Summary) -> str | None:
     metric = lead_metric(summary)
     counts: dict[Place, dict[str, list[tuple[float, int]]]] = defaultdict(lambda: defaultdict(list))
     for row in summary.latencies.to_dict("records"):
+        if row["saturated"] is True:
+            continue
         end_ms = float(f"{1e3 * row['high_s']:.9g}")
         counts[_place(row)][row["latency"]].append((end_ms, int(row["count"])))
     groups = []
-    for terms, group in groupby(estimates(summary, metric), key=lambda e: e.terms):
+    for terms, group in groupby(ranked(summary, metric), key=lambda e: e.terms):
         known = [
             {
                 "label": e.label,

@@ -30,6 +30,9 @@ LOADS: dict[LoadMode, str] = {
     "when all of them had ended; the gaps between waves are part of the window.",
     "closed": "The number of requests in flight was kept constant (continuous batching); tokens "
     "were counted by time stamp.",
+    "open": "Requests arrived at scheduled times, whatever was still in flight; all configurations "
+    "of a cycle got one schedule, at another rate on another time scale. Latencies count from the "
+    "scheduled arrival. The window is a span of time; its requests were followed to their end.",
 }
 DURATIONS = ("warmup_cap_s", "minimum_duration_s", "baseline_s", "tail_s")
 """Keys of the measuring protocol."""

@@ -45,6 +45,8 @@ from llm_energy.report.page_tables import (
 )
 from llm_energy.report.paper_tables import Files, text_files
 from llm_energy.report.paper_tables import tables as paper_tables
+from llm_energy.report.serving_section import CAPTION as SERVING
+from llm_energy.report.serving_section import serving_table
 from llm_energy.report.style import THEME, Figure
 from llm_energy.report.svg import themed
 from llm_energy.report.verdict import PAIRED, verdicts
@@ -229,6 +231,8 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
         ],
         "failed_controls": failed_controls(summary),
         "results": results_table(summary),
+        "serving": serving_table(summary),
+        "serving_caption": SERVING,
         "settings": settings_table(summary),
         "cycles": cycles_table(summary),
         "out_of_memory": out_of_memory_table(summary),

@@ -11,7 +11,7 @@ from llm_energy.analysis.wording import DIFFERENT
 from llm_energy.report.comparison_section import VERDICTS
 from llm_energy.report.control_section import VERDICTS as CONTROL_VERDICTS
 from llm_energy.report.control_section import control_name
-from llm_energy.report.estimates import Estimate, estimates, short_names
+from llm_energy.report.estimates import Estimate, estimates, ranked, short_names
 from llm_energy.report.headline import certainty
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
 from llm_energy.system.numbers import interval, number, percent, plural
@@ -51,14 +51,14 @@ def lead_metric(summary: Summary) -> Metric:
 
 def verdicts(summary: Summary) -> list[Verdict]:
     """One for each set of terms in which two or more experiments have the lead metric."""
-    ranked = estimates(summary, lead_metric(summary))
-    groups = [list(group) for _, group in groupby(ranked, key=lambda e: e.terms)]
+    found = ranked(summary, lead_metric(summary))
+    groups = [list(group) for _, group in groupby(found, key=lambda e: e.terms)]
     several = len(groups) > 1
     return [_verdict(summary, rivals, several=several) for rivals in groups if len(rivals) > 1]
 
 
-def _verdict(summary: Summary, ranked: Sequence[Estimate], *, several: bool) -> Verdict:
-    best, second = ranked[:2]
+def _verdict(summary: Summary, rivals: Sequence[Estimate], *, several: bool) -> Verdict:
+    best, second = rivals[:2]
     metric = best.metric
     ahead = _compared(summary, best, second)
     predicate = LEADS[metric][0] + (f" ({best.terms})" if several else "")
@@ -69,7 +69,7 @@ def _verdict(summary: Summary, ranked: Sequence[Estimate], *, several: bool) -> 
         metric,
         f"{best.label} {predicate}{doubt}.",
         [
-            *_against_reference(summary, ranked),
+            *_against_reference(summary, rivals),
             _advantage(f"Against the {role}, {second.label}", ahead, metric),
             Fact(
                 metric.title,
@@ -96,16 +96,16 @@ def _doubt(summary: Summary, ahead: Comparison | None, second: str, metric: Metr
     return ""
 
 
-def _against_reference(summary: Summary, ranked: Sequence[Estimate]) -> list[Fact]:
+def _against_reference(summary: Summary, rivals: Sequence[Estimate]) -> list[Fact]:
     """The advantage over the reference; empty where there is none, or it is the runner-up."""
     reference = summary.findings.design.reference
-    best, second = ranked[:2]
+    best, second = rivals[:2]
     if reference is None or reference == second.experiment:
         return []
     label = short_names(summary).get(reference, reference)
     if reference == best.experiment:
         return [Fact("Against the reference", "–", f"{label} is the reference itself")]
-    base = next((e for e in ranked if e.experiment == reference), None)
+    base = next((e for e in rivals if e.experiment == reference), None)
     compared = None if base is None else _compared(summary, best, base)
     return [_advantage(f"Against the reference, {label}", compared, best.metric)]
 

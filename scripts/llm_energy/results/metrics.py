@@ -44,6 +44,16 @@ def _energy(column: str, title: str, unit: str, *, higher_is_better: bool = Fals
 
 THROUGHPUT = Metric("output_tokens_per_second", "Throughput", "speed", "tokens/s", True)
 REQUEST_RATE = Metric("requests_per_second", "Request rate", "speed", "requests/s", True)
+GOODPUT = Metric("goodput_per_second", "Goodput, good requests", "speed", "requests/s", True)
+ATTAINMENT = Metric(
+    "attainment",
+    "Attainment, share of good requests",
+    "speed",
+    "1",
+    True,
+    shown_unit="%",
+    shown_factor=1e2,
+)
 TTFT = _latency("time_to_first_token_p50_s", "Time to first token, median")
 TTFT_P95 = _latency("time_to_first_token_p95_s", "Time to first token, 95th percentile")
 ITL = _latency("inter_token_latency_p50_s", "Inter-token latency, median")
@@ -53,6 +63,7 @@ END_TO_END_P95 = _latency("end_to_end_p95_s", "End-to-end latency, 95th percenti
 JOULES_PER_OUTPUT_TOKEN = _energy("joules_per_output_token", "Energy per output token", "J/token")
 JOULES_PER_TOKEN = _energy("joules_per_token", "Energy per token, input and output", "J/token")
 JOULES_PER_REQUEST = _energy("joules_per_request", "Energy per request", "J/request")
+JOULES_PER_GOOD_REQUEST = _energy("joules_per_good_request", "Energy per good request", "J/request")
 TOKENS_PER_JOULE = _energy(
     "output_tokens_per_joule", "Output tokens per joule", "tokens/J", higher_is_better=True
 )
@@ -83,6 +94,8 @@ def value_of(result: Result, metric: Metric) -> float | None:
 METRICS = (
     THROUGHPUT,
     REQUEST_RATE,
+    GOODPUT,
+    ATTAINMENT,
     TTFT,
     TTFT_P95,
     ITL,
@@ -92,6 +105,7 @@ METRICS = (
     JOULES_PER_OUTPUT_TOKEN,
     JOULES_PER_TOKEN,
     JOULES_PER_REQUEST,
+    JOULES_PER_GOOD_REQUEST,
     TOKENS_PER_JOULE,
     PREFILL,
     MEAN_POWER,

@@ -15,7 +15,7 @@ class Objectives(Model):
 
     time_to_first_token_s: float | None = None
     inter_token_latency_s: float | None = None
-    """Of the mean gap between the tokens of one request."""
+    """The mean gap between the tokens of one request."""
     end_to_end_s: float | None = None
     share: float = 0.9
     """Share of the requests that must keep all of them."""

@@ -98,7 +98,7 @@ class Result(Model):
     side_files: dict[str, SideFile]
     """`requests` and, where metered, `series`."""
     open_load: OpenLoad | None = None
-    """Of load mode `open`: rates, objectives and saturation."""
+    """Rates, objectives and saturation in load mode `open`; None in others."""
     message: str | None = None
     """Message of the engine where memory ran out."""
     checksum: str | None = None

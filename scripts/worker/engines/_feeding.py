@@ -1,69 +1,40 @@
-"""Arrivals of an open load, for engines that are stepped and for engines on an event loop.
-
-A step must not hold up the clock of arrivals: a server takes requests while its engine computes.
-So a thread takes them when they are due.
-"""
+"""Arrivals of an open load, for engines that are stepped and for engines on an event loop."""
 
 import asyncio
-import queue
-import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
 
 from worker.engines.base import EngineError, OpenLoad, Request
 
-LOOK_S = 0.05
-"""Longest sleep: the thread then sees that it is to end."""
 
-
-class Feeder:
-    """Runs while an engine serves an open load: `with Feeder(load) as feeder`."""
+class Stepping:
+    """The loop of an engine that is stepped: arrivals between its steps, and who waits for one."""
 
     def __init__(self, load: OpenLoad) -> None:
         self._load = load
-        self._arrived: queue.SimpleQueue[Request] = queue.SimpleQueue()
-        self._stopped = threading.Event()
-        self._fault: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="arrivals", daemon=True)
+        self._arrived = deque[Request]()
 
-    def __enter__(self) -> "Feeder":
-        self._thread.start()
-        return self
+    def steps(self, busy: Callable[[], object]) -> Iterator[None]:
+        """Yield for each step, until the measurement is over.
 
-    def __exit__(self, *error: object) -> None:
-        self._stopped.set()
-        self._thread.join()
-
-    @property
-    def over(self) -> bool:
-        """True once the measurement is over."""
-        return not self._thread.is_alive()
-
-    def take(self, *, wait: bool) -> Sequence[Request]:
-        """Return the requests that have arrived; with `wait`, wait a moment for one.
-
-        Raises:
-            BaseException: the load failed.
+        Args:
+            busy: returns True while requests are in flight; else it waits for the next arrival.
         """
-        if self._fault is not None:
-            raise self._fault
-        found: list[Request] = []
-        try:
-            if wait:
-                found.append(self._arrived.get(timeout=LOOK_S))
-            while True:
-                found.append(self._arrived.get_nowait())
-        except queue.Empty:
-            return found
+        step = None
+        while (wait_s := self._load.wait_s()) is not None:
+            if wait_s and not busy() and not self._arrived:
+                time.sleep(wait_s)
+            self._arrived.extend(self._load.due(step))
+            begun = time.monotonic()
+            yield
+            step = (begun, time.monotonic())
 
-    def _run(self) -> None:
-        try:
-            while not self._stopped.is_set() and (wait_s := self._load.wait_s()) is not None:
-                time.sleep(min(wait_s, LOOK_S))
-                for request in self._load.due():
-                    self._arrived.put(request)
-        except BaseException as error:
-            self._fault = error
+    def admit(self, room: int) -> Iterator[Request]:
+        """Yield the requests that may begin, in order of arrival, as many as there is room."""
+        while self._arrived and room > 0:
+            yield self._arrived.popleft()
+            room -= 1
 
 
 async def serve_tasks(load: OpenLoad, generate: Callable[[Request], Awaitable[None]]) -> None:

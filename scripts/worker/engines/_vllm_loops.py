@@ -10,10 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from worker.engines._feeding import Stepping, serve_tasks
 from worker.engines.base import EngineError, OnTokens, OpenLoad, Request
 
 Take = Callable[[], Request | None]
 """The next request, None if there is no more."""
+
+MOST_AT_ONCE = 4096
+"""Requests that are submitted between two steps; vLLM itself holds back those without a slot."""
 
 SHUTDOWN_S = 3.0
 """Time that vLLM's engine process has to end by itself: less than the supervisor waits for
@@ -83,19 +87,36 @@ class InProcess(Loop):
         in_flight: dict[str, Request] = {}
         try:
             for _ in range(slots):
-                self._submit(take, in_flight)
+                self._submit(take(), in_flight)
             while in_flight:
                 for output in self._engine.step():
                     _hand_over(output, in_flight[output.request_id], on_tokens)
                     if output.finished:
                         del in_flight[output.request_id]
-                        self._submit(take, in_flight)
+                        self._submit(take(), in_flight)
         finally:
             if in_flight:  # it failed; the next wave must find an idle engine
                 self._engine.abort_request(list(in_flight))
 
-    def _submit(self, take: Take, in_flight: dict[str, Request]) -> None:
-        if request := take():
+    def serve(self, load: OpenLoad) -> None:
+        in_flight: dict[str, Request] = {}
+        loop = Stepping(load)
+        try:
+            for _ in loop.steps(in_flight.__len__):
+                for request in loop.admit(MOST_AT_ONCE):
+                    self._submit(request, in_flight)
+                for output in self._engine.step() if in_flight else ():
+                    request = in_flight[output.request_id]
+                    _hand_over(output, request, load.on_tokens)
+                    if output.finished:
+                        del in_flight[output.request_id]
+                        load.on_end(request)
+        finally:
+            if in_flight:
+                self._engine.abort_request(list(in_flight))
+
+    def _submit(self, request: Request | None, in_flight: dict[str, Request]) -> None:
+        if request is not None:
             arguments = self._arguments(request)
             in_flight[arguments["request_id"]] = request
             self._engine.add_request(

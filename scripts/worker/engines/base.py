@@ -53,8 +53,14 @@ class OpenLoad(ABC):
         """Return after how long to call `due` again; None once the measurement is over."""
 
     @abstractmethod
-    def due(self) -> Sequence[Request]:
-        """Return the requests whose time has come, to be submitted at once; often none."""
+    def due(self, step: tuple[float, float] | None = None) -> Sequence[Request]:
+        """Return the requests whose time has come, to be submitted at once; often none.
+
+        Args:
+            step: start and end, on CLOCK_MONOTONIC, of the engine's step since the last call, for
+                engines that are stepped and take nothing meanwhile: a request that came due in it
+                waited for the engine, not for the load generator.
+        """
 
     @abstractmethod
     def on_tokens(self, request: Request, ids: Sequence[int]) -> None:

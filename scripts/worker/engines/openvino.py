@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from worker.chat_template import rendered_on, template_of_gguf
-from worker.engines._feeding import Feeder
+from worker.engines._feeding import Stepping
 from worker.engines._printed import with_printed
 from worker.engines.base import Engine, EngineError, OnTokens, OpenLoad, Option, Request
 from worker.gguf import part_names
@@ -58,6 +58,7 @@ class OpenVino(Engine):
     def __init__(self) -> None:
         self._pipeline: Any = None
         self._numbers = 0
+        self._slots = 1
 
     @classmethod
     def conflict(cls, options: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -81,6 +82,7 @@ class OpenVino(Engine):
         import openvino_genai
 
         options = config.options
+        self._slots = config.slots
         scheduler = openvino_genai.SchedulerConfig()
         scheduler.enable_prefix_caching = False
         scheduler.max_num_seqs = config.slots
@@ -129,17 +131,18 @@ class OpenVino(Engine):
                     self._submit(take(), in_flight)
 
     def serve(self, load: OpenLoad) -> None:
+        # Not all at once: OpenVINO would compute each prompt before it goes on with its slots.
         in_flight: dict[Any, Request] = {}
-        with Feeder(load) as feeder:
-            while not feeder.over:
-                for request in feeder.take(wait=not in_flight):
-                    self._submit(request, in_flight)
-                if in_flight:
-                    self._pipeline.step()
-                for handle, request in list(in_flight.items()):
-                    if self._take_tokens(handle, request, load.on_tokens):
-                        del in_flight[handle]
-                        load.on_end(request)
+        loop = Stepping(load)
+        for _ in loop.steps(in_flight.__len__):
+            for request in loop.admit(self._slots - len(in_flight)):
+                self._submit(request, in_flight)
+            if in_flight:
+                self._pipeline.step()
+            for handle, request in list(in_flight.items()):
+                if self._take_tokens(handle, request, load.on_tokens):
+                    del in_flight[handle]
+                    load.on_end(request)
         for handle in in_flight:
             handle.cancel()
         while self._pipeline.has_non_finished_requests():

@@ -99,3 +99,26 @@ def check_sampling_repeats(peer: Peer | Engines) -> None:
         outputs(measure(peer, [GRAVITY_IDS], sampling={**warm, "seed": seed})) for seed in (1, 1, 2)
     ]
     assert draws[0] == draws[1] != draws[2]
+
+
+def check_open_load(peer: Peer | Engines, slots: int = 2) -> None:
+    """More requests than it can serve: each is exact, none waits for another to be submitted.
+
+    What arrives after the window is cancelled: the next load finds an idle engine.
+    """
+    arrivals = {"process": "poisson", "rate": 6.0}
+    prompts = [QUESTION_IDS, GRAVITY_IDS]
+    before = outputs(measure(peer, prompts))
+    measured = measure(
+        peer, prompts, mode="open", batch_size=slots, arrivals=arrivals, minimum_duration_s=1.0
+    )
+    assert measured["event"] == "measured", measured
+    start, end = measured["window"]["start"], measured["window"]["end"]
+    counted = [r for r in measured["requests"] if start <= r["scheduled"] <= end]
+    assert len(counted) > 2
+    for request in counted:
+        assert request["fault"] is None
+        assert len(request["token_times"]) == request["requested"] == 7
+        assert request["scheduled"] <= request["submitted"] < request["token_times"][0]
+        assert request["ended"] == request["token_times"][-1]
+    assert outputs(measure(peer, prompts)) == before

@@ -103,6 +103,11 @@ def test_a_constant_stream_of_requests(llamacpp: Engines, gguf: str) -> None:
     assert outputs(measured)[0] == ANSWER_IDS
 
 
+def test_requests_that_arrive_at_a_rate(llamacpp: Engines, gguf: str) -> None:
+    load(llamacpp, gguf)
+    reference.check_open_load(llamacpp)
+
+
 def test_settings_reach_the_engine(llamacpp: Engines, gguf: str) -> None:
     options = {"batch_tokens": 256, "kv_cache_type": "q8_0", "flash_attention": "on"}
     load(llamacpp, gguf, options=options)

@@ -192,6 +192,11 @@ def test_a_constant_stream_of_requests(openvino: Engines, gguf: str) -> None:
     assert outputs(measured)[0][:ALIKE] == ANSWER_IDS[:ALIKE]
 
 
+def test_requests_that_arrive_at_a_rate(openvino: Engines, gguf: str) -> None:
+    load(openvino, gguf)
+    reference.check_open_load(openvino)
+
+
 STEPPING = """
 import json, os, sys
 os.environ.update(OPENVINO_LOG_LEVEL="3")  # as the engine process sets it

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.worker.backend import ROOT, Backend, Peer, ask_oneshot
+from tests.worker.backend import ROOT, Backend, Peer, ask_oneshot, measured_open
 from tests.worker.engines.reference import (
     GRAVITY_IDS,
     QUESTION,
@@ -284,6 +284,20 @@ def test_measures_in_an_engine_process(peer: Peer, model: Callable[..., Path], m
         assert times == sorted(times)
         assert len(set(times)) == 8
     assert peer.ask("unload")["event"] == "unloaded"
+
+
+def test_requests_that_arrive_at_a_rate(peer: Peer, model: Callable[..., Path]) -> None:
+    """Far more than it can serve: those after the window are aborted, and the engine is idle."""
+    engine = {"backend": "tensorrt", "model_path": str(model()), "dtype": "auto"}
+    peer.load(**engine, context_tokens=128, slots=2)
+    measured = measured_open(
+        peer, rate=100.0, prompts=[[1, 2], [3]], output_tokens=40, minimum_duration_s=0.2
+    )
+    start, end = measured["window"]["start"], measured["window"]["end"]
+    counted = [r for r in measured["requests"] if start <= r["scheduled"] <= end]
+    assert counted
+    assert {len(r["token_times"]) for r in counted} == {40}
+    assert outputs(measure(peer, [[1, 2], [3]])) == [expected([1, 2], 7), expected([3], 7)]
 
 
 @pytest.mark.parametrize("worker", ["says", "prints"])

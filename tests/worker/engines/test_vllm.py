@@ -84,6 +84,11 @@ def test_a_constant_stream_of_requests_keeps_its_slots_busy(vllm: Engines, hf_fo
     assert outputs(measured)[0] == ANSWER_IDS
 
 
+def test_requests_that_arrive_at_a_rate(vllm: Engines, hf_folder: Path) -> None:
+    load(vllm, hf_folder)
+    reference.check_open_load(vllm)
+
+
 def test_every_pass_computes_its_prompts_anew(vllm: Engines, hf_folder: Path) -> None:
     # The adapter refuses outputs whose num_cached_tokens is not 0, and this prompt fills a block.
     load(vllm, hf_folder)
@@ -155,6 +160,10 @@ class TestAsDeployed:
         prompts = [QUESTION_IDS, GRAVITY_IDS]
         measured = measure(vllm, prompts, mode="closed", minimum_waves=3)
         reference.check_slots_are_busy(measured, 2)
+
+    @pytest.mark.usefixtures("deployed")
+    def test_requests_that_arrive_at_a_rate(self, vllm: Engines) -> None:
+        reference.check_open_load(vllm)
 
     def test_leaves_nothing_behind(self, vllm: Engines, deployed: dict[str, Any]) -> None:
         shared = [path for path in SHARED_MEMORY.glob("psm_*") if is_mapped(path, deployed)]

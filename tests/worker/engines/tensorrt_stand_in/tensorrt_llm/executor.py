@@ -69,6 +69,8 @@ class Executor:
                 if running is None:
                     return
                 waiting.append(running)
+            waiting = [running for running in waiting if not running.answer.aborted]
+            active = [running for running in active if not running.answer.aborted]
             room = (self._arguments.max_batch_size or 1) - len(active)
             active += waiting[:room]
             del waiting[:room]

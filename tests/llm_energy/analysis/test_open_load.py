@@ -1,0 +1,181 @@
+"""Open loads in the analysis: what is averaged, compared, traded off and checked."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from tests.llm_energy.make_open import make_open_result
+from tests.llm_energy.make_results import design, make_result, path_of, put_result
+from tests.worker.virtual_engine import Clock, virtual_clock
+
+from llm_energy.analysis.aggregate import aggregate
+from llm_energy.analysis.measurements_table import COLUMNS, measurements_table
+from llm_energy.analysis.open_columns import OPEN_LOAD
+from llm_energy.analysis.raw_data_checks import differences
+from llm_energy.analysis.summary import Summary
+from llm_energy.campaign.arrival_settings import Objectives
+from llm_energy.campaign.contrasts import Contrast
+from llm_energy.results.open_load import SATURATED, STABLE
+from llm_energy.results.result import Result
+from llm_energy.results.side_files import read_requests
+
+__all__ = ["virtual_clock"]
+
+SLO = Objectives(time_to_first_token_ms=200.0, end_to_end_ms=1000.0)
+
+
+def summary_of(folder: Path, results: list[Result], **changes: Any) -> Summary:
+    planned = [path_of(result) for result in results]
+    for path, result in zip(planned, results, strict=True):
+        put_result(folder / path, result)
+    plan = design(**({"reference": None, "slo": SLO} | changes))
+    return aggregate(folder, planned=planned, design=plan)
+
+
+def rows_of(summary: Summary, metric: str) -> pd.DataFrame:
+    table = summary.experiments
+    return table[table["metric"] == metric].reset_index(drop=True)
+
+
+def test_a_saturated_cycle_is_not_averaged_into_steady_ones(
+    tmp_path: Path, virtual_clock: Clock
+) -> None:
+    """Of one experiment, cycle 3 stalls so long that its queue grows."""
+    results = [make_open_result(tmp_path, virtual_clock, rate=10.0, cycle=c) for c in (1, 2)]
+    slow = {"service": {"token_s": 0.08}}
+    results.append(make_open_result(tmp_path, virtual_clock, rate=10.0, cycle=3, **slow))
+    verdicts = [r.open_load.saturation for r in results if r.open_load]
+    assert verdicts == [STABLE, STABLE, SATURATED]
+    for metric in ("time_to_first_token_p95_s", "attainment", "requests_per_second"):
+        rows = rows_of(summary_of(tmp_path, results), metric)
+        assert rows["saturated"].tolist() == [False, True]
+        assert rows["n"].tolist() == [2, 1]
+    assert rows_of(summary_of(tmp_path, results), "attainment")["mean"][0] > 0.9
+
+
+def test_saturated_measurements_have_no_place_on_a_front_and_no_ratio(
+    tmp_path: Path, virtual_clock: Clock
+) -> None:
+    results = [
+        make_open_result(
+            tmp_path,
+            virtual_clock,
+            rate=20.0,
+            cycle=cycle,
+            experiment=name,
+            settings={"batch_size": slots},
+            service={"slots": slots},
+        )
+        for cycle in (1, 2, 3)
+        for name, slots in (("a", 8), ("b", 16), ("c", 2))
+    ]
+    pairs = (
+        Contrast("batch_size", "16", "8", "b", "a"),
+        Contrast("batch_size", "2", "8", "c", "a"),
+    )
+    findings = summary_of(tmp_path, results, contrasts=pairs).findings
+    (front,) = [f for f in findings.fronts if f.metric == "time_to_first_token_p50_s"]
+    assert {point.experiment for point in front.points} == {"a", "b"}
+    assert front.request_rate == 20.0
+    assert {c.experiment for c in findings.axis_comparisons} == {"b"}
+    assert {c.pairs for c in findings.axis_comparisons} == {3}
+    assert {(r.experiment, r.reason) for r in findings.refused_comparisons} == {
+        ("c", "a saturated measurement is compared with nothing")
+    }
+
+
+def test_other_rates_and_other_modes_are_refused(tmp_path: Path, virtual_clock: Clock) -> None:
+    results = [make_open_result(tmp_path, virtual_clock, rate=rate) for rate in (5.0, 10.0)]
+    results.append(make_result("waves"))
+    names = ("serving_rate10", "waves")
+    pairs = tuple(Contrast("x", "1", "0", name, "serving_rate5") for name in names)
+    findings = summary_of(tmp_path, results, contrasts=pairs).findings
+    assert findings.axis_comparisons == []
+    reasons = {r.experiment: r.reason for r in findings.refused_comparisons}
+    assert reasons["serving_rate10"] == "request rates must not be mixed: 10.0, 5.0"
+    assert reasons["waves"] == "load modes must not be mixed: open, waves"
+
+
+def test_results_are_judged_by_todays_objectives(tmp_path: Path, virtual_clock: Clock) -> None:
+    result = make_open_result(tmp_path, virtual_clock, rate=18.0)
+    assert result.open_load is not None
+    assert result.open_load.attained is not None
+    strict = Objectives(time_to_first_token_ms=60.0)
+    for slo, expected in ((SLO, None), (strict, 0.06), (None, None)):
+        row = summary_of(tmp_path, [result], slo=slo).measurements.iloc[0]
+        if slo is None:
+            assert pd.isna(row["attainment"])
+        elif expected is None:
+            assert row["attainment"] == result.open_load.attained.attainment
+        else:
+            assert row["objective_time_to_first_token_s"] == pytest.approx(expected)
+            requests, _ = read_requests(tmp_path / result.side_files["requests"].path)
+            counted = [r for r in requests if r["scheduled"] >= result.window.start_monotonic_s]  # type: ignore[union-attr]
+            good = sum(r["token_times"][0] - r["scheduled"] <= 0.06 for r in counted)
+            assert row["attainment"] == pytest.approx(good / len(counted))
+
+
+def test_every_column_of_an_open_load_has_its_value(tmp_path: Path, virtual_clock: Clock) -> None:
+    row = measurements_table([make_open_result(tmp_path, virtual_clock, rate=5.0)]).iloc[0]
+    unknown = {"joules_per_good_request", "idle_energy_share", "objective_inter_token_latency_s"}
+    assert {name for name in OPEN_LOAD if pd.isna(row[name])} == unknown
+    assert (row["request_rate"], row["saturated"]) == (5.0, False)
+    other = measurements_table([make_result()]).iloc[0]
+    assert all(pd.isna(other[name]) for name in [*OPEN_LOAD, "request_rate", "saturated"])
+    assert set(OPEN_LOAD) < set(COLUMNS)
+
+
+class TestChecks:
+    @pytest.fixture
+    def measured(self, tmp_path: Path, virtual_clock: Clock) -> Result:
+        return make_open_result(tmp_path, virtual_clock, rate=18.0)
+
+    def test_a_result_follows_from_its_requests(self, measured: Result, tmp_path: Path) -> None:
+        assert list(differences(tmp_path, measured)) == []
+
+    @pytest.mark.parametrize(
+        ("changes", "named"),
+        [
+            ({"arrivals": 9}, "open_load.arrivals"),
+            ({"saturation": "undecided"}, "open_load.saturation"),
+            ({"idle_share": 0.5}, "open_load.idle_share"),
+            ({"attained": None}, ""),
+        ],
+    )
+    def test_another_number_is_seen(
+        self, measured: Result, tmp_path: Path, changes: dict[str, Any], named: str
+    ) -> None:
+        assert measured.open_load is not None
+        load = measured.open_load.model_copy(update=changes)
+        found = list(differences(tmp_path, measured.model_copy(update={"open_load": load})))
+        assert any(named in line for line in found) if named else found == []
+
+    @pytest.mark.parametrize("name", ["attainment", "goodput_per_second", "good"])
+    def test_another_goodput_is_seen(self, measured: Result, tmp_path: Path, name: str) -> None:
+        assert measured.open_load is not None
+        assert measured.open_load.attained is not None
+        attained = measured.open_load.attained.model_copy(update={name: 0})
+        load = measured.open_load.model_copy(update={"attained": attained})
+        (found,) = differences(tmp_path, measured.model_copy(update={"open_load": load}))
+        assert f"open_load.attained.{name}" in found
+
+    def test_another_lateness_is_seen(self, measured: Result, tmp_path: Path) -> None:
+        assert measured.open_load is not None
+        late = measured.open_load.lateness.model_copy(update={"p99_s": 1.0})
+        load = measured.open_load.model_copy(update={"lateness": late})
+        (found,) = differences(tmp_path, measured.model_copy(update={"open_load": load}))
+        assert "open_load.lateness.p99_s" in found
+
+    def test_a_schedule_of_another_seed_is_seen(self, measured: Result, tmp_path: Path) -> None:
+        resolved = dict(measured.settings.resolved)
+        resolved["arrivals"] = {**resolved["arrivals"], "seed": 2}
+        settings = measured.settings.model_copy(update={"resolved": resolved})
+        (found,) = differences(tmp_path, measured.model_copy(update={"settings": settings}))
+        assert found == "its arrival 0 is not that of its schedule"
+
+    def test_a_flag_that_does_not_follow_is_seen(self, measured: Result, tmp_path: Path) -> None:
+        plain = measured.model_copy(update={"flags": []})
+        lost = list(differences(tmp_path, plain))
+        codes = [flag.code for flag in measured.flags]
+        assert lost == [f"its requests raise the flag {code}" for code in sorted(codes)]

@@ -1,0 +1,272 @@
+"""Load mode `open` in a campaign: identities, defaults, and one line for each mistake."""
+
+import copy
+import json
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.llm_energy.make_campaigns import BASE, load, make_checkout, mistakes
+
+from llm_energy.campaign.arrival_trace import ArrivalTrace, read_trace
+from llm_energy.campaign.pilot_config import pilot_config
+from llm_energy.measurement.arrival_recipes import of_cycle
+from llm_energy.measurement.job import ExperimentRecord, Job
+from llm_energy.system.errors import PromptError
+from worker.records import read_record
+
+AZURE = """TIMESTAMP,ContextTokens,GeneratedTokens
+2023-11-16 18:17:03.9799600,374,44
+2023-11-16 18:17:04.0319600,396,109
+2023-11-16 18:17:04.0319600,879,55
+2023-11-16 18:17:09.9799600,91,16
+"""
+AZURE_2024 = AZURE.replace("2023-11-16", "2024-05-10").replace("600,", "6+00:00,")
+BURSTGPT = """Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type
+5,ChatGPT,472,18,490,Conversation log
+45,ChatGPT,1087,230,1317,Conversation log
+46,ChatGPT,10,0,10,Conversation log
+118,GPT-4,417,276,693,Conversation log
+130,ChatGPT,7,9,16,API log
+"""
+MOONCAKE = "".join(
+    json.dumps({"timestamp": ms, "input_length": 6758, "output_length": out, "hash_ids": [0, 1]})
+    + "\n"
+    for ms, out in ((0, 500), (0, 490), (3000, 794), (12000, 316))
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return make_checkout(tmp_path)
+
+
+def steady(count: int) -> list[str]:
+    """Lines of a trace with ten requests per second."""
+    entry = {"input_length": 9, "output_length": 3}
+    return [json.dumps({"timestamp": 100 * number, **entry}) for number in range(count)]
+
+
+def open_load(**changes: Any) -> dict[str, Any]:
+    """A campaign with a load at 2 requests per second in a window of 20 s."""
+    config = copy.deepcopy(BASE)
+    config["measurement"] = {"minimum_duration_s": 20}
+    config["experiments"] = {"x": {"settings": {"load_mode": "open", "request_rate": 2}}}
+    config["experiments"]["x"]["settings"] |= changes.pop("settings", {})
+    return config | changes
+
+
+def trace_of(tmp_path: Path, content: str, **known: Any) -> ArrivalTrace:
+    (tmp_path / "trace").write_text(content)
+    return read_trace(tmp_path / "trace", **known)
+
+
+@pytest.mark.parametrize("content", [AZURE, AZURE_2024])
+def test_both_formats_of_azure_are_read_to_all_their_decimals(tmp_path: Path, content: str) -> None:
+    rows = trace_of(tmp_path, content).rows
+    assert [row.time_s for row in rows] == pytest.approx([0.0, 0.052, 0.052, 6.0], abs=1e-6)
+    assert (rows[0].input_tokens, rows[0].output_tokens) == (374, 44)
+
+
+def test_failed_requests_of_burstgpt_and_other_models_do_not_count(tmp_path: Path) -> None:
+    rows = trace_of(tmp_path, BURSTGPT, model="ChatGPT").rows
+    assert [row.time_s for row in rows] == [0.0, 40.0, 125.0]
+    assert [row.output_tokens for row in rows] == [18, 230, 9]
+    with pytest.raises(PromptError, match="has requests of ChatGPT, GPT-4; name one with `model`"):
+        trace_of(tmp_path, BURSTGPT)
+    with pytest.raises(PromptError, match="has no model GPT-5"):
+        trace_of(tmp_path, BURSTGPT, model="GPT-5")
+
+
+def test_mooncake_counts_milliseconds(tmp_path: Path) -> None:
+    trace = trace_of(tmp_path, MOONCAKE)
+    assert [row.time_s for row in trace.rows] == [0.0, 0.0, 3.0, 12.0]
+    assert trace.longest == 6758 + 794
+    assert trace.rate == pytest.approx(4 / 16)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("a,b\n1,2\n", "has the columns a, b; a trace is a CSV file with the columns TIMESTAMP"),
+        (AZURE.replace("04.0319600,879", "01.0319600,879"), ":4: is earlier than the request"),
+        (AZURE.replace("18:17:04.0319600,396", "noon,396"), ":3: is no request with TIMESTAMP"),
+        (AZURE.replace(",374,", ",0,"), ":2: has a length below 1"),
+        ("\n".join(AZURE.splitlines()[:2]), "has too few requests"),
+        (MOONCAKE.replace("3000", '"x"'), ":3: is no request with timestamp"),
+    ],
+)
+def test_what_is_no_trace_is_named_with_its_line(tmp_path: Path, content: str, fault: str) -> None:
+    with pytest.raises(PromptError) as error:
+        trace_of(tmp_path, content)
+    assert fault in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_stretch_keeps_its_times_and_leaves_out_by_chance(tmp_path: Path) -> None:
+    lines = steady(4000)
+    trace = trace_of(tmp_path, "\n".join(lines))
+    whole = trace.stretch(seed=0, cycle=1, rate=trace.rate, length_s=60.0)
+    half = trace.stretch(seed=0, cycle=1, rate=trace.rate / 2, length_s=60.0)
+    other = trace.stretch(seed=0, cycle=2, rate=trace.rate, length_s=60.0)
+    assert len(whole) == 600
+    assert {row.time_s for row in half} < {row.time_s for row in whole}
+    assert len(half) == pytest.approx(300, abs=60)
+    assert whole[0].time_s != other[0].time_s
+    assert all(0.0 <= row.time_s < 60.0 for row in whole)
+
+
+MISTAKES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({}, {"request_rate": None}, "load_mode: `open` needs a `request_rate`"),
+    ({}, {"request_rate": 1.4}, "request_rate: 1.4/s makes 28 arrivals in a window of 20 s, 30"),
+    ({}, {"request_rate": 0}, "request_rate: must be above 0, not 0"),
+    ({}, {"load_mode": "closed"}, "request_rate: belongs to load mode `open`; set that, or remove"),
+    (
+        {},
+        {"arrivals": {"burstiness": 0.5}},
+        "arrivals.burstiness: is for process gamma, not poisson",
+    ),
+    ({}, {"arrivals": {"process": "bursts"}}, "arrivals.process: must be 'poisson', 'gamma'"),
+    ({}, {"arrivals": {"lengths": "trace"}}, "load_mode: arrivals from a trace need `trace`"),
+    ({}, {"trace": "night"}, "trace: unknown trace `night`; known: day"),
+    ({"trace": "day"}, {"arrivals": {"process": "trace"}}, "request_rate: 2 is more than the 1"),
+    (
+        {"trace": "day", "request_rate": 0.5, "measurement": {"minimum_duration_s": 900}},
+        {"arrivals": {"process": "trace"}},
+        "trace: lasts 400 s, window and tail take 901 s",
+    ),
+    (
+        {"trace": "day"},
+        {"arrivals": {"lengths": "trace"}},
+        "context_tokens 512 cannot hold a request of 600",
+    ),
+    (
+        {},
+        {"arrivals": {"lengths": "uniform"}, "output_tokens": 300},
+        "output_tokens: 599 and a prompt do not fit into context_tokens 512",
+    ),
+]
+
+
+@pytest.mark.parametrize(("campaign", "settings", "message"), MISTAKES)
+def test_a_mistake_is_one_line(
+    root: Path, campaign: dict[str, Any], settings: dict[str, Any], message: str
+) -> None:
+    lines = [
+        json.dumps({"timestamp": 1000 * n, "input_length": 500, "output_length": 100})
+        for n in range(400)
+    ]
+    (root / "day.jsonl").write_text("\n".join(lines))
+    own = {key: campaign[key] for key in ("trace", "request_rate") if key in campaign}
+    changes = {key: value for key, value in campaign.items() if key not in own}
+    config = open_load(settings=own | settings, traces={"day": {"file": "day.jsonl"}}, **changes)
+    (found,) = mistakes(root, config)
+    assert message in found
+
+
+def test_objectives_are_for_open_load_alone(root: Path) -> None:
+    config = copy.deepcopy(BASE) | {"slo": {"end_to_end_ms": 100}}
+    (found,) = mistakes(root, config)
+    assert found.endswith("slo: no experiment has load mode `open`, which it is for; remove it")
+    assert load(root, open_load(slo={"end_to_end_ms": 100})).slo is not None
+
+
+def test_objectives_identify_nothing(root: Path) -> None:
+    plain, judged = open_load(), open_load(slo={"time_to_first_token_ms": 100})
+    assert load(root, plain).names == load(root, judged).names
+
+
+def test_the_recipe_of_arrivals_identifies_an_experiment(root: Path) -> None:
+    recipes = [
+        {},
+        {"request_rate": 3},
+        {"arrivals": {"seed": 1}},
+        {"arrivals": {"process": "constant"}},
+        {"arrivals": {"lengths": "uniform"}},
+    ]
+    specs = [load(root, open_load(settings=one)).experiments[0].spec_hash for one in recipes]
+    assert len(set(specs)) == len(recipes)
+
+
+def test_other_load_modes_keep_their_identity(root: Path) -> None:
+    (experiment, *_) = load(root).experiments
+    assert not {"request_rate", "arrivals", "trace"} & experiment.spec["settings"].keys()
+    assert not {"request_rate", "arrivals"} & experiment.settings.resolved().keys()
+
+
+def test_rates_share_an_engine_process_and_stay_together(root: Path) -> None:
+    axes = {"request_rate": [2, 4, 8], "batch_size": [2, 8]}
+    group = {"settings": {"load_mode": "open"}, "axes": axes}
+    campaign = load(root, open_load(experiments={"x": group}))
+    keys = {e.name: e.engine_key for e in campaign.experiments}
+    assert keys["x_rate2_batch2"] == keys["x_rate4_batch2"] == keys["x_rate8_batch2"]
+    assert keys["x_rate2_batch2"] != keys["x_rate2_batch8"]
+    first = [keys[p.experiment.name] for p in campaign.schedule[:6]]
+    assert sum(a != b for a, b in pairwise(first)) == 1
+    # Rates are no rivals of each other; batch sizes are, at each rate.
+    assert {c.factor for c in campaign.contrasts} == {"batch_size"}
+    assert len(campaign.contrasts) == 3
+
+
+def test_a_trace_counts_by_its_content(root: Path) -> None:
+    def spec(name: str) -> str:
+        settings = {"trace": "day", "request_rate": None, "arrivals": {"process": "trace"}}
+        config = open_load(settings=settings, traces={"day": {"file": name}})
+        (experiment,) = load(root, config).experiments
+        return experiment.spec_hash
+
+    lines = steady(900)
+    for name, count in (("a", 900), ("b", 900), ("c", 899)):
+        (root / name).write_text("\n".join(lines[:count]))
+    assert spec("a") == spec("b") != spec("c")
+
+
+def test_a_job_gets_the_stretch_of_its_cycle(root: Path) -> None:
+    lines = steady(4000)
+    (root / "day").write_text("\n".join(lines))
+    settings = {
+        "trace": "day",
+        "request_rate": 5,
+        "arrivals": {"process": "trace", "lengths": "trace"},
+    }
+    campaign = load(root, open_load(settings=settings, traces={"day": {"file": "day"}}))
+    record = ExperimentRecord.of(campaign, campaign.experiments[0])
+    assert read_record(ExperimentRecord, json.loads(json.dumps(asdict(record))), "r") == record
+    stretches = [Job(record, cycle, 0, 1, "r").arrivals() for cycle in (1, 2)]
+    for recipe in stretches:
+        assert recipe is not None
+        assert recipe.fault() is None
+        assert recipe.trace_span_s == 21.0
+        assert len(recipe.trace_times_s) == pytest.approx(105, abs=35)
+    assert stretches[0] != stretches[1]
+    (root / "day").write_text("\n".join(lines[:-1]))
+    with pytest.raises(PromptError, match="is not the trace that was declared"):
+        Job(record, 1, 0, 1, "r").arrivals()
+
+
+def test_drawn_arrivals_take_all_lengths_of_a_trace(root: Path) -> None:
+    lines = steady(400)
+    (root / "day").write_text("\n".join(lines))
+    settings = {"trace": "day", "arrivals": {"lengths": "trace"}}
+    campaign = load(root, open_load(settings=settings, traces={"day": {"file": "day"}}))
+    record = ExperimentRecord.of(campaign, campaign.experiments[0])
+    assert record.workload.arrivals is not None
+    recipe = of_cycle(record.workload.arrivals, record.trace, cycle=1, length_s=20.0)
+    assert recipe.rate == 2.0
+    assert len(recipe.trace_output_tokens) == 400
+
+
+def test_the_window_on_a_gpu_is_longer(root: Path) -> None:
+    config = open_load(measurement={"device": "gpu"})
+    assert load(root, config).measurement.minimum_duration_s == 120.0
+    config["measurement"]["minimum_duration_s"] = 60.0
+    assert load(root, config).measurement.minimum_duration_s == 60.0
+
+
+def test_a_pilot_keeps_the_window_of_an_open_load(root: Path) -> None:
+    pilot = load(root, pilot_config(open_load()))
+    assert pilot.measurement.minimum_duration_s == 20.0
+    assert pilot.measurement.warmup_cap_s == 2.0
