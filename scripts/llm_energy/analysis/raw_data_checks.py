@@ -118,9 +118,7 @@ def _of_requests(
     return {
         "window": {**edges, "waves": waves, "passes": passes},
         "tokens": tokens.model_dump(),
-        "latency": latency_of(
-            requests, start=start_s, end=end_s, in_chunks=result.of_server
-        ),
+        "latency": latency_of(requests, start=start_s, end=end_s, in_chunks=result.of_server),
         "drift": window.drift(requests, start=start_s, end=end_s, waves=waves, passes=passes),
     }
 

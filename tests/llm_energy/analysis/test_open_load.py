@@ -41,7 +41,7 @@ def rows_of(summary: Summary, metric: str) -> pd.DataFrame:
 def test_a_saturated_cycle_is_not_averaged_into_steady_ones(
     tmp_path: Path, virtual_clock: Clock
 ) -> None:
-    """Of one experiment, cycle 3 stalls so long that its queue grows."""
+    """Cycle 3 of one experiment is so slow that its queue grows."""
     results = [make_open_result(tmp_path, virtual_clock, rate=10.0, cycle=c) for c in (1, 2)]
     slow = {"service": {"token_s": 0.08}}
     results.append(make_open_result(tmp_path, virtual_clock, rate=10.0, cycle=3, **slow))
