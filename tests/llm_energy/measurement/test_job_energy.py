@@ -49,7 +49,7 @@ def test_only_the_gpus_that_the_engine_used_count(job):
     seen = seen_on(4711)
     assert metered_gpus(job, seen) == [GPU]
     assert energy_of(job, seen, None, None).energy.energy_joules == pytest.approx(6000.0)
-    assert gpu_use_flags([GPU], seen) == []
+    assert gpu_use_flags(job, [GPU], seen) == []
 
 
 def test_where_it_was_seen_on_none_all_count_and_a_flag_says_so(job):
