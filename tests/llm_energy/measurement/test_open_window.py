@@ -4,13 +4,17 @@ import math
 from typing import Any
 
 import pytest
+from tests.llm_energy.power.made_power import GPU, reading
 from tests.worker.open_loads import Clock, VirtualEngine, run_open
 from tests.worker.virtual_engine import virtual_clock
 
 from llm_energy.measurement import open_requests, window
+from llm_energy.measurement.open_queue import idle_spans
 from llm_energy.measurement.open_window import flags, open_load
+from llm_energy.power.accounting import account_energy
+from llm_energy.power.series import Series
 from llm_energy.results.open_load import SATURATED, STABLE, UNDECIDED, Objectives, OpenLoad
-from llm_energy.results.parts import Latency
+from llm_energy.results.parts import Latency, Phase
 from worker.arrivals import ArrivalRecipe
 
 __all__ = ["virtual_clock"]
@@ -171,7 +175,7 @@ def test_a_rare_request_leaves_the_device_idle(virtual_clock: Clock) -> None:
     recipe = ArrivalRecipe("constant", 0.1)
     report = run_open(engine, recipe, output_tokens=11, duration_s=300.0)
     start, end = span_of(report)
-    idle = open_idle(report)
+    idle = idle_spans(report["requests"], (start, end))
     load = numbers(report, joules=50.0 * 300.0, idle_joules=50.0 * sum(b - a for a, b in idle))
     assert load.arrivals == 30
     assert load.idle_share == pytest.approx(1.0 - 0.2 / 10.0, abs=0.002)
@@ -179,12 +183,6 @@ def test_a_rare_request_leaves_the_device_idle(virtual_clock: Clock) -> None:
     tokens = window.tokens(report["requests"], input_lengths=[3, 2, 4], start=start, end=end)
     assert 50.0 * 300.0 / tokens.output == pytest.approx(50.0 * 10.0 / 11, rel=0.04)
     assert load.batch_size_mean == pytest.approx(1.0)
-
-
-def open_idle(report: Report) -> list[tuple[float, float]]:
-    from llm_energy.measurement.open_queue import idle_spans
-
-    return idle_spans(report["requests"], span_of(report))
 
 
 def test_a_client_that_stops_is_late_and_latencies_grow(virtual_clock: Clock) -> None:
@@ -218,3 +216,46 @@ def test_all_configurations_get_the_schedule_of_the_cycle(virtual_clock: Clock) 
     slow = VirtualEngine(virtual_clock, slots=8, prefill_s=0.2, token_s=0.05)
     assert schedule_of(fast) == schedule_of(slow)
     assert len({schedule_of(fast), schedule_of(fast, cycle=3), schedule_of(fast, seed=1)}) == 3
+
+
+def test_energy_of_bursts_and_gaps_is_that_of_the_device(virtual_clock: Clock) -> None:
+    """600 W while a request is in flight and 100 W in between, read at 50 Hz."""
+    engine = VirtualEngine(virtual_clock, slots=8, prefill_s=0.1, token_s=0.1)
+    recipe = ArrivalRecipe("gamma", 1.0, burstiness=0.25, seed=5)
+    report = run_open(engine, recipe, output_tokens=8, duration_s=60.0)
+    start, end = span_of(report)
+    idle = idle_spans(report["requests"], (start, end))
+    assert len(idle) > 5
+
+    def idle_s_until(moment: float) -> float:
+        return sum(max(0.0, min(b, moment) - a) for a, b in idle)
+
+    readings = []
+    for number in range(round(50 * (end - start + 2.0))):
+        moment = start - 1.0 + number / 50
+        joules = 600.0 * (moment - start) - 500.0 * idle_s_until(moment)
+        at_rest = any(a <= moment < b for a, b in idle)
+        readings.append(
+            reading(
+                moment,
+                device=GPU.id,
+                energy_counter_joules=1e4 + joules,
+                instant_power_watts=100.0 if at_rest else 600.0,
+                unavailable={"average_power_watts": "not_supported"},
+            )
+        )
+    series = Series((GPU,), tuple(readings), 50.0)
+    window_only = [Phase(name="window", start_monotonic_s=start, end_monotonic_s=end)]
+    tokens = window.tokens(report["requests"], input_lengths=[3, 2, 4], start=start, end=end)
+    idle_s = idle_s_until(end)
+    for method in ("counter", "integrated_instant"):
+        account = account_energy(series, window_only, tokens, method=method, parts=idle)
+        energy = account.energy.energy_joules
+        assert energy == pytest.approx(600.0 * 60.0 - 500.0 * idle_s, rel=0.01)
+        assert account.parts_joules == pytest.approx(100.0 * idle_s, rel=0.05)
+        load = numbers(
+            report, Objectives(end_to_end_s=60.0), joules=energy, idle_joules=account.parts_joules
+        )
+        assert load.attained is not None
+        assert load.attained.joules_per_good_request == energy / load.attained.good
+        assert load.idle_energy_share == pytest.approx(100.0 * idle_s / energy, rel=0.05)
