@@ -1,4 +1,4 @@
-"""What the load generator itself costs and how late it is, on a fake engine that logs true times.
+"""Cost and lateness of the load generator itself, on a fake engine that logs true times.
 
     .venv/bin/python benchmarks/load_generator.py [--rounds 3] [--seconds 20]
 

@@ -135,7 +135,7 @@ class CampaignConfig(Model):
     """Prompt sets in use, by a name of your choice."""
     traces: dict[Name, TraceConfig] = Field(default_factory=dict)
     """Traces of arrivals in use, by a name of your choice."""
-    slo: Objectives | SkipJsonSchema[None] = None
+    slo: Annotated[Objectives | None, Alternatives(object, type(None))] = None
     """Objectives of latency, for experiments with load mode `open`."""
     measurement: Measurement = Field(default_factory=Measurement)
     """Durations and rates of every measurement."""
