@@ -18,6 +18,7 @@ from llm_energy.preflight.host_findings import cpu_energy_finding, host_findings
 from llm_energy.preflight.input_findings import environment_finding, model_finding
 from llm_energy.preflight.memory_estimate import FORMULA
 from llm_energy.preflight.obstacles import backends_of, no_gpu_finding, too_few_gpus, uses_docker
+from llm_energy.preflight.server_findings import server_findings
 
 Answers = Mapping[str, Any]
 
@@ -46,6 +47,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
         *_gpus(campaign, answers["gpus"]),
         cpu_energy_finding(cpu=host.cpu, needed=not on_gpu),
         *prepared,
+        *server_findings(campaign),
         *disk_findings(read_disks(cache, results, docker_root), prepared),
         *memory_findings(campaign, host=host, gpus=gpus, cache=cache),
         Finding("note", "memory", f"estimates: {FORMULA}"),

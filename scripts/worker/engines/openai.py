@@ -17,11 +17,12 @@ from worker.engines.base import (
     Request,
     check_context,
 )
-from worker.serving.address import Address, AddressError, query_json
+from worker.serving.address import Address, AddressError, first_model, query_json
 from worker.serving.dialect import Dialect
 from worker.serving.faults import ENDED, ServerError
 from worker.serving.launch import LaunchedServer, command_of, free_port
 from worker.serving.load import Client
+from worker.serving.probe import check, probe
 from worker.workload import EngineConfig, ServerConfig
 
 STOP_S = 3.0
@@ -68,6 +69,8 @@ class OpenAIServer(Engine):
             exact_length=server.exact_length,
             top_k_unlimited=server.top_k_unlimited,
         )
+        facts = probe(address, dialect, model=model, context_tokens=config.context_tokens)
+        check(facts, dialect, exact=True)
         self._client = Client(address, dialect, model=model, stall_s=server.stall_s)
         how = "launched" if self._launched else "attached"
         return {
@@ -76,6 +79,8 @@ class OpenAIServer(Engine):
             "model": model,
             "tokens_counted_by": server.token_counts,
             "prefix_cache": server.prefix_cache,
+            "reports_cached_tokens": facts.cached_tokens is not None,
+            "reports_usage": facts.usage_tokens is not None,
             **properties,
         }
 
@@ -124,18 +129,6 @@ class OpenAIServer(Engine):
             return Address.of(server.url, token=os.environ[variable] if variable else None)
         except AddressError as error:
             raise EngineError(str(error)) from error
-
-
-def first_model(address: Address) -> str:
-    """Return the name of the first model that a server lists.
-
-    Raises:
-        EngineError: it lists none.
-    """
-    listed = query_json(address, "/v1/models").get("data") or []
-    if not listed:
-        raise EngineError("the server lists no model at /v1/models; set model_name")
-    return str(listed[0]["id"])
 
 
 def observe(address: Address, properties: Mapping[str, str]) -> dict[str, Any]:

@@ -123,3 +123,16 @@ def query_json(address: Address, path: str) -> Any:
         return json.loads(body)
     except ValueError as error:
         raise ServerError(INVALID, f"{path}: no JSON: {error}") from error
+
+
+def first_model(address: Address) -> str:
+    """Return the name of the first model that a server lists.
+
+    Raises:
+        ServerError: it lists none.
+    """
+    content = query_json(address, "/v1/models")
+    listed = content.get("data") if isinstance(content, dict) else None
+    if not isinstance(listed, list) or not listed or not isinstance(listed[0], dict):
+        raise ServerError(INVALID, "the server lists no model at /v1/models; set model_name")
+    return str(listed[0].get("id"))

@@ -83,6 +83,17 @@ class TestAttached:
             return chunked(vllm({**body, "max_tokens": body["max_tokens"] - 1}))
 
         with serving(short) as server:
+            error = load(supervisor, attached(server))
+        assert error["reason"] == "server_miscounted"
+        assert "15 tokens came where 16 were requested" in error["message"]
+
+    def test_a_length_that_is_not_kept_later_is_an_error_too(self, supervisor: Peer) -> None:
+        def short(body: dict[str, Any]) -> bytes:
+            return chunked(
+                vllm({**body, "max_tokens": body["max_tokens"] - body["max_tokens"] % 2})
+            )
+
+        with serving(short) as server:
             load(supervisor, attached(server))
             error = measure(supervisor, [[1, 2]])
         assert error["reason"] == "engine_error"
@@ -99,7 +110,9 @@ class TestAttached:
     def test_a_fault_is_reported_by_its_reason(
         self, supervisor: Peer, answer: bytes, reason: str
     ) -> None:
-        with serving(lambda _: answer, close_after=1) as server:
+        tried = [chunked(vllm({"prompt": range(64), "max_tokens": 16}))] * 3
+        answers = iter([*tried, *[answer] * 10])
+        with serving(lambda _: next(answers), close_after=1) as server:
             load(supervisor, attached(server))
             assert measure(supervisor, [[1, 2]])["reason"] == reason
 

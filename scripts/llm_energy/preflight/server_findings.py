@@ -1,0 +1,92 @@
+"""Check the servers of a campaign: three requests to each that runs already."""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.campaign.experiment import Experiment
+from llm_energy.campaign.server_settings import Attach, Server
+from llm_energy.preflight.asking import ask_all, reason
+from llm_energy.preflight.findings import Finding, Status
+from worker.serving.address import Address, first_model
+from worker.serving.dialect import TOKEN_COUNTS, Dialect
+from worker.serving.faults import ServerError
+from worker.serving.probe import DialectFacts, probe
+
+DEADLINE_S = 60.0
+"""For three requests of a few tokens each; a busy server is no fault."""
+
+
+def server_findings(campaign: Campaign) -> Iterator[Finding]:
+    """Yield what each attached server answered; of a launched one, when it will be tried."""
+    used: dict[str, list[Experiment]] = {}
+    for experiment in campaign.experiments:
+        if experiment.server is not None:
+            used.setdefault(experiment.settings.backend, []).append(experiment)
+    questions: dict[str, Callable[[], DialectFacts]] = {}
+    for backend, experiments in used.items():
+        server = experiments[0].server
+        if isinstance(server, Attach):
+            questions[backend] = partial(_try, server, experiments)
+        else:
+            message = "is launched, and tried with three requests, whenever it is loaded"
+            yield Finding("note", f"server {backend}", message)
+    if not questions:
+        return
+    answers = ask_all(questions, deadline_s=DEADLINE_S)
+    for backend, answer in answers.items():
+        server = used[backend][0].server
+        assert server is not None
+        if isinstance(answer, DialectFacts):
+            yield from _dialect(f"server {backend}", answer, server)
+        else:
+            message = str(answer) if isinstance(answer, ServerError) else reason(answer)
+            yield Finding("problem", f"server {backend}", message)
+
+
+def _try(server: Attach, experiments: list[Experiment]) -> DialectFacts:
+    variable = server.token_variable
+    token = os.environ.get(variable) if variable else None
+    if variable and not token:
+        raise ServerError("server_refused", f"the environment variable {variable} is empty; set it")
+    address = Address.of(server.url, token=token)
+    return probe(
+        address,
+        dialect_of(server),
+        model=server.model_name or first_model(address),
+        context_tokens=min(e.settings.context_tokens for e in experiments),
+    )
+
+
+def dialect_of(server: Server) -> Dialect:
+    """Return the dialect that a campaign declares."""
+    return Dialect(
+        token_counts=server.token_counts,
+        request=server.request,
+        exact_length=server.exact_length,
+        top_k_unlimited=server.top_k_unlimited,
+    )
+
+
+def _dialect(subject: str, facts: DialectFacts, server: Server) -> Iterator[Finding]:
+    """Yield one line for each question about a server's dialect."""
+    way = server.token_counts
+    counted = f"{facts.counts[way]} of {facts.tokens} tokens by {way} ({TOKEN_COUNTS[way]})"
+    yield Finding("ok", f"{subject}: chunks", counted)
+    usage = "none at the end of the stream"
+    if facts.usage_tokens is not None:
+        usage = f"{facts.usage_tokens} output and {facts.usage_prompt_tokens} prompt tokens"
+    status: Status = "note" if facts.usage_tokens is None else "ok"
+    yield Finding(status, f"{subject}: usage", f"{usage}; {facts.prompt} token ids were sent")
+    shorter = facts.natural_tokens is not None and facts.natural_tokens < facts.requested
+    proof = "and it ends earlier without" if shorter else "whose end of text was not reached"
+    length = f"{facts.tokens} of {facts.requested} tokens with exact_length, {proof}"
+    yield Finding("ok", f"{subject}: length", length)
+    cached = "does not report cached prompt tokens: its cache is not known"
+    if facts.cached_tokens is not None:
+        cached = f"{facts.cached_tokens} prompt tokens of a repeated request came from a cache"
+    status = "warning" if facts.cached_tokens is None else "ok"
+    yield Finding(status, f"{subject}: cache", cached)
+    for fault in facts.faults(dialect_of(server), exact=True):
+        yield Finding("problem", subject, fault)

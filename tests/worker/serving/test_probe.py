@@ -1,0 +1,79 @@
+"""Three requests to stand-ins that speak as real servers do, and to those that cannot be used."""
+
+from typing import Any
+
+import pytest
+from tests.worker.serving import stand_in
+from tests.worker.serving.stand_in import DIALECTS, chunked, refusing, serving
+
+from worker.serving.dialect import CHUNKS, TOKEN_IDS, USAGE, Dialect
+from worker.serving.faults import ServerError
+from worker.serving.probe import DialectFacts, check, probe
+
+
+def facts(answer: Any, dialect: Dialect, *, context_tokens: int = 512) -> DialectFacts:
+    with serving(answer) as server:
+        return probe(server.address, dialect, model="m", context_tokens=context_tokens)
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_dialect_in_use_is_found_to_work(name: str) -> None:
+    answer, dialect = DIALECTS[name]
+    found = facts(lambda body: chunked(answer(body)), dialect)
+    check(found, dialect, exact=True)
+    assert found.works(dialect.token_counts)
+    assert found.tokens == found.requested == 16
+    assert found.usage_prompt_tokens == 64
+
+
+@pytest.mark.parametrize(("name", "best"), [("vllm", TOKEN_IDS), ("tensorrt", USAGE)])
+def test_the_remedy_is_a_way_that_works(name: str, best: str) -> None:
+    found = facts(lambda body: chunked(DIALECTS[name][0](body)), Dialect())
+    (fault,) = found.faults(Dialect("logprobs"), exact=True)
+    assert fault == f"token_counts logprobs gives None of 16 tokens; set token_counts: {best}"
+
+
+def test_a_small_context_gets_small_requests() -> None:
+    found = facts(lambda body: chunked(stand_in.vllm(body)), Dialect(), context_tokens=8)
+    assert (found.prompt, found.requested) == (6, 2)
+
+
+def test_what_ends_early_or_comes_from_a_cache_is_named_with_its_remedy() -> None:
+    answers = []
+
+    def answer(body: dict[str, Any]) -> bytes:
+        answers.append(body)
+        events = stand_in.vllm({**body, "max_tokens": 7})
+        cached = 48 if len(answers) == 2 else 0
+        return chunked(
+            [e.replace('"cached_tokens": 0', f'"cached_tokens": {cached}') for e in events]
+        )
+
+    found = facts(answer, Dialect(TOKEN_IDS))
+    early, cache = found.faults(Dialect(TOKEN_IDS), exact=True)
+    assert "7 tokens came where 16 were requested; give exact_length" in early
+    assert "48 of 64 prompt tokens came from a cache" in cache
+    assert found.faults(Dialect(TOKEN_IDS), exact=False) == [cache]
+
+
+def test_a_stream_without_usage_cannot_be_checked() -> None:
+    def answer(body: dict[str, Any]) -> bytes:
+        return chunked([event for event in stand_in.vllm(body) if '"choices": []' not in event])
+
+    found = facts(answer, Dialect())
+    assert found.faults(Dialect(TOKEN_IDS), exact=True) == []
+    (fault,) = found.faults(Dialect(CHUNKS), exact=True)
+    assert "include_usage: true" in fault
+
+
+def test_a_prompt_that_is_taken_otherwise_is_an_error() -> None:
+    def answer(body: dict[str, Any]) -> bytes:
+        return chunked(stand_in.vllm({**body, "prompt": [1, *body["prompt"]]}))
+
+    with pytest.raises(ServerError, match="64 token ids were sent, the server counts 65"):
+        check(facts(answer, Dialect(TOKEN_IDS)), Dialect(TOKEN_IDS), exact=True)
+
+
+def test_a_refusal_is_in_the_servers_words() -> None:
+    with pytest.raises(ServerError, match="422: ignore_eos: extra"):
+        facts(lambda _: refusing(422, {"detail": "ignore_eos: extra"}), Dialect())
