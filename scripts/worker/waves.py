@@ -38,7 +38,7 @@ def measure_waves(
     emit({"event": "phase", "name": "warmup", "t": time.monotonic()})
     while True:
         records = waves.run(warmup.waves)
-        tokens = workload.output_tokens * len(records)
+        tokens = sum(len(record.token_times) for record in records)
         if warmup.add(records[0].submitted, last_token(records), tokens):
             break
 

@@ -124,6 +124,8 @@ class Workload:
     minimum_waves: int = 3
     arrivals: ArrivalRecipe | None = None
     """None in other modes than `open`."""
+    exact_length: bool = True
+    """False where an answer may end before `output_tokens`, as the model wants it."""
 
     @property
     def waves_per_pass(self) -> int:

@@ -47,6 +47,9 @@ SAME_ENERGY_TERMS = {
 }
 """Columns in which both sides must agree -> their names in a refusal."""
 
+NATURAL_LENGTH = "natural_length"
+"""Flag of answers that are as long as the model wants: a request is no unit of work there."""
+
 PER_TOKEN = {THROUGHPUT.column, JOULES_PER_OUTPUT_TOKEN.column, ITL.column}
 
 MARKS = {
@@ -119,7 +122,7 @@ def compare_all(
 def _by_experiment(measurements: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """Rows of each experiment."""
     columns = [*SAME_BLOCK, *SAME_TERMS, *SAME_ENERGY_TERMS, *(m.column for m in COMPARED)]
-    columns += ["saturated", "host", "device_uuids", "tokenizer_sha256", "prompts_sha256"]
+    columns += ["saturated", "host", "device_uuids", "tokenizer_sha256", "prompts_sha256", "flags"]
     columns += SENSOR
     return {
         name: rows for (name,), rows in records_by(measurements, ["experiment"], columns).items()
@@ -146,6 +149,9 @@ def _compare(
             listed = ", ".join(sorted(map(str, terms)))
             reason = f"{name} must not be mixed: {listed}"
             return Refusal(**names, metric=metric.column, reason=reason)
+    if metric == JOULES_PER_REQUEST and any(_natural(row) for row in (*other, *base)):
+        reason = "answers of natural length are different work; compare per token"
+        return Refusal(**names, metric=metric.column, reason=reason)
     other, base = ([row for row in side if not row["saturated"]] for side in (other, base))
     if not other or not base:
         reason = "a saturated measurement is compared with nothing"
@@ -172,6 +178,10 @@ def _compare(
 
 def _terms(metric: Metric) -> dict[str, str]:
     return SAME_TERMS | (SAME_ENERGY_TERMS if metric.kind == "energy" else {})
+
+
+def _natural(row: Mapping[str, Any]) -> bool:
+    return NATURAL_LENGTH in str(row["flags"] or "").split(";")
 
 
 def _block(row: Mapping[str, Any]) -> tuple[Any, ...]:

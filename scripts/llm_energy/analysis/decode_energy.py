@@ -12,6 +12,7 @@ from llm_energy.results.result import Result
 from llm_energy.stats.decode_slope import decode_slope
 from llm_energy.stats.intervals import ends
 from llm_energy.system.files import canonical_json
+from llm_energy.system.vocabulary import NATURAL
 
 
 def decode_energies(
@@ -24,7 +25,8 @@ def decode_energies(
     """
     alike: dict[str, list[Result]] = defaultdict(list)
     for result in results:
-        if result.energy.joules_per_request:
+        natural = result.settings.resolved.get("output_length") == NATURAL
+        if result.energy.joules_per_request and not natural:
             alike[_without_length(result)].append(result)
     for group in alike.values():
         requests: dict[tuple[int, str], dict[int, float]] = defaultdict(dict)

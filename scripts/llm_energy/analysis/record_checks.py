@@ -10,6 +10,7 @@ from typing import Any
 
 from llm_energy.analysis.raw_data_checks import same
 from llm_energy.inputs.checksums import file_sha256
+from llm_energy.inputs.environment import packages_sha256
 from llm_energy.power.accounting import total
 from llm_energy.results.layout import files
 from llm_energy.results.result import Result
@@ -83,6 +84,10 @@ def named_records(result: Result) -> dict[str, frozenset[str]]:
     return {name: frozenset(keys) for name, keys in named.items()}
 
 
+NO_PACKAGES = packages_sha256({})[:12]
+"""Part of the name of the package list of an environment that has none, which is empty."""
+
+
 def record_problem(path: Path, keys: Collection[str]) -> str | None:
     """Return what is wrong with a record that results refer to; None where nothing is.
 
@@ -91,7 +96,7 @@ def record_problem(path: Path, keys: Collection[str]) -> str | None:
     """
     if not path.is_file():
         return "is not there"
-    if path.stat().st_size == 0:
+    if path.stat().st_size == 0 and NO_PACKAGES not in path.name:
         return "is empty"
     try:
         record = json.loads(path.read_bytes()) if keys else {}

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from llm_energy.campaign.arrival_settings import Arrivals
 from llm_energy.campaign.types import Count, Identifier, Model, Name, Natural, Scalar, Tokens, unit
-from llm_energy.system.vocabulary import OPEN, WAVES, LoadMode
+from llm_energy.system.vocabulary import EXACT, OPEN, WAVES, LoadMode, OutputLength
 
 OF_OPEN_LOAD = {"request_rate", "arrivals", "trace"}
 """Settings of load mode `open` alone."""
@@ -32,6 +32,10 @@ class _Common(Model):
     the most that the engine decodes together, while others wait."""
     output_tokens: Tokens = 16
     """Tokens generated for each request, no fewer and no more."""
+    output_length: OutputLength = EXACT
+    """`exact`: an end-of-text token ends nothing; `natural`: the model may end earlier than
+    `output_tokens`, for a server that cannot be kept from it. Answers of different lengths are
+    different work: such experiments are compared per token only."""
     context_tokens: Tokens = 512
     """Room for prompt and output of one sequence."""
     dtype: str = "auto"
@@ -86,6 +90,8 @@ class Settings(_Common):
         others = set[str]() if self.load_mode == OPEN else OF_OPEN_LOAD
         if self.trace is None:
             others |= {"trace"}
+        if self.output_length == EXACT:  # as before there was another
+            others |= {"output_length"}
         return self.model_dump(mode="json", exclude=others)
 
     @property

@@ -18,7 +18,7 @@ from llm_energy.campaign.server_settings import server_identity
 from llm_energy.campaign.setting_checks import WrongValues
 from llm_energy.campaign.types import canonical
 from llm_energy.system.files import sha256_of
-from llm_energy.system.vocabulary import OPEN, WAVES
+from llm_energy.system.vocabulary import EXACT, NATURAL, OPEN, WAVES
 
 REFERENCES = ("backend", "model", "prompts")
 NAMES = {*REFERENCES, "trace"}
@@ -118,6 +118,16 @@ class Resolver:
         if settings.dtype not in ("auto", *table.dtypes):
             known = listed(dict.fromkeys(("auto", *table.dtypes)))
             yield "dtype", f"{backend} has no dtype `{settings.dtype}`; it has {known}"
+        server = self.catalogue.server(backend)
+        if settings.output_length == NATURAL and server is None:
+            message = f"{backend} generates exactly `output_tokens`; natural is for servers"
+            yield "output_length", message
+        if settings.output_length == EXACT and server is not None and not server.exact_length:
+            message = (
+                f"{backend} declares no exact_length, so its answers may end earlier; declare it, "
+                "or set output_length: natural"
+            )
+            yield "output_length", message
         if conflict := table.conflict(settings.engine_options):
             option, message = conflict
             yield f"engine.{backend}.{option}", message

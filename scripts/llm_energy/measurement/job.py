@@ -13,7 +13,7 @@ from llm_energy.power.series import Series
 from llm_energy.results.parts import Phase, PowerSteadiness
 from llm_energy.runs.run_records import HostIdle
 from llm_energy.system.cache import prompts_marker
-from llm_energy.system.vocabulary import OPEN
+from llm_energy.system.vocabulary import EXACT, OPEN
 from worker.arrivals import ArrivalRecipe
 from worker.protocol import Event
 from worker.steady import LEAST_BOUND
@@ -90,6 +90,7 @@ class ExperimentRecord:
                 mode=settings.load_mode,
                 batch_size=settings.batch_size,
                 output_tokens=settings.output_tokens,
+                exact_length=settings.output_length == EXACT,
                 prompts=(),
                 sampling=Sampling(**settings.sampling.model_dump()),
                 minimum_duration_s=timing.minimum_duration_s,

@@ -44,6 +44,12 @@ def flags(job: Job, seen: Observation, requests: Sequence[Mapping[str, Any]]) ->
     if engine.server.prefix_cache != "off":
         message = "the server's cache of prompts was not switched off by this workflow"
         found.append(Flag(code="prefix_cache_unknown", message=message))
+    if not job.experiment.workload.exact_length:
+        lengths = [len(request["token_times"]) for request in requests]
+        message = (
+            f"{min(lengths)} to {max(lengths)} tokens, {sum(lengths) / len(lengths):.1f} on average"
+        )
+        found.append(Flag(code="natural_length", message=message))
     share = shared_chunks(requests)
     if share > SHARED_CHUNKS:
         message = f"{share:.0%} of the tokens came in one chunk with others"

@@ -88,5 +88,5 @@ def _dialect(subject: str, facts: DialectFacts, server: Server) -> Iterator[Find
         cached = f"{facts.cached_tokens} prompt tokens of a repeated request came from a cache"
     status = "warning" if facts.cached_tokens is None else "ok"
     yield Finding(status, f"{subject}: cache", cached)
-    for fault in facts.faults(dialect_of(server), exact=True):
+    for fault in facts.faults(dialect_of(server)):
         yield Finding("problem", subject, fault)

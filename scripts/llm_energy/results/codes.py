@@ -58,6 +58,8 @@ FLAGS = {
     "nor knows who else used it; the message has what the server reports of itself.",
     "prefix_cache_unknown": "Prompts of this server may have come from a cache, without work: it "
     "was not started with its cache off. Times to first token and joules may be too low.",
+    "natural_length": "Answers ended where the model wanted, at most at `output_tokens`: their "
+    "lengths differ, and so does the work of a request. Compare per token only.",
     "tokens_share_chunks": "The server sent several tokens at once: tokens of one chunk have one "
     "time stamp. Inter-token latency is that of chunks, shared out over their tokens.",
 }

@@ -1,4 +1,4 @@
-"""Names of runtimes and load modes, as configuration and results write them."""
+"""Names of runtimes, load modes and output lengths, as configuration and results write them."""
 
 from typing import Final, Literal
 
@@ -10,3 +10,7 @@ LoadMode = Literal["waves", "closed", "open"]
 WAVES: Final = "waves"
 CLOSED: Final = "closed"
 OPEN: Final = "open"
+
+OutputLength = Literal["exact", "natural"]
+EXACT: Final = "exact"
+NATURAL: Final = "natural"

@@ -35,6 +35,8 @@ class Request:
     """Token ids."""
     output_tokens: int
     sampling: Sampling
+    exact_length: bool = True
+    """False allows the model to end earlier; only servers are sent such requests."""
 
 
 OnTokens = Callable[[Request, Sequence[int]], object]

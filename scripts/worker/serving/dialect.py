@@ -37,10 +37,10 @@ class Dialect:
     top_k_unlimited: int = 0
     """Value of `top_k` that keeps all tokens."""
 
-    def body(self, request: Request, *, model: str, stream: bool, exact: bool) -> dict[str, Any]:
+    def body(self, request: Request, *, model: str, stream: bool) -> dict[str, Any]:
         """Return a request as this server takes it, but for the prompt."""
         sampling = request.sampling
-        extra = self.request | (self.exact_length if exact else {})
+        extra = self.request | (self.exact_length if request.exact_length else {})
         if not stream:
             extra = {name: value for name, value in extra.items() if name != "stream_options"}
         body = {

@@ -40,18 +40,15 @@ def _prompt_json(prompt: tuple[int, ...]) -> bytes:
 class Client:
     """Keeps requests in flight over connections that are used again."""
 
-    def __init__(
-        self, address: Address, dialect: Dialect, *, model: str, stall_s: float, exact: bool = True
-    ) -> None:
+    def __init__(self, address: Address, dialect: Dialect, *, model: str, stall_s: float) -> None:
         """Open nothing yet.
 
         Args:
             model: name of the model in requests.
             stall_s: longest time without a byte for any request in flight.
-            exact: request exactly as many tokens as the request has, not at most.
         """
         self._address, self._dialect = address, dialect
-        self._model, self._stall_s, self._exact = model, stall_s, exact
+        self._model, self._stall_s = model, stall_s
         self._idle: list[Connection] = []
         self.each_token = True
         """See `Engine.each_token`."""
@@ -153,9 +150,7 @@ class Client:
 
     def _message(self, request: Request) -> bytes:
         """Return head and body of a request."""
-        body = self._dialect.body(
-            request, model=self._model, stream=self.each_token, exact=self._exact
-        )
+        body = self._dialect.body(request, model=self._model, stream=self.each_token)
         text = json.dumps(body, separators=(",", ":")).encode()
         content = b'{"prompt":' + _prompt_json(request.prompt) + b"," + text[1:]
         return self._address.head("POST", COMPLETIONS, length=len(content)) + content

@@ -54,7 +54,7 @@ class DialectFacts:
         """Return the best way to count tokens that works; None where there is none."""
         return next((way for way in (*WAYS, CHUNKS) if self.works(way)), None)
 
-    def faults(self, dialect: Dialect, *, exact: bool) -> list[str]:
+    def faults(self, dialect: Dialect) -> list[str]:
         """Return what is missing for a measurement, each with its remedy."""
         found = []
         if not self.works(dialect.token_counts):
@@ -74,10 +74,12 @@ class DialectFacts:
                 f"{self.prompt} token ids were sent, the server counts {self.usage_prompt_tokens} "
                 "prompt tokens: it does not take them as they are"
             )
+        exact = bool(dialect.exact_length)  # else experiments say that lengths are natural
         if exact and self.tokens is not None and self.tokens != self.requested:
             found.append(
                 f"{self.tokens} tokens came where {self.requested} were requested; give "
-                "exact_length the fields by which this server ignores the end of text"
+                "exact_length the fields by which this server ignores the end of text, or remove "
+                "it and set output_length: natural"
             )
         if self.cached_tokens:
             found.append(
@@ -95,9 +97,8 @@ def probe(address: Address, dialect: Dialect, *, model: str, context_tokens: int
     """
     length = min(OUTPUT_TOKENS, max(1, context_tokens // 4))
     ids = tuple(range(5, 5 + max(1, min(PROMPT_TOKENS, context_tokens - length))))
-    request = Request(0, ids, length, Sampling())
     first, second, third = (
-        _chunks(address, dialect, request, model=model, exact=exact)
+        _chunks(address, dialect, Request(0, ids, length, Sampling(), exact), model=model)
         for exact in (True, True, False)
     )
     usage = _usage(first)
@@ -113,21 +114,21 @@ def probe(address: Address, dialect: Dialect, *, model: str, context_tokens: int
     )
 
 
-def check(facts: DialectFacts, dialect: Dialect, *, exact: bool) -> None:
+def check(facts: DialectFacts, dialect: Dialect) -> None:
     """Check that a server can be measured in this dialect.
 
     Raises:
         ServerError: with all that is missing.
     """
-    if faults := facts.faults(dialect, exact=exact):
+    if faults := facts.faults(dialect):
         raise ServerError(MISCOUNTED, "; ".join(faults))
 
 
 def _chunks(
-    address: Address, dialect: Dialect, request: Request, *, model: str, exact: bool
+    address: Address, dialect: Dialect, request: Request, *, model: str
 ) -> list[dict[str, Any]]:
     body = {"prompt": list(request.prompt)}
-    body |= dialect.body(request, model=model, stream=True, exact=exact)
+    body |= dialect.body(request, model=model, stream=True)
     status, content = query(address, COMPLETIONS, body)
     if status != 200:
         raise refusal(status, content)

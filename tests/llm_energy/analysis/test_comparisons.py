@@ -8,6 +8,7 @@ from llm_energy.analysis.measurements_table import measurements_table
 from llm_energy.analysis.wording import DIFFERENT
 from llm_energy.campaign.contrasts import Contrast
 from llm_energy.results.metrics import THROUGHPUT
+from llm_energy.results.parts import Flag
 
 A = [0.50, 0.52, 0.49, 0.51, 0.53]
 B = [0.90, 0.95, 0.89, 0.92, 0.96]
@@ -204,6 +205,20 @@ class TestMarks:
 
 
 class TestRefusals:
+    def test_answers_of_natural_length_are_compared_per_token_only(self):
+        flag = Flag(code="natural_length", message="3 to 16 tokens")
+        natural = [
+            result.model_copy(update={"flags": [*result.flags, flag]}) for result in side(OTHER, B)
+        ]
+        found, _, refused = compared(side(BASE, A), natural)
+        assert {c.metric for c in found} >= {"output_tokens_per_second", "joules_per_output_token"}
+        assert [(r.metric, r.reason) for r in refused] == [
+            (
+                "joules_per_request",
+                "answers of natural length are different work; compare per token",
+            )
+        ]
+
     def test_load_modes_are_never_compared_with_each_other(self):
         found, _, refused = compared(side(BASE, A), side(OTHER, B, load_mode="closed"))
         assert found == []

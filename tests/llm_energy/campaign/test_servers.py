@@ -15,8 +15,9 @@ from llm_energy.measurement.job import ExperimentRecord
 
 ROOT = Path(__file__).parents[3]
 PINNED = {"python": "/opt/mine/bin/python", "packages_sha256": "0" * 64}
-ATTACHED = {"url": "http://127.0.0.1:8000", "tokenizer": "llamacpp"}
-LAUNCHED = {"command": ["mine", "--port={port}"], "tokenizer": "llamacpp"}
+EXACT = {"tokenizer": "llamacpp", "exact_length": {"ignore_eos": True}}
+ATTACHED = {"url": "http://127.0.0.1:8000", **EXACT}
+LAUNCHED = {"command": ["mine", "--port={port}"], **EXACT}
 
 
 def campaign(backend: dict[str, Any], name: str = "mine", **changes: Any) -> Campaign:
@@ -107,11 +108,26 @@ def test_an_attached_server_is_reached_from_its_tokenizers_environment() -> None
             "is part of the command of mine",
         ),
         ({"server": LAUNCHED, "environment": PINNED}, {"settings": {"dtype": "fp4"}}, "no dtype"),
+        (
+            {"server": {**ATTACHED, "exact_length": {}}},
+            {},
+            "declares no exact_length, so its answers may end earlier",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(backend: dict[str, Any], changes: Any, words: str) -> None:
     (message,) = faults(backend, **changes)
     assert words in message
+
+
+def test_natural_lengths_are_for_servers_and_another_experiment() -> None:
+    exact = campaign({"server": ATTACHED}).experiments[0]
+    natural = campaign({"server": ATTACHED}, settings={"output_length": "natural"}).experiments[0]
+    assert "output_length" not in exact.spec["settings"]
+    assert natural.spec["settings"]["output_length"] == "natural"
+    assert natural.engine_key == exact.engine_key
+    (message,) = faults({}, name="llamacpp", settings={"output_length": "natural"})
+    assert "llamacpp generates exactly `output_tokens`; natural is for servers" in message
 
 
 def test_a_server_for_gpus_is_refused_on_a_cpu() -> None:

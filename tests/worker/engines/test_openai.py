@@ -99,6 +99,19 @@ class TestAttached:
         assert error["reason"] == "engine_error"
         assert error["message"] == "prompt 0: the engine produced 6 tokens instead of 7"
 
+    def test_answers_may_end_by_themselves_where_the_load_says_so(self, supervisor: Peer) -> None:
+        def natural(body: dict[str, Any]) -> bytes:
+            ends = "ignore_eos" not in body
+            return chunked(vllm({**body, "max_tokens": 5 if ends else body["max_tokens"]}))
+
+        with serving(natural) as server:
+            load(supervisor, attached(server))
+            measured = measure(supervisor, [[1, 2], [3]], exact_length=False)
+            exact = measure(supervisor, [[1, 2], [3]])
+        assert [request["counted"] for request in measured["requests"]] == [5, 5]
+        assert measured["warmup"]["throughput"][0] > 0
+        assert [request["counted"] for request in exact["requests"]] == [7, 7]
+
     @pytest.mark.parametrize(
         ("answer", "reason"),
         [

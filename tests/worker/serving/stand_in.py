@@ -143,10 +143,11 @@ class StandIn:
     requests: list[dict[str, Any]] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
     connections: int = 0
+    port: int = 0
 
     def __post_init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
@@ -181,6 +182,13 @@ class StandIn:
                     connection.sendall(piece)
                 if b"Connection: close" in b"".join(pieces):
                     return
+
+
+def answer_all(body: dict[str, Any]) -> bytes:
+    """Answer as vLLM does, and what is no completion as a server that is ready."""
+    if "prompt" in body:
+        return chunked(vllm(body))
+    return refusing(200, {"data": [{"id": "m", "max_model_len": 4096}], "version": "7.1"})
 
 
 @contextmanager

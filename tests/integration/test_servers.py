@@ -1,0 +1,106 @@
+"""Servers as backends: launched ones end with their run, attached ones are left alone."""
+
+import copy
+import json
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.integration.workflow import (
+    CAMPAIGN,
+    PATIENCE_S,
+    ROOT,
+    finished,
+    wait_for,
+    wait_until_gone,
+)
+from tests.worker.serving.stand_in import StandIn, answer_all, serving
+from worker.serving.address import query_json
+
+pytestmark = pytest.mark.integration
+
+SECRET = "MarkerOfASecretThatNoFileMayHold"
+PROCESS = ROOT / "tests/worker/serving/stand_in_process.py"
+DIALECT = {
+    "tokenizer": "sleep",
+    "token_counts": "token_ids",
+    "request": {"return_token_ids": True},
+    "exact_length": {"ignore_eos": True},
+    "properties": {
+        "version": "/version version",
+        "context_tokens": "/v1/models data.0.max_model_len",
+    },
+}
+
+
+def campaign(live: StandIn, **measurement: Any) -> dict[str, Any]:
+    """One experiment on a server that is launched, one on a server that runs already."""
+    command = ["{python}", str(PROCESS), "{port}"]
+    launched = {"command": command, "environment": "sleep", "prefix_cache": "off", **DIALECT}
+    url = f"http://127.0.0.1:{live.port}"
+    attached = {"url": url, "token_variable": "LIVE_TOKEN", **DIALECT}
+    changed = copy.deepcopy(CAMPAIGN)
+    changed["backends"] = {"own-server": {"server": launched}, "live": {"server": attached}}
+    del changed["defaults"]["backend"]
+    changed["experiments"] = {"served": {"axes": {"backend": ["own-server", "live"]}}}
+    changed["measurement"] |= measurement
+    return changed
+
+
+@pytest.fixture
+def live() -> Iterator[StandIn]:
+    with serving(answer_all) as server:
+        yield server
+
+
+def test_both_are_measured_and_verified_and_no_file_has_the_secret(tmp_path, ready_template, live):
+    tree = ready_template.copy(tmp_path / "tree", campaign(live) | {"cycles": 1})
+    environment = {"LIVE_TOKEN": SECRET}
+    checked = tree.run("preflight", environment=environment)
+    assert "server live: chunks" in checked.stdout, checked.stdout
+    assert "16 of 16 tokens by token_ids" in checked.stdout
+    tree.run("archive", check=True, environment=environment)
+    tree.run("verify", check=True, environment=environment)
+    results = {r["experiment"]: r for r in map(json.loads, (p.read_text() for p in tree.results()))}
+    own, attached = results["served_own-server"], results["served_live"]
+    codes = {flag["code"] for flag in own["flags"]}
+    assert not codes & {"attached", "prefix_cache_unknown"}
+    assert {"attached", "prefix_cache_unknown"} <= {flag["code"] for flag in attached["flags"]}
+    for result in results.values():
+        assert result["tokens"]["output"] == 4 * result["tokens"]["requests"]
+        assert result["environment"]["engine_version"] == "7.1"
+    assert attached["settings"]["observed"]["address"] == f"127.0.0.1:{live.port}"
+    assert f"Authorization: Bearer {SECRET}" in live.heads[-1]
+    files = [path for path in tree.folder.rglob("*") if path.is_file()]
+    assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+
+
+def test_a_server_that_is_gone_is_one_problem_of_preflight(ready, live):
+    ready.write_campaign(campaign(live))
+    live.close()
+    query_fails = ready.run("preflight", environment={"LIVE_TOKEN": SECRET})
+    assert query_fails.returncode != 0
+    assert "cannot be reached" in query_fails.stdout
+    assert "LIVE_TOKEN is empty; set it" in ready.run("preflight").stdout
+
+
+def test_after_a_kill_the_launched_server_is_gone_and_the_attached_one_untouched(
+    tmp_path, ready_template, live
+):
+    slow = campaign(live, minimum_duration_s=0.5)
+    tree = ready_template.copy(tmp_path / "tree", slow | {"cycles": 50})
+    process = tree.start("measurements", environment={"LIVE_TOKEN": SECRET})
+    try:
+        wait_for(
+            lambda: len(finished(tree.output())) >= 2 or process.poll() is not None,
+            why=tree.output(),
+        )
+        assert process.poll() is None, tree.output()
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(PATIENCE_S)
+    wait_until_gone(tree.processes)  # the launched server works in the run's folder
+    assert query_json(live.address, "/v1/models")["data"][0]["id"] == "m"
