@@ -87,7 +87,7 @@ class Settings(_Common):
 
     def resolved(self) -> dict[str, Any]:
         """Return all settings that count in this load mode, as plain values."""
-        others = set[str]() if self.load_mode == OPEN else OF_OPEN_LOAD
+        others = set[str]() if self.load_mode == OPEN else set(OF_OPEN_LOAD)
         if self.trace is None:
             others |= {"trace"}
         if self.output_length == EXACT:  # as before there was another

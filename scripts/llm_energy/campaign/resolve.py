@@ -122,6 +122,8 @@ class Resolver:
         if settings.output_length == NATURAL and server is None:
             message = f"{backend} generates exactly `output_tokens`; natural is for servers"
             yield "output_length", message
+        elif settings.output_length == NATURAL and settings.load_mode == OPEN:
+            yield "output_length", "natural is for the load modes waves and closed"
         if settings.output_length == EXACT and server is not None and not server.exact_length:
             message = (
                 f"{backend} declares no exact_length, so its answers may end earlier; declare it, "

@@ -13,6 +13,7 @@ from worker.engines.base import (
     Engine,
     EngineError,
     OnTokens,
+    OpenLoad,
     Option,
     Request,
     check_context,
@@ -43,7 +44,7 @@ class OpenAIServer(Engine):
     OPTIONS: ClassVar[Mapping[str, Option]] = {}
     """None of its own: the options of an experiment are arguments of the server's command."""
     MODEL_FORMATS: ClassVar[tuple[str, ...]] = ("hf", "gguf")
-    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed"})
+    LOAD_MODES: ClassVar[frozenset[str]] = frozenset({"waves", "closed", "open"})
     DTYPES: ClassVar[tuple[str, ...]] = ("auto",)
 
     def __init__(self) -> None:
@@ -93,6 +94,12 @@ class OpenAIServer(Engine):
             if self._launched is not None and (death := self._launched.death()):
                 raise ServerError(ENDED, f"{death} ({error})") from error
             raise
+
+    def serve(self, load: OpenLoad) -> None:
+        assert self._client is not None
+        self._client.serve(load)
+        if self._launched is not None and (death := self._launched.death()):
+            raise ServerError(ENDED, death)
 
     def tokenize(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from worker.engines.base import OnTokens, Request
+from worker.engines.base import OnTokens, OpenLoad, Request
 from worker.serving.address import Address
 from worker.serving.connection import Connection
 from worker.serving.dialect import Dialect
@@ -96,15 +96,8 @@ class Client:
             for key, events in ready:
                 connection: Connection = key.data
                 heard[connection] = now
-                file = key.fd
-                if events & selectors.EVENT_WRITE:
-                    connection.send()
-                complete = bool(events & selectors.EVENT_READ) and connection.receive()
-                if not complete:
-                    self._watch(connection, file, selector)
+                if not self._go_on(key, events, selector):
                     continue
-                self._count(connection)
-                selector.unregister(file)
                 if request := take():
                     self._start(connection, request, selector, on_tokens)
                 else:
@@ -113,6 +106,80 @@ class Client:
             if now - checked >= min(self._stall_s, SILENCE_CHECK_S):
                 checked = now
                 self._check_silence(busy, heard, now)
+
+    def serve(self, load: OpenLoad) -> None:
+        """Submit each request of an open load when it is due, whatever is in flight.
+
+        A request that fails is handed over as such; what is in flight at the end is given up.
+        """
+        selector = selectors.DefaultSelector()
+        busy: set[Connection] = set()
+        try:
+            while (wait_s := load.wait_s()) is not None:
+                ready = selector.select(wait_s)
+                for request in load.due():
+                    self._submit(request, busy, selector, load)
+                for key, events in ready:
+                    self._follow(key, events, busy, selector, load)
+        finally:
+            selector.close()
+            for connection in busy:
+                connection.close()
+
+    def _submit(
+        self,
+        request: Request,
+        busy: set[Connection],
+        selector: selectors.BaseSelector,
+        load: OpenLoad,
+    ) -> None:
+        try:
+            connection = self._idle.pop() if self._idle else Connection(self._address)
+        except ServerError as error:
+            load.on_end(request, str(error))
+            return
+        busy.add(connection)
+        try:
+            self._start(connection, request, selector, load.on_tokens)
+        except ServerError as error:
+            busy.discard(connection)
+            connection.close()
+            load.on_end(request, str(error))
+
+    def _follow(
+        self,
+        key: selectors.SelectorKey,
+        events: int,
+        busy: set[Connection],
+        selector: selectors.BaseSelector,
+        load: OpenLoad,
+    ) -> None:
+        connection: Connection = key.data
+        request, fault = connection.request, None
+        try:
+            if not self._go_on(key, events, selector):
+                return
+            self._idle.append(connection)
+        except ServerError as error:
+            fault = str(error)
+            selector.unregister(key.fd)
+            connection.close()
+        busy.discard(connection)
+        load.on_end(request, fault)
+
+    def _go_on(
+        self, key: selectors.SelectorKey, events: int, selector: selectors.BaseSelector
+    ) -> bool:
+        """Send and receive what is possible now; return True once the answer is complete."""
+        connection: Connection = key.data
+        if events & selectors.EVENT_WRITE:
+            connection.send()
+        if not (events & selectors.EVENT_READ and connection.receive()):
+            self._watch(connection, key.fd, selector)
+            return False
+        self._count(connection)
+        selector.unregister(key.fd)
+        return True
 
     def _start(
         self,

@@ -78,6 +78,29 @@ class TestAttached:
         assert outputs(waves)[0] == list(range(100, 107))
         assert stream["event"] == "measured"
 
+    def test_requests_that_arrive_at_a_rate_end_each_for_itself(self, supervisor: Peer) -> None:
+        served = 0
+
+        def now_and_then(body: dict[str, Any]) -> bytes:
+            nonlocal served
+            served += 1
+            if served > 8 and served % 4 == 0:
+                return refusing(429, {"error": {"message": "slow down"}})
+            return chunked(vllm(body))
+
+        arrivals = {"process": "poisson", "rate": 40.0}
+        with serving(now_and_then) as server:
+            load(supervisor, attached(server))
+            measured = measure(
+                supervisor, [[1, 2], [3]], mode="open", arrivals=arrivals, minimum_duration_s=1.0
+            )
+        requests = measured["requests"]
+        failed = [request for request in requests if request["fault"]]
+        assert {request["fault"] for request in failed} == {"the server answered 429: slow down"}
+        assert 0 < len(failed) < len(requests) / 2
+        whole = [request for request in requests if not request["fault"]]
+        assert all(len(request["token_times"]) == 7 for request in whole)
+
     def test_another_number_of_tokens_is_an_error(self, supervisor: Peer) -> None:
         def short(body: dict[str, Any]) -> bytes:
             return chunked(vllm({**body, "max_tokens": body["max_tokens"] - 1}))
@@ -188,6 +211,10 @@ class TestLlamaCpp:
             llamacpp_server, [QUESTION_IDS, GRAVITY_IDS], mode="closed", minimum_waves=2
         )
         reference.check_slots_are_busy(measured, 2)
+
+    @pytest.mark.usefixtures("loaded")
+    def test_requests_that_arrive_at_a_rate(self, llamacpp_server: Engines) -> None:
+        reference.check_open_load(llamacpp_server)
 
     def test_arguments_reach_the_command(self, llamacpp_server: Engines, gguf: str) -> None:
         server = preset("llamacpp-server")
