@@ -49,7 +49,7 @@ class Row:
     itl_p50_ms: float | None
     itl_true_ms: float | None
     gap_p99_ms: float | None
-    """Of single gaps, where the client has them."""
+    """99th percentile of single gaps, where the client reports them."""
     gap_p99_true_ms: float | None
 
 

@@ -23,7 +23,7 @@ WAYS = (TOKEN_IDS, LLAMA_CPP, USAGE, LOGPROBS)
 
 @dataclass(frozen=True)
 class DialectFacts:
-    """What a server answered to three requests."""
+    """The answers of a server to three requests."""
 
     requested: int
     """Output tokens that each of the first two requests had to give."""
