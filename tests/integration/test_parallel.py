@@ -30,6 +30,7 @@ PARALLEL = CAMPAIGN | {
     "parallel": {},
     "defaults": CAMPAIGN["defaults"] | {"engine": {"sleep": WAVES}},
 }
+CONTROLLED = PARALLEL | {"reference": "nap_batch1", "controls": {"neighbours": True}}
 AT_ONCE = ("--cores", "2", "--resources", "gpu=2")
 WATTS = (600.0, 500.0)
 
@@ -45,7 +46,9 @@ def measured_on_two(tmp_path_factory, nvml_library):
     """(tree, truth, output) of two blocks of two experiments, measured on two GPUs."""
     folder = tmp_path_factory.mktemp("two-gpus")
     with pytest.MonkeyPatch.context() as environment:
-        tree, truth = powered_tree(PARALLEL, gpus(), folder, nvml_library, environment, apart=True)
+        tree, truth = powered_tree(
+            CONTROLLED, gpus(), folder, nvml_library, environment, apart=True
+        )
         yield tree, truth, tree.run(*AT_ONCE, check=True).stdout
 
 
@@ -68,7 +71,7 @@ def test_each_block_lies_on_one_gpu_in_a_session_of_its_own(measured_on_two):
     assert [len(place) for place in places.values()] == [1, 1]
     assert [next(iter(places[cycle]))[0] for cycle in (1, 2)] == [(uuids[0],), (uuids[1],)]
     assert len({session for place in places.values() for _, session in place}) == 2
-    assert [len(results) for results in blocks.values()] == [2, 2]
+    assert [len(results) for results in blocks.values()] == [3, 3]
 
 
 def test_the_gpus_are_measured_on_at_the_same_time(measured_on_two):
@@ -85,6 +88,19 @@ def test_the_gpus_are_measured_on_at_the_same_time(measured_on_two):
     )
     assert shared_s > 0.0
     assert "Measuring on 2 sets of GPUs, 2 at a time" in output
+
+
+def test_the_control_of_neighbours_runs_while_nothing_else_does(measured_on_two):
+    tree, _, _ = measured_on_two
+    results = [result for block in by_cycle(tree).values() for result in block]
+    for alone in (r for r in results if r.experiment == "nap_batch1.neighbours"):
+        start, end = alone.window.start_monotonic_s, alone.window.end_monotonic_s
+        for other in (r for r in results if r is not alone):
+            first, last = other.phases[0].start_monotonic_s, other.phases[-1].end_monotonic_s
+            assert last < start or first > end
+    summary = json.loads((tree.folder / "results/nap/summary/summary.json").read_text())
+    verdicts = {each["verdict"] for each in summary["controls"]}
+    assert verdicts <= {"undecided", "not_testable"}  # two pairs at most
 
 
 def test_a_result_has_the_energy_of_its_own_gpu_alone(measured_on_two):

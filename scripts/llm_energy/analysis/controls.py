@@ -11,11 +11,13 @@ window, its first half is the baseline, and both are taken with the estimator of
 the very measurements whose energy above idle is in question.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Literal, cast
 
+from llm_energy.analysis.neighbours import on_full_host
 from llm_energy.campaign.control_experiments import MEASURED, Control
 from llm_energy.campaign.experiment import ControlKind
 from llm_energy.power.accounting import total
@@ -24,14 +26,18 @@ from llm_energy.power.series import Series
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result
+from llm_energy.stats.cycles_needed import cycles_for
 from llm_energy.stats.intervals import ends
 from llm_energy.stats.paired_ratios import MINIMUM_PAIRS, Ratio, paired_ratio
 from llm_energy.system.numbers import percent
 
-ControlVerdict = Literal["pass", "inconclusive", "fail", "not_testable"]
+ControlVerdict = Literal["pass", "inconclusive", "undecided", "fail", "not_testable"]
 
 MARGIN = 0.02
 """Distance from 1 within which the 95 % interval of a ratio must lie."""
+
+LEAST_DISTANCE = 1e-3
+"""Distance of a ratio from the margin under which more pairs are not counted."""
 
 FAULT_CONFIDENCE = 0.99
 """Confidence of the interval that must hold 1: one sound A/A control in 100 fails by chance."""
@@ -80,6 +86,9 @@ REASONS: Mapping[tuple[ControlKind, ControlVerdict], str] = {
     ("sampler_off", "inconclusive"): f"What reading power costs is not known to within ±{LIMIT}. "
     "More cycles would decide.",
     ("sampler_off", "fail"): "Reading power changes throughput. Lower sampling_hz.",
+    ("neighbours", "pass"): f"Measured alone and beside the other sets: equal within ±{LIMIT}.",
+    ("neighbours", "fail"): "Other sets at work change a measurement: what was measured beside "
+    "them is not what one GPU does alone. Look for what they share: CPU, memory, power, cooling.",
 }
 """Verdict on a kind of control -> its meaning."""
 
@@ -127,6 +136,7 @@ def control_findings(
             [r for r in results if r.experiment == control.experiment],
             series_of,
             first_cycles,
+            beside=partial(on_full_host, results=results),
         )
     ]
 
@@ -143,7 +153,11 @@ def _findings(
     other: Sequence[Result],
     series_of: Callable[[Result], Series | None],
     first_cycles: int | None,
+    *,
+    beside: Callable[[Result], bool],
 ) -> Iterator[ControlFinding]:
+    if control.kind == "neighbours":
+        base = [result for result in base if beside(result)]
     finding = partial(
         _finding,
         control,
@@ -153,6 +167,8 @@ def _findings(
         else {b for r in base for b in (_block(r), _energy_block(r)) if r.cycle <= first_cycles},
     )
     apart = "not measured in the same cycle of a session"
+    if control.kind == "neighbours":
+        apart += ", or with too few other sets at work beside the reference"
     if control.kind == "idle":
         halves = {_block(r): both for r in base if (both := _idle_halves(r, series_of(r)))}
         first, second = ({b: both[half] for b, both in halves.items()} for half in (0, 1))
@@ -162,7 +178,7 @@ def _findings(
         yield finding(THROUGHPUT.column, {}, {}, lacks=lacks)
     else:
         yield finding(THROUGHPUT.column, _speeds(base), _speeds(other), lacks=apart)
-    if control.kind == "a_a" and (energies := _energies(base)):
+    if control.kind in ("a_a", "neighbours") and (energies := _energies(base)):
         yield finding(JOULES_PER_OUTPUT_TOKEN.column, energies, _energies(other), lacks=apart)
 
 
@@ -180,6 +196,9 @@ def _finding(
     ratio = paired_ratio(base, other, pilot=pilot)
     found = verdict(ratio, exact=control.kind == "a_a")
     reason = REASONS.get((control.kind, found))
+    if control.kind == "neighbours" and ratio and found in ("inconclusive", "not_testable"):
+        found = "undecided"
+        reason = f"Neither shown to be equal within ±{LIMIT} nor different. {_pairs_needed(ratio)}"
     if reason is None:
         why = f"under {MINIMUM_PAIRS} cycles" if ratio else lacks
         reason = f"Not testable: {why}."
@@ -196,6 +215,16 @@ def _finding(
         reason=reason,
         flags=list(codes),
     )
+
+
+def _pairs_needed(ratio: Ratio) -> str:
+    """Describe how many pairs would decide whether a ratio lies within the margin."""
+    if ratio.standard_error is None:
+        return f"It takes {MINIMUM_PAIRS} pairs or more."
+    distance = abs(math.log1p(MARGIN) - abs(ratio.logarithm))
+    spread = ratio.standard_error * math.sqrt(ratio.pairs)
+    needed = cycles_for(spread, max(distance, LEAST_DISTANCE))
+    return f"It takes about {max(needed, ratio.pairs + 1)} pairs, by the spread of these."
 
 
 def _speeds(results: Iterable[Result]) -> Values:

@@ -67,3 +67,7 @@ class Controls(Model):
     sampler_off: bool = False
     """The same settings without the power sampler in the window: what sampling costs in
     throughput. One more measurement in each cycle."""
+    neighbours: bool = False
+    """With `parallel`: the same settings while no other set measures, against the reference beside
+    the others: what sets do to each other. One more measurement in each cycle, for which all other
+    sets wait."""

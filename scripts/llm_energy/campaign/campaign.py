@@ -152,7 +152,11 @@ def load_campaign(
     named = [e for e in experiments if model.reference in (None, e.name)]
     declared_controls = controls(model.controls, named[0].name) if named else []
     check_controls(
-        declared_controls, experiments, baseline_s=model.measurement.baseline_s, problems=problems
+        declared_controls,
+        experiments,
+        baseline_s=model.measurement.baseline_s,
+        parallel=model.parallel is not None,
+        problems=problems,
     )
     mistakes = lines.repeated + lines.locate(problems, config)
     to_pin = lines.locate(unpinned, config)

@@ -15,11 +15,14 @@ from llm_energy.campaign.problems import Problems
 from llm_energy.campaign.types import canonical
 from llm_energy.results.layout import REPLICATE
 
-MEASURED: Sequence[ControlKind] = ("a_a", "sampler_off")
+MEASURED: Sequence[ControlKind] = ("a_a", "sampler_off", "neighbours")
 """Controls that need measurements of their own."""
 
 SAMPLER_OFF = {"sampler": "off"}
 """Addition to the spec of a measurement without the power sampler."""
+
+ALONE = {"neighbours": "none"}
+"""Addition to the spec of a measurement while no other set of the host's GPUs measures."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Control:
 
 def controls(declared: Controls, base: str) -> list[Control]:
     """Return the declared controls of the experiment `base`, in declared order."""
-    kinds: Sequence[ControlKind] = ("a_a", "idle", "sampler_off")
+    kinds: Sequence[ControlKind] = ("a_a", "idle", "sampler_off", "neighbours")
     return [
         Control(kind, f"{base}.{kind}" if kind in MEASURED else base, base)
         for kind in kinds
@@ -49,7 +52,7 @@ def control_experiments(controls: Sequence[Control], base: Experiment) -> Iterat
     Its spec is that of `base` with one addition.
     """
     additions: Mapping[MeasuredControl, Mapping[str, Any]]
-    additions = {"a_a": REPLICATE, "sampler_off": SAMPLER_OFF}
+    additions = {"a_a": REPLICATE, "sampler_off": SAMPLER_OFF, "neighbours": ALONE}
     for control in controls:
         if control.kind != "idle":
             spec = canonical({**base.spec, **additions[control.kind]})
@@ -69,14 +72,22 @@ def check_controls(
     experiments: Sequence[Experiment],
     *,
     baseline_s: float,
+    parallel: bool,
     problems: Problems,
 ) -> None:
-    """Add why a control cannot be made."""
+    """Add why a control cannot be made.
+
+    Args:
+        parallel: several sets of GPUs are measured on at once.
+    """
     names = {experiment.name for experiment in experiments}
     for control in controls:
         if control.kind in MEASURED and control.experiment in names:
             message = f"an experiment is named {control.experiment} already; rename its group"
             problems.add(("controls", control.kind), message)
+        if control.kind == "neighbours" and not parallel:
+            message = "needs `parallel`: without it nothing is measured beside anything"
+            problems.add(("controls", "neighbours"), message)
         if control.kind == "idle" and not baseline_s:
             message = "there is no idle phase; set measurement.baseline_s above 0"
             problems.add(("controls", "idle"), message)

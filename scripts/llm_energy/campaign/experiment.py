@@ -9,8 +9,8 @@ from llm_energy.campaign.identity import Declared, short_hash
 from llm_energy.campaign.server_settings import Server, server_identity
 from llm_energy.results.layout import result_path
 
-MeasuredControl = Literal["a_a", "sampler_off"]
-ControlKind = Literal["a_a", "idle", "sampler_off"]
+MeasuredControl = Literal["a_a", "sampler_off", "neighbours"]
+ControlKind = Literal["a_a", "idle", "sampler_off", "neighbours"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +71,11 @@ class Experiment:
     def sampled(self) -> bool:
         """True where power is read in its windows."""
         return self.control != "sampler_off"
+
+    @property
+    def alone(self) -> bool:
+        """True where nothing else of the run measures meanwhile."""
+        return self.control == "neighbours"
 
 
 @dataclass(frozen=True, eq=False)

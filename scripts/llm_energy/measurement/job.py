@@ -55,6 +55,8 @@ class ExperimentRecord:
     engine_key: str
     sampled: bool
     """Power is read in the window."""
+    alone: bool
+    """No other set of the host's GPUs measures meanwhile."""
     environment_id: str
     model_id: str
     prompts_id: str
@@ -114,6 +116,7 @@ class ExperimentRecord:
             spec_hash=experiment.spec_hash,
             engine_key=experiment.engine_key,
             sampled=experiment.sampled,
+            alone=experiment.alone,
             environment_id=experiment.environment.id,
             model_id=experiment.model.id,
             prompts_id=experiment.prompts.id,

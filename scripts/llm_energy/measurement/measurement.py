@@ -34,7 +34,7 @@ from llm_energy.power.sources import open_meters
 from llm_energy.runs import progress
 from llm_energy.runs.progress import human_duration
 from llm_energy.runs.run import Run, utc_now
-from llm_energy.runs.run_parts import loading
+from llm_energy.runs.run_parts import host_share, loading
 from llm_energy.system import locks
 from llm_energy.system.cache import model_marker
 from worker.protocol import Event, Load, Measure, Steady, Unload
@@ -134,6 +134,11 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
             )
         )
         stack.enter_context(locks.waiting(run.measuring_lock))
+        alone = job.experiment.alone
+        others = "all other sets to end" if alone else "a measurement that is made alone"
+        stack.enter_context(
+            host_share(run, alone=alone, blocked=lambda _: progress.note_waiting(run, others))
+        )
         progress.note_waiting(run, None)
         seen.started, seen.waited_s = utc_now(), time.monotonic() - before
         show("starting the backend")

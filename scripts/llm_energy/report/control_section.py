@@ -18,12 +18,14 @@ KINDS = {
     "a_a": "A/A: the same settings twice, in engine processes of their own",
     "idle": "Idle: no requests to the loaded engine",
     "sampler_off": "Sampler off: power not read in the window",
+    "neighbours": "Neighbours: the same settings while no other set of GPUs measures",
 }
 """Kind of a control -> its words."""
 
 VERDICTS = {
     "pass": "passed",
     "inconclusive": "inconclusive",
+    "undecided": "undecided",
     "fail": "failed",
     "not_testable": "not testable",
 }
@@ -34,7 +36,7 @@ METRICS = {**TITLES, IDLE_POWER: "Power, second half of the idle phase over its 
 CAPTION = (
     "Measurements whose outcome is known beforehand: each ratio must be 1. A control passes where "
     f"its 95 % interval lies inside ±{percent(MARGIN, 0)}; it fails where its 99 % interval "
-    "excludes 1, but for idle and sampler off only if the 95 % interval reaches beyond that limit. "
+    "excludes 1, but for all others than A/A only if the 95 % interval reaches beyond that limit. "
     "Ratios are paired by cycle within a session and not adjusted for each other. Measurements of "
     "controls are no part of anything else on this page."
 )
@@ -58,11 +60,13 @@ def controls_text(summary: Summary) -> str:
 
 
 def failed_controls(summary: Summary) -> list[str]:
-    """A sentence for each control that failed, for the head of the page."""
+    """A sentence for each control that failed, and for neighbours that may disturb, for the head of
+    the page."""
+    said = {"fail": "failed", "undecided": "is undecided"}
     return [
-        f"The control “{_kind(one)}” failed by {_metric(one)}. {one.reason}"
+        f"The control “{_kind(one)}” {said[one.verdict]} by {_metric(one)}. {one.reason}"
         for one in summary.findings.controls
-        if one.verdict == "fail"
+        if one.verdict in said
     ]
 
 

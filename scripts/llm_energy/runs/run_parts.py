@@ -7,7 +7,7 @@ with backends, watchdog, locks and thermal state.
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,6 +91,26 @@ def run_of_block(whole: Run, cycle: int) -> Run | None:
     given_up = whole.all_in(GIVEN_UP, GivenUp)
     lost = [i for i in range(len(spread.sets)) if set_run(whole, i).run_id in given_up]
     return set_run(whole, spread.set_of(cycle, lost))
+
+
+@contextmanager
+def host_share(
+    part: Run, *, alone: bool, blocked: locks.Blocked = lambda _holder: None
+) -> Iterator[None]:
+    """Measure inside the block beside the other sets of a run, or while none of them measures.
+
+    Whoever waits to be alone closes the gate, so that those who come later let it go first.
+    """
+    if not part.record.shares_host:
+        yield
+        return
+    folder = part.whole.folder
+    with ExitStack() as held:
+        with locks.waiting(folder / "gate.lock", blocked=blocked):
+            held.enter_context(
+                locks.waiting(folder / "host.lock", shared=not alone, blocked=blocked)
+            )
+        yield
 
 
 @contextmanager

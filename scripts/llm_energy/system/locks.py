@@ -37,11 +37,17 @@ def hold(path: Path) -> IO[str] | None:
 
 
 @contextmanager
-def waiting(path: Path, *, blocked: Blocked = lambda _holder: None) -> Iterator[None]:
-    """Wait for the lock of `path`, hold it inside the block."""
+def waiting(
+    path: Path, *, shared: bool = False, blocked: Blocked = lambda _holder: None
+) -> Iterator[None]:
+    """Wait for the lock of `path`, hold it inside the block.
+
+    Args:
+        shared: others may hold it too, who want to share it as well.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
-        _take(file.fileno(), blocked)
+        _take(file.fileno(), blocked, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
 
 
@@ -123,12 +129,12 @@ def _not_ours(path: Path, number: int | None = None) -> PermissionError:
     return PermissionError(number, words, str(path))
 
 
-def _take(descriptor: int, blocked: Blocked) -> None:
+def _take(descriptor: int, blocked: Blocked, kind: int = fcntl.LOCK_EX) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         blocked(_holder_of(descriptor))
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        fcntl.flock(descriptor, kind)
 
 
 def _holder_of(descriptor: int) -> str:

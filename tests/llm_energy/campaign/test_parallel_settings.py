@@ -35,6 +35,15 @@ def test_it_identifies_nothing(root):
     assert first.spec_hash == second.spec_hash
 
 
+def test_the_control_of_neighbours_is_measured_alone_and_needs_sets(root):
+    controls = {"controls": {"neighbours": True}}
+    *_, control = load(root, campaign({}) | controls).experiments
+    assert (control.name, control.alone) == ("one.neighbours", True)
+    assert control.spec["neighbours"] == "none"
+    (found,) = mistakes(root, with_experiments(one={}) | controls)
+    assert "controls.neighbours: needs `parallel`" in found
+
+
 @pytest.mark.parametrize(
     ("parallel", "options", "message"),
     [

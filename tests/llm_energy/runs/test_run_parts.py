@@ -1,5 +1,7 @@
 """Runs that are sets of devices: which blocks lie on which, also when one is given up."""
 
+import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -89,3 +91,34 @@ def test_engines_load_one_after_another_unless_more_may(whole):
         with parts.loading(run):
             held.append(sorted(path.name for path in whole.folder.glob("load-*.lock")))
     assert held[-1] == ["load-0.lock", "load-1.lock"]
+
+
+@pytest.fixture
+def two(whole):
+    whole.write("spread", spread())
+    return [
+        parts.create_part(whole, f"set{n}", scripts=SCRIPTS, device_set=SETS[n], shares_host=True)
+        for n in (1, 2)
+    ]
+
+
+def test_sets_measure_beside_each_other_and_one_alone_waits_for_all_of_them(two):
+    first, second = two
+    order = []
+
+    def measure(part, alone, name):
+        with parts.host_share(part, alone=alone, blocked=lambda _: order.append(f"{name} waits")):
+            order.append(name)
+
+    with parts.host_share(first, alone=False), parts.host_share(second, alone=False):
+        alone = threading.Thread(target=measure, args=(first, True, "alone"))
+        alone.start()
+        while order != ["alone waits"]:
+            time.sleep(0.01)
+        later = threading.Thread(target=measure, args=(second, False, "later"))
+        later.start()
+        while order != ["alone waits", "later waits"]:
+            time.sleep(0.01)
+    alone.join()
+    later.join()
+    assert order[2:] == ["alone", "later"] or order[2:] == ["alone", "later waits", "later"]
