@@ -130,6 +130,9 @@ def check_parallel(config: CampaignConfig, problems: Problems) -> None:
         if backend.container.gpus is not None:
             message = "`parallel` gives each set its GPUs; leave it out"
             problems.add(("backends", name, "container", "gpus"), message)
+        if isinstance(backend.server, Attach):
+            message = "one that runs already cannot be that of each set; launch it, with `command`"
+            problems.add(("backends", name, "server"), message)
     if parallel.devices == "all":
         return
     size, path = parallel.devices_per_measurement, ("parallel", "devices")

@@ -62,11 +62,11 @@ def controls_text(summary: Summary) -> str:
 def failed_controls(summary: Summary) -> list[str]:
     """A sentence for each control that failed, and for neighbours that may disturb, for the head of
     the page."""
-    said = {"fail": "failed", "undecided": "is undecided"}
+    outcomes = {"fail": "failed", "undecided": "is undecided"}
     return [
-        f"The control “{_kind(one)}” {said[one.verdict]} by {_metric(one)}. {one.reason}"
+        f"The control “{_kind(one)}” {outcomes[one.verdict]} by {_metric(one)}. {one.reason}"
         for one in summary.findings.controls
-        if one.verdict in said
+        if one.verdict in outcomes
     ]
 
 
