@@ -15,6 +15,7 @@ from llm_energy.results.metrics import (
     Metric,
 )
 from llm_energy.system.numbers import fixed, interval, number, percent, plural
+from llm_energy.system.vocabulary import OPEN
 
 BEST = {
     JOULES_PER_OUTPUT_TOKEN: "Least energy per output token",
@@ -147,10 +148,11 @@ def warmup_notice(summary: Summary) -> str | None:
     found[0] += f" of {short.measurements}"
     if short.largest_bound is not None:
         found[0] += f" (within {percent(short.largest_bound)})"
+    served = bool((summary.measurements["load_mode"] == OPEN).any())
+    begin = f"A warm-up of less than {short.limit_s:g} s" + " or under random arrivals" * served
     return (
-        f"A warm-up of less than {short.limit_s:g} s cannot show that a measurement is steady, "
-        f"only whether a drift of throughput was seen: {', '.join(found)}; slower drifts stay "
-        "hidden."
+        f"{begin} cannot show that a measurement is steady, only whether a drift of throughput "
+        f"was seen: {', '.join(found)}; slower drifts stay hidden."
     )
 
 

@@ -1,0 +1,67 @@
+"""The table of serving under load, and what the rest of the page makes of saturated cycles."""
+
+import pytest
+from tests.llm_energy.make_open import make_open_result
+from tests.llm_energy.make_results import design, path_of, put_result
+from tests.worker.virtual_engine import Clock, virtual_clock
+
+from llm_energy.analysis.aggregate import aggregate
+from llm_energy.analysis.summary import Summary
+from llm_energy.campaign.arrival_settings import Objectives
+from llm_energy.report.estimates import estimates, ranked
+from llm_energy.report.headline import key_figures, warmup_notice
+from llm_energy.report.page_tables import Table
+from llm_energy.report.serving_section import serving_table
+from llm_energy.report.verdict import verdicts
+from llm_energy.results.metrics import THROUGHPUT, TTFT
+
+__all__ = ["virtual_clock"]
+
+SLO = Objectives(time_to_first_token_ms=200.0, end_to_end_ms=1000.0)
+
+
+@pytest.fixture
+def served(tmp_path, virtual_clock: Clock) -> Summary:
+    """Rates of 10 and 60 requests per second at a capacity of 23, in two cycles each."""
+    results = [
+        make_open_result(tmp_path, virtual_clock, rate=rate, cycle=cycle)
+        for cycle in (1, 2)
+        for rate in (10.0, 60.0)
+    ]
+    planned = [path_of(result) for result in results]
+    for path, result in zip(planned, results, strict=True):
+        put_result(tmp_path / path, result)
+    return aggregate(tmp_path, planned=planned, design=design(reference=None, slo=SLO))
+
+
+def column(table: Table, title: str) -> list[str]:
+    place = [one.title for one in table.columns].index(title)
+    return [row[place].text for row in table.rows]
+
+
+def test_a_row_for_each_rate_in_their_order(served: Summary) -> None:
+    table = serving_table(served)
+    assert table is not None
+    assert [row[1].detail for row in table.rows] == ["10 requested", "60 requested"]
+    assert column(table, "Queue") == ["stable", "saturated"]
+    assert column(table, "n") == ["2", "2"]
+    attainment = column(table, "Attainment, share of good requests")
+    assert float(attainment[0]) > 90.0
+    assert float(attainment[1]) < 10.0
+    assert "time to first token at most 200 ms, end to end at most 1000 ms; 90" in table.note
+
+
+def test_other_load_modes_have_no_such_table(summary_of) -> None:
+    assert serving_table(summary_of()) is None
+
+
+def test_saturated_cycles_are_shown_and_never_ranked(served: Summary) -> None:
+    assert {e.saturated for e in estimates(served, THROUGHPUT)} == {False, True}
+    assert all(not e.saturated for e in ranked(served, THROUGHPUT))
+    assert not any("saturated" in figure.label for figure in key_figures(served))
+    assert {figure.metric for figure in key_figures(served)} >= {THROUGHPUT, TTFT}
+    assert verdicts(served) == []  # one rate is left, which has no rival
+
+
+def test_random_arrivals_are_named_beside_short_warm_ups(served: Summary) -> None:
+    assert "or under random arrivals cannot show" in (warmup_notice(served) or "")
