@@ -3,7 +3,7 @@
 README.md CITATION.cff .zenodo.json LICENSE reproduce.sh campaign.yaml
 ro-crate-metadata.json  files and jobs for other tools
 configuration/    the campaign's files as given
-inputs/           the user's own prompt files
+inputs/           the user's own prompt files, and traces of arrivals
 provenance/       code.json, code.patch, plan.json, order.csv
 results/NAME/     all measurements and everything made from them
 workflow/         the code
@@ -29,6 +29,7 @@ from llm_energy.archive.describe import NOT_STATED, citation, deposit, readme
 from llm_energy.archive.known_jobs import jobs_of
 from llm_energy.archive.pack import Member
 from llm_energy.archive.verify import result_files
+from llm_energy.campaign.arrival_settings import TraceConfig
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import FilePrompts
 from llm_energy.campaign.experiment import PlannedMeasurement
@@ -100,6 +101,8 @@ def contents(
     for name, prompts in campaign.prompts.items():
         if isinstance(prompts, FilePrompts):
             members[_prompts_path(name, prompts)] = Member(Path(prompts.file))
+    for name, trace in campaign.traces.items():
+        members[_trace_path(name, trace)] = Member(Path(trace.file))
     members |= _code_members(code, root)
     twice = {*doubles(results)}
     for path in result_files(results):
@@ -132,19 +135,28 @@ def _about(campaign: Campaign, citation: Mapping[str, Any], results: Path, code:
 
 
 def portable(campaign: Campaign, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration in force as one file, with the prompts where the archive has them."""
+    """The configuration in force as one file, with the inputs where the archive has them."""
     plain = {key: value for key, value in config.items() if key not in OF_A_RUN}
     own = {
         name: {**config["prompts"][name], "file": _prompts_path(name, prompts)}
         for name, prompts in campaign.prompts.items()
         if isinstance(prompts, FilePrompts)
     }
-    return {**plain, "prompts": {**plain["prompts"], **own}}
+    found = {**plain, "prompts": {**plain["prompts"], **own}}
+    traces = {
+        name: {**config["traces"][name], "file": _trace_path(name, trace)}
+        for name, trace in campaign.traces.items()
+    }
+    return found | ({"traces": traces} if traces else {})
 
 
 def _prompts_path(name: str, prompts: FilePrompts) -> str:
     """Suffixes stay: they say what kind of file it is."""
     return f"inputs/{name}/{Path(prompts.file).name}"
+
+
+def _trace_path(name: str, trace: TraceConfig) -> str:
+    return f"inputs/trace-{name}/{Path(trace.file).name}"
 
 
 def _code_members(code: Code, root: Path) -> dict[str, Member]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.campaign.analysis_settings import Assumptions
-from llm_energy.campaign.arrival_settings import Objectives
+from llm_energy.campaign.arrival_settings import Objectives, TraceConfig
 from llm_energy.campaign.backend_settings import BackendConfig
 from llm_energy.campaign.campaign_file import AdaptiveCycles, CampaignConfig
 from llm_energy.campaign.catalogue import Catalogue
@@ -63,6 +63,8 @@ class Campaign:
     backends: Mapping[str, BackendConfig]
     models: Mapping[str, ModelConfig]
     prompts: Mapping[str, Prompts]
+    traces: Mapping[str, TraceConfig]
+    """Traces of arrivals, by name."""
     measurement: Measurement
     parallel: Parallel | None
     publication: Publication
@@ -180,6 +182,7 @@ def load_campaign(
         backends=model.backends,
         models=model.models,
         prompts=model.prompts,
+        traces=model.traces,
         measurement=model.measurement,
         parallel=model.parallel,
         publication=model.publication,
