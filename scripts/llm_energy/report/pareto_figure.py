@@ -16,7 +16,7 @@ from llm_energy.report.estimates import (
     by_label,
     estimates,
 )
-from llm_energy.report.labels import MOST_NAMES, write_labels
+from llm_energy.report.labels import MOST_NAMES, MOST_NUMBERS, write_labels
 from llm_energy.report.style import MUTED, SERIES, Drawing
 from llm_energy.results.metrics import METRICS, Metric
 
@@ -73,26 +73,27 @@ def trade_off(summary: Summary) -> Drawing | None:
     return Drawing(
         "trade-off",
         f"{upright.title} against {titles}",
-        _caption(upright, drawn, numbered=len(ranks) > MOST_NAMES)
+        _caption(upright, drawn, len(ranks))
         + " Experiments measured under other terms are not drawn." * apart,
         figure,
         pd.concat(data),
     )
 
 
-def _caption(upright: Metric, drawn: Sequence[Point], *, numbered: bool) -> str:
+def _caption(upright: Metric, drawn: Sequence[Point], ranks: int) -> str:
     """Describe what the figure has, and nothing else."""
     kinds = [sentence for kind, (*_, sentence) in KINDS.items() if kind in {p[2] for p in drawn}]
     both = [e for x, y, _ in drawn for e in (x, y)]
     intervals = any(e.low is not None for e in both)
     better = "above" if upright.higher_is_better else "below"
+    last = f", up to {MOST_NUMBERS}" if ranks > MOST_NUMBERS else ""
     parts = [
         "One point for each experiment, mean over cycles"
         + (", with 95 % t intervals." if intervals else "; one cycle has no interval."),
         *kinds,
         "Decided by 95 % intervals of ratios paired by cycle, not adjusted." * intervals,
         f"Better is left and {better}.",
-        f"Numbers count from the best {upright.short_title.lower()}." * numbered,
+        f"Numbers count from the best {upright.short_title.lower()}{last}." * (ranks > MOST_NAMES),
     ]
     text = " ".join(filter(None, parts))
     note = REPEATABILITY_ALONE * (upright.sensor is not None and intervals)

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.text import Annotation
 
 from llm_energy.analysis.summary import FrontPoint
+from llm_energy.report import labels, pareto_figure
 from llm_energy.report.pareto_figure import trade_off, verdict
 from llm_energy.report.style import PAGE_INCHES, rendered, styled
 
@@ -50,6 +51,16 @@ def test_many_points_get_their_ranks(summary_of):
     texts = {label.get_text() for label in labels_of(drawing.canvas.axes[0])}
     assert texts == {str(rank) for rank in range(1, 15)}
     assert "Numbers count from the best energy per output token" in drawing.caption
+
+
+def test_of_too_many_points_the_best_get_their_ranks(summary_of, monkeypatch):
+    for module in (labels, pareto_figure):
+        monkeypatch.setattr(module, "MOST_NUMBERS", 10)
+    drawing = drawn(summary_of(metered=True, experiments=MANY, reference=None))
+    for axes in drawing.canvas.axes:
+        texts = {label.get_text() for label in labels_of(axes)}
+        assert texts == {str(rank) for rank in range(1, 11)}
+    assert "Numbers count from the best energy per output token, up to 10." in drawing.caption
 
 
 def test_no_marker_is_clipped_and_no_line_joins_points(summary_of):
