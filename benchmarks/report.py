@@ -22,7 +22,7 @@ import make_results  # noqa: E402
 from tests.browser import Browser, found_chromium  # noqa: E402
 
 from llm_energy.analysis.aggregate import aggregate  # noqa: E402
-from llm_energy.report.figures import draw_files  # noqa: E402
+from llm_energy.report.figures import drawing_files  # noqa: E402
 from llm_energy.report.page import render_page, write_page  # noqa: E402
 
 CYCLES = 3
@@ -58,7 +58,8 @@ def measure(folder: Path, count: int) -> str:
     marks = [time.perf_counter()]
     summary = aggregate(folder, planned=planned, design=design)
     marks.append(time.perf_counter())
-    figures = draw_files(summary)
+    with drawing_files(summary) as drawn:
+        figures = drawn()
     marks.append(time.perf_counter())
     page = write_page(folder, render_page(summary, figures, partial=False), partial=False)
     marks.append(time.perf_counter())

@@ -17,7 +17,7 @@ from tests.browser import DESKTOP, Browser  # noqa: E402
 from llm_energy.analysis.aggregate import aggregate  # noqa: E402
 from llm_energy.analysis.design import Design  # noqa: E402
 from llm_energy.analysis.summary import Summary  # noqa: E402
-from llm_energy.report.figures import draw_files  # noqa: E402
+from llm_energy.report.figures import drawing_files  # noqa: E402
 from llm_energy.report.page import render_page, write_page  # noqa: E402
 from llm_energy.results.layout import files  # noqa: E402
 
@@ -39,7 +39,8 @@ def example() -> Summary:
 
 def main() -> None:
     summary = example()
-    figures = draw_files(summary)
+    with drawing_files(summary) as drawn:
+        figures = drawn()
     for figure in figures:
         if figure.name in FIGURES:
             (IMAGES / f"{figure.name}.svg").write_text(figure.svg)

@@ -1,19 +1,41 @@
-"""Figures and tables for papers, and the page that holds everything.
+"""From all measurements of the campaign to its tables, figures and page: one job.
 
-One job: to load what draws and writes takes as long as all that it does for a small campaign.
+To load what computes, draws and writes takes as long as all that it does for a small campaign.
 """
+
+from llm_energy.system.files import sha256_of
+
+SUMMARY = f"{RESULTS}/summary"
 
 
 rule report:
     input:
-        findings=f"{SUMMARY}/summary.json",
-        tables=SUMMARY_TABLES,
+        MEASUREMENTS,
     output:
-        page=report(
-            f"{RESULTS}/report.html",
-            caption="captions/report.rst",
-            category="Report",
-            labels={"page": "report"},
+        measurements=report(
+            f"{SUMMARY}/measurements.csv",
+            caption="captions/measurements.rst",
+            category="Tables",
+            labels={"table": "measurements", "format": "CSV"},
+        ),
+        measurements_parquet=f"{SUMMARY}/measurements.parquet",
+        experiments=report(
+            f"{SUMMARY}/experiments.csv",
+            caption="captions/experiments.rst",
+            category="Tables",
+            labels={"table": "experiments", "format": "CSV"},
+        ),
+        experiments_parquet=f"{SUMMARY}/experiments.parquet",
+        power=f"{SUMMARY}/power.parquet",
+        latencies=f"{SUMMARY}/latencies.parquet",
+        findings=f"{SUMMARY}/summary.json",
+        headline=f"{SUMMARY}/headline.txt",
+        tables=report(
+            directory(f"{RESULTS}/tables"),
+            patterns=["{name}.csv"],
+            caption="captions/table.rst",
+            category="Tables",
+            labels={"table": "{name}", "format": "CSV"},
         ),
         figures=report(
             directory(f"{RESULTS}/figures"),
@@ -22,17 +44,24 @@ rule report:
             category="Figures",
             labels={"figure": "{name}"},
         ),
-        tables=report(
-            directory(f"{RESULTS}/tables"),
-            patterns=["{name}.csv"],
-            caption="captions/table.rst",
-            category="Tables",
-            labels={"table": "{name}", "format": "CSV"},
+        page=report(
+            f"{RESULTS}/report.html",
+            caption="captions/report.rst",
+            category="Report",
+            labels={"page": "report"},
         ),
     log:
         f"logs/{CAMPAIGN.name}/report.log",
     localrule: True
     conda:
         "../envs/workflow/environment.yaml"
+    params:
+        design=CAMPAIGN.design,
+        # The `input` trigger is off: this says when an experiment or cycle came or went.
+        measurements=lambda wildcards: sha256_of(
+            [sorted(REQUESTED.is_requested()), sorted(REQUESTED.anchors)]
+        ),
+        # Snakemake neither records nor compares what comes of a function of `input`.
+        planned=lambda wildcards, input: REQUESTED.is_requested(),
     script:
         "../scripts/report.py"

@@ -14,7 +14,7 @@ def test_an_extension_is_anchored_once_and_says_so(measured):
     extended = copy.deepcopy(CAMPAIGN) | {"reference": "nap_batch1"}
     extended["experiments"] = {"nap": {"axes": {"batch_size": [1, 2, 4]}}}
     measured.write_campaign(extended)
-    printed = measured.run("aggregate", check=True).stdout
+    printed = measured.run("report", check=True).stdout
     assert finished(printed) == [("nap_batch1", 1), ("nap_batch4", 1), ("nap_batch4", 2)]
     assert len(measured.results()) == 6
     (anchor,) = (measured.folder / "results/nap/anchors").rglob("cycle-*.json")
@@ -24,7 +24,7 @@ def test_an_extension_is_anchored_once_and_says_so(measured):
     assert "nap_batch1 again in the later session: " in str(findings["comparisons"])
 
     before = anchor.read_bytes()
-    assert measured.graph("aggregate").rules == set()
+    assert measured.graph("report").rules == set()
     assert anchor.read_bytes() == before
 
 

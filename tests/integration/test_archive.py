@@ -29,7 +29,7 @@ PUBLICATION = {
     "licence": "CC-BY-4.0",
     "related": [{"identifier": "10.1234/nap"}],
 }
-STEPS = ["environment", "model", "prompts", "measure", "aggregate", "report"]
+STEPS = ["environment", "model", "prompts", "measure", "report"]
 
 
 @pytest.fixture(scope="module")

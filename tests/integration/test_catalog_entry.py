@@ -76,7 +76,7 @@ def test_a_workflow_that_uses_it_as_a_module_runs_its_hooks_and_has_its_own_pand
     (ready.folder / "mine.smk").write_text(MODULE + HOOKS)
     printed = ready.run("--snakefile", "mine.smk", check=True).stdout
     assert len(finished(printed)) == 4
-    assert "  afterwards  aggregate, report\n" in printed
+    assert "  report   tables, figures, page\n" in printed
     assert "Report: results/nap/report.html" in printed
     assert ready.runs() == []
 

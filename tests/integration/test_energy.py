@@ -180,7 +180,7 @@ def test_one_of_two_gpus_lost_in_the_window_is_no_energy_not_half_of_it(
         "experiments": {"nap": {}},
     }
     tree, truth = powered_tree(campaign, gpus, tmp_path, nvml_library, monkeypatch)
-    tree.run("aggregate", check=True)
+    tree.run("report", check=True)
     (path,) = tree.results()
     result = read_result(path)
     assert result.status == "completed"

@@ -131,7 +131,7 @@ def without_sampler(tmp_path_factory, nvml_library):
     with pytest.MonkeyPatch.context() as environment:
         gpus = [replace(with_uuid(gpu, 1), **files)]
         tree, _ = powered_tree(campaign, gpus, folder, nvml_library, environment)
-        tree.run("aggregate", check=True)
+        tree.run("report", check=True)
         yield tree
 
 

@@ -41,16 +41,15 @@ METRICS = {JOULES_PER_OUTPUT_TOKEN: "energy", THROUGHPUT: "throughput"}
 Point = tuple[Any, Estimate]
 
 
-def by_setting(summary: Summary) -> list[Drawing]:
-    """A drawing for each metric and setting along which two experiments are otherwise equal."""
+def by_setting(summary: Summary, metric: Metric) -> list[Drawing]:
+    """A drawing for each setting along which two experiments are otherwise equal."""
     varying = varying_settings(summary.measurements)
     found = []
-    for metric in METRICS:
-        for setting, values in varying.items():
-            others = [name for name in varying if name != setting]
-            lost = _lost(summary, setting, others)
-            if lines := _lines(summary, metric, setting, others, lost):
-                found.append(_draw(metric, setting, lines, lost, values))
+    for setting, values in varying.items():
+        others = [name for name in varying if name != setting]
+        lost = _lost(summary, setting, others)
+        if lines := _lines(summary, metric, setting, others, lost):
+            found.append(_draw(metric, setting, lines, lost, values))
     return found
 
 

@@ -16,8 +16,6 @@ from llm_energy.workflow.snakemake_internals import JobToRun
 INPUTS = ("environment", "model", "convert", "prompts")
 """Rules whose jobs are named by what they make ready."""
 
-AFTERWARDS = ("aggregate", "report")
-
 
 def announcement(
     jobs: Sequence[JobToRun],
@@ -38,8 +36,8 @@ def announcement(
     rows.append(("anchor", ", ".join(f"{a.experiment.name} once more" for a in anchors)))
     planned = [planned for planned in needed if not isinstance(planned, Anchor)]
     rows.append(("measure", _measurements(planned, campaign, results, at_once)))
-    there = {job.rule for job in jobs}
-    rows.append(("afterwards", ", ".join(rule for rule in AFTERWARDS if rule in there)))
+    after = "tables, figures, page" if any(job.rule == "report" for job in jobs) else ""
+    rows.append(("report", after))
     steps = [(step, text) for step, text in rows if text]
     if not steps:
         return []

@@ -164,7 +164,7 @@ def test_the_authors_are_the_agents(entities):
 
 
 def test_it_says_which_jobs_nobody_knows(entities, results):
-    assert "the steps environment, model, prompts, aggregate" in entities["./"]["description"]
+    assert "the steps environment, model, prompts, report" in entities["./"]["description"]
     nobody = replace(ABOUT, authors=[])
     text = crate_metadata(nobody, members_of(results), jobs_in(results))
     assert "Actions have no agent: nobody is named who measured." in text

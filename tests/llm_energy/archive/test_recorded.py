@@ -52,7 +52,7 @@ def test_what_it_needed_from_the_cache_has_jobs_too(tmp_path):
 def test_outputs_of_one_job_are_one_job(tmp_path):
     for name, later in (("a.csv", 0.0), ("b.csv", 0.001)):
         times = {"starttime": 1000.0 + later, "endtime": 1001.0 + later}
-        put(tmp_path, name, REPORT | times | {"rule": "aggregate", "input": []})
+        put(tmp_path, name, REPORT | times | {"input": []})
     (job,) = recorded_jobs(["b.csv", "a.csv"], lambda path: [path], metadata=tmp_path)
     assert job.outputs == ("a.csv", "b.csv")
     assert (job.started, job.ended) == (

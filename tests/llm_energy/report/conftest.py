@@ -8,7 +8,7 @@ from tests.once import once
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.summary import Summary
-from llm_energy.report.figures import draw, draw_files
+from llm_energy.report.figures import draw, drawing_files
 from llm_energy.report.style import Figure
 
 
@@ -27,7 +27,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
         folder = tmp_path_factory.mktemp("whole")
         planned = make_results.make_campaign(folder, metered=True, side_files=True)
         summary = aggregate(folder, planned=planned, design=make_results.design())
-        return summary, draw_files(summary)
+        with drawing_files(summary) as drawn:
+            return summary, drawn()
 
     return Whole(*once(tmp_path_factory, "whole", make))
 

@@ -72,5 +72,5 @@ def test_so_has_a_line_along_a_setting(tmp_path):
         changed = result.model_copy(update={"output_tokens_per_second": faster})
         put_result(tmp_path / planned[-1], changed)
     design = make_results.design(reference=None)
-    (drawing,) = by_setting(aggregate(tmp_path, planned=planned, design=design))
+    (drawing,) = by_setting(aggregate(tmp_path, planned=planned, design=design), THROUGHPUT)
     assert "Hollow triangle at 0" in drawing.caption

@@ -99,7 +99,8 @@ class TestWhatIsDrawn:
         assert "n = 2, 1 out of memory" in svg
 
     def test_a_line_ends_in_a_cross_where_memory_ran_out(self, summary_of):
-        lines = by_name(by_setting(summary_of(out_of_memory=["batch-by-length_batch4_out48"])))
+        lost = summary_of(out_of_memory=["batch-by-length_batch4_out48"])
+        lines = by_name(by_setting(lost, THROUGHPUT))
         assert "A cross on the axis: out of memory." in lines["throughput-by-batch-size"].caption
 
     def test_without_a_loss_there_is_no_cross(self, unmetered):
@@ -107,7 +108,8 @@ class TestWhatIsDrawn:
 
     def test_one_point_and_a_cross_make_a_line(self, summary_of):
         sizes = {f"grow_batch{size}": {"batch_size": size} for size in (1, 4)}
-        lines = by_setting(summary_of(experiments=sizes, out_of_memory=["grow_batch4"]))
+        lost = summary_of(experiments=sizes, out_of_memory=["grow_batch4"])
+        lines = by_setting(lost, THROUGHPUT)
         assert [line.name for line in lines] == ["throughput-by-batch-size"]
 
     def test_all_out_of_memory_draws_nothing(self, summary_of):
@@ -118,7 +120,7 @@ class TestWhatIsDrawn:
             "pair_a": {"batch_size": 1, "output_tokens": 16},
             "pair_b": {"batch_size": 4, "output_tokens": 48},
         }
-        assert by_setting(summary_of(experiments=confounded)) == []
+        assert by_setting(summary_of(experiments=confounded), THROUGHPUT) == []
 
     def test_one_output_token_has_no_inter_token_latency(self, summary_of):
         lengths = {f"one_out{length}": {"output_tokens": length} for length in (1, 16)}

@@ -26,7 +26,6 @@ def test_every_step_is_one_row(campaign):
         JobToRun("environment", (".cache/environments/llama-cpp-0123456789ab/ready.json",), None),
         JobToRun("model", (".cache/models/tiny-0123456789ab/ready.json",), None),
         JobToRun("report", ("results/toys/report.html",), None),
-        JobToRun("aggregate", ("results/toys/summary/summary.json",), None),
     ]
     anchor = Anchor(experiment=campaign.experiments[0], cycle=1, position=-1)
     head, *rows = table(campaign, jobs, [anchor, *campaign.schedule])
@@ -41,7 +40,7 @@ def test_every_step_is_one_row(campaign):
             f"{number} measurements of {len(campaign.experiments)} experiments, cycle 1 to "
             f"{cycles}: about {11 * number} s without loading",
         ],
-        ["afterwards", "aggregate, report"],
+        ["report", "tables, figures, page"],
     ]
 
 
