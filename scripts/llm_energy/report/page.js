@@ -1,4 +1,4 @@
-// Sorting and filtering of tables, and a hint where an element is wider than the screen; without
+// Sorting, filtering and pages of tables, and a hint where an element is wider than the screen; without
 // scripts the page shows the same numbers.
 "use strict";
 
@@ -11,53 +11,97 @@ const valueOf = (row, column) => {
 const compare = (a, b) =>
   typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b), "en", { numeric: true });
 
-const sortBy = (table, heading) => {
+const unpacked = (address) => {
+  const packed = Uint8Array.from(atob(address.split(",")[1]), (character) => character.charCodeAt(0));
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip")));
+};
+
+// A table on the page: all its rows, those that a filter keeps, and the page of them that is shown.
+const viewOf = (table) => {
+  const body = table.tBodies[0], packed = document.getElementById(`${table.id}-further`);
+  const size = body.rows.length || 1;
+  const view = { rows: [...body.rows], keeps: () => true, page: 0, kept: 0, met: () => {} };
+  const pages = packed?.previousElementSibling;
+  let loading = null;
+  const load = async () => {
+    const further = document.createElement("template");
+    further.innerHTML = await unpacked(packed.textContent).text();
+    const rows = [...further.content.querySelectorAll("tr")];
+    view.rows.push(...rows);
+    view.met(rows);
+  };
+  view.whole = () => (loading ??= packed ? load() : Promise.resolve());
+  view.show = () => {
+    const kept = view.rows.filter(view.keeps);
+    view.kept = kept.length;
+    view.page = Math.max(0, Math.min(view.page, Math.ceil(kept.length / size) - 1));
+    const begin = view.page * size, end = Math.min(begin + size, kept.length);
+    body.replaceChildren(...kept.slice(begin, end));
+    if (!pages) return;
+    pages.querySelector("output").textContent = kept.length ? `Rows ${begin + 1} to ${end} of ${kept.length}` : "";
+    pages.querySelector("[data-step='-1']").disabled = begin === 0;
+    pages.querySelector("[data-step='1']").disabled = end === kept.length;
+  };
+  for (const button of pages?.querySelectorAll("button") ?? []) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await view.whole();
+      view.page += Number(button.dataset.step);
+      view.show();
+    });
+  }
+  if (pages) pages.querySelector("[data-step='-1']").disabled = true;
+  return view;
+};
+
+const sortBy = async (view, heading) => {
   const column = heading.cellIndex;
   const ascending = heading.getAttribute("aria-sort") !== "ascending";
   for (const other of heading.parentElement.cells) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-  const rows = [...table.tBodies[0].rows].map((row) => ({ row, value: valueOf(row, column) }));
+  await view.whole();
+  const rows = view.rows.map((row) => ({ row, value: valueOf(row, column) }));
   rows.sort((a, b) => {
     // Rows without a value stay at the end in both directions.
     if (a.value === null || b.value === null) return (a.value === null) - (b.value === null);
     return ascending ? compare(a.value, b.value) : compare(b.value, a.value);
   });
-  table.tBodies[0].append(...rows.map(({ row }) => row));
+  view.rows = rows.map(({ row }) => row);
+  view.page = 0;
+  view.show();
 };
 
-for (const table of document.querySelectorAll("table.sortable")) {
-  if (table.tBodies[0].rows.length < 2) continue;
-  for (const heading of table.tHead.rows[0].cells) {
+const views = new Map([...document.querySelectorAll("table.sortable")].map((table) => [table.id, viewOf(table)]));
+
+for (const [id, view] of views) {
+  if (view.rows.length < 2) continue;
+  for (const heading of document.getElementById(id).tHead.rows[0].cells) {
     const title = heading.querySelector(".title");
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = title.textContent;
-    button.addEventListener("click", () => sortBy(table, heading));
+    button.addEventListener("click", () => sortBy(view, heading));
     title.replaceChildren(button);
   }
 }
 
 for (const input of document.querySelectorAll(".filter input[type=search]")) {
-  const rows = document.getElementById(input.getAttribute("aria-controls")).tBodies[0].rows;
+  const view = views.get(input.getAttribute("aria-controls"));
   const output = input.closest(".filter").querySelector("output");
   input.closest(".filter").hidden = false;
-  input.addEventListener("input", () => {
+  input.addEventListener("input", async () => {
+    await view.whole();
     // Every word must occur in a row, in any order.
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let shown = 0;
-    for (const row of rows) {
+    view.keeps = (row) => {
       const text = row.textContent.toLowerCase();
-      row.hidden = !words.every((word) => text.includes(word));
-      shown += !row.hidden;
-    }
-    output.textContent = words.length ? `${shown} of ${rows.length} rows` : "";
+      return words.every((word) => text.includes(word));
+    };
+    view.page = 0;
+    view.show();
+    output.textContent = words.length ? `${view.kept} of ${view.rows.length} rows` : "";
   });
 }
-
-const unpacked = (address) => {
-  const packed = Uint8Array.from(atob(address.split(",")[1]), (character) => character.charCodeAt(0));
-  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip")));
-};
 
 // Compressed files are decompressed before the download.
 for (const link of document.querySelectorAll("a[data-type]")) {
@@ -183,11 +227,14 @@ for (const section of document.querySelectorAll(".courses")) {
     element.addEventListener("keydown", (event) => event.key === "Enter" && open());
   };
   const names = new Map();
-  for (const row of document.querySelectorAll("#measurements-table tbody tr")) {
-    const [, name, cycle] = row.cells;
-    names.set(name.textContent, Math.min(Number(cycle.textContent), names.get(name.textContent) ?? Infinity));
-    leadToPower(cycle, name.textContent, Number(cycle.textContent));
-  }
+  const measurements = views.get("measurements-table");
+  measurements.met = (rows) => {
+    for (const { cells: [, name, cycle] } of rows) {
+      names.set(name.textContent, Math.min(Number(cycle.textContent), names.get(name.textContent) ?? Infinity));
+      leadToPower(cycle, name.textContent, Number(cycle.textContent));
+    }
+  };
+  measurements.met(measurements.rows);
   for (const text of document.querySelectorAll("#trade-off svg text")) {
     if (names.has(text.textContent)) leadToPower(text, text.textContent, names.get(text.textContent));
   }

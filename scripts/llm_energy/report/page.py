@@ -1,7 +1,6 @@
 """The report: one self-contained page that needs no network."""
 
 import base64
-import gzip
 import importlib.resources
 import re
 from collections import defaultdict
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.design import Design
@@ -33,6 +32,7 @@ from llm_energy.report.environment_section import differences, environment
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import key_figures, notices
 from llm_energy.report.limits import limit_data
+from llm_energy.report.markup import breakable, first_rows, further_rows, marked, packed
 from llm_energy.report.methods import methods
 from llm_energy.report.page_tables import (
     common_settings,
@@ -91,12 +91,6 @@ def downloads(name: str, files: Mapping[str, bytes]) -> list[Download]:
         else:
             found.append(Download(f"{name}.{kind}.gz", title, media_type, True, packed(content)))
     return found
-
-
-def packed(content: bytes) -> str:
-    """An address that holds the compressed content; equal contents give equal addresses."""
-    inside = base64.b64encode(gzip.compress(content, mtime=0)).decode()
-    return f"data:application/gzip;base64,{inside}"
 
 
 @dataclass(frozen=True)
@@ -161,27 +155,17 @@ def template(name: str) -> jinja2.Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    surroundings.filters |= {"breakable": breakable, "marked": marked, "brief": brief}
+    surroundings.filters |= {
+        "breakable": breakable,
+        "marked": marked,
+        "first_rows": first_rows,
+        "further_rows": further_rows,
+    }
     surroundings.globals |= {
         "css": Markup(files.joinpath("page.css").read_text("utf-8")),
         "script": Markup(files.joinpath("page.js").read_text("utf-8")),
     }
     return surroundings.get_template(name)
-
-
-def breakable(text: str) -> Markup:
-    """Text with a possible line break after each underscore, so that codes fit into columns."""
-    return escape(text).replace("_", Markup("_<wbr>"))
-
-
-def brief(value: float | str) -> str:
-    """A sort key; nine digits are more than any interval supports."""
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
-
-
-def marked(text: str) -> Markup:
-    """Text whose parts between backticks are marked as code."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def write_report(

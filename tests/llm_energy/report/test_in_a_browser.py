@@ -5,6 +5,7 @@ import time
 import pytest
 from tests.browser import PHONE, Browser
 
+from llm_energy.report import markup
 from llm_energy.report.page import render_page, write_page
 
 FIRST = """[...document.querySelectorAll("#results-table tbody tr")]
@@ -74,6 +75,71 @@ def test_a_filter_shows_the_rows_that_hold_every_word(browser, page):
     })()"""
     assert browser.evaluate(typed) == "3 of 12 rows"
     assert browser.evaluate(SHOWN) == 3
+
+
+@pytest.fixture(scope="module")
+def paged(whole, tmp_path_factory):
+    """The same page with tables of five rows that stand in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(markup, "PAGE_ROWS", 5)
+        text = render_page(whole.summary, whole.figures, partial=False)
+    return write_page(tmp_path_factory.mktemp("paged"), text, partial=False)
+
+
+ORDERS = """[...document.querySelectorAll("#measurements-table tbody tr")]
+  .map((row) => Number(row.cells[0].textContent))"""
+PAGES = (
+    """document.querySelector("#measurements-table").closest("section").querySelector(".pages")"""
+)
+CLICK = f"""(async () => {{
+  {PAGES}.querySelector("[data-step='%d']").click();
+  await new Promise((done) => setTimeout(done, 100));
+  return {PAGES}.querySelector("output").textContent;
+}})()"""
+
+
+def test_a_long_table_has_its_rows_by_pages(browser, paged):
+    browser.open(paged)
+    assert browser.evaluate(ORDERS) == [1, 2, 3, 4, 5]
+    assert browser.evaluate(CLICK % 1) == "Rows 6 to 10 of 12"
+    assert browser.evaluate(ORDERS) == [6, 7, 8, 9, 10]
+    assert browser.evaluate(CLICK % 1) == "Rows 11 to 12 of 12"
+    assert browser.evaluate(f"""{PAGES}.querySelector("[data-step='1']").disabled""")
+    assert browser.evaluate(CLICK % -1) == "Rows 6 to 10 of 12"
+    assert browser.complaints() == []
+
+
+def test_a_long_table_is_sorted_and_filtered_as_a_whole(browser, paged):
+    browser.open(paged)
+    heading = """document.querySelectorAll("#measurements-table th button")[0]"""
+    wait = "new Promise((done) => setTimeout(done, 100))"
+    browser.evaluate(f"{heading}.click()")
+    browser.evaluate(wait)
+    browser.evaluate(f"{heading}.click()")
+    browser.evaluate(wait)
+    assert browser.evaluate(ORDERS) == [12, 11, 10, 9, 8]
+    typed = f"""(async () => {{
+      const input = document.querySelector('[aria-controls="measurements-table"]');
+      input.value = "batch4";
+      input.dispatchEvent(new Event("input"));
+      await {wait};
+      return input.closest(".filter").querySelector("output").textContent;
+    }})()"""
+    assert browser.evaluate(typed) == "6 of 12 rows"
+    pages = f"""{PAGES}.querySelector("output").textContent"""
+    assert browser.evaluate(pages) == "Rows 1 to 5 of 6"
+
+
+def test_a_row_of_a_further_page_leads_to_its_power(browser, paged):
+    browser.open(paged)
+    browser.evaluate(CLICK % 1)
+    browser.evaluate("""document.querySelector("#measurements-table td.leads").click()""")
+    browser.evaluate("new Promise((done) => setTimeout(done, 100))")
+    row = """document.querySelector("#measurements-table tbody tr")"""
+    name = browser.evaluate(f"{row}.cells[1].textContent")
+    cycle = browser.evaluate(f"{row}.cells[2].textContent")
+    shown = browser.evaluate("""document.querySelector(".courses .what").textContent""")
+    assert shown.startswith(f"{name}, cycle {cycle}: ")
 
 
 def test_the_power_of_each_measurement_is_drawn_when_it_is_requested(browser, page):
