@@ -22,6 +22,7 @@ from llm_energy.analysis.energy_uncertainty import with_limits
 from llm_energy.analysis.experiments_table import experiments_table
 from llm_energy.analysis.measurements_table import measurements_table
 from llm_energy.analysis.objectives import with_objectives
+from llm_energy.analysis.planned_results import read_planned
 from llm_energy.analysis.side_records import failures, runs
 from llm_energy.analysis.side_tables import latency_table, power_table, usable_series
 from llm_energy.analysis.summary import (
@@ -43,7 +44,7 @@ from llm_energy.results.metrics import (
     Metric,
     value_of,
 )
-from llm_energy.results.result import Result, ResultError, read_planned_result
+from llm_energy.results.result import Result
 from llm_energy.stats.drift import RunDrift, drift_over_positions
 
 
@@ -55,25 +56,15 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         planned: every planned result, as its path relative to `campaign_folder`, in planned order.
         design: names the experiments; a result that it has no name for keeps its own.
     """
-    found: dict[str, Result] = {}
-    missing, unusable = [], []
-    for path in planned:
-        if not (campaign_folder / path).exists():
-            missing.append(Gap(path=path, reason="not measured"))
-            continue
-        try:
-            found[path] = read_planned_result(campaign_folder, path)
-        except ResultError as error:
-            unusable.append(Gap(path=path, reason=str(error)))
+    read = read_planned(campaign_folder, planned)
+    found, missing, unusable = read.found, read.missing, read.unusable
     # The name in a result is that of the day on which it was measured.
     own = {place_of(path).spec_hash: result.experiment for path, result in found.items()}
     design = design.model_copy(update={"names": own | dict(design.names)})
-    everything = [
-        with_limits(result, design.assumptions.sensor).model_copy(
-            update={"experiment": design.name_at(path)}
-        )
-        for path, result in found.items()
-    ]
+    for path, result in found.items():  # in place: of ten thousand there should not be two copies
+        limited = with_limits(result, design.assumptions.sensor)
+        found[path] = limited.model_copy(update={"experiment": design.name_at(path)})
+    everything = list(found.values())
     anchors, unusable_anchors = read_anchors(campaign_folder)
     gaps = list(_side_file_gaps(campaign_folder, [*everything, *anchors]))
     lost = {gap.path for gap in gaps}

@@ -20,13 +20,13 @@ from llm_energy.analysis.experiments_table import is_saturated
 from llm_energy.analysis.open_columns import OPEN_LOAD, fields
 from llm_energy.analysis.outputs import equal_shares, output_repetition
 from llm_energy.analysis.table_columns import (
-    DTYPES,
     Column,
     Dtype,
     Row,
     column_at,
     columns_of,
     series,
+    uniform_series,
 )
 from llm_energy.campaign.experiment_settings import Settings
 from llm_energy.campaign.measurement_settings import Measurement
@@ -174,19 +174,22 @@ def measurements_table(
     ran = results if everything is None else everything
     before = {_planned(r): name for r, name in zip(ran, predecessors(ran), strict=True)}
     ordered = sorted(results, key=lambda result: (result.position, result.experiment))
-    values = {name: _look_up(ordered, path) for name, path in COLUMNS.items()}
-    each = zip(ordered, places(ordered), equal_shares(ordered, reference), strict=True)
-    rows = [_computed(r, place, share, before[_planned(r)]) for r, place, share in each]
-    values |= {name: [getattr(row, name) for row in rows] for name in Computed.model_fields}
-    free = [
-        _prefixed(SETTING, r.settings.resolved)
-        | _prefixed(MEASUREMENT, r.spec.get("measurement", {}))
-        for r in ordered
-    ]
+    parts: dict[str, list[Any]] = {"": list(ordered)}
+    values = {name: _look_up(parts, path) for name, path in COLUMNS.items()}
+    computed: dict[str, list[Any]] = {name: [] for name in Computed.model_fields}
+    for r, place, share in zip(
+        ordered, places(ordered), equal_shares(ordered, reference), strict=True
+    ):
+        row = _computed(r, place, share, before[_planned(r)])
+        for name, column in computed.items():
+            column.append(getattr(row, name))
+    values |= computed
+    flat: dict[tuple[int, int], dict[str, Any]] = {}
+    free = [_free_columns(r, flat) for r in ordered]
     names = dict.fromkeys(name for row in free for name in row)
     described = {name: series(values[name], c) for name, c in described_columns().items()}
     return pd.DataFrame(
-        described | {name: _uniform([row.get(name) for row in free]) for name in names}
+        described | {name: uniform_series([row.get(name) for row in free]) for name in names}
     )
 
 
@@ -206,12 +209,32 @@ def varying_settings(measurements: pd.DataFrame) -> dict[str, list[Any]]:
     return found
 
 
-def _look_up(results: Iterable[Result], path: str) -> list[Any]:
-    """The dotted name of each result; None where a part of it is."""
-    found: list[Any] = list(results)
-    for name in path.split("."):
-        found = [None if value is None else getattr(value, name) for value in found]
-    return found
+def _free_columns(
+    result: Result, known: dict[tuple[int, int], dict[str, Any]]
+) -> Mapping[str, Any]:
+    """Resolved settings and numbers of the measuring protocol by column.
+
+    Args:
+        known: those of earlier results, whose specifications later ones share.
+    """
+    key = id(result.settings), id(result.spec)
+    if key not in known:
+        known[key] = _prefixed(SETTING, result.settings.resolved)
+        known[key] |= _prefixed(MEASUREMENT, result.spec.get("measurement", {}))
+    return known[key]
+
+
+def _look_up(parts: dict[str, list[Any]], path: str) -> list[Any]:
+    """The dotted name of each result; None where a part of it is.
+
+    Args:
+        parts: by path, what was looked up before; under no path the results themselves.
+    """
+    if path not in parts:
+        above, _, name = path.rpartition(".")
+        whole = _look_up(parts, above)
+        parts[path] = [None if part is None else getattr(part, name) for part in whole]
+    return parts[path]
 
 
 def _planned(result: Result) -> tuple[str, str, int]:
@@ -276,13 +299,3 @@ def _prefixed(prefix: str, values: Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = canonical_json(value) if isinstance(value, list) else value
     return flat
-
-
-def _uniform(values: Sequence[Any]) -> pd.Series:
-    """A column of one type, whatever types its values have."""
-    types = frozenset(type(value) for value in values if value is not None)
-    dtypes: dict[frozenset[type], Dtype] = {frozenset({t}): DTYPES[t] for t in (bool, int, float)}
-    dtypes[frozenset({int, float})] = "Float64"
-    if types in dtypes:
-        return pd.Series(values, dtype=dtypes[types])
-    return pd.Series([None if value is None else str(value) for value in values], dtype="string")

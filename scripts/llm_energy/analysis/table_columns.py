@@ -52,6 +52,16 @@ def series(values: Sequence[Any], column: Column) -> pd.Series:
     return pd.Series(values, dtype=column.dtype)
 
 
+def uniform_series(values: Sequence[Any]) -> pd.Series:
+    """A column of one type, whatever types its values have."""
+    types = frozenset(type(value) for value in values if value is not None)
+    dtypes: dict[frozenset[type], Dtype] = {frozenset({t}): DTYPES[t] for t in (bool, int, float)}
+    dtypes[frozenset({int, float})] = "Float64"
+    if types in dtypes:
+        return pd.Series(values, dtype=dtypes[types])
+    return pd.Series([None if value is None else str(value) for value in values], dtype="string")
+
+
 def records_by(
     table: pd.DataFrame, group: Sequence[str], columns: Iterable[str]
 ) -> dict[tuple[Any, ...], list[dict[str, Any]]]:

@@ -1,0 +1,69 @@
+"""The planned results of a campaign as they are found; ten thousand of them must fit in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from llm_energy.analysis.summary import Gap
+from llm_energy.results.result import Result, ResultError, read_planned_result
+
+ALIKE = ("spec", "settings", "prompts", "environment")
+"""Parts that are equal in most results of an experiment."""
+
+
+@dataclass(frozen=True)
+class PlannedResults:
+    found: dict[str, Result] = field(default_factory=dict)
+    """By their paths, in planned order."""
+    missing: list[Gap] = field(default_factory=list)
+    unusable: list[Gap] = field(default_factory=list)
+
+
+def read_planned(campaign_folder: Path, planned: Sequence[str]) -> PlannedResults:
+    """Read every planned result that is there, and account for those that are not."""
+    read = PlannedResults()
+    earlier: dict[str, Result] = {}
+    latest: Result | None = None
+    for path in planned:
+        if not (campaign_folder / path).exists():
+            read.missing.append(Gap(path=path, reason="not measured"))
+            continue
+        try:
+            result = read_planned_result(campaign_folder, path)
+        except ResultError as error:
+            read.unusable.append(Gap(path=path, reason=str(error)))
+            continue
+        latest = sharing(result, earlier.get(result.spec_hash, latest))
+        _forget_what_was_given(latest)
+        read.found[path] = earlier[result.spec_hash] = latest
+    return read
+
+
+def sharing(result: Result, earlier: Result | None) -> Result:
+    """Return the result with parts of an earlier one in place of its own, where they are equal."""
+    equal = {
+        name: part
+        for name in ALIKE
+        if earlier is not None and (part := getattr(earlier, name)) == getattr(result, name)
+    }
+    return result.model_copy(update=equal)
+
+
+def _forget_what_was_given(model: BaseModel) -> None:
+    """Give all models of a class one set for the names of the fields that their files gave.
+
+    Nothing reads it, and a set for each takes as much memory as the numbers.
+    """
+    object.__setattr__(model, "__pydantic_fields_set__", _fields(type(model)))
+    for part in vars(model).values():
+        for one in part if isinstance(part, list) else (part,):
+            if isinstance(one, BaseModel):
+                _forget_what_was_given(one)
+
+
+@cache
+def _fields(model: type[BaseModel]) -> set[str]:
+    return set(model.model_fields)
