@@ -83,7 +83,7 @@ def test_a_target_taken_for_a_campaign_is_reported_as_such(fresh):
     [
         ("preflght", "preflght: unknown target; did you mean preflight?"),
         ("nap_batch_3", "nap_batch_3: unknown target; did you mean nap_batch"),
-        ("xyz", "xyz: unknown target; known: aggregate, all, archive, "),
+        ("xyz", "xyz: unknown target; known: all, archive, "),
     ],
 )
 def test_a_misspelt_target_is_told_with_the_nearest(fresh, target, message):
