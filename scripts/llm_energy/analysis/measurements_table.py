@@ -177,9 +177,8 @@ def measurements_table(
     parts: dict[str, list[Any]] = {"": list(ordered)}
     values = {name: _look_up(parts, path) for name, path in COLUMNS.items()}
     computed: dict[str, list[Any]] = {name: [] for name in Computed.model_fields}
-    for r, place, share in zip(
-        ordered, places(ordered), equal_shares(ordered, reference), strict=True
-    ):
+    each = zip(ordered, places(ordered), equal_shares(ordered, reference), strict=True)
+    for r, place, share in each:
         row = _computed(r, place, share, before[_planned(r)])
         for name, column in computed.items():
             column.append(getattr(row, name))
@@ -209,9 +208,7 @@ def varying_settings(measurements: pd.DataFrame) -> dict[str, list[Any]]:
     return found
 
 
-def _free_columns(
-    result: Result, known: dict[tuple[int, int], dict[str, Any]]
-) -> Mapping[str, Any]:
+def _free_columns(result: Result, known: dict[tuple[int, int], dict[str, Any]]) -> dict[str, Any]:
     """Resolved settings and numbers of the measuring protocol by column.
 
     Args:
