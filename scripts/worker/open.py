@@ -159,6 +159,7 @@ class OpenStream(OpenLoad):
 
     def _advance(self, now: float) -> None:
         if self._phase == "warmup":
+            self._refuse_silence(now)
             if now >= self._piece_start + self._piece_s and self._piece_tokens:
                 over = self._warmup.add(self._piece_start, now, self._piece_tokens)
                 self._piece_start, self._piece_tokens = now, 0
@@ -171,6 +172,14 @@ class OpenStream(OpenLoad):
             follow_s = max(LEAST_FOLLOW_S, self._workload.minimum_duration_s)
             if not self._counted_in_flight or now >= self.end + follow_s:
                 self._phase, self.tail_end = "over", now
+
+    def _refuse_silence(self, now: float) -> None:
+        """Raise EngineError where the engine has long produced nothing: a warm-up would not end."""
+        longest_s = max(self._piece_s, self._workload.warmup.first_wave_deadline_s)
+        if not self._piece_tokens and now >= self._piece_start + longest_s:
+            faults = (record.open.fault for record in reversed(self.records) if record.open)
+            last = next((fault for fault in faults if fault), "no request failed")
+            raise EngineError(f"no token came for {longest_s:g} s of the warm-up; {last}")
 
     def _ramped(self, now: float) -> bool:
         return self._ramp_s is not None and now >= self._origin + RAMP * self._ramp_s

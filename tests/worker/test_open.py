@@ -11,7 +11,7 @@ from tests.worker.virtual_engine import virtual_clock
 
 from worker.arrivals import ArrivalRecipe
 from worker.engines._feeding import Stepping
-from worker.engines.base import OpenLoad, Request
+from worker.engines.base import EngineError, OpenLoad, Request
 from worker.harness import RequestError, measure
 from worker.open import LEAST_FOLLOW_S, OpenStream
 from worker.warmup import Warmup
@@ -78,6 +78,12 @@ def test_an_engine_without_the_mode_refuses_it(virtual_clock: Clock) -> None:
     engine = engine_of(virtual_clock)
     engine.LOAD_MODES = frozenset({"waves"})  # type: ignore[misc]
     with pytest.raises(RequestError, match="has no load mode open"):
+        run_open(engine, POISSON)
+
+
+def test_an_engine_that_fails_every_request_ends_the_warm_up(virtual_clock: Clock) -> None:
+    engine = engine_of(virtual_clock, fails=lambda number: number > 0)
+    with pytest.raises(EngineError, match="no token came for 60 s of the warm-up; it failed"):
         run_open(engine, POISSON)
 
 

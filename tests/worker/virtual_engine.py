@@ -103,7 +103,8 @@ class VirtualEngine(Engine):
                 self._clock.now = stop[1]
             while events and events[0][0] <= self._clock.now:
                 moment, _, request, step = heapq.heappop(events)
-                load.on_tokens(request, [7])
+                if not self._fails(request.id):
+                    load.on_tokens(request, [7])
                 wanted = request.output_tokens - self._cuts(request.id)
                 if self._fails(request.id):
                     load.on_end(request, "it failed")
