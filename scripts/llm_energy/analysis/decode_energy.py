@@ -26,7 +26,8 @@ def decode_energies(
     alike: dict[str, list[Result]] = defaultdict(list)
     for result in results:
         natural = result.settings.resolved.get("output_length") == NATURAL
-        if result.energy.joules_per_request and not natural:
+        waits = result.open_load is not None  # its energy per request holds the idle gaps
+        if result.energy.joules_per_request and not natural and not waits:
             alike[_without_length(result)].append(result)
     for group in alike.values():
         requests: dict[tuple[int, str], dict[int, float]] = defaultdict(dict)

@@ -243,7 +243,8 @@ def _computed(
 ) -> Computed:
     states = [d.state for d in result.energy.devices if d.counted and d.state]
     joules, tokens, observed = result.energy.energy_joules, result.tokens, result.settings.observed
-    prefill_alone = result.settings.resolved.get("output_tokens") == 1
+    one_token = result.settings.resolved.get("output_tokens") == 1
+    prefill_alone = one_token and result.open_load is None  # else idle gaps are part of it
     identity = result.spec.get("tokenizer")
     number_format = observed.get("model_file_type") or observed.get("dtype")
     weights = (result.spec.get("model", {}).get("format"), number_format)

@@ -10,6 +10,7 @@ from tests.llm_energy.make_results import design, make_result, path_of, put_resu
 from tests.worker.virtual_engine import Clock, virtual_clock
 
 from llm_energy.analysis.aggregate import aggregate
+from llm_energy.analysis.decode_energy import decode_energies
 from llm_energy.analysis.measurements_table import COLUMNS, measurements_table
 from llm_energy.analysis.open_columns import OPEN_LOAD
 from llm_energy.analysis.raw_data_checks import differences
@@ -124,6 +125,20 @@ def test_every_column_of_an_open_load_has_its_value(tmp_path: Path, virtual_cloc
     other = measurements_table([make_result()]).iloc[0]
     assert all(pd.isna(other[name]) for name in [*OPEN_LOAD, "request_rate", "saturated"])
     assert set(OPEN_LOAD) < set(COLUMNS)
+
+
+def test_idle_gaps_are_no_energy_of_prefill_or_decoding(
+    tmp_path: Path, virtual_clock: Clock
+) -> None:
+    results = []
+    for length in (1, 8, 16):
+        own = {"settings": {"output_tokens": length}, "experiment": f"out{length}"}
+        for cycle in (1, 2, 3):
+            result = make_open_result(tmp_path, virtual_clock, rate=3.0, cycle=cycle, **own)
+            energy = make_result(metered=True).energy
+            results.append(result.model_copy(update={"energy": energy}))
+    assert list(decode_energies(results)) == []
+    assert measurements_table(results)["prefill_joules_per_input_token"].isna().all()
 
 
 class TestChecks:
