@@ -92,14 +92,17 @@ def record_problem(path: Path, keys: Collection[str]) -> str | None:
     """Return what is wrong with a record that results refer to; None where nothing is.
 
     Args:
-        keys: that must be in it.
+        keys: that must be in it; none for a package list, which is empty where there is no package.
     """
     if not path.is_file():
         return "is not there"
-    if path.stat().st_size == 0 and NO_PACKAGES not in path.name:
+    if not keys:
+        named = path.stem.rpartition("-")[2]
+        return None if file_sha256(path).startswith(named) else "has not the SHA-256 of its name"
+    if path.stat().st_size == 0:
         return "is empty"
     try:
-        record = json.loads(path.read_bytes()) if keys else {}
+        record = json.loads(path.read_bytes())
     except ValueError:
         return None  # reported where every record is read
     lacking = sorted(set(keys) - set(record if isinstance(record, dict) else ()))

@@ -16,6 +16,9 @@ from llm_energy.campaign.types import canonical_number
 MAXIMUM_POINTS = 10_000
 """Most experiments of one group: beyond it, a campaign is a mistake and planning takes minutes."""
 
+MAXIMUM_KEY_SETS = 100
+"""Most different sets of keys among the entries of `exclude`: each is looked up for every point."""
+
 MAXIMUM_NAME = 200
 """Most characters in an experiment's name: it stands in tables, figures and commands."""
 
@@ -162,15 +165,37 @@ def _distinct(
 def _without_excluded(
     points: list[dict[str, Any]], group: Group, keys: list[str], path: KeyPath, problems: Problems
 ) -> list[dict[str, Any]]:
+    """Return the points that no entry of `exclude` agrees with.
+
+    Entries with the same keys are looked up together: a time linear in points and entries. Of two
+    that exclude the same, the second excludes nothing.
+    """
+    by_keys: dict[tuple[str, ...], dict[tuple[Any, ...], int]] = {}
     for index, excluded in enumerate(group.exclude):
-        where = (*path, "exclude", index)
-        strange = [key for key in excluded if key not in keys]
-        for key in strange:
-            problems.add((*where, key), unknown("axis of this group", key, keys))
-        typed = {(key, _typed(value)) for key, value in excluded.items()}
-        kept = [p for p in points if not typed <= {(key, _typed(p[key])) for key in p}]
-        if len(kept) == len(points) and not strange:
+        for key in (key for key in excluded if key not in keys):
+            where = (*path, "exclude", index, key)
+            problems.add(where, unknown("axis of this group", key, keys))
+        same = tuple(key for key in keys if key in excluded)
+        if len(same) == len(excluded):
+            values = tuple(_typed(excluded[key]) for key in same)
+            by_keys.setdefault(same, {}).setdefault(values, index)
+    if len(by_keys) > MAXIMUM_KEY_SETS:
+        message = f"has entries with over {MAXIMUM_KEY_SETS} different sets of keys; use fewer axes"
+        problems.add((*path, "exclude"), message)
+        return points
+    kept, used = [], set[int]()
+    for point in points:
+        found = [
+            excluding[values]
+            for same, excluding in by_keys.items()
+            if (values := tuple(_typed(point[key]) for key in same)) in excluding
+        ]
+        if found:
+            used.add(min(found))
+        else:
+            kept.append(point)
+    for index, excluded in enumerate(group.exclude):
+        if index not in used and set(excluded) <= set(keys):
             message = "excludes nothing: no combination has these values; correct or remove it"
-            problems.add(where, message)
-        points = kept
-    return points
+            problems.add((*path, "exclude", index), message)
+    return kept

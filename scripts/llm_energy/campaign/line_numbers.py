@@ -58,6 +58,9 @@ class SourceLines:
     trees: dict[str, Node] = field(default_factory=dict)
     repeated: list[Mistake] = field(default_factory=list)
     """Keys that are given twice."""
+    _blocks: dict[int, dict[str, tuple[Node, Node]]] = field(default_factory=dict)
+    """Of each block of keys that was looked into, by the id of its node: the last node of key and
+    value of each key. A file may have thousands of mistakes in one block."""
 
     def locate(self, problems: Problems, config: Mapping[str, Any]) -> list[Mistake]:
         """Return the problems at the lines of their keys.
@@ -74,7 +77,7 @@ class SourceLines:
     def _place(self, path: KeyPath, config: Mapping[str, Any]) -> tuple[str, int]:
         file, found = COMMAND_LINE, list[tuple[Node, Node]]()
         for name, tree in self.trees.items():
-            nodes = _along(tree, path)
+            nodes = self._along(tree, path)
             if len(nodes) >= len(found):
                 file, found = name, nodes
         try:
@@ -86,6 +89,28 @@ class SourceLines:
             return COMMAND_LINE, 0
         node = found[-1][0] if found else self.trees[file]
         return file, node.start_mark.line + 1
+
+    def _along(self, tree: Node, path: KeyPath) -> list[tuple[Node, Node]]:
+        """The nodes of key and value of each part of a path, as far as the tree has them."""
+        found, node = list[tuple[Node, Node]](), tree
+        for part in path:
+            child = self._child(node, part)
+            if child is None:
+                break
+            found.append(child)
+            node = child[1]
+        return found
+
+    def _child(self, node: Node, part: str | int) -> tuple[Node, Node] | None:
+        if isinstance(node, SequenceNode) and isinstance(part, int):
+            return (node.value[part],) * 2 if part < len(node.value) else None
+        if not isinstance(node, MappingNode):
+            return None
+        if id(node) not in self._blocks:
+            # What `<<` brings into it stands before its own keys then.
+            SafeConstructor().flatten_mapping(node)
+            self._blocks[id(node)] = {pair[0].value: pair for pair in node.value}
+        return self._blocks[id(node)].get(str(part))
 
 
 def read_files(files: Sequence[Path]) -> SourceLines:
@@ -162,27 +187,6 @@ def _place_and_problem(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str
     elif began is not None and began.line < mark.line:
         problem += f", {error.context} that begins in line {began.line + 1}"
     return mark.line + 1, problem
-
-
-def _along(tree: Node, path: KeyPath) -> list[tuple[Node, Node]]:
-    """The nodes of key and value of each part of a path, as far as the tree has them."""
-    found, node = list[tuple[Node, Node]](), tree
-    for part in path:
-        child = _child(node, part)
-        if child is None:
-            break
-        found.append(child)
-        node = child[1]
-    return found
-
-
-def _child(node: Node, part: str | int) -> tuple[Node, Node] | None:
-    if isinstance(node, SequenceNode) and isinstance(part, int):
-        return (node.value[part],) * 2 if part < len(node.value) else None
-    if not isinstance(node, MappingNode):
-        return None
-    SafeConstructor().flatten_mapping(node)  # what `<<` brings into it stands before its own keys
-    return next((pair for pair in reversed(node.value) if pair[0].value == str(part)), None)
 
 
 def _strange(tree: Node | None) -> Iterator[tuple[int, str]]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 
 LONGEST_SHOWN = 60
 """Characters of a wrong value that a message repeats."""
@@ -50,7 +51,12 @@ def dotted(path: KeyPath) -> str:
 
 def nearest(word: object, known: Iterable[str]) -> str | None:
     """Return the known word most like `word`, if one is like it at all."""
-    return next(iter(get_close_matches(str(word), list(known), n=1)), None)
+    return _nearest(str(word), tuple(sorted(known)))
+
+
+@lru_cache
+def _nearest(word: str, known: tuple[str, ...]) -> str | None:
+    return next(iter(get_close_matches(word, known, n=1)), None)
 
 
 def unknown(kind: str, word: str, known: Iterable[str]) -> str:

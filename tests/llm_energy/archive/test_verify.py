@@ -94,7 +94,8 @@ def test_a_record_that_is_empty_is_named(recorded, kind):
     path = folder / names[kind]
     path.write_bytes(b"")
     problems = [p for p in verify_results(folder).problems if p.startswith(names[kind])]
-    assert problems == [f"{names[kind]}: is empty; 2 results measured with it"]
+    said = "is empty" if path.suffix == ".json" else "has not the SHA-256 of its name"
+    assert problems == [f"{names[kind]}: {said}; 2 results measured with it"]
     if path.suffix == ".json":
         path.write_text("{}")
         (problem,) = [p for p in verify_results(folder).problems if p.startswith(names[kind])]

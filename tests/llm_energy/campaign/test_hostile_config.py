@@ -1,6 +1,7 @@
 """A campaign file may hold anything: it is a campaign, or each mistake in it is one line."""
 
 import copy
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from tests.llm_energy.altered_campaigns import KEYS, PATHS, RICH
 from tests.llm_energy.make_campaigns import BASE, load, mistakes, with_experiments
 
 from llm_energy.campaign.campaign import load_campaign
+from llm_energy.campaign.campaign_file import Group
+from llm_energy.campaign.expand import expand
 from llm_energy.campaign.line_numbers import read_files
-from llm_energy.campaign.problems import CampaignError
+from llm_energy.campaign.problems import CampaignError, Problems
 
 ANY_KEY = (
     st.sampled_from(KEYS)
@@ -159,6 +162,39 @@ def test_nothing_that_yaml_can_construct_is_executed(tmp_path):
     with pytest.raises(CampaignError, match="not valid YAML: could not determine a constructor"):
         read_files([path])
     assert not (tmp_path / "ran").exists()
+
+
+def test_combinations_are_excluded_by_each_of_thousands_of_entries():
+    """Each entry was compared with every combination: 10,000 took a minute."""
+    axes = {"batch_size": [1, 2, 4], "output_tokens": {"from": 1, "to": 3000, "step": 1}}
+    some = [{"batch_size": 1, "output_tokens": n} for n in range(1, 2999)]
+    every = [*some, {"batch_size": 2}, {"output_tokens": 3000}, {"batch_size": 2.0}]
+    group = Group.model_validate({"axes": axes, "exclude": every})
+    problems = Problems()
+    points = expand("x", group, problems)
+    assert len(points) == 3 * 3000 - 2998 - 3000 - 2
+    assert list(problems) == [("experiments", "x", "exclude", 3000)]
+
+
+def test_entries_of_many_kinds_are_refused(root):
+    keys = ("batch_size", "output_tokens", "context_tokens", "sampling.seed", "sampling.top_k")
+    keys += ("sampling.top_p", "sampling.temperature")
+    axes = {key: [1, 2] for key in keys}
+    subsets = [c for size in range(1, 8) for c in combinations(keys, size)]
+    exclude = [dict.fromkeys(subset, 1) for subset in subsets]
+    found = mistakes(root, with_experiments(x={"axes": axes, "exclude": exclude}))
+    assert any("exclude: has entries with over 100 different sets of keys" in f for f in found)
+
+
+def test_thousands_of_mistakes_in_one_block_have_their_lines(tmp_path, root, monkeypatch):
+    """The block was searched for each of them: 10,000 took half a minute."""
+    monkeypatch.chdir(tmp_path)
+    Path("campaign.yaml").write_text("".join(f"key{n}: 1\n" for n in range(3000)))
+    config = yaml.safe_load(Path("campaign.yaml").read_text())
+    found = messages_of(
+        lambda: load_campaign(config, files=[Path("campaign.yaml")], root=root, lock=None)
+    )
+    assert [f for f in found if f.startswith("campaign.yaml:3000: key2999: unknown key; known: ")]
 
 
 def test_thousands_of_wrong_values_are_a_few_lines(root):
