@@ -22,6 +22,9 @@ DEEPEST = 20
 LONGEST_LIST = 10_000
 """Entries of a list or a block of keys."""
 
+MOST_ENTRIES = 100_000
+"""Entries of a file, counted as often as an alias repeats them: a few lines may make billions."""
+
 TEXT_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 """Tags of keys that are text, or `<<`, which brings in the keys of another block."""
 
@@ -216,6 +219,23 @@ def _strange(tree: Node | None) -> Iterator[tuple[int, str]]:
                     message = f"{key.value}: YAML reads this key as {kind}; put it in quotes"
                     yield key.start_mark.line + 1, message
                 todo.append((value, depth + 1))
+    if tree is not None and (count := _entries(tree, {})) > MOST_ENTRIES:
+        message = f"has {count} entries, with those of each alias (`*name`)"
+        yield 1, f"{message}; at most {MOST_ENTRIES} are taken"
+
+
+def _entries(node: Node, known: dict[int, int]) -> int:
+    """Count the entries below a node, again for each alias; a node inside itself counts once.
+
+    Args:
+        known: counts by the id of a node; filled.
+    """
+    if id(node) in known or isinstance(node, ScalarNode):
+        return known.get(id(node), 0)
+    known[id(node)] = 0
+    pairs = node.value if isinstance(node, MappingNode) else [(value,) for value in node.value]
+    known[id(node)] = len(pairs) + sum(_entries(pair[-1], known) for pair in pairs)
+    return known[id(node)]
 
 
 def _repeated_keys(tree: Node) -> Iterator[Node]:

@@ -1,7 +1,7 @@
 """A campaign file may hold anything: it is a campaign, or each mistake in it is one line."""
 
 import copy
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -83,6 +83,10 @@ def test_any_bytes_are_a_file_or_reported_in_lines(tmp_path, content):
     assert all(message.isprintable() for message in messages_of(lambda: read_files([path])))
 
 
+ALIASES = [("1", "a"), *((f"*{before}", name) for before, name in pairwise("abcdefghij"))]
+"""Each list holds the one before nine times."""
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -101,6 +105,10 @@ def test_any_bytes_are_a_file_or_reported_in_lines(tmp_path, content):
         ("<<: 5", "not valid YAML: expected a mapping or list of mappings for merging"),
         ("seed: " + "[" * 900 + "]" * 900, ":1: nested deeper than 20 levels; no key of a camp"),
         ("seed: " + "{a: " * 900 + "1" + "}" * 900, ":1: nested deeper than 20 levels"),
+        (
+            "".join(f"{n}: &{n} [{', '.join([a] * 9)}]\n" for a, n in ALIASES),
+            ":1: has 4412961505 entries, with those of each alias (`*name`); at most 100000 are",
+        ),
         (f"seed: {[*range(10_001)]}", ":1: has 10001 entries, at most 10000 are taken; write a"),
         ("measurement: {baseline_s: 1.0e+30}", "baseline_s: must be at most 604800, not 1e+30"),
         ("measurement: {sampling_hz: 1.0e-320}", "sampling_hz: must be at least 0.01, not 1e-320"),
