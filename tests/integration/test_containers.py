@@ -156,6 +156,16 @@ def test_a_container_that_is_killed_is_recreated(running):
     assert containers_below(tree.folder) == []
 
 
+def test_a_container_that_is_restarted_by_hand_costs_an_attempt(running):
+    """Its supervisor ends as it is asked to, and says so to the measurement."""
+    tree, process = running
+    subprocess.run(["docker", "restart", tree.backend()["handle"]["container"]], check=True)
+    assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
+    assert len(tree.results()) == 4
+    assert {failure["reason"] for failure in tree.failures()} <= {"stopping", "backend_lost"}
+    assert containers_below(tree.folder) == []
+
+
 def supervisors_in(container):
     """Host ids of the supervisors in a container: not its init, which names them too."""
     listed = subprocess.run(

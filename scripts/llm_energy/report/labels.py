@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from llm_energy.report.style import INK
+from llm_energy.report.svg import POINT
 
 MOST_NAMES = 12
 """Points that are labelled with their names; more get their ranks, which are short."""
@@ -35,17 +36,20 @@ def write_labels(
     Args:
         taken: more places in data units that a label should leave free, such as ends of lines.
     """
-    written = sorted(zip(places, labels, strict=True))
+    written = sorted(zip(places, labels, labels, strict=True))
     if len(ranks) > MOST_NAMES:
-        shown = ((place, ranks[label]) for place, label in zip(places, labels, strict=True))
-        written = sorted((place, str(rank)) for place, rank in shown if rank <= MOST_NUMBERS)
+        written = [
+            (place, str(rank), name)
+            for place, name, _ in written
+            if (rank := ranks[name]) <= MOST_NUMBERS
+        ]
     if not written:
         return
     obstacles = axes.transData.transform([*places, *taken])
     boxes = np.empty((0, 4))
     (left_end, bottom_end), (right_end, top_end) = axes.transAxes.transform([(0, 0), (1, 1)])
     scale = axes.figure.dpi / 72
-    for place, label in written:
+    for place, label, name in written:
         size = np.array([0.58 * len(label), 1.25]) * POINT_SIZE * scale
         corners = axes.transData.transform(place) + _SIDES * GAP * scale - size * (1 - _SIDES) / 2
         sides = np.hstack([corners, corners + size])
@@ -59,6 +63,7 @@ def write_labels(
         axes.annotate(
             label,
             place,
+            gid=f"{POINT}{name}",
             xytext=(across * GAP, up * GAP),
             textcoords="offset points",
             ha=("right", "center", "left")[across + 1],

@@ -216,7 +216,7 @@ for (const section of document.querySelectorAll(".courses")) {
     element.classList.add("leads");
     const open = async () => {
       await load();
-      const number = courses.findIndex((course) => course.experiment === experiment && course.cycle === cycle);
+      const number = courses.findIndex((course) => course.experiment === experiment && course.cycle === (cycle ?? course.cycle));
       if (number < 0) return;
       select.value = number;
       show();
@@ -226,17 +226,23 @@ for (const section of document.querySelectorAll(".courses")) {
     element.addEventListener("click", open);
     element.addEventListener("keydown", (event) => event.key === "Enter" && open());
   };
-  const names = new Map();
   const measurements = views.get("measurements-table");
   measurements.met = (rows) => {
-    for (const { cells: [, name, cycle] } of rows) {
-      names.set(name.textContent, Math.min(Number(cycle.textContent), names.get(name.textContent) ?? Infinity));
-      leadToPower(cycle, name.textContent, Number(cycle.textContent));
-    }
+    for (const { cells: [, name, cycle] } of rows) leadToPower(cycle, name.textContent, Number(cycle.textContent));
   };
   measurements.met(measurements.rows);
-  for (const text of document.querySelectorAll("#trade-off svg text")) {
-    if (names.has(text.textContent)) leadToPower(text, text.textContent, names.get(text.textContent));
+  const points = [...document.querySelectorAll("#trade-off svg [data-point]")];
+  for (const point of points) {
+    const title = document.createElementNS(point.namespaceURI, "title");
+    title.textContent = point.dataset.point;
+    point.prepend(title);
+    leadToPower(point.querySelector("text"), point.dataset.point);
+  }
+  if (points.length) {
+    const hint = document.createElement("span");
+    hint.className = "way";
+    hint.textContent = "A label names its experiment, and leads to its power in the first cycle. ";
+    document.querySelector("#caption-trade-off .files").before(hint);
   }
   for (const button of section.querySelectorAll("button")) {
     button.addEventListener("click", () => {

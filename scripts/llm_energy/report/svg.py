@@ -3,6 +3,10 @@
 import re
 from collections.abc import Mapping
 
+POINT = "point: "
+"""Beginning of the identifier of a label: the name of its point follows, which the label itself need
+not show."""
+
 _PLACES = re.compile(r'\b(d|x|y|points|transform|viewBox|width|height)="([^"]*)"')
 _LONG = re.compile(r"-?\d+\.\d{3,}")
 _ID = re.compile(r' id="([^"]+)"')
@@ -18,6 +22,7 @@ def compact(svg: str) -> str:
     svg = _NO_TURN.sub("", svg)
     svg = _PLACES.sub(lambda found: f'{found[1]}="{_rounded(found[2])}"', svg)
     used = set(_USE.findall(svg))
+    svg = re.sub(rf' id="{POINT}([^"]*)"', r' data-point="\1"', svg)
     svg = _ID.sub(lambda found: found[0] if found[1] in used else "", svg)
     return re.sub(r">\s+<", "><", svg)
 

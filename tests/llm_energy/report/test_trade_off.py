@@ -47,7 +47,12 @@ def test_every_point_has_its_label_and_labels_do_not_overlap(summary_of):
 
 
 def test_many_points_get_their_ranks(summary_of):
-    drawing = drawn(summary_of(metered=True, experiments=MANY, reference=None))
+    with styled(PAGE_INCHES):
+        drawing = trade_off(summary_of(metered=True, experiments=MANY, reference=None))
+        svg = rendered(drawing).svg
+    named = dict(re.findall(r'data-point="([^"]+)".*?<text[^>]*>(\d+)</text>', svg))
+    assert len(named) == 14  # the page leads from each to its power
+    assert sorted(named.values(), key=int) == [str(rank) for rank in range(1, 15)]
     texts = {label.get_text() for label in labels_of(drawing.canvas.axes[0])}
     assert texts == {str(rank) for rank in range(1, 15)}
     assert "Numbers count from the best energy per output token" in drawing.caption
