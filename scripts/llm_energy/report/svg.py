@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 
 POINT = "point: "
-"""Beginning of the identifier of a label: the name of its point follows, which the label itself need
-not show."""
+"""Beginning of the identifier of a label: the name of its point follows, which the label need not
+show."""
 
 _PLACES = re.compile(r'\b(d|x|y|points|transform|viewBox|width|height)="([^"]*)"')
 _LONG = re.compile(r"-?\d+\.\d{3,}")
