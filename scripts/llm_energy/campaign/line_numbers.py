@@ -62,7 +62,7 @@ class SourceLines:
     repeated: list[Mistake] = field(default_factory=list)
     """Keys that are given twice."""
     _blocks: dict[int, dict[str, tuple[Node, Node]]] = field(default_factory=dict)
-    """Of each block of keys that was looked into, by the id of its node: the last node of key and
+    """Blocks of keys that were looked into, by the ids of their nodes: the last node of key and
     value of each key. A file may have thousands of mistakes in one block."""
 
     def locate(self, problems: Problems, config: Mapping[str, Any]) -> list[Mistake]:
