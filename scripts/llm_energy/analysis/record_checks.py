@@ -10,7 +10,6 @@ from typing import Any
 
 from llm_energy.analysis.raw_data_checks import same
 from llm_energy.inputs.checksums import file_sha256
-from llm_energy.inputs.environment import packages_sha256
 from llm_energy.power.accounting import total
 from llm_energy.results.layout import files
 from llm_energy.results.result import Result
@@ -82,10 +81,6 @@ def named_records(result: Result) -> dict[str, frozenset[str]]:
         f"environment/host-{environment.session_id}.json": {"system", "meters"},
     }
     return {name: frozenset(keys) for name, keys in named.items()}
-
-
-NO_PACKAGES = packages_sha256({})[:12]
-"""Part of the name of the package list of an environment that has none, which is empty."""
 
 
 def record_problem(path: Path, keys: Collection[str]) -> str | None:
