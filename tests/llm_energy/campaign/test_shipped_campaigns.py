@@ -54,12 +54,12 @@ SPEC_HASHES = {
         "engines_pytorch_batch1.sampler_off": "4c44f91bc4e3",
     },
     "cpu-serving": {
-        "serving_batch1_rate1.5": "318d95159634",
-        "serving_batch1_rate3": "c7c6289f7b98",
-        "serving_batch1_rate6": "4133469909bb",
-        "serving_batch8_rate1.5": "485437d0731d",
-        "serving_batch8_rate3": "635d18f6d44e",
-        "serving_batch8_rate6": "b65fef94e813",
+        "serving_batch1_rate2": "cc8f66904b35",
+        "serving_batch1_rate4": "415603c2105b",
+        "serving_batch1_rate8": "f200db67c1f0",
+        "serving_batch8_rate2": "f55e6b6e871f",
+        "serving_batch8_rate4": "2b5f4095ee47",
+        "serving_batch8_rate8": "6baa6f75215b",
     },
     "gpu-serving": {
         "serving_rate1": "f7dbbecb681c",
