@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/http_client.py --folder DIR [--rounds 3] [--in-flight 32 128]
         [--aiperf .../bin/aiperf] [--guidellm .../bin/guidellm --tokenizer FOLDER]
-        [--url http://127.0.0.1:8000 --model NAME]
+        [--url http://127.0.0.1:8000 --model NAME --server llamacpp-server --output-tokens 32]
 
 Rounds are interleaved: each client once, in turn. The server (http_server.c) paces the tokens and
 logs when it really sent them; with `--url` a server of yours is measured, whose truth is not known.
@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -26,10 +26,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 TTFT_MS, ITL_MS = 100.0, 20.0
-PROMPT_TOKENS, OUTPUT_TOKENS = 32, 128
-REQUESTS_EACH = 6
-"""Requests for each one in flight."""
-
+PROMPT_TOKENS = 32
+REQUESTS_EACH = 6  # for each one in flight
 SAMPLE_S = 0.2
 
 
@@ -41,15 +39,13 @@ class Row:
     in_flight: int
     processor_s_per_1000_tokens: float
     peak_memory_mib: float
-    first_request_s: float | None
-    """From the client's start to the first request that the server got."""
+    first_request_s: float | None  # from the client's start, as the server saw it
     throughput_tokens_per_s: float | None
     ttft_p50_ms: float | None
     ttft_p50_true_ms: float | None
     itl_p50_ms: float | None
     itl_true_ms: float | None
-    gap_p99_ms: float | None
-    """99th percentile of single gaps, where the client reports them."""
+    gap_p99_ms: float | None  # of single gaps, where the client reports them
     gap_p99_true_ms: float | None
 
 
@@ -59,8 +55,14 @@ def quantile(values: Sequence[float], fraction: float) -> float | None:
     return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))] if ordered else None
 
 
-def own_client(url: str, model: str, in_flight: int, requests: int, output: Path) -> None:
-    """Run the workflow's client; write its times. The process that is measured."""
+def own_client(
+    url: str, model: str, server: str, in_flight: int, requests: int, tokens: int, output: Path
+) -> None:
+    """Run the workflow's client; write its times. The process that is measured.
+
+    Args:
+        server: backend whose `envs/NAME/server.yaml` has the dialect; empty for the paced server.
+    """
     sys.path.insert(0, str(ROOT / "scripts"))
     from worker.engines.base import Request
     from worker.serving.address import Address
@@ -77,14 +79,19 @@ def own_client(url: str, model: str, in_flight: int, requests: int, output: Path
             return None
         submitted.append(time.monotonic())
         times.append([])
-        return Request(len(submitted) - 1, prompt, OUTPUT_TOKENS, Sampling())
+        return Request(len(submitted) - 1, prompt, tokens, Sampling())
 
     def on_tokens(request: Request, ids: Sequence[int]) -> None:
         times[request.id].extend([time.monotonic()] * len(ids))
 
-    fields = {"return_token_ids": True, "stream_options": {"include_usage": True}}
-    exact = {"ignore_eos": True, "min_tokens": "{output_tokens}"}
-    client = Client(Address.of(url), Dialect("token_ids", fields, exact), model=model, stall_s=60.0)
+    dialect = Dialect("token_ids")
+    if server:
+        import yaml
+
+        declared = yaml.safe_load((ROOT / "envs" / server / "server.yaml").read_text())
+        names = ("token_counts", "request", "exact_length")
+        dialect = Dialect(**{name: declared[name] for name in names})
+    client = Client(Address.of(url), dialect, model=model, stall_s=60.0)
     client.run(take, in_flight, on_tokens)
     output.write_text(json.dumps({"submitted": submitted, "times": times}))
 
@@ -132,24 +139,30 @@ def commands(
 ) -> Iterator[tuple[str, list[str], Any]]:
     """Yield name, command and reader of each client."""
     requests, model = REQUESTS_EACH * in_flight, options.model
-    own = [sys.executable, __file__, "--own", url, model, str(in_flight), str(requests)]
+    own = [sys.executable, __file__, "--own", url, model, options.server, str(in_flight)]
+    own += [str(requests), str(options.output_tokens)]
     yield "this client", [*own, str(work / "own.json")], lambda: read_own(work / "own.json")
     if options.aiperf:
         command = [options.aiperf, "profile", "--model", model, "--url", url]
         command += ["--endpoint-type", "completions", "--streaming", "--ui", "none"]
         command += ["--concurrency", str(in_flight), "--request-count", str(requests)]
         command += ["--isl", str(PROMPT_TOKENS), "--isl-stddev", "0"]
-        command += ["--osl", str(OUTPUT_TOKENS), "--osl-stddev", "0"]
+        command += ["--osl", str(options.output_tokens), "--osl-stddev", "0"]
         command += ["--extra-inputs", "ignore_eos:true", "--tokenizer", str(options.tokenizer)]
         command += ["--no-gpu-telemetry", "--no-server-metrics"]
         command += ["--output-artifact-dir", str(work / "aiperf")]
         yield "AIPerf", command, lambda: read_aiperf(work / "aiperf")
     if options.guidellm:
-        data = f"kind=synthetic_text,prompt_tokens={PROMPT_TOKENS},output_tokens={OUTPUT_TOKENS}"
-        command = [options.guidellm, "run", "--target", url, "--model", model]
-        command += ["--profile", "concurrent", "--rate", str(in_flight)]
-        command += ["--max-requests", str(requests), "--data", data]
-        command += ["--processor", str(options.tokenizer)]
+        lengths = f"prompt_tokens={PROMPT_TOKENS},output_tokens={options.output_tokens}"
+        command = [options.guidellm, "run", "--disable-console"]
+        command += ["--data", f"kind=synthetic_text,{lengths}"]
+        command += [
+            "--backend",
+            f"kind=openai_http,target={url},model={model},request_format=/v1/completions",
+        ]
+        command += ["--profile", f"kind=concurrent,streams={in_flight}"]
+        command += ["--constraint", f"kind=max_requests,count={requests}"]
+        command += ["--tokenizer", f"kind=huggingface_auto,model={options.tokenizer}"]
         command += ["--output", f"kind=json,path={work / 'guidellm.json'}"]
         yield "GuideLLM", command, lambda: read_guidellm(work / "guidellm.json")
 
@@ -214,13 +227,13 @@ def paced_server(folder: Path) -> Iterator[tuple[str, Path]]:
         server.wait()
 
 
-def truth(log: Path | None, since: float) -> dict[str, float | None]:
+def truth(log: Path | None, since: float, tokens: int) -> dict[str, float | None]:
     """Return the true latencies in ms of the answers that were requested since a moment."""
     names = ("ttft_p50_true_ms", "itl_true_ms", "gap_p99_true_ms", "first_request_s")
     if log is None:
         return dict.fromkeys(names)
     rows = [[float(word) for word in line.split()] for line in log.read_text().splitlines()]
-    rows = [row for row in rows if row[0] >= since and row[3] == OUTPUT_TOKENS]
+    rows = [row for row in rows if row[0] >= since and row[3] == tokens]
     values = (
         quantile([1e3 * (row[1] - row[0]) for row in rows], 0.5),
         quantile([1e3 * (row[2] - row[1]) / (row[3] - 1) for row in rows], 0.5),
@@ -239,9 +252,9 @@ def measure(options: argparse.Namespace, url: str, log: Path | None) -> list[Row
             work.mkdir(parents=True, exist_ok=True)
             for name, command, read in commands(options, url, in_flight, work):
                 start, processor_s, peak = run(command, work / f"{name}.log")
-                tokens = REQUESTS_EACH * in_flight * OUTPUT_TOKENS
-                known = read() | truth(log, start)
-                per_1000 = 1000 * processor_s / tokens
+                length = options.output_tokens
+                known = read() | truth(log, start, length)
+                per_1000 = 1000 * processor_s / (REQUESTS_EACH * in_flight * length)
                 rows.append(Row(name, in_flight, per_1000, peak, **known))
                 print(json.dumps(asdict(rows[-1])), flush=True)
     return rows
@@ -263,8 +276,8 @@ def table(rows: Sequence[Row]) -> str:
 
 def main() -> None:
     if sys.argv[1:2] == ["--own"]:
-        url, model, in_flight, requests, output = sys.argv[2:]
-        own_client(url, model, int(in_flight), int(requests), Path(output))
+        url, model, server, *numbers, output = sys.argv[2:]
+        own_client(url, model, server, *map(int, numbers), output=Path(output))
         return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, required=True)
@@ -275,12 +288,12 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path)
     parser.add_argument("--url")
     parser.add_argument("--model", default="m")
+    parser.add_argument("--server", default="")
+    parser.add_argument("--output-tokens", type=int, default=128)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    if options.url:
-        print(table(measure(options, options.url, None)))
-        return
-    with paced_server(options.folder) as (url, log):
+    own = nullcontext((options.url, None))
+    with own if options.url else paced_server(options.folder) as (url, log):
         print(table(measure(options, url, log)))
 
 
