@@ -207,7 +207,6 @@ def run(command: Sequence[str], log: Path) -> tuple[float, float, float]:
     watcher.start()
     _, status, usage = os.wait4(process.pid, 0)
     done.set()
-    watcher.join()
     if status:
         raise SystemExit(f"{command[0]} failed: {log}\n{log.read_text(errors='replace')[-2000:]}")
     return start, usage.ru_utime + usage.ru_stime, peak

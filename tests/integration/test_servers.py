@@ -71,7 +71,8 @@ def test_both_are_measured_and_verified_and_no_file_has_the_secret(tmp_path, rea
     assert {"attached", "prefix_cache_unknown"} <= {flag["code"] for flag in attached["flags"]}
     for result in results.values():
         assert result["tokens"]["output"] == 4 * result["tokens"]["requests"]
-        assert result["environment"]["engine_version"] == "7.1"
+    assert attached["environment"]["engine_version"] == "7.1"
+    assert own["environment"]["engine_version"].startswith("7.1 (")
     assert attached["settings"]["observed"]["address"] == f"127.0.0.1:{live.port}"
     assert f"Authorization: Bearer {SECRET}" in live.heads[-1]
     files = [path for path in tree.folder.rglob("*") if path.is_file()]

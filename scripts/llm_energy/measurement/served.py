@@ -13,11 +13,15 @@ SHARED_CHUNKS = 0.01
 
 
 def engine_version(job: Job, seen: Observation) -> str:
-    """Return the version of the engine: of its environment, or as a live server reports it."""
-    if job.experiment.engine.server is None or seen.loaded is None:
-        return seen.environment.engine_version
-    version: str = seen.loaded["engine_version"]
-    return version
+    """Return the version of the engine: of its environment, and as a live server reports it.
+
+    An attached server is none of the environment that its client runs in.
+    """
+    engine, own = job.experiment.engine, seen.environment.engine_version
+    if engine.server is None or seen.loaded is None:
+        return own
+    reported: str = seen.loaded["engine_version"]
+    return reported if engine.attached else f"{reported} ({own})"
 
 
 def reason_without_energy(job: Job) -> str | None:
