@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import tarfile
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -156,12 +157,19 @@ def test_a_container_that_is_killed_is_recreated(running):
     assert containers_below(tree.folder) == []
 
 
-def test_a_container_that_is_restarted_by_hand_costs_an_attempt(running):
+def test_a_container_that_is_restarted_by_hand_costs_an_attempt(tree):
     """Its supervisor ends as it is asked to, and says so to the measurement."""
-    tree, process = running
-    subprocess.run(["docker", "restart", tree.backend()["handle"]["container"]], check=True)
-    assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
-    assert len(tree.results()) == 4
+    campaign = copy.deepcopy(CAMPAIGN) | {"cycles": 1}
+    campaign["measurement"] |= {"minimum_duration_s": 5.0}  # it falls into a window
+    tree.write_campaign(in_containers(campaign))
+    with measuring(tree) as process:
+        (measuring_now,) = tree.folder.glob(".cache/runs/*/measuring.json")
+        second = tree.campaign().schedule[1].result_path
+        wait_for(lambda: json.loads(measuring_now.read_text())["result"] == second)
+        time.sleep(2.0)
+        subprocess.run(["docker", "restart", tree.backend()["handle"]["container"]], check=True)
+        assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
+    assert len(tree.results()) == 2
     assert {failure["reason"] for failure in tree.failures()} <= {"stopping", "backend_lost"}
     assert containers_below(tree.folder) == []
 

@@ -62,7 +62,9 @@ def remaining_s(
 
 
 def human_duration(seconds: float) -> str:
-    """Seconds as people say them: `42 s`, `7 min`, `3 h 05 min`."""
+    """Seconds as people say them: `0.2 s`, `42 s`, `7 min`, `3 h 05 min`."""
+    if 0 < seconds < 1:
+        return f"{seconds:.1g} s"
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -67,10 +67,11 @@ def test_a_click_on_a_heading_sorts_and_the_next_one_turns_it_round(browser, pag
 def test_a_filter_shows_the_rows_that_hold_every_word(browser, page):
     browser.open(page)
     assert browser.evaluate(SHOWN) == 12
-    typed = """(() => {
+    typed = """(async () => {
       const input = document.querySelector('[aria-controls="measurements-table"]');
       input.value = "OUT48 batch4";
       input.dispatchEvent(new Event("input"));
+      await new Promise((done) => setTimeout(done, 100));
       return input.closest(".filter").querySelector("output").textContent;
     })()"""
     assert browser.evaluate(typed) == "3 of 12 rows"

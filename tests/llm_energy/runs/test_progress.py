@@ -28,7 +28,14 @@ def test_nothing_remains_where_nothing_is_left(taken):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (42.4, "42 s"), (89, "89 s"), (420, "7 min"), (11100, "3 h 05 min")],
+    [
+        (0, "0 s"),
+        (0.2, "0.2 s"),
+        (42.4, "42 s"),
+        (89, "89 s"),
+        (420, "7 min"),
+        (11100, "3 h 05 min"),
+    ],
 )
 def test_durations_as_people_say_them(seconds, text):
     assert progress.human_duration(seconds) == text
