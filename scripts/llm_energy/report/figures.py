@@ -17,6 +17,7 @@ from llm_energy.report import (
     forest,
     pareto_figure,
     power_figure,
+    serving_figures,
     settings_figure,
     traces,
 )
@@ -35,6 +36,7 @@ PARTS: Sequence[Callable[[Summary], Drawing | list[Drawing] | None]] = (
     pareto_figure.trade_off,
     forest.energy,
     forest.throughput,
+    serving_figures.by_request_rate,
     *(partial(settings_figure.by_setting, metric=metric) for metric in settings_figure.METRICS),
     forest.latency,
     distributions.latencies,

@@ -69,7 +69,7 @@ def serving_table(summary: Summary) -> Table | None:
                 *(cell(group[n].mean(), percent if n in SHARES else number) for n in means),
             ]
         )
-    return Table(columns, rows, _objectives(served))
+    return Table(columns, rows, objectives_in_words(served))
 
 
 def _requested(group: pd.DataFrame) -> str:
@@ -85,7 +85,7 @@ def _estimate(estimate: Estimate | None, metric: Metric) -> Cell:
     return Cell(shown, "\n".join(filter(None, texts)) or "no interval", estimate.mean)
 
 
-def _objectives(served: pd.DataFrame) -> str:
+def objectives_in_words(served: pd.DataFrame) -> str:
     """Return the objectives in words; a sentence that there are none otherwise."""
     names = {
         "time_to_first_token": "time to first token",

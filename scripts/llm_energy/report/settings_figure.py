@@ -73,7 +73,7 @@ def _lines(
         if pd.notna(value := row[SETTING + setting]):
             # Other parts of the label (a device, a power limit) are held equal as well.
             places = [*estimate.places, *[estimate.terms] * several]
-            lines[_key(row, others, places)].append((value, estimate))
+            lines[line_label(row, others, places)].append((value, estimate))
     return {
         key: sorted(points, key=lambda point: point[0])
         for key, points in sorted(lines.items())
@@ -91,11 +91,12 @@ def _lost(summary: Summary, setting: str, others: Sequence[str]) -> dict[str, li
         row = group.iloc[0].to_dict()
         if (group["status"] == "out_of_memory").all() and pd.notna(row[SETTING + setting]):
             places = [place_text(row, name) for name in place_columns(summary)]
-            found[_key(row, others, places)].append(row[SETTING + setting])
+            found[line_label(row, others, places)].append(row[SETTING + setting])
     return found
 
 
-def _key(row: Mapping[Any, Any], others: Sequence[str], places: Sequence[str]) -> str:
+def line_label(row: Mapping[Any, Any], others: Sequence[str], places: Sequence[str]) -> str:
+    """Return the settings and places that are equal along a line, in words."""
     held = [setting_label(name, row[SETTING + name]) for name in others]
     return ", ".join(part for part in [*held, *places] if part) or "all settings equal"
 
@@ -125,7 +126,7 @@ def _draw(
         axes.plot(x, means, marker, color=colour, ms=5, label=label)
         for value in lost.get(label, []):
             axes.plot(place(value), 0, "x", color=colour, ms=6, mew=1.6, clip_on=False)
-    _scale(axes, values, numeric=numeric)
+    scale_settings(axes, values, numeric=numeric)
     name = setting.replace("_", " ")
     axes.set_xlabel(name)
     axes.set_ylabel(f"{metric.title} ({metric.display_unit})")
@@ -152,7 +153,8 @@ def _draw(
     )
 
 
-def _scale(axes: Axes, values: Sequence[Any], *, numeric: bool) -> None:
+def scale_settings(axes: Axes, values: Sequence[Any], *, numeric: bool) -> None:
+    """Scale the horizontal axis and mark the values of a setting, ascending."""
     if not numeric:
         axes.set_xticks(range(len(values)), [str(value) for value in values])
         axes.set_xlim(-0.5, len(values) - 0.5)

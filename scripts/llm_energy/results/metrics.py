@@ -56,8 +56,10 @@ ATTAINMENT = Metric(
 )
 TTFT = _latency("time_to_first_token_p50_s", "Time to first token, median")
 TTFT_P95 = _latency("time_to_first_token_p95_s", "Time to first token, 95th percentile")
+TTFT_P99 = _latency("time_to_first_token_p99_s", "Time to first token, 99th percentile")
 ITL = _latency("inter_token_latency_p50_s", "Inter-token latency, median")
 ITL_P95 = _latency("inter_token_latency_p95_s", "Inter-token latency, 95th percentile")
+ITL_P99 = _latency("inter_token_latency_p99_s", "Inter-token latency, 99th percentile")
 END_TO_END = _latency("end_to_end_p50_s", "End-to-end latency, median")
 END_TO_END_P95 = _latency("end_to_end_p95_s", "End-to-end latency, 95th percentile")
 JOULES_PER_OUTPUT_TOKEN = _energy("joules_per_output_token", "Energy per output token", "J/token")
@@ -98,8 +100,10 @@ METRICS = (
     ATTAINMENT,
     TTFT,
     TTFT_P95,
+    TTFT_P99,
     ITL,
     ITL_P95,
+    ITL_P99,
     END_TO_END,
     END_TO_END_P95,
     JOULES_PER_OUTPUT_TOKEN,

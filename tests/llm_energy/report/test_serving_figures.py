@@ -1,0 +1,148 @@
+"""Figures of serving under load: values and saturation of each configuration against its rate."""
+
+import io
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+from tests.llm_energy.make_open import make_open_result
+from tests.llm_energy.make_results import design, path_of, put_result
+from tests.worker.virtual_engine import Clock, virtual_clock
+
+from llm_energy.analysis.aggregate import aggregate
+from llm_energy.analysis.summary import Summary
+from llm_energy.campaign.arrival_settings import Objectives
+from llm_energy.report.serving_figures import by_request_rate
+from llm_energy.report.style import COLUMN_INCHES, PAGE_INCHES, Drawing, rendered, styled
+from llm_energy.results.open_load import SATURATED
+from llm_energy.results.result import Result
+
+__all__ = ["virtual_clock"]
+
+SLO = Objectives(time_to_first_token_ms=200.0, end_to_end_ms=1000.0)
+JOULES = 600.0
+Serve = Callable[..., Summary]
+
+
+def with_energy(result: Result) -> Result:
+    """The result as if its window had taken `JOULES`."""
+    load = result.open_load
+    assert load is not None
+    assert load.attained is not None
+    if load.saturation == SATURATED:
+        return result
+    each = {"joules_per_good_request": JOULES / load.attained.good}
+    judged = load.attained.model_copy(update=each)
+    return result.model_copy(update={"open_load": load.model_copy(update={"attained": judged})})
+
+
+@pytest.fixture
+def serve(tmp_path, virtual_clock: Clock) -> Serve:
+    """Summary of two cycles of slots × rates; 8 slots serve 23 requests per second."""
+
+    def serve(
+        slots: tuple[int, ...] = (16, 8), rates: tuple[float, ...] = (5.0, 15.0, 30.0)
+    ) -> Summary:
+        results = [
+            with_energy(
+                make_open_result(
+                    tmp_path,
+                    virtual_clock,
+                    rate=rate,
+                    cycle=cycle,
+                    duration_s=10.0,
+                    experiment=f"serve_batch{size}_rate{rate:g}",
+                    settings={"batch_size": size},
+                    service={"slots": size},
+                )
+            )
+            for cycle in (1, 2)
+            for size in slots
+            for rate in rates
+        ]
+        planned = [path_of(result) for result in results]
+        for path, result in zip(planned, results, strict=True):
+            put_result(tmp_path / path, result)
+        return aggregate(tmp_path, planned=planned, design=design(reference=None, slo=SLO))
+
+    return serve
+
+
+def drawn(summary: Summary, width: float = PAGE_INCHES) -> dict[str, Drawing]:
+    with styled(width):
+        return {drawing.name: drawing for drawing in by_request_rate(summary)}
+
+
+def test_each_metric_has_a_line_for_each_batch_size_along_its_rates(serve: Serve) -> None:
+    summary = serve()
+    figures = drawn(summary)
+    assert list(figures) == [
+        "latency-by-request-rate",
+        "attainment-by-request-rate",
+        "goodput-by-request-rate",
+        "energy-per-good-request-by-request-rate",
+    ]
+    data = figures["latency-by-request-rate"].data
+    assert data["line"].unique().tolist() == ["batch size 8", "batch size 16"]
+    assert data["metric"].unique().tolist() == [
+        "time_to_first_token_p50_s",
+        "inter_token_latency_p50_s",
+        "time_to_first_token_p99_s",
+        "inter_token_latency_p99_s",
+    ]
+    one = data[(data["line"] == "batch size 8") & (data["metric"] == "time_to_first_token_p99_s")]
+    assert one["request_rate"].tolist() == [5.0, 15.0, 30.0]
+    table = summary.measurements
+    for _, point in one.iterrows():
+        own = table[table["experiment"] == point["experiment"]]["time_to_first_token_p99_s"]
+        assert point["mean"] == pytest.approx(1e3 * own.mean())
+        assert point["t_low"] <= point["mean"] <= point["t_high"]
+
+
+def test_saturated_points_are_marked_and_cost_nothing_per_good_request(serve: Serve) -> None:
+    figures = drawn(serve())
+    data = figures["goodput-by-request-rate"].data
+    saturated = data[data["saturated"]]
+    assert saturated[["line", "request_rate"]].to_numpy().tolist() == [["batch size 8", 30.0]]
+    assert "hollow markers" in figures["goodput-by-request-rate"].caption
+    (panel,) = figures["goodput-by-request-rate"].canvas.axes
+    (shade,) = panel.patches
+    assert shade.get_x() == 30.0  # type: ignore[attr-defined]
+    energy = figures["energy-per-good-request-by-request-rate"]
+    assert not energy.data["saturated"].any()
+    eight = energy.data[energy.data["line"] == "batch size 8"]
+    assert eight["request_rate"].tolist() == [5.0, 15.0]
+    assert eight["mean"].iloc[0] > eight["mean"].iloc[1] > 0
+    assert "a saturated cycle has no energy per good request" in energy.caption
+
+
+def test_without_saturation_nothing_is_shaded(serve: Serve) -> None:
+    figures = drawn(serve(slots=(16,), rates=(5.0, 15.0)))
+    for drawing in figures.values():
+        assert "saturated" not in drawing.caption
+        assert all(not panel.patches for panel in drawing.canvas.axes)
+    assert "batch" not in figures["latency-by-request-rate"].data["line"].iloc[0]
+
+
+def test_captions_name_the_objectives(serve: Serve) -> None:
+    figures = drawn(serve(slots=(16,), rates=(5.0, 15.0)))
+    for name in ("attainment", "goodput", "energy-per-good-request"):
+        caption = figures[f"{name}-by-request-rate"].caption
+        assert "time to first token at most 200 ms, end to end at most 1000 ms" in caption
+    assert "scheduled arrival" in figures["latency-by-request-rate"].caption
+
+
+def test_a_single_rate_and_other_modes_have_no_such_figure(serve: Serve, summary_of) -> None:
+    assert drawn(serve(rates=(5.0,))) == {}
+    assert drawn(summary_of()) == {}
+
+
+def test_figures_are_rendered_at_both_widths(serve: Serve) -> None:
+    summary = serve()
+    columns, pages = drawn(summary, COLUMN_INCHES), drawn(summary)
+    with styled(PAGE_INCHES):
+        figure = rendered(pages["latency-by-request-rate"], columns["latency-by-request-rate"])
+    assert figure.pdf.startswith(b"%PDF")
+    assert "batch size 16" in figure.svg
+    rows = pd.read_csv(io.StringIO(figure.csv))
+    assert len(rows) == 2 * 3 * 4
