@@ -15,7 +15,7 @@ int cuDeviceGetCount(int *count) {{ *count = {devices}; return {count}; }}
 
 @pytest.fixture
 def driver(tmp_path: Path):
-    """Builds a driver library whose calls return what they are message."""
+    """Builds a driver library whose calls return the given answers."""
 
     def build(*, init: int = 0, count: int = 0, devices: int = 1) -> str:
         source, library = tmp_path / "cuda.c", tmp_path / "libcuda.so.1"
