@@ -34,6 +34,12 @@ def test_a_known_trend_has_its_known_slope_and_error() -> None:
     assert trend.limit(4.0, 2.0) == pytest.approx(4.0 * (0.01 + 2.0 * trend.error))
 
 
+def test_the_rate_of_a_wave_is_its_amount_over_its_duration() -> None:
+    assert Wave(1.0, 5.0, 10.0).rate == 2.5
+    slower = [Wave(0.0, 1.0, 10.0), Wave(1.0, 2.0, 10.0), Wave(2.0, 4.0, 10.0)]
+    assert Series(slower).variation == pytest.approx((0.2**2 * 2 + 0.4**2) ** 0.5 / 2**0.5)
+
+
 def test_an_approach_is_found_with_its_size_and_its_end() -> None:
     levels = [100.0 * (1.0 - 0.1 * math.exp(-(i + 0.5) / 20.0)) for i in range(60)]
     fit = series_of(levels).approach(20.0)
@@ -135,6 +141,15 @@ def test_the_error_is_widened_by_the_lag_1_autocorrelation_freed_of_its_bias(rho
     assert series_of(rates).trend().error == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize(("count", "widening"), [(7, 1.0), (8, (1.0 + 0.9) / (1.0 - 0.9))])
+def test_eight_waves_are_the_fewest_that_show_autocorrelation(count: int, widening: float) -> None:
+    """The first wave, and a rise around it that a step after the first one leaves as it is."""
+    rise = [i - (count - 2) / 2.0 for i in range(count - 1)]
+    fit = series_of([100.0, *(100.0 + each for each in rise)]).step(1.0)
+    variance = sum(each**2 for each in rise) / 100.0**2 / (count - 2) * widening
+    assert fit.error == pytest.approx(math.sqrt(variance / (1.0 - 1.0 / count)))
+
+
 @given(st.integers(1, 10_000), st.sampled_from([0.9, 0.95, 0.975, 0.99]))
 def test_quantiles_of_students_t_agree_with_scipy(degrees: int, probability: float) -> None:
     expected = scipy.stats.t.ppf(probability, degrees)
@@ -146,6 +161,26 @@ def test_quantiles_of_students_t_are_those_of_tables() -> None:
     assert t_quantile(0.95, 1) == pytest.approx(6.313752)
     assert t_quantile(0.95, 5) == pytest.approx(2.015048, rel=1e-5)
     assert t_quantile(0.975, 10) == pytest.approx(2.228139, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("probability", "degrees", "expected"),
+    [
+        (0.95, 3, 2.353379872846729),
+        (0.9987, 4, 6.687525107145122),
+        (0.6, 4, 0.2707222827133188),
+        (0.975, 5, 2.570581685934968),
+        (0.99, 8, 2.896459410580298),
+        (0.9987, 30, 3.2848260735860126),
+        (0.95, 200, 1.652508100910876),
+        (0.55, 10, 0.12889018928349996),
+    ],
+)
+def test_every_coefficient_of_algorithm_396_counts(
+    probability: float, degrees: int, expected: float
+) -> None:
+    """Digits beyond the sixth are the algorithm's own, and move with its smallest coefficients."""
+    assert t_quantile(probability, degrees) == pytest.approx(expected, rel=1e-13)
 
 
 @pytest.mark.parametrize(("probability", "degrees"), [(0.5, 3), (1.0, 3), (0.95, 0)])

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from llm_energy.power.baseline import (
+    Baseline,
     baseline,
     by_autoregression,
     by_positive_sequence,
@@ -91,6 +92,28 @@ def test_too_few_samples_have_no_standard_error():
     assert found.power_watts == 100.0
     assert found.standard_error_watts is None
     assert found.deviation_watts == pytest.approx(1.069, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("watts", "deviation"), [([], 0.0), ([99.0], 0.0), ([99.0, 101.0], 2.0**0.5)]
+)
+def test_two_samples_show_how_single_ones_scatter(watts, deviation):
+    assert baseline(Amount(200.0), 2.0, watts).deviation_watts == pytest.approx(deviation)
+
+
+def test_ten_samples_have_a_standard_error():
+    assert standard_error([99.0, 101.0] * 5) == pytest.approx(1.0 / 3.0)
+    assert standard_error([99.0, 101.0] * 4 + [99.0]) is None
+
+
+def test_a_baseline_without_a_standard_error_is_uncertain_by_the_scatter():
+    assert Baseline(100.0, 0.5, 2.0).uncertainty_watts == 0.5
+    assert Baseline(100.0, None, 2.0).uncertainty_watts == 2.0
+
+
+def test_scatter_and_edges_add_up():
+    found = baseline(Amount(3000.0, edge_uncertainty_joules=9.0), 30.0, [99.0, 101.0] * 5)
+    assert found.standard_error_watts == pytest.approx(((1 / 3) ** 2 + 0.3**2) ** 0.5)
 
 
 def test_what_is_not_known_at_the_edges_and_in_gaps_adds_to_the_standard_error():

@@ -138,6 +138,25 @@ def test_powers_are_taken_over_several_updates():
     assert max(resolved_powers(staircase, 0.1).values) == pytest.approx(600.0, rel=0.21)
 
 
+def test_readings_exactly_as_far_apart_as_required_are_kept():
+    counter = Samples((0.0, 0.25, 0.5, 0.75, 1.0), (0.0, 50.0, 100.0, 200.0, 300.0))
+    assert interval_powers(counter, 0.5) == Samples((0.25, 0.75), (200.0, 400.0))
+
+
+@pytest.mark.parametrize(
+    ("spike_s", "counts"), [(0.55, False), (0.65, True), (11.35, True), (11.45, False)]
+)
+def test_power_that_a_late_update_may_hold_counts(spike_s, counts):
+    """One sampling period and one update before the first edge, or after the last: 0.3 s."""
+    counter = samples(lambda t: 600.0 * t, start=0.0, end=13.0, rate=10.0)
+    beside = samples(
+        lambda t: 1000.0 if abs(t - spike_s) < 0.01 else 600.0, start=0.05, end=13.0, rate=10.0
+    )
+    found = counter_energy(counter, 1.0, 11.0, update_period_s=0.2, power=beside)
+    drawn = PowerRange(600.0, 1000.0 if counts else 600.0)
+    assert found.edge_uncertainty_joules == pytest.approx(update_uncertainty(drawn, 0.2))
+
+
 def test_a_straight_counter_is_not_rough():
     assert roughness(samples(lambda t: 600.0 * t, start=0.0, end=3.0, rate=10.0)) < 1e-9
     assert roughness(Samples((0.0, 1.0), (0.0, 1.0))) == 0.0
@@ -150,6 +169,7 @@ def test_energy_leaves_a_line_most_where_all_of_the_highest_power_comes_first():
     assert drawn.line_limit_joules(0.1, 600.0) == drawn.line_limit_joules(0.1, 900.0) == 0.0
     assert PowerRange(100.0, 100.0).line_limit_joules(0.1, 100.0) == 0.0
     assert ANY_POWER.line_limit_joules(0.1, 350.0) == pytest.approx(35.0)
+    assert PowerRange(100.0, math.inf).line_limit_joules(0.1, 350.0) == pytest.approx(25.0)
 
 
 def test_a_guess_is_wrong_by_no_more_than_the_farther_end_of_the_range():

@@ -140,6 +140,21 @@ def test_two_lost_samples_are_no_gap():
     assert integrate(power, 0.5, 20.5, update_period_s=None).gap_bound == 0.0
 
 
+def test_a_pause_of_exactly_three_periods_is_no_gap():
+    times = (0.0, 1.0, 2.0, 5.0, 6.0, 7.0)
+    power = Samples(times, (100.0, 100.0, 100.0, 120.0, 100.0, 100.0))
+    found = integrate(power, 0.0, 7.0, update_period_s=None, possible=DRAWN)
+    assert found.gap_bound == 0.0
+    roughness = math.sqrt(((3.0 * 20.0) ** 2 + (1.0 * 20.0) ** 2) / 2)
+    assert found.sampling_uncertainty_joules == pytest.approx(roughness)
+
+
+def test_edges_samples_and_gaps_are_unknown_independently_of_each_other():
+    gap = 0.001 * math.sqrt(3.0)
+    assert Amount(6000.0, None, 2.0, 3.0, gap).uncertainty_joules == pytest.approx(7.0)
+    assert Amount(None, "sampling_gap", gap_bound=0.2).gap_uncertainty_joules == 0.0
+
+
 def test_a_gap_is_measured_by_the_sampling():
     assert gap_limit_s(0.1) == 0.5
     assert gap_limit_s(1.0) == 3.0

@@ -82,7 +82,7 @@ def test_the_state_of_a_window_keeps_extremes_and_all_reasons():
     )
     assert state.temperature_mean_celsius == 62.0
     assert state.temperature_max_celsius == 64.0
-    assert state.sm_clock_min_mhz == 1900.0
+    assert (state.sm_clock_mean_mhz, state.sm_clock_min_mhz) == (1940.0, 1900.0)
     assert state.throttle_reasons == ["software_power_cap", "software_thermal"]
     assert state.performance_states == [0]
 

@@ -49,6 +49,12 @@ def test_quantities_that_are_not_there_leave_no_sample_but_a_reason():
     assert series.reason(made_power.GPU, "usage_power_watts") == "no_samples"
 
 
+def test_a_device_that_was_never_read_has_no_samples():
+    empty = Series((made_power.GPU,), (), 10.0)
+    assert empty.samples(made_power.GPU, "instant_power_watts") == Samples((), ())
+    assert empty.reason(made_power.GPU, "instant_power_watts") == "no_samples"
+
+
 @given(
     update=st.floats(0.02, 0.5),
     rate=st.sampled_from([10.0, 50.0, 100.0]),
@@ -65,6 +71,12 @@ def test_the_update_period_is_seen_to_within_one_sample(update, rate, phase):
 
 def test_a_value_that_never_changes_has_no_update_period():
     assert update_period_s(Samples((0.0, 1.0, 2.0, 3.0), (5.0,) * 4)) is None
+
+
+def test_three_changes_show_an_update_period_and_two_do_not():
+    times = (0.0, 1.0, 2.0, 4.0, 5.0)
+    assert update_period_s(Samples(times, (5.0, 6.0, 7.0, 8.0, 8.0))) == 1.5
+    assert update_period_s(Samples(times, (5.0, 6.0, 7.0, 7.0, 7.0))) is None
 
 
 def test_the_sampling_period_is_that_of_most_samples():
@@ -111,6 +123,12 @@ class TestStamps:
         power = self.SERIES.samples(made_power.GPU, "instant_power_watts")
         assert power.times_s == (0.0, 1.0, 3.0, 4.0)
         assert self.SERIES.late(made_power.GPU, "instant_power_watts") == [Stamp(2.001, 0.398)]
+
+    def test_a_tenth_of_a_second_is_not_too_long(self):
+        held_up = dataclasses.replace(self.HELD_UP, read_s=0.1, stamps={})
+        series = Series((made_power.GPU,), (*self.QUICK, held_up), 1.0)
+        assert len(series.samples(made_power.GPU, "instant_power_watts")) == 5
+        assert series.late(made_power.GPU, "instant_power_watts") == []
 
     def test_a_driver_that_is_always_slow_loses_nothing(self):
         slow = tuple(dataclasses.replace(each, read_s=0.2) for each in self.QUICK)
