@@ -97,6 +97,8 @@ class TestFalls:
         limits = {"power_bound_watts": 500.0, "range_joules": RAPL_RANGE}
         amount = counter_energy(raw, 0.0, 601.0, update_period_s=0.001, **limits)
         assert (amount.joules, amount.reason) == (None, "sampling_gap")
+        later = Samples(tuple(time_s + 900.0 for time_s in raw.times_s[:2]), raw.values[:2])
+        assert counter_energy(later, 900.0, 901.0, update_period_s=0.001, **limits).joules == 65.0
 
 
 @given(
@@ -141,6 +143,11 @@ def test_a_counter_that_stands_still_for_a_while_has_no_energy(still_s, reason):
         rate=10.0,
     )
     assert counter_energy(counter, 1.0, 11.0, update_period_s=0.1).reason == reason
+
+
+def test_a_counter_that_stands_still_from_its_first_reading_on_has_no_energy():
+    counter = Samples((0.0, 2.0, 2.1, 3.0), (5.0, 5.0, 60.0, 600.0))
+    assert counter_energy(counter, 0.0, 3.0, update_period_s=0.1).reason == "counter_stuck"
 
 
 def test_a_counter_whose_update_period_nobody_could_see_is_refused():
