@@ -82,7 +82,9 @@ def test_waves_shorter_than_the_readings_are_covered(period_s, instant):
     assert share >= 0.93
 
 
-@pytest.mark.parametrize(("low", "squared"), [(600.0, 1 / 6), (450.0, 1 / 6), (200.0, 11 / 54), (0.0, 1 / 3)])
+@pytest.mark.parametrize(
+    ("low", "squared"), [(600.0, 1 / 6), (450.0, 1 / 6), (200.0, 11 / 54), (0.0, 1 / 3)]
+)
 def test_the_worse_of_like_and_unlike_edges_counts(low, squared):
     found = update_uncertainty(PowerRange(low, 600.0), 0.1)
     assert found == pytest.approx(0.1 * 600.0 * math.sqrt(squared))
@@ -159,12 +161,12 @@ def test_power_that_a_late_update_may_hold_counts(spike_s, counts):
 
 @pytest.mark.parametrize(("update_s", "counts"), [(0.45, True), (0.5, False), (0.55, False)])
 def test_a_counter_is_rough_where_it_updates_twice_between_two_readings(update_s, counts):
-    """Read each second, every other reading 30 J above a line: 60 J from that of its neighbours."""
+    """Read each second; every other reading lies 30 J above the line of its neighbours."""
     counter = samples(lambda t: 600.0 * t + 30.0 * (t % 2), start=0.0, end=14.0, rate=1.0)
     limits = {"update_period_s": update_s, "possible": PowerRange(600.0, 600.0)}
     found = counter_energy(counter, 1.5, 11.5, **limits)
     lag_joules = update_uncertainty(PowerRange(590.0, 610.0), update_s)  # power over 3 s
-    expected = math.hypot(lag_joules, 60.0, 60.0) if counts else lag_joules
+    expected = math.hypot(lag_joules, 30.0, 30.0) if counts else lag_joules
     assert found.edge_uncertainty_joules == pytest.approx(expected)
 
 
