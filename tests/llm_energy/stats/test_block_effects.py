@@ -92,6 +92,59 @@ def test_the_detectable_size_is_found_in_about_95_of_100():
     assert 0.9 < share(300, seen) <= 1.0
 
 
+def test_where_a_covariate_begins_does_not_matter():
+    found, places, _ = campaign(random.Random(1), 4, position=0.04)
+    shifted = [10.0 + place / 4.0 for place in places]
+    effect, same = slope_effect(found, places), slope_effect(found, shifted)
+    assert (effect.change, effect.high) == pytest.approx((same.change, same.high))
+
+
+def test_the_detectable_size_is_both_quantiles_together():
+    """19 measurements less 5 experiments, 3 further blocks and the effect leave 10 degrees."""
+    found, places, _ = campaign(random.Random(1), 4)
+    effect = slope_effect(found, places)
+    half_width = np.log1p(effect.high) - np.log1p(effect.change)
+    expected = half_width * (1.0 + 1.812461 / 2.228139)  # t(10) at 0.95 over that at 0.975
+    assert np.log1p(effect.detectable) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(("blocks", "known"), [(4, False), (5, True)])
+def test_three_degrees_of_freedom_are_the_fewest(blocks, known):
+    """Of 2 b measurements, 2 experiments, b - 1 further blocks and the effect leave b - 2."""
+    chance, found, places = random.Random(1), [], []
+    for block in range(blocks):
+        for name, place in (("a", block % 2), ("b", 1 - block % 2)):
+            found.append(Observation(name, block, chance.uniform(9.0, 11.0)))
+            places.append(place)
+    assert (slope_effect(found, places) is not None) == known
+
+
+def test_two_predecessors_have_opposite_effects():
+    found, _, _ = campaign(random.Random(1), 6, deviation=1e-9)
+    names = ["x" if random.Random(n).random() < 0.5 else "y" for n in range(len(found))]
+    changed = [
+        Observation(o.level, o.block, o.value * (1.02 if name == "x" else 1.0))
+        for o, name in zip(found, names, strict=True)
+    ]
+    effects = predecessor_effects(changed, names)
+    assert effects["x"].change == pytest.approx(1.02**0.5 - 1.0, rel=1e-4)
+    assert effects["y"].change == pytest.approx(1.02**-0.5 - 1.0, rel=1e-4)
+
+
+def test_a_predecessor_of_one_experiment_alone_cannot_be_distinguished():
+    """`b` runs after `a`, always and alone: its own level is the effect."""
+    chance, found, before = random.Random(1), [], []
+    previous = "start"
+    for cycle in range(8):
+        order = ["ab", "c", "d", "e"]
+        chance.shuffle(order)
+        for name in "".join(order):
+            found.append(Observation(name, cycle, LEVEL[name] * chance.uniform(0.99, 1.01)))
+            before.append(previous)
+            previous = name
+    assert predecessor_effects(found[1:], before[1:]) == {}
+
+
 def in_one_order(cycles):
     """Every block in the same order."""
     found, places, before = [], [], []

@@ -3,6 +3,7 @@
 import math
 from statistics import fmean, stdev
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -49,6 +50,17 @@ class TestKnownAnswers:
         """t(2)·10/√3 = 24.8414, with 5 and 10 by root sum square."""
         total = total_uncertainty([90.0, 100.0, 110.0], limits=limits)
         assert total.interval.half_width == pytest.approx(half_width, abs=5e-4)
+
+    def test_every_interval_keeps_its_confidence(self):
+        """t(4) at 0.9 is 2.131847, over 2.776445 at 0.95."""
+        ninety, usual = t_interval(A, 0.9), t_interval(A)
+        assert (ninety.confidence, usual.confidence) == (0.9, 0.95)
+        assert ninety.half_width / usual.half_width == pytest.approx(2.131847 / 2.776445)
+        logarithms = t_interval([math.log(value) for value in A], 0.9)
+        expected = Interval(math.exp(logarithms.low), math.exp(logarithms.high), 0.9)
+        assert log_t_interval(A, 0.9) == expected
+        total = total_uncertainty(A, limits=[0.0], confidence=0.9).interval
+        assert (total.half_width, total.confidence) == (pytest.approx(ninety.half_width), 0.9)
 
     def test_gain_joins_repeatability_once_and_is_not_divided_by_the_cycles(self):
         total = total_uncertainty(with_spread(0.5, 0.005, 5), limits=[0.05])
@@ -108,6 +120,11 @@ class TestBootstrap:
     def test_equal_values_give_the_same_interval_again(self):
         assert bca_interval(self.values) == bca_interval(self.values)
 
+    def test_it_is_the_one_of_scipy_with_4999_resamples(self):
+        chance = np.random.default_rng(2026)
+        found = stats.bootstrap((self.values,), np.mean, n_resamples=4999, rng=chance)
+        assert bca_interval(self.values) == Interval(*found.confidence_interval)
+
     def test_it_has_the_confidence_that_was_requested(self):
         sure, surer = (bca_interval(self.values, confidence) for confidence in (0.8, 0.99))
         assert (sure.confidence, surer.confidence) == (0.8, 0.99)
@@ -126,7 +143,7 @@ class TestEdges:
         assert t_interval([2.0, 2.0, 2.0]).half_width == 0
 
     def test_logarithms_of_values_that_are_not_positive_do_not_exist(self):
-        assert geometric_mean([-1.0, 2.0]) is None
+        assert geometric_mean([-1.0, 2.0]) is geometric_mean([0.0, 2.0]) is None
         assert log_t_interval([0.0, 2.0]) is None
 
     def test_one_cycle_has_no_total_uncertainty(self):
