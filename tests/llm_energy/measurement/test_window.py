@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_energy.measurement import window
+from llm_energy.measurement.window_drift import scatter_limit
 from llm_energy.results.parts import PowerSteadiness
+from worker.courses import Wave
 
 
 def request(submitted, *token_times, prompt=0, wave=None):
@@ -193,6 +195,14 @@ def test_evenly_flowing_tokens_have_no_scatter():
     found = window.drift([request(0.0, *times)], start=0.0, end=9.0, waves=None, passes=None)
     assert found.throughput_relative == pytest.approx(0.0)
     assert found.throughput_scatter_limit == pytest.approx(0.0, abs=1e-9)
+
+
+def test_scatter_of_flowing_tokens_is_that_of_nine_equal_pieces():
+    counts = [10, 12, 9, 11, 8, 10, 12, 9, 13]
+    times = [n + (k + 0.5) / count for n, count in enumerate(counts) for k in range(count)]
+    found = window.drift([request(0.0, *times)], start=0.0, end=9.0, waves=None, passes=None)
+    pieces = [Wave(float(n), n + 1.0, count) for n, count in enumerate(counts)]
+    assert found.throughput_scatter_limit == pytest.approx(scatter_limit(pieces, third=3))
 
 
 @pytest.mark.parametrize(("durations", "passes"), [([1.0] * 8, 4), ([1.0] * 12, 2)])

@@ -5,17 +5,22 @@ import math
 import random
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from tests.llm_energy.power.made_power import phases, series_of
 
 from llm_energy.measurement.window_drift import (
     DRIFT_LIMIT,
+    drift_message,
     drifts,
     power_scatter_limit,
     scatter_limit,
+    with_power,
 )
-from llm_energy.power.accounting import PIECES, account_energy
-from worker.courses import Wave
+from llm_energy.power.accounting import PIECES, EnergyAccount, account_energy
+from llm_energy.results.energy import Energy
+from llm_energy.results.parts import Drift
+from worker.courses import Wave, t_quantile
 
 THIRD = PIECES // 3
 
@@ -84,6 +89,76 @@ def test_waves_at_one_place_are_compared_with_each_other():
         for n, (end, length) in enumerate(zip(ends, lengths, strict=True))
     ]
     assert scatter_limit(waves, third=3) == pytest.approx(0.0, abs=1e-9)
+
+
+def error(course, values):
+    """Standard error of the change of relative values by one unit of the course, and its t."""
+    steps, changes = np.array(course) - np.mean(course), np.array(values) / np.mean(values) - 1.0
+    slope = (steps * changes).sum() / (steps**2).sum()
+    rest, count = changes - slope * steps, len(values)
+    seen = (rest[1:] * rest[:-1]).sum() / (rest**2).sum()
+    correlation = min(seen + (1 + 4 * seen) / count, 0.9)
+    visible = count >= 8 and correlation * math.sqrt(count) >= 2.33
+    widening = (1 + correlation) / (1 - correlation) if visible else 1.0
+    variance = (rest**2).sum() / (count - 2) * widening
+    return t_quantile(0.99865, count - 2) * math.sqrt(variance / (steps**2).sum())
+
+
+def limits_of(values):
+    """The limits by a line, an approach and a step, of nine pieces of 1 s."""
+    times = np.arange(9) + 0.5
+    left = np.exp(-times / (9.0 / 4.0))
+    thirds = left[:3].mean() - left[-3:].mean()
+    ends = [*values[:3], *values[-3:]]
+    return error(times, values) * 6.0, error(left, values) * thirds, error([0] * 3 + [1] * 3, ends)
+
+
+def rough(seed):
+    chance = random.Random(seed)
+    return [chance.gauss(10.0, 1.0) for _ in range(9)]
+
+
+def test_the_course_with_the_least_error_decides():
+    deciding = set()
+    for seed in range(30):
+        waves = [Wave(100.0 + n, 101.0 + n, value) for n, value in enumerate(rough(seed))]
+        limits = limits_of(rough(seed))
+        assert scatter_limit(waves, third=3) == pytest.approx(min(limits))
+        deciding.add(limits.index(min(limits)))
+    assert deciding == {0, 1, 2}
+
+
+def account_of(pieces, *, gaps_joules=None, joules=6000.0, change=0.05):
+    energy = Energy.model_construct(energy_joules=joules, gap_uncertainty_joules=gaps_joules)
+    return EnergyAccount(energy, [], change, pieces)
+
+
+def test_gaps_count_by_three_uncertainties_of_a_third_beside_the_scatter_of_pieces():
+    assert power_scatter_limit(account_of(None, gaps_joules=20.0)) == pytest.approx(0.03)
+    for seed in range(10):
+        scatter = min(limits_of(rough(seed)))
+        pieces = tuple(rough(seed))
+        assert power_scatter_limit(account_of(pieces)) == pytest.approx(scatter)
+        both = power_scatter_limit(account_of(pieces, gaps_joules=20.0))
+        assert both == pytest.approx(math.hypot(scatter, 0.03))
+
+
+def test_without_pieces_and_gaps_energy_or_change_there_is_no_limit_of_power():
+    assert power_scatter_limit(account_of(None)) is None
+    for unknown in ({"joules": None}, {"joules": 0.0}, {"change": None}):
+        assert power_scatter_limit(account_of((1.0,) * 9, gaps_joules=20.0, **unknown)) is None
+
+
+def test_the_drift_of_power_joins_that_of_throughput():
+    drift = Drift(throughput_relative=0.01, power_relative=None, throughput_scatter_limit=0.02)
+    found = with_power(drift, account_of(None, gaps_joules=20.0))
+    assert (found.throughput_relative, found.throughput_scatter_limit) == (0.01, 0.02)
+    assert (found.power_relative, found.power_scatter_limit) == (0.05, pytest.approx(0.03))
+
+
+def test_a_drift_is_reported_with_both_limits():
+    assert drift_message(0.05, None) == "+5.0% (limit ±3%)"
+    assert drift_message(-0.0512, 0.02) == "-5.1% (limit ±3%, scatter explains ±2.0%)"
 
 
 def test_without_a_known_scatter_the_limit_decides_alone():

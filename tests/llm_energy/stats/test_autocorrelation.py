@@ -1,10 +1,13 @@
 """Dependence of cycles on the ones before them, against cases worked by hand and by simulation."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
 from llm_energy.stats.autocorrelation import LEAST_CYCLES, autocorrelation
 
+NAN = float("nan")
 CHANCE = np.random.default_rng(1)
 
 
@@ -22,6 +25,37 @@ def test_a_case_worked_by_hand():
     assert found.coefficient == pytest.approx(0.4 + (1.0 + 1.6) / 5)
     assert found.p_value == pytest.approx(8 / 120)  # orders with a sum of at least 4
     assert found.cycles == 5
+
+
+def test_experiments_are_pooled_relative_to_their_own_means_from_two_cycles_on():
+    """2 % of 200 around it in two cycles add -1 to the products, and 2 to the squares."""
+    rows = [[98.0, 99.0, 100.0, 101.0, 102.0], [198.0, 202.0, NAN, NAN, NAN], [9.0] + [NAN] * 4]
+    found = autocorrelation(np.array(rows))
+    assert found.coefficient == pytest.approx(0.25 + (1.0 + 1.0) / 5)
+
+
+def test_a_steady_rise_is_nearly_a_coefficient_of_one():
+    assert autocorrelation(np.arange(100.0, 120.0)[None, :]).coefficient == 0.99
+
+
+def share_of_orders(values):
+    rest = np.array(values) / np.mean(values) - 1.0
+    orders = rest[np.array(list(permutations(range(len(values)))))]
+    sums = (orders[:, 1:] * orders[:, :-1]).sum(axis=1)
+    return (sums >= sums[0] - 1e-12).mean()
+
+
+def test_up_to_seven_cycles_all_orders_are_compared():
+    values = [101.0, 100.0, 103.0, 102.0, 104.0, 107.0, 105.0]
+    assert autocorrelation(np.array([values])).p_value == share_of_orders(values)
+
+
+def test_of_eight_cycles_the_orders_are_a_sample_that_is_the_same_again():
+    values = [101.0, 100.0, 102.0, 104.0, 103.0, 105.0, 101.0, 103.0]
+    expected = share_of_orders(values)
+    assert 0.1 < expected < 0.4
+    found = [autocorrelation(np.array([values])).p_value for _ in range(2)]
+    assert found[0] == found[1] == pytest.approx(expected, abs=0.03)
 
 
 def test_dependent_cycles_are_seen_and_independent_ones_are_not():

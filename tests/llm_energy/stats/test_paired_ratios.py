@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from llm_energy.stats.paired_ratios import (
+    Ratio,
     holm,
     paired_ratio,
     simultaneous_confidence,
@@ -47,9 +48,13 @@ class TestPairedRatio:
     def test_blocks_of_different_sessions_form_no_pair(self):
         assert paired_ratio({(1, "monday"): 0.5}, {(1, "tuesday"): 1.0}) is None
 
-    def test_values_that_are_not_positive_are_refused(self):
+    @pytest.mark.parametrize("value", [-1.0, 0.0])
+    def test_values_that_are_not_positive_are_refused(self, value):
         with pytest.raises(ValueError, match="not positive"):
-            paired_ratio({1: 1.0}, {1: -1.0})
+            paired_ratio({1: 1.0}, {1: value})
+
+    def test_an_interval_keeps_its_confidence(self):
+        assert paired_ratio(A, B).interval(0.9).confidence == 0.9
 
     @given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(0.1, 10)), min_size=3, max_size=20))
     def test_p_value_is_that_of_scipys_paired_test_on_logarithms(self, pairs):
@@ -95,6 +100,8 @@ class TestUnpairedRatio:
 
     def test_under_three_values_on_a_side_there_is_no_interval(self):
         found = unpaired_ratio({1: 1.0, 2: 1.1, 3: 0.9}, {1: 2.0, 2: 2.1})
+        assert (found.pairs, found.degrees_of_freedom) == (0, 0)
+        assert found.ratio == pytest.approx(4.2 ** (1 / 2) / 0.99 ** (1 / 3))
         assert found.interval() is None
         assert found.p_value is found.equivalence_p_value(0.02) is None
 
@@ -181,6 +188,10 @@ class TestOtherSensors:
     def test_a_difference_within_the_limits_is_none(self):
         assert paired_ratio(A, C).with_limits([0.05]).p_value == 1.0
 
+    def test_without_scatter_a_difference_of_the_limits_is_one(self):
+        ends = [Ratio(3, 0.1, 0.0, 2, limit=limit).p_value for limit in (0.09, 0.1, 0.11)]
+        assert ends == [0.0, 0.0, 1.0]
+
     def test_a_ratio_that_is_not_testable_stays_so(self):
         assert paired_ratio({1: 1.0}, {1: 2.0}).with_limits([0.05]).interval() is None
 
@@ -204,6 +215,7 @@ class TestTwoStages:
         first = unpaired_ratio(A, B)
         assert found.standard_error == pytest.approx(first.standard_error * math.sqrt(5 / 12))
         assert found.degrees_of_freedom == pytest.approx(first.degrees_of_freedom)
+        assert found.ratio == pytest.approx(paired_ratio(self.base, self.other).ratio)
 
     def test_first_blocks_without_a_spread_give_no_interval(self):
         assert paired_ratio(self.base, self.other, pilot={1, 2}).interval() is None

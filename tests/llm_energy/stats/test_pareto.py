@@ -64,6 +64,16 @@ def test_under_three_pairs_nothing_is_clear():
     assert statuses(two, two) == ["non_dominated", "not_distinguishable"]
 
 
+def test_equal_experiments_are_non_dominated_and_neither_is_clearly_so():
+    found = standings(matrix(0.0, 0.0), matrix(0.0, 0.0))
+    assert [(s.status, s.certain) for s in found] == [("non_dominated", False)] * 2
+
+
+def test_one_shared_block_decides_and_not_the_means():
+    shared = np.array([[0.0, 9.0], [1.0, NAN]])
+    assert statuses(shared, shared) == ["non_dominated", "not_distinguishable"]
+
+
 def test_without_a_shared_block_means_are_compared_and_nothing_is_clear():
     apart = np.array([[0.0, 0.0, 0.0, NAN, NAN, NAN], [NAN, NAN, NAN, 1.0, 1.0, 1.0]])
     assert statuses(apart, apart) == ["non_dominated", "not_distinguishable"]
