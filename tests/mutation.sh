@@ -32,7 +32,8 @@ for part in ${*:-stats window loads warmup power}; do
         echo llm_energy/power/{gates,integration,mirrors,module_counter,plausibility}.py
         echo llm_energy/power/{power_flags,power_range,sensor,series}.py)
       tests=$(echo llm_energy/power/test_{accounting,baseline,counter,counter_edges,device_account}.py
-        echo llm_energy/power/test_{gates,integration,mirrors,module_counter,plausibility,series}.py)
+        echo llm_energy/power/test_{gates,integration,mirrors,module_counter}.py
+        echo llm_energy/power/test_{plausibility,sensor,series}.py)
       ;;
     *) echo "$0: no part $part: stats, window, loads, warmup or power" >&2 && exit 2 ;;
   esac
