@@ -369,3 +369,12 @@ def test_an_approach_counts_unless_another_explains_the_waves_far_better(
     t(0.9987)² = 9.9 are allowed; it leaves five times as much in the window."""
     waves = waves_over(60.0, level=approach(0.1, 10.0), noise=noise, wave_s=1.0)
     assert least < bias_limit(Series(waves), (60.0, 90.0), 0.96) < most
+
+
+def test_a_step_at_the_opening_of_a_window_of_two_waves_is_seen_with_two_before_it() -> None:
+    """A trend over 182 waves does not show that the last two are 3 % faster."""
+    rates = [1.0 + 0.0005 * (-1) ** i + 0.03 * (i >= 180) for i in range(182)]
+    waves = [Wave(float(i), i + 1.0, rate) for i, rate in enumerate(rates)]
+    found = judge(waves, window=(180.0, 182.0), cap_s=180.0)
+    assert found.bound is not None
+    assert 0.03 < found.bound < 0.035

@@ -144,6 +144,43 @@ def test_measurements_of_a_newcomer_on_a_calm_machine_are_not_flagged(file):
     assert "not_steady" not in [flag.code for flag in kept.flags]
 
 
+def test_equal_waves_have_no_trend_and_a_short_cap_no_time_constant():
+    found = judged(*measured([1.0] * 60, window_waves=30, cap_s=5.0), None)
+    assert found.trend_interval == pytest.approx((0.0, 0.0), abs=1e-9)
+    assert found.time_constant_s is None
+
+
+def flowing(durations_s):
+    """A window of load mode `closed` whose tokens come one by one, 20 in each of these times."""
+    result, _ = measured([1.0] * 30 + durations_s, window_waves=len(durations_s), mode="closed")
+    times, start = [], result.window.start_monotonic_s
+    for duration_s in durations_s:
+        times += [start + duration_s * (k + 1) / 20 for k in range(20)]
+        start += duration_s
+    request = {"prompt": 0, "wave": None, "submitted": BEGAN_S, "token_times": times}
+    return judged(result, [request], None).coefficient_of_variation
+
+
+def test_a_wave_of_flowing_tokens_ends_with_its_last_one():
+    assert flowing([1.0] * 5) == pytest.approx(0.0, abs=1e-6)
+    assert flowing([1.0] * 4 + [1.25]) == pytest.approx(0.2 / 33**0.5, rel=0.05)
+
+
+def test_flowing_tokens_are_compared_whatever_their_prompts():
+    durations_s = [1.0, 1.1] * 15 + [1.0] * 5
+    found = judged(*measured(durations_s, window_waves=5, prompts=4, mode="closed"), None)
+    assert found.coefficient_of_variation > 0.04
+
+
+def test_an_edited_result_that_lacks_phases_or_time_has_a_verdict_all_the_same():
+    result, requests = measured([1.0] * 10, window_waves=5)
+    assert judged(result.model_copy(update={"phases": []}), requests, None).verdict != "steady"
+    ends_s = [1.0, 2.0, 2.0, 3.0, 5.0]
+    warmup = result.warmup.model_copy(update={"wave_ends_s": ends_s})
+    again = judged(result.model_copy(update={"warmup": warmup}), requests, None)
+    assert again.bound is not None
+
+
 def with_power(watts):
     result, requests = measured(steadily(110), window_waves=30, began_s=20.0)
     series = series_of(watts, end=140.0)
@@ -168,6 +205,20 @@ def test_mean_powers_span_whole_waves_of_a_second_together():
     assert len(means) == 5
     assert {round(mean.end_s - mean.start_s, 6) for mean in means} == {1.2}
     assert [mean.rate for mean in means] == pytest.approx([500.0] * 5, rel=0.01)
+
+
+def test_waves_of_a_second_have_a_mean_power_each():
+    sensors = [Sensor(GPU, series_of(constant(500.0), end=20.0))]
+    assert len(list(mean_powers(sensors, "counter", [2.0, 3.0, 4.0]))) == 2
+
+
+def test_power_is_judged_from_the_second_wave_of_the_warm_up_on():
+    """Waves of a second from 20 s on: of 300 W up to 22 s, one wave is judged."""
+    constantly = judged(*with_power(lambda t: 500.0 if t > 20.0 else 60.0)).power
+    assert constantly.trend_interval == pytest.approx((0.0, 0.0), abs=1e-3)
+    assert constantly.time_constant_s == 300.0
+    later = judged(*with_power(lambda t: 500.0 if t > 22.0 else 300.0)).power
+    assert sum(later.trend_interval) / 2 > 0.01
 
 
 def test_devices_that_do_not_count_are_not_judged():

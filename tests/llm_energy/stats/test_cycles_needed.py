@@ -97,6 +97,18 @@ class TestIteratedT:
         assert cycles_needed(KNOWN, 0.02) == 12
         assert cycles_needed_stein(KNOWN, 0.02) == 19
 
+    @pytest.mark.parametrize("confidence", [0.8, 0.99])
+    def test_the_confidence_holds_at_each_number_of_cycles(self, confidence):
+        n, allowed = cycles_needed(KNOWN, 0.02, confidence), 0.02 * fmean(KNOWN)
+
+        def half_width(count):
+            return t_quantile(count - 1, confidence) * stdev(KNOWN) / math.sqrt(count)
+
+        assert half_width(n) <= allowed < half_width(n - 1)
+
+    def test_one_value_shows_no_spread(self):
+        assert cycles_needed([1.0], 0.02) is None
+
     def test_equal_values_need_two_cycles(self):
         assert cycles_needed([2.0, 2.0, 2.0], 0.02) == 2
 
