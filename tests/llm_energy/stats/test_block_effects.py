@@ -110,7 +110,7 @@ def test_the_detectable_size_is_both_quantiles_together():
 
 @pytest.mark.parametrize(("blocks", "known"), [(4, False), (5, True)])
 def test_three_degrees_of_freedom_are_the_fewest(blocks, known):
-    """Of 2 b measurements, 2 experiments, b - 1 further blocks and the effect leave b - 2."""
+    """Two experiments, b - 1 further blocks and the effect leave b - 2 of 2 b measurements."""
     chance, found, places = random.Random(1), [], []
     for block in range(blocks):
         for name, place in (("a", block % 2), ("b", 1 - block % 2)):
