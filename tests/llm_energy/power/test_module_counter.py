@@ -36,6 +36,11 @@ def test_without_power_of_the_gpu_the_module_is_followed_closely():
     assert not counts_module(counter(300.0), NOTHING, power(450.0))
 
 
+def test_two_readings_show_what_a_counter_counts():
+    two = Samples((100.0, 101.0), (5000.0, 5440.0))
+    assert counts_module(two, NOTHING, power(450.0))
+
+
 def test_without_power_of_a_module_there_is_none():
     assert not counts_module(counter(900.0), power(300.0), NOTHING)
 

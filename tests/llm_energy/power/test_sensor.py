@@ -52,6 +52,15 @@ class TestEnergy:
         assert amount.joules == expected.joules
         assert amount.edge_uncertainty_joules == pytest.approx(expected.edge_uncertainty_joules)
 
+    def test_in_a_pause_a_counter_may_have_seen_any_power_of_its_device(self):
+        device = dataclasses.replace(PACKAGE, counter_range_joules=None)
+        found = reads([0.0, 0.1, 4.1, 4.2, 9.0], lambda t: 60.0 * t, device=device)
+        counter = found.series.samples(device, "energy_counter_joules")
+        known = {"update_period_s": 0.001, "power_bound_watts": 500.0}
+        expected = counter_energy(counter, 2.1, 9.0, possible=PowerRange(60.0, 500.0), **known)
+        amount = found.energy("counter", 2.1, 9.0)
+        assert amount.edge_uncertainty_joules == pytest.approx(expected.edge_uncertainty_joules)
+
     def test_power_is_integrated_with_the_update_period_that_is_seen(self):
         found = sensor_of(lambda t: 400.0 + 20.0 * (int(t / 0.5) % 2))
         instant = found.series.samples(GPU, "instant_power_watts")
