@@ -23,6 +23,7 @@ from llm_energy.analysis.experiments_table import experiments_table
 from llm_energy.analysis.measurements_table import measurements_table
 from llm_energy.analysis.objectives import with_objectives
 from llm_energy.analysis.planned_results import read_planned
+from llm_energy.analysis.served_requests import requests_table
 from llm_energy.analysis.side_records import failures, runs
 from llm_energy.analysis.side_tables import latency_table, power_table, usable_series
 from llm_energy.analysis.summary import (
@@ -132,6 +133,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         experiments_table(measurements, metrics, first_cycles=first_cycles),
         power=power_table(campaign_folder, results, lost),
         latencies=latency_table(campaign_folder, results, lost),
+        requests=requests_table(campaign_folder, results, lost),
     )
 
 

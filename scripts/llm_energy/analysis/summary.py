@@ -1,6 +1,6 @@
 """The summary of a campaign: its tables and findings, and the files that keep them between jobs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -250,6 +250,9 @@ class Summary:
     experiments: pd.DataFrame
     power: pd.DataFrame
     latencies: pd.DataFrame
+    requests: pd.DataFrame = field(default_factory=pd.DataFrame)
+    """Rows of `RequestsRow`, for the page alone: results hold them in full, no file of the summary
+    does."""
 
 
 TABLES = ("measurements", "experiments", "power", "latencies")

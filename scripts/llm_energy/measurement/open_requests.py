@@ -62,11 +62,17 @@ def is_good(request: Request, objectives: Objectives) -> bool:
     """Return True for a whole request that kept every objective; equal keeps it."""
     if not whole(request):
         return False
+    limits = (
+        objectives.time_to_first_token_s,
+        objectives.inter_token_latency_s,
+        objectives.end_to_end_s,
+    )
+    kept = zip(objective_values(request), limits, strict=True)
+    return all(limit is None or value <= limit for value, limit in kept)
+
+
+def objective_values(request: Request) -> tuple[float, float, float]:
+    """Return time to first token, mean gap and time to the end of a whole request."""
     times, since = request["token_times"], request["scheduled"]
     mean_gap_s = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
-    kept = (
-        (times[0] - since, objectives.time_to_first_token_s),
-        (mean_gap_s, objectives.inter_token_latency_s),
-        (request["ended"] - since, objectives.end_to_end_s),
-    )
-    return all(limit is None or value <= limit for value, limit in kept)
+    return times[0] - since, mean_gap_s, request["ended"] - since

@@ -5,6 +5,8 @@ from collections import defaultdict
 from itertools import groupby
 from typing import Any
 
+import pandas as pd
+
 from llm_energy.analysis.summary import Summary
 from llm_energy.analysis.tradeoffs import PLACE
 from llm_energy.report.estimates import ranked
@@ -23,7 +25,7 @@ def limit_data(summary: Summary) -> str | None:
     metric = lead_metric(summary)
     counts: dict[Place, dict[str, list[tuple[float, int]]]] = defaultdict(lambda: defaultdict(list))
     for row in summary.latencies.to_dict("records"):
-        if row["saturated"] is True:
+        if not pd.isna(row["saturated"]):  # of load mode `open`: `serving_limits` has it
             continue
         end_ms = float(f"{1e3 * row['high_s']:.9g}")
         counts[_place(row)][row["latency"]].append((end_ms, int(row["count"])))

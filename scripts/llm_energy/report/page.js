@@ -260,7 +260,7 @@ const within = (experiment, limits, share) => limits.every(([latency, limit]) =>
   return whole > 0 && below >= share * whole;
 });
 
-for (const form of document.querySelectorAll(".limits")) {
+for (const form of document.querySelectorAll("#limits")) {
   const output = form.querySelector("output");
   let data = null;
   const answer = async () => {

@@ -45,6 +45,7 @@ from llm_energy.report.page_tables import (
 )
 from llm_energy.report.paper_tables import Files, text_files
 from llm_energy.report.paper_tables import tables as paper_tables
+from llm_energy.report.serving_limits import serving_data
 from llm_energy.report.serving_section import CAPTION as SERVING
 from llm_energy.report.serving_section import serving_table
 from llm_energy.report.style import THEME, Figure
@@ -63,6 +64,9 @@ KINDS = {
     "tex": ("LaTeX", "text/x-tex"),
 }
 """Suffix of a file inside the page -> title of its link, media type."""
+
+SCRIPTS = ("page.js", "serving.js")
+"""Scripts of the page, which are one."""
 
 _VOLATILE = re.compile(r"\d+(?:\.\d+)?|/\S+|\b[0-9a-f]{12,}\b")
 """Parts in which messages of one cause differ: numbers, paths, identifiers."""
@@ -163,7 +167,7 @@ def template(name: str) -> jinja2.Template:
     }
     surroundings.globals |= {
         "css": Markup(files.joinpath("page.css").read_text("utf-8")),
-        "script": Markup(files.joinpath("page.js").read_text("utf-8")),
+        "script": Markup("\n".join(files.joinpath(n).read_text("utf-8") for n in SCRIPTS)),
     }
     return surroundings.get_template(name)
 
@@ -206,6 +210,7 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
         "verdicts": found,
         "paired": PAIRED,
         "limits": None if (data := limit_data(summary)) is None else packed(data.encode()),
+        "serving_limits": None if (own := serving_data(summary)) is None else packed(own.encode()),
         "key_figures": [f for f in key_figures(summary) if f.metric not in in_verdicts],
         "notices": [
             *notices(summary),

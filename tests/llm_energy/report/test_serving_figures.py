@@ -29,6 +29,8 @@ def with_energy(result: Result) -> Result:
     load = result.open_load
     assert load is not None
     assert load.attained is not None
+    energy = result.energy.model_copy(update={"energy_joules": JOULES})
+    result = result.model_copy(update={"energy": energy})
     if load.saturation == SATURATED:
         return result
     each = {"joules_per_good_request": JOULES / load.attained.good}

@@ -1,0 +1,82 @@
+"""The cheapest configuration at a rate: every stored request, judged again on the page."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from tests.browser import Browser
+from tests.llm_energy.report.test_serving_figures import JOULES, Serve, serve, virtual_clock
+
+from llm_energy.report import serving_limits
+from llm_energy.report.limits import limit_data
+from llm_energy.report.page import render_page, write_page
+from llm_energy.report.serving_limits import serving_data
+
+__all__ = ["serve", "virtual_clock"]
+
+ANSWER = """(async () => {
+  const form = document.querySelector("#serving-limits");
+  for (let tries = 0; form.hidden && tries < 100; tries += 1)
+    await new Promise((done) => setTimeout(done, 50));
+  form.querySelector("[data-rate]").selectedIndex = %d;
+  form.querySelector('[data-latency="end_to_end"]').value = "%s";
+  form.dispatchEvent(new Event("input"));
+  return [form.querySelector("output").textContent,
+          ...[...form.querySelectorAll("li")].map((item) => item.textContent)];
+})()"""
+
+
+def test_requests_give_the_attainment_of_the_results_again(serve: Serve) -> None:
+    summary = serve()
+    data = json.loads(serving_data(summary) or "")
+    assert data["objectives"] == {"time_to_first_token": 200, "end_to_end": 1000, "share": 90}
+    assert [each["rate"] for each in data["rates"]] == [5, 15, 30]
+    judged = {}
+    for each in data["rates"]:
+        labels = [own["label"] for own in each["configurations"]]
+        assert labels == ["batch size 8", "batch size 16"]
+        for own in each["configurations"]:
+            for cycle in own["cycles"]:
+                assert cycle["joules"] == JOULES
+                first, end = (
+                    cycle["latencies"][name] for name in ("time_to_first_token", "end_to_end")
+                )
+                good = sum(a <= 200 and b <= 1000 for a, b in zip(first, end, strict=True))
+                name = f"serve_{own['label'].replace(' size ', '')}_rate{each['rate']:g}"
+                judged[name, cycle["cycle"]] = good / cycle["arrivals"]
+    table = summary.measurements
+    stated = table.set_index(["experiment", "cycle"])["attainment"].to_dict()
+    assert judged == pytest.approx({key: stated[key] for key in judged})
+    assert len(judged) == len(table)
+    assert min(judged.values()) < 0.9 < max(judged.values())
+
+
+def test_open_loads_are_left_out_of_the_form_for_other_modes(serve: Serve) -> None:
+    assert limit_data(serve(rates=(5.0,))) is None
+
+
+def test_without_requests_or_with_too_many_there_is_no_form(
+    serve: Serve, summary_of, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = serve(rates=(5.0,))
+    assert serving_data(replace(summary, requests=summary.requests[:0])) is None
+    monkeypatch.setattr(serving_limits, "MOST_REQUESTS", 10)
+    assert serving_data(summary) is None
+    assert serving_data(summary_of()) is None
+
+
+def test_the_answer_follows_rate_and_objectives(serve: Serve, tmp_path) -> None:
+    text = render_page(serve(), [], partial=False)
+    with Browser() as browser:
+        browser.open(write_page(tmp_path, text, partial=False))
+        slow, *rows = browser.evaluate(ANSWER % (2, "1000"))
+        assert slow.startswith("batch size 16: ")
+        assert "J per good request, the least in the means. 1 of 2 configurations" in slow
+        assert rows[1].startswith("batch size 8: ")
+        assert rows[1].endswith("saturated, not kept")
+        fast, *_ = browser.evaluate(ANSWER % (0, "1000"))
+        assert "2 of 2 configurations keep the objectives at 5 requests/s." in fast
+        strict, *rows = browser.evaluate(ANSWER % (0, "1"))
+        assert strict == "No configuration keeps the objectives at 5 requests/s."
+        assert all(row.endswith(": 0 % good, not kept") for row in rows)
+        assert browser.complaints() == []
