@@ -20,8 +20,8 @@ for part in ${*:-stats window loads warmup power}; do
       tests=$(echo llm_energy/measurement/test_{window,window_drift,steadiness}.py)
       ;;
     loads)
-      modules=$(echo worker/{closed,waves,recording}.py)
-      tests=$(echo worker/test_{harness,recording}.py)
+      modules=$(echo worker/{arrivals,closed,open,recording,waves}.py)
+      tests=$(echo worker/test_{arrivals,harness,open,recording}.py)
       ;;
     warmup)
       modules=$(echo worker/{warmup,steady,courses}.py)
