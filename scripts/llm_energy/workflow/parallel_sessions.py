@@ -19,8 +19,8 @@ from llm_energy.runs.run_parts import create_part, set_name
 from llm_energy.runs.run_records import DeviceSet, Spread
 
 START_BYTES = 200_000_000
-"""Memory of the host that a starting container is given room for, with its supervisor. Provisional:
-a supervisor takes 15 MB, the Docker engine's own processes for a container 15 MB."""
+"""Memory of the host that a starting container is given room for, with its supervisor. An estimate,
+not measured."""
 
 
 def sets_of_host(campaign: Campaign) -> tuple[DeviceSet, ...]:

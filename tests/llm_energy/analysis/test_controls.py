@@ -219,4 +219,5 @@ def test_a_control_without_a_sampler_is_not_worth_measuring_again(tmp_path):
         changed = result.model_copy(update={"energy": energy, "cycle": len(paths) + 1})
         paths.append(make_results.path_of(changed))
         put_result(tmp_path / paths[-1], changed)
-    assert invalid_results(tmp_path, paths) == [paths[1]]
+    found = invalid_results(tmp_path, paths, on_gpu=False, elsewhere=True)
+    assert found.mendable == [paths[1]]

@@ -40,6 +40,12 @@ SPEC_HASHES = {
         "engines_pytorch_float32": "b95a0f2e6ea8",
         "engines_vllm_float32": "957a99a28f12",
     },
+    "cpu-servers": {
+        "llamacpp_llamacpp": "7497116072ee",
+        "llamacpp_llamacpp-server": "f249e9450a63",
+        "vllm_vllm": "a8e575183559",
+        "vllm_vllm-server": "5620cd7288d8",
+    },
     "gpu-three-backends": {
         "engines_pytorch_batch1": "8d569820120e",
         "engines_pytorch_batch8": "2dd876a3ef9f",

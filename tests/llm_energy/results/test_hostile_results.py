@@ -66,7 +66,7 @@ def test_whatever_a_result_file_holds_it_is_accounted_for(tmp_path, content):
     )
     for gap in findings.unusable:
         assert gap.reason.isprintable()
-        assert invalid_results(tmp_path, [PATH]) == [PATH]
+        assert invalid_results(tmp_path, [PATH], on_gpu=False, elsewhere=True).mendable == [PATH]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_what_is_not_this_result_of_this_schema_is_reported(tmp_path, change, to
     write(tmp_path, json.dumps(json.loads(CONTENT) | change).encode())
     (gap,) = aggregate(tmp_path, planned=[PATH], design=design(cycles=1)).findings.unusable
     assert told in gap.reason
-    assert invalid_results(tmp_path, [PATH]) == [PATH]
+    assert invalid_results(tmp_path, [PATH], on_gpu=False, elsewhere=True).mendable == [PATH]
 
 
 def test_a_folder_in_the_place_of_a_result_is_reported(tmp_path):
