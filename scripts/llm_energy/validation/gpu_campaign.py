@@ -11,6 +11,7 @@ import yaml
 
 from llm_energy.campaign.declared_inputs import HubSource, PathSource
 from llm_energy.campaign.lock_file import Lock, source_key
+from llm_energy.inputs.environment import describe, own_interpreter
 from llm_energy.inputs.pin import updated
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import read_series
@@ -57,6 +58,7 @@ def prepared(
     """
     source, interpreter = source_of(model), str(Path(python).absolute())
     try:
+        describe(own_interpreter(interpreter, BACKEND), BACKEND, log=log)  # it loads the engine
         lock = updated(
             Lock(),
             sources=[source],
