@@ -206,6 +206,7 @@ def apart(tree, tmp_path):
         yield tree, engine
 
 
+@pytest.mark.long
 def test_a_docker_engine_that_stays_away_ends_the_run_and_costs_no_result(apart):
     tree, engine = apart
     with measuring(tree, DOCKER_HOST=engine.address) as process:

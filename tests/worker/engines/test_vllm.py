@@ -138,6 +138,7 @@ def deployed(vllm: Engines, hf_folder: Path) -> dict[str, Any]:
     return loaded
 
 
+@pytest.mark.long
 class TestAsDeployed:
     def test_is_the_same_engine_in_other_processes(
         self, vllm: Engines, deployed: dict[str, Any]
