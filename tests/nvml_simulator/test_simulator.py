@@ -1,6 +1,8 @@
 """The simulator itself: through NVIDIA's own binding it says what its scenario's truth is."""
 
 import dataclasses
+import os
+import subprocess
 import time
 
 import pytest
@@ -205,5 +207,7 @@ def test_processes_may_enter_themselves(simulate, pynvml, tmp_path):
         return [p.pid for p in pynvml.nvmlDeviceGetComputeRunningProcesses(device)]
 
     assert listed() == [1]
-    file.write_text("4711\n")
-    assert listed() == [1, 4711]
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    file.write_text(f"{ended.pid}\n{os.getpid()}\n")
+    assert listed() == [1, os.getpid()]
