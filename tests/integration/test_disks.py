@@ -1,6 +1,7 @@
 """A disk that is full or read-only: told in a line, nothing is lost, and room is all it takes."""
 
 import copy
+import re
 from contextlib import ExitStack
 
 import pytest
@@ -61,7 +62,8 @@ def test_a_disk_that_fills_up_under_a_run_ends_it_and_room_made_lets_it_go_on(
         wait_for(lambda: finished(tree.output()) or process.poll() is not None, why=tree.output())
         disk.fill()
         assert process.wait(timeout=PATIENCE_S) != 0
-        assert "no space left on the disk" in tree.output()
+        # The check before each measurement may see the last room, or a write finds none.
+        assert re.search("no space left on the disk|MB are left on the disk", tree.output())
         assert living(tree) == []
         assert damaged(tree) == []
         before = {path: path.read_bytes() for path in tree.results()}

@@ -27,7 +27,7 @@ def test_a_run_is_looked_at_without_disturbing_it(ready):
     tree = ready
     tree.write_campaign(campaign())
     before = tree.run("status", check=True).stdout
-    assert "Campaign nap: 2 measurements: 2 pending; about 1 s left" in before
+    assert "Campaign nap: 2 measurements: 2 pending; about 0.5 s left" in before
     assert not (tree.folder / "results/nap").exists()
     assert tree.runs() == []
 
