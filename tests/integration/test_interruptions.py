@@ -74,11 +74,10 @@ def test_a_backend_that_fails_again_and_again_is_given_up_while_others_go_on(rea
     assert {tree.named(path)[0] for path in tree.results()} == {"nap_sleep"}
     assert len(tree.results()) == 3
     # Two measurements with all their attempts, then none. A watchdog that finds the backend dead
-    # between two attempts counts that too, and then the last attempt is not made.
-    lost = [each for each in tree.failures() if each["reason"] == "backend_lost"]
-    broken = [each for each in tree.failures() if each["reason"] == "backend_broken"]
-    assert len(lost) + len(broken) == 7
-    assert len(lost) in (5, 6)
+    # between two attempts counts that death too, so that fewer attempts are made.
+    reasons = [failure["reason"] for failure in tree.failures()]
+    assert set(reasons) == {"backend_broken", "backend_lost"}
+    assert 3 < reasons.count("backend_lost") <= 6
     assert "backend `traitor` failed 6 times in a row" in done.stdout
     assert "backend_given_up" in {event["kind"] for event in tree.events()}
     assert tree.processes() == []
