@@ -123,9 +123,8 @@ class OpenStream(OpenLoad):
             now = time.monotonic()
             record = self.records[request.id]
             assert record.open is not None
-            whole = fault is None and len(record.token_times) == record.open.requested
-            record.open.ended = record.token_times[-1] if whole else now
             record.open.fault = fault
+            record.open.ended = record.token_times[-1] if _whole(record) else now
             if self._ramp_s is None and self._phase == "warmup":
                 self._ramp_s = now - record.open.scheduled
             if self._is_counted(record):

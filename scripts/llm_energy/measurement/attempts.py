@@ -62,9 +62,8 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
             "this job runs elsewhere than the workflow, and its allocation has no run: start the "
             "workflow with --workflow-profile workflow-profile/slurm"
         )
-    if (
-        not whole.record.owner.alive()
-    ):  # it died before this job could ask the kernel to die with it
+    if not whole.record.owner.alive():
+        # It died before this job could ask the kernel to die with it.
         raise UserError("the run that this measurement belongs to has ended")
     record = whole.read(f"experiments/{spec_hash}", ExperimentRecord)
     plan = whole.read("plan", tuple[PlanEntry, ...])

@@ -145,10 +145,13 @@ def _chunks(
     return found
 
 
+def _usages(chunks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [chunk["usage"] for chunk in chunks if isinstance(chunk.get("usage"), dict)]
+
+
 def _usage(chunks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Return the usage at the end of an answer."""
-    found = [chunk["usage"] for chunk in chunks if isinstance(chunk.get("usage"), dict)]
-    return found[-1] if found else None
+    return next(reversed(_usages(chunks)), None)
 
 
 def _counts(chunks: Sequence[Mapping[str, Any]]) -> dict[str, int | None]:
@@ -157,7 +160,7 @@ def _counts(chunks: Sequence[Mapping[str, Any]]) -> dict[str, int | None]:
     ids = [choice["token_ids"] for choice in choices if choice.get("token_ids") is not None]
     details = [chunk["__verbose"] for chunk in chunks if isinstance(chunk.get("__verbose"), dict)]
     logprobs = [choice["logprobs"] for choice in choices if choice.get("logprobs")]
-    usages = [chunk["usage"] for chunk in chunks if isinstance(chunk.get("usage"), dict)]
+    usages = _usages(chunks)
     texts = [c for c in choices if "text" in c and (c["text"] or not c.get("finish_reason"))]
     return {
         TOKEN_IDS: sum(map(len, ids)) if ids else None,
