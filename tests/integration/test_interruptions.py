@@ -73,11 +73,9 @@ def test_a_backend_that_fails_again_and_again_is_given_up_while_others_go_on(rea
     assert done.returncode != 0
     assert {tree.named(path)[0] for path in tree.results()} == {"nap_sleep"}
     assert len(tree.results()) == 3
-    # Two measurements with all their attempts, then none. A watchdog that finds the backend dead
-    # between two attempts counts that death too, so that fewer attempts are made.
+    # Two measurements with all their attempts, then none.
     reasons = [failure["reason"] for failure in tree.failures()]
-    assert set(reasons) == {"backend_broken", "backend_lost"}
-    assert 3 < reasons.count("backend_lost") <= 6
+    assert sorted(reasons) == ["backend_broken", *["backend_lost"] * 6]
     assert "backend `traitor` failed 6 times in a row" in done.stdout
     assert "backend_given_up" in {event["kind"] for event in tree.events()}
     assert tree.processes() == []

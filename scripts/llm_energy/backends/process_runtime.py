@@ -108,7 +108,7 @@ class ProcessRuntime:
         if identity is None:
             raise BackendError("backend_start_failed", f"`{backend}` ended at once; log: {log}")
         handle = {"process": identity.to_json(), "socket": str(socket), "python": command[0]}
-        handle["gpus"] = own
+        handle["gpus"] = list(own)  # as it is read again: records are compared
         return BackendRecord(backend, self.name, declared.environment_id, handle)
 
     def connect(self, record: BackendRecord) -> Transport:
