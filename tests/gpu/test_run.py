@@ -10,7 +10,7 @@ from tests.integration.workflow import PATIENCE_S, ROOT
 from tests.worker.conftest import required
 
 SCRIPT = ROOT / "tests/gpu/run.sh"
-pytestmark = [pytest.mark.integration, pytest.mark.long]
+pytestmark = pytest.mark.integration
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
