@@ -1,4 +1,4 @@
-"""Cycles in two stages: the decision of each experiment, from the results of its first cycles."""
+"""Cycles in two stages, decided by the first ones; or rates, each decided by the one before it."""
 
 if CAMPAIGN.adaptive:
 
@@ -22,6 +22,29 @@ if CAMPAIGN.adaptive:
             "Deciding how many cycles {params.experiment} needs"
         script:
             "../scripts/decide.py"
+
+elif CAMPAIGN.searches:
+
+    checkpoint judge:
+        input:
+            REQUESTED.first_results,
+        output:
+            REQUESTED.decision_pattern,
+        log:
+            f"logs/{CAMPAIGN.name}/judge/{{spec}}.log",
+        priority: REQUESTED.deciding_priority
+        localrule: True
+        conda:
+            "../envs/workflow/environment.yaml"
+        threads: ALONE
+        params:
+            objectives=CAMPAIGN.slo.model_dump(),
+            results=RESULTS,
+            experiment=lambda wildcards, input: REQUESTED.names[wildcards.spec],
+        message:
+            "Judging {params.experiment} by the objectives"
+        script:
+            "../scripts/judge.py"
 
 
 MEASUREMENTS = [*REQUESTED.measurements(checkpoints), list(REQUESTED.anchors)]

@@ -40,6 +40,8 @@ HEADINGS = {
     "Author": "`publication.authors`, with more than a name",
     "Related": "`publication.related`",
     "Range": "A range, as the values of an axis",
+    "HighestGood": "A search, as the values of the axis `request_rate`",
+    "RateGrid": "`highest_good`, the rates of a search",
 }
 """Model -> where it stands in the file, in the order of the reference."""
 

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from tests.integration.slurm import Cluster, python_with_plugin, require_slurm
+from tests.integration.test_rate_search import SEARCHING
 from tests.integration.workflow import CAMPAIGN, PATIENCE_S, Tree, wait_for, wait_until_gone
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
@@ -184,12 +185,21 @@ def test_a_head_that_was_killed_goes_on_and_ends_the_job_that_it_left(head, resu
     nothing_is_left(head.tree)
 
 
-def test_cycles_that_are_decided_on_the_way_are_refused(cluster, python, tmp_path):
-    cycles = {"first": 5, "maximum": 6, "target_relative_half_width": 0.01}
-    tree = Tree.create(tmp_path / "tree", CAMPAIGN | {"cycles": cycles})
+@pytest.mark.parametrize(
+    ("decided", "remedy"),
+    [
+        (
+            CAMPAIGN | {"cycles": {"first": 5, "maximum": 6, "target_relative_half_width": 0.01}},
+            "give `cycles` a number",
+        ),
+        (SEARCHING, "searches its highest good rate as it goes, which cannot be spread"),
+    ],
+)
+def test_what_is_decided_on_the_way_is_refused(cluster, python, tmp_path, decided, remedy):
+    tree = Tree.create(tmp_path / "tree", decided)
     status, output = Head(cluster, python, tree).run()
     assert status == 1
-    assert "give `cycles` a number" in output
+    assert remedy in output
 
 
 @pytest.mark.usefixtures("resumed")

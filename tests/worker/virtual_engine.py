@@ -37,9 +37,14 @@ class Clock:
 @pytest.fixture
 def virtual_clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Replaces the clock of this process."""
+    return replace_clock(monkeypatch)
+
+
+def replace_clock(patch: pytest.MonkeyPatch) -> Clock:
+    """Replace the clock of this process until the patch is undone."""
     clock = Clock()
-    monkeypatch.setattr(time, "monotonic", clock.monotonic)
-    monkeypatch.setattr(time, "sleep", clock.sleep)
+    patch.setattr(time, "monotonic", clock.monotonic)
+    patch.setattr(time, "sleep", clock.sleep)
     return clock
 
 

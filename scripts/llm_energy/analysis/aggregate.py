@@ -20,6 +20,7 @@ from llm_energy.analysis.design import Design
 from llm_energy.analysis.device_differences import device_differences
 from llm_energy.analysis.energy_uncertainty import with_limits
 from llm_energy.analysis.experiments_table import experiments_table
+from llm_energy.analysis.highest_good import highest_good_rates
 from llm_energy.analysis.measurements_table import measurements_table
 from llm_energy.analysis.objectives import with_objectives
 from llm_energy.analysis.planned_results import read_planned
@@ -122,6 +123,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         fronts=list(fronts(measurements, first_cycles=first_cycles)),
         decode=list(decode_energies(results, first_cycles=first_cycles)),
         cycles_decided=decided,
+        highest_good=highest_good_rates(design, results),
         assumed=stated(
             assumptions, {e.scope for r in results if (e := r.energy).scope and e.energy_joules}
         ),

@@ -11,6 +11,16 @@ from llm_energy.results.layout import place_of
 from llm_energy.results.parts import Model
 
 
+class Search(Model):
+    """A search for the highest good rate of one configuration (`RateSearch`)."""
+
+    name: str
+    rates: tuple[float, ...]
+    """All rates that it may visit, in ascending order, in requests per second."""
+    experiments: tuple[str, ...]
+    """The experiment of each."""
+
+
 class Design(Model):
     """The plan of the campaign, which no single result knows (`Campaign.design`)."""
 
@@ -31,6 +41,8 @@ class Design(Model):
     """Tests of the measuring itself, which are no part of any statement about experiments."""
     equivalence_margin: float = 0.02
     """Ratios within a factor of 1 + this of 1 count as no difference."""
+    searches: tuple[Search, ...] = ()
+    """Searches for the highest rate at which the objectives are kept."""
     names: Mapping[str, str] = {}
     """Hash of a spec -> name of the experiment in the campaign's file of today."""
 

@@ -12,6 +12,7 @@ from llm_energy.analysis.controls import ControlFinding
 from llm_energy.analysis.courses_over_time import CycleDependence, ShortWarmups, WarmupTrace
 from llm_energy.analysis.design import Design
 from llm_energy.analysis.device_differences import DeviceDifference
+from llm_energy.analysis.highest_good import HighestGoodRate
 from llm_energy.analysis.two_stages import CyclesDecided
 from llm_energy.results.parts import Model
 from llm_energy.stats.drift import RunDrift
@@ -235,6 +236,8 @@ class Findings(Model):
     """Devices of one model against each other; empty where one was measured on."""
     cycles_decided: list[CyclesDecided] = Field(default_factory=list)
     """Numbers of adaptive cycles; empty where their number was given."""
+    highest_good: list[HighestGoodRate] = Field(default_factory=list)
+    """Outcomes of the searches for the highest rate that keeps the objectives."""
     assumed: str | None = None
     """Assumptions of cost and carbon in words; None where they are not computed."""
 

@@ -27,6 +27,7 @@ STEPS = {
     "anchor": _step("measure", "Measure the reference again in a later session", always=False),
     "measure": _step("measure", "Measure one experiment in one cycle"),
     "decide": _step("decide", "Decide how many cycles an experiment needs", always=False),
+    "judge": _step("judge", "Judge a rate that a search visits by the objectives", always=False),
     "report": _step("report", "Make the tables, the figures and the report of all measurements"),
 }
 """By rule, in the order in which they run."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm_energy.analysis.decision import decide, read_decision
+from llm_energy.analysis.judgement import judge, read_judgement
 from llm_energy.analysis.raw_data_checks import differences
 from llm_energy.analysis.record_checks import (
     Records,
@@ -18,7 +19,7 @@ from llm_energy.analysis.record_checks import (
 from llm_energy.analysis.result_checks import contradictions
 from llm_energy.analysis.token_ids import with_other_token_ids
 from llm_energy.inputs.checksums import file_sha256
-from llm_energy.results.layout import SUPERSEDED, files, folders, result_path
+from llm_energy.results.layout import JUDGEMENT, SUPERSEDED, files, folders, result_path
 from llm_energy.results.result import (
     Result,
     ResultError,
@@ -158,6 +159,9 @@ def _wrong_decisions(folder: Path, campaign_folder: Path) -> Iterator[str]:
     """Decisions on further cycles that do not follow from the first cycles, if these exist."""
     for path in files(folder, "decisions"):
         where = path.relative_to(campaign_folder).as_posix()
+        if path.name.startswith(JUDGEMENT):
+            yield from (f"{where}: {problem}" for problem in _wrong_judgement(folder, path))
+            continue
         try:
             decision = read_decision(path)
         except ResultError:
@@ -173,6 +177,33 @@ def _wrong_decisions(folder: Path, campaign_folder: Path) -> Iterator[str]:
         made = (decision.metric, decision.values, decision.cycles)
         if (again.metric, again.values, again.cycles) != made:
             yield f"{where}: says {decision.cycles} cycles, the first ones ask for {again.cycles}"
+
+
+def _wrong_judgement(folder: Path, path: Path) -> Iterator[str]:
+    """Yield what contradicts the judgement of a rate, if the results of its cycles exist."""
+    try:
+        stated = read_judgement(path)
+    except ResultError:
+        yield "cannot be read"
+        return
+    cycles = range(1, len(stated.attainments) + 1)
+    names = [result_path(path.parent.name, cycle) for cycle in cycles]
+    with suppress(ResultError):  # reported where it is checked itself, or measured again
+        results = [read_result(folder / name) for name in names]
+        again = judge(results, stated.objectives, folder)
+        if (again.attainments, again.saturated, again.good) != (
+            stated.attainments,
+            stated.saturated,
+            stated.good,
+        ):
+            yield (
+                f"says {_in_words(stated.good)} by attainments {stated.attainments}, its results "
+                f"give {_in_words(again.good)} by {again.attainments}"
+            )
+
+
+def _in_words(good: bool) -> str:
+    return "good" if good else "not good"
 
 
 @dataclass(frozen=True)

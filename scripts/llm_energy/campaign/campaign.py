@@ -30,6 +30,7 @@ from llm_energy.campaign.order import schedule
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.campaign.problems import CampaignError, Problems, unknown
 from llm_energy.campaign.publication import Publication
+from llm_energy.campaign.rate_search import RateSearch, check_searches, rate_searches
 from llm_energy.campaign.resolve import Resolver
 from llm_energy.campaign.setting_checks import check_device, check_parallel, check_values
 from llm_energy.campaign.structure import read_structure
@@ -72,6 +73,8 @@ class Campaign:
     """In declared order, those of controls last."""
     schedule: tuple[PlannedMeasurement, ...]
     """In planned order."""
+    searches: tuple[RateSearch, ...]
+    """Experiments of which only those are measured that a search for a rate visits."""
     unpinned: tuple[str, ...]
     """One line for each identity that has to be pinned before anything is measured."""
 
@@ -86,6 +89,10 @@ class Campaign:
             "slo": self.slo and self.slo.model_dump(),
             "contrasts": [asdict(contrast) for contrast in self.contrasts],
             "controls": [asdict(control) for control in self.controls],
+            "searches": [
+                {"name": search.name, "rates": search.rates, "experiments": search.names}
+                for search in self.searches
+            ],
             "names": self.names,
         }
 
@@ -160,6 +167,13 @@ def load_campaign(
         parallel=model.parallel is not None,
         problems=problems,
     )
+    searches = rate_searches(model, experiments)
+    check_searches(
+        model,
+        searches,
+        controlled=named[0] if declared_controls else None,
+        problems=problems,
+    )
     mistakes = lines.repeated + lines.locate(problems, config)
     to_pin = lines.locate(unpinned, config)
     if mistakes or (to_pin and not allow_unpinned):
@@ -193,6 +207,7 @@ def load_campaign(
             seed=model.seed,
             randomised=model.order == "randomised_blocks",
         ),
+        searches=searches,
         unpinned=tuple(str(mistake) for mistake in to_pin),
     )
 

@@ -28,6 +28,7 @@ from llm_energy.campaign.types import (
     Natural,
     Scalar,
     Text,
+    unit,
 )
 
 
@@ -61,8 +62,43 @@ class Range(Model):
         return self
 
 
+class RateGrid(Model):
+    """Rates `from`, `from` × (1 + `tolerance`), ... up to `to`, with four significant digits."""
+
+    from_: Annotated[float, Field(alias="from", gt=0, le=1e6), unit("requests/s")]
+    """Lowest rate."""
+    to: Annotated[float, Field(gt=0, le=1e6), unit("requests/s")]
+    """Upper bound of the rates. Another one leaves the rates below it as they are."""
+    tolerance: Annotated[float, Field(ge=0.01, le=1)] = 0.1
+    """Distance of two neighbours, over the lower one: precision of the rate that is found."""
+
+    @model_validator(mode="after")
+    def _two_rates(self) -> "RateGrid":
+        if len(self.rates) < 2:
+            raise PydanticCustomError("kind", "holds one rate; `to` must be a tolerance above")
+        return self
+
+    @property
+    def rates(self) -> list[float]:
+        """The rates in ascending order."""
+        rate, rates = self.from_, list[float]()
+        while rate <= self.to * (1.0 + 1e-9):
+            rates.append(rate)
+            rate = float(f"{self.from_ * (1.0 + self.tolerance) ** len(rates):.4g}")
+        return rates
+
+
+class HighestGood(Model):
+    """Search for the highest rate at which the campaign's objectives (`slo`) are kept, by
+    bisection: of the rates, only those that the search visits are measured."""
+
+    highest_good: RateGrid
+    """Rates to search."""
+
+
 AxisValues = Annotated[
-    Annotated[list[Scalar], Field(min_length=1)] | Range, Alternatives(object, dict)
+    Annotated[list[Scalar], Field(min_length=1)] | Range | HighestGood,
+    Alternatives(object, dict, "highest_good"),
 ]
 Axes = dict[SettingKey, AxisValues]
 Point = Annotated[dict[SettingKey, Scalar], Field(min_length=1)]
@@ -96,7 +132,8 @@ class Group(Model):
     settings: DeclaredSettings = Field(default_factory=DeclaredSettings)
     """Settings of all its experiments; they win over `defaults`."""
     axes: Axes = Field(default_factory=dict)
-    """Settings that vary, each with a list of values or a range: every combination is measured."""
+    """Settings that vary, each with a list of values or a range: every combination is measured.
+    `request_rate` may be searched, with `highest_good`."""
     linked: list[Annotated[Axes, Field(min_length=1)]] = Field(default_factory=list)
     """Settings that vary together: each block is one axis, its lists run side by side."""
     exclude: list[Point] = Field(default_factory=list)

@@ -2,14 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice, product
 from math import prod
 from typing import Any
 
-from llm_energy.campaign.campaign_file import Axes, AxisValues, Group, Range
+from llm_energy.campaign.campaign_file import Axes, AxisValues, Group, HighestGood, Range
 from llm_energy.campaign.problems import KeyPath, Problems, listed, shown, unknown
 from llm_energy.campaign.types import canonical_number
 
@@ -58,6 +58,8 @@ def expand(name: str, group: Group, problems: Problems) -> list[Point]:
         {key: value for block in blocks for key, value in block.items()}
         for blocks in product(*axes)
     ]
+    if searched_axis(group) is not None:
+        _check_search(group, path, problems)
     points = _without_excluded(points, group, keys, path, problems)
     for index, added in enumerate(group.include):
         missing = [key for key in keys if key not in added]
@@ -91,7 +93,14 @@ def values_of(values: AxisValues) -> list[Any]:
 
     Ranges are exact in decimals: from 0.1 by steps of 0.1 come 0.2 and 0.3.
     """
-    every = map(canonical_number, _range(values) if isinstance(values, Range) else values)
+    match values:
+        case Range():
+            found: Iterable[Any] = _range(values)
+        case HighestGood():
+            found = values.highest_good.rates
+        case _:
+            found = values
+    every = map(canonical_number, found)
     return list(islice(every, MAXIMUM_POINTS + 1))
 
 
@@ -109,6 +118,23 @@ def axis_blocks(group: Group) -> Iterator[tuple[KeyPath, Axes]]:
     yield ("axes",), group.axes
     for index, block in enumerate(group.linked):
         yield ("linked", index), block
+
+
+def searched_axis(group: Group) -> HighestGood | None:
+    """Return the rates that a group searches; None where it measures all its experiments."""
+    rates = group.axes.get("request_rate")
+    return rates if isinstance(rates, HighestGood) else None
+
+
+def _check_search(group: Group, path: KeyPath, problems: Problems) -> None:
+    """Check that nothing adds to the rates of a search, or takes from them."""
+    if group.include:
+        message = "a group that searches its highest good rate has none; use a group of its own"
+        problems.add((*path, "include"), message)
+    for index, excluded in enumerate(group.exclude):
+        if "request_rate" in excluded:
+            message = "a search decides itself which rates are measured; leave it out"
+            problems.add((*path, "exclude", index, "request_rate"), message)
 
 
 def _independent_axes(
@@ -131,8 +157,14 @@ def _independent_axes(
 
 
 def _lists(axes: Axes, path: KeyPath, problems: Problems) -> dict[str, list[Any]]:
-    lists = {}
+    lists = dict[str, list[Any]]()
     for key, declared in axes.items():
+        if isinstance(declared, HighestGood) and (key != "request_rate" or path[-1] != "axes"):
+            message = "highest_good is for `axes.request_rate` alone; give a list of values"
+            problems.add((*path, key), message)
+            if key != "request_rate":  # its values are none of this key
+                lists[key] = []
+                continue
         lists[key] = values_of(declared)
         if not lists[key]:
             problems.add((*path, key), "is empty: `to` lies below `from`; swap them")

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from llm_energy.campaign.arrival_settings import uses_open_load
+from llm_energy.campaign.campaign_file import HighestGood
 from llm_energy.campaign.measurement_settings import Measurement
 
 FOLDER = "pilot"
@@ -36,4 +37,20 @@ def pilot_config(config: Mapping[str, Any]) -> dict[str, Any]:
     if uses_open_load(config):
         del limits["minimum_duration_s"]  # a shorter window would hold too few arrivals
     short = {key: min(getattr(timing, key), limit) for key, limit in limits.items()}
+    experiments = config.get("experiments")
+    if isinstance(experiments, Mapping):
+        groups = {name: _without_search(group) for name, group in experiments.items()}
+        config = {**config, "experiments": groups}
     return {**config, "cycles": CYCLES, "measurement": {**(given or {}), **short}}
+
+
+def _without_search(group: Any) -> Any:
+    """Return a group with the lowest and the highest rate in place of a search between them."""
+    axes = group.get("axes") if isinstance(group, Mapping) else None
+    if not isinstance(axes, Mapping):
+        return group
+    try:
+        rates = HighestGood.model_validate(axes.get("request_rate")).highest_good.rates
+    except ValidationError:
+        return group
+    return {**group, "axes": {**axes, "request_rate": [rates[0], rates[-1]]}}

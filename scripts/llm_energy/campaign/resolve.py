@@ -8,7 +8,7 @@ from typing import Any
 from llm_energy.campaign.arrival_checks import arrival_faults
 from llm_energy.campaign.catalogue import Catalogue
 from llm_energy.campaign.declared_inputs import SyntheticPrompts
-from llm_energy.campaign.expand import Point, axis_blocks, values_of
+from llm_energy.campaign.expand import Point, axis_blocks, searched_axis, values_of
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.experiment_settings import Settings, flatten, nest
 from llm_energy.campaign.identity import PROTOCOL_VERSION, container_identity, short_hash
@@ -104,8 +104,11 @@ class Resolver:
 
     def _check(self, group: str, point: Point, settings: Settings) -> None:
         """Add what the backend cannot do, and what does not fit the prompts."""
+        searched = searched_axis(self.config.experiments[group]) is not None
         for key, message in self._faults(settings):
-            self.problems.add(self._origin(group, point, key), message)
+            path = self._origin(group, point, key)
+            if not (searched and key == "request_rate" and path in self.problems):
+                self.problems.add(path, message)  # of the rates of a search the first is enough
 
     def _faults(self, settings: Settings) -> Iterator[tuple[str, str]]:
         backend, batch = settings.backend, settings.batch_size

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from llm_energy.campaign.backend_settings import BackendConfig, Image, Interpreter
-from llm_energy.campaign.campaign_file import CampaignConfig
+from llm_energy.campaign.campaign_file import CampaignConfig, HighestGood
 from llm_energy.campaign.engine_options import EngineTable
 from llm_energy.campaign.expand import axis_blocks, values_of
 from llm_energy.campaign.experiment_settings import DeclaredSettings, flatten, nest
@@ -83,6 +83,8 @@ def _values_to_check(config: CampaignConfig) -> Iterator[tuple[KeyPath, str, Any
         blocks.append(((*path, "settings"), group.settings))
         for where, block in axis_blocks(group):
             for key, values in block.items():
+                if isinstance(values, HighestGood) and key != "request_rate":
+                    continue  # reported where axes are expanded
                 listed = isinstance(values, list)
                 for index, value in enumerate(values_of(values)):
                     yield (*path, *where, key, *([index] if listed else [])), key, value

@@ -187,6 +187,7 @@ def console(summary: Summary) -> str:
         f"  {f.title:{width}}  {f.value} {f.unit}  {f.experiment}  ({f.certainty})"
         for f in key_figures(summary)
     ]
+    lines += [f"  {search.sentence}" for search in findings.highest_good]
     lines += [f"  {notice}" for notice in notices(summary)]
     return "\n".join(lines).translate(_PLAIN) + "\n"
 

@@ -50,6 +50,10 @@ SENTENCES = {
     "attainment": " Grey line: the share that is to be good. Intervals end at 100 %.",
     "goodput": " Grey line: every request is good.",
 }
+SEARCHED = (
+    " Upright stroke on it: the highest rate that keeps the objectives, as the search found it; "
+    "broad line: its 95 % interval, which ends at measured rates or is open."
+)
 SATURATED = (
     " Shaded from its lowest saturated rate on, with hollow markers and dotted lines: saturated "
     "cycles, whose values depend on the length of the window; they are part of no other point."
@@ -149,6 +153,8 @@ def _drawing(
             _draw_line(panel, _apart(points, place, rates), known.looks[label], bottom)
         _scale(panel, metric, rates, bottom)
         _shade(panel, known, shown)
+        if metric is ATTAINMENT:
+            _draw_searches(panel, summary, known, shown)
         if len(found) > 1:
             panel.set_title(metric.title, fontsize=8, fontweight="normal")
         panel.set_ylabel(f"{title} ({metric.display_unit})")
@@ -234,6 +240,23 @@ def _shade(panel: Axes, known: Known, shown: Sequence[str]) -> None:
     panel.set_xlim(right=right)
 
 
+def _draw_searches(panel: Axes, summary: Summary, known: Known, shown: Sequence[str]) -> None:
+    """Draw on the line of the share the highest good rate that was searched, and its interval."""
+    labels = {group[0]: own.label for group, own in known.of_group.items()}
+    left, right = panel.get_xlim()
+    for search in summary.findings.highest_good:
+        label = next((labels.get(one.experiment, "") for one in search.visited), "")
+        if label not in shown:
+            continue
+        colour, share = known.looks[label]["color"], 100 * search.share
+        if search.low is not None or search.high is not None:
+            ends = (search.low or left, search.high or right)
+            panel.hlines(share, *ends, color=colour, lw=4, alpha=0.35)
+        if search.found is not None:
+            panel.plot(search.found, share, "|", color=colour, ms=12, mew=1.6)
+    panel.set_xlim(left, right)
+
+
 def _draw_reference(panel: Axes, summary: Summary, metric: Metric, rates: Sequence[float]) -> None:
     """Draw the share that is to be good, or the goodput if every request is good."""
     if metric is ATTAINMENT:
@@ -255,6 +278,8 @@ def _caption(
     )
     text += LATENCIES if name == "latency" else f" {objectives_in_words(summary.measurements)}"
     text += SENTENCES.get(name, "")
+    if name == "attainment" and summary.findings.highest_good:
+        text += SEARCHED
     if known.saturated_from:
         text += NO_ENERGY if drawn[0].metric is JOULES_PER_GOOD_REQUEST else SATURATED
     if drawn[0].metric.sensor:

@@ -99,5 +99,5 @@ def objectives_in_words(served: pd.DataFrame) -> str:
     ]
     if not first:
         return "The campaign has no objectives (`slo`), so no request is good or bad."
-    share = percent(float(served["objective_share"].dropna().iloc[0]), 0)
+    share = f"{100 * served['objective_share'].dropna().iloc[0]:.9g}\N{NO-BREAK SPACE}%"
     return f"A good request keeps {', '.join(first)}; {share} of them are to be good."

@@ -35,6 +35,9 @@ REPLICATE_NAME = ".a_a"
 SPEC = "[0-9a-f]{12}"
 """Pattern of the hash of a spec."""
 
+JUDGEMENT = "highest-good_"
+"""Beginning of the name of a judgement, which lies among the decisions."""
+
 GLOBS = {
     "measurements": ["measurements/*/cycle-*.json"],
     "anchors": ["anchors/*/cycle-*.json"],
@@ -144,3 +147,12 @@ def decision_path(spec_hash: str, *, first: int, target_relative_half_width: flo
     """
     rule = f"first-{first}_target-{target_relative_half_width:g}"
     return f"decisions/{spec_hash}/{rule}.json"
+
+
+def judgement_path(spec_hash: str, *, cycles: int, objectives: str) -> str:
+    """Return the path of the judgement of a rate that a search visited.
+
+    Args:
+        objectives: hash of those that it is judged by: others make another judgement.
+    """
+    return f"decisions/{spec_hash}/{JUDGEMENT}cycles-{cycles}_{objectives}.json"

@@ -89,19 +89,23 @@ def describe(result: Result) -> str:
     return ", ".join(parts)
 
 
-def requested(plan: Iterable[PlanEntry], *, results: Path) -> tuple[list[PlanEntry], bool]:
-    """Return what is requested of a plan so far, and whether decisions may request more."""
-    known, undecided = list[PlanEntry](), False
+def requested(plan: Iterable[PlanEntry], *, results: Path) -> tuple[list[PlanEntry], str | None]:
+    """Return what is requested of a plan so far, and of what decisions may request more."""
+    known, undecided = list[PlanEntry](), None
     cycles: dict[str, int | None] = {}
     for entry in plan:
         if (name := entry.decision) is None:
             known.append(entry)
             continue
+        if entry.searched:
+            undecided = "rates"
+            known += [entry] * (results / entry.result).parent.exists()
+            continue
         if name not in cycles:
             path = results / name
             cycles[name] = json.loads(path.read_bytes())["cycles"] if path.exists() else None
         most = cycles[name]
-        undecided = undecided or most is None
+        undecided = "cycles" if most is None else undecided
         if most is not None and entry.cycle <= most:
             known.append(entry)
     return known, undecided
@@ -117,8 +121,8 @@ class Progress:
     """Measurements of the plan that are requested so far."""
     left_s: float
     """Estimated time for the others."""
-    undecided: bool
-    """Decisions may request more."""
+    undecided: str | None
+    """`cycles` or `rates`, of which decisions may request more; None where they do not."""
 
     def place(self, done: int) -> str:
         """Return `[ 5/12]`."""
@@ -149,7 +153,7 @@ def line(run: Run, result: Result, *, results: Path, whole_plan: Iterable[PlanEn
     left = human_duration(now.left_s)
     end = f"{left} left" if now.done < now.requested else "measuring is done"
     if now.undecided:
-        end = f"{left} left, and the cycles that the first ones will ask for"
+        end = f"{left} left, and the {now.undecided} that the first ones will ask for"
     return (
         f"{now.place(now.done)} {result.experiment} cycle {result.cycle}: {describe(result)}; {end}"
     )

@@ -67,6 +67,8 @@ class PlanEntry:
     """From the least length of its phases: what was seen is in `durations.jsonl`."""
     decision: str | None = None
     """File of the decision that may ask for it, relative to the results; None: it is requested."""
+    searched: bool = False
+    """True for a rate that a search may come to; it did where one of its cycles is there."""
 
 
 @dataclass(frozen=True)

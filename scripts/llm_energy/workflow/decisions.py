@@ -1,10 +1,11 @@
-"""Cycles in two stages: what the first cycles of each experiment decided, and what that requests.
+"""Further measurements that results decide on: cycles in two stages, and searches for a rate.
 
-A decision is a pure function of the results of an experiment's first cycles; its file says what
-was decided and is the mark that its second stage may begin.
+A decision is a pure function of results: of an experiment's first cycles, or of all cycles at a
+rate that a search visited. Its file says what was decided, and is the mark that what it requests
+may begin.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from llm_energy.analysis.decision import decide, read_decision
@@ -13,6 +14,8 @@ from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results import layout
 from llm_energy.results.result import ResultError, read_result
+from llm_energy.stats.bisection import bisect
+from llm_energy.workflow.rate_searches import bracket_of, requested_rates
 
 
 def decision_path(adaptive: AdaptiveCycles, spec_hash: str) -> str:
@@ -26,14 +29,26 @@ def decision_path(adaptive: AdaptiveCycles, spec_hash: str) -> str:
 
 def first_cycles(campaign: Campaign) -> list[PlannedMeasurement]:
     """Return what is measured in any case, in planned order."""
+    least = _least_cycles(campaign)
+    return [p for p in campaign.schedule if p.cycle <= least[p.experiment.name]]
+
+
+def _least_cycles(campaign: Campaign) -> dict[str, int]:
+    """Cycles in which each experiment is measured in any case; of a search, its first rate."""
     first = campaign.adaptive.first if campaign.adaptive else campaign.cycles
-    return [planned for planned in campaign.schedule if planned.cycle <= first]
+    least = {experiment.name: first for experiment in campaign.experiments}
+    for search in campaign.searches:
+        begin = bisect(len(search.experiments), lambda _: None).next
+        for index, name in enumerate(search.names):
+            least[name] = first if index == begin else 0
+    return least
 
 
 def decided(
     campaign: Campaign, results: Path, *, elsewhere: Mapping[str, str] = {}
 ) -> dict[str, int]:
-    """Cycles in all of each experiment whose first cycles are there and have decided.
+    """Cycles in all of each experiment whose first cycles are there and have decided; 0 for a rate
+    that its search has not come to.
 
     Args:
         elsewhere: path of a file -> where it lies instead, both below `results`.
@@ -43,7 +58,13 @@ def decided(
     """
     adaptive = campaign.adaptive
     if adaptive is None:
-        return {experiment.name: campaign.cycles for experiment in campaign.experiments}
+        cycles = {experiment.name: campaign.cycles for experiment in campaign.experiments}
+        for search in campaign.searches:
+            bracket = bracket_of(campaign, results, search, elsewhere=elsewhere)
+            wanted = requested_rates(bracket)
+            absent = (name for index, name in enumerate(search.names) if index not in wanted)
+            cycles.update(dict.fromkeys(absent, 0))
+        return cycles
     begun = {
         planned.experiment.name
         for planned in first_cycles(campaign)
@@ -73,11 +94,11 @@ def undecided(campaign: Campaign, results: Path) -> list[str]:
 
 def requested(campaign: Campaign, known: Mapping[str, int]) -> list[PlannedMeasurement]:
     """Return what is to be measured as far as it is decided (see `decided`), in planned order."""
-    first = campaign.adaptive.first if campaign.adaptive else campaign.cycles
+    least = _least_cycles(campaign)
     return [
         planned
         for planned in campaign.schedule
-        if planned.cycle <= max(first, known.get(planned.experiment.name, 0))
+        if planned.cycle <= max(least[name := planned.experiment.name], known.get(name, 0))
     ]
 
 
@@ -91,7 +112,8 @@ def may_follow(
 ) -> list[PlannedMeasurement]:
     """Return what the decisions of the experiments `undecided` may still request, in planned order.
 
-    Exactly what they will, where no first cycle is measured any more; else up to the maximum.
+    Exactly what they will, where no first cycle is measured any more; else up to the maximum. Of a
+    search, every rate between the bounds that it has found.
 
     Args:
         needed: what is measured in any case.
@@ -100,8 +122,16 @@ def may_follow(
     changing = {planned.experiment.name for planned in needed}
     adaptive = campaign.adaptive
     names = set(undecided)
-    if adaptive is None or not names:
+    if not names:
         return []
+    if adaptive is None:
+        within = _within_bounds(campaign, results, names, changing)
+        return [
+            planned
+            for planned in campaign.schedule
+            if planned.experiment.name in within
+            and (again or not (results / planned.result_path).exists())
+        ]
     first: dict[str, list[Path]] = {name: [] for name in names}
     for planned in first_cycles(campaign):
         if planned.experiment.name in names:
@@ -122,3 +152,34 @@ def may_follow(
         if adaptive.first < planned.cycle <= most.get(planned.experiment.name, 0)
         and (again or not (results / planned.result_path).exists())
     ]
+
+
+def most_that_follow(campaign: Campaign, results: Path) -> list[PlannedMeasurement]:
+    """Return as many measurements as the searches may still request, of rates between the bounds
+    that they have found; those without a result first.
+
+    Raises:
+        ResultError: a judgement cannot be read.
+    """
+    names = set[str]()
+    for search in campaign.searches:
+        bracket = bracket_of(campaign, results, search)
+        if bracket.next is not None:
+            free = {*range(bracket.low + 1, bracket.high)} - {bracket.next}
+            first = {i: layout.result_path(search.experiments[i].spec_hash, 1) for i in free}
+            there = {i: (results / path).exists() for i, path in first.items()}
+            chosen = sorted(free, key=lambda i: (there[i], i))[: bracket.most - 1]
+            names.update(search.names[index] for index in chosen)
+    return [planned for planned in campaign.schedule if planned.experiment.name in names]
+
+
+def _within_bounds(
+    campaign: Campaign, results: Path, judged: Collection[str], changing: Collection[str]
+) -> set[str]:
+    """Experiments that the searches may still visit whose rates `judged` are judged now."""
+    found = set[str]()
+    for search in campaign.searches:
+        if not set(judged).isdisjoint(search.names):
+            bracket = bracket_of(campaign, results, search, changing=changing)
+            found.update(search.names[bracket.low + 1 : bracket.high])
+    return found - set(changing)

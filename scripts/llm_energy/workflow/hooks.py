@@ -20,7 +20,7 @@ from llm_energy.workflow.lanes import most_at_once
 from llm_energy.workflow.lifecycle import Lifecycle, LifecycleError
 from llm_energy.workflow.opening import LOCK_FILE, Opened
 from llm_energy.workflow.parallel_sessions import sets_of_host
-from llm_energy.workflow.requested import Requested
+from llm_energy.workflow.requested import DECIDING, Requested
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
 from llm_energy.workflow.status import standings, write_manifest
 
@@ -82,11 +82,14 @@ class Hooks:
                 f"calibrate_nvidia_smi: campaign `{campaign.name}` measures on the CPU, nvidia-smi "
                 "reads GPUs; name a campaign with `measurement.device: gpu`"
             )
-        if spreads and "decide" in rules:
+        if spreads and not rules.isdisjoint(DECIDING):
             # Snakemake adds to groups that are submitted already what a checkpoint requests.
+            what, instead = "decides its cycles", "give `cycles` a number"
+            if campaign.searches:
+                what, instead = "searches its highest good rate", "name rates"
             sys.exit(
-                f"campaign `{campaign.name}` decides its cycles as it goes, which cannot be spread "
-                "over a cluster: give `cycles` a number, or use one allocation (docs/slurm.md)"
+                f"campaign `{campaign.name}` {what} as it goes, which cannot be spread over a "
+                f"cluster: {instead}, or use one allocation (docs/slurm.md)"
             )
         if spreads and campaign.parallel:
             sys.exit(

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_energy.power.sources import can_meter
+from llm_energy.preflight.host_findings import forbidden_cpu_energy
 from llm_energy.results.codes import SAMPLER_OFF
 from llm_energy.results.result import ResultError, read_planned_result
+from llm_energy.system.numbers import plural
 
 
 @dataclass(frozen=True)
@@ -47,3 +49,13 @@ def _lacks(results: Path, path: str) -> str | None:
     energy = result.energy
     lacks = energy.energy_joules is None and energy.reason != SAMPLER_OFF
     return "energy" if result.status == "completed" and lacks else None
+
+
+def without_sensor_line(count: int, *, on_gpu: bool) -> str:
+    """Say why results without energy are not measured again."""
+    remedy = None if on_gpu else forbidden_cpu_energy()
+    lack = "lacks" if count == 1 else "lack"
+    return (
+        f"{plural(count, 'result')} that {lack} energy will not be measured again: "
+        f"{remedy or 'no power sensor of this machine can be read.'}"
+    )

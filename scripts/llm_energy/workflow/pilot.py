@@ -16,6 +16,7 @@ from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results import failures
 from llm_energy.results.result import Result, ResultError, read_result
 from llm_energy.runs.progress import human_duration
+from llm_energy.stats.bisection import most_points
 from llm_energy.stats.cycles_needed import PooledSpread, cycles_for, pooled_spread
 from llm_energy.workflow.plan import taken_s
 
@@ -50,6 +51,16 @@ def findings(campaign: Campaign, pilot: Campaign, results: Path, *, at_once: int
     return lines
 
 
+def visits(campaign: Campaign, measured: Collection[str]) -> dict[str, float]:
+    """Return for how many experiments of the campaign each measured one stands: 1, and of a search
+    an equal part of the most rates that it visits."""
+    found = dict.fromkeys(measured, 1.0)
+    for search in campaign.searches:
+        own = [name for name in search.names if name in found]
+        found.update(dict.fromkeys(own, most_points(len(search.names)) / max(1, len(own))))
+    return found
+
+
 def _fault(planned: PlannedMeasurement, results: Path) -> str:
     name = f"{planned.experiment.name} cycle {planned.cycle}"
     failed = failures.last_failure(results, planned.result_path)
@@ -80,8 +91,9 @@ def _estimates(
             f"  Cycles for ±{100 * target:g} %: {_range(ends)} (estimate: from short windows, and "
             "without what changes from hour to hour)",
         ]
-    once = [duration_s(campaign, pilot, own) for own in measured.values()]
-    shortest, longest = (sum(ends) for ends in zip(*once, strict=True))
+    times = visits(campaign, measured)
+    once = [(times[name], duration_s(campaign, pilot, own)) for name, own in measured.items()]
+    shortest, longest = (sum(n * ends[end] for n, ends in once) for end in (0, 1))
     first, last = (math.ceil(number / at_once) for number in (cycles[0], cycles[-1]))
     low, high = (human_duration(s) for s in (shortest * first, longest * last))
     hours = low if low == high else f"{low} to {high}"

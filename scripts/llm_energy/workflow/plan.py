@@ -1,6 +1,7 @@
 """The plan of a campaign: its experiments, their order in every cycle, and how long it takes."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +16,9 @@ from llm_energy.campaign.experiment_settings import flatten
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.results.layout import cycles_of
 from llm_energy.workflow.anchors import Anchor, anchors
-from llm_energy.workflow.decisions import decided, first_cycles, requested
+from llm_energy.workflow.decisions import decided, first_cycles, most_that_follow, requested
 from llm_energy.workflow.lanes import longest_lane_s
+from llm_energy.workflow.rate_searches import lines
 
 DurationSource = Literal["results", "phases"]
 """`results`: the median of earlier results of the same spec; `phases`: see `phases_s`."""
@@ -58,7 +60,12 @@ class Plan:
     remaining_s: float
     """Expected time of all measurements that are requested and have no result, and the anchor."""
     at_most_s: float
-    """The same where every experiment goes on to the most cycles."""
+    """The same where every experiment goes on to the most cycles, and every search to the most
+    rates."""
+    searches: Sequence[str]
+    """One line for each search for a rate: how far it is."""
+    at_most: int
+    """Measurements in that case, those included that are there."""
     parallel: Parallel | None
     at_once: int
     """Measurements that run at the same time."""
@@ -70,17 +77,24 @@ def make_plan(campaign: Campaign, results: Path, *, at_once: int = 1) -> Plan:
     Args:
         at_once: measurements that run at the same time.
     """
-    constant, varying = split_settings(campaign.experiments)
-    ranks: dict[str, list[int]] = {experiment.name: [] for experiment in campaign.experiments}
-    for planned in first_cycles(campaign):
-        ranks[planned.experiment.name].append(planned.position % len(campaign.experiments) + 1)
-    measured, cycles = dict.fromkeys(ranks, 0), dict.fromkeys(ranks, 0)
+    schedule = campaign.schedule
     wanted = requested(campaign, decided(campaign, results))
+    # Of a search, the rates that it has come to.
+    come_to = {planned.experiment for planned in wanted}
+    experiments = [e for e in campaign.experiments if e in come_to]
+    constant, varying = split_settings(experiments)
+    ranks: dict[str, list[int]] = {experiment.name: [] for experiment in experiments}
+    shown = wanted if campaign.searches else first_cycles(campaign)
+    places = Counter[int]()
+    for planned in shown:
+        places[planned.cycle] += 1
+        ranks[planned.experiment.name].append(places[planned.cycle])
+    measured, cycles = dict.fromkeys(ranks, 0), dict.fromkeys(ranks, 0)
     for planned in wanted:
         cycles[planned.experiment.name] += 1
         measured[planned.experiment.name] += (results / planned.result_path).exists()
     rows = []
-    for experiment in campaign.experiments:
+    for experiment in experiments:
         expected_s, source = expected_duration_s(experiment, campaign, results)
         rows.append(
             Row(
@@ -97,12 +111,14 @@ def make_plan(campaign: Campaign, results: Path, *, at_once: int = 1) -> Plan:
     anchor = _new_anchor(campaign, wanted, results)
     anchor_s = expected_duration_s(anchor.experiment, campaign, results)[0] if anchor else 0.0
     each_s = {row.experiment: row.expected_s for row in rows}
+    longest_s = max(each_s.values())  # where nothing is known of a rate
 
     def time_of(every: Iterable[PlannedMeasurement]) -> float:
         left = [p for p in every if not (results / p.result_path).exists()]
-        durations = ((p.cycle, each_s[p.experiment.name]) for p in left)
+        durations = ((p.cycle, each_s.get(p.experiment.name, longest_s)) for p in left)
         return anchor_s + longest_lane_s(durations, at_once)
 
+    most = [*wanted, *most_that_follow(campaign, results)] if campaign.searches else schedule
     return Plan(
         campaign=campaign.name,
         cycles=campaign.cycles,
@@ -112,7 +128,9 @@ def make_plan(campaign: Campaign, results: Path, *, at_once: int = 1) -> Plan:
         rows=rows,
         anchor=anchor,
         remaining_s=time_of(wanted),
-        at_most_s=time_of(campaign.schedule),
+        at_most_s=time_of(most),
+        searches=lines(campaign, results),
+        at_most=len(most),
         parallel=campaign.parallel,
         at_once=at_once,
     )

@@ -32,6 +32,12 @@ def as_text(plan: Plan) -> str:
             f"After the first {plan.adaptive.first} cycles each goes on to as many as {target} of "
             f"its mean needs: {most} measurements and {human_duration(plan.at_most_s)} at most"
         )
+    if plan.searches:
+        head += plan.searches
+        head.append(
+            f"Searches visit a rate after the other: {plan.at_most} measurements and "
+            f"{human_duration(plan.at_most_s)} at most"
+        )
     if plan.parallel:
         size = plural(plan.parallel.devices_per_measurement, "GPU")
         head.append(

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.analysis.decision import read_decision
+from llm_energy.analysis.judgement import read_judgement
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
-from llm_energy.preflight.host_findings import forbidden_cpu_energy
+from llm_energy.campaign.rate_search import RateSearch
 from llm_energy.results.layout import ANCHORS, MEASURED, Kind, result_pattern
 from llm_energy.results.result import ResultError
+from llm_energy.stats.bisection import bisect
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
-from llm_energy.system.numbers import plural
 from llm_energy.workflow.anchors import anchors
 from llm_energy.workflow.decisions import (
     decided,
@@ -26,11 +27,15 @@ from llm_energy.workflow.decisions import (
     may_follow,
     requested,
 )
-from llm_energy.workflow.invalid import invalid_results
+from llm_energy.workflow.invalid import invalid_results, without_sensor_line
 from llm_energy.workflow.opening import Opened
+from llm_energy.workflow.rate_searches import judgement_path, standing
 from llm_energy.workflow.snakemake_internals import JobToRun, SnakemakeInternals
 
 REMEASURE_HINT = "remeasure=true measures again what --forcerun names; add: --forcerun measure"
+
+DECIDING = ("decide", "judge")
+"""Rules whose jobs decide what is measured further."""
 
 InputFunction = Callable[[Any], list[str]]
 
@@ -63,11 +68,14 @@ class Requested:
         invalid = invalid_results(folder, paths, on_gpu=on_gpu, elsewhere=elsewhere)
         self._invalid = {f"{self._results}/{path}" for path in invalid.mendable}
         if invalid.without_sensor:
-            print(without_sensor(invalid.without_sensor, on_gpu=on_gpu), file=sys.stderr)
+            print(without_sensor_line(invalid.without_sensor, on_gpu=on_gpu), file=sys.stderr)
         try:
             self._cycles = decided(opened.campaign, folder, elsewhere=self._elsewhere)
         except ResultError as error:
             sys.exit(str(error))
+        invalid_of = (p.experiment.name for p in schedule if self._path(p) in self._invalid)
+        self._again = frozenset(invalid_of)
+        """Experiments of which a result is measured again."""
         for planned in self._first:
             if self._path(planned) in self._invalid:
                 self._cycles.pop(planned.experiment.name, None)
@@ -107,15 +115,20 @@ class Requested:
     def measurements(self, checkpoints: Any, name: str | None = None) -> list[InputFunction]:
         """Return the input functions of every target behind the measurements.
 
-        One function for each experiment whose cycles are decided: one that fails does not stop
-        the others.
+        One function for each experiment whose cycles are decided, and for each search: one that
+        fails does not stop the others.
 
         Args:
             name: of the one experiment that is a target.
         """
         own = {e: e for e in self._campaign.experiments if name in (None, e.name)}
+        searches = self._campaign.searches
+        if name is not None and any(name in search.names for search in searches):
+            return [self._all_of([p for p in self.planned.values() if p.experiment in own])]
         first = [planned for planned in self._first if planned.experiment in own]
         further = [self._further(e, checkpoints) for e in own if self._campaign.adaptive]
+        if name is None:
+            further += [self._searched(search, checkpoints) for search in searches]
         return [self._all_of(first), *further]
 
     def _all_of(self, planned: Sequence[PlannedMeasurement]) -> InputFunction:
@@ -141,6 +154,27 @@ class Requested:
 
         return results
 
+    def _searched(self, search: RateSearch, checkpoints: Any) -> InputFunction:
+        """The measurements of every rate that a search visits, each after the one before it."""
+        folder = Path(self._results)
+
+        def good(index: int) -> bool:
+            experiment = search.experiments[index]
+            known = None
+            if not self._snakemake.forced and experiment.name not in self._again:
+                known = standing(self._campaign, folder, experiment, elsewhere=self._elsewhere)
+            if known is None:
+                made = checkpoints.judge.get(spec=experiment.spec_hash)
+                known = read_judgement(Path(made.output[0])).good
+            return known
+
+        def results(_wildcards: Any) -> list[str]:
+            visited = bisect(len(search.experiments), good).visited
+            hashes = [search.experiments[index].spec_hash for index in visited]
+            return self._unsettled([path for one in hashes for path in self._results_of[one]])
+
+        return results
+
     def _unsettled(self, results: list[str]) -> list[str]:
         """Leave out what has nothing to do: a job for each of thousands of results costs Snakemake
         more time than the tables, the figures and the report take together."""
@@ -152,9 +186,10 @@ class Requested:
         return [path for path in results if path not in self._settled]
 
     def first_results(self, wildcards: Any) -> list[str]:
-        """The results of an experiment's first cycles, which decide how many it needs."""
-        assert self._campaign.adaptive is not None
-        paths = self._results_of[wildcards.spec][: self._campaign.adaptive.first]
+        """The results of an experiment's first cycles, which decide how many it needs; of a rate
+        that is searched, those of all its cycles."""
+        adaptive = self._campaign.adaptive
+        paths = self._results_of[wildcards.spec][: adaptive.first if adaptive else None]
         return [self._now_at(path) for path in paths]
 
     def before_measuring(self, wildcards: Any) -> list[str]:
@@ -188,7 +223,10 @@ class Requested:
 
     @property
     def deciding_priority(self) -> int:
-        """All decisions come after all first cycles and before any other."""
+        """All decisions come after all first cycles and before any other; those of a search at
+        once."""
+        if self._campaign.searches:
+            return len(self.planned) + 1
         return len(self.planned) - len(self._first) + 1
 
     @property
@@ -199,8 +237,12 @@ class Requested:
     @property
     def decision_pattern(self) -> str:
         """Path of a decision, with wildcards."""
-        assert self._campaign.adaptive is not None
-        path = decision_path(self._campaign.adaptive, "{spec}")
+        adaptive = self._campaign.adaptive
+        path = (
+            judgement_path(self._campaign, "{spec}")
+            if adaptive is None
+            else decision_path(adaptive, "{spec}")
+        )
         return f"{self._results}/{path}"
 
     # What is going to run.
@@ -214,7 +256,7 @@ class Requested:
         self, jobs: Iterable[JobToRun], needed: Sequence[PlannedMeasurement]
     ) -> list[PlannedMeasurement]:
         """The measurements that decisions of this invocation may request."""
-        undecided = [self.names[job.spec_hash or ""] for job in jobs if job.rule == "decide"]
+        undecided = [self.names[job.spec_hash or ""] for job in jobs if job.rule in DECIDING]
         return may_follow(
             self._campaign,
             Path(self._results),
@@ -222,16 +264,6 @@ class Requested:
             needed=needed,
             again=self._snakemake.forces("measure"),
         )
-
-
-def without_sensor(count: int, *, on_gpu: bool) -> str:
-    """Say why results without energy are not measured again."""
-    remedy = None if on_gpu else forbidden_cpu_energy()
-    lack = "lacks" if count == 1 else "lack"
-    return (
-        f"{plural(count, 'result')} that {lack} energy will not be measured again: "
-        f"{remedy or 'no power sensor of this machine can be read.'}"
-    )
 
 
 def inputs_of(experiment: Experiment) -> list[str]:

@@ -16,6 +16,7 @@ from llm_energy.runs.run_records import PlanEntry
 from llm_energy.system.cache import CACHE
 from llm_energy.workflow.decisions import decision_path
 from llm_energy.workflow.plan import expected_duration_s, phases_s
+from llm_energy.workflow.rate_searches import judgement_path
 
 
 def enter_run(
@@ -70,6 +71,7 @@ def _describe(
             result=planned.result_path,
             expected_s=phases_s(campaign),
             decision=decision_of(campaign, planned) if planned in undecided else None,
+            searched=planned in undecided and campaign.adaptive is None,
         )
         for planned in ordered
     ]
@@ -77,11 +79,12 @@ def _describe(
 
 
 def decision_of(campaign: Campaign, planned: PlannedMeasurement) -> str | None:
-    """Where the decision on its experiment lies, relative to the results; None where cycles
-    are not decided."""
-    if campaign.adaptive is None:
-        return None
-    return decision_path(campaign.adaptive, planned.experiment.spec_hash)
+    """Where the decision on its experiment lies, relative to the results; None where nothing is
+    decided by it."""
+    name, spec_hash = planned.experiment.name, planned.experiment.spec_hash
+    if any(name in search.names for search in campaign.searches):
+        return judgement_path(campaign, spec_hash)
+    return decision_path(campaign.adaptive, spec_hash) if campaign.adaptive else None
 
 
 def _declared(

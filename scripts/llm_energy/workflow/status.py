@@ -24,6 +24,7 @@ from llm_energy.system.files import write_atomically
 from llm_energy.system.numbers import plural
 from llm_energy.workflow.decisions import decided, requested, undecided
 from llm_energy.workflow.plan import phases_s, taken_s
+from llm_energy.workflow.rate_searches import lines as search_lines
 from llm_energy.workflow.unnamed import unnamed_results
 
 MANIFEST = "campaign.tsv"
@@ -235,6 +236,7 @@ def as_text(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> str:
     if open_ := undecided(campaign, results):
         most = f"up to cycle {campaign.cycles}, as their spread asks for"
         lines.append(f"Undecided: {len(open_)} of these experiments may go on, {most}.")
+    lines += search_lines(campaign, results)
     lines += unnamed_results(campaign, results)
     if bad:
         lines.append("")
@@ -252,8 +254,9 @@ def _table(campaign: Campaign, rows: Sequence[Standing]) -> list[str]:
     marks: dict[str, str] = {experiment.name: "" for experiment in campaign.experiments}
     for row in sorted(rows, key=lambda row: row.cycle):
         marks[row.experiment] += MARKS[row.status]
-    width = max(map(len, marks))
+    width = max(len(name) for name, each in marks.items() if each)
     return [
         f"{name:{width}}  {each.count(MARKS['done']):3}/{len(each)}  {each}"
         for name, each in marks.items()
+        if each  # a rate that its search has not come to has none
     ]

@@ -2,12 +2,14 @@
 
 import io
 from collections.abc import Callable
+from itertools import product
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from tests.llm_energy.make_open import make_open_result
 from tests.llm_energy.make_results import design, path_of, put_result
-from tests.worker.virtual_engine import Clock, virtual_clock
+from tests.worker.virtual_engine import replace_clock
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.summary import Summary
@@ -17,11 +19,11 @@ from llm_energy.report.style import COLUMN_INCHES, PAGE_INCHES, Drawing, rendere
 from llm_energy.results.open_load import SATURATED
 from llm_energy.results.result import Result
 
-__all__ = ["virtual_clock"]
-
 SLO = Objectives(time_to_first_token_ms=200.0, end_to_end_ms=1000.0)
 JOULES = 600.0
 Serve = Callable[..., Summary]
+Measured = tuple[int, int, float]
+"""Cycle, slots and rate."""
 
 
 def with_energy(result: Result) -> Result:
@@ -38,18 +40,21 @@ def with_energy(result: Result) -> Result:
     return result.model_copy(update={"open_load": load.model_copy(update={"attained": judged})})
 
 
-@pytest.fixture
-def serve(tmp_path, virtual_clock: Clock) -> Serve:
-    """Summary of two cycles of slots × rates; 8 slots serve 23 requests per second."""
+SLOTS, RATES = (16, 8), (5.0, 15.0, 30.0)
 
-    def serve(
-        slots: tuple[int, ...] = (16, 8), rates: tuple[float, ...] = (5.0, 15.0, 30.0)
-    ) -> Summary:
-        results = [
-            with_energy(
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[Measured, str]]:
+    """A folder with two cycles of each number of slots and rate, and the path of each result; 8
+    slots serve 23 requests per second."""
+    folder, paths = tmp_path_factory.mktemp("served"), dict[Measured, str]()
+    with pytest.MonkeyPatch.context() as patch:
+        clock = replace_clock(patch)
+        for cycle, size, rate in product((1, 2), SLOTS, RATES):
+            result = with_energy(
                 make_open_result(
-                    tmp_path,
-                    virtual_clock,
+                    folder,
+                    clock,
                     rate=rate,
                     cycle=cycle,
                     duration_s=10.0,
@@ -58,14 +63,19 @@ def serve(tmp_path, virtual_clock: Clock) -> Serve:
                     service={"slots": size},
                 )
             )
-            for cycle in (1, 2)
-            for size in slots
-            for rate in rates
-        ]
-        planned = [path_of(result) for result in results]
-        for path, result in zip(planned, results, strict=True):
-            put_result(tmp_path / path, result)
-        return aggregate(tmp_path, planned=planned, design=design(reference=None, slo=SLO))
+            paths[cycle, size, rate] = path_of(result)
+            put_result(folder / path_of(result), result)
+    return folder, paths
+
+
+@pytest.fixture
+def serve(measured: tuple[Path, dict[Measured, str]]) -> Serve:
+    """Returns the summary of those of the results with these numbers of slots and rates."""
+    folder, paths = measured
+
+    def serve(slots: tuple[int, ...] = SLOTS, rates: tuple[float, ...] = RATES) -> Summary:
+        planned = [paths[key] for key in product((1, 2), slots, rates)]
+        return aggregate(folder, planned=planned, design=design(reference=None, slo=SLO))
 
     return serve
 

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 from tests.browser import Browser
-from tests.llm_energy.report.test_serving_figures import JOULES, Serve, serve, virtual_clock
+from tests.llm_energy.report.test_serving_figures import JOULES, Serve, measured, serve
 
 from llm_energy.report import serving_limits
 from llm_energy.report.limits import limit_data
 from llm_energy.report.page import render_page, write_page
 from llm_energy.report.serving_limits import serving_data
 
-__all__ = ["serve", "virtual_clock"]
+__all__ = ["measured", "serve"]
 
 ANSWER = """(async () => {
   const form = document.querySelector("#serving-limits");

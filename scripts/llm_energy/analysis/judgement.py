@@ -1,0 +1,85 @@
+"""The judgement of a rate that a search visits: a pure function of the results of its cycles.
+
+In a file of its own, because each judgement is a job that loads no more than it needs.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from llm_energy.analysis.objectives import with_objectives
+from llm_energy.campaign.arrival_settings import Objectives
+from llm_energy.results.open_load import SATURATED
+from llm_energy.results.parts import Model
+from llm_energy.results.result import Result, ResultError
+from llm_energy.system.files import write_atomically
+
+
+class Judgement(Model):
+    """Cycles of one experiment of load mode `open`, judged by objectives."""
+
+    experiment: str
+    spec_hash: str
+    objectives: Objectives
+    attainments: list[float | None]
+    """Attainment of each cycle, in order; None where it ran out of memory or nothing arrived."""
+    saturated: int
+    """Cycles in which the queue grew."""
+    good: bool
+    """True where the mean attainment is the share that must be good, or more, and no cycle is
+    saturated or without an attainment."""
+
+
+def judge(results: Sequence[Result], objectives: Objectives, folder: Path) -> Judgement:
+    """Judge the cycles of one experiment.
+
+    Args:
+        folder: the campaign's results folder, with the requests of the results.
+
+    Raises:
+        ResultError: requests cannot be read, and the results were judged by other objectives.
+    """
+    ordered = [_judged(result, objectives, folder) for result in results]
+    ordered.sort(key=lambda result: result.cycle)
+    loads = [result.open_load for result in ordered]
+    attainments = [
+        load.attained.attainment if load and load.attained and load.arrivals else None
+        for load in loads
+    ]
+    saturated = sum(load is not None and load.saturation == SATURATED for load in loads)
+    known = [value for value in attainments if value is not None]
+    enough = len(known) == len(ordered) and sum(known) / len(known) >= objectives.share
+    return Judgement(
+        experiment=ordered[0].experiment,
+        spec_hash=ordered[0].spec_hash,
+        objectives=objectives,
+        attainments=attainments,
+        saturated=saturated,
+        good=enough and not saturated,
+    )
+
+
+def _judged(result: Result, objectives: Objectives, folder: Path) -> Result:
+    try:
+        return with_objectives(result, objectives, folder)
+    except OSError as error:
+        file = result.side_files["requests"].path
+        message = f"{folder / file}: cannot be read, and other objectives need it; measure it again"
+        raise ResultError(message) from error
+
+
+def write_judgement(path: Path, judgement: Judgement) -> None:
+    write_atomically(path, judgement.model_dump_json(indent=1).encode() + b"\n")
+
+
+def read_judgement(path: Path) -> Judgement:
+    """Read and check a judgement.
+
+    Raises:
+        ResultError: not readable, or no judgement; it may be deleted, and is made again.
+    """
+    try:
+        return Judgement.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ResultError(f"{path}: no judgement; delete it, and it is made again") from error
