@@ -47,6 +47,7 @@ ROOMS = (
     "preflight",
     "measurement",
     "analysis",
+    "export",
     "report",
     "archive",
     "validation",

@@ -40,8 +40,8 @@ NOT_SHIPPED = ("archive", "export", "report-partial.html")
 """Below a campaign's results: the archive itself, copies of the power series for other tools, and
 what only a run that failed left."""
 
-OF_A_RUN = ("remeasure", "new_device")
-"""Keys of the configuration that are for one command only."""
+OF_A_RUN = ("remeasure", "new_device", "export_to")
+"""Keys of the configuration that are for one command or one site only."""
 
 REPRODUCE = """\
 #!/bin/sh

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
@@ -16,6 +16,7 @@ from llm_energy.campaign.arrival_settings import (
 from llm_energy.campaign.backend_settings import BackendConfig
 from llm_energy.campaign.declared_inputs import DeclaredPrompts, ModelConfig
 from llm_energy.campaign.experiment_settings import DeclaredSettings, SettingKey
+from llm_energy.campaign.export_target import PATTERN, export_target
 from llm_energy.campaign.measurement_settings import GPU_CYCLES, Measurement
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.campaign.publication import Publication
@@ -36,6 +37,19 @@ def _exactly_one_way(schema: dict[str, Any]) -> None:
     """Write the check of `Range._one_way` into the JSON schema."""
     above_zero = {"from": {"exclusiveMinimum": 0}}
     schema["oneOf"] = [{"required": ["step"]}, {"required": ["factor"], "properties": above_zero}]
+
+
+def _server_address(url: str) -> str:
+    try:
+        export_target(url)
+    except ValueError as error:
+        raise PydanticCustomError("kind", "{text}", {"text": str(error)}) from error
+    return url
+
+
+ServerAddress = Annotated[
+    str, AfterValidator(_server_address), Field(json_schema_extra={"pattern": PATTERN})
+]
 
 
 class Range(Model):
@@ -190,6 +204,11 @@ class CampaignConfig(Model):
     superseded/."""
     new_device: bool = False
     """For `--config`: allow to add to a campaign that was measured on another device model."""
+    export_to: ServerAddress | None = None
+    """Time-series server that finished measurements are sent to, when a run ends and by the target
+    `export`: `influxdb://HOST:8086/DATABASE`, `influxdb2://HOST:8086/ORG/BUCKET`,
+    `victoriametrics://HOST:8428` or `postgresql://HOST/DATABASE`. Credentials come from the
+    environment (docs/time-series.md)."""
 
     @model_validator(mode="before")
     @classmethod

@@ -88,6 +88,11 @@ class Sensor:
         module = self.series.samples(self.device, "module_power_watts")
         return counts_module(self._samples["counter"], self._samples["integrated_instant"], module)
 
+    @property
+    def counter(self) -> Samples:
+        """The energy counter without its wraps."""
+        return self._samples["counter"]
+
     def power(self, start_s: float, end_s: float) -> Samples:
         """Samples of power in [start, end]: instant power, or what the counter implies."""
         instant = self._samples["integrated_instant"]

@@ -14,6 +14,9 @@ DEVICE_FOLDERS = (Path("/run/lock"), Path("/tmp"))
 """The first of these that is sticky and open to all holds the locks of the devices: one place for
 all users of the host, where nobody removes or replaces the file of another."""
 
+DEVICE_LOCK = "llm-energy-*.lock"
+"""Names of the locks of devices."""
+
 Blocked = Callable[[str], None]
 """Takes the holder of a lock, in words, before it is waited for."""
 
@@ -65,7 +68,7 @@ def devices(
     Raises:
         PermissionError: a lock is no file that every user may open.
     """
-    folder = next((f for f in DEVICE_FOLDERS if _is_shared(f)), DEVICE_FOLDERS[-1])
+    folder = _device_folder()
     descriptors = []
     try:
         for name in sorted(set(names)):
@@ -73,11 +76,51 @@ def devices(
             def of_this(holder: str, name: str = name) -> None:
                 blocked(name, holder)
 
-            descriptors.append(_hold_shared(folder / f"llm-energy-{name}.lock", of_this))
+            descriptors.append(_hold_shared(folder / DEVICE_LOCK.replace("*", name), of_this))
         yield
     finally:
         for descriptor in reversed(descriptors):
             os.close(descriptor)
+
+
+@contextmanager
+def no_device(*, blocked: Blocked = lambda _holder: None) -> Iterator[None]:
+    """Wait until no measurement of this host holds a device; inside the block none can begin.
+
+    No lock is held while another one is waited for: measurements on other devices go on.
+
+    Args:
+        blocked: takes the holder of a device, in words, before it is waited for.
+    """
+    taken = list[int]()
+    try:
+        while True:
+            for path in sorted(_device_folder().glob(DEVICE_LOCK)):
+                descriptor = _open_shared(path)
+                taken.append(descriptor)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    _release(taken[:-1])
+                    taken = [descriptor]
+                    _take(descriptor, blocked, fcntl.LOCK_SH)
+                    break
+            else:
+                break
+            _release(taken)
+            taken = []
+        yield
+    finally:
+        _release(taken)
+
+
+def _release(descriptors: list[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def _device_folder() -> Path:
+    return next((f for f in DEVICE_FOLDERS if _is_shared(f)), DEVICE_FOLDERS[-1])
 
 
 def _is_shared(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from llm_energy.preflight.obstacles import gpu_obstacles, obstacles
 from llm_energy.results import older_layout
 from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.cache import CACHE
-from llm_energy.system.scripting import disk_refusal
+from llm_energy.system.scripting import UserError, disk_refusal
 from llm_energy.workflow import conclusion
 from llm_energy.workflow.announcement import announcement, sets_line
 from llm_energy.workflow.lanes import most_at_once
@@ -154,6 +154,20 @@ class Hooks:
             print(line, file=sys.stderr)
         if measured:
             self._write_manifest()
+            self._export()
+
+    def _export(self) -> None:
+        """Send what was measured to the campaign's server; a failure costs nothing but that."""
+        url = self._config.get("export_to")
+        if url is None or self._opened.is_pilot:
+            return
+        from llm_energy.export.sending import send_campaign  # pyarrow, clients of servers
+
+        try:
+            line = str(send_campaign(self._results, url))
+        except (UserError, OSError) as error:
+            line = f"Not exported: {error}. The target `export` sends what is missing."
+        print(line, file=sys.stderr)
 
     def _conclusion(self, complete: bool, measured: bool) -> list[str]:
         opened = self._opened

@@ -1,13 +1,16 @@
-"""A series for other tools: every reading, units in the names, simulated ones marked."""
+"""Series as files: every reading, units in the names, simulated ones marked."""
 
 import csv
 import dataclasses
 import io
 
 import pytest
+from tests.llm_energy.export.made_campaign import make_exported
 from tests.llm_energy.power.made_power import GPU, reading
 
-from llm_energy.analysis.export import export_campaign, line_protocol, main, write_csv
+from llm_energy.export.channels import measured
+from llm_energy.export.line_protocol import lines
+from llm_energy.export.series_texts import export_campaign, main, write_csv
 from llm_energy.power.meter import State
 from llm_energy.power.series import Series
 from llm_energy.power.series_file import write_series
@@ -36,29 +39,16 @@ def test_csv_has_a_line_for_each_reading_and_leaves_empty_what_was_not_there():
     assert {row["simulated"] for row in rows} == {"true"}
 
 
-def test_line_protocol_has_a_point_for_each_reading_with_a_value():
-    assert list(line_protocol(SERIES)) == [
-        r"power,device=GPU-1,model=Made\ GPU\,\ 80\ GB,scope=gpu_board,simulated=true "
-        "energy_counter_joules=12.5,temperature_celsius=50.0 1800000000500000000",
-        r"power,device=GPU-1,model=Made\ GPU\,\ 80\ GB,scope=gpu_board,simulated=true "
-        "instant_power_watts=600.0 1800000000625000000",
-    ]
-
-
-def test_what_a_series_belongs_to_becomes_tags():
-    first = next(line_protocol(SERIES, identity={"experiment": "batch=1", "cycle": 2}))
-    assert r"simulated=true,experiment=batch\=1,cycle=2 energy" in first
-
-
 def test_a_campaign_is_exported_with_all_its_series(tmp_path):
-    for cycle in (1, 2):
-        identity = {"experiment": "e", "cycle": cycle}
-        write_series(tmp_path, f"series/e/s/cycle-{cycle}.parquet", SERIES, identity=identity)
+    result = make_exported(tmp_path, cycles=1)[0]
+    write_series(tmp_path, "series/of/no-result.parquet", SERIES)
     written = export_campaign(tmp_path)
-    names = [path.relative_to(tmp_path).as_posix() for path in written]
-    assert names == [f"export/e/s/cycle-{n}.{kind}" for n in (1, 2) for kind in ("csv", "lp")]
-    assert written[0].read_text().count("\n") == 4
-    assert ",cycle=2 " in written[3].read_text()
+    names = [path.relative_to(tmp_path / "export").as_posix() for path in written]
+    own = f"{result.spec_hash}/cycle-01"
+    assert names == [f"{own}.csv", f"{own}.lp", "of/no-result.csv"]
+    assert written[2].read_text().count("\n") == 4
+    points = written[1].read_text().splitlines()
+    assert points == list(lines(next(measured(tmp_path))))
 
 
 def test_a_campaign_without_series_exports_nothing(tmp_path):
@@ -66,7 +56,7 @@ def test_a_campaign_without_series_exports_nothing(tmp_path):
     assert not (tmp_path / "export").exists()
 
 
-@pytest.mark.parametrize(("name", "lines"), [("csv", 4), ("line-protocol", 2)])
+@pytest.mark.parametrize(("name", "lines"), [("csv", 4), ("line-protocol", 3)])
 def test_a_file_is_exported_by_one_command(tmp_path, capsys, name, lines):
     write_series(tmp_path, "series.parquet", SERIES)
     main([str(tmp_path / "series.parquet"), "--format", name])

@@ -1,0 +1,63 @@
+"""A campaign sent to a server: what is missing there, never while this host measures."""
+
+import contextlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from llm_energy.campaign.export_target import export_target
+from llm_energy.export.channels import measured
+from llm_energy.export.line_protocol import tags
+from llm_energy.export.servers import ExportError, opened
+from llm_energy.results.result import ResultError
+from llm_energy.system import locks
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An export that came to its end."""
+
+    sent: int
+    """Measurements that were written now."""
+    before: int
+    """Measurements that were there."""
+    url: str
+
+    def __str__(self) -> str:
+        return f"{self.sent} measurements sent to {self.url}, {self.before} were there"
+
+
+def send_campaign(results: Path, url: str) -> Sent:
+    """Send every measurement of a results folder that the server does not have as a whole.
+
+    An export that ended early is taken up again by the same call. Nothing is written while a
+    measurement goes on on this host.
+
+    Raises:
+        ExportError: the server is not reached, or refuses.
+    """
+    target = export_target(url)
+    sent, before = 0, 0
+    try:
+        found = list(measured(results))
+    except ResultError as error:
+        raise ExportError(f"{error}: nothing is sent; `verify` names every such result") from error
+    with opened(target) as server:
+        campaigns = {each.result.campaign for each in found}
+        known = set[str]().union(*(server.sent(campaign) for campaign in campaigns))
+        for each in found:
+            if tags(each.result_labels) in known:
+                before += 1
+                continue
+            server.send(each, undisturbed)
+            sent += 1
+    return Sent(sent, before, target.url)
+
+
+def undisturbed() -> contextlib.AbstractContextManager[None]:
+    """Make a block that begins when no measurement of this host goes on."""
+    return locks.no_device(blocked=_announce)
+
+
+def _announce(holder: str) -> None:
+    print(f"Waiting for the measurement of {holder}", file=sys.stderr, flush=True)

@@ -1,0 +1,52 @@
+"""Servers that measurements are sent to: what each must do, and the mistakes that users meet."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from llm_energy.campaign.export_target import ExportTarget
+from llm_energy.export.channels import Measured
+from llm_energy.system.scripting import UserError
+
+Undisturbed = Callable[[], AbstractContextManager[None]]
+"""Makes a block that begins when this host measures nothing, and keeps it from beginning."""
+
+
+class ExportError(UserError):
+    """A server that cannot be written to; the message is one line with its remedy."""
+
+
+class Server(Protocol):
+    """A connection to a server, open for one export."""
+
+    def sent(self, campaign: str) -> set[str]:
+        """Return the measurements of a campaign that are there as a whole, by their tags."""
+        ...
+
+    def send(self, measured: Measured, undisturbed: Undisturbed) -> None:
+        """Write one measurement, each batch in an undisturbed block."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@contextmanager
+def opened(target: ExportTarget) -> Iterator[Server]:
+    """Connect to a server for the length of the block.
+
+    Raises:
+        ExportError: it is not reached, or refuses.
+    """
+    server: Server
+    if target.kind == "postgresql":
+        from llm_energy.export.postgresql import PostgreSQL
+
+        server = PostgreSQL(target)
+    else:
+        from llm_energy.export.line_servers import line_server
+
+        server = line_server(target)
+    try:
+        yield server
+    finally:
+        server.close()

@@ -1,0 +1,309 @@
+"""Campaigns in real servers: the same joules read back, twice is once, and what users get wrong."""
+
+import json
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+import pytest
+from tests import time_series
+from tests.llm_energy.export.made_campaign import DEVICES, joules, make_exported
+from tests.time_series import PASSWORD
+
+from llm_energy.export import line_servers, postgresql, sending
+from llm_energy.export.sending import send_campaign
+from llm_energy.export.servers import ExportError
+from llm_energy.power.integration import integrate
+from llm_energy.power.series import Samples
+
+pytestmark = pytest.mark.long
+QUANTITIES = {
+    "counter": "energy_counter_joules",
+    "integrated_instant": "instant_power_watts",
+}
+
+
+@pytest.fixture(autouse=True)
+def no_other_measurement(monkeypatch):
+    """Measurements of other tests on this host are not waited for."""
+    monkeypatch.setattr(sending, "undisturbed", nullcontext)
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("campaign")
+    return folder, make_exported(folder)
+
+
+@pytest.fixture(scope="module")
+def influx(tmp_path_factory):
+    with time_series.influxdb(tmp_path_factory.mktemp("influxdb")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def victoria(tmp_path_factory):
+    with time_series.victoria_metrics(tmp_path_factory.mktemp("victoria")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    with (
+        time_series.postgresql(tmp_path_factory.mktemp("postgresql")) as address,
+        pytest.MonkeyPatch.context() as environment,
+    ):
+        environment.setenv("PGUSER", "postgres")
+        environment.setenv("PGPASSWORD", PASSWORD)
+        yield address
+
+
+def got(address: str, path: str, **query: str) -> bytes:
+    url = f"http://{address}{path}?{urllib.parse.urlencode(query)}"
+    with urllib.request.urlopen(url) as answer:
+        return answer.read()
+
+
+def influx_rows(address: str, query: str, database: str = "energy") -> list[list]:
+    content = json.loads(got(address, "/query", db=database, q=query, epoch="ns"))
+    series = content["results"][0].get("series", [])
+    return [row for each in series for row in each["values"]]
+
+
+def victoria_series(address: str, selector: str) -> list[tuple[dict, list, list]]:
+    got(address, "/internal/force_flush")
+    lines = got(address, "/api/v1/export", **{"match[]": selector}).decode().splitlines()
+    found = [json.loads(line) for line in lines]
+    return [(each["metric"], each["timestamps"], each["values"]) for each in found]
+
+
+def integrated(times_s: list[float], values: list[float], duration_s: float, method: str) -> float:
+    """Energy from 0 to `duration_s` of what was read back."""
+    samples = Samples(tuple(times_s), tuple(values))
+    if method == "counter":
+        return samples.at(duration_s) - samples.at(0.0)
+    energy = integrate(samples, 0.0, duration_s, update_period_s=None).joules
+    assert energy is not None
+    return energy
+
+
+@pytest.mark.parametrize("method", QUANTITIES)
+def test_joules_read_back_from_influxdb_are_those_of_the_file(campaign, influx, method):
+    folder, results = campaign
+    send_campaign(folder, f"influxdb://{influx}/energy")
+    for result in results:
+        where = f"\"cycle\" = '{result.cycle}'"
+        select = f'SELECT "duration_s" FROM phases WHERE {where} AND "phase" = \'window\''
+        ((start_ns, duration_s),) = influx_rows(influx, select)
+        for device in DEVICES:
+            select = f'SELECT "{QUANTITIES[method]}" FROM power WHERE {where}'
+            rows = influx_rows(influx, f"{select} AND \"device\" = '{device.id}'")
+            times_s = [(time_ns - start_ns) / 1e9 for time_ns, _ in rows]
+            found = integrated(times_s, [value for _, value in rows], duration_s, method)
+            assert found == pytest.approx(joules(folder, result, device, method), rel=1e-9)
+
+
+@pytest.mark.parametrize("method", QUANTITIES)
+def test_joules_read_back_from_victoria_metrics_cost_the_milliseconds(campaign, victoria, method):
+    folder, results = campaign
+    send_campaign(folder, f"victoriametrics://{victoria}")
+    worst = 0.0
+    for result in results:
+        own = f'cycle="{result.cycle}"'
+        window = victoria_series(victoria, f'phases_duration_s{{{own},phase="window"}}')
+        ((_, (start_ms,), (duration_s,)),) = window
+        for device in DEVICES:
+            selector = f'power_{QUANTITIES[method]}{{{own},device="{device.id}"}}'
+            ((_, times, values),) = victoria_series(victoria, selector)
+            assert len(set(times)) == len(times)
+            found = integrated([(t - start_ms) / 1e3 for t in times], values, duration_s, method)
+            true = joules(folder, result, device, method)
+            worst = max(worst, abs(found / true - 1))
+    print(f"{method}: largest relative difference {worst:.2e}")
+    assert worst < 5e-4
+
+
+@pytest.mark.parametrize("method", QUANTITIES)
+def test_joules_read_back_from_postgresql_are_those_of_the_file(campaign, postgres, method):
+    import psycopg
+
+    folder, results = campaign
+    url = f"postgresql://{postgres}/energy"
+    send_campaign(folder, url)
+    with psycopg.connect(url) as connection:
+        for result in results:
+            ((number, start_ns, end_ns, energy),) = connection.execute(
+                "SELECT id, window_start_monotonic_ns, window_end_monotonic_ns, energy_joules"
+                " FROM llm_energy.results WHERE spec = %s AND cycle = %s",
+                [result.spec_hash, result.cycle],
+            ).fetchall()
+            assert energy == result.energy.energy_joules
+            for device in DEVICES:
+                rows = connection.execute(
+                    "SELECT monotonic_ns, value FROM llm_energy.power"
+                    " WHERE result = %s AND device = %s AND quantity = %s ORDER BY monotonic_ns",
+                    [number, device.id, QUANTITIES[method]],
+                ).fetchall()
+                times_s = [(time_ns - start_ns) / 1e9 for time_ns, _ in rows]
+                duration_s = (end_ns - start_ns) / 1e9
+                found = integrated(times_s, [value for _, value in rows], duration_s, method)
+                assert found == pytest.approx(joules(folder, result, device, method), rel=1e-9)
+
+
+def influx_content(address: str) -> object:
+    return {
+        name: influx_rows(address, f"SELECT * FROM {name}")
+        for name in ("power", "phases", "results")
+    }
+
+
+def victoria_content(address: str) -> object:
+    found = victoria_series(address, '{campaign="synthetic"}')
+    return sorted(((sorted(m.items()), t, v) for m, t, v in found), key=str)
+
+
+def postgres_content(address: str) -> object:
+    import psycopg
+
+    content = {}
+    with psycopg.connect(f"postgresql://{address}/energy") as connection:
+        for table in ("results", "devices", "phases", "power"):
+            if connection.execute(f"SELECT to_regclass('llm_energy.{table}')").fetchone()[0]:
+                rows = connection.execute(f"SELECT * FROM llm_energy.{table}").fetchall()
+                # Numbers of results differ between exports, as those of what was rolled back.
+                content[table] = sorted(row[1:] for row in rows)
+    return content
+
+
+SERVERS = {
+    "influx": ("influxdb://{}/energy", influx_content, (line_servers, "BATCH_LINES")),
+    "victoria": ("victoriametrics://{}", victoria_content, (line_servers, "BATCH_LINES")),
+    "postgres": ("postgresql://{}/energy", postgres_content, (postgresql, "BATCH_ROWS")),
+}
+
+
+class StoppedError(Exception):
+    """Ends an export between two batches."""
+
+
+def interrupted_after(count: int):
+    blocks = iter(range(count))
+
+    @contextmanager
+    def undisturbed() -> Iterator[None]:
+        if next(blocks, None) is None:
+            raise StoppedError
+        yield
+
+    return undisturbed
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_an_export_is_resumed_and_twice_is_once(campaign, request, monkeypatch, name):
+    folder, results = campaign
+    address = request.getfixturevalue(name)
+    form, content, (module, batch) = SERVERS[name]
+    url = form.format(address)
+    send_campaign(folder, url)
+    before = content(address)
+    again = send_campaign(folder, url)
+    assert (again.sent, again.before) == (0, len(results))
+    assert content(address) == before
+
+    if name == "influx":
+        influx_drop(address)
+    elif name == "victoria":
+        got_post(address, "/api/v1/admin/tsdb/delete_series", **{"match[]": '{campaign!=""}'})
+    else:
+        postgres_drop(url)
+    monkeypatch.setattr(module, batch, 500)
+    for count in (2, 9, 14):
+        monkeypatch.setattr(sending, "undisturbed", interrupted_after(count))
+        with pytest.raises(StoppedError):
+            send_campaign(folder, url)
+    monkeypatch.setattr(sending, "undisturbed", nullcontext)
+    last = send_campaign(folder, url)
+    assert last.sent > 0
+    assert content(address) == before
+
+
+def influx_drop(address: str) -> None:
+    for name in ("power", "phases", "results"):
+        got_post(address, "/query", db="energy", q=f"DROP MEASUREMENT {name}")
+
+
+def got_post(address: str, path: str, **query: str) -> None:
+    time_series.post(address, path, query)
+
+
+def postgres_drop(url: str) -> None:
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        connection.execute("DROP SCHEMA llm_energy CASCADE")
+
+
+def test_timescaledb_makes_a_hypertable_where_it_is(campaign, postgres):
+    """With a function of its name: Debian has no TimescaleDB."""
+    import psycopg
+
+    folder, _ = campaign
+    with psycopg.connect(f"postgresql://{postgres}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE timescale")
+    url = f"postgresql://{postgres}/timescale"
+    with psycopg.connect(url) as connection:
+        connection.execute("CREATE TABLE made (called text, column_name text)")
+        connection.execute(
+            "CREATE FUNCTION create_hypertable(regclass, name) RETURNS void LANGUAGE sql AS"
+            " 'INSERT INTO made VALUES ($1::text, $2)'"
+        )
+    send_campaign(folder, url)
+    send_campaign(folder, url)
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT * FROM made").fetchall()
+    assert rows == [("llm_energy.power", "time")]
+
+
+def mistake(folder, url: str) -> str:
+    with pytest.raises(ExportError) as caught:
+        send_campaign(folder, url)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert PASSWORD not in text
+    return text
+
+
+@pytest.mark.parametrize(
+    "form", ["influxdb://{}/energy", "influxdb2://{}/o/b", "postgresql://{}/e"]
+)
+def test_a_server_that_is_not_there_is_one_line(campaign, form):
+    text = mistake(campaign[0], form.format(f"127.0.0.1:{time_series.free_port()}"))
+    assert "Connection refused" in text
+
+
+def test_a_wrong_database_is_one_line(campaign, influx, postgres):
+    assert "database not found: nowhere" in mistake(campaign[0], f"influxdb://{influx}/nowhere")
+    text = mistake(campaign[0], f"postgresql://{postgres}/nowhere")
+    assert 'database "nowhere" does not exist' in text
+
+
+def test_credentials_come_from_the_environment(campaign, postgres, tmp_path, monkeypatch):
+    folder, results = campaign
+    with time_series.influxdb(tmp_path, users=True) as address:
+        url = f"influxdb://{address}/energy"
+        assert "INFLUX_USERNAME and INFLUX_PASSWORD" in mistake(folder, url)
+        monkeypatch.setenv("INFLUX_USERNAME", "admin")
+        monkeypatch.setenv("INFLUX_PASSWORD", PASSWORD + "x")
+        assert "refuses the credentials (HTTP 401)" in mistake(folder, url)
+        monkeypatch.setenv("INFLUX_PASSWORD", PASSWORD)
+        assert send_campaign(folder, url).sent == len(results)
+    monkeypatch.setenv("PGPASSWORD", "wrong")
+    text = mistake(folder, f"postgresql://{postgres}/energy")
+    assert "password authentication failed" in text
+    assert "PGUSER and PGPASSWORD in the environment" in text
+
+
+def test_points_that_a_server_does_not_keep_are_no_success(campaign, tmp_path):
+    with time_series.victoria_metrics(tmp_path, "-retentionPeriod=1d") as address:
+        assert "-retentionPeriod" in mistake(campaign[0], f"victoriametrics://{address}")
