@@ -1,6 +1,7 @@
 """Real time-series servers of Debian on this machine, each with its own port and data folder."""
 
 import contextlib
+import json
 import os
 import pwd
 import shutil
@@ -13,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,3 +167,15 @@ def post(address: str, path: str, query: dict[str, str]) -> None:
         )
     ):
         pass
+
+
+def got(address: str, path: str, **query: str) -> bytes:
+    """The answer to a GET request."""
+    url = f"http://{address}{path}?{urllib.parse.urlencode(query)}"
+    with urllib.request.urlopen(url) as answer:
+        content: bytes = answer.read()
+    return content
+
+
+def got_json(address: str, path: str, **query: str) -> Any:
+    return json.loads(got(address, path, **query))

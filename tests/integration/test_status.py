@@ -1,9 +1,11 @@
 """Another terminal asks how far a run is, and the run does not notice."""
 
 import copy
+import json
 import os
 import pwd
 import signal
+import subprocess
 
 import pytest
 
@@ -42,6 +44,16 @@ def test_a_run_is_looked_at_without_disturbing_it(ready):
         during = tree.run("status", check=True).stdout
         assert "Campaign nap: 2 measurements: 1 done, 1 running; about " in during
         assert "Running: coma cycle 1, for " in during
+        state = (tree.folder / "results/nap/status.prom").read_text()
+        assert 'llm_energy_measurements{campaign="nap",state="running"} 1\n' in state
+        assert 'llm_energy_measurements{campaign="nap",state="done"} 1\n' in state
+        assert 'llm_energy_backend_healthy{campaign="nap",backend="sleep"} 1.0\n' in state
+        command = tree.command("status", "--config", "status=json")
+        printed = subprocess.run(command, cwd=tree.folder, stdout=subprocess.PIPE, check=True)
+        content = json.loads(printed.stdout)
+        assert content["measurements"] == {"done": 1, "failed": 0, "running": 1, "pending": 0}
+        assert [row["status"] for row in content["rows"]] == ["done", "running"]
+        assert content["last"]["experiment"] == "nap"
         assert len((tree.folder / "results/nap/campaign.tsv").read_text().splitlines()) == 3
         assert process.poll() is None
         assert len(tree.runs()) == 1
@@ -51,6 +63,9 @@ def test_a_run_is_looked_at_without_disturbing_it(ready):
         process.wait(timeout=PATIENCE_S)
     rows = (tree.folder / "results/nap/campaign.tsv").read_text().splitlines()
     assert [row.split("\t")[5] for row in rows[1:]] == ["done", "pending"]
+    state = (tree.folder / "results/nap/status.prom").read_text()
+    assert 'llm_energy_measurements{campaign="nap",state="running"} 0\n' in state
+    assert 'llm_energy_run_active{campaign="nap"} 0.0\n' in state
 
 
 def test_who_waits_for_the_device_says_so_at_once(ready):

@@ -16,6 +16,8 @@ RICH = BASE | {
     },
     "remeasure": "invalid",
     "new_device": True,
+    "status": "json",
+    "export_to": "influxdb://127.0.0.1:8086/energy",
     "backends": {
         "toy": {"environment": {"python": "bin/python", "packages_sha256": SHA["b"]}},
         "boxy": {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from llm_energy.backends.runtime import BackendError
 from llm_energy.results.failures import RETRIED
+from llm_energy.runs.campaign_status import BackendHealth
 from llm_energy.runs.run import Run
 
 LIMIT = 6
@@ -54,6 +55,12 @@ def given_up(run: Run, backend: str) -> bool:
 def failing(run: Run, backend: str) -> bool:
     """Return whether its last measurement failed by its infrastructure."""
     return _known(run, backend).failures > 0
+
+
+def of(run: Run, backend: str) -> BackendHealth:
+    """Return the health of a backend in numbers."""
+    failures = _known(run, backend).failures
+    return BackendHealth(failures == 0, failures)
 
 
 def refuse_broken(run: Run, backend: str) -> None:

@@ -204,6 +204,8 @@ class CampaignConfig(Model):
     superseded/."""
     new_device: bool = False
     """For `--config`: allow to add to a campaign that was measured on another device model."""
+    status: Literal["text", "json"] = "text"
+    """For `--config`: how the target `status` prints: for people or for programs."""
     export_to: ServerAddress | None = None
     """Time-series server that finished measurements are sent to, when a run ends and by the target
     `export`: `influxdb://HOST:8086/DATABASE`, `influxdb2://HOST:8086/ORG/BUCKET`,

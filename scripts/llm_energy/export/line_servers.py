@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
+from urllib.parse import urlencode
 
 import urllib3
 
@@ -39,7 +40,7 @@ class LineServer:
     def __init__(self, target: ExportTarget) -> None:
         self.target = target
         self._pool = urllib3.PoolManager(
-            headers=self.credentials(),
+            headers={"Content-Type": "text/plain; charset=utf-8", **self.credentials()},
             timeout=TIMEOUT_S,
             retries=urllib3.Retry(2, read=0, redirect=0, status=0, backoff_factor=0.5),
         )
@@ -98,7 +99,7 @@ class LineServer:
         Raises:
             ExportError: the server is not reached, or refuses the credentials.
         """
-        address = f"{self.target.base}{path}?{urllib3.request.urlencode(query)}"
+        address = f"{self.target.base}{path}?{urlencode(query)}"
         try:
             answer = self._pool.request(method, address, body=body)
         except urllib3.exceptions.HTTPError as error:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from llm_energy.backends import health
+from llm_energy.backends.run_status import note_last, report_status
 from llm_energy.backends.runtime import SCRIPTS, BackendError
 from llm_energy.measurement.build_result import build_result
 from llm_energy.measurement.job import ExperimentRecord, Job, Observation
@@ -76,6 +77,8 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
         job = Job(record, cycle, entry.position, attempt, own)
         started, times_s = utc_now(), [begun_s, time.monotonic()]
         progress.note_start(run, result=own, attempt=attempt)
+        with unharmed():
+            report_status(whole, results=results, plan=plan, running=True)
         seen = None
         try:
             refuse_full_disk(results)
@@ -109,6 +112,8 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
             moves = gives_up_set(whole, run, job.backend, reason)
             worth_it = moves or reason in failures.RETRIED
             if not (worth_it and attempt - first < len(failures.BACKOFF_S)):
+                with unharmed():
+                    report_status(whole, results=results, plan=plan, running=False)
                 raise UserError(
                     f"{record.name} cycle {cycle} failed: {reason}: {failure}; record: {kept}, "
                     f"log: {log}; the same command measures what is missing"
@@ -125,6 +130,8 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
                 progress.note_duration(whole, experiment=record.name, duration_s=duration_s)
                 line = progress.line(whole, result, results=results, whole_plan=plan)
                 print(line, file=sys.stderr)
+                note_last(whole, result)
+                report_status(whole, results=results, plan=plan, running=False)
             return
 
 
@@ -134,7 +141,7 @@ def unharmed() -> Iterator[None]:
     try:
         yield
     except Exception:
-        LOG.exception("the result is written; reporting it failed")
+        LOG.exception("reporting failed, which harms no measurement")
 
 
 def begin(job: Job, run: Run) -> Observation:

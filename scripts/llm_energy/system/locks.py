@@ -96,7 +96,10 @@ def no_device(*, blocked: Blocked = lambda _holder: None) -> Iterator[None]:
     try:
         while True:
             for path in sorted(_device_folder().glob(DEVICE_LOCK)):
-                descriptor = _open_shared(path)
+                try:
+                    descriptor = _open_shared(path)
+                except PermissionError:
+                    continue  # no measurement can hold it either
                 taken.append(descriptor)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

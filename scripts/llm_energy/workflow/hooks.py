@@ -11,6 +11,7 @@ from llm_energy.inputs.recipes import Recipes
 from llm_energy.preflight.host_findings import forbidden_cpu_energy
 from llm_energy.preflight.obstacles import gpu_obstacles, obstacles
 from llm_energy.results import older_layout
+from llm_energy.runs.campaign_status import write_status
 from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.cache import CACHE
 from llm_energy.system.scripting import UserError, disk_refusal
@@ -23,6 +24,7 @@ from llm_energy.workflow.parallel_sessions import sets_of_host
 from llm_energy.workflow.requested import DECIDING, Requested
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
 from llm_energy.workflow.status import standings, write_manifest
+from llm_energy.workflow.status_numbers import campaign_status
 
 NO_SETS = (
     "`parallel` makes sets of the GPUs of this host, which is not possible here: see "
@@ -139,8 +141,11 @@ class Hooks:
             print(f"They cannot be linked: {disk_refusal(error) or error}", file=sys.stderr)
 
     def _write_manifest(self) -> None:
+        campaign, results = self._opened.campaign, self._results
         try:
-            write_manifest(self._results, standings(self._opened.campaign, self._results))
+            rows = standings(campaign, results)
+            write_manifest(results, rows)
+            write_status(results, campaign_status(campaign, results, rows))
         except OSError as error:
             print(f"No campaign.tsv: {disk_refusal(error) or error}", file=sys.stderr)
 

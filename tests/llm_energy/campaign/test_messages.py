@@ -125,6 +125,14 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(root):
         ("order: sequentail", "did you mean sequential?"),
         ("reference: sweep_batch2", "reference: unknown experiment; did you mean sweep_batch4?"),
         ("remeasure: maybe", "remeasure: must be"),
+        ("export_to: influx://host/db", "export_to: must be the address of a server: influxdb://"),
+        ("export_to: influxdb://host:8086", "export_to: must be the address of a server"),
+        (
+            "export_to: influxdb://me:marker@host/db",
+            "export_to: must hold no credentials: put them into the environment, as INFLUX_USER",
+        ),
+        ("export_to: postgresql://me:marker@host/db", "environment, as PGUSER and PGPASSWORD"),
+        ("export_to: postgresql://host/db?password=marker", "PGUSER and PGPASSWORD"),
     ],
 )
 def test_a_mistake_at_the_top_of_the_file(root, line, message):
@@ -132,6 +140,7 @@ def test_a_mistake_at_the_top_of_the_file(root, line, message):
     (found,) = messages_of(root, HEAD + groups + line + "\n")
     assert found.startswith("campaign.yaml:10: ")
     assert message in found
+    assert "marker" not in found
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,13 @@
 """Campaigns in real servers: the same joules read back, twice is once, and what users get wrong."""
 
 import json
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import pytest
 from tests import time_series
 from tests.llm_energy.export.made_campaign import DEVICES, joules, make_exported
-from tests.time_series import PASSWORD
+from tests.time_series import PASSWORD, got, got_json
 
 from llm_energy.export import line_servers, postgresql, sending
 from llm_energy.export.sending import send_campaign
@@ -59,14 +57,8 @@ def postgres(tmp_path_factory):
         yield address
 
 
-def got(address: str, path: str, **query: str) -> bytes:
-    url = f"http://{address}{path}?{urllib.parse.urlencode(query)}"
-    with urllib.request.urlopen(url) as answer:
-        return answer.read()
-
-
 def influx_rows(address: str, query: str, database: str = "energy") -> list[list]:
-    content = json.loads(got(address, "/query", db=database, q=query, epoch="ns"))
+    content = got_json(address, "/query", db=database, q=query, epoch="ns")
     series = content["results"][0].get("series", [])
     return [row for each in series for row in each["values"]]
 

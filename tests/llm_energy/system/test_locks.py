@@ -146,6 +146,27 @@ with devices(["cpu"], blocked=lambda name, user: print(name, user, flush=True)):
             assert taken(path)
         other.wait()
 
+    def test_whoever_disturbs_waits_for_all_devices_and_holds_none_meanwhile(self, shared):
+        for name in ("a", "b"):
+            with locks.devices([name]):
+                pass
+        (shared / "llm-energy-planted.lock").mkdir()
+        first, second = (shared / f"llm-energy-{name}.lock" for name in ("a", "b"))
+        other, seen = hold_elsewhere(second), []
+
+        def blocked(user):
+            seen.append((user, taken(first)))
+            other.kill()
+
+        with locks.no_device(blocked=blocked):
+            assert taken(first)
+            assert taken(second)
+        other.wait()
+        user = f"process {other.pid} of {pwd.getpwuid(os.getuid()).pw_name}"
+        assert seen == [(user, False)]
+        assert not taken(first)
+        assert not taken(second)
+
     def test_a_folder_that_is_a_link_or_closed_is_not_used(self, shared, tmp_path, monkeypatch):
         link, closed = tmp_path / "link", tmp_path / "closed"
         link.symlink_to(shared)
