@@ -28,6 +28,9 @@ BUSY = (429, 503)
 PATIENCE_S = 300.0
 """Longest time that a busy server is waited for. Provisional."""
 
+EVER_S = "1"
+"""Start of all time in s: VictoriaMetrics takes 0 for the last five minutes."""
+
 FLUSH_S = 5.0
 """Time after which VictoriaMetrics finds what it was sent, without being made to."""
 
@@ -199,7 +202,7 @@ class VictoriaMetrics(LineServer):
         """Return the labels of each series that has these labels."""
         if self.request("GET", "/internal/force_flush", {}).status >= 300:
             time.sleep(FLUSH_S)
-        query = {"match[]": _selector(name, labels), "start": "0"}
+        query = {"match[]": _selector(name, labels), "start": EVER_S}
         answer = self.request("GET", "/api/v1/series", query)
         content = document(answer)
         if answer.status != 200 or not isinstance(content, dict):

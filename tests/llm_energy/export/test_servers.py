@@ -210,7 +210,7 @@ def test_an_export_is_resumed_and_twice_is_once(campaign, request, monkeypatch, 
     else:
         postgres_drop(url)
     monkeypatch.setattr(module, batch, 500)
-    for count in (2, 9, 14):
+    for count in (2, 8, 4):
         monkeypatch.setattr(sending, "undisturbed", interrupted_after(count))
         with pytest.raises(StoppedError):
             send_campaign(folder, url)
