@@ -1,4 +1,4 @@
-"""What the documentation says about other tools: its lines run, and its dashboard has our names."""
+"""The documentation of other tools: its lines run, and its dashboard has our names."""
 
 import json
 import re

@@ -1,14 +1,15 @@
 """A campaign sent to a server: what is missing there, never while this host measures."""
 
-import contextlib
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm_energy.campaign.export_target import export_target
+from llm_energy.campaign.export_target import ExportTarget, export_target
 from llm_energy.export.channels import measured
 from llm_energy.export.line_protocol import tags
-from llm_energy.export.servers import ExportError, opened
+from llm_energy.export.servers import ExportError, Server
 from llm_energy.results.result import ResultError
 from llm_energy.system import locks
 
@@ -25,6 +26,28 @@ class Sent:
 
     def __str__(self) -> str:
         return f"{self.sent} measurements sent to {self.url}, {self.before} were there"
+
+
+@contextmanager
+def opened(target: ExportTarget) -> Iterator[Server]:
+    """Connect to a server for the length of the block.
+
+    Raises:
+        ExportError: it is not reached, or refuses.
+    """
+    server: Server
+    if target.kind == "postgresql":
+        from llm_energy.export.postgresql import PostgreSQL
+
+        server = PostgreSQL(target)
+    else:
+        from llm_energy.export.line_servers import line_server
+
+        server = line_server(target)
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 def send_campaign(results: Path, url: str) -> Sent:
@@ -54,7 +77,7 @@ def send_campaign(results: Path, url: str) -> Sent:
     return Sent(sent, before, target.url)
 
 
-def undisturbed() -> contextlib.AbstractContextManager[None]:
+def undisturbed() -> AbstractContextManager[None]:
     """Make a block that begins when no measurement of this host goes on."""
     return locks.no_device(blocked=_announce)
 

@@ -1,10 +1,9 @@
 """Servers that measurements are sent to: what each must do, and the mistakes that users meet."""
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Protocol
 
-from llm_energy.campaign.export_target import ExportTarget
 from llm_energy.export.channels import Measured
 from llm_energy.system.scripting import UserError
 
@@ -28,25 +27,3 @@ class Server(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-@contextmanager
-def opened(target: ExportTarget) -> Iterator[Server]:
-    """Connect to a server for the length of the block.
-
-    Raises:
-        ExportError: it is not reached, or refuses.
-    """
-    server: Server
-    if target.kind == "postgresql":
-        from llm_energy.export.postgresql import PostgreSQL
-
-        server = PostgreSQL(target)
-    else:
-        from llm_energy.export.line_servers import line_server
-
-        server = line_server(target)
-    try:
-        yield server
-    finally:
-        server.close()
