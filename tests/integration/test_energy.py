@@ -134,7 +134,7 @@ def test_series_are_exported_for_other_tools(measured_on_gpus):
     exported = sorted((tree.folder / "results/nap/export").glob("**/*.lp"))
     assert len(exported) == len(tree.results())
     assert f"device={truth.gpus[0].uuid}," in exported[0].read_text()
-    assert ",campaign=nap,experiment=" in exported[0].read_text()
+    assert exported[0].read_text().startswith("power,campaign=nap,cycle=1,device=")
 
 
 def test_the_joules_of_each_job_are_in_the_metadata_of_the_archive(measured_on_gpus, tmp_path):
