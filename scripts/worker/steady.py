@@ -70,6 +70,9 @@ _ALLOWED = 0.9987
 _FINER = 1.5
 """Ratio of neighbouring time constants that are tried."""
 
+_FASTEST_SHARE = 40
+"""The shortest time constant that is tried is this part of the waves' span, or one wave's."""
+
 _BLOCKS = 10
 """A step is looked for at so many moments of the window."""
 
@@ -194,7 +197,7 @@ def _since(waves: Sequence[Wave], start_s: float) -> list[Wave]:
 def _time_constants(series: Series) -> Iterator[float]:
     tau_s = SLOWEST_S
     yield tau_s
-    while (tau_s := tau_s / _FINER) >= series.span_s / min(40, series.count):
+    while (tau_s := tau_s / _FINER) >= series.span_s / min(_FASTEST_SHARE, series.count):
         yield tau_s
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from tests.worker.backend import PROMPTS
-from tests.worker.test_harness import read
+from tests.worker.sleeping import read
 
 from worker.engines.base import EngineError, Request
 from worker.recording import Recorder, RequestRecord, sample_outputs

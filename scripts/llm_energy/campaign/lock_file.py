@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError
 from llm_energy.campaign.declared_inputs import HubSource, PackageSource, Source
 from llm_energy.campaign.problems import CampaignError
 from llm_energy.campaign.types import Model, Sha256
+from llm_energy.system.errors import first_fault
 
 COMMIT = r"^[0-9a-f]{40}$"
 
@@ -54,9 +55,7 @@ def read_lock(path: Path | None) -> Lock:
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         reason = f"cannot be read ({type(error).__name__})"
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        reason = f"{where}: {first['msg']}"
+        reason = first_fault(error)
     raise CampaignError([f"{path}: {reason}; remove it and run the `lock` target again"])
 
 

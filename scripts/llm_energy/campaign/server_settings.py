@@ -14,6 +14,7 @@ from llm_energy.campaign.types import (
     Text,
     Whole,
 )
+from llm_energy.system.errors import first_fault
 
 PRESET = "server.yaml"
 
@@ -98,6 +99,4 @@ def read_preset(folder: Path) -> Launch | None:
     except yaml.YAMLError as error:
         raise PresetError(f"{file} is no YAML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise PresetError(f"{file}: {place}: {first['msg']}") from error
+        raise PresetError(f"{file}: {first_fault(error)}") from error

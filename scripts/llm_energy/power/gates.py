@@ -122,10 +122,9 @@ def _scatter_watts(power: Samples) -> float:
     """Return the standard error of mean power by the scatter around a line: a fall is none."""
     if len(power) < 3:
         return 0.0
-    slope, intercept = linear_regression(power.times_s, power.values)
+    slope = linear_regression(power.times_s, power.values).slope
     rest = [
-        watts - intercept - slope * time_s
-        for time_s, watts in zip(power.times_s, power.values, strict=True)
+        watts - slope * time_s for time_s, watts in zip(power.times_s, power.values, strict=True)
     ]
     error_watts = standard_error(rest)
     return pstdev(rest) if error_watts is None else error_watts

@@ -32,6 +32,7 @@ from llm_energy.results.parts import (
     Window,
 )
 from llm_energy.results.version_1 import upgraded
+from llm_energy.system.errors import first_fault
 from llm_energy.system.files import sha256_of, write_new
 from llm_energy.system.vocabulary import LoadMode
 
@@ -137,9 +138,7 @@ def read_result(path: Path) -> Result:
     except OSError as error:
         raise ResultError(f"{path}: {error.strerror}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ResultError(f"{path}: not a result: {where}: {first['msg']}") from error
+        raise ResultError(f"{path}: not a result: {first_fault(error)}") from error
 
 
 def read_planned_result(campaign_folder: Path, path: str) -> Result:

@@ -11,10 +11,16 @@ from llm_energy.power.series import Samples, Series
 from llm_energy.results.parts import Phase
 
 GPU = Device(id="GPU-1", model="Made GPU", scope="gpu_board", power_limit_watts=700.0)
+PACKAGE = Device(id="package-0", model="Made CPU", scope="cpu_package", counter_update_s=0.001)
 
 
 def constant(watts: float) -> Callable[[float], float]:
     return lambda _: watts
+
+
+def load_of(watts: float, *, idle: float = 100.0) -> Callable[[float], float]:
+    """Idle until second 10, then the load."""
+    return lambda t: idle if t < 10.0 else watts
 
 
 def samples(power: Callable[[float], float], *, start: float, end: float, rate: float) -> Samples:

@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 import pytest
-from tests.llm_energy.power.made_power import GPU, constant, series_of
+from tests.llm_energy.power.made_power import GPU, constant, load_of, series_of
 
 from llm_energy.power.device_account import Account
 from llm_energy.power.meter import Device, State
@@ -12,10 +12,6 @@ from llm_energy.power.sensor import Sensor
 
 SPANS = {"load": (1.0, 3.0), "idle": (4.0, 9.0), "window": (14.03, 24.03)}
 PACKAGE = Device(id="package-0", model="Made CPU", scope="cpu_package", power_bound_watts=50.0)
-
-
-def load_of(watts, *, idle=100.0):
-    return lambda t: idle if t < 10.0 else watts
 
 
 def account(power, *, method="counter", spans=SPANS, state=None, **options):
@@ -84,6 +80,39 @@ def test_the_ratio_of_two_sensors_is_uncertain_by_both():
     assert min(parts) > 0.003
     found = rough.record().counter_over_instant_uncertainty
     assert found == pytest.approx(math.hypot(*parts))
+
+
+def test_a_single_sensor_has_no_ratio_and_no_uncertainty_of_one():
+    both = account(load_of(600.0)).sensor
+    kept = (dataclasses.replace(r, instant_power_watts=None) for r in both.series.readings)
+    series = dataclasses.replace(both.series, readings=tuple(kept))
+    found = Account(Sensor(GPU, series), "counter", SPANS, counted=True).record()
+    assert found.energy_joules == pytest.approx(6000.0)
+    assert found.counter_over_instant is found.counter_over_instant_uncertainty is None
+
+
+def test_the_integral_of_average_power_stands_beside_the_others():
+    both = account(load_of(600.0)).sensor
+    kept = (dataclasses.replace(r, average_power_watts=590.0) for r in both.series.readings)
+    series = dataclasses.replace(both.series, readings=tuple(kept))
+    found = Account(Sensor(GPU, series), "integrated_instant", SPANS, counted=True).record()
+    assert found.integrated_average_joules is None  # it never changes
+    moving = tuple(
+        dataclasses.replace(r, average_power_watts=load_of(590.0)(r.monotonic_s))
+        for r in series.readings
+    )
+    series = dataclasses.replace(series, readings=moving)
+    found = Account(Sensor(GPU, series), "integrated_instant", SPANS, counted=True).record()
+    assert found.integrated_average_joules == pytest.approx(5900.0)
+
+
+def test_a_device_that_is_refused_has_no_idle_power_either():
+    split = dataclasses.replace(GPU, refusal="mig_enabled")
+    assert account(load_of(600.0), device=split).baseline is None
+
+
+def test_a_counter_that_never_moves_is_stuck():
+    assert account(load_of(600.0), counter_gain=0.0).window.reason == "counter_stuck"
 
 
 def test_energy_above_idle_is_the_window_less_idle_power_times_its_duration():

@@ -3,10 +3,10 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from math import exp
+from math import exp, hypot
 
 import pytest
-from tests.llm_energy.power.made_power import GPU, constant, series_of
+from tests.llm_energy.power.made_power import GPU, constant, reading, series_of
 
 from llm_energy.power.gates import (
     COOL_MARGIN_CELSIUS,
@@ -16,7 +16,7 @@ from llm_energy.power.gates import (
     temperatures,
 )
 from llm_energy.power.meter import Stamp, State
-from llm_energy.power.sensor import Method
+from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
 
 
@@ -102,6 +102,60 @@ class TestQuiet:
         gap = tuple(r for r in still.readings if not 28.0 < r.monotonic_s < 29.0)
         assert at_rest(still, method="integrated_instant")
         assert not at_rest(replace(still, readings=gap), method="integrated_instant")
+
+    @pytest.mark.parametrize("gap", [(27.2, 28.2), (28.8, 29.6)])
+    def test_a_gap_in_one_half_is_no_rest_either(self, gap):
+        whole = series_of(constant(100.0))
+        kept = tuple(r for r in whole.readings if not gap[0] < r.monotonic_s < gap[1])
+        assert not at_rest(replace(whole, readings=kept), method="integrated_instant")
+
+    def test_a_device_that_does_not_report_its_power_rests_for_the_same_time(self):
+        readings = tuple(reading(n / 10, state=State()) for n in range(301))
+        series = Series((GPU,), readings, 10.0)
+        assert at_rest(series, start_s=27.0)
+        assert not at_rest(series, start_s=27.1)
+
+    def test_a_utilisation_of_five_percent_is_rest(self):
+        for percent, rests in ((5.0, True), (6.0, False)):
+            state = State(utilisation_percent=percent)
+            assert at_rest(with_states(series_of(constant(100.0)), state)) == rests
+
+    def test_power_may_change_by_two_percent(self):
+        for watts, rests in ((509.9, True), (510.1, False)):
+            step = series_of(lambda t, high=watts: 500.0 if t < 28.55 else high)
+            assert at_rest(step) == rests
+
+    @pytest.mark.parametrize("uncertainties", [0.0, 1e-9])
+    def test_a_change_that_equals_the_limit_is_rest(self, uncertainties):
+        step = series_of(lambda t: 64.0 if t <= 28.0 else 66.0, rate=2.0)
+        assert at_rest(step, span_s=4.0, uncertainties=uncertainties)
+
+    def test_unless_requested_no_change_is_taken_for_scatter(self):
+        rough = series_of(lambda t: (40.0 if t < 28.55 else 43.0) + 30.0 * (-1) ** round(10 * t))
+        assert at_rest(rough, uncertainties=1.0)
+        assert not at_rest(rough)
+
+    @pytest.mark.parametrize(
+        ("span_s", "middle_s", "scatter_watts"), [(5.0, 27.5, 8.0**0.5), (3.0, 28.5, 0.0)]
+    )
+    def test_a_change_is_uncertain_by_edges_and_scatter_of_both_halves(
+        self, span_s, middle_s, scatter_watts
+    ):
+        """Read once a second: -2, 4, -2 W around their line in three samples, none in two."""
+        uneven = series_of(
+            lambda t: (100.0 if t < middle_s else 110.0) + 6.0 * (round(t) % 2 == 0), rate=1.0
+        )
+        half_s = span_s / 2
+        first, second = (
+            Sensor(GPU, uneven).energy("counter", start_s, start_s + half_s)
+            for start_s in (middle_s - half_s, middle_s)
+        )
+        edges_watts = [amount.edge_uncertainty_joules / half_s for amount in (first, second)]
+        uncertainty_watts = hypot(*edges_watts, scatter_watts, scatter_watts)
+        change = abs(second.joules - first.joules) / half_s / uncertainty_watts
+        assert change > 0.0
+        assert at_rest(uneven, span_s=span_s, uncertainties=1.001 * change)
+        assert not at_rest(uneven, span_s=span_s, uncertainties=0.999 * change)
 
     def test_without_a_sensor_there_is_nothing_to_wait_for(self):
         empty = Series((GPU,), (), 10.0)

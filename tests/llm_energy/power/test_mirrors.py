@@ -86,16 +86,16 @@ def test_two_zones_of_one_name_with_counters_of_their_own_are_added():
 
 def test_dies_that_were_reset_together_are_added():
     """A reset taken for a wrap of 655 kW would let any two counters agree."""
-    series = series_of(DIE, OTHER_DIE, lambda t: counted(t, watts=30.0))
-    readings = tuple(
-        dataclasses.replace(
-            r, energy_counter_joules=(68.0 if r.device == DIE.id else 30.0) * (r.monotonic_s - 0.5)
-        )
-        if r.monotonic_s > 0.5
-        else r
-        for r in series.readings
-    )
-    found = energy(dataclasses.replace(series, readings=readings))
+
+    def reset(watts):
+        return lambda t: watts * (t if t <= 0.5 else t - 0.5)
+
+    readings = []
+    for number in range(101):
+        for zone, watts in ((DIE, 68.0), (OTHER_DIE, 30.0)):
+            at = number / 10
+            readings.append(reading(at, device=zone.id, energy_counter_joules=reset(watts)(at)))
+    found = energy(Series((DIE, OTHER_DIE), tuple(readings), 10.0))
     assert found.mean_power_watts == pytest.approx(98.0)
 
 
@@ -111,3 +111,59 @@ def test_counters_that_do_not_move_are_no_mirrors():
         for zone in (DIE, OTHER_DIE)
     )
     assert mirrors(Series((DIE, OTHER_DIE), readings, 10.0)) == {}
+
+
+@pytest.mark.parametrize(
+    ("update_s", "joules", "one"),
+    [
+        (0.125, -8.0, True),
+        (0.125, -8.1, False),
+        (0.125, 8.0, True),
+        (0.125, 8.1, False),
+        (None, 0.06, True),
+        (None, 0.07, False),
+    ],
+)
+def test_the_zones_of_one_counter_may_be_an_update_apart(update_s, joules, one):
+    """64 W: 8 J in an eighth of a second, and 0.064 J in the millisecond of RAPL."""
+    dies = [
+        dataclasses.replace(die, counter_update_s=update_s, counter_range_joules=None)
+        for die in (DIE, OTHER_DIE)
+    ]
+    readings = tuple(
+        reading(float(second), device=die.id, energy_counter_joules=64.0 * second + ahead)
+        for second in range(10)
+        for die, ahead in zip(dies, (0.0, joules), strict=True)
+    )
+    found = mirrors(Series(tuple(dies), readings, 1.0))
+    assert found == ({"intel-rapl:1": "intel-rapl:0"} if one else {})
+
+
+def test_three_readings_suffice_and_each_between_the_first_and_the_last_counts():
+    def read(first, second):
+        readings = [
+            reading(time_s, device=die.id, energy_counter_joules=joules)
+            for die, points in ((DIE, first), (OTHER_DIE, second))
+            for time_s, joules in points
+        ]
+        return Series((DIE, OTHER_DIE), tuple(readings), 1.0)
+
+    three = [(0.0, 10.0), (1.0, 78.0), (2.0, 146.0)]
+    assert mirrors(read(three, three)) == {"intel-rapl:1": "intel-rapl:0"}
+    assert mirrors(read(three, three[:2])) == {}
+    late = [(time_s + 0.0002, joules) for time_s, joules in three]
+    assert mirrors(read(three, late)) == {}  # the last lies behind
+    assert mirrors(read([*three, (3.0, 146.0)], late)) == {"intel-rapl:1": "intel-rapl:0"}
+
+
+def test_the_highest_power_may_be_that_of_the_step_in_which_the_counter_wraps():
+    """100 W for a second, and 1 W around it: the zones may be 0.1 J apart."""
+    points = [(0.0, 0.0), (1.0, 1.0), (2.0, 101.0), (3.0, 102.0)]
+    readings = tuple(
+        reading(
+            time_s, device=die.id, energy_counter_joules=(RANGE - 3.0 + joules - behind) % RANGE
+        )
+        for time_s, joules in points
+        for die, behind in ((DIE, 0.0), (OTHER_DIE, 0.05))
+    )
+    assert mirrors(Series((DIE, OTHER_DIE), readings, 1.0)) == {"intel-rapl:1": "intel-rapl:0"}

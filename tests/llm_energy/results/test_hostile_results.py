@@ -84,6 +84,13 @@ def test_what_is_not_this_result_of_this_schema_is_reported(tmp_path, change, to
     assert invalid_results(tmp_path, [PATH], on_gpu=False, elsewhere=True).mendable == [PATH]
 
 
+@pytest.mark.parametrize("content", [CONTENT[:-20], b"", b"[1]", b"null"])
+def test_a_file_that_is_no_object_has_a_fault_without_a_place(tmp_path, content):
+    write(tmp_path, content)
+    with pytest.raises(ResultError, match=r"not a result: (Invalid JSON|Input should)"):
+        read_result(tmp_path / PATH)
+
+
 def test_a_folder_in_the_place_of_a_result_is_reported(tmp_path):
     (tmp_path / PATH).mkdir(parents=True)
     with pytest.raises(ResultError, match="Is a directory"):

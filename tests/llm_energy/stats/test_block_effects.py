@@ -5,7 +5,12 @@ import random
 import numpy as np
 import pytest
 
-from llm_energy.stats.block_effects import Observation, predecessor_effects, slope_effect
+from llm_energy.stats.block_effects import (
+    MOST_PREDECESSORS,
+    Observation,
+    predecessor_effects,
+    slope_effect,
+)
 
 NAMES = ("a", "b", "c", "d", "e")
 LEVEL = {name: 10.0 * 2.0**number for number, name in enumerate(NAMES)}
@@ -173,3 +178,14 @@ def test_too_few_measurements_have_no_effect():
 def test_one_predecessor_alone_has_no_effect():
     found, _, before = campaign(random.Random(1), 4)
     assert predecessor_effects(found, ["a"] * len(before)) == {}
+
+
+@pytest.mark.parametrize(("more", "known"), [(0, MOST_PREDECESSORS), (1, 0)])
+def test_only_so_many_predecessors_are_distinguished(more, known):
+    chance, names = random.Random(1), [f"e{n}" for n in range(MOST_PREDECESSORS + more)]
+    before = names * 3
+    found = [
+        Observation(f"of {chance.randrange(10)}", n // len(names), chance.uniform(9.0, 11.0))
+        for n in range(len(before))
+    ]
+    assert len(predecessor_effects(found, before)) == known
