@@ -30,13 +30,24 @@ TARGET, MOST = 0.02, 20
 
 @dataclass(frozen=True)
 class Row:
+    """Shares of what is right, by the rule that was used first and by today's."""
+
     quantity: str
     data: str
-    n: int
-    before: float
-    after: float
+    n: int | None
+    """Cycles, or samples of power; None for windows, whose length stands in `data`."""
+    before: float | None
+    """None where there was no rule, or where every window is refused."""
+    after: float | None
     narrower_before: float | None = None
     narrower_after: float | None = None
+    target: float | None = 0.93
+
+    @property
+    def missed(self) -> bool:
+        """True where the target is missed, or an interval is narrower than one that it holds."""
+        short = None not in (self.target, self.after) and self.after < self.target
+        return short or bool(self.narrower_after)
 
 
 def rows(chance: np.random.Generator, samples: int) -> Iterator[Row]:

@@ -11,12 +11,15 @@ Target: at most 5 % of constant windows where scatter lasts a tenth of the windo
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "scripts"))
+
+from before_after import Row
 
 from llm_energy.measurement.window_drift import DRIFT_LIMIT, drifts, scatter_limit
 from llm_energy.power.accounting import PIECES
@@ -24,6 +27,8 @@ from worker.courses import Wave
 
 RATE_HZ = 10
 WINDOWS_S = (5, 10, 30, 120)
+LASTING = 10.0
+"""A window must be so many times longer than its scatter lasts to have a target."""
 
 CASES: tuple[tuple[str, Callable[[np.ndarray], np.ndarray], float, float], ...] = (
     ("constant", np.zeros_like, 0.10, 0.0),
@@ -46,6 +51,11 @@ def scatter(chance: np.random.Generator, count: int, rho: float) -> np.ndarray:
     return values
 
 
+def lasting_s(rho: float) -> float:
+    """How long samples depend on each other."""
+    return -1.0 / (RATE_HZ * np.log(rho)) if rho > 0.0 else 0.0
+
+
 def judged(power: np.ndarray) -> tuple[bool, bool]:
     """Flagged by the limit alone, and by today's rule."""
     pieces = [
@@ -58,12 +68,21 @@ def judged(power: np.ndarray) -> tuple[bool, bool]:
     return abs(change) > DRIFT_LIMIT, drifts(change, limit)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--windows", type=int, default=500, help="windows for each line")
-    windows = parser.parse_args().windows
+@dataclass(frozen=True)
+class Flagged:
+    """Shares of windows that are flagged."""
+
+    power: str
+    variation: float
+    rho: float
+    window_s: int
+    before: float
+    after: float
+
+
+def simulated(windows: int) -> Iterator[Flagged]:
+    """Each case at each length of the window."""
     chance = np.random.default_rng(2026)
-    print(f"{'power':16}{'scatter':>8}{'rho':>6}{'window':>9}{'before':>9}{'after':>9}")
     for name, course, variation, rho in CASES:
         for window_s in WINDOWS_S:
             time = np.linspace(0.0, 1.0, RATE_HZ * window_s)
@@ -71,11 +90,29 @@ def main() -> None:
                 judged(1.0 + course(time) + variation * scatter(chance, len(time), rho))
                 for _ in range(windows)
             ]
-            before, after = np.mean(flags, axis=0)
-            print(
-                f"{name:16}{variation:8.0%}{rho:6}{window_s:7} s{before:9.1%}{after:9.1%}",
-                flush=True,
-            )
+            yield Flagged(name, variation, rho, window_s, *np.mean(flags, axis=0).tolist())
+
+
+def rows(windows: int) -> Iterator[Row]:
+    """The rows of `coverage.py`: constant windows without a flag, and changes that have one."""
+    for found in simulated(windows):
+        data = f"{found.power}, scatter {found.variation:.0%}, rho {found.rho}; {found.window_s} s"
+        if found.power == "constant":
+            target = 0.95 if found.window_s >= LASTING * lasting_s(found.rho) else None
+            shares = 1.0 - found.before, 1.0 - found.after
+            yield Row("no flag of a drift", data, None, *shares, target=target)
+        else:
+            yield Row("flag of a drift", data, None, found.before, found.after, target=None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--windows", type=int, default=500, help="windows for each line")
+    windows = parser.parse_args().windows
+    print(f"{'power':16}{'scatter':>8}{'rho':>6}{'window':>9}{'before':>9}{'after':>9}")
+    for f in simulated(windows):
+        about = f"{f.power:16}{f.variation:8.0%}{f.rho:6}{f.window_s:7} s"
+        print(f"{about}{f.before:9.1%}{f.after:9.1%}", flush=True)
 
 
 if __name__ == "__main__":

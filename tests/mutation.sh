@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 .venv/bin/python -c 'import site; print(*site.getsitepackages())' \
   >"$(echo "$work"/venv/lib/python3*/site-packages)/tests.pth"
 
-for part in ${*:-stats window loads warmup power}; do
+for part in ${*:-stats window open loads server warmup power}; do
   case $part in # what is mutated, below scripts/, and the tests that must notice, below tests/
     stats) modules="llm_energy/stats/*" tests="llm_energy/stats" ;;
     window)
@@ -21,21 +21,28 @@ for part in ${*:-stats window loads warmup power}; do
       ;;
     loads)
       modules=$(echo worker/{arrivals,closed,open,recording,waves}.py)
-      tests=$(echo worker/test_{arrivals,harness,open,recording}.py)
+      tests=$(echo worker/test_{arrivals,closed,harness,open,recording}.py)
+      ;;
+    open)
+      modules=$(echo llm_energy/measurement/open_{queue,requests,window}.py)
+      tests=$(echo llm_energy/measurement/test_open_*.py)
+      ;;
+    server)
+      modules=worker/serving/load.py tests=worker/serving/test_load.py
       ;;
     warmup)
       modules=$(echo worker/{warmup,steady,courses}.py)
-      tests=$(echo worker/test_{warmup,steady,courses}.py)
+      tests=$(echo worker/test_{warmup,steady,steady_arithmetic,courses}.py)
       ;;
     power)
       modules=$(echo llm_energy/power/{accounting,baseline,counter,counter_edges,device_account}.py
         echo llm_energy/power/{gates,integration,mirrors,module_counter,plausibility}.py
         echo llm_energy/power/{power_flags,power_range,sensor,series}.py)
       tests=$(echo llm_energy/power/test_{accounting,baseline,counter,counter_edges,device_account}.py
-        echo llm_energy/power/test_{gates,integration,mirrors,module_counter}.py
-        echo llm_energy/power/test_{plausibility,sensor,series}.py)
+        echo llm_energy/power/test_{gates,integration,mirrors,module_counter,plausibility}.py
+        echo llm_energy/power/test_{power_flags,refused_energy,sensor,series}.py)
       ;;
-    *) echo "$0: no part $part: stats, window, loads, warmup or power" >&2 && exit 2 ;;
+    *) echo "$0: no part $part: stats, window, open, loads, server, warmup or power" >&2 && exit 2 ;;
   esac
   mkdir "$work/$part"
   git ls-files -z | xargs -0 cp --parents -t "$work/$part"
