@@ -45,6 +45,7 @@ from llm_energy.report.page_tables import (
 )
 from llm_energy.report.paper_tables import Files, text_files
 from llm_energy.report.paper_tables import tables as paper_tables
+from llm_energy.report.serving_layer import serving_layer_costs
 from llm_energy.report.serving_limits import serving_data
 from llm_energy.report.serving_section import CAPTION as SERVING
 from llm_energy.report.serving_section import serving_table
@@ -227,6 +228,7 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
         "out_of_memory": out_of_memory_table(summary),
         "common": common_settings(summary),
         "comparisons": comparison_tables(summary),
+        "serving_layer": serving_layer_costs(summary),
         "refusals": refusals(summary),
         "decode": decode_table(summary),
         "panels": panels(figures),
