@@ -1,12 +1,13 @@
 """Check whether the engines of a campaign fit into memory, as far as it can be known before."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import Experiment
+from llm_energy.campaign.server_settings import Launch
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.gpus import Gpu
 from llm_energy.preflight.host_findings import Host
@@ -22,6 +23,9 @@ from llm_energy.preflight.memory_estimate import (
 )
 from llm_energy.preflight.model_shape import Shape, ShapeError, read_shape
 from llm_energy.system.numbers import gigabytes
+
+SEQUENCES = (("{context_tokens}", "{slots}"), ("{total_context_tokens}",))
+"""Places in a server's command that make it keep room for the declared sequences, and no more."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def _need(
     campaign: Campaign, experiment: Experiment, shape: Shape, host: Host, gpus: Sequence[Gpu]
 ) -> Need:
     settings = experiment.settings
-    options, config = settings.engine_options, campaign.backends[settings.backend]
+    options, config = options_of(experiment), campaign.backends[settings.backend]
     found = estimate(
         shape,
         dtype=settings.dtype,
@@ -92,6 +96,33 @@ def _need(
     if options.get("gpu_layers", -1) >= 0:
         raise UnknownFormatError("gpu_layers splits the model between GPU and host")
     return Need(experiment, found, gpu_room(gpus_of(config, gpus), options, found.weights_bytes))
+
+
+def options_of(experiment: Experiment) -> Mapping[str, Any]:
+    """Return the engine options that decide memory; of a server by what its arguments mean.
+
+    Raises:
+        UnknownFormatError: a server decides what these settings do not tell.
+    """
+    server, given = experiment.server, experiment.settings.engine_options
+    if server is None:
+        return given
+    if not isinstance(server, Launch):
+        raise UnknownFormatError("the server runs already, with settings of its own")
+    words = " ".join([*server.command, *server.variables.values()])
+    if not any(all(place in words for place in places) for places in SEQUENCES):
+        raise UnknownFormatError(
+            "its command has neither {context_tokens} and {slots} nor {total_context_tokens}"
+        )
+    found: dict[str, Any] = {}
+    known = set()
+    for option, value in server.memory.items():
+        argument, _, default = value.partition("=") if isinstance(value, str) else ("", "", value)
+        known.add(argument)
+        found[option] = given.get(argument, default)
+    if unknown := sorted(given.keys() - known):
+        raise UnknownFormatError(f"its argument --{unknown[0]} may change it (server.memory)")
+    return {option: value for option, value in found.items() if value != ""}
 
 
 def _fit(subject: str, name: str, needs: Sequence[Need]) -> Finding:

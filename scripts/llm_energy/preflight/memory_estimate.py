@@ -105,7 +105,7 @@ def host_room(host: Host, config: BackendConfig) -> Room:
     return Room(host.available_bytes, words)
 
 
-def gpu_room(gpus: Sequence[Gpu], options: dict[str, Any], weights_bytes: float) -> Room | None:
+def gpu_room(gpus: Sequence[Gpu], options: Mapping[str, Any], weights_bytes: float) -> Room | None:
     """Return the room on the smallest of an engine's GPUs; None where one does not report it.
 
     vLLM and TensorRT-LLM take a share of a GPU's memory and no more, whatever they need.
