@@ -87,6 +87,7 @@ def measure_closed(
     records = stream.recorder.records
     stream.recorder.check_complete(records)
     inside = [r for r in records if r.submitted <= stream.end and r.token_times[-1] >= stream.start]
+    stream.recorder.recount(engine, inside)
     return {
         "warmup": warmup.report(),
         "window": {"start": stream.start, "end": stream.end, "waves": None, "passes": None},

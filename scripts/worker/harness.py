@@ -53,6 +53,7 @@ def measure(
             f"the context holds {config.context_tokens} (context_tokens)"
         )
         raise RequestError(protocol.CONTEXT_EXCEEDED, message)
+    engine.prepare(workload.prompts)
     warmup = Warmup(workload, emit=emit, host_steady=host_steady)
     run = LOADS[workload.mode]
     return {"event": "measured", "final": True, **run(engine, workload, warmup, emit)}

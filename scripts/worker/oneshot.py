@@ -3,6 +3,8 @@
     {"op": "describe", "backend": B}                  -> {"engine_version", "python_version"}
     {"op": "tokenize", "backend": B, "model_path": P,
      "texts": [..], "template_date": ISO or null}     -> {"token_ids": [[..], ..]}
+    {"op": "texts", "backend": B, "model_path": P,
+     "token_ids": [[..], ..]}                         -> {"texts": [..]}
     {"op": "convert", "source": GGUF, "target": FOLDER,
      "dtype": D}                                      -> {"files": [name, ..]}
 
@@ -14,7 +16,7 @@ import os
 import platform
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -23,6 +25,7 @@ from typing import Any
 from worker import protocol
 from worker.engines.base import Engine, EngineError, find_engine, resolve_options
 from worker.records import RecordError, read_record
+from worker.serving.texts import same_text
 
 
 def _prepared_engine(backend: str) -> Engine:
@@ -62,6 +65,40 @@ class Tokenize:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """The texts that stand for prompts where a server takes no token ids."""
+
+    backend: str
+    model_path: str
+    token_ids: tuple[tuple[int, ...], ...]
+
+    def answer(self) -> dict[str, Any]:
+        shorter = [ids[1:] for ids in self.token_ids]
+        engine = _prepared_engine(self.backend)
+        try:
+            texts = engine.detokenize(self.model_path, [*self.token_ids, *shorter])
+        finally:
+            engine.close()
+        again = Tokenize(self.backend, self.model_path, tuple(texts), None).answer()["token_ids"]
+        count = len(self.token_ids)
+        return {
+            "texts": [
+                self._choice(i, (texts[i], texts[i + count]), (again[i], again[i + count]))
+                for i in range(count)
+            ]
+        }
+
+    def _choice(self, place: int, texts: Sequence[str], again: Sequence[list[int]]) -> str:
+        whole = same_text(self.token_ids[place], *again)
+        if whole is None:
+            raise EngineError(
+                f"prompt {place}: its {len(self.token_ids[place])} tokens are {len(again[0])} when "
+                "their text is split again, so that no text stands for it; choose other prompts"
+            )
+        return texts[0] if whole else texts[1]
+
+
+@dataclass(frozen=True)
 class Convert:
     source: str
     target: str
@@ -73,9 +110,10 @@ class Convert:
         return {"files": convert(Path(self.source), Path(self.target), dtype=self.dtype)}
 
 
-OPERATIONS: Mapping[str, type[Describe | Tokenize | Convert]] = {
+OPERATIONS: Mapping[str, type[Describe | Tokenize | Texts | Convert]] = {
     "describe": Describe,
     "tokenize": Tokenize,
+    "texts": Texts,
     "convert": Convert,
 }
 

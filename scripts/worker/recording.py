@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.engines.base import EngineError, Request
+from worker.engines.base import UNKNOWN_ID, Engine, EngineError, Request
 from worker.workload import Workload
 
 SAMPLED_PROMPTS = 3
@@ -80,6 +80,24 @@ class Recorder:
         if record.prompt < SAMPLED_PROMPTS:
             record.output_ids += ids
         return now
+
+    def recount(self, engine: Engine, records: Sequence[RequestRecord]) -> None:
+        """Give complete requests the tokens that the engine knows of only now.
+
+        Raises:
+            EngineError: an answer has none.
+        """
+        numbers = {id(record): number for number, record in enumerate(self.records)}
+        for record in records:
+            counts = engine.chunk_tokens(numbers[id(record)])
+            if counts is None:
+                continue
+            pairs = zip(record.token_times, counts, strict=True)
+            record.token_times = [at for at, tokens in pairs for _ in range(tokens)]
+            if not record.token_times:
+                raise EngineError(f"prompt {record.prompt}: the answer has no token")
+            if record.output_ids:
+                record.output_ids = [UNKNOWN_ID] * len(record.token_times)
 
     def check_complete(self, records: Sequence[RequestRecord]) -> None:
         """Raise EngineError if a request has more or fewer tokens than requested."""

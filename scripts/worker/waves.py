@@ -17,16 +17,16 @@ class Waves:
     def __init__(self, engine: Engine, workload: Workload) -> None:
         self._engine = engine
         self._size, self._waves_per_pass = workload.batch_size, workload.waves_per_pass
-        self._recorder = Recorder(workload)
+        self.recorder = Recorder(workload)
 
     def run(self, number: int) -> list[RequestRecord]:
         """Run wave `number`, counted from 0 over passes."""
-        first = len(self._recorder.records)
+        first = len(self.recorder.records)
         places = range(number * self._size, (number + 1) * self._size)
-        requests = [self._recorder.submit(place, wave=number) for place in places]
-        self._engine.wave(requests, self._recorder.on_tokens)
-        records = self._recorder.records[first:]
-        self._recorder.check_complete(records)
+        requests = [self.recorder.submit(place, wave=number) for place in places]
+        self._engine.wave(requests, self.recorder.on_tokens)
+        records = self.recorder.records[first:]
+        self.recorder.check_complete(records)
         return records
 
     def window(self, passes: int, minimum_duration_s: float) -> tuple[list[RequestRecord], int]:
@@ -66,6 +66,7 @@ def measure_waves(
     while time.monotonic() < end + workload.tail_s:
         waves.run(number)
         number += 1
+    waves.recorder.recount(engine, window)
     return {
         "warmup": warmup.report(),
         "window": {

@@ -32,10 +32,16 @@ class ServerConfig:
     url: str | None = None
     token_variable: str | None = None
     """Environment variable that holds the secret of an attached server."""
+    ca_file: str | None = None
+    """File with the authorities whose certificates are trusted; None: those of the system."""
     gpus: tuple[str, ...] = ()
     """UUIDs of the GPUs of this host that an attached server uses, as far as they are named."""
     model_name: str | None = None
     """Name of the model in requests; None: the first that the server lists."""
+    tokenizer: str = ""
+    """Backend whose adapter makes token ids, and their texts where the server takes none."""
+    prompt: str = "token_ids"
+    """Form of the prompts: `IDS`, `TEXT` or `CHAT` (worker/serving/dialect.py)."""
     token_counts: str = "chunks"
     """A key of `TOKEN_COUNTS` (worker/serving/dialect.py)."""
     request: dict[str, Any] = field(default_factory=dict)

@@ -4,7 +4,8 @@ import copy
 import json
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -36,12 +37,18 @@ DIALECT = {
 }
 
 
-def campaign(live: StandIn, **measurement: Any) -> dict[str, Any]:
+TEXT = {"prompt": "text", "token_counts": "usage_at_end"}
+"""Keys of a server that takes no token ids, and counts at the end of an answer."""
+
+
+def campaign(
+    live: StandIn, form: Mapping[str, Any] = MappingProxyType({}), **measurement: Any
+) -> dict[str, Any]:
     """One experiment on a server that is launched, one on a server that runs already."""
     command = ["{python}", str(PROCESS), "{port}"]
     launched = {"command": command, "environment": "sleep", "prefix_cache": "off", **DIALECT}
     url = f"http://127.0.0.1:{live.port}"
-    attached = {"url": url, "token_variable": "LIVE_TOKEN", **DIALECT}
+    attached = {"url": url, "token_variable": "LIVE_TOKEN", **DIALECT} | form
     changed = copy.deepcopy(CAMPAIGN)
     changed["backends"] = {"own-server": {"server": launched}, "live": {"server": attached}}
     del changed["defaults"]["backend"]
@@ -57,11 +64,12 @@ def live() -> Iterator[StandIn]:
 
 
 def test_both_are_measured_and_verified_and_no_file_has_the_secret(tmp_path, ready_template, live):
-    tree = ready_template.copy(tmp_path / "tree", campaign(live) | {"cycles": 1})
+    tree = ready_template.copy(tmp_path / "tree", campaign(live, TEXT) | {"cycles": 1})
     environment = {"LIVE_TOKEN": SECRET}
     checked = tree.run("preflight", environment=environment)
     assert "server live: chunks" in checked.stdout, checked.stdout
-    assert "16 of 16 tokens by token_ids" in checked.stdout
+    assert "16 of 16 tokens by usage_at_end" in checked.stdout
+    assert "a text was sent" in checked.stdout
     tree.run("archive", check=True, environment=environment)
     tree.run("verify", check=True, environment=environment)
     results = {r["experiment"]: r for r in map(json.loads, (p.read_text() for p in tree.results()))}
@@ -74,6 +82,10 @@ def test_both_are_measured_and_verified_and_no_file_has_the_secret(tmp_path, rea
     assert attached["environment"]["engine_version"] == "7.1"
     assert own["environment"]["engine_version"].startswith("7.1 (")
     assert attached["settings"]["observed"]["address"] == f"127.0.0.1:{live.port}"
+    forms = [result["settings"]["observed"]["prompts_sent_as"] for result in (own, attached)]
+    assert forms == ["token_ids", "text"]
+    prompts = {body["prompt"] for body in live.requests if "prompt" in body}
+    assert all(isinstance(prompt, str) for prompt in prompts)
     assert f"Authorization: Bearer {SECRET}" in live.heads[-1]
     files = [path for path in tree.folder.rglob("*") if path.is_file()]
     assert [path for path in files if SECRET.encode() in path.read_bytes()] == []

@@ -29,10 +29,20 @@ def test_makes_token_ids_of_texts(scripts_with_sleep: Path, model: str) -> None:
     assert chat["token_ids"][0] == list(b"<user>hi</user>")
 
 
+def test_makes_texts_of_token_ids(scripts_with_sleep: Path, model: str) -> None:
+    question = {"op": "texts", "backend": "sleep", "model_path": model}
+    ids = [[104, 105], list("né".encode())]
+    answer, _ = ask_oneshot({**question, "token_ids": ids}, scripts=scripts_with_sleep)
+    assert answer == {"texts": ["hi", "né"]}
+    answer, code = ask_oneshot({**question, "token_ids": [[195]]}, scripts=scripts_with_sleep)
+    assert code == 1
+    assert answer["error"].startswith("prompt 0: its 1 tokens are 3 when their text is split again")
+
+
 @pytest.mark.parametrize(
     ("question", "error"),
     [
-        ({}, "op: must be one of describe, tokenize, convert, not None"),
+        ({}, "op: must be one of describe, tokenize, texts, convert, not None"),
         ({"op": "describe"}, "describe.backend: missing"),
         ({"op": "describe", "backend": "nothing"}, "there is no backend 'nothing'"),
         ({"op": "describe", "backend": "../oneshot"}, "there is no backend '../oneshot'"),

@@ -14,11 +14,12 @@ from llm_energy.campaign.experiment_settings import Settings, flatten, nest
 from llm_energy.campaign.identity import PROTOCOL_VERSION, container_identity, short_hash
 from llm_energy.campaign.measurement_settings import DEADLINES
 from llm_energy.campaign.problems import KeyPath, listed
+from llm_energy.campaign.server_checks import length_faults, prompt_faults
 from llm_energy.campaign.server_settings import server_identity
 from llm_energy.campaign.setting_checks import WrongValues
 from llm_energy.campaign.types import canonical
 from llm_energy.system.files import sha256_of
-from llm_energy.system.vocabulary import EXACT, NATURAL, OPEN, WAVES
+from llm_energy.system.vocabulary import OPEN, WAVES
 
 REFERENCES = ("backend", "model", "prompts")
 NAMES = {*REFERENCES, "trace"}
@@ -122,17 +123,7 @@ class Resolver:
             known = listed(dict.fromkeys(("auto", *table.dtypes)))
             yield "dtype", f"{backend} has no dtype `{settings.dtype}`; it has {known}"
         server = self.catalogue.server(backend)
-        if settings.output_length == NATURAL and server is None:
-            message = f"{backend} generates exactly `output_tokens`; natural is for servers"
-            yield "output_length", message
-        elif settings.output_length == NATURAL and settings.load_mode == OPEN:
-            yield "output_length", "natural is for the load modes waves and closed"
-        if settings.output_length == EXACT and server is not None and not server.exact_length:
-            message = (
-                f"{backend} declares no exact_length, so its answers may end earlier; declare it, "
-                "or set output_length: natural"
-            )
-            yield "output_length", message
+        yield from length_faults(backend, server, settings)
         if conflict := table.conflict(settings.engine_options):
             option, message = conflict
             yield f"engine.{backend}.{option}", message
@@ -141,6 +132,9 @@ class Resolver:
         prompts = self.config.prompts.get(settings.prompts)
         if prompts is None:
             return
+        if server is not None:
+            in_template = getattr(prompts, "chat_template", False)
+            yield from prompt_faults(backend, server, settings, in_template=in_template)
         count = self.catalogue.prompt_count(settings.prompts)
         if count is not None and settings.load_mode == WAVES and count % batch:
             message = f"{count} prompts are no multiple of batch size {batch}; change one of them"

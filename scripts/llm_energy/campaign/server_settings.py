@@ -26,7 +26,12 @@ class _Server(Model):
     """Backend whose adapter makes the token ids of prompts, in the environment of this one."""
     model_name: Text | None = None
     """Name of the model in requests. Default: the first that the server lists."""
-    token_counts: Literal["token_ids", "llama_cpp", "usage", "logprobs", "chunks"] = "chunks"
+    prompt: Literal["token_ids", "text", "chat"] = "token_ids"
+    """Form of the prompts: token ids; their text, for a server that takes no ids; or that text as
+    the message of a chat, for a server that has nothing else: docs/servers.md."""
+    token_counts: Literal[
+        "token_ids", "llama_cpp", "usage", "logprobs", "chunks", "usage_at_end", "retokenised"
+    ] = "chunks"
     """Where a chunk of the stream tells how many tokens it brings: docs/servers.md."""
     request: Fields = Field(default_factory=dict)
     """Fields of every request beyond those of every server."""
@@ -48,7 +53,8 @@ class Launch(_Server):
     command: Annotated[list[Text], Field(min_length=1)]
     """Its command, word by word; docs/servers.md has the places that are filled in."""
     variables: dict[EnvironmentVariable, str] = Field(default_factory=dict)
-    """Environment variables of the server. They are part of what is measured: no secrets."""
+    """Environment variables of the server, with the places of the command. They are part of what is
+    measured: no secrets."""
     ready: Annotated[str, Field(pattern="^/")] = "/health"
     """Path that it answers with 200 once it is ready."""
     environment: Identifier | None = None
@@ -57,6 +63,10 @@ class Launch(_Server):
     """Model formats that it reads. Default: those of `tokenizer`."""
     dtypes: list[Text] = Field(default_factory=lambda: ["auto"])
     """Values that `{dtype}` in the command may have."""
+    memory: dict[Identifier, float | Text] = Field(default_factory=dict)
+    """Settings that decide its memory, for preflight: an engine option by its name here, such as
+    `tensor_parallel`, and the argument of the command that means the same (`ARGUMENT=DEFAULT`
+    where the server has a default, `=VALUE` where no argument decides), or a fixed number."""
 
 
 class Attach(_Server):
@@ -66,13 +76,18 @@ class Attach(_Server):
     """Its address, such as `http://127.0.0.1:8000`."""
     token_variable: EnvironmentVariable | None = None
     """Environment variable with the secret that it wants. The secret itself is stored nowhere."""
+    ca_file: Text | None = None
+    """PEM file with the authority of its certificate, for https. Default: those of the system."""
     gpus: Annotated[list[Text], Field(min_length=1)] | None = None
     """UUIDs of the GPUs of this host that it uses. Without them no energy is counted on a GPU."""
 
 
 Server = Launch | Attach
 
-NOT_MEASURED = {"stall_s", "token_variable", "tokenizer", "environment", "model_formats", "dtypes"}
+NOT_MEASURED = {
+    *("stall_s", "token_variable", "ca_file"),
+    *("tokenizer", "environment", "model_formats", "dtypes", "memory"),
+}
 """Keys that change nothing of what is measured, or are identified by other parts."""
 
 

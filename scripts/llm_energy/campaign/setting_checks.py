@@ -10,16 +10,14 @@ from llm_energy.campaign.campaign_file import CampaignConfig, HighestGood
 from llm_energy.campaign.engine_options import EngineTable
 from llm_energy.campaign.expand import axis_blocks, values_of
 from llm_energy.campaign.experiment_settings import DeclaredSettings, flatten, nest
-from llm_energy.campaign.problems import KeyPath, Problems, listed, unknown
+from llm_energy.campaign.problems import KeyPath, Problems, unknown
+from llm_energy.campaign.server_checks import attach_faults
 from llm_energy.campaign.server_settings import Attach
 from llm_energy.campaign.structure import message_of
 from llm_energy.campaign.types import canonical_number
 
 MINIMUM_GPU_DURATION_S = 10.0
 """Below it the edges of the window cost more than 1 % at the update periods of GPU sensors."""
-
-NOT_PASSED_ON = ("HF_", "LLM_ENERGY_", "PIP_")
-"""Beginnings of variables that no backend gets: secrets of registries, and our own."""
 
 SECTIONS = {"backend": "backends", "model": "models", "prompts": "prompts", "trace": "traces"}
 """Setting -> section of the file that declares the names it may have."""
@@ -153,10 +151,7 @@ def _backend_faults(backend: BackendConfig, *, gpu: bool) -> Iterator[tuple[str,
     if isinstance(backend.server, Attach):
         if backend.in_container:
             yield "runtime", "a container has no network, and cannot reach a server outside; remove"
-        variable = backend.server.token_variable or ""
-        if variable.startswith(NOT_PASSED_ON):
-            message = f"variables that begin with {listed(NOT_PASSED_ON)} are not passed on; rename"
-            yield "server.token_variable", message
+        yield from attach_faults(backend.server)
     elif (
         backend.server is not None
         and backend.environment == "managed"

@@ -1,10 +1,11 @@
 """The task of a measurement, and the observations that were made in it."""
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_energy.backends.runtime import ReadyEnvironment
+from llm_energy.backends.server_config import server_config
 from llm_energy.inputs.models import VerifiedModel
 from llm_energy.measurement.arrival_recipes import TraceFile, bound_of, declared_arrivals, of_cycle
 from llm_energy.power.gates import Thermal
@@ -17,12 +18,11 @@ from llm_energy.system.vocabulary import EXACT, OPEN
 from worker.arrivals import ArrivalRecipe
 from worker.protocol import Event
 from worker.steady import LEAST_BOUND
-from worker.workload import EngineConfig, Sampling, ServerConfig, WarmupRules, Workload
+from worker.workload import EngineConfig, Sampling, WarmupRules, Workload
 
 if TYPE_CHECKING:  # the campaign's models would cost every measuring job 0.1 s
     from llm_energy.campaign.campaign import Campaign
     from llm_energy.campaign.experiment import Experiment
-    from llm_energy.campaign.server_settings import Server
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class ExperimentRecord:
                 slots=experiment.settings.slots,
                 seed=settings.sampling.seed,
                 options=settings.engine_options,
-                server=server_config(experiment.server),
+                server=server_config(experiment.server) if experiment.server else None,
             ),
             workload=Workload(
                 mode=settings.load_mode,
@@ -123,16 +123,6 @@ class ExperimentRecord:
             objectives=campaign.slo.in_seconds() if campaign.slo else None,
             trace=TraceFile.of(experiment.trace),
         )
-
-
-def server_config(server: "Server | None") -> ServerConfig | None:
-    """Return a declared server as its engine process needs it."""
-    if server is None:
-        return None
-    known = {field.name for field in fields(ServerConfig)}
-    values = server.model_dump(mode="json", include=known)
-    lists = {name: tuple(values.get(name) or ()) for name in ("command", "gpus")}
-    return ServerConfig(**values | lists)
 
 
 @dataclass(frozen=True)

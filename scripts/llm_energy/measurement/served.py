@@ -7,6 +7,7 @@ from typing import Any
 from llm_energy.measurement.job import Job, Observation
 from llm_energy.results.parts import Flag
 from worker.serving.address import Address
+from worker.serving.dialect import CHAT, RETOKENISED
 
 SHARED_CHUNKS = 0.01
 """Share of tokens that came together with others, from which on it is flagged."""
@@ -48,6 +49,14 @@ def flags(job: Job, seen: Observation, requests: Sequence[Mapping[str, Any]]) ->
     if engine.server.prefix_cache != "off":
         message = "the server's cache of prompts was not switched off by this workflow"
         found.append(Flag(code="prefix_cache_unknown", message=message))
+    if engine.server.prompt == CHAT:
+        more = observed.get("chat_template_tokens")
+        words = "an unknown number of" if more is None else more
+        message = f"the server's template adds {words} tokens to a prompt"
+        found.append(Flag(code="prompts_in_chat", message=message))
+    if engine.server.token_counts == RETOKENISED:
+        message = "tokens were counted in the text of the answers"
+        found.append(Flag(code="tokens_retokenised", message=message))
     if not job.experiment.workload.exact_length:
         lengths = [len(request["token_times"]) for request in requests]
         message = (

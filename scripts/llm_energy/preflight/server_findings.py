@@ -4,13 +4,14 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from llm_energy.backends.server_config import server_config
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.server_settings import Attach, Server
 from llm_energy.preflight.asking import ask_all, reason
 from llm_energy.preflight.findings import Finding, Status
 from worker.serving.address import Address, first_model
-from worker.serving.dialect import TOKEN_COUNTS, Dialect
+from worker.serving.dialect import IDS, TEXT, TOKEN_COUNTS, Dialect
 from worker.serving.faults import ServerError
 from worker.serving.probe import DialectFacts, probe
 
@@ -50,43 +51,42 @@ def _try(server: Attach, experiments: list[Experiment]) -> DialectFacts:
     token = os.environ.get(variable) if variable else None
     if variable and not token:
         raise ServerError("server_refused", f"the environment variable {variable} is empty; set it")
-    address = Address.of(server.url, token=token)
+    config = server_config(server)
+    address = Address.of(server.url, token=token, ca_file=config.ca_file)
     return probe(
         address,
-        dialect_of(server),
+        Dialect.of(config),
         model=server.model_name or first_model(address),
         context_tokens=min(e.settings.context_tokens for e in experiments),
-    )
-
-
-def dialect_of(server: Server) -> Dialect:
-    """Return the dialect that a campaign declares."""
-    return Dialect(
-        token_counts=server.token_counts,
-        request=server.request,
-        exact_length=server.exact_length,
-        top_k_unlimited=server.top_k_unlimited,
     )
 
 
 def _dialect(subject: str, facts: DialectFacts, server: Server) -> Iterator[Finding]:
     """Yield one line for each question about a server's dialect."""
     way = server.token_counts
-    counted = f"{facts.counts[way]} of {facts.tokens} tokens by {way} ({TOKEN_COUNTS[way]})"
+    known = "an unknown number of" if facts.tokens is None else facts.tokens
+    counted = f"{facts.counts[way]} of {known} tokens by {way} ({TOKEN_COUNTS[way]})"
     yield Finding("ok", f"{subject}: chunks", counted)
     usage = "none at the end of the stream"
     if facts.usage_tokens is not None:
         usage = f"{facts.usage_tokens} output and {facts.usage_prompt_tokens} prompt tokens"
     status: Status = "note" if facts.usage_tokens is None else "ok"
-    yield Finding(status, f"{subject}: usage", f"{usage}; {facts.prompt} token ids were sent")
-    shorter = facts.natural_tokens is not None and facts.natural_tokens < facts.requested
-    proof = "and it ends earlier without" if shorter else "whose end of text was not reached"
-    length = f"{facts.tokens} of {facts.requested} tokens with exact_length, {proof}"
-    yield Finding("ok", f"{subject}: length", length)
+    sent = {IDS: f"{facts.prompt} token ids were sent", TEXT: "a text was sent"}
+    form = sent.get(server.prompt, "a text was sent, which the server wraps in its template")
+    yield Finding(status, f"{subject}: usage", f"{usage}; {form}")
+    if server.exact_length:
+        yield _length(subject, facts)
     cached = "does not report cached prompt tokens: its cache is not known"
     if facts.cached_tokens is not None:
         cached = f"{facts.cached_tokens} prompt tokens of a repeated request came from a cache"
     status = "warning" if facts.cached_tokens is None else "ok"
     yield Finding(status, f"{subject}: cache", cached)
-    for fault in facts.faults(dialect_of(server)):
+    for fault in facts.faults(Dialect.of(server_config(server))):
         yield Finding("problem", subject, fault)
+
+
+def _length(subject: str, facts: DialectFacts) -> Finding:
+    shorter = facts.natural_tokens is not None and facts.natural_tokens < facts.requested
+    proof = "and it ends earlier without" if shorter else "whose end of text was not reached"
+    length = f"{facts.tokens} of {facts.requested} tokens with exact_length, {proof}"
+    return Finding("ok", f"{subject}: length", length)

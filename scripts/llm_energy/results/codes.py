@@ -60,6 +60,10 @@ FLAGS = {
     "was not started with its cache off. Times to first token and joules may be too low.",
     "natural_length": "Answers ended where the model wanted, at most at `output_tokens`: their "
     "lengths differ, and so does the work of a request. Compare per token only.",
+    "prompts_in_chat": "The server takes prompts as a chat alone, and wraps each in its own "
+    "template: it computes more prompt tokens than the prompt set has.",
+    "tokens_retokenised": "The server does not tell how many tokens it made: they were counted by "
+    "splitting the text of its answers again, which may give others.",
     "tokens_share_chunks": "The server sent several tokens at once: tokens of one chunk have one "
     "time stamp. Inter-token latency is that of chunks, shared out over their tokens.",
 }

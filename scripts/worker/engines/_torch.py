@@ -59,6 +59,14 @@ class TorchEngine(Engine):
             for text in texts
         ]
 
+    def detokenize(self, model_path: str, token_ids: Sequence[Sequence[int]]) -> list[str]:
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(model_path, local_files_only=True)
+        return [
+            tokenizer.decode(list(ids), clean_up_tokenization_spaces=False) for ids in token_ids
+        ]
+
     @classmethod
     def is_out_of_memory(cls, error: BaseException) -> bool:
         cause = error.__cause__ or error.__context__  # where a worker process failed: its error

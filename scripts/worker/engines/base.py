@@ -162,6 +162,28 @@ class Engine(ABC):
             EngineError: a template is wanted, and the model has none.
         """
 
+    def detokenize(
+        self,
+        model_path: str,  # noqa: ARG002
+        token_ids: Sequence[Sequence[int]],  # noqa: ARG002
+    ) -> list[str]:
+        """Return the text of each list of token ids, with special tokens; works without `load`.
+
+        Raises:
+            EngineError: the adapter cannot.
+        """
+        raise EngineError("makes no text of token ids; name another tokenizer")
+
+    def prepare(self, prompts: Sequence[tuple[int, ...]]) -> None:  # noqa: B027
+        """Make ready what requests with these prompts need, before any is submitted."""
+
+    def chunk_tokens(self, request: int) -> Sequence[int] | None:  # noqa: ARG002
+        """Return how many tokens each chunk of a complete request had, None where each was one.
+
+        For a server whose tokens can be counted only once an answer is whole.
+        """
+        return None
+
     def close(self) -> None:  # noqa: B027 - an engine may have nothing to release
         """Release what outlives a killed process (shared memory, files)."""
 

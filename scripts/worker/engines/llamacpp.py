@@ -118,6 +118,15 @@ class LlamaCpp(Engine):
         template = None
         if template_date is not None:
             template = rendered_on(template_of_gguf(model_path), template_date)
+        self._start_scratch(model_path, template)
+        return [self._token_ids(text, chat_template=template is not None) for text in texts]
+
+    def detokenize(self, model_path: str, token_ids: Sequence[Sequence[int]]) -> list[str]:
+        self._start_scratch(model_path, None)
+        return [self._query("/detokenize", {"tokens": list(ids)})["content"] for ids in token_ids]
+
+    def _start_scratch(self, model_path: str, template: str | None) -> None:
+        """Start a server that makes token ids and their texts, and generates nothing."""
         options = {name: option.default for name, option in self.OPTIONS.items()}
         self._server = start_server(
             model_path,
@@ -128,7 +137,6 @@ class LlamaCpp(Engine):
             template=template,
         )
         self._wait_for_queue()
-        return [self._token_ids(text, chat_template=template is not None) for text in texts]
 
     def _token_ids(self, text: str, *, chat_template: bool) -> list[int]:
         if chat_template:

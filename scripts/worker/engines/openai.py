@@ -7,8 +7,10 @@ One adapter for all of them: how a server is started and how it spells a request
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Any, ClassVar
 
+from worker.engines._retokeniser import Retokeniser
 from worker.engines.base import (
     Engine,
     EngineError,
@@ -19,11 +21,12 @@ from worker.engines.base import (
     check_context,
 )
 from worker.serving.address import Address, AddressError, first_model, query_json
-from worker.serving.dialect import Dialect
+from worker.serving.dialect import CHAT, IDS, RETOKENISED, Dialect
 from worker.serving.faults import ENDED, ServerError
-from worker.serving.launch import LaunchedServer, command_of, free_port
+from worker.serving.launch import LaunchedServer, command_of, free_port, variables_of
 from worker.serving.load import Client
-from worker.serving.probe import check, probe
+from worker.serving.probe import DialectFacts, check, probe, probe_text
+from worker.serving.texts import texts_of, tokens_of
 from worker.workload import EngineConfig, ServerConfig
 
 STOP_S = 3.0
@@ -51,6 +54,9 @@ class OpenAIServer(Engine):
         self._launched: LaunchedServer | None = None
         self._client: Client | None = None
         self._version = "not reported"
+        self._texts_of: Callable[[Sequence[tuple[int, ...]]], dict[tuple[int, ...], str]] | None
+        self._texts_of = None
+        self._retokeniser: Retokeniser | None = None
 
     def version(self) -> str:
         return self._version
@@ -64,26 +70,61 @@ class OpenAIServer(Engine):
         self._version = str(properties.get("version", "not reported"))
         limit = properties.get("context_tokens")
         check_context(limit if isinstance(limit, int) else None, config)
-        dialect = Dialect(
-            token_counts=server.token_counts,
-            request=server.request,
-            exact_length=server.exact_length,
-            top_k_unlimited=server.top_k_unlimited,
-        )
-        facts = probe(address, dialect, model=model, context_tokens=config.context_tokens)
-        check(facts, dialect)
+        dialect = Dialect.of(server)
+        if server.prompt != IDS:
+            self._texts_of = partial(texts_of, server.tokenizer, config.model_path)
+        if server.token_counts == RETOKENISED:
+            self._retokeniser = Retokeniser(config.model_path)
+        facts = self._try(address, dialect, config, model)
         self._client = Client(address, dialect, model=model, stall_s=server.stall_s)
         how = "launched" if self._launched else "attached"
         return {
             "server": how,
             "address": None if self._launched else f"{address.host}:{address.port}",
             "model": model,
+            "prompts_sent_as": server.prompt,
+            "chat_template_tokens": facts.template_tokens if server.prompt == CHAT else None,
             "tokens_counted_by": server.token_counts,
             "prefix_cache": server.prefix_cache,
             "reports_cached_tokens": facts.cached_tokens is not None,
             "reports_usage": facts.usage_tokens is not None,
             **properties,
         }
+
+    def _try(
+        self, address: Address, dialect: Dialect, config: EngineConfig, model: str
+    ) -> DialectFacts:
+        """Return the answers of the server to three requests.
+
+        Raises:
+            ServerError: it cannot be measured in this dialect.
+        """
+        tokens = None
+        if dialect.prompt != IDS:
+            assert config.server is not None
+            text = probe_text(config.context_tokens)
+            tokens = tokens_of(config.server.tokenizer, config.model_path, text)
+        facts = probe(
+            address,
+            dialect,
+            model=model,
+            context_tokens=config.context_tokens,
+            text_tokens=tokens,
+        )
+        check(facts, dialect)
+        return facts
+
+    def prepare(self, prompts: Sequence[tuple[int, ...]]) -> None:
+        assert self._client is not None
+        self._client.answers.clear()
+        if self._texts_of is not None and not set(prompts) <= self._client.texts.keys():
+            self._client.texts = self._texts_of(prompts)
+
+    def chunk_tokens(self, request: int) -> Sequence[int] | None:
+        assert self._client is not None
+        if self._retokeniser is None:
+            return None
+        return self._retokeniser.chunk_tokens(self._client.answers.get(request, ()))
 
     def stream(self, take: Callable[[], Request | None], slots: int, on_tokens: OnTokens) -> None:
         assert self._client is not None
@@ -125,7 +166,7 @@ class OpenAIServer(Engine):
         if server.url is None:
             port = free_port()
             self._launched = LaunchedServer(
-                command_of(config, server, port), server.variables, port
+                command_of(config, server, port), variables_of(config, server, port), port
             )
             self._launched.wait_until_ready(server.ready)
             return self._launched.address
@@ -133,7 +174,8 @@ class OpenAIServer(Engine):
         if variable is not None and not os.environ.get(variable):
             raise EngineError(f"the environment variable {variable}, the server's token, is empty")
         try:
-            return Address.of(server.url, token=os.environ[variable] if variable else None)
+            token = os.environ[variable] if variable else None
+            return Address.of(server.url, token=token, ca_file=server.ca_file)
         except AddressError as error:
             raise EngineError(str(error)) from error
 

@@ -169,6 +169,13 @@ class OpenVino(Engine):
         encoded = [tokenizer.encode(text, add_special_tokens=special) for text in texts]
         return [tokens.input_ids.data[0].tolist() for tokens in encoded]
 
+    def detokenize(self, model_path: str, token_ids: Sequence[Sequence[int]]) -> list[str]:
+        import openvino_genai
+
+        with _writable(model_path) as path:
+            tokenizer = openvino_genai.Tokenizer(path)
+        return [tokenizer.decode(list(ids), skip_special_tokens=False) for ids in token_ids]
+
     @classmethod
     def is_out_of_memory(cls, error: BaseException) -> bool:
         message = str(error)

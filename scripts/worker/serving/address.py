@@ -4,11 +4,12 @@ import json
 import socket
 import ssl
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from worker.serving.completion import refusal
-from worker.serving.faults import CLOSED, INVALID, ServerError
+from worker.serving.faults import CLOSED, INVALID, REFUSED, ServerError
 from worker.serving.http_answer import HttpAnswer
 
 CONNECT_S = 10.0
@@ -34,14 +35,18 @@ class Address:
     """Path before `/v1/...`; empty for most."""
     token: str | None = field(default=None, repr=False)
     """Secret that is sent with each request; it is in no message."""
+    ca_file: str | None = None
+    """File with the authorities whose certificates are trusted; None: those of the system."""
 
     @classmethod
-    def of(cls, url: str, *, token: str | None = None) -> "Address":
+    def of(cls, url: str, *, token: str | None = None, ca_file: str | None = None) -> "Address":
         """Return the address in a URL such as `http://127.0.0.1:8000`, without a `/v1` at its end.
 
         Raises:
-            AddressError: it is no URL of a server.
+            AddressError: it is no URL of a server, or the secret is none that can be sent.
         """
+        if token and not (token.isascii() and token.isprintable() and " " not in token):
+            raise AddressError("the server's token has blanks or other signs that no token has")
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -53,7 +58,7 @@ class Address:
             raise AddressError("a URL must be without user, password and query")
         base = parts.path.rstrip("/").removesuffix("/v1")
         secure = parts.scheme == "https"
-        return cls(parts.hostname, port or PORTS[parts.scheme], secure, base, token)
+        return cls(parts.hostname, port or PORTS[parts.scheme], secure, base, token, ca_file)
 
     @property
     def is_loopback(self) -> bool:
@@ -73,18 +78,41 @@ class Address:
         """Open a connection.
 
         Raises:
-            ServerError: nobody listens there.
+            ServerError: nobody listens there, or nobody who is trusted.
         """
+        context = trusting(self.ca_file) if self.secure else None
         try:
             connection = socket.create_connection((self.host, self.port), CONNECT_S)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self.secure:
-                context = ssl.create_default_context()
+            if context is not None:
                 connection = context.wrap_socket(connection, server_hostname=self.host)
+        except ssl.SSLCertVerificationError as error:
+            message = (
+                f"the certificate of {self.host}:{self.port} is not trusted: "
+                f"{error.verify_message}; name its authority with ca_file"
+            )
+            raise ServerError(REFUSED, message) from error
+        except ssl.SSLError as error:
+            message = f"{self.host}:{self.port} does not speak TLS: {error.reason or error}"
+            raise ServerError(CLOSED, message) from error
         except OSError as error:
             message = f"{self.host}:{self.port} cannot be reached: {error}"
             raise ServerError(CLOSED, message) from error
         return connection
+
+
+@cache
+def trusting(ca_file: str | None) -> ssl.SSLContext:
+    """Return the settings of connections that trust these authorities; None: the system's.
+
+    Raises:
+        ServerError: the file cannot be read.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        message = f"ca_file {ca_file}: holds no certificates that can be read ({error})"
+        raise ServerError(REFUSED, message) from error
 
 
 def query(address: Address, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:

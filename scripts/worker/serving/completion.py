@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from worker.engines.base import UNKNOWN_ID, Request
-from worker.serving.dialect import LLAMA_CPP, LOGPROBS, TOKEN_IDS, USAGE, Dialect
+from worker.serving.dialect import (
+    CHAT,
+    CHUNKS,
+    LLAMA_CPP,
+    LOGPROBS,
+    RETOKENISED,
+    TOKEN_IDS,
+    USAGE,
+    USAGE_AT_END,
+    Dialect,
+)
 from worker.serving.faults import (
     CLOSED,
     FAILED,
@@ -25,6 +35,8 @@ class Completion:
     def __init__(self, request: Request, dialect: Dialect) -> None:
         self._request = request
         self._counts = dialect.token_counts
+        self._in_template = dialect.prompt == CHAT
+        """The server wraps the prompt in its own template."""
         self.tokens = 0
         self.chunks = 0
         """Chunks that brought a token."""
@@ -32,6 +44,8 @@ class Completion:
         """Most tokens of a chunk."""
         self.finish_reason: str | None = None
         self.usage: Mapping[str, Any] | None = None
+        self.texts: list[str] = []
+        """Text of each chunk that brought one, where it is what tokens are counted by."""
 
     def take_event(self, data: bytes) -> list[int]:
         """Return the ids of the tokens that an event brings, `UNKNOWN_ID` where it has none.
@@ -49,7 +63,8 @@ class Completion:
     def take_whole(self, body: bytes) -> list[int]:
         """Return the ids of an answer that was not streamed; raises as `take_event`."""
         ids = self._take(_parse(body) or {})
-        if self.usage is not None and isinstance(count := self.usage.get("completion_tokens"), int):
+        counted = (self.usage or {}).get("completion_tokens")
+        if isinstance(count := counted, int) and self._counts != RETOKENISED:
             ids += [UNKNOWN_ID] * (count - len(ids))
             self.tokens = len(ids)
         return ids
@@ -75,16 +90,16 @@ class Completion:
 
     def _check_usage(self, usage: Mapping[str, Any]) -> None:
         counted, prompt = usage.get("completion_tokens"), usage.get("prompt_tokens")
-        if isinstance(counted, int) and counted != self.tokens:
+        known = self._counts != RETOKENISED
+        if known and isinstance(counted, int) and counted != self.tokens:
             message = (
                 f"the server's usage has {counted} output tokens, its stream has {self.tokens} "
                 f"(counted by {self._counts})"
             )
             raise ServerError(MISCOUNTED, message)
-        if isinstance(prompt, int) and prompt != len(self._request.prompt):
-            message = (
-                f"the server counts {prompt} prompt tokens, {len(self._request.prompt)} were sent"
-            )
+        sent = len(self._request.prompt)
+        if isinstance(prompt, int) and (prompt < sent if self._in_template else prompt != sent):
+            message = f"the server counts {prompt} prompt tokens, {sent} were sent"
             raise ServerError(MISCOUNTED, message)
         if cached := (usage.get("prompt_tokens_details") or {}).get("cached_tokens"):
             message = (
@@ -100,18 +115,29 @@ class Completion:
         if chunk.get("object") == "error" or not isinstance(choices, list):
             raise _reported(chunk)
         usage = chunk.get("usage")
-        if isinstance(usage, dict):
-            self.usage = usage
+        if isinstance(usage, dict) and (count_of(usage) or self.usage is None):
+            self.usage = usage  # one of zeros, as each chunk of Ollama has, says nothing
         choice = choices[0] if choices else {}
         if not isinstance(choice, dict):
             raise ServerError(INVALID, f"a choice is {shortened(str(choice))}")
         ids = self._ids(chunk, choice)
         self.finish_reason = choice.get("finish_reason") or self.finish_reason
+        if self.finish_reason:
+            ids += [UNKNOWN_ID] * self._missing(count_of(self.usage) - self.tokens - len(ids))
         if ids:
             self.tokens += len(ids)
             self.chunks += 1
             self.largest_chunk = max(self.largest_chunk, len(ids))
         return ids
+
+    def _missing(self, more: int) -> int:
+        """Return the tokens that came with the end, of those that its usage has beyond the chunks.
+
+        One server has the last token, which may be without text, in the chunk that ends the answer.
+        """
+        if self._counts == USAGE_AT_END:
+            return more
+        return int(self._counts == CHUNKS and more == 1)
 
     def _ids(self, chunk: Mapping[str, Any], choice: Mapping[str, Any]) -> list[int]:
         if self._counts == TOKEN_IDS:
@@ -122,13 +148,33 @@ class Completion:
             new = detail.get("tokens_predicted", self.tokens) - self.tokens
             return [UNKNOWN_ID] * (new - len(known)) + known if new > 0 else []
         if self._counts == USAGE:
-            count = (chunk.get("usage") or {}).get("completion_tokens") or 0
-            return [UNKNOWN_ID] * (count - self.tokens)
+            return [UNKNOWN_ID] * (count_of(chunk.get("usage")) - self.tokens)
         if self._counts == LOGPROBS:
-            return [UNKNOWN_ID] * len((choice.get("logprobs") or {}).get("tokens") or ())
-        # A chunk with text may be the last one; one without may be a token too, or the end alone.
-        brings = "text" in choice and (choice["text"] or not choice.get("finish_reason"))
-        return [UNKNOWN_ID] if brings else []
+            found = choice.get("logprobs") or {}
+            return [UNKNOWN_ID] * len(found.get("tokens") or found.get("content") or ())
+        text = text_of(choice)
+        if self._counts == CHUNKS:
+            # A chunk without text may be a token too, or the end alone.
+            is_token = text is not None and bool(text or not choice.get("finish_reason"))
+            return [UNKNOWN_ID] if is_token else []
+        if text and self._counts == RETOKENISED:
+            self.texts.append(text)
+        return [UNKNOWN_ID] if text else []
+
+
+def count_of(usage: Mapping[str, Any] | None) -> int:
+    """Return the output tokens in a usage; 0 where it has none."""
+    count = (usage or {}).get("completion_tokens")
+    return count if isinstance(count, int) else 0
+
+
+def text_of(choice: Mapping[str, Any]) -> str | None:
+    """Return the text that a choice brings, of a completion or a chat; None where it has none."""
+    if "text" in choice:
+        return str(choice["text"] or "")
+    part = choice.get("delta") or choice.get("message") or {}
+    parts = [part.get(name) for name in ("reasoning_content", "reasoning", "content")]
+    return "".join(text for text in parts if isinstance(text, str)) or None
 
 
 def refusal(status: int, body: bytes) -> ServerError:

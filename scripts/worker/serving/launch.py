@@ -54,7 +54,19 @@ def arguments(options: Mapping[str, Any]) -> list[str]:
 
 def command_of(config: EngineConfig, server: ServerConfig, port: int) -> list[str]:
     """Return the command that starts a server for this engine configuration."""
-    values = {
+    values = places(config, port)
+    return [fill(word, values) for word in server.command] + arguments(config.options)
+
+
+def variables_of(config: EngineConfig, server: ServerConfig, port: int) -> dict[str, str]:
+    """Return the environment variables of a server, whose places are filled in too."""
+    values = places(config, port)
+    return {name: fill(value, values) for name, value in server.variables.items()}
+
+
+def places(config: EngineConfig, port: int) -> dict[str, Any]:
+    """Return the values of the places in a command."""
+    return {
         "python": sys.executable,
         "worker": Path(__file__).parents[1],
         "model": config.model_path,
@@ -66,7 +78,6 @@ def command_of(config: EngineConfig, server: ServerConfig, port: int) -> list[st
         "slots": config.slots,
         "seed": config.seed,
     }
-    return [fill(word, values) for word in server.command] + arguments(config.options)
 
 
 class LaunchedServer:

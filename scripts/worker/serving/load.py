@@ -3,17 +3,15 @@
 import json
 import selectors
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from worker.engines.base import OnTokens, OpenLoad, Request
 from worker.serving.address import Address
 from worker.serving.connection import Connection
-from worker.serving.dialect import Dialect
+from worker.serving.dialect import IDS, Dialect
 from worker.serving.faults import STALLED, ServerError
-
-COMPLETIONS = "/v1/completions"
 
 READ, READ_AND_WRITE = selectors.EVENT_READ, selectors.EVENT_READ | selectors.EVENT_WRITE
 
@@ -32,11 +30,6 @@ class ChunkCounts(NamedTuple):
     """Most tokens of a chunk."""
 
 
-@lru_cache(maxsize=4096)
-def _prompt_json(prompt: tuple[int, ...]) -> bytes:
-    return json.dumps(prompt, separators=(",", ":")).encode()
-
-
 class Client:
     """Keeps requests in flight over connections that are used again."""
 
@@ -50,6 +43,11 @@ class Client:
         self._address, self._dialect = address, dialect
         self._model, self._stall_s = model, stall_s
         self._idle: list[Connection] = []
+        self.texts: Mapping[tuple[int, ...], str] = {}
+        """Texts of prompts, where the server takes no token ids."""
+        self.answers: dict[int, Sequence[str]] = {}
+        """Texts of the chunks of complete answers by request, where tokens are counted by them."""
+        self._prompt_field = lru_cache(maxsize=4096)(self._make_prompt_field)
         self.each_token = True
         """See `Engine.each_token`."""
         self.counts = ChunkCounts(0, 0, 0)
@@ -219,11 +217,17 @@ class Client:
         """Return head and body of a request."""
         body = self._dialect.body(request, model=self._model, stream=self.each_token)
         text = json.dumps(body, separators=(",", ":")).encode()
-        content = b'{"prompt":' + _prompt_json(request.prompt) + b"," + text[1:]
-        return self._address.head("POST", COMPLETIONS, length=len(content)) + content
+        content = b"{" + self._prompt_field(request.prompt) + b"," + text[1:]
+        return self._address.head("POST", self._dialect.path, length=len(content)) + content
+
+    def _make_prompt_field(self, prompt: tuple[int, ...]) -> bytes:
+        sent = prompt if self._dialect.prompt == IDS else self.texts[prompt]
+        return self._dialect.prompt_field(sent).encode()
 
     def _count(self, connection: Connection) -> None:
         answer, before = connection.completion, self.counts
+        if answer.texts:
+            self.answers[connection.request.id] = answer.texts
         self.counts = ChunkCounts(
             before.chunks + answer.chunks,
             before.tokens + answer.tokens,

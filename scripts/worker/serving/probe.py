@@ -2,23 +2,39 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from worker.engines.base import Request
 from worker.serving.address import Address, query
-from worker.serving.completion import refusal
-from worker.serving.dialect import CHUNKS, LLAMA_CPP, LOGPROBS, TOKEN_IDS, USAGE, Dialect
+from worker.serving.completion import Completion, refusal
+from worker.serving.dialect import (
+    CHAT,
+    CHUNKS,
+    IDS,
+    LLAMA_CPP,
+    LOGPROBS,
+    RETOKENISED,
+    TOKEN_IDS,
+    USAGE,
+    USAGE_AT_END,
+    Dialect,
+)
 from worker.serving.event_stream import EventStream
 from worker.serving.faults import MISCOUNTED, ServerError
-from worker.serving.load import COMPLETIONS
 from worker.workload import Sampling
 
 PROMPT_TOKENS, OUTPUT_TOKENS = 64, 16
 """Lengths of the requests where the context has room: a cache keeps whole blocks of prompts."""
 
 WAYS = (TOKEN_IDS, LLAMA_CPP, USAGE, LOGPROBS)
-"""Ways to count tokens, the best one first; one token for each chunk comes last."""
+"""Ways that count tokens by themselves, the best one first."""
+
+OTHER_WAYS = (CHUNKS, USAGE_AT_END, RETOKENISED)
+"""Ways for servers that have none of those, the best one first."""
+
+SENTENCE = "The quick brown fox jumps over the lazy dog. "
+SENTENCE_TOKENS, MOST_SENTENCES = 16, 6
+"""Prompt of the requests to a server that takes no token ids, and the room for one of them."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +43,8 @@ class DialectFacts:
 
     requested: int
     """Output tokens that each of the first two requests had to give."""
-    prompt: int
-    """Tokens that each of the three had."""
+    prompt: int | None
+    """Tokens that each of the three had; None where a text was sent that nobody here has split."""
     counts: Mapping[str, int | None]
     """Output tokens of the first answer by each way to count them, None where it has none."""
     usage_tokens: int | None
@@ -40,6 +56,13 @@ class DialectFacts:
     """Output tokens of the third, which might end by itself."""
 
     @property
+    def template_tokens(self) -> int | None:
+        """Prompt tokens that the server counts beyond those sent; None where one is not known."""
+        if self.prompt is None or self.usage_prompt_tokens is None:
+            return None
+        return self.usage_prompt_tokens - self.prompt
+
+    @property
     def tokens(self) -> int | None:
         """Output tokens of the first answer; None where nothing tells."""
         known = [self.usage_tokens, *(self.counts[way] for way in WAYS)]
@@ -48,11 +71,13 @@ class DialectFacts:
     def works(self, way: str) -> bool:
         """Return True if this way counts every token."""
         count = self.counts[way]
+        if way == RETOKENISED:
+            return count is not None  # nothing can contradict it
         return count is not None and count == self.tokens
 
     def best_way(self) -> str | None:
         """Return the best way to count tokens that works; None where there is none."""
-        return next((way for way in (*WAYS, CHUNKS) if self.works(way)), None)
+        return next((way for way in (*WAYS, *OTHER_WAYS) if self.works(way)), None)
 
     def faults(self, dialect: Dialect) -> list[str]:
         """Return what is missing for a measurement, each with its remedy."""
@@ -64,14 +89,16 @@ class DialectFacts:
             found.append(
                 f"token_counts {dialect.token_counts} gives {got} of {self.tokens} tokens; {remedy}"
             )
-        if self.usage_tokens is None and dialect.token_counts != TOKEN_IDS:
+        if self.usage_tokens is None and dialect.token_counts not in (TOKEN_IDS, RETOKENISED):
             found.append(
                 "no usage at the end of the stream, so that counts cannot be checked; add "
                 "stream_options: {include_usage: true} to request"
             )
-        if self.usage_prompt_tokens not in (None, self.prompt):
+        more = self.template_tokens or 0
+        if more < 0 or (more and dialect.prompt != CHAT):
+            what = "token ids" if dialect.prompt == IDS else "tokens as text"
             found.append(
-                f"{self.prompt} token ids were sent, the server counts {self.usage_prompt_tokens} "
+                f"{self.prompt} {what} were sent, the server counts {self.usage_prompt_tokens} "
                 "prompt tokens: it does not take them as they are"
             )
         exact = bool(dialect.exact_length)  # else experiments say that lengths are natural
@@ -89,28 +116,53 @@ class DialectFacts:
         return found
 
 
-def probe(address: Address, dialect: Dialect, *, model: str, context_tokens: int) -> DialectFacts:
+def output_length(context_tokens: int) -> int:
+    """Return the output tokens of the requests in a context of this length."""
+    return min(OUTPUT_TOKENS, max(1, context_tokens // 4))
+
+
+def probe_text(context_tokens: int) -> str:
+    """Return the prompt of the requests to a server that takes no token ids."""
+    room = (context_tokens - output_length(context_tokens)) // SENTENCE_TOKENS
+    return (SENTENCE * max(1, min(MOST_SENTENCES, room))).strip()
+
+
+def probe(
+    address: Address,
+    dialect: Dialect,
+    *,
+    model: str,
+    context_tokens: int,
+    text_tokens: int | None = None,
+) -> DialectFacts:
     """Send three requests: an exact one, the same again, and one that may end by itself.
+
+    Args:
+        text_tokens: tokens of `probe_text`, where they are known; token ids are counted here.
 
     Raises:
         ServerError: the server refuses one of them.
     """
-    length = min(OUTPUT_TOKENS, max(1, context_tokens // 4))
+    length = output_length(context_tokens)
     ids = tuple(range(5, 5 + max(1, min(PROMPT_TOKENS, context_tokens - length))))
+    prompt = ids if dialect.prompt == IDS else probe_text(context_tokens)
+    exact, natural = (Request(0, ids, length, Sampling(), exact) for exact in (True, False))
     first, second, third = (
-        _chunks(address, dialect, Request(0, ids, length, Sampling(), exact), model=model)
-        for exact in (True, True, False)
+        _events(address, dialect, request, prompt, model=model)
+        for request in (exact, exact, natural)
     )
-    usage = _usage(first)
-    details = (_usage(second) or {}).get("prompt_tokens_details") or {}
+    usage, again, free = (
+        _read(events, exact, dialect, CHUNKS).usage for events in (first, second, third)
+    )
+    details = (again or {}).get("prompt_tokens_details") or {}
     return DialectFacts(
         requested=length,
-        prompt=len(ids),
-        counts=_counts(first),
+        prompt=len(ids) if dialect.prompt == IDS else text_tokens,
+        counts=_counts(first, exact, dialect),
         usage_tokens=(usage or {}).get("completion_tokens"),
         usage_prompt_tokens=(usage or {}).get("prompt_tokens"),
         cached_tokens=details.get("cached_tokens"),
-        natural_tokens=(_usage(third) or {}).get("completion_tokens"),
+        natural_tokens=(free or {}).get("completion_tokens"),
     )
 
 
@@ -124,49 +176,37 @@ def check(facts: DialectFacts, dialect: Dialect) -> None:
         raise ServerError(MISCOUNTED, "; ".join(faults))
 
 
-def _chunks(
-    address: Address, dialect: Dialect, request: Request, *, model: str
-) -> list[dict[str, Any]]:
-    body = {"prompt": list(request.prompt)}
+def _events(
+    address: Address,
+    dialect: Dialect,
+    request: Request,
+    prompt: tuple[int, ...] | str,
+    *,
+    model: str,
+) -> list[bytes]:
+    """Return the data of each event of the answer to one request."""
+    body = json.loads(f"{{{dialect.prompt_field(prompt)}}}")
     body |= dialect.body(request, model=model, stream=True)
-    status, content = query(address, COMPLETIONS, body)
+    status, content = query(address, dialect.path, body)
     if status != 200:
         raise refusal(status, content)
-    found = []
-    for data in EventStream().feed(content + b"\n\n"):
-        try:
-            chunk = json.loads(data)
-        except ValueError:
-            continue
-        if isinstance(chunk, dict) and chunk.get("error"):
-            raise refusal(500, data)
-        if isinstance(chunk, dict):
-            found.append(chunk)
-    return found
+    return EventStream().feed(content + b"\n\n")
 
 
-def _usages(chunks: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [chunk["usage"] for chunk in chunks if isinstance(chunk.get("usage"), dict)]
+def _read(events: Sequence[bytes], request: Request, dialect: Dialect, way: str) -> Completion:
+    """Return an answer whose tokens are counted in one way."""
+    completion = Completion(request, replace(dialect, token_counts=way))
+    for event in events:
+        completion.take_event(event)
+    return completion
 
 
-def _usage(chunks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return the usage at the end of an answer."""
-    return next(reversed(_usages(chunks)), None)
-
-
-def _counts(chunks: Sequence[Mapping[str, Any]]) -> dict[str, int | None]:
-    """Return the tokens of an answer by each way to count them."""
-    choices = [chunk["choices"][0] for chunk in chunks if chunk.get("choices")]
-    ids = [choice["token_ids"] for choice in choices if choice.get("token_ids") is not None]
-    details = [chunk["__verbose"] for chunk in chunks if isinstance(chunk.get("__verbose"), dict)]
-    logprobs = [choice["logprobs"] for choice in choices if choice.get("logprobs")]
-    usages = _usages(chunks)
-    texts = [c for c in choices if "text" in c and (c["text"] or not c.get("finish_reason"))]
-    return {
-        TOKEN_IDS: sum(map(len, ids)) if ids else None,
-        LLAMA_CPP: details[-1].get("tokens_predicted") if details else None,
+def _counts(events: Sequence[bytes], request: Request, dialect: Dialect) -> dict[str, int | None]:
+    """Return the tokens of an answer by each way to count them, None where it has none."""
+    found: dict[str, int | None] = {}
+    for way in (*WAYS, *OTHER_WAYS):
+        completion = _read(events, request, dialect, way)
         # Usage at the end alone says nothing of single chunks.
-        USAGE: usages[-1].get("completion_tokens") if len(usages) > 1 else None,
-        LOGPROBS: sum(len(found.get("tokens") or ()) for found in logprobs) if logprobs else None,
-        CHUNKS: len(texts) if texts else None,
-    }
+        at_once = way == USAGE and completion.chunks < min(2, completion.tokens)
+        found[way] = None if at_once else completion.tokens or None
+    return found

@@ -113,6 +113,10 @@ class SleepEngine(Engine):
         Path(model_path).stat()  # raises where there is none
         return [list(f"<user>{t}</user>".encode() if template_date else t.encode()) for t in texts]
 
+    def detokenize(self, model_path: str, token_ids: Sequence[Sequence[int]]) -> list[str]:
+        Path(model_path).stat()
+        return [bytes(ids).decode(errors="replace") for ids in token_ids]
+
     def _begin_wave(self) -> None:
         if self._waves == 0:
             time.sleep(self._options["first_wave_extra_s"])

@@ -12,6 +12,8 @@ from llm_energy.campaign.problems import CampaignError
 from llm_energy.campaign.server_settings import Launch, PresetError, read_preset
 from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.measurement.job import ExperimentRecord
+from llm_energy.preflight.fit import options_of
+from llm_energy.preflight.memory_estimate import UnknownFormatError
 
 ROOT = Path(__file__).parents[3]
 PINNED = {"python": "/opt/mine/bin/python", "packages_sha256": "0" * 64}
@@ -46,8 +48,10 @@ def test_every_ready_server_can_be_read(file: Path) -> None:
 def test_there_are_ready_servers() -> None:
     assert available_servers(ROOT) == [
         "llamacpp-server",
+        "ollama",
         "sglang",
         "tensorrt-server",
+        "text-generation-inference",
         "vllm-server",
     ]
 
@@ -109,6 +113,26 @@ def test_an_attached_server_is_reached_from_its_tokenizers_environment() -> None
         ),
         ({"server": LAUNCHED, "environment": PINNED}, {"settings": {"dtype": "fp4"}}, "no dtype"),
         (
+            {"server": ATTACHED | {"ca_file": "ca.pem"}},
+            {},
+            "ca_file: is for a url that begins with https; remove it",
+        ),
+        (
+            {"server": ATTACHED | {"url": "https://localhost", "ca_file": "/no/ca.pem"}},
+            {},
+            "ca_file: /no/ca.pem: no such file",
+        ),
+        (
+            {"server": ATTACHED | {"token_counts": "retokenised"}},
+            {},
+            "which proves no exact length; set output_length: natural",
+        ),
+        (
+            {"server": ATTACHED | {"prompt": "chat"}},
+            {},
+            "wraps prompts in its own chat template; take a set with `chat_template: false`",
+        ),
+        (
             {"server": {**ATTACHED, "exact_length": {}}},
             {},
             "declares no exact_length, so its answers may end earlier",
@@ -118,6 +142,60 @@ def test_an_attached_server_is_reached_from_its_tokenizers_environment() -> None
 def test_a_mistake_is_one_line(backend: dict[str, Any], changes: Any, words: str) -> None:
     (message,) = faults(backend, **changes)
     assert words in message
+
+
+def test_texts_are_not_for_prompts_that_a_trace_cuts(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    line = '{{"timestamp": {}, "input_length": 10, "output_length": 5, "hash_ids": []}}\n'
+    trace.write_text("".join(line.format(1000 * number) for number in range(20)))
+    settings = {
+        "load_mode": "open",
+        "arrivals": {"process": "trace", "lengths": "trace"},
+        "trace": "t",
+    }
+    traces = {"t": {"file": str(trace)}}
+    messages = faults({"server": ATTACHED | {"prompt": "text"}}, settings=settings, traces=traces)
+    assert any("prompts of a trace's lengths are cut as token ids" in m for m in messages), messages
+
+
+def memory_of(backend: dict[str, Any], name: str = "mine", **arguments: Any) -> Any:
+    """Return the options that preflight's estimate takes, or why there is no estimate."""
+    made = campaign(backend, name=name, settings={"engine": {name: arguments}} if arguments else {})
+    try:
+        return options_of(made.experiments[0])
+    except UnknownFormatError as error:
+        return str(error)
+
+
+def test_the_estimate_of_memory_knows_arguments_that_mean_an_option() -> None:
+    roomy = {
+        "command": ["mine", "--port={port}", "--context={context_tokens}", "--slots={slots}"],
+        "memory": {"tensor_parallel": "tp", "kv_cache_type": "kv=f16", "kv_cache_gib": 2},
+    }
+    backend = {"server": LAUNCHED | roomy, "environment": PINNED}
+    assert memory_of(backend) == {"kv_cache_type": "f16", "kv_cache_gib": 2}
+    assert memory_of(backend, tp=4, kv="q8_0") == {
+        "tensor_parallel": 4,
+        "kv_cache_type": "q8_0",
+        "kv_cache_gib": 2,
+    }
+    assert memory_of(backend, swap=1) == "its argument --swap may change it (server.memory)"
+
+
+def test_without_knowledge_of_a_servers_memory_there_is_no_estimate() -> None:
+    assert "has neither {context_tokens} and {slots}" in memory_of(
+        {"server": LAUNCHED, "environment": PINNED}
+    )
+    assert memory_of({"server": ATTACHED}) == "the server runs already, with settings of its own"
+
+
+@pytest.mark.parametrize("file", sorted(ROOT.glob("envs/**/server.yaml")), ids=str)
+def test_every_ready_server_says_what_decides_its_memory(file: Path) -> None:
+    server = read_preset(file.parent)
+    assert server is not None
+    assert server.memory
+    words = " ".join([*server.command, *server.variables.values()])
+    assert "{slots}" in words or "{total_context_tokens}" in words
 
 
 def test_natural_lengths_are_for_servers_and_another_experiment() -> None:

@@ -13,6 +13,7 @@ import yaml
 from tests.worker.backend import ROOT, Backend, Peer, group_members, wait_until
 from tests.worker.engines import reference
 from tests.worker.engines.conftest import Engines, supervise
+from tests.worker.engines.conftest import supervisor as supervisor_of
 from tests.worker.engines.reference import (
     ANSWER_IDS,
     GRAVITY_IDS,
@@ -20,7 +21,7 @@ from tests.worker.engines.reference import (
     measure,
     outputs,
 )
-from tests.worker.serving.stand_in import StandIn, chunked, refusing, serving, vllm
+from tests.worker.serving.stand_in import BARE, StandIn, chunked, refusing, serving, vllm
 
 from worker.workload import ServerConfig
 
@@ -181,6 +182,86 @@ class TestAttached:
         assert "exit code 1 before it was ready: no such model" in error["message"]
 
 
+class TestPresetsOfText:
+    """Commands of presets that never ran here, with stand-ins for their programs."""
+
+    PROCESS = ROOT / "tests/worker/serving/stand_in_process.py"
+
+    @pytest.fixture
+    def sleeping(self, short_folder: Path, scripts_with_sleep: Path) -> Iterator[Peer]:
+        backend = Backend(short_folder, scripts=scripts_with_sleep, python=sys.executable)
+        peer = backend.connect()
+        yield peer
+        peer.close()
+        backend.stop()
+
+    def server(self, folder: Path, name: str, program: str, script: str) -> dict[str, Any]:
+        """Return the preset, which finds a program in place of its own."""
+        path = folder / program
+        path.write_text(f"#!/bin/sh\n{script}")
+        path.chmod(0o755)
+        server = preset(f"{name}/gpu") | {"tokenizer": "sleep"}
+        server["variables"] |= {"PATH": f"{folder}:{os.environ['PATH']}"}
+        return server
+
+    def test_ollama_makes_a_model_whose_template_adds_nothing(
+        self, tmp_path: Path, sleeping: Peer
+    ) -> None:
+        connects = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1])))"
+        script = f"""
+            port=${{OLLAMA_HOST##*:}}
+            case $1 in
+            serve) [ -z "$2" ] || {{ echo "unknown flag: $2" >&2; exit 1; }}
+                   exec {sys.executable} {self.PROCESS} $port ollama ;;
+            list) {sys.executable} -c "{connects}" $port ;;
+            create) [ $2 = model ] && cp $4 {tmp_path}/made ;;
+            esac"""
+        server = self.server(tmp_path, "ollama", "ollama", script)
+        (model := tmp_path / "m.gguf").touch()
+        observed = load(sleeping, server, model_path=str(model))["observed"]
+        assert observed["prompts_sent_as"] == "text"
+        assert observed["tokens_counted_by"] == "usage_at_end"
+        assert observed["version"] == "7.1"
+        wait_until((tmp_path / "made").exists, what="the model is made")
+        made = (tmp_path / "made").read_text().splitlines()
+        assert made[:2] == [f"FROM {model}", "TEMPLATE {{ .Prompt }}"]
+        measured = measure(sleeping, [[104, 105], [103]], exact_length=False)
+        assert [len(request["token_times"]) for request in measured["requests"]] == [7, 7]
+        error = load(sleeping, server, model_path=str(model), options={"parallel": 2})
+        assert "unknown flag: --parallel" in error["message"]
+
+    def test_text_generation_inference(self, tmp_path: Path, sleeping: Peer) -> None:
+        script = f"""
+            for word; do case $word in --port=*) port=${{word#--port=}} ;; esac; done
+            [ "$PREFIX_CACHING" = 0 ] && exec {sys.executable} {self.PROCESS} $port tgi"""
+        name = "text-generation-inference"
+        server = self.server(tmp_path, name, "text-generation-launcher", script)
+        observed = load(sleeping, server, model_path=str(tmp_path))["observed"]
+        assert observed["model"] == "tgi"
+        measured = measure(sleeping, [[104, 105], [103]], exact_length=False)
+        reference.check_every_token_is_counted(measured, 7)
+
+
+@pytest.mark.engine
+def test_tokens_are_counted_in_the_text_of_a_server_that_tells_nothing(
+    pytorch_python: str, hf_folder: Path
+) -> None:
+    """With the real tokenizer of a model: for the prompts, and for the answers."""
+    answer, _ = BARE
+    changes = {"tokenizer": "pytorch", "prompt": "text", "token_counts": "retokenised"}
+    with supervisor_of(pytorch_python) as peer, serving(lambda b: chunked(answer(b))) as server:
+        load(peer, attached(server, **changes, exact_length={}), model_path=str(hf_folder))
+        measured = measure(peer, [QUESTION_IDS, GRAVITY_IDS], exact_length=False)
+        sent = {body["prompt"] for body in server.requests[3:]}
+    assert any(text.startswith("<|im_start|>") and "\n" in text for text in sent)
+    assert len(sent) == 2
+    # Three chunks with text: Paris, is é, 🎉 the.
+    (count,) = {len(request["token_times"]) for request in measured["requests"]}
+    assert count > 3
+    moments = [len(set(request["token_times"])) for request in measured["requests"]]
+    assert moments == [3, 3]
+
+
 @pytest.mark.engine
 class TestLlamaCpp:
     """llama.cpp's own HTTP server, launched."""
@@ -215,6 +296,23 @@ class TestLlamaCpp:
     @pytest.mark.usefixtures("loaded")
     def test_requests_that_arrive_at_a_rate(self, llamacpp_server: Engines) -> None:
         reference.check_open_load(llamacpp_server)
+
+    def test_texts_in_place_of_token_ids_give_the_same_answer(
+        self, llamacpp_server: Engines, gguf: str
+    ) -> None:
+        server = preset("llamacpp-server") | {"prompt": "text"}
+        observed = load(llamacpp_server, server, model_path=gguf, seed=1)["observed"]
+        assert observed["prompts_sent_as"] == "text"
+        measured = measure(llamacpp_server, [QUESTION_IDS, GRAVITY_IDS])
+        assert outputs(measured)[0] == ANSWER_IDS
+
+    def test_a_chat_gets_the_template_of_its_server(
+        self, llamacpp_server: Engines, gguf: str
+    ) -> None:
+        server = preset("llamacpp-server") | {"prompt": "chat"}
+        observed = load(llamacpp_server, server, model_path=gguf, seed=2)["observed"]
+        assert observed["chat_template_tokens"] > 0
+        reference.check_every_token_is_counted(measure(llamacpp_server, [GRAVITY_IDS]), 7)
 
     def test_arguments_reach_the_command(self, llamacpp_server: Engines, gguf: str) -> None:
         server = preset("llamacpp-server")

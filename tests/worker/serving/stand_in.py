@@ -14,7 +14,19 @@ from typing import Any
 
 from worker.engines.base import Request
 from worker.serving.address import Address
-from worker.serving.dialect import CHUNKS, LLAMA_CPP, LOGPROBS, TOKEN_IDS, USAGE, Dialect
+from worker.serving.dialect import (
+    CHAT,
+    CHUNKS,
+    IDS,
+    LLAMA_CPP,
+    LOGPROBS,
+    RETOKENISED,
+    TEXT,
+    TOKEN_IDS,
+    USAGE,
+    USAGE_AT_END,
+    Dialect,
+)
 from worker.workload import Sampling
 
 TEXTS = ("Paris", "", " is", " é", "🎉", " the", "", " 你")
@@ -24,9 +36,27 @@ Events = list[str]
 Answer = Callable[[dict[str, Any]], Events]
 
 
+TEMPLATE_TOKENS = 7
+"""Tokens that the template of a chat adds to a prompt."""
+
+
+def letters(ids: Sequence[int]) -> str:
+    """Return a text of as many tokens: those of the servers that take texts are bytes."""
+    return "".join(chr(ord("a") + number % 26) for number in ids)
+
+
+def prompt_of(body: dict[str, Any]) -> tuple[str, int]:
+    """Return the form of a request's prompt, and its tokens."""
+    if "messages" in body:
+        (message,) = body["messages"]
+        assert message["role"] == "user"
+        return CHAT, TEMPLATE_TOKENS + len(message["content"].encode())
+    prompt = body["prompt"]
+    return (TEXT, len(prompt.encode())) if isinstance(prompt, str) else (IDS, len(prompt))
+
+
 def _usage(body: dict[str, Any], tokens: int, **more: Any) -> dict[str, Any]:
-    prompt = len(body["prompt"])
-    return {"prompt_tokens": prompt, "completion_tokens": tokens, **more}
+    return {"prompt_tokens": prompt_of(body)[1], "completion_tokens": tokens, **more}
 
 
 def _data(content: Any) -> str:
@@ -95,14 +125,75 @@ def transformers(body: dict[str, Any]) -> Events:
     return [*events, _data({"choices": [_choice("", "length")], "usage": usage})]
 
 
+def ollama(body: dict[str, Any]) -> Events:
+    """Text alone; usage of zeros in each chunk; parts of characters and the end of text have none.
+
+    The chunk that ends the answer is without text, and one without choices has the true usage.
+    """
+    assert prompt_of(body)[0] == TEXT
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0}
+    events = [
+        _data({"choices": [_choice(text)], "usage": zeros}) for _, text, _ in _texts(body) if text
+    ]
+    events.append(_data({"choices": [_choice("", "length")], "usage": zeros}))
+    usage = _usage(body, body["max_tokens"])
+    return [*events, _data({"choices": [], "usage": usage}), "data: [DONE]\n\n"]
+
+
+def text_generation_inference(body: dict[str, Any]) -> Events:
+    """Text alone; a chunk for each token; the last has the end, the usage and perhaps no text."""
+    assert prompt_of(body)[0] == TEXT
+    events = []
+    for number, text, finish in _texts(body):
+        chunk: dict[str, Any] = {"choices": [_choice(text, finish or "", logprobs=None)]}
+        if finish:
+            chunk["usage"] = _usage(body, number + 1)
+        events.append(_data(chunk))
+    return [*events, ": keep-alive\n\n", "data: [DONE]\n\n"]
+
+
+def chat(body: dict[str, Any]) -> Events:
+    """A chat alone: first the role, then parts of the answer, of thoughts too; usage at the end."""
+    assert prompt_of(body)[0] == CHAT
+    events = [_data({"choices": [{"delta": {"role": "assistant", "content": ""}}]})]
+    for number in range(body["max_tokens"]):
+        delta = {"reasoning_content": "hm"} if number % 2 else {"content": "a"}
+        events.append(_data({"choices": [{"delta": delta, "finish_reason": None}]}))
+    events.append(_data({"choices": [{"delta": {}, "finish_reason": "length"}]}))
+    usage = _usage(body, body["max_tokens"])
+    return [*events, _data({"choices": [], "usage": usage}), "data: [DONE]\n\n"]
+
+
+def bare(body: dict[str, Any]) -> Events:
+    """Text and nothing else: no ids, no usage, no log probabilities; several tokens in a chunk."""
+    texts = [text for _, text, _ in _texts(body)]
+    pairs = ["".join(texts[first : first + 2]) for first in range(0, len(texts), 2)]
+    events = [_data({"choices": [_choice(text)]}) for text in pairs]
+    return [*events, _data({"choices": [_choice("", "stop")]})]
+
+
 DIALECTS: dict[str, tuple[Answer, Dialect]] = {
     "vllm": (vllm, Dialect(TOKEN_IDS, {"return_token_ids": True}, {"ignore_eos": True})),
     "llama_cpp": (llama_cpp, Dialect(LLAMA_CPP, {"verbose": True}, {"ignore_eos": True})),
     "tensorrt": (tensorrt, Dialect(USAGE, {}, {"min_tokens": "{output_tokens}"})),
     "openai": (openai, Dialect(LOGPROBS, {"logprobs": 0})),
     "transformers": (transformers, Dialect(CHUNKS)),
+    "ollama": (ollama, Dialect(USAGE_AT_END, prompt=TEXT)),
+    "tgi": (text_generation_inference, Dialect(CHUNKS, prompt=TEXT)),
+    "chat": (chat, Dialect(CHUNKS, prompt=CHAT)),
 }
 """Name -> the server's answer, and the dialect to ask it in."""
+
+BARE = (bare, Dialect(RETOKENISED, prompt=TEXT))
+"""As those of `DIALECTS`, but the number of tokens is nowhere."""
+
+
+def body_of(one: Request, dialect: Dialect) -> dict[str, Any]:
+    """Return the body of a request, with letters for token ids where the server wants text."""
+    sent = one.prompt if dialect.prompt == IDS else letters(one.prompt)
+    body = json.loads(f"{{{dialect.prompt_field(sent)}}}")
+    return {**body, "max_tokens": one.output_tokens}
+
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
 
@@ -187,7 +278,9 @@ class StandIn:
 def answer_all(body: dict[str, Any]) -> bytes:
     """Answer as vLLM does, and what is no completion as a server that is ready."""
     if "prompt" in body:
-        return chunked(vllm(body))
+        return chunked(vllm(body) if prompt_of(body)[0] == IDS else ollama(body))
+    if "messages" in body:
+        return chunked(chat(body))
     return refusing(200, {"data": [{"id": "m", "max_model_len": 4096}], "version": "7.1"})
 
 

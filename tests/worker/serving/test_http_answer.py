@@ -39,6 +39,15 @@ def test_a_body_is_the_same_however_it_is_framed_and_split(parts, in_chunks, cut
     assert (answer.status, answer.headers["x-y"]) == (200, "z")
 
 
+def test_split_at_every_byte():
+    chunks = b"5\r\nh\xc3\xa9\r\n\r\n3;a=b\r\n\xe4\xbd\xa0\r\n0\r\n\r\n"
+    message = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks
+    for cuts in ([], *([cut] for cut in range(len(message) + 1)), list(range(len(message)))):
+        answer, body = fed(message, cuts)
+        assert body.decode() == "hé\r\n你"
+        assert answer.complete
+
+
 def test_the_end_of_the_connection_ends_a_body_without_a_length():
     answer, body = fed(HEAD + b"\r\nabc", [3, 20])
     assert not answer.complete

@@ -17,6 +17,7 @@ from worker.engines.base import UNKNOWN_ID, Request
 from worker.serving.address import Address
 from worker.serving.completion import Completion
 from worker.serving.dialect import CHUNKS, TOKEN_IDS, Dialect
+from worker.serving.dialect import IDS as IDS_FORM
 from worker.serving.event_stream import EventStream
 from worker.serving.faults import (
     CLOSED,
@@ -40,6 +41,8 @@ def run(
 ) -> tuple[dict[int, list[list[int]]], Client]:
     """Return the ids of each chunk of each request, and the client."""
     client = Client(server.address, dialect, model="m", **{"stall_s": 30.0} | changes)
+    if dialect.prompt != IDS_FORM:
+        client.texts = {one.prompt: stand_in.letters(one.prompt) for one in requests}
     taken: dict[int, list[list[int]]] = {one.id: [] for one in requests}
     remaining = iter(requests)
     client.run(
@@ -59,7 +62,7 @@ def test_every_dialect_gives_every_token_once(name, frame):
     for one in requests:
         assert sum(map(len, taken[one.id])) == one.output_tokens
     assert client.counts.tokens == sum(one.output_tokens for one in requests)
-    assert client.counts.largest == {"llama_cpp": 3, "openai": 2}.get(name, 1)
+    assert client.counts.largest == {"llama_cpp": 3, "openai": 2, "ollama": 2}.get(name, 1)
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -67,7 +70,7 @@ def test_every_dialect_gives_every_token_once(name, frame):
 def test_tokens_do_not_depend_on_how_bytes_are_split(name, cuts):
     answer, dialect = DIALECTS[name]
     one = request(tokens=9)
-    body = "".join(answer({"prompt": one.prompt, "max_tokens": 9})).encode()
+    body = "".join(answer(stand_in.body_of(one, dialect))).encode()
     stream, completion, ids = EventStream(), Completion(one, dialect), []
     edges = [0, *sorted(cut % len(body) for cut in cuts), len(body)]
     for start, end in pairwise(edges):
@@ -75,6 +78,19 @@ def test_tokens_do_not_depend_on_how_bytes_are_split(name, cuts):
             ids += completion.take_event(event)
     completion.check(stream.rest)
     assert len(ids) == 9
+
+
+@pytest.mark.parametrize("name", ["vllm", "ollama"])
+def test_usage_may_come_before_the_last_token(name):
+    answer, dialect = DIALECTS[name]
+
+    def early(body: dict[str, Any]) -> bytes:
+        *tokens, last, usage, done = answer(body)
+        return chunked([*tokens[:-1], usage, tokens[-1], last, done])
+
+    with serving(early) as server:
+        taken, _ = run(server, dialect, [request(tokens=7)])
+    assert sum(map(len, taken[0])) == 7
 
 
 def test_ids_are_those_of_the_server_and_unknown_where_it_has_none():
@@ -95,6 +111,35 @@ def test_a_request_is_spelled_as_its_server_wants_it():
     same = {"prompt": [1, 2, 3], "model": "m", "max_tokens": 4, "stream": True}
     assert greedy == same | {"temperature": 0.0, "min_tokens": 4}
     assert natural == same | {"temperature": 0.5, "top_p": 1.0, "top_k": 0, "seed": 3}
+
+
+def test_a_text_stands_for_a_prompt_where_the_server_takes_no_ids():
+    with serving(lambda body: chunked(stand_in.ollama(body))) as server:
+        run(server, DIALECTS["ollama"][1], [request(tokens=2)])
+    with serving(lambda body: chunked(stand_in.chat(body))) as chat:
+        run(chat, DIALECTS["chat"][1], [request(tokens=2)])
+    same = {"model": "m", "max_tokens": 2, "temperature": 0.0, "stream": True}
+    assert server.requests == [same | {"prompt": "bcd"}]
+    assert server.heads[0].startswith("POST /v1/completions ")
+    assert chat.requests == [same | {"messages": [{"role": "user", "content": "bcd"}]}]
+    assert chat.heads[0].startswith("POST /v1/chat/completions ")
+
+
+def test_a_text_that_the_server_splits_otherwise_is_an_error():
+    with serving(lambda body: chunked(stand_in.ollama(body))) as server:
+        client = Client(server.address, DIALECTS["ollama"][1], model="m", stall_s=30.0)
+        client.texts = {(1, 2, 3): "bcde"}
+        with pytest.raises(ServerError, match="counts 4 prompt tokens, 3 were sent") as error:
+            client.run(iter([request(), None]).__next__, 1, lambda *_: None)
+    assert error.value.reason == MISCOUNTED
+
+
+def test_texts_of_answers_are_kept_where_nothing_counts_their_tokens():
+    answer, dialect = stand_in.BARE
+    with serving(lambda body: chunked(answer(body))) as server:
+        taken, client = run(server, dialect, [request(0, tokens=8), request(1, tokens=3)])
+    assert client.answers == {0: ["Paris", " is é", "🎉 the", " 你"], 1: ["Paris", " is"]}
+    assert {number: len(chunks) for number, chunks in taken.items()} == {0: 4, 1: 2}
 
 
 def test_the_secret_is_sent_and_is_in_no_text():

@@ -6,14 +6,30 @@ import pytest
 from tests.worker.serving import stand_in
 from tests.worker.serving.stand_in import DIALECTS, chunked, refusing, serving
 
-from worker.serving.dialect import CHUNKS, TOKEN_IDS, USAGE, Dialect
+from worker.serving.dialect import (
+    CHAT,
+    CHUNKS,
+    IDS,
+    RETOKENISED,
+    TEXT,
+    TOKEN_IDS,
+    USAGE,
+    USAGE_AT_END,
+    Dialect,
+)
 from worker.serving.faults import ServerError
-from worker.serving.probe import DialectFacts, check, probe
+from worker.serving.probe import DialectFacts, check, probe, probe_text
 
 
 def facts(answer: Any, dialect: Dialect, *, context_tokens: int = 512) -> DialectFacts:
     with serving(answer) as server:
-        return probe(server.address, dialect, model="m", context_tokens=context_tokens)
+        return probe(
+            server.address,
+            dialect,
+            model="m",
+            context_tokens=context_tokens,
+            text_tokens=len(probe_text(context_tokens).encode()),
+        )
 
 
 @pytest.mark.parametrize("name", DIALECTS)
@@ -23,7 +39,31 @@ def test_a_dialect_in_use_is_found_to_work(name: str) -> None:
     check(found, dialect)
     assert found.works(dialect.token_counts)
     assert found.tokens == found.requested == 16
-    assert found.usage_prompt_tokens == 64
+    in_template = dialect.prompt == CHAT
+    assert found.template_tokens == (stand_in.TEMPLATE_TOKENS if in_template else 0)
+    assert found.prompt == (64 if dialect.prompt == IDS else 269)
+    assert found.best_way() == dialect.token_counts
+
+
+def test_a_server_that_tells_nothing_leaves_the_text() -> None:
+    answer, dialect = stand_in.BARE
+    found = facts(lambda body: chunked(answer(body)), dialect)
+    check(found, dialect)
+    assert found.tokens is None
+    assert found.best_way() == RETOKENISED
+    (fault, *_) = found.faults(Dialect(CHUNKS, prompt=TEXT))
+    assert fault == "token_counts chunks gives 8 of None tokens; set token_counts: retokenised"
+
+
+def test_a_server_that_takes_no_ids_says_so_and_gets_text() -> None:
+    def answer(body: dict[str, Any]) -> bytes:
+        if not isinstance(body["prompt"], str):
+            return refusing(400, {"error": {"message": "cannot unmarshal array"}})
+        return chunked(stand_in.ollama(body))
+
+    with pytest.raises(ServerError, match="cannot unmarshal array"):
+        facts(answer, Dialect(USAGE_AT_END))
+    assert facts(answer, Dialect(USAGE_AT_END, prompt=TEXT)).works(USAGE_AT_END)
 
 
 @pytest.mark.parametrize(("name", "best"), [("vllm", TOKEN_IDS), ("tensorrt", USAGE)])

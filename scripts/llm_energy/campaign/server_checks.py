@@ -1,0 +1,71 @@
+"""Check servers against the settings of the experiments that use them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from llm_energy.campaign.experiment_settings import Settings
+from llm_energy.campaign.problems import listed
+from llm_energy.campaign.server_settings import Attach, Server
+from llm_energy.system.vocabulary import EXACT, NATURAL, OPEN
+
+NOT_PASSED_ON = ("HF_", "LLM_ENERGY_", "PIP_")
+"""Beginnings of variables that no backend gets: secrets of registries, and our own."""
+
+
+def attach_faults(server: Attach) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the declaration of a server that runs already: key, message."""
+    if (server.token_variable or "").startswith(NOT_PASSED_ON):
+        message = f"variables that begin with {listed(NOT_PASSED_ON)} are not passed on; rename"
+        yield "server.token_variable", message
+    if server.ca_file is None:
+        return
+    if not server.url.startswith("https:"):
+        yield "server.ca_file", "is for a url that begins with https; remove it"
+    elif not Path(server.ca_file).is_file():
+        yield "server.ca_file", f"{server.ca_file}: no such file"
+
+
+def length_faults(
+    backend: str, server: Server | None, settings: Settings
+) -> Iterator[tuple[str, str]]:
+    """Yield why a backend cannot give answers of the lengths that are set: key, message."""
+    if settings.output_length == NATURAL and server is None:
+        message = f"{backend} generates exactly `output_tokens`; natural is for servers"
+        yield "output_length", message
+    elif settings.output_length == NATURAL and settings.load_mode == OPEN:
+        yield "output_length", "natural is for the load modes waves and closed"
+    if settings.output_length != EXACT or server is None:
+        return
+    if not server.exact_length:
+        message = (
+            f"{backend} declares no exact_length, so its answers may end earlier; declare it, "
+            "or set output_length: natural"
+        )
+        yield "output_length", message
+    elif server.token_counts == "retokenised":
+        message = (
+            f"the tokens of {backend} are counted by splitting its answers again, which proves no "
+            "exact length; set output_length: natural"
+        )
+        yield "output_length", message
+
+
+def prompt_faults(
+    backend: str, server: Server, settings: Settings, *, in_template: bool
+) -> Iterator[tuple[str, str]]:
+    """Yield why a server that takes texts cannot get these prompts: key, message.
+
+    Args:
+        in_template: the prompts are in the model's chat template already.
+    """
+    if server.prompt == "token_ids":
+        return
+    if settings.load_mode == OPEN and settings.arrivals.lengths == "trace":
+        message = f"{backend} takes texts, and prompts of a trace's lengths are cut as token ids"
+        yield "arrivals.lengths", message
+    if server.prompt == "chat" and in_template:
+        message = (
+            f"{backend} wraps prompts in its own chat template; take a set with "
+            "`chat_template: false`"
+        )
+        yield "prompts", message
