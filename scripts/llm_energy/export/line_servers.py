@@ -83,7 +83,7 @@ class LineServer:
                     f"{self.target.url} is too busy (HTTP {answer.status}, for {waited_s:.0f} s): "
                     "start the same command later, it sends what is missing"
                 )
-            wait_s = urllib3.Retry().get_retry_after(answer) or pause_s
+            wait_s = min(urllib3.Retry().get_retry_after(answer) or pause_s, PATIENCE_S)
             time.sleep(wait_s)
             waited_s, pause_s = waited_s + wait_s, min(2 * pause_s, 30.0)
 

@@ -122,10 +122,12 @@ def test_a_busy_server_is_waited_for_as_it_says(campaign, stand_in, monkeypatch)
 
 
 def test_a_server_that_stays_busy_is_one_line(campaign, stand_in, monkeypatch):
-    monkeypatch.setattr(line_servers.time, "sleep", lambda _: None)
-    stand_in.busy = [(429, "100")] * 5
+    waits = []
+    monkeypatch.setattr(line_servers.time, "sleep", waits.append)
+    stand_in.busy = [(429, "86400")] * 5
     with pytest.raises(ExportError, match=r"too busy \(HTTP 429, for 300 s\): start the same"):
         send_campaign(campaign, f"influxdb2://{stand_in.address}/team/energy")
+    assert waits == [300.0]
 
 
 @pytest.mark.parametrize(
