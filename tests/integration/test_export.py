@@ -23,10 +23,10 @@ def test_a_run_sends_what_it_measured_and_no_file_holds_the_password(ready, tmp_
         url = f"influxdb://{address}/energy"
         tree.write_campaign(CAMPAIGN | {"export_to": url})
         printed = tree.run(check=True, environment=login).stdout
-        assert f"4 measurements sent to {url}, 0 were there\n" in printed
+        assert f"4 measurements sent to {url}, 0 there before\n" in printed
         assert count(address) == 4
         again = tree.run("export", check=True, environment=login).stdout
-        assert f"0 measurements sent to {url}, 4 were there\n" in again
+        assert f"0 measurements sent to {url}, 4 there before\n" in again
         refused = tree.run("export").stdout
         assert f"export: {url} refuses the credentials (HTTP 401): set INFLUX_USERNAME" in refused
         tree.run("archive", check=True, environment=login)

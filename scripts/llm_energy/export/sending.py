@@ -12,6 +12,7 @@ from llm_energy.export.line_protocol import tags
 from llm_energy.export.servers import ExportError, Server
 from llm_energy.results.result import ResultError
 from llm_energy.system import locks
+from llm_energy.system.numbers import plural
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Sent:
     url: str
 
     def __str__(self) -> str:
-        return f"{self.sent} measurements sent to {self.url}, {self.before} were there"
+        return f"{plural(self.sent, 'measurement')} sent to {self.url}, {self.before} there before"
 
 
 @contextmanager
@@ -65,6 +66,8 @@ def send_campaign(results: Path, url: str) -> Sent:
         found = list(measured(results))
     except ResultError as error:
         raise ExportError(f"{error}: nothing is sent; `verify` names every such result") from error
+    if not found:
+        raise ExportError(f"{results} holds no result: nothing is measured yet")
     with opened(target) as server:
         campaigns = {each.result.campaign for each in found}
         known = set[str]().union(*(server.sent(campaign) for campaign in campaigns))

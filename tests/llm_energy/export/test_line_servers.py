@@ -102,7 +102,7 @@ def campaign(tmp_path, monkeypatch):
 def test_every_point_is_written_once_to_the_bucket(campaign, stand_in, monkeypatch):
     monkeypatch.setattr(line_servers, "BATCH_LINES", 1000)
     url = f"influxdb2://{stand_in.address}/team/energy"
-    assert str(send_campaign(campaign, url)) == f"3 measurements sent to {url}, 0 were there"
+    assert str(send_campaign(campaign, url)) == f"3 measurements sent to {url}, 0 there before"
     expected = [line for each in measured(campaign) for line in lines(each)]
     assert list(stand_in.points) == expected
     assert max(stand_in.requests) == 1000
@@ -146,6 +146,11 @@ def test_mistakes_are_one_line_without_the_token(
         send_campaign(campaign, f"influxdb2://{stand_in.address}/team/{bucket}")
     assert "\n" not in str(caught.value)
     assert TOKEN not in str(caught.value)
+
+
+def test_a_campaign_without_results_is_one_line(stand_in, tmp_path):
+    with pytest.raises(ExportError, match="nothing is measured yet"):
+        send_campaign(tmp_path / "nap", f"influxdb2://{stand_in.address}/team/energy")
 
 
 @contextmanager
