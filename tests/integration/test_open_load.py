@@ -2,9 +2,16 @@
 
 import pytest
 
+from llm_energy.measurement.open_queue import idle_spans
 from llm_energy.results.result import read_result
+from llm_energy.results.side_files import read_requests
 from tests.integration.conftest import made
+from tests.integration.gpus import powered_tree
 from tests.integration.workflow import CAMPAIGN
+from tests.nvml_simulator.fixtures import nvml_library
+from tests.nvml_simulator.scenario import Gpu, constant
+
+__all__ = ["nvml_library"]
 
 SERVING = CAMPAIGN | {
     "cycles": 1,
@@ -19,6 +26,65 @@ SERVING = CAMPAIGN | {
     "experiments": {"serve": {"axes": {"request_rate": [30, 300]}}},
 }
 """Two slots of 40 ms: 50 requests per second at most."""
+
+
+IN_BURSTS = CAMPAIGN | {
+    "cycles": 1,
+    "measurement": CAMPAIGN["measurement"] | {"device": "gpu", "minimum_duration_s": 10.0},
+    "defaults": CAMPAIGN["defaults"]
+    | {
+        "load_mode": "open",
+        "batch_size": 4,
+        "request_rate": 5,
+        "arrivals": {"process": "gamma", "burstiness": 0.05},
+        "engine": {"sleep": {"prefill_s": 0.05, "token_s": 0.05}},
+    },
+    "experiments": {"bursts": {}},
+}
+"""Requests of 0.2 s in clumps, with gaps of seconds between them."""
+
+
+@pytest.fixture(scope="module")
+def in_bursts(tmp_path_factory, nvml_library):
+    """(result, requests, truth) of a load in bursts on a GPU of 600 W, 100 W at rest."""
+    folder = tmp_path_factory.mktemp("bursts")
+    gpu = Gpu(
+        idle_watts=100.0,
+        knots=constant(600.0),
+        load_file=folder / "load",
+        process_file=folder / "load.processes",
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        tree, truth = powered_tree(IN_BURSTS, [gpu], folder, nvml_library, environment)
+        tree.run("measurements", check=True)
+    (path,) = tree.results()
+    result = read_result(path)
+    requests, _ = read_requests(tree.folder / "results/nap" / result.side_files["requests"].path)
+    return result, requests, truth
+
+
+def test_the_energy_of_bursts_and_gaps_is_the_true_one(in_bursts):
+    result, _, truth = in_bursts
+    start, end = result.window.start_monotonic_s, result.window.end_monotonic_s
+    true = truth.joules(0, start, end)
+    assert 1.15 * 100.0 * (end - start) < true < 0.85 * 600.0 * (end - start)
+    assert result.energy.reason is None
+    assert result.energy.energy_joules == pytest.approx(true, rel=0.02)
+    per_token = true / result.tokens.output
+    assert result.energy.joules_per_output_token == pytest.approx(per_token, rel=0.02)
+
+
+def test_the_energy_of_gaps_is_that_without_a_request_in_flight(in_bursts):
+    """Single gaps are known to a period of the sensor, 0.1 s."""
+    result, requests, truth = in_bursts
+    span = (result.window.start_monotonic_s, result.window.end_monotonic_s)
+    gaps = idle_spans(requests, span)
+    assert max(end - start for start, end in gaps) > 0.5
+    true = sum(truth.joules(0, *gap) for gap in gaps) / truth.joules(0, *span)
+    assert result.open_load.idle_energy_share == pytest.approx(true, abs=0.05)
+    assert result.open_load.idle_share == pytest.approx(
+        sum(end - start for start, end in gaps) / (span[1] - span[0])
+    )
 
 
 @pytest.fixture(scope="module")

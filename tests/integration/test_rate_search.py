@@ -61,10 +61,9 @@ def test_everything_says_what_was_found(searched):
     good = [name for name, is_good in judgements(searched).items() if is_good]
     said = f"{good[-1].removeprefix('serve_rate')} requests/s" if good else "none, 30 requests/s"
     assert "left, and the rates that the first ones will ask for" in searched.printed
-    for target in ("status", "plan"):
-        printed = searched.run(target, check=True).stdout
-        assert "Highest good rate of serve: " in printed
-        assert said in printed or len(good) == 2
+    printed = searched.run("status", check=True).stdout
+    assert "Highest good rate of serve: " in printed
+    assert said in printed or len(good) == 2
     page = (searched.folder / "results/nap/report.html").read_text()
     summary = json.loads((searched.folder / "results/nap/summary/summary.json").read_text())
     (found,) = summary["highest_good"]
@@ -110,10 +109,9 @@ def test_other_objectives_judge_what_is_there_without_measuring_it(tree):
     assert all(rule != "measure" for rule, _ in jobs)
 
 
-def test_verify_and_the_archive_hold_the_search(tree):
-    printed = tree.run("verify").stdout
-    assert "decisions/" not in printed
+def test_verify_judges_again(tree):
     path = next(iter(layout.files(tree.folder / "results/nap", "decisions")))
     record = json.loads(path.read_text())
     path.write_text(json.dumps(record | {"good": not record["good"]}))
-    assert "by attainments" in tree.run("verify").stdout
+    printed = tree.run("verify").stdout
+    assert printed.count("decisions/") == printed.count("by attainments") == 1

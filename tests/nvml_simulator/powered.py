@@ -8,12 +8,13 @@ NVML_SIMULATOR_LOST_AFTER of an engine `{name}.lost` appears, for those that the
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from worker.engines.base import Engine, OnTokens, Request
+from worker.engines.base import Engine, OnTokens, OpenLoad, Request
 from worker.workload import EngineConfig
 
 HOLD_S = 0.5
@@ -43,7 +44,43 @@ def powered(engine: type[Engine]) -> type[Engine]:
             super().stream(take, slots, on_tokens)
             say(0.0, HOLD_S)
 
+        def serve(self, load: OpenLoad) -> None:
+            busy = Busy(load)
+            super().serve(busy)  # type: ignore[arg-type]
+            busy.end()
+
     return Powered
+
+
+class Busy:
+    """An open load under which the GPUs work exactly while a request is in flight."""
+
+    def __init__(self, load: OpenLoad) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._in_flight = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._load, name)
+
+    def due(self, *step: Any) -> Sequence[Request]:
+        found = self._load.due(*step)
+        with self._lock:
+            if found and self._in_flight == 0:
+                say(1.0, 0.0)
+            self._in_flight += len(found)
+        return found
+
+    def on_end(self, request: Request, *rest: Any) -> None:
+        self._load.on_end(request, *rest)
+        with self._lock:
+            self._in_flight -= 1
+            if self._in_flight == 0:
+                say(0.0, 0.0)
+
+    def end(self) -> None:
+        """End the load of requests that were cancelled."""
+        say(0.0, 0.0)
 
 
 def load_file() -> str:

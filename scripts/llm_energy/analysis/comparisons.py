@@ -39,7 +39,11 @@ COMPARED = (
 SAME_BLOCK = ("cycle", "session_id", "device_model", "power_limit_watts")
 """Two measurements form a pair if they share these."""
 
-SAME_TERMS = {"load_mode": "load modes", "request_rate": "request rates"}
+SAME_TERMS = {
+    "load_mode": "load modes",
+    "request_rate": "request rates",
+    "trace": "traces of arrivals",
+}
 SAME_ENERGY_TERMS = {
     "energy_scope": "scopes of energy",
     "energy_method": "sources of energy",

@@ -35,18 +35,11 @@ from llm_energy.system.files import canonical_json, sha256_of
 
 _LATENCIES = ("time_to_first_token", "inter_token_latency", "end_to_end")
 _STATISTICS = ("mean", "p50", "p90", "p95", "p99", "minimum", "maximum")
+_OWN = ("campaign", "experiment", "spec_hash", "cycle", "position", "status", "attempt")
 
 
 COLUMNS = {
-    "campaign": "campaign",
-    "experiment": "experiment",
-    "spec_hash": "spec_hash",
-    "cycle": "cycle",
-    "position": "position",
-    "status": "status",
-    "attempt": "attempt",
-    "started": "started",
-    "finished": "finished",
+    **{name: name for name in (*_OWN, "started", "finished")},
     **fields("environment", "device_model power_limit_watts"),
     "load_mode": "load_mode",
     "output_tokens_per_second": "output_tokens_per_second",
@@ -98,6 +91,8 @@ class Computed(Row):
     """Experiment that ran before it in its run, controls included; empty for a run's first one."""
     request_rate: float | None
     """Rate of arrivals that was requested, in requests per second; of load mode `open` alone."""
+    trace: str | None
+    """Trace all of whose arrivals were taken, so that no rate was requested."""
     saturated: bool | None
     """True where the queue grew inside the window, so that nothing is averaged with it; of load
     mode `open` alone."""
@@ -252,7 +247,8 @@ def _computed(
         planned_place=place.planned,
         actual_place=place.actual,
         predecessor=predecessor,
-        request_rate=result.settings.resolved.get("request_rate"),
+        request_rate=(rate := result.settings.resolved.get("request_rate")),
+        trace=result.settings.resolved.get("trace") if rate is None else None,
         saturated=is_saturated(result),
         device_uuids=_joined(result.environment.device_uuids),
         temperature_mean_celsius=_over(fmean, (s.temperature_mean_celsius for s in states)),

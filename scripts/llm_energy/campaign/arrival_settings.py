@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from llm_energy.campaign.types import Model, Natural, Sha256, Text, unit
 from llm_energy.system.vocabulary import OPEN
@@ -58,6 +59,14 @@ class Objectives(Model):
     """Longest time to the last token."""
     share: Annotated[float, Field(gt=0, le=1)] = 0.9
     """Share of the requests that must be good."""
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> "Objectives":
+        limits = self.model_dump(exclude={"share"})
+        if not any(limits.values()):
+            names = ", ".join(limits)
+            raise PydanticCustomError("kind", f"holds no objective; give one of {names}")
+        return self
 
     def in_seconds(self) -> dict[str, float | None]:
         """Return them as a result keeps them: `..._s`, and the share."""

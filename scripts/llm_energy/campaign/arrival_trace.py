@@ -6,6 +6,7 @@ decimals or a zone, and a BurstGPT request without response tokens failed.
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -85,8 +86,9 @@ def read_trace(path: Path, *, model: str | None = None) -> ArrivalTrace:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(_rows(path, file))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = str(error) if isinstance(error, csv.Error) else "not UTF-8"
+        reason = (error.strerror or reason) if isinstance(error, OSError) else reason
         raise PromptError(f"{path}: {reason}; correct `file`") from error
     models = sorted({row.model for _, row in rows})
     if model is not None and model not in models:
@@ -113,7 +115,8 @@ def _rows(path: Path, file: Any) -> Iterator[tuple[int, Row]]:
     first = file.readline()
     file.seek(0)
     if first.lstrip().startswith("{"):
-        lines: Iterator[Any] = enumerate(map(_parsed, filter(str.strip, file)), start=1)
+        numbered = ((n, line) for n, line in enumerate(file, start=1) if line.strip())
+        lines: Iterator[Any] = ((number, _parsed(line)) for number, line in numbered)
         columns: Sequence[str] = MOONCAKE
         make = _mooncake
     else:
@@ -144,10 +147,11 @@ def _row(
 ) -> Row:
     try:
         row = make(content)
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
         wanted = ", ".join(columns)
         raise PromptError(f"{path}:{number}: is no request with {wanted}; correct it") from error
-    if row.input_tokens < 1 or row.output_tokens < 0:
+    # Without output tokens a request failed, whatever its input.
+    if row.output_tokens < 0 or (row.output_tokens and row.input_tokens < 1):
         raise PromptError(f"{path}:{number}: has a length below 1; correct or remove it")
     return row
 
@@ -156,14 +160,29 @@ def _azure(content: Mapping[str, Any]) -> Row:
     whole, _, fraction = content["TIMESTAMP"].strip().removesuffix("+00:00").partition(".")
     moment = datetime.fromisoformat(whole).replace(tzinfo=UTC)
     time_s = moment.timestamp() + float(f"0.{fraction or 0}")
-    return Row(time_s, int(content["ContextTokens"]), int(content["GeneratedTokens"]))
+    return Row(time_s, _whole(content["ContextTokens"]), _whole(content["GeneratedTokens"]))
 
 
 def _burstgpt(content: Mapping[str, Any]) -> Row:
-    lengths = (int(content["Request tokens"]), int(content["Response tokens"]))
-    return Row(float(content["Timestamp"]), *lengths, content["Model"].strip())
+    lengths = (_whole(content["Request tokens"]), _whole(content["Response tokens"]))
+    return Row(_finite(content["Timestamp"]), *lengths, content["Model"].strip())
 
 
 def _mooncake(content: Mapping[str, Any]) -> Row:
-    lengths = (int(content["input_length"]), int(content["output_length"]))
-    return Row(float(content["timestamp"]) / 1e3, *lengths)
+    lengths = (_whole(content["input_length"]), _whole(content["output_length"]))
+    return Row(_finite(content["timestamp"]) / 1e3, *lengths)
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if isinstance(value, bool) or not math.isfinite(number):
+        raise ValueError(value)
+    return number
+
+
+def _whole(value: Any) -> int:
+    """Return a number of tokens: 374, `374` and `374.0`, but not 374.5."""
+    number = _finite(value)
+    if not number.is_integer():
+        raise ValueError(value)
+    return int(number)

@@ -29,9 +29,10 @@ class Served(NamedTuple):
 
 
 def configurations(summary: Summary) -> dict[Group, Served]:
-    """Return the configuration of each group that was measured at a stated rate, by label."""
+    """Return the configuration of each group by label. The rate of a trace that was taken whole is
+    the mean of what it offered."""
     table = summary.measurements
-    served = table[(table["load_mode"] == OPEN) & table[RATE].notna()]
+    served = table[(table["load_mode"] == OPEN) & table["offered_per_second"].notna()]
     if served.empty:
         return {}
     others = [name for name in varying_settings(served) if name != RATE]
@@ -43,7 +44,9 @@ def configurations(summary: Summary) -> dict[Group, Served]:
         held = [place_text(row, name) for name in places]
         held += cycles["energy_scope"].dropna().unique().tolist() * scopes
         grew = bool(cycles["saturated"].eq(True).any())
-        found[group_of(row)] = Served(line_label(row, others, held), float(row[RATE]), grew)
+        offered = float(f"{cycles['offered_per_second'].mean():.3g}")
+        rate = offered if pd.isna(row[RATE]) else float(row[RATE])
+        found[group_of(row)] = Served(line_label(row, others, held), rate, grew)
     return dict(sorted(found.items(), key=lambda item: (_natural(item[1].label), item[1].rate)))
 
 

@@ -16,7 +16,7 @@ from llm_energy.system.numbers import interval, number
 
 Row = Mapping[Any, Any]
 
-TERMS = ("load_mode", "request_rate", "energy_scope")
+TERMS = ("load_mode", "request_rate", "trace", "energy_scope")
 """Columns of the terms of a measurement; the last one is of energies alone."""
 
 NOTHING = "–"

@@ -46,6 +46,7 @@ FIGURES: Mapping[str, tuple[str, Sequence[Metric]]] = {
 """Beginning of a figure's name -> beginning of its title, and the metrics of its panels."""
 
 LATENCIES = " Latencies count from the scheduled arrival."
+OF_A_TRACE = " A trace that was taken whole stands at the mean rate that it offered."
 SENTENCES = {
     "attainment": " Grey line: the share that is to be good. Intervals end at 100 %.",
     "goodput": " Grey line: every request is good.",
@@ -277,6 +278,8 @@ def _caption(
         "set slightly apart."
     )
     text += LATENCIES if name == "latency" else f" {objectives_in_words(summary.measurements)}"
+    if summary.measurements["trace"].notna().any():
+        text += OF_A_TRACE
     text += SENTENCES.get(name, "")
     if name == "attainment" and summary.findings.highest_good:
         text += SEARCHED

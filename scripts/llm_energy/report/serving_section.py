@@ -73,8 +73,9 @@ def serving_table(summary: Summary) -> Table | None:
 
 
 def _requested(group: pd.DataFrame) -> str:
-    rates = group["request_rate"].dropna().unique()
-    return f"{rates[0]:g} requested" if len(rates) else ""
+    rates, traces = (group[name].dropna().unique() for name in ("request_rate", "trace"))
+    whole = f"all of trace {traces[0]}" if len(traces) else ""
+    return f"{rates[0]:g} requested" if len(rates) else whole
 
 
 def _estimate(estimate: Estimate | None, metric: Metric) -> Cell:

@@ -77,6 +77,7 @@ def test_report_figure_and_terminal_say_it(summary: Summary) -> None:
     assert sentence in console(summary)
     assert "(95 % interval: at or above 10 and below 40)" in console(summary)
     assert found.sentence in render_page(summary, [], partial=False)
+    assert "those that a bisection visited" in render_page(summary, [], partial=False)
     with styled(PAGE_INCHES):
         figures = {drawing.name: drawing for drawing in by_request_rate(summary)}
         figure = figures["attainment-by-request-rate"]

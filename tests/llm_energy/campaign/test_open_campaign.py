@@ -81,6 +81,22 @@ def test_failed_requests_of_burstgpt_and_other_models_do_not_count(tmp_path: Pat
         trace_of(tmp_path, BURSTGPT, model="GPT-5")
 
 
+def test_of_a_failed_request_no_length_counts(tmp_path: Path) -> None:
+    failed = BURSTGPT.replace("46,ChatGPT,10,0", "46,ChatGPT,0,0")
+    assert len(trace_of(tmp_path, failed, model="ChatGPT").rows) == 3
+    whole = BURSTGPT.replace("472,18,490", "472.0,18.0,490.0")
+    assert trace_of(tmp_path, whole, model="ChatGPT").rows[0].input_tokens == 472
+
+
+def test_windows_line_ends_blank_lines_and_a_byte_order_mark_change_nothing(tmp_path: Path) -> None:
+    for content, model in ((AZURE, None), (BURSTGPT, "ChatGPT"), (MOONCAKE, None)):
+        expected = trace_of(tmp_path, content, model=model).rows
+        (tmp_path / "trace").write_bytes(
+            b"\xef\xbb\xbf" + content.replace("\n", "\r\n\r\n").encode()
+        )
+        assert read_trace(tmp_path / "trace", model=model).rows == expected
+
+
 def test_mooncake_counts_milliseconds(tmp_path: Path) -> None:
     trace = trace_of(tmp_path, MOONCAKE)
     assert [row.time_s for row in trace.rows] == [0.0, 0.0, 3.0, 12.0]
@@ -97,6 +113,24 @@ def test_mooncake_counts_milliseconds(tmp_path: Path) -> None:
         (AZURE.replace(",374,", ",0,"), ":2: has a length below 1"),
         ("\n".join(AZURE.splitlines()[:2]), "has too few requests"),
         (MOONCAKE.replace("3000", '"x"'), ":3: is no request with timestamp"),
+        (MOONCAKE.replace("3000", "NaN"), ":3: is no request with timestamp"),
+        (MOONCAKE.replace("3000", "1e999"), ":3: is no request with timestamp"),
+        (MOONCAKE.replace(" 794", " 79.5"), ":3: is no request with timestamp"),
+        (MOONCAKE.replace(" 3000", "[]"), ":3: is no request with timestamp"),
+        (
+            MOONCAKE.replace('{"timestamp": 3000', '\n{"timestamp": true, "t": 1'),
+            ":4: is no request",
+        ),
+        ("[]\n" + MOONCAKE, "has the columns []; a trace is"),
+        (MOONCAKE + "[1]\n", ":5: is no request with timestamp"),
+        (BURSTGPT.replace("45,", "inf,"), ":3: is no request with Timestamp"),
+        (BURSTGPT.replace("45,ChatGPT,1087,", "45,ChatGPT,0,"), ":3: has a length below 1"),
+        (BURSTGPT.replace("45,ChatGPT,1087,230,1317,Conversation log", "45"), ":3: is no request"),
+        (
+            BURSTGPT.replace("45,ChatGPT", '45,"Chat' + "G" * 140_000),
+            "field larger than field limit",
+        ),
+        ("", "has the columns ; a trace is"),
     ],
 )
 def test_what_is_no_trace_is_named_with_its_line(tmp_path: Path, content: str, fault: str) -> None:
@@ -117,6 +151,32 @@ def test_a_stretch_keeps_its_times_and_leaves_out_by_chance(tmp_path: Path) -> N
     assert len(half) == pytest.approx(300, abs=60)
     assert whole[0].time_s != other[0].time_s
     assert all(0.0 <= row.time_s < 60.0 for row in whole)
+
+
+@pytest.mark.parametrize(
+    ("slo", "fault"),
+    [
+        ({}, "slo: holds no objective; give one of time_to_first_token_ms, inter_token_latency_ms"),
+        ({"share": 0.5}, "slo: holds no objective"),
+        ({"end_to_end_ms": None}, "slo: holds no objective"),
+        ({"end_to_end_ms": 0}, "slo.end_to_end_ms: must be above 0, not 0"),
+        ({"end_to_end_ms": 10, "share": 0}, "slo.share: must be above 0, not 0"),
+        ({"end_to_end_ms": 10, "share": 90}, "slo.share: must be at most 1, not 90"),
+        ({"ttft_ms": 10}, "slo.ttft_ms: unknown key"),
+        (200, "slo: must be"),
+    ],
+)
+def test_objectives_that_are_none_are_refused(root: Path, slo: Any, fault: str) -> None:
+    (found, *_) = mistakes(root, open_load(slo=slo))
+    assert fault in found
+
+
+@pytest.mark.parametrize(
+    "rate", [-1, 0, float("nan"), float("inf"), 1e7, True, "4", [2], {"from": 1, "to": 2}]
+)
+def test_a_rate_that_is_none_is_refused(root: Path, rate: Any) -> None:
+    (found,) = mistakes(root, open_load(settings={"request_rate": rate}))
+    assert "experiments.x.settings.request_rate: must be" in found
 
 
 MISTAKES: list[tuple[dict[str, Any], dict[str, Any], str]] = [

@@ -14,6 +14,7 @@ from tests.worker.virtual_engine import replace_clock
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.summary import Summary
 from llm_energy.campaign.arrival_settings import Objectives
+from llm_energy.report.page import render_page
 from llm_energy.report.serving_figures import by_request_rate
 from llm_energy.report.style import COLUMN_INCHES, PAGE_INCHES, Drawing, rendered, styled
 from llm_energy.results.open_load import SATURATED
@@ -147,6 +148,29 @@ def test_captions_name_the_objectives(serve: Serve) -> None:
 def test_a_single_rate_and_other_modes_have_no_such_figure(serve: Serve, summary_of) -> None:
     assert drawn(serve(rates=(5.0,))) == {}
     assert drawn(summary_of()) == {}
+
+
+def test_a_trace_that_is_taken_whole_stands_at_the_rate_it_offered(tmp_path: Path) -> None:
+    results = []
+    with pytest.MonkeyPatch.context() as patch:
+        clock = replace_clock(patch)
+        for rate in (5.0, 10.0, 15.0):
+            result = make_open_result(tmp_path, clock, rate=rate, duration_s=10.0)
+            own = {"trace": "chat"} | ({"request_rate": None} if rate == 10.0 else {})
+            settings = result.settings.model_copy(
+                update={"resolved": result.settings.resolved | own}
+            )
+            results.append(result.model_copy(update={"settings": settings}))
+    for result in results:
+        put_result(tmp_path / path_of(result), result)
+    planned = [path_of(result) for result in results]
+    summary = aggregate(tmp_path, planned=planned, design=design(reference=None, slo=SLO))
+    figure = drawn(summary)["goodput-by-request-rate"]
+    offered = results[1].open_load.offered_per_second if results[1].open_load else 0.0
+    assert figure.data["request_rate"].tolist() == [5.0, pytest.approx(offered, rel=5e-3), 15.0]
+    assert "A trace that was taken whole stands at the mean rate that it offered." in figure.caption
+    assert "all of trace chat" in render_page(summary, [], partial=False)
+    assert summary.measurements["trace"].dropna().tolist() == ["chat"]
 
 
 def test_figures_are_rendered_at_both_widths(serve: Serve) -> None:
