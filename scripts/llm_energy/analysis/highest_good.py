@@ -23,14 +23,14 @@ class VisitedRate(Model):
     rate: float
     attainments: list[float | None]
     """Attainment of each cycle; None where it has none, as after out of memory."""
-    saturated: int
-    """Cycles in which the queue grew."""
+    growing: int
+    """Cycles in which more requests arrived than ended, beyond chance."""
     good: bool
-    """True where the mean attainment is the share that must be good, or more, and no cycle is
-    saturated or without an attainment."""
+    """True where the mean attainment is the share that must be good, or more, in no cycle the queue
+    grew, and none is without an attainment."""
     clearly: Clearly | None
-    """`kept`: the mean is clearly not below the share; `missed`: it clearly is, or every cycle is
-    saturated; None: more cycles would tell."""
+    """`kept`: the mean is clearly not below the share; `missed`: it clearly is, or the queue grew
+    in every cycle; None: more cycles would tell."""
 
 
 class HighestGoodRate(Model):
@@ -128,15 +128,15 @@ def _visited(
     whole = len(counts) == len(cycles)
     side = clear_side(counts, slo.share, tests=tests) if whole else None
     clearly: Clearly | None = None
-    if side == "below" or judged.saturated == len(cycles) > 1:
+    if side == "below" or judged.growing == len(cycles) > 1:
         clearly = "missed"
-    elif side == "above" and not judged.saturated:
+    elif side == "above" and not judged.growing:
         clearly = "kept"
     return VisitedRate(
         experiment=search.experiments[index],
         rate=search.rates[index],
         attainments=judged.attainments,
-        saturated=judged.saturated,
+        growing=judged.growing,
         good=judged.good,
         clearly=clearly,
     )

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from llm_energy.analysis.objectives import with_objectives
 from llm_energy.campaign.arrival_settings import Objectives
-from llm_energy.results.open_load import SATURATED
+from llm_energy.measurement.open_queue import excess_limit
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result, ResultError
 from llm_energy.system.files import write_atomically
@@ -24,11 +24,12 @@ class Judgement(Model):
     objectives: Objectives
     attainments: list[float | None]
     """Attainment of each cycle, in order; None where it ran out of memory or nothing arrived."""
-    saturated: int
-    """Cycles in which the queue grew."""
+    growing: int
+    """Cycles in which more requests arrived than ended, beyond chance. The other sign of
+    saturation, a median time to first token that doubles, is too often chance to decide."""
     good: bool
-    """True where the mean attainment is the share that must be good, or more, and no cycle is
-    saturated or without an attainment."""
+    """True where the mean attainment is the share that must be good, or more, in no cycle the queue
+    grew, and none is without an attainment."""
 
 
 def judge(results: Sequence[Result], objectives: Objectives, folder: Path) -> Judgement:
@@ -47,7 +48,7 @@ def judge(results: Sequence[Result], objectives: Objectives, folder: Path) -> Ju
         load.attained.attainment if load and load.attained and load.arrivals else None
         for load in loads
     ]
-    saturated = sum(load is not None and load.saturation == SATURATED for load in loads)
+    growing = sum(load is not None and load.excess > excess_limit(load.arrivals) for load in loads)
     known = [value for value in attainments if value is not None]
     enough = len(known) == len(ordered) and sum(known) / len(known) >= objectives.share
     return Judgement(
@@ -55,8 +56,8 @@ def judge(results: Sequence[Result], objectives: Objectives, folder: Path) -> Ju
         spec_hash=ordered[0].spec_hash,
         objectives=objectives,
         attainments=attainments,
-        saturated=saturated,
-        good=enough and not saturated,
+        growing=growing,
+        good=enough and not growing,
     )
 
 

@@ -191,9 +191,9 @@ def _wrong_judgement(folder: Path, path: Path) -> Iterator[str]:
     with suppress(ResultError):  # reported where it is checked itself, or measured again
         results = [read_result(folder / name) for name in names]
         again = judge(results, stated.objectives, folder)
-        if (again.attainments, again.saturated, again.good) != (
+        if (again.attainments, again.growing, again.good) != (
             stated.attainments,
-            stated.saturated,
+            stated.growing,
             stated.good,
         ):
             yield (

@@ -46,12 +46,18 @@ def first_token_growth(requests: Iterable[Request], span: Span) -> float | None:
     return last / first if math.isfinite(last) and first > 0.0 else None
 
 
+def excess_limit(arrivals: int) -> float:
+    """Return the excess of arrivals over ends from which on the queue grows beyond chance."""
+    return max(3.0 * math.sqrt(arrivals), 0.05 * arrivals)
+
+
 def saturation(requests: Sequence[Request], span: Span) -> Saturation:
     """Return the verdict on the growth of the queue inside the window."""
     counted = arrived(requests, span)
     growth = first_token_growth(requests, span)
-    limit = max(3.0 * math.sqrt(len(counted)), 0.05 * len(counted))
-    if excess(requests, span) > limit or (growth is not None and growth > GROWTH):
+    if excess(requests, span) > excess_limit(len(counted)) or (
+        growth is not None and growth > GROWTH
+    ):
         return SATURATED
     return UNDECIDED if len(counted) < LEAST_ARRIVALS or growth is None else STABLE
 

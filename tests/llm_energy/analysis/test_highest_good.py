@@ -20,7 +20,7 @@ from llm_energy.report.page import render_page
 from llm_energy.report.serving_figures import by_request_rate
 from llm_energy.report.style import PAGE_INCHES, styled
 from llm_energy.results.layout import judgement_path
-from llm_energy.results.open_load import STABLE, Attained
+from llm_energy.results.open_load import SATURATED, Attained
 from llm_energy.results.open_load import Objectives as InSeconds
 from llm_energy.results.result import Result, ResultError
 
@@ -67,7 +67,7 @@ def test_the_summary_has_the_rate_its_interval_and_what_was_visited(summary: Sum
     assert found.found == 15.0
     assert (found.low, found.high) == (10.0, 40.0)  # of two cycles 15 is not clearly kept
     assert found.visited[1].clearly is None
-    assert found.visited[2].saturated == 2
+    assert found.visited[2].growing == 2
     assert found.visited[2].clearly == "missed"
 
 
@@ -128,8 +128,10 @@ def test_verify_judges_again(visited, tmp_path) -> None:
     assert problem.endswith(": cannot be read")
 
 
-def with_attainment(result: Result, rate: float, cycle: int, good: int, arrivals: int) -> Result:
-    """A stable result with so many good requests; nothing else of it is read."""
+def with_attainment(
+    result: Result, rate: float, cycle: int, good: int, arrivals: int, *, excess: int = 0
+) -> Result:
+    """A result with so many good requests; nothing else of it is read."""
     attained = Attained(
         objectives=InSeconds(**SLO.in_seconds()),
         good=good,
@@ -139,7 +141,7 @@ def with_attainment(result: Result, rate: float, cycle: int, good: int, arrivals
     )
     load = result.open_load
     assert load is not None
-    own = {"arrivals": arrivals, "attained": attained, "saturation": STABLE}
+    own = {"arrivals": arrivals, "attained": attained, "excess": excess}
     changed = {"experiment": f"x_rate{rate:g}", "cycle": cycle}
     return result.model_copy(update=changed | {"open_load": load.model_copy(update=own)})
 
@@ -156,6 +158,17 @@ def measured(result: Result, share: Callable[[float], float], rates, *, chance, 
         for rate in rates
         for cycle in range(1, cycles + 1)
     ]
+
+
+def test_a_queue_that_grows_by_count_is_not_good_one_that_doubled_by_chance_may_be(visited) -> None:
+    folder, (result, *_) = visited
+    growing = [with_attainment(result, 5.0, cycle, 60, 60, excess=24) for cycle in (1, 2)]
+    judged = judge(growing, SLO, folder)
+    assert (judged.growing, judged.good) == (2, False)
+    chance = with_attainment(result, 5.0, 1, 60, 60, excess=23)
+    assert chance.open_load is not None
+    load = chance.open_load.model_copy(update={"saturation": SATURATED})
+    assert judge([chance.model_copy(update={"open_load": load})], SLO, folder).good
 
 
 def test_nothing_good_everything_good_and_half_a_search_are_said(visited) -> None:

@@ -34,7 +34,7 @@ def judged(campaign, results, search, index, *, good):
         spec_hash=experiment.spec_hash,
         objectives=campaign.slo,
         attainments=[1.0, 1.0],
-        saturated=0,
+        growing=0,
         good=good,
     )
     path = results / judgement_path(campaign, experiment.spec_hash)
