@@ -139,7 +139,8 @@ class InfluxDB1(LineServer):
         """
         query = {
             "db": self.target.path[0],
-            "q": 'SHOW SERIES FROM "results" WHERE "campaign" = $campaign',
+            # Not SHOW SERIES, which lists for a while what was dropped.
+            "q": 'SELECT "completed" FROM "results" WHERE "campaign" = $campaign GROUP BY *',
             "params": json.dumps({"campaign": campaign}),
         }
         answer = self.request("GET", "/query", query)
@@ -148,8 +149,7 @@ class InfluxDB1(LineServer):
         error = results[0].get("error")
         if answer.status != 200 or error:
             raise ExportError(f"{self.target.url} refuses: {error or message(answer)}")
-        keys = [row[0] for series in results[0].get("series", []) for row in series["values"]]
-        return {key.removeprefix("results,") for key in keys}
+        return {tags(series["tags"]) for series in results[0].get("series", [])}
 
 
 class InfluxDB2(LineServer):
