@@ -161,12 +161,16 @@ def postgresql(folder: Path) -> Iterator[str]:
 
 
 def post(address: str, path: str, query: dict[str, str]) -> None:
-    with urllib.request.urlopen(
-        urllib.request.Request(
-            f"http://{address}{path}?{urllib.parse.urlencode(query)}", method="POST"
-        )
-    ):
-        pass
+    """Send a POST request, again while the server does not know its users yet."""
+    url, end = f"http://{address}{path}?{urllib.parse.urlencode(query)}", time.monotonic() + 10.0
+    while True:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, method="POST")):
+                return
+        except urllib.error.HTTPError as error:
+            if error.code not in (401, 403) or time.monotonic() > end:
+                raise
+        time.sleep(0.1)
 
 
 def got(address: str, path: str, **query: str) -> bytes:
