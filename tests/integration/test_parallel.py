@@ -158,3 +158,23 @@ def test_nothing_is_left(measured_on_two):
 def test_the_same_command_again_has_nothing_to_do(measured_on_two):
     tree, _, _ = measured_on_two
     assert "Nothing to be done" in tree.run(*AT_ONCE, check=True).stdout
+
+
+@pytest.mark.long
+def test_a_search_measures_the_cycles_of_a_rate_at_the_same_time(
+    tmp_path, nvml_library, monkeypatch
+):
+    rates = {"highest_good": {"from": 3, "to": 24, "tolerance": 1}}
+    campaign = PARALLEL | {
+        "slo": {"time_to_first_token_ms": 400},
+        "defaults": PARALLEL["defaults"] | {"load_mode": "open", "batch_size": 2},
+        "experiments": {"serve": {"axes": {"request_rate": rates}}},
+    }
+    tree, truth = powered_tree(campaign, gpus(), tmp_path, nvml_library, monkeypatch, apart=True)
+    tree.run(*AT_ONCE, check=True)
+    for cycle, results in by_cycle(tree).items():
+        assert len(results) >= 2
+        uuids = {tuple(result.environment.device_uuids) for result in results}
+        assert uuids == {(truth.gpus[cycle - 1].uuid,)}
+    assert "Highest good rate of serve: " in tree.run("status", check=True).stdout
+    assert "Nothing to be done" in tree.run(*AT_ONCE, check=True).stdout
