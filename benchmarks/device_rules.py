@@ -75,13 +75,15 @@ def correlated(chance: np.random.Generator, count: int) -> Array:
 def carry_over(chance: np.random.Generator, campaigns: int) -> Iterator[Row]:
     """Intervals of a planted effect, in randomised cycles of four experiments."""
     for factor in ("place", "predecessor"):
-        held = np.mean([holds(chance, factor) for _ in range(campaigns)])
+        found = [holds(chance, factor) for _ in range(campaigns)]
+        held = np.mean([each for each in found if each is not None])
         data = f"{EFFECT:.0%} by {factor}, noise {NOISE:.0%}"
         yield Row("interval of carry-over", data, CYCLES, None, float(held))
 
 
-def holds(chance: np.random.Generator, factor: str) -> bool:
-    """Return True where the interval of one campaign holds the effect of `factor`."""
+def holds(chance: np.random.Generator, factor: str) -> bool | None:
+    """Return True where the interval of one campaign holds the effect of `factor`; None where its
+    order leaves none to be estimated."""
     effect, found, places, before = np.log1p(EFFECT), [], [], []
     previous = NAMES[0]
     for cycle in range(CYCLES):
@@ -96,6 +98,5 @@ def holds(chance: np.random.Generator, factor: str) -> bool:
         estimate, truth = slope_effect(found, places), EFFECT
     else:
         estimates = predecessor_effects(found, before, 1.0 - 0.05 * len(NAMES))
-        estimate, truth = estimates[NAMES[1]], np.expm1(effect * (1.0 - 1.0 / len(NAMES)))
-    assert estimate is not None
-    return bool(estimate.low <= truth <= estimate.high)
+        estimate, truth = estimates.get(NAMES[1]), np.expm1(effect * (1.0 - 1.0 / len(NAMES)))
+    return None if estimate is None else bool(estimate.low <= truth <= estimate.high)

@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 .venv/bin/python -c 'import site; print(*site.getsitepackages())' \
   >"$(echo "$work"/venv/lib/python3*/site-packages)/tests.pth"
 
-for part in ${*:-stats window open loads server warmup power}; do
+for part in ${*:-stats window open arrivals loads server warmup power}; do
   case $part in # what is mutated, below scripts/, and the tests that must notice, below tests/
     stats) modules="llm_energy/stats/*" tests="llm_energy/stats" ;;
     window)
@@ -20,13 +20,14 @@ for part in ${*:-stats window open loads server warmup power}; do
       tests=$(echo llm_energy/measurement/test_{window,window_drift,steadiness}.py)
       ;;
     loads)
-      modules=$(echo worker/{arrivals,closed,open,recording,waves}.py)
-      tests=$(echo worker/test_{arrivals,closed,harness,open,recording}.py)
+      modules=$(echo worker/{closed,open,recording,waves}.py)
+      tests=$(echo worker/test_{closed,harness,open,recording}.py)
       ;;
     open)
       modules=$(echo llm_energy/measurement/open_{queue,requests,window}.py)
       tests=$(echo llm_energy/measurement/test_open_*.py)
       ;;
+    arrivals) modules=worker/arrivals.py tests=worker/test_arrivals.py ;;
     server)
       modules=worker/serving/load.py tests=worker/serving/test_load.py
       ;;
@@ -42,7 +43,7 @@ for part in ${*:-stats window open loads server warmup power}; do
         echo llm_energy/power/test_{gates,integration,mirrors,module_counter,plausibility}.py
         echo llm_energy/power/test_{power_flags,refused_energy,sensor,series}.py)
       ;;
-    *) echo "$0: no part $part: stats, window, open, loads, server, warmup or power" >&2 && exit 2 ;;
+    *) echo "$0: no part $part: stats, window, open, arrivals, loads, server, warmup or power" >&2 && exit 2 ;;
   esac
   mkdir "$work/$part"
   git ls-files -z | xargs -0 cp --parents -t "$work/$part"

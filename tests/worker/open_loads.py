@@ -1,5 +1,6 @@
 """Open loads on the virtual engine, measured as in an engine process."""
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.worker.virtual_engine import Clock, VirtualEngine
@@ -35,11 +36,12 @@ def run_open(
     output_tokens: int = 16,
     duration_s: float = 60.0,
     cap_s: float = 5.0,
+    emit: Callable[[Any], None] = lambda _: None,
 ) -> Report:
     """Return the worker's report of an open load."""
     config = EngineConfig("virtual", "", "auto", context_tokens=4096, slots=8)
     load = workload(recipe, output_tokens=output_tokens, duration_s=duration_s, cap_s=cap_s)
-    return measure(engine, config, load, emit=lambda _: None)
+    return measure(engine, config, load, emit=emit)
 
 
 __all__ = ["Clock", "VirtualEngine", "run_open", "workload"]

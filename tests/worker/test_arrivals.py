@@ -60,8 +60,16 @@ def test_constant_gaps_begin_elsewhere_in_each_cycle() -> None:
     assert 0.0 <= first[0].offset_s < 0.1
 
 
+def test_the_first_arrival_waits_for_a_whole_gap() -> None:
+    """1 s on average, not half of one, over the cycles of a Poisson process of 1 in a second."""
+    first = [arrivals(1, rate=1.0, cycle=cycle)[0].offset_s for cycle in range(1, 201)]
+    assert fmean(first) == pytest.approx(1.0, abs=3.0 / math.sqrt(200))
+    assert max(first) > 2.0
+
+
 def test_equal_seeds_give_equal_schedules() -> None:
     assert arrivals(50) == arrivals(50)
+    assert arrivals(50, lengths="uniform") == arrivals(50, lengths="uniform")
     others = [arrivals(50, seed=1), arrivals(50, cycle=2), arrivals(50, stretch=WARM_UP)]
     for other, one in itertools.combinations([arrivals(50), *others], 2):
         assert not {a.offset_s for a in other} & {a.offset_s for a in one}
@@ -90,10 +98,22 @@ TRACE = {
 
 
 def test_a_trace_begins_again_where_it_ends() -> None:
-    found = arrivals(5, process="trace", lengths="trace", **TRACE)
-    assert [a.offset_s for a in found] == [0.5, 0.5, 2.0, 3.5, 3.5]
-    assert [a.output_tokens for a in found] == [7, 8, 9, 7, 8]
-    assert [a.input_tokens for a in found] == [5, 2, 9, 5, 2]
+    found = arrivals(8, process="trace", lengths="trace", **TRACE)
+    assert [a.offset_s for a in found] == [0.5, 0.5, 2.0, 3.5, 3.5, 5.0, 6.5, 6.5]
+    assert [a.output_tokens for a in found] == [7, 8, 9, 7, 8, 9, 7, 8]
+    assert [a.input_tokens for a in found] == [5, 2, 9, 5, 2, 9, 5, 2]
+
+
+def test_one_request_in_half_a_second_is_a_trace() -> None:
+    single = {"trace_times_s": (0.25,), "trace_input_tokens": (3,), "trace_output_tokens": (4,)}
+    found = arrivals(3, process="trace", **single, trace_span_s=0.5)
+    assert [a.offset_s for a in found] == [0.25, 0.75, 1.25]
+
+
+def test_the_longest_output_is_known_but_for_a_trace() -> None:
+    assert ArrivalRecipe("poisson", 1.0).longest(16) == 16
+    assert ArrivalRecipe("poisson", 1.0, lengths="uniform").longest(16) == 31
+    assert ArrivalRecipe("trace", 1.0, lengths="trace", **TRACE).longest(16) is None
 
 
 @pytest.mark.parametrize(
@@ -102,7 +122,12 @@ def test_a_trace_begins_again_where_it_ends() -> None:
         ({"process": "burst"}, "arrivals.process: must be one of poisson"),
         ({"lengths": "random"}, "arrivals.lengths: must be one of fixed"),
         ({"rate": 0.0}, "must be above 0"),
+        ({"burstiness": 0.0}, "must be above 0"),
         ({"process": "trace"}, "a trace needs times"),
+        ({"process": "trace", **TRACE, "trace_span_s": 0.0}, "a trace needs times"),
+        ({"process": "trace", **TRACE, "trace_input_tokens": (5, 2)}, "a trace needs times"),
+        ({"lengths": "trace", **TRACE, "trace_output_tokens": (7, 8)}, "a trace needs times"),
+        ({"lengths": "trace", "trace_span_s": 1.0}, "a trace needs times"),
     ],
 )
 def test_what_is_no_recipe_is_refused(changes: dict[str, Any], fault: str) -> None:
@@ -115,3 +140,4 @@ def test_prompts_of_a_length_are_cut_from_the_set() -> None:
     assert prompt_tokens(prompts, 3, None) == (4, 5)
     assert prompt_tokens(prompts, 1, 4) == (4, 5, 1, 2)
     assert prompt_tokens(prompts, 0, 1) == (1,)
+    assert prompt_tokens((*prompts, (6,)), 0, 6) == (1, 2, 3, 4, 5, 6)

@@ -1,5 +1,6 @@
 """Load mode `open` in the engine process: phases, and requests that are followed or given up."""
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ from tests.worker.backend import Peer, measured_open
 from tests.worker.open_loads import Clock, VirtualEngine, run_open, workload
 from tests.worker.virtual_engine import virtual_clock
 
-from worker.arrivals import ArrivalRecipe
+from worker.arrivals import WARM_UP, WINDOW, Arrival, ArrivalRecipe, schedule
 from worker.engines._feeding import Stepping
 from worker.engines.base import EngineError, OpenLoad, Request
 from worker.harness import RequestError, measure
@@ -33,7 +34,82 @@ def test_the_window_is_a_span_of_time(virtual_clock: Clock) -> None:
     assert warmup["start"] < warmup["end"] <= opened["start"]
     assert (opened["waves"], opened["passes"]) == (None, None)
     assert tail["start"] == opened["end"]
-    assert tail["end"] - tail["start"] >= 1.0
+    # No longer than its requests and `tail_s` last: none is followed further than to its end.
+    assert 1.0 <= tail["end"] - tail["start"] < 2.0
+
+
+def test_phases_and_waves_are_announced_and_the_warm_up_counts_every_token(
+    virtual_clock: Clock,
+) -> None:
+    events: list[dict[str, Any]] = []
+    recipe = ArrivalRecipe("constant", 10.0)
+    report = run_open(engine_of(virtual_clock), recipe, duration_s=10.0, emit=events.append)
+    phases = {e["name"]: e["t"] for e in events if e["event"] == "phase"}
+    assert list(phases) == ["warmup", "window", "tail"]
+    assert phases["warmup"] <= report["warmup"]["start"]
+    assert phases["window"] == report["window"]["start"]
+    assert report["tail"]["start"] <= phases["tail"] < report["tail"]["end"]
+    first, *waves = [e for e in events if e["event"] == "wave"]
+    assert first["tokens"] == 16
+    assert waves[0]["t0"] >= first["t1"]
+    assert all(a["t1"] == b["t0"] for a, b in itertools.pairwise(waves))
+    assert all(wave["t1"] - wave["t0"] == pytest.approx(0.5, abs=0.1) for wave in waves)
+    settled = waves[2:]
+    tokens = sum(wave["tokens"] for wave in settled)
+    lasted_s = settled[-1]["t1"] - settled[0]["t0"]
+    assert tokens / lasted_s == pytest.approx(160.0, rel=0.1)
+
+
+def test_outputs_are_those_of_whole_requests_with_the_prompt_as_it_is(
+    virtual_clock: Clock,
+) -> None:
+    engine = engine_of(virtual_clock, cuts=lambda number: number % 2 == 0)
+    report = run_open(engine, POISSON, output_tokens=8)
+    assert [output["prompt_index"] for output in report["sample_outputs"]] == [0, 1, 2]
+    assert all(len(output["output_ids"]) == 8 for output in report["sample_outputs"])
+    trace = {"trace_times_s": (0.1, 0.2), "trace_span_s": 0.2}
+    lengths = {"trace_input_tokens": (11, 12), "trace_output_tokens": (4, 5)}
+    recipe = ArrivalRecipe("trace", 10.0, lengths="trace", **trace, **lengths)
+    report = run_open(engine_of(virtual_clock), recipe)
+    assert {r["input_tokens"] for r in report["requests"]} == {11, 12}
+    assert report["sample_outputs"] == []
+
+
+def test_warm_up_and_window_follow_schedules_of_their_own(virtual_clock: Clock) -> None:
+    report = run_open(engine_of(virtual_clock), POISSON, duration_s=10.0)
+    start, end = report["window"]["start"], report["window"]["end"]
+    offsets = [r["scheduled"] - start for r in report["requests"] if start <= r["scheduled"] <= end]
+    planned = [a.offset_s for a in first_arrivals(POISSON, WINDOW, len(offsets))]
+    assert offsets == pytest.approx(planned)
+
+    load = workload(POISSON, output_tokens=4, duration_s=10.0)
+    stream = OpenStream(load, Warmup(load, emit=lambda _: None, host_steady=bool), lambda _: None)
+    first = stream.first_request()
+    assert first == Request(0, load.prompts[0], 4, load.sampling)
+    assert stream.records[0].open is not None
+    assert stream.records[0].open.input_tokens == 3
+    engine_of(virtual_clock).wave([first], stream.on_tokens)
+    stream.begin()
+    begun = virtual_clock.now
+    coming = first_arrivals(POISSON, WARM_UP, 5)
+    assert stream.wait_s() == pytest.approx(min(0.5, coming[0].offset_s), abs=1e-4)
+    virtual_clock.sleep(coming[-1].offset_s + 1e-3)
+    due = [stream.records[request.id].open for request in stream.due()]
+    scheduled = [each.scheduled - begun for each in due if each]
+    assert scheduled[:5] == pytest.approx([a.offset_s for a in coming], abs=1e-4)
+
+
+def first_arrivals(recipe: ArrivalRecipe, stretch: str, count: int) -> list[Arrival]:
+    return list(itertools.islice(schedule(recipe, output_tokens=16, stretch=stretch), count))
+
+
+def test_without_a_warm_up_the_window_opens_after_the_first_request(virtual_clock: Clock) -> None:
+    load = workload(POISSON, output_tokens=16, duration_s=10.0, cap_s=0.0)
+    load = replace(load, warmup=replace(load.warmup, minimum_s=0.0))
+    config = EngineConfig("virtual", "", "auto", context_tokens=64, slots=8)
+    report = measure(engine_of(virtual_clock), config, load, emit=lambda _: None)
+    assert len(report["warmup"]["throughput"]) == 1
+    assert report["window"]["start"] - report["warmup"]["start"] == pytest.approx(0.2, abs=0.05)
 
 
 def test_requests_of_the_window_are_followed_to_their_end(virtual_clock: Clock) -> None:
@@ -63,7 +139,7 @@ def test_the_load_has_built_up_when_the_window_opens(virtual_clock: Clock) -> No
     """However short the cap is: requests of 4 s would else fill the window bit by bit."""
     engine = engine_of(virtual_clock, slots=1000, prefill_s=0.1, token_s=0.1)
     report = run_open(engine, POISSON, output_tokens=40, duration_s=10.0, cap_s=0.5)
-    assert report["window"]["start"] - report["warmup"]["start"] > 4.0 + 4.0
+    assert report["window"]["start"] - report["warmup"]["start"] > 4.0 + 2.0 * 4.0
 
 
 def test_lengths_may_differ_and_are_exact(virtual_clock: Clock) -> None:
@@ -85,6 +161,9 @@ def test_an_engine_that_fails_every_request_ends_the_warm_up(virtual_clock: Cloc
     engine = engine_of(virtual_clock, fails=lambda number: number > 0)
     with pytest.raises(EngineError, match="no token came for 60 s of the warm-up; it failed"):
         run_open(engine, POISSON)
+    rare = ArrivalRecipe("constant", 0.02)  # a piece of four arrivals lasts 200 s
+    with pytest.raises(EngineError, match="no token came for 200 s of the warm-up"):
+        run_open(engine_of(virtual_clock, fails=lambda number: number > 0), rare)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ are left out, `psys` is metered for the record; what may be added to what is dec
 
 import errno
 import logging
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -61,7 +62,7 @@ class RaplMeter:
     def read(self, device: Device, *, slow: bool) -> Reading:  # noqa: ARG002 - nothing is slow here
         start_s = time.monotonic()
         try:
-            joules = int(self._counters[device.id].read_text()) * _MICRO
+            joules = _count(self._counters[device.id].read_text()) * _MICRO
         except (OSError, ValueError) as error:
             number = error.errno if isinstance(error, OSError) else None
             denied = number in (errno.EACCES, errno.EPERM)
@@ -78,7 +79,8 @@ def _zone(folder: Path, cpu_model: str) -> tuple[Device, Path] | None:
     if scope is None:
         return None
     if scope == "dram":
-        label = f"{_name(folder.with_name(folder.name.rpartition(':')[0]))}/{label}"
+        package = folder.with_name(folder.name.rpartition(":")[0])
+        label = f"{_name(package) or package.name}/{label}"
     device = Device(
         id=folder.name,
         model=cpu_model,
@@ -126,8 +128,21 @@ def _name(folder: Path) -> str | None:
 
 def _number(file: Path) -> float | None:
     """A positive number of a file in its unit, which the kernel gives in millionths."""
-    text = _text(file)
-    return int(text) * _MICRO if text and text.isdecimal() and int(text) else None
+    try:
+        return _count(_text(file) or "") * _MICRO or None
+    except ValueError:
+        return None
+
+
+def _count(text: str) -> int:
+    """Return a number as the kernel writes it, in ASCII digits and at most 64 bits.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not re.fullmatch(r"[0-9]{1,20}\s*", text):
+        raise ValueError(f"no counter: {text[:20]!r}")
+    return int(text)
 
 
 def _text(file: Path) -> str | None:

@@ -6,7 +6,7 @@ the logarithms carried back. With one value there is a value and no interval.
 """
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import fmean, stdev
@@ -75,7 +75,8 @@ def t_interval(
     Args:
         pilot: those of the values that decided how many there are. Then the interval is Stein's,
             mean ± t(n₀ − 1) · s₀ / √n with s₀ of the pilot alone: an ordinary one takes n as given.
-            Stein (1945), Annals of Mathematical Statistics 16:243.
+            Stein (1945), Annals of Mathematical Statistics 16:243. A pilot of one value alone, as
+            shares of 100 % give, shows no spread: then that of all values counts.
         devices: the device that each value is of. Where devices differ by more than their cycles
             do, the interval holds their spread too (`device_spread`); it never becomes narrower.
     """
@@ -108,13 +109,18 @@ def _errors(
 ) -> list[tuple[float, float]]:
     """Return (standard uncertainty of the mean, degrees of freedom), without and with the spread
     between devices as far as each is known."""
-    known = values if pilot is None else pilot
+    known = values if pilot is None or of_one_value(pilot) else pilot
     if len(known) < 2:
         return []
     found = [(standard_deviation(known) / math.sqrt(len(values)), float(len(known) - 1))]
     if devices is not None and pilot is None and (spread := device_spread(values, devices)):
         found.append((spread.standard_error, spread.degrees_of_freedom))
     return found
+
+
+def of_one_value(pilot: Collection[float]) -> bool:
+    """Return True where all of two or more values are equal: they show no spread."""
+    return len(pilot) > 1 and len(set(pilot)) == 1
 
 
 def known_mean(values: Iterable[float | None]) -> float | None:

@@ -15,7 +15,7 @@ from typing import TypeVar
 import numpy as np
 from scipy import special
 
-from .intervals import CONFIDENCE, Interval, t_quantile
+from .intervals import CONFIDENCE, Interval, of_one_value, t_quantile
 
 Block = TypeVar("Block", bound=Hashable)
 
@@ -149,12 +149,13 @@ def unpaired_ratio(
 def _logarithms(
     values: Mapping[Block, float], pilot: Collection[Block] | None
 ) -> tuple[list[float], list[float]]:
-    """(logarithms of all, of the pilot, which is all where there was none)."""
+    """(logarithms of all, of the pilot; all where there is none, or none with a spread)."""
     if values and min(values.values()) <= 0:
         raise ValueError("a ratio of values that are not positive cannot be compared on logarithms")
     logs = {block: math.log(value) for block, value in values.items()}
-    first = logs if pilot is None else {b: log for b, log in logs.items() if b in pilot}
-    return list(logs.values()), list(first.values())
+    everything = list(logs.values())
+    first = everything if pilot is None else [log for b, log in logs.items() if b in pilot]
+    return everything, everything if of_one_value(first) else first
 
 
 def simultaneous_confidence(comparisons: int, confidence: float = CONFIDENCE) -> float:

@@ -95,7 +95,8 @@ def _rows(text: str) -> Iterator[Row]:
 
 
 def _is_ptdaemon(fields: list[str]) -> bool:
-    return len(fields) > 1 and fields[0].lower() == "time" and _ptdaemon_time(fields[1]) is not None
+    """Return True for a line of names and values in turn, as no head of a table is."""
+    return len(fields) > 1 and fields[0].lower() == "time" and fields[1][:1].isdigit()
 
 
 def _ptdaemon(path: Path, rows: list[Row]) -> Iterator[Sample]:

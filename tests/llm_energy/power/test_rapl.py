@@ -61,6 +61,23 @@ def test_the_range_of_the_counter_is_known(tmp_path):
     assert meter.devices[0].counter_range_joules == pytest.approx(262143.32885)
 
 
+@pytest.mark.parametrize("content", ["-5", "1_000", "٣٤", "1.5e6", "", "9" * 5000])
+def test_what_is_no_number_of_the_kernel_is_no_counter(tmp_path, content):
+    root = made_power.powercap(tmp_path, SERVER)
+    for name in ("energy_uj", "max_energy_range_uj"):
+        (root / "intel-rapl:0" / name).write_text(content)
+    meter = open_rapl(root)
+    reading = meter.read(meter.devices[0], slow=False)
+    assert reading.energy_counter_joules is None
+    assert reading.unavailable == {"energy_counter_joules": "rapl_unreadable"}
+    assert meter.devices[0].counter_range_joules is None
+
+
+def test_memory_of_a_package_without_a_name_is_labelled_by_its_folder(tmp_path):
+    meter = open_rapl(made_power.powercap(tmp_path, {"intel-rapl:0:0": ("dram", 1_000)}))
+    assert [device.label for device in meter.devices] == ["intel-rapl:0/dram"]
+
+
 def test_two_zones_of_one_name_are_two_devices(tmp_path):
     zones = {"intel-rapl:0": ("package-0", 5_000_000), "intel-rapl:1": ("package-0", 7_000_000)}
     meter = open_rapl(made_power.powercap(tmp_path, zones))

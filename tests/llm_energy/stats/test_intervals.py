@@ -223,6 +223,15 @@ class TestTwoStages:
         half_width = math.log(log_t.high / log_t.low) / 2
         assert half_width == pytest.approx(4.302653 * 0.0500467 / math.sqrt(10), rel=1e-4)
 
+    def test_first_cycles_of_one_value_show_no_spread(self):
+        """As of the share of good requests: 100 % in the first three, less in two of the others."""
+        first = (1.0, 1.0, 1.0)
+        values = (*first, 0.9, 1.0, 0.95, 1.0)
+        for interval in (t_interval, log_t_interval):
+            assert interval(values, pilot=first) == interval(values)
+        total = total_uncertainty(values, limits=[0.01], pilot=first)
+        assert total == total_uncertainty(values, limits=[0.01])
+
     @pytest.mark.parametrize("gain", [0.0, 0.001, 0.05])
     def test_the_total_interval_is_never_narrower_than_its_repeatability_part(self, gain):
         total = total_uncertainty(self.values, limits=[gain], pilot=self.first)

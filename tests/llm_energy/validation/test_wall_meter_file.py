@@ -96,6 +96,10 @@ REFUSED = {
         PTDAEMON + "Time,15-01-2027 08:00:03.000,Watts,1.0\n",
         r":4: time is '15-01-2027 08:00:03.000', not month-day-year",
     ),
+    "a first line of PTDaemon without such a date": (
+        "Time,13-40-2027 08:00:00.000,Watts,1.0\n",
+        r":1: time is '13-40-2027 08:00:00.000', not month-day-year",
+    ),
     "an error of PTDaemon": (
         PTDAEMON + "Time,01-15-2027 08:00:03.000,Watts,error\n",
         r":4: watts is 'error'; write a number",
