@@ -1,6 +1,6 @@
 """Names of experiments as targets; included last, because a target that names a rule is the rule."""
 
-from llm_energy.workflow.opening import refuse_unknown_targets
+from llm_energy.workflow.targets import refuse_unknown_targets
 
 for name in SNAKEMAKE.named_targets(REQUESTED.names.values()):
 
@@ -12,4 +12,4 @@ for name in SNAKEMAKE.named_targets(REQUESTED.names.values()):
         localrule: True
 
 
-refuse_unknown_targets(SNAKEMAKE, ROOT, REQUESTED.names.values())
+refuse_unknown_targets(SNAKEMAKE, OPENED, REQUESTED)

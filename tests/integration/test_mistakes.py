@@ -2,6 +2,7 @@
 
 import copy
 import csv
+import shutil
 import subprocess
 
 import pytest
@@ -84,6 +85,25 @@ def test_a_target_taken_for_a_campaign_is_reported_as_such(fresh):
         ("preflght", "preflght: unknown target; did you mean preflight?"),
         ("nap_batch_3", "nap_batch_3: unknown target; did you mean nap_batch"),
         ("xyz", "xyz: unknown target; known: all, archive, "),
+        ("measure", "measure: makes many files; name one as the target: results/nap/measurements/"),
+        ("compare", "compare: name its page as the target: results/NAME+NAME.html"),
+        (
+            "results/nap/reprot.html",
+            "results/nap/reprot.html: no target makes this file; did you mean results/nap/report",
+        ),
+        (
+            "results/other/report.html",
+            "results/other/report.html: no file that campaign `nap` makes, whose results lie in "
+            "results/nap; another campaign is named by --configfile",
+        ),
+        (
+            "results/nap+other.html",
+            "results/nap+other.html: no summary of other: measure it first",
+        ),
+        (
+            "results/nap/measurements/0123456789ab/cycle-01.json",
+            "results/nap/measurements/0123456789ab/cycle-01.json: no target makes this file; did ",
+        ),
     ],
 )
 def test_a_misspelt_target_is_told_with_the_nearest(fresh, target, message):
@@ -91,6 +111,17 @@ def test_a_misspelt_target_is_told_with_the_nearest(fresh, target, message):
     found = graph_of(fresh.folder, command)
     assert found.exit_code != 0
     assert found.output.strip().splitlines()[-1].startswith(message)
+
+
+def test_results_that_can_lie_in_no_folder_are_reported(fresh):
+    results = fresh.folder / "results"
+    shutil.rmtree(results)
+    results.symlink_to(fresh.folder / "nowhere")
+    assert f"results is a link to {fresh.folder}/nowhere, which is no folder" in refused(fresh)
+    results.unlink()
+    results.mkdir()
+    (results / "nap").touch()
+    assert "results/nap is a file, no folder: results cannot lie there" in fresh.refusal()
 
 
 def test_an_unpinned_model_names_the_target_that_pins_it_and_that_target_does(fresh):

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +42,11 @@ NOT_DETERMINED = (
     "of the warm-up, messages, sample outputs, and what records that are gone would tell"
 )
 """Parts of a result that no raw data and no record determine."""
+
+WITHOUT_END = (
+    "has no end: the run goes on, or it was killed and its folder in .cache was deleted; what "
+    "happened in it after its start is not recorded"
+)
 
 
 @dataclass(frozen=True)
@@ -87,14 +92,13 @@ def result_files(folder: Path) -> list[Path]:
     )
 
 
-def verify_results(campaign_folder: Path, *, going: Collection[str] = ()) -> Verdict:
+def verify_results(campaign_folder: Path) -> Verdict:
     """Check every result of a campaign, also anchors and superseded ones, and the small records.
 
     Args:
         campaign_folder: `results/{campaign}`.
-        going: ids of the runs that have not ended: their records are not written yet.
     """
-    problems: list[str] = []
+    problems, notes = list[str](), list[str]()
     looked_at: Counter[str] = Counter()
     users: Counter[tuple[str, frozenset[str]]] = Counter()
     unsealed = 0
@@ -111,25 +115,28 @@ def verify_results(campaign_folder: Path, *, going: Collection[str] = ()) -> Ver
             problems += [f"{where}: {problem}" for problem in checked.problems]
             unsealed += not checked.sealed
         problems += _wrong_decisions(folder, campaign_folder)
-    not_written = {f"runs/{run_id}.json" for run_id in going}
     lost = {
         name: f"{name}: {problem}; {plural(count, 'result')} measured with it"
         for (name, keys), count in sorted(users.items())
-        if name not in not_written
-        and (problem := record_problem(campaign_folder / name, keys)) is not None
+        if (problem := record_problem(campaign_folder / name, keys)) is not None
     }
     problems += lost.values()
     for path in files(campaign_folder, "failures", "runs", "environment"):
         where = path.relative_to(campaign_folder).as_posix()
         try:
-            json.loads(path.read_bytes())
+            record = json.loads(path.read_bytes())
         except ValueError:
             problems += [f"{where}: no complete JSON"] * (where not in lost)
-    notes = [
-        f"{unsealed} of {looked_at.total()} results have no checksum, as before protocol "
-        f"{CHECKSUM_SINCE}; not determined by raw data, and not checked in them: {NOT_DETERMINED}"
-    ]
-    return Verdict(_counted(looked_at), problems, notes if unsealed else [])
+            continue
+        if path.parent.name == "runs" and "ended" in record and record["ended"] is None:
+            notes.append(f"{where}: {WITHOUT_END}")
+    if unsealed:
+        notes.append(
+            f"{unsealed} of {looked_at.total()} results have no checksum, as before protocol "
+            f"{CHECKSUM_SINCE}; not determined by raw data, and not checked in them: "
+            f"{NOT_DETERMINED}"
+        )
+    return Verdict(_counted(looked_at), problems, notes)
 
 
 def _counted(looked_at: Counter[str]) -> str:

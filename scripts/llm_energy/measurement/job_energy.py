@@ -15,7 +15,7 @@ from llm_energy.results.parts import Flag, Latency, Phase, Tokens
 def metered_gpus(job: Job, seen: Observation) -> list[Device]:
     """The GPUs that did the work; none where the campaign says that the CPU does it.
 
-    Where the driver does not list which GPUs the engine's processes use, all of the host.
+    Where the driver does not list which GPUs the engine's processes use, all that it may use.
     """
     if job.experiment.device == "cpu" or seen.series is None:
         return []
@@ -62,7 +62,7 @@ def gpu_use_flags(job: Job, gpus: Sequence[Device], seen: Observation) -> list[F
     named = job.experiment.engine.attached
     if named or not gpus or seen.series is None or used_gpus(seen.series, seen.own_processes):
         return []
-    detail = f"no process of the engine was listed on any GPU; counted: all {len(gpus)} of the host"
+    detail = f"no process of the engine was listed on any GPU; counted: all {len(gpus)} it may use"
     return [Flag(code="gpu_use_unknown", message=detail)]
 
 

@@ -49,6 +49,8 @@ class Estimate:
     terms: str
     """Load mode, its rate, and for energies scope and device: estimates of other terms are not
     ranked with this one."""
+    scope: str
+    """For energies the last of these terms, which is no setting."""
     saturated: bool
     """True for cycles of an open load whose queue grew: they are shown and never ranked."""
     n: int
@@ -151,7 +153,8 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
                 places=place,
                 device_model=str(row["device_model"]),
                 power_limit_watts=_number(row["power_limit_watts"]),
-                terms=_terms(group, metric),
+                terms=_terms(group, TERMS if metric.kind == "energy" else TERMS[:-1]),
+                scope=_terms(group, TERMS[-1:]) if metric.kind == "energy" else "",
                 saturated=row["saturated"] is True,
                 n=int(row["n"]),
                 mean=row["mean"] * factor,
@@ -266,8 +269,7 @@ def place_text(row: Mapping[Any, Any], column: str) -> str:
     return "no power limit" if pd.isna(value) else f"{value:g} W"
 
 
-def _terms(group: Iterable[Row], metric: Metric) -> str:
-    names = TERMS if metric.kind == "energy" else TERMS[:-1]
+def _terms(group: Iterable[Row], names: Sequence[str]) -> str:
     found = dict.fromkeys(
         f"{row[name]:g} requests/s" if name == "request_rate" else str(row[name])
         for name in names

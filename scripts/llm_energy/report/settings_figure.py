@@ -46,6 +46,8 @@ def by_setting(summary: Summary, metric: Metric) -> list[Drawing]:
     varying = varying_settings(summary.measurements)
     found = []
     for setting, values in varying.items():
+        if setting == "request_rate":
+            continue  # see `serving_figures`
         others = [name for name in varying if name != setting]
         lost = _lost(summary, setting, others)
         if lines := _lines(summary, metric, setting, others, lost):
@@ -67,12 +69,12 @@ def _lines(
     by_experiment = {row["experiment"]: row for row in first.to_dict("records")}
     lines: dict[str, list[Point]] = defaultdict(list)
     found = estimates(summary, metric)
-    several = len({estimate.terms for estimate in found}) > 1
+    several = len({estimate.scope for estimate in found}) > 1
     for estimate in found:
         row = by_experiment[estimate.experiment]
         if pd.notna(value := row[SETTING + setting]):
             # Other parts of the label (a device, a power limit) are held equal as well.
-            places = [*estimate.places, *[estimate.terms] * several]
+            places = [*estimate.places, *[estimate.scope] * several]
             lines[line_label(row, others, places)].append((value, estimate))
     return {
         key: sorted(points, key=lambda point: point[0])

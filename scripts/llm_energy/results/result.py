@@ -33,7 +33,7 @@ from llm_energy.results.parts import (
 )
 from llm_energy.results.version_1 import upgraded
 from llm_energy.system.errors import first_fault
-from llm_energy.system.files import sha256_of, write_new
+from llm_energy.system.files import read_regular, sha256_of, write_new
 from llm_energy.system.vocabulary import LoadMode
 
 SCHEMA_VERSION: Final = 2
@@ -134,7 +134,7 @@ def read_result(path: Path) -> Result:
         ResultError: not readable, not JSON, or not of a known schema version.
     """
     try:
-        return Result.model_validate_json(path.read_bytes())
+        return Result.model_validate_json(read_regular(path))
     except OSError as error:
         raise ResultError(f"{path}: {error.strerror}") from error
     except ValidationError as error:

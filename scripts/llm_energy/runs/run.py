@@ -115,7 +115,7 @@ class Run:
         record = RunRecord(
             run_id=run_id,
             campaign=campaign,
-            results=str(results.absolute()),
+            results=str(results),
             host_facts=describe_host(scripts.parent),
             owner=owner or ProcessId.current(),
             code_digest=code_digest(scripts),
@@ -135,6 +135,7 @@ class Run:
                 (self.folder / name).mkdir(parents=True)
             lease.renew(self.lease)
             self.write("run", record)
+            self._publish(ended=None)  # results refer to it, even where this folder is deleted
         except BaseException:  # a full disk: without its record no later run finds it
             for folder in (Path(record.sockets), self.folder):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -205,8 +206,8 @@ class Run:
 
     @property
     def results(self) -> Path:
-        """The folder of results that it adds to."""
-        return Path(self.record.results)
+        """The folder of results that it adds to; it moves with the working folder."""
+        return self.working_folder / self.record.results
 
     @property
     def spreads(self) -> bool:
@@ -258,6 +259,9 @@ class Run:
 
     def publish(self) -> None:
         """Keep what a reader of the results must know of this run beside them."""
+        self._publish(ended=utc_now())
+
+    def _publish(self, *, ended: str | None) -> None:
         record = self.record
         content = {
             "run_id": record.run_id,
@@ -269,12 +273,12 @@ class Run:
             "device_uuids": record.device_set and list(record.device_set.devices),
             "cpu_set": record.cpu_set,
             "started": record.started,
-            "ended": utc_now(),
+            "ended": ended,
             "events": list(self.events()),
             "snakemake": version("snakemake"),
             "host_idle": self.all_in("host_idle", HostIdle),
         }
-        path = Path(record.results) / "runs" / f"{self.run_id}.json"
+        path = self.results / "runs" / f"{self.run_id}.json"
         write_atomically(path, json.dumps(content, indent=1, default=vars).encode() + b"\n")
 
     def remove(self) -> None:

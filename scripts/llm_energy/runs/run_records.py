@@ -27,7 +27,7 @@ class RunRecord:
     run_id: str
     campaign: str
     results: str
-    """Folder of the campaign's results, absolute."""
+    """Folder of the campaign's results, relative to where the workflow runs."""
     host_facts: HostDescription
     owner: ProcessId
     code_digest: str

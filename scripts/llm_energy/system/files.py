@@ -1,6 +1,7 @@
 """Write every file of a campaign whole or not at all, and give equal values one text and hash."""
 
 import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -32,6 +33,17 @@ def remove_abandoned(paths: Iterable[Path]) -> None:
     """Remove those of these files whose writers were killed."""
     for path in filter(is_abandoned, paths):
         path.unlink(missing_ok=True)
+
+
+def read_regular(path: Path) -> bytes:
+    """Return the content of a file; a pipe or a device in its place would never end.
+
+    Raises:
+        OSError: not readable, or no regular file.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    return path.read_bytes()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from llm_energy.campaign import pilot_config
 from llm_energy.campaign.campaign import Campaign, load_campaign
 from llm_energy.campaign.line_numbers import read_files
-from llm_energy.campaign.problems import CampaignError, nearest, unknown
+from llm_energy.campaign.problems import CampaignError
 from llm_energy.results import older_layout
 from llm_energy.runs.run import Run
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
@@ -58,19 +58,12 @@ def refuse_place(root: Path) -> None:
             )
 
 
-def refuse_unknown_targets(
-    snakemake: SnakemakeInternals, root: Path, experiments: Iterable[str]
-) -> None:
-    """End the program where a target is misspelt: Snakemake names neither those there are nor the
-    nearest."""
-    lines = []
-    for target in snakemake.unknown_targets(root / "Snakefile"):
-        known = [*snakemake.target_rules, *experiments]
-        near = nearest(target, known)
-        choices = known if near else snakemake.target_rules
-        lines.append(f"{target}: {unknown('target', target, choices)}")
-    if lines:
-        sys.exit("\n".join(lines))
+def refuse_no_folder(results: Path) -> None:
+    """End the program where a results folder, or one above it, is a file or leads nowhere."""
+    for path in (*reversed(results.parents), results):
+        if (path.exists() or path.is_symlink()) and not path.is_dir():
+            lies = f"a link to {path.readlink()}, which is" if path.is_symlink() else "a file,"
+            sys.exit(f"{path} is {lies} no folder: results cannot lie there; move or remove it")
 
 
 def default_campaign(root: Path) -> str:
@@ -116,6 +109,7 @@ def open_campaign(
     except CampaignError as error:
         sys.exit("\n".join(error.messages))
     results = Path("results", campaign.name, pilot_config.FOLDER if is_pilot else "")
+    refuse_no_folder(results)
     elsewhere = older_layout.links(results, campaign.names)
     if count := sum(path.startswith("measurements/") for path in elsewhere):
         lie = "result lies" if count == 1 else "results lie"

@@ -26,6 +26,9 @@ UNIMPORTANT = re.compile(
 """Messages that say nothing about a campaign; a script that ends with 1 has said why, and
 whoever interrupts it knows."""
 
+CONSTRAINT = re.compile(r"\{(\w+),(?:[^{}]|\{[^{}]*\})*\}")
+"""A wildcard with the expression that constrains it."""
+
 
 @dataclass(frozen=True)
 class JobToRun:
@@ -107,9 +110,9 @@ class SnakemakeInternals:
         """Those of `names` that stand on the command line, and name no rule so far."""
         return [name for name in names if name in sys.argv and not self._workflow.is_rule(name)]
 
-    def unknown_targets(self, snakefile: Path) -> list[str]:
-        """Targets before the options that are neither a rule nor the path of a file, once all rules
-        are read. Snakemake, which knows all targets, has not parsed its rules to their end yet.
+    def targets(self, snakefile: Path) -> list[str]:
+        """Targets before the options, once all rules are read. Snakemake, which knows all targets,
+        has not parsed its rules to their end yet.
 
         Args:
             snakefile: the one whose rules are known: another one that includes it may add some.
@@ -118,13 +121,27 @@ class SnakemakeInternals:
         is_outermost = Path(self._workflow.main_snakefile).resolve() == snakefile.resolve()
         if "snakemake" not in program or not is_outermost:
             return []
-        return [
-            target
-            for target in takewhile(lambda word: not word.startswith("-"), words)
-            if "/" not in target
-            and not self._workflow.is_rule(target)
-            and not Path(target).exists()
-        ]
+        return list(takewhile(lambda word: not word.startswith("-"), words))
+
+    def makes(self, path: str) -> bool:
+        """Return whether a rule makes a file of this path."""
+        return any(rule.is_producer(path) for rule in self._workflow.rules)
+
+    def pattern_of(self, rule: str) -> str | None:
+        """Return the path, with wildcards, of what a rule makes; None for a rule without any."""
+        if not self._workflow.is_rule(rule):
+            return None
+        paths = (str(path) for path in self._outputs(rule) if path.contains_wildcard())
+        return next((CONSTRAINT.sub(r"{\1}", path) for path in paths), None)
+
+    @property
+    def files(self) -> list[str]:
+        """Paths without wildcards of all that rules make."""
+        outputs = [path for name in self.target_rules for path in self._outputs(name)]
+        return [str(path) for path in outputs]
+
+    def _outputs(self, rule: str) -> list[Any]:
+        return list(self._workflow.get_rule(rule).output)
 
     @property
     def target_rules(self) -> list[str]:

@@ -17,10 +17,11 @@ from typing import Any, Literal
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results import failures
+from llm_energy.results.layout import REPLICATE_NAME
 from llm_energy.runs.progress import MEASURING, human_duration, remaining_s
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_records import Measuring, Spread
-from llm_energy.system.files import write_atomically
+from llm_energy.system.files import read_regular, write_atomically
 from llm_energy.system.numbers import plural
 from llm_energy.workflow.decisions import decided, requested, undecided
 from llm_energy.workflow.plan import phases_s, taken_s
@@ -118,10 +119,12 @@ def _standing(
     path, experiment = planned.result_path, planned.experiment
     row = Standing(planned.position, experiment.name, planned.cycle, experiment.spec_hash, path)
     try:
-        return _done(row, json.loads((results / path).read_bytes()), path)
+        return _done(row, json.loads(read_regular(results / path)), path)
     except FileNotFoundError:
         pass
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        return replace(row, status="unusable", reason=str(error.strerror), file=path)
+    except (ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
         return replace(row, status="unusable", reason=reason, file=path)
     row = _after_failure(row, results, path)
@@ -142,6 +145,9 @@ def _standing(
 
 def _done(row: Standing, result: Mapping[str, Any], file: str) -> Standing:
     started, finished = result["started"], result["finished"]
+    replicate = str(result["experiment"]).endswith(REPLICATE_NAME)  # an older one: its base's spec
+    if result["cycle"] != row.cycle or not (replicate or result["spec_hash"] == row.spec_hash):
+        raise ValueError("it is the result of another measurement")
     return replace(
         row,
         status="done",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.results.layout import files
+from llm_energy.system.files import read_regular
 
 
 def unnamed_results(campaign: Campaign, results: Path) -> list[str]:
@@ -25,6 +26,6 @@ def unnamed_results(campaign: Campaign, results: Path) -> list[str]:
 def _name(path: Path) -> str:
     """Return the name of its experiment when it was measured; its hash where it cannot be read."""
     try:
-        return str(json.loads(path.read_bytes())["experiment"])
+        return str(json.loads(read_regular(path))["experiment"])
     except (OSError, ValueError, LookupError, TypeError):
         return path.parent.name

@@ -16,7 +16,9 @@ from llm_energy.analysis.summary import Summary
 from llm_energy.campaign.arrival_settings import Objectives
 from llm_energy.report.page import render_page
 from llm_energy.report.serving_figures import by_request_rate
+from llm_energy.report.settings_figure import by_setting
 from llm_energy.report.style import COLUMN_INCHES, PAGE_INCHES, Drawing, rendered, styled
+from llm_energy.results.metrics import THROUGHPUT
 from llm_energy.results.open_load import SATURATED
 from llm_energy.results.result import Result
 
@@ -84,6 +86,15 @@ def serve(measured: tuple[Path, dict[Measured, str]]) -> Serve:
 def drawn(summary: Summary, width: float = PAGE_INCHES) -> dict[str, Drawing]:
     with styled(width):
         return {drawing.name: drawing for drawing in by_request_rate(summary)}
+
+
+def test_a_line_along_another_setting_has_its_rate_once(serve: Serve) -> None:
+    with styled(PAGE_INCHES):
+        (drawing,) = by_setting(serve(), THROUGHPUT)
+    assert drawing.name == "throughput-by-batch-size"
+    lines = drawing.data["line"].unique().tolist()
+    assert {"request rate 5", "request rate 15"} <= {line.split(",")[0] for line in lines}
+    assert not any("requests/s" in line for line in lines)
 
 
 def test_each_metric_has_a_line_for_each_batch_size_along_its_rates(serve: Serve) -> None:

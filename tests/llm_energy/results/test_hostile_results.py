@@ -93,7 +93,7 @@ def test_a_file_that_is_no_object_has_a_fault_without_a_place(tmp_path, content)
 
 def test_a_folder_in_the_place_of_a_result_is_reported(tmp_path):
     (tmp_path / PATH).mkdir(parents=True)
-    with pytest.raises(ResultError, match="Is a directory"):
+    with pytest.raises(ResultError, match="no regular file"):
         read_result(tmp_path / PATH)
 
 

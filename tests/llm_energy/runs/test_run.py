@@ -82,6 +82,22 @@ def test_on_another_host_it_lives_while_its_lease_is_renewed(run):
     assert not run.alive()
 
 
+def test_results_have_its_record_from_its_start(run):
+    """Its own folder lies in `.cache`, which may be deleted after it was killed."""
+    kept = json.loads(Path(f"results/nap/runs/{run.run_id}.json").read_text())
+    assert (kept["run_id"], kept["ended"]) == (run.run_id, None)
+
+
+def test_it_adds_to_the_results_where_its_folder_was_moved_to(run, tmp_path):
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    (tmp_path / ".cache").rename(moved / ".cache")
+    there = Run(moved / run.folder.relative_to(tmp_path))
+    there.publish()
+    assert (moved / f"results/nap/runs/{run.run_id}.json").exists()
+    there.remove()
+
+
 def test_its_record_stays_with_the_results(run):
     run.add_event("backend_replaced", backend="sleep")
     run.publish()

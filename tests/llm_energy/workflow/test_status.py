@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -33,7 +34,9 @@ def measure(results, planned, *, status="completed"):
     path = results / planned.result_path
     path.parent.mkdir(parents=True, exist_ok=True)
     times = {"started": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:00:20Z"}
-    path.write_text(json.dumps(times | {"status": status, "attempt": 1}))
+    experiment = {"experiment": planned.experiment.name, "spec_hash": planned.experiment.spec_hash}
+    record = times | experiment | {"cycle": planned.cycle, "status": status, "attempt": 1}
+    path.write_text(json.dumps(record))
 
 
 def fail(results, planned, *, attempt=1, failed="2026-01-01T00:00:05.000+00:00"):
@@ -73,6 +76,25 @@ def test_a_file_that_is_no_result_is_unusable(campaign, results, content):
     measure(results, campaign.schedule[0])
     (results / campaign.schedule[0].result_path).write_text(content)
     assert standings(campaign, results)[0].status == "unusable"
+
+
+def test_the_result_of_another_measurement_is_unusable(campaign, results):
+    for planned in campaign.schedule[:2]:
+        measure(results, planned)
+    first, second = (results / planned.result_path for planned in campaign.schedule[:2])
+    first.write_bytes(second.read_bytes())
+    row, other, *_ = standings(campaign, results)
+    assert (row.status, other.status) == ("unusable", "done")
+    assert "the result of another measurement" in row.reason
+
+
+def test_a_pipe_in_the_place_of_a_result_is_unusable(campaign, results):
+    """Reading it would never end."""
+    path = results / campaign.schedule[0].result_path
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    row, *_ = standings(campaign, results)
+    assert (row.status, row.reason) == ("unusable", "no regular file")
 
 
 def test_a_failure_is_reported_with_its_reason_and_last_record(campaign, results):
