@@ -9,11 +9,9 @@ starts it).
 import atexit
 import contextlib
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from llm_energy.backends.running import (
@@ -26,8 +24,7 @@ from llm_energy.backends.runtime import BackendError
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.measurement.fork_server import ForkServer
-from llm_energy.results import older_layout
-from llm_energy.results.layout import SUPERSEDED, side_files_of
+from llm_energy.results.superseded import set_aside
 from llm_energy.runs.results_lock import LockedError, ResultsLock
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
 from llm_energy.runs.run_records import DeviceSet, Spread
@@ -226,19 +223,8 @@ class Lifecycle:
         )
 
     def _set_aside(self, replaced: Iterable[PlannedMeasurement]) -> None:
-        """Move results that are to be measured again, with their side files and what they
-        decided."""
-        target = self.results / SUPERSEDED / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-        for planned in replaced:
-            names = [planned.result_path, *side_files_of(self.results, planned.result_path)]
-            if decision := decision_of(self.campaign, planned):
-                names.append(decision)
-            for name in names:
-                path, kept = self.results / name, target / name
-                if path.exists():
-                    older_layout.forget(self.results, name)
-                    kept.parent.mkdir(parents=True, exist_ok=True)
-                    shutil.move(path, kept)
+        decisions = {p.result_path: decision_of(self.campaign, p) for p in replaced}
+        set_aside(self.results, {path: [d] if d else [] for path, d in decisions.items()})
 
 
 def _ready_backends(experiments: Iterable[Experiment]) -> list[str]:
