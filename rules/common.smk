@@ -22,7 +22,13 @@ from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.results.layout import ANCHORS, MEASURED, SPEC, result_pattern
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.workflow.hooks import Hooks
-from llm_energy.workflow.lanes import lane_count, lane_resources, most_at_once
+from llm_energy.workflow.lanes import (
+    block_group,
+    gpu_resources,
+    lane_count,
+    lane_resources,
+    most_at_once,
+)
 from llm_energy.workflow.opening import (
     LOCK_FILE,
     default_campaign,
@@ -47,7 +53,6 @@ CALIBRATED = CAMPAIGN.experiment(CAMPAIGN.reference or CAMPAIGN.experiments[0].n
 """The experiment whose load is read both ways by `calibrate_nvidia_smi`."""
 LANES = lane_count(CAMPAIGN, SNAKEMAKE)
 """Measurements that may run at the same time."""
-GPUS_OF_SET = CAMPAIGN.parallel.devices_per_measurement if LANES > 1 else 1
 ALONE = SNAKEMAKE.cores if LANES > 1 else 1
 """Threads of what must not run beside measurements, of which each takes all where one runs alone."""
 HOOKS = Hooks(

@@ -12,11 +12,11 @@ rule measure:
     conda:
         "../envs/workflow/environment.yaml"
     threads: SNAKEMAKE.cores if LANES == 1 else 1
+    # On a cluster, what is measured in one allocation.
+    group: block_group(LANES, SNAKEMAKE)
     resources:
         **lane_resources(LANES, SNAKEMAKE),
-        # A token for exclusion here; on a cluster, GPUs that an allocation must have.
-        gpu=lambda wildcards: GPUS_OF_SET
-        * int(not SNAKEMAKE.spreads or CAMPAIGN.measurement.on_gpu),
+        **gpu_resources(CAMPAIGN, LANES, SNAKEMAKE),
     params:
         spec="{spec}",
     script:
@@ -31,6 +31,7 @@ use rule measure as anchor with:
     log:
         f"logs/{CAMPAIGN.name}/anchor/{{spec}}/cycle-{{cycle}}.log",
     priority: REQUESTED.anchor_priority
+    group: "anchor" if SNAKEMAKE.may_spread else None
 
 
 rule measurements:

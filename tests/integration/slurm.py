@@ -54,10 +54,15 @@ IN_ITS_OWN_NAME = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"']
 class Cluster:
     """Nodes with all CPUs of this machine each, in one partition."""
 
-    def __init__(self, folder: Path, nodes: Sequence[str] = ()) -> None:
-        """Without names of `nodes` there is one, this machine."""
+    def __init__(self, folder: Path, nodes: Sequence[str] = (), gpus: int = 0) -> None:
+        """Without names of `nodes` there is one, this machine.
+
+        Args:
+            gpus: of each node, whose device files are no devices.
+        """
         self._folder = folder
         self._nodes = nodes
+        self._gpus = gpus
         self._daemons: list[subprocess.Popen[bytes]] = []
         self._conf = folder / "slurm.conf"
         path = f"{folder}/bin:{PATH}"
@@ -81,7 +86,7 @@ class Cluster:
         cpus = os.cpu_count() or 1
         described = "\n".join(
             f"NodeName={node} NodeHostname={node} NodeAddr=127.0.0.1 Port={free_port()} "
-            f"CPUs={cpus} Sockets=1 CoresPerSocket={cpus} State=UNKNOWN"
+            f"CPUs={cpus} Sockets=1 CoresPerSocket={cpus} {self._gres()} State=UNKNOWN"
             for node in nodes
         )
         self._conf.write_text(
@@ -103,6 +108,7 @@ SelectType=select/cons_tres
 ReturnToService=2
 KillWait=10
 MpiDefault=none
+GresTypes=gpu
 {described}
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
@@ -127,6 +133,16 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
         idle = ["idle"] * len(nodes)
         self._wait(lambda: self.ask("sinfo", "-h", "-N", "-o", "%T").split() == idle, "idle nodes")
 
+    def _gres(self) -> str:
+        """Make the device files of the GPUs, and return the key that names them to Slurm."""
+        if not self._gpus:
+            return ""
+        for number in range(self._gpus):
+            (self._folder / f"nvidia{number}").touch()
+        files = f"{self._folder}/nvidia[0-{self._gpus - 1}]"
+        (self._folder / "gres.conf").write_text(f"Name=gpu File={files}\n")
+        return f"Gres=gpu:{self._gpus}"
+
     def stop(self) -> None:
         """End the daemons, the last one first."""
         for daemon in reversed(self._daemons):
@@ -136,6 +152,10 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
             except subprocess.TimeoutExpired:
                 daemon.kill()
                 daemon.wait()
+
+    def inherit(self, *variables: str) -> None:
+        """Let commands and their jobs have variables as this process has them."""
+        self.environment.update({name: os.environ[name] for name in variables})
 
     def ask(self, *command: str) -> str:
         """Return the output of one of Slurm's commands; empty where it fails."""

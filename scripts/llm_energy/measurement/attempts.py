@@ -24,8 +24,7 @@ from llm_energy.results.result import ResultExistsError, write_result
 from llm_energy.runs import progress
 from llm_energy.runs.live_line import LiveLine
 from llm_energy.runs.run import Run, code_digest, utc_now
-from llm_energy.runs.run_parts import run_of_block
-from llm_energy.runs.run_records import PlanEntry
+from llm_energy.runs.run_parts import plan_beside, run_of_block
 from llm_energy.system.errors import InputError, PromptError
 from llm_energy.system.processes import nothing_but_kill_ends
 from llm_energy.system.scripting import FULL, UserError, disk_refusal
@@ -67,7 +66,7 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
         # It died before this job could ask the kernel to die with it.
         raise UserError("the run that this measurement belongs to has ended")
     record = whole.read(f"experiments/{spec_hash}", ExperimentRecord)
-    plan = whole.read("plan", tuple[PlanEntry, ...])
+    plan = plan_beside(whole, cycle)
     results = whole.results
     own = output.absolute().relative_to(results).as_posix()
     entry = next(entry for entry in plan if entry.result == own)

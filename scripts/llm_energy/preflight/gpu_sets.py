@@ -11,6 +11,26 @@ from llm_energy.system.numbers import plural
 
 SUBJECT = "gpu sets"
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+"""Environment variable that names the GPUs that a process may use, as Slurm sets it for a job."""
+
+
+def visible(gpus: Sequence[Gpu]) -> list[Gpu]:
+    """Return the GPUs that `CUDA_VISIBLE_DEVICES` leaves, in its order; all where it is not set.
+
+    As CUDA does, it stops at the first entry that names none.
+    """
+    words = os.environ.get(VISIBLE)
+    if words is None:
+        return list(gpus)
+    left = list[Gpu]()
+    for word in (word.strip() for word in words.split(",")):
+        own = [gpu for gpu in gpus if word in (str(gpu.index), gpu.uuid)]
+        if not own:
+            break
+        left += own
+    return left
+
 
 def device_sets(parallel: Parallel, gpus: Sequence[Gpu]) -> tuple[DeviceSet, ...]:
     """Return the sets of GPUs, in the order of the campaign's list, else of the driver's."""
@@ -25,7 +45,7 @@ def device_sets(parallel: Parallel, gpus: Sequence[Gpu]) -> tuple[DeviceSet, ...
 
 def set_findings(parallel: Parallel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
     """Yield a problem for each reason why the sets cannot be made, else what they are."""
-    there = {gpu.uuid for gpu in gpus if not gpu.lost}
+    there = {gpu.uuid for gpu in visible(gpus) if not gpu.lost}
     listed = [] if parallel.devices == "all" else parallel.devices
     missing = [uuid for uuid in listed if uuid not in there]
     for uuid in missing:
@@ -43,6 +63,8 @@ def set_findings(parallel: Parallel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
     size, sets = parallel.devices_per_measurement, device_sets(parallel, gpus)
     if not sets:
         message = f"{plural(len(there), 'GPU')} cannot make a set of {size}"
+        if len(there) < len(gpus) and VISIBLE in os.environ:
+            message += f" ({VISIBLE} is `{os.environ[VISIBLE]}`)"
         yield Finding("problem", SUBJECT, f"{message}; lower parallel.devices_per_measurement")
         return
     over = len(_chosen(parallel, gpus)) % size
@@ -57,7 +79,7 @@ def set_findings(parallel: Parallel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
 
 
 def _chosen(parallel: Parallel, gpus: Sequence[Gpu]) -> list[Gpu]:
-    there = {gpu.uuid: gpu for gpu in gpus if not gpu.lost}
+    there = {gpu.uuid: gpu for gpu in visible(gpus) if not gpu.lost}
     wanted = there if parallel.devices == "all" else parallel.devices
     return [there[uuid] for uuid in wanted if uuid in there]
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 from llm_energy.power.meter import Device, Reading
@@ -31,6 +32,8 @@ class Gpu:
     """Quantity -> how often its sensor changes, as far as that was looked at and seen."""
     unreadable: str | None = None
     """Reason code of a GPU that the driver lists and does not show."""
+    index: int = 0
+    """Its number in the driver's list."""
 
     @property
     def uuid(self) -> str:
@@ -57,6 +60,7 @@ def read_gpus(*, probed: bool = False) -> list[Gpu]:
     except NvmlError as error:
         raise NoGpuError(str(error)) from None
     with closing(meter):
+        readable = (index for index in count() if index not in meter.unreadable)
         gpus = {
             device.id: Gpu(
                 device,
@@ -64,8 +68,9 @@ def read_gpus(*, probed: bool = False) -> list[Gpu]:
                 memory_bytes=meter.memory_bytes(device),
                 default_limit_watts=meter.default_limit_watts(device),
                 cpus=meter.cpus(device),
+                index=index,
             )
-            for device in meter.devices
+            for device, index in zip(meter.devices, readable)  # noqa: B905
         }
         for id_, abilities in (probe([meter]) if probed else {}).items():
             gpus[id_] = _watched(gpus[id_], abilities["fields"])
@@ -86,4 +91,5 @@ def _watched(gpu: Gpu, fields: Mapping[str, Any]) -> Gpu:
 def _unreadable(index: int, code: str) -> Gpu:
     """A GPU that the driver lists and cannot show."""
     device = Device(id=f"GPU {index}", model="unknown NVIDIA GPU", scope="gpu_board")
-    return Gpu(device, Reading(device.id, 0.0, 0.0, 0.0), unreadable=code)
+    reading = Reading(device.id, 0.0, 0.0, 0.0)
+    return Gpu(device, reading, unreadable=code, index=index)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from llm_energy.runs.run import Run, folder_for_sockets, utc_now
-from llm_energy.runs.run_records import DeviceSet, GivenUp, Spread
+from llm_energy.runs.run_records import DeviceSet, GivenUp, PlanEntry, Spread
 from llm_energy.system import locks
 from llm_energy.system.host import describe_host
 from llm_energy.system.processes import ProcessId
@@ -91,6 +91,20 @@ def run_of_block(whole: Run, cycle: int) -> Run | None:
     given_up = whole.all_in(GIVEN_UP, GivenUp)
     lost = [i for i in range(len(spread.sets)) if set_run(whole, i).run_id in given_up]
     return set_run(whole, spread.set_of(cycle, lost))
+
+
+def plan_beside(whole: Run, cycle: int) -> list[PlanEntry]:
+    """Return what may be measured where a block is: in an allocation its own blocks, else all.
+
+    A job looks for every result of it; of 100,000 results on 512 GPUs, no file system could be
+    looked at that often.
+    """
+    plan = whole.read("plan", tuple[PlanEntry, ...])
+    spread = whole.whole.find("spread", Spread)
+    if whole.record.job is None or spread is None:
+        return list(plan)
+    own = spread.allocation_of(cycle)
+    return [entry for entry in plan if spread.allocation_of(entry.cycle) == own]
 
 
 @contextmanager

@@ -96,9 +96,15 @@ class Spread:
     begun: dict[str, int] = field(default_factory=dict)
     """Cycle -> index of the set that an earlier run began it on."""
     at_once: int = 1
-    """Measurements that run at the same time."""
+    """Measurements that run at the same time; where parts are allocations, in each of them."""
     loads_at_once: int = 1
     """Engines that may load at the same time."""
+    gpus_of_set: int | None = None
+    """GPUs of each of the sets that an allocation is spread over; None where it is one itself."""
+
+    def allocation_of(self, cycle: int) -> int:
+        """Return the number of the allocation that a block lies in, from 1."""
+        return (cycle - 1) // self.at_once + 1
 
     def set_of(self, cycle: int, lost: Collection[int] = ()) -> int:
         """Return the index of the set that a block lies on; where that is lost, of another.

@@ -1,9 +1,12 @@
-"""A block of measurements in an allocation of its own, on a node of a cluster.
+"""Blocks of measurements in an allocation of their own, on a node of a cluster.
 
 The workflow on the head submits all measurements of a cycle as one job of Slurm, and opens a run
 that starts nothing. Each job opens a run of its own on its node before it measures, with backends
 and a watchdog there, and ends it when the job ends. So the session of a result is its allocation:
 whatever differs between nodes, or from one allocation to the next, is never inside a pair.
+
+With `parallel` a job has as many cycles as its allocation has sets of GPUs, and its run is spread
+over them as a run on one host is: then the session of a result is its set in its allocation.
 """
 
 import contextlib
@@ -11,21 +14,28 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 from llm_energy.backends.running import (
     end_run,
-    ensure_backend,
     ensure_watchdog,
     reap_dead_runs,
     runtime_named,
 )
 from llm_energy.backends.runtime import SCRIPTS, BackendError, DeclaredBackend
+from llm_energy.campaign.parallel_settings import Parallel
+from llm_energy.preflight.asking import ask_all
+from llm_energy.preflight.findings import problems
+from llm_energy.preflight.gpu_sets import device_sets, set_findings
+from llm_energy.preflight.gpus import read_gpus
 from llm_energy.runs.run import JOB_VARIABLE, Run
-from llm_energy.runs.run_parts import create_part
-from llm_energy.runs.run_records import Spread
+from llm_energy.runs.run_parts import create_part, set_runs
+from llm_energy.runs.run_records import DeviceSet, Spread
 from llm_energy.system.cache import environment_marker
+from llm_energy.system.numbers import plural
 from llm_energy.system.processes import ProcessId
 from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_device
+from llm_energy.workflow.parallel_sessions import open_sessions, start_backends
 
 GONE_S = 120.0
 """How long a cancelled job may take to end: Slurm's KillWait is 30 s by default."""
@@ -33,6 +43,10 @@ GONE_S = 120.0
 
 class AllocationError(Exception):
     """An allocation that cannot measure, or cannot be ended; the message is one line."""
+
+
+class NoSetsError(Exception):
+    """An allocation that cannot be spread over sets of its GPUs."""
 
 
 def begin(owner: ProcessId) -> Run:
@@ -59,19 +73,44 @@ def begin(owner: ProcessId) -> Run:
         if not spread.new_device:
             results = (invocation.results / path for path in spread.schedule)
             refuse_foreign_device(campaign, spread.device, results)
+        sets = sets_of_allocation(spread)
         job = os.environ[JOB_VARIABLE]
         run = create_part(invocation, f"job{job}", scripts=SCRIPTS, owner=owner, job=job)
         ensure_watchdog(run)
-        for name, each in declared.items():
-            if environment_marker(each.environment_id).exists():
-                ensure_backend(run, name)
-    except (BackendError, ForeignDeviceError) as error:
+        parts = [run]
+        if sets:
+            parts = open_sessions(run, replace(spread, sets=sets), scripts=SCRIPTS)
+        ready = (n for n, e in declared.items() if environment_marker(e.environment_id).exists())
+        start_backends(parts, ready)
+    except (BackendError, ForeignDeviceError, NoSetsError) as error:
         end()
         raise AllocationError(f"{campaign}: {error}") from error
     if Run.of_invocation() is None:  # then nobody else knows of this one
         end()
         raise AllocationError("the workflow that submitted this job has ended: nothing is measured")
     return run
+
+
+def sets_of_allocation(spread: Spread) -> tuple[DeviceSet, ...]:
+    """Return the sets of GPUs that this allocation is spread over; none where it is one itself.
+
+    Raises:
+        NoSetsError: its GPUs cannot make as many sets as it has cycles at a time.
+    """
+    if spread.gpus_of_set is None:
+        return ()
+    gpus = ask_all({"gpus": read_gpus})["gpus"]  # a driver may never answer
+    if isinstance(gpus, Exception):
+        raise NoSetsError(str(gpus))
+    parallel = Parallel(devices_per_measurement=spread.gpus_of_set)
+    for finding in problems(set_findings(parallel, gpus)):
+        raise NoSetsError(finding.message)
+    sets = device_sets(parallel, gpus)
+    if len(sets) < spread.at_once:
+        has = f"this allocation has {plural(sum(len(s.devices) for s in sets), 'GPU')}"
+        wanted = spread.at_once * spread.gpus_of_set
+        raise NoSetsError(f"{has}, `parallel` needs {wanted}: correct `gpu` under `resources`")
+    return sets[: spread.at_once]
 
 
 def end() -> None:
@@ -105,10 +144,11 @@ def cancel_orphans() -> Iterator[str]:
                     f"job {job} on {record.host_facts.host} does not end: scancel {job}"
                 )
             time.sleep(0.5)
-        if (run.folder / "run.json").exists():  # it was killed before it could end its run
-            with contextlib.suppress(OSError):
-                run.publish()
-            run.remove()
+        for left in (*set_runs(run), run):  # it was killed before it could end its run
+            if (left.folder / "run.json").exists():
+                with contextlib.suppress(OSError):
+                    left.publish()
+                left.remove()
         yield job
 
 

@@ -5,6 +5,7 @@ from pathlib import Path, PurePath
 
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
+from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.runs.progress import human_duration
 from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.numbers import plural
@@ -59,6 +60,12 @@ def sets_line(sets: Sequence[DeviceSet], *, at_once: int) -> str:
     if at_once < len(sets):
         line += f"; for all at once add: --cores {len(sets)} --resources gpu={gpus}"
     return line
+
+
+def allocations_line(parallel: Parallel, at_once: int) -> str:
+    """Describe how each allocation of a cluster is spread over sets of its GPUs."""
+    gpus = plural(parallel.devices_per_measurement, "GPU")
+    return f"Measuring {plural(at_once, 'cycle')} in each allocation, each on a set of {gpus}"
 
 
 def _measurements(

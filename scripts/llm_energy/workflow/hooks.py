@@ -16,8 +16,8 @@ from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.cache import CACHE
 from llm_energy.system.scripting import UserError, disk_refusal
 from llm_energy.workflow import conclusion
-from llm_energy.workflow.announcement import announcement, sets_line
-from llm_energy.workflow.lanes import most_at_once
+from llm_energy.workflow.announcement import allocations_line, announcement, sets_line
+from llm_energy.workflow.lanes import most_at_once, spread_refusal
 from llm_energy.workflow.lifecycle import Lifecycle, LifecycleError
 from llm_energy.workflow.opening import LOCK_FILE, Opened
 from llm_energy.workflow.parallel_sessions import sets_of_host
@@ -93,11 +93,8 @@ class Hooks:
                 f"campaign `{campaign.name}` {what} as it goes, which cannot be spread over a "
                 f"cluster: {instead}, or use one allocation (docs/slurm.md)"
             )
-        if spreads and campaign.parallel:
-            sys.exit(
-                f"campaign `{campaign.name}`: `parallel` measures on GPUs of one host: leave it "
-                "out to spread cycles over nodes, or use one allocation (docs/slurm.md)"
-            )
+        if spreads and (refusal := spread_refusal(campaign, self._snakemake)):
+            sys.exit(f"campaign `{campaign.name}`: {refusal}")
         for line in announcement(
             jobs, needed, campaign=campaign, results=self._results, at_once=self._at_once
         ):
@@ -108,8 +105,10 @@ class Hooks:
             if lines := [*lines, *([] if spreads else gpu_obstacles(campaign))]:
                 sys.exit("\n".join(lines))
             sets = () if spreads else sets_of_host(campaign)
-            if campaign.parallel and not sets:
+            if campaign.parallel and not (sets or spreads):
                 sys.exit(f"campaign `{campaign.name}`: {NO_SETS}")
+            if spreads and campaign.parallel:
+                print(allocations_line(campaign.parallel, self._at_once), file=sys.stderr)
             if sets:
                 print(sets_line(sets, at_once=self._at_once), file=sys.stderr)
             if not (campaign.measurement.on_gpu or spreads) and (remedy := forbidden_cpu_energy()):

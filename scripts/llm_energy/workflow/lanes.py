@@ -3,12 +3,18 @@
 Every block lies in one of several lanes. A lane is a resource of which there is one: a job takes
 that of its block. The priority of jobs, which is the planned order, then keeps as many blocks open
 as there are lanes, and measures the first ones first.
+
+On a cluster as many blocks as there are lanes are one job of it, in an allocation that has one set
+of GPUs for each. There the lanes are those of the allocation.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from llm_energy.campaign.campaign import Campaign
+from llm_energy.runs.run import Run
+from llm_energy.runs.run_records import Spread
+from llm_energy.system.numbers import plural
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
 
 LANE = "set_{}"
@@ -17,15 +23,37 @@ LANE = "set_{}"
 
 def most_at_once(campaign: Campaign, snakemake: SnakemakeInternals) -> int:
     """Return how many measurements the command and the campaign let run at once, however many
-    blocks there are."""
+    blocks there are; on a cluster, in each allocation."""
+    if snakemake.in_allocation:  # where the head, which knows the profile, has entered it
+        run = Run.of_invocation()
+        spread = run.find("spread", Spread) if run else None
+        return spread.at_once if spread else 1
     parallel = campaign.parallel
-    if parallel is None or snakemake.spreads or snakemake.in_allocation:
+    if parallel is None:
         return 1
     size = parallel.devices_per_measurement
-    lanes = min(snakemake.cores, snakemake.total("gpu") // size)
+    lanes = snakemake.total("gpu") // size
+    if snakemake.limits_cores:
+        lanes = min(lanes, snakemake.cores)
     if parallel.devices != "all":
         lanes = min(lanes, len(parallel.devices) // size)
     return max(1, lanes)
+
+
+def spread_refusal(campaign: Campaign, snakemake: SnakemakeInternals) -> str | None:
+    """Return why allocations of a cluster cannot be spread over sets of their GPUs, in one line."""
+    parallel = campaign.parallel
+    if parallel is None:
+        return None
+    if parallel.devices != "all":
+        return "`parallel.devices` names GPUs of one host: leave it out to spread cycles over nodes"
+    size, gpus = parallel.devices_per_measurement, max(1, snakemake.total("gpu"))
+    if gpus < size:
+        return (
+            f"an allocation of {plural(gpus, 'GPU')} cannot make a set of {size}: raise `gpu` "
+            "under `resources` in the profile, or lower `parallel.devices_per_measurement`"
+        )
+    return None
 
 
 def lane_count(campaign: Campaign, snakemake: SnakemakeInternals) -> int:
@@ -51,8 +79,9 @@ def lane_of(cycle: int, lanes: int) -> int:
 
 
 def lane_resources(lanes: int, snakemake: SnakemakeInternals) -> dict[str, Callable[[Any], int]]:
-    """Return the resources of a measurement's lane, as functions of its wildcards; none for one."""
-    if lanes == 1:
+    """Return the resources of a measurement's lane, as functions of its wildcards; none for one,
+    unless that is of an allocation."""
+    if lanes == 1 and not snakemake.may_spread:
         return {}
     for lane in range(lanes):
         snakemake.limit(LANE.format(lane + 1), 1)
@@ -64,3 +93,33 @@ def _taken_by(lane: int, lanes: int) -> Callable[[Any], int]:
         return int(lane_of(int(wildcards.cycle), lanes) == lane)
 
     return taken
+
+
+def gpu_resources(
+    campaign: Campaign, lanes: int, snakemake: SnakemakeInternals
+) -> dict[str, Callable[[Any], int] | str]:
+    """Return the GPUs that a measurement takes of those that the command has.
+
+    An allocation is requested with all of its GPUs, on one node (`gres` counts those of a node, as
+    `gpu` does not); there, lanes say what may run at once.
+    """
+    parallel = campaign.parallel
+    size = parallel.devices_per_measurement if parallel and lanes > 1 else 1
+
+    def gpu(_wildcards: Any) -> int:
+        return 0 if snakemake.spreads else size
+
+    if not (snakemake.may_spread and campaign.measurement.on_gpu):
+        return {"gpu": gpu}
+    return {"gpu": gpu, "gres": f"gpu:{max(1, snakemake.total('gpu'))}"}
+
+
+def block_group(lanes: int, snakemake: SnakemakeInternals) -> Callable[[Any], str] | None:
+    """Return the function that names the job of a cluster that measures a block; None without."""
+    if not snakemake.may_spread:
+        return None
+
+    def group(wildcards: Any) -> str:
+        return snakemake.as_one_job("block", (int(wildcards.cycle) - 1) // lanes + 1)
+
+    return group

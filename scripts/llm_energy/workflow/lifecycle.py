@@ -33,7 +33,7 @@ from llm_energy.system.files import TEMPORARY, remove_abandoned
 from llm_energy.workflow.allocation import AllocationError, cancel_orphans
 from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_device
 from llm_energy.workflow.invalid import invalid_results
-from llm_energy.workflow.parallel_sessions import open_sessions, start_backends
+from llm_energy.workflow.parallel_sessions import open_sessions, spread_over, start_backends
 from llm_energy.workflow.run_entry import decision_of, enter_run
 
 
@@ -77,7 +77,7 @@ class Lifecycle:
             spreads: True where jobs run on other hosts: nothing is started here, and each
                 allocation opens a run of its own.
             sets: sets of this host's GPUs that are measured on at once, each in a run of its own.
-            at_once: measurements that run at the same time.
+            at_once: measurements that run at the same time, in each allocation where it spreads.
 
         Raises:
             LifecycleError: results would be overwritten, the campaign was measured on another
@@ -120,7 +120,7 @@ class Lifecycle:
         self.measures = bool(ordered)
         os.environ[RUN_VARIABLE] = str(self.run.folder)
         if spreads:
-            self._describe_to_allocations(new_device=new_device)
+            self._describe_to_allocations(new_device=new_device, at_once=at_once)
             return
         if self.measures:
             self._fork_server = ForkServer(self.run)
@@ -128,14 +128,9 @@ class Lifecycle:
             ensure_watchdog(self.run)
             parts = [self.run]
             if sets:
-                parts = open_sessions(
-                    self.run,
-                    self.campaign,
-                    sets=sets,
-                    at_once=at_once,
-                    cycles={planned.cycle for planned in ordered},
-                    scripts=self.scripts,
-                )
+                cycles = {planned.cycle for planned in ordered}
+                spread = spread_over(sets, self.run, self.campaign, at_once=at_once, cycles=cycles)
+                parts = open_sessions(self.run, spread, scripts=self.scripts)
             start_backends(parts, _ready_backends(experiments))
         except BackendError as error:
             raise LifecycleError(f"{error}\n{error.log}".strip()) from error
@@ -196,11 +191,19 @@ class Lifecycle:
                     return run
         return None
 
-    def _describe_to_allocations(self, *, new_device: bool) -> None:
+    def _describe_to_allocations(self, *, new_device: bool, at_once: int) -> None:
         """Write down what the runs of allocations must know of this one."""
         assert self.run is not None
         schedule = tuple(planned.result_path for planned in self.campaign.schedule)
-        spread = Spread(self.campaign.measurement.device, new_device, schedule)
+        parallel = self.campaign.parallel
+        spread = Spread(
+            self.campaign.measurement.device,
+            new_device,
+            schedule,
+            at_once=at_once,
+            loads_at_once=parallel.loads_at_once if parallel else 1,
+            gpus_of_set=parallel.devices_per_measurement if parallel else None,
+        )
         self.run.write("spread", spread)
         os.environ[PYTHON_VARIABLE] = sys.executable
 

@@ -18,9 +18,10 @@ from llm_energy.runs.run import Run
 from llm_energy.runs.run_parts import create_part, set_name
 from llm_energy.runs.run_records import DeviceSet, Spread
 
-START_BYTES = 200_000_000
-"""Memory of the host that a starting container is given room for, with its supervisor. An estimate,
-not measured."""
+START_BYTES = 50_000_000
+"""Memory of the host that a starting backend has room for. A supervisor took 23 MB at most with
+the interpreters of llama.cpp, OpenVINO, PyTorch and vLLM; the rest is for what runs a container
+beside it, which was not measured. Engines load later, `loads_at_once` of them at a time."""
 
 
 def sets_of_host(campaign: Campaign) -> tuple[DeviceSet, ...]:
@@ -34,37 +35,44 @@ def sets_of_host(campaign: Campaign) -> tuple[DeviceSet, ...]:
     return device_sets(campaign.parallel, gpus) if isinstance(gpus, list) else ()
 
 
-def open_sessions(
+def spread_over(
+    sets: Sequence[DeviceSet],
     run: Run,
     campaign: Campaign,
     *,
-    sets: Sequence[DeviceSet],
     at_once: int,
     cycles: Collection[int],
-    scripts: Path,
-) -> list[Run]:
-    """Open a run for each set, as a part of `run`, with its watchdog.
+) -> Spread:
+    """Return how a run on this host is spread over sets of its GPUs.
 
     Args:
         at_once: measurements that run at the same time.
         cycles: the blocks that may be measured.
     """
-    parallel = campaign.parallel
-    assert parallel is not None
-    spread = Spread(
+    assert campaign.parallel is not None
+    return Spread(
         device=campaign.measurement.device,
         new_device=True,
         schedule=(),
         sets=tuple(sets),
         begun=begun_blocks(campaign, run.results, cycles=cycles, sets=sets),
         at_once=max(1, min(at_once, len(sets))),
-        loads_at_once=parallel.loads_at_once,
+        loads_at_once=campaign.parallel.loads_at_once,
     )
+
+
+def open_sessions(run: Run, spread: Spread, *, scripts: Path) -> list[Run]:
+    """Open a run for each set, as a part of `run`, with its watchdog; they end with its owner."""
     run.write("spread", spread)
     parts = []
-    for index, own in enumerate(sets):
+    for index, own in enumerate(spread.sets):
         part = create_part(
-            run, set_name(index), scripts=scripts, device_set=own, shares_host=len(sets) > 1
+            run,
+            set_name(index),
+            scripts=scripts,
+            owner=run.record.owner,
+            device_set=own,
+            shares_host=len(spread.sets) > 1,
         )
         for name, declared in run.all_in("declared", DeclaredBackend).items():
             part.write(f"declared/{name}", of_set(declared, own))

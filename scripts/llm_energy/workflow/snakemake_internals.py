@@ -102,6 +102,12 @@ class SnakemakeInternals:
         return bool(self._workflow.non_local_exec)
 
     @property
+    def may_spread(self) -> bool:
+        """The same as far as it is known while the rules are read, before there is an executor: the
+        command names a number of jobs, as Snakemake requires for a cluster."""
+        return self._workflow.resource_settings.nodes is not None
+
+    @property
     def touches(self) -> bool:
         """Files are only made younger, with `--touch`."""
         return bool(self._workflow.touch)
@@ -153,14 +159,29 @@ class SnakemakeInternals:
         """Cores that a job may have; 1 where they are not known, as on a cluster."""
         return self._workflow.resource_settings.cores or 1
 
+    @property
+    def limits_cores(self) -> bool:
+        """The command says how many cores there are; for a cluster it need not."""
+        return self._workflow.resource_settings.cores is not None
+
     def total(self, resource: str) -> int:
         """Return how much there is of a resource; 0 where neither profile nor command says."""
         known = self._workflow.global_resources.get(resource)
         return int(getattr(known, "value", known) or 0)
 
     def limit(self, resource: str, total: int) -> None:
-        """Let jobs have so much of a resource at once, as if the profile said so."""
+        """Let jobs have so much of a resource at once, as if the profile said so; on a cluster
+        those of each allocation."""
         self._workflow.global_resources[resource] = total
+        self._workflow.resource_scopes[resource] = "local"
+
+    def as_one_job(self, name: str, number: int) -> str:
+        """Name a group of jobs that are one job of the cluster, though none depends on another, as
+        if the profile had named group and `group-components`, which no allocation is given."""
+        group = f"{name}-{number}"
+        self._workflow.parent_groupids[group] = name
+        self._workflow.group_settings.group_components = {name: sys.maxsize}
+        return group
 
     @property
     def forced(self) -> bool:

@@ -80,3 +80,28 @@ def test_a_set_has_the_cpus_near_its_gpus_that_may_be_used(simulate, monkeypatch
 def test_a_lost_gpu_is_left_out():
     lost = replace(gpu(7), unreadable="gpu_lost")
     assert sets([*FOUR, lost]) == sets(FOUR)
+
+
+NUMBERED = [replace(each, index=number) for number, each in enumerate(FOUR)]
+
+
+@pytest.mark.parametrize(
+    ("variable", "found"),
+    [
+        ("2,3", [("GPU-2",), ("GPU-3",)]),
+        ("3, GPU-0", [("GPU-3",), ("GPU-0",)]),
+        ("1,-1,2", [("GPU-1",)]),  # as CUDA, which ignores what follows a wrong one
+        ("", []),
+    ],
+)
+def test_gpus_that_are_hidden_from_this_process_make_no_set(variable, found, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    assert sets(NUMBERED) == found
+
+
+def test_hidden_gpus_are_named_where_the_others_are_too_few(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    ((_, message),) = findings(NUMBERED, devices_per_measurement=2)
+    assert message.startswith("1 GPU cannot make a set of 2 (CUDA_VISIBLE_DEVICES is `1`)")
+    ((_, message),) = findings(NUMBERED, devices=["GPU-2"])
+    assert message.startswith("parallel.devices: this machine has no GPU-2, but GPU-1")

@@ -82,8 +82,17 @@ class TestLost:
 
     def test_one_that_the_driver_lists_and_does_not_show(self, simulate):
         simulate(Gpu(), with_uuid(Gpu(faults=(Fault("handle", made.GPU_LOST),)), 2))
-        (message,) = self.problems(read_gpus())
+        gpus = read_gpus()
+        assert [each.index for each in gpus] == [0, 1]
+        (message,) = self.problems(gpus)
         assert message.startswith("GPU 1: unknown NVIDIA GPU, cannot be used: The GPU fell off")
+
+    def test_the_others_keep_their_numbers_in_the_drivers_list(self, simulate):
+        simulate(Gpu(faults=(Fault("handle", made.GPU_LOST),)), with_uuid(Gpu(), 2))
+        assert [(each.uuid, each.index) for each in read_gpus()] == [
+            (with_uuid(Gpu(), 2).uuid, 1),
+            ("GPU 0", 0),
+        ]
 
     def test_beside_a_campaign_on_the_cpu_it_is_a_note(self, simulate):
         simulate(Gpu(faults=(Fault("handle", made.GPU_LOST),)))

@@ -10,7 +10,7 @@ import pytest
 from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.runs import run_parts as parts
 from llm_energy.runs.run import Run
-from llm_energy.runs.run_records import DeviceSet, Spread
+from llm_energy.runs.run_records import DeviceSet, PlanEntry, Spread
 
 SETS = tuple(DeviceSet((f"GPU-{n}",)) for n in range(4))
 
@@ -122,3 +122,14 @@ def test_sets_measure_beside_each_other_and_one_alone_waits_for_all_of_them(two)
     alone.join()
     later.join()
     assert order[2:] == ["alone", "later"] or order[2:] == ["alone", "later waits", "later"]
+
+
+def test_in_an_allocation_a_job_sees_its_own_blocks_alone(whole):
+    plan = [PlanEntry("nap", cycle, cycle, f"cycle-{cycle}", 1.0) for cycle in range(1, 6)]
+    whole.write("plan", plan)
+    assert parts.plan_beside(whole, 1) == plan
+    whole.write("spread", Spread("gpu", new_device=False, schedule=(), at_once=2))
+    job = parts.create_part(whole, "job7", scripts=SCRIPTS, job="7")
+    assert [entry.cycle for entry in parts.plan_beside(job, 4)] == [3, 4]
+    assert [entry.cycle for entry in parts.plan_beside(job, 5)] == [5]
+    job.remove()

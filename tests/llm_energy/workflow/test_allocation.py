@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from tests.llm_energy.make_results import make_result, put_result
+from tests.nvml_simulator.scenario import Gpu, with_uuid
 
 from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.runs.run import JOB_VARIABLE, RUN_VARIABLE, Run
+from llm_energy.runs.run_parts import run_of_block, set_runs
 from llm_energy.runs.run_records import PlanEntry, Spread
 from llm_energy.system.host import cpu_model
 from llm_energy.system.processes import ProcessId
@@ -81,6 +83,74 @@ def slurm(tmp_path, monkeypatch):
         command.chmod(command.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
     return tmp_path / "asked"
+
+
+ONE, TWO = with_uuid(Gpu(cpus=(0,)), 1), with_uuid(Gpu(), 2)
+
+
+def spread_over(invocation, sets, **known):
+    invocation.write(
+        "spread",
+        Spread("gpu", True, (RESULT,), at_once=sets, **{"gpus_of_set": 1, **known}),
+    )
+
+
+def test_an_allocation_of_several_gpus_is_spread_over_them(invocation, simulate):
+    simulate(ONE, TWO)
+    spread_over(invocation, 2, loads_at_once=2)
+    run = begin()
+    parts = set_runs(run)
+    assert [part.record.device_set.devices for part in parts] == [(ONE.uuid,), (TWO.uuid,)]
+    assert [run_of_block(run, cycle) for cycle in (1, 2, 3)] == [parts[0], parts[1], parts[0]]
+    for part in parts:
+        record = part.record
+        assert (record.job, record.owner, record.shares_host) == ("7", run.record.owner, True)
+        assert part.whole == run
+    assert run.read("spread", Spread).loads_at_once == 2
+    watchdogs = [part.read("watchdog", ProcessId) for part in parts]
+    assert all(watchdog.alive() for watchdog in watchdogs)
+    allocation.end()
+    assert not any(watchdog.alive() for watchdog in watchdogs)
+    assert Run.all() == [invocation]
+
+
+def test_it_uses_the_gpus_that_slurm_gives_it(invocation, simulate, monkeypatch):
+    simulate(ONE, TWO)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    spread_over(invocation, 1)
+    (part,) = set_runs(begin())
+    assert part.record.device_set.devices == (TWO.uuid,)
+
+
+@pytest.mark.parametrize(
+    ("machine", "sets", "size", "message"),
+    [
+        ([ONE], 2, 1, "this allocation has 1 GPU, `parallel` needs 2: correct `gpu`"),
+        ([ONE], 1, 2, "1 GPU cannot make a set of 2"),
+        ([with_uuid(Gpu(mig=True), 3)], 1, 1, "is split by MIG"),
+    ],
+)
+def test_gpus_that_make_no_sets_end_the_allocation(
+    invocation, simulate, machine, sets, size, message
+):
+    simulate(*machine)
+    spread_over(invocation, sets, gpus_of_set=size)
+    with pytest.raises(AllocationError, match=message) as refused:
+        begin()
+    assert "\n" not in str(refused.value)
+    assert Run.all() == [invocation]
+
+
+def test_a_dead_allocation_is_forgotten_with_its_sets(invocation, simulate, slurm):
+    simulate(ONE, TWO)
+    spread_over(invocation, 2)
+    run = begin()
+    for part in (run, *set_runs(run)):
+        part.read("watchdog", ProcessId).end()
+    invocation.remove()
+    assert list(allocation.cancel_orphans()) == ["7"]
+    assert slurm.read_text().splitlines() == ["scancel 7", "squeue --noheader --jobs 7"]
+    assert Run.all() == []
 
 
 def test_jobs_of_a_dead_invocation_are_cancelled_and_forgotten(invocation, slurm):

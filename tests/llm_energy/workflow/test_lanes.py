@@ -5,26 +5,44 @@ from types import SimpleNamespace
 import pytest
 
 from llm_energy.campaign.parallel_settings import Parallel
+from llm_energy.runs.run import RUN_VARIABLE, Run
 from llm_energy.runs.run_records import DeviceSet, Spread
-from llm_energy.workflow.lanes import lane_count, lane_of, lane_resources, longest_lane_s
+from llm_energy.workflow.lanes import (
+    block_group,
+    gpu_resources,
+    lane_count,
+    lane_of,
+    lane_resources,
+    longest_lane_s,
+    spread_refusal,
+)
 
 
 class Snakemake:
-    in_allocation = spreads = False
+    in_allocation = False
 
-    def __init__(self, cores, gpu):
+    def __init__(self, cores, gpu, *, spreads=False):
         self.cores, self._gpu = cores, gpu
+        self.spreads = self.may_spread = spreads
+        self.limits_cores = not spreads
         self.limits = {}
 
     def total(self, _resource):
         return self._gpu
 
+    def as_one_job(self, name, number):
+        return f"{name}-{number}"
+
     def limit(self, resource, total):
         self.limits[resource] = total
 
 
-def campaign(cycles=12, **parallel):
-    return SimpleNamespace(cycles=cycles, parallel=Parallel.model_validate(parallel))
+def campaign(cycles=12, on_gpu=True, **parallel):
+    return SimpleNamespace(
+        cycles=cycles,
+        parallel=Parallel.model_validate(parallel),
+        measurement=SimpleNamespace(on_gpu=on_gpu),
+    )
 
 
 @pytest.mark.parametrize(
@@ -64,3 +82,57 @@ def test_the_longest_lane_decides_when_all_is_done():
     assert longest_lane_s(durations, 2) == 16.0
     assert longest_lane_s(durations, 1) == 28.0
     assert longest_lane_s([], 2) == 0.0
+
+
+def on_a_cluster(gpu):
+    return Snakemake(1, gpu, spreads=True)
+
+
+def test_an_allocation_measures_as_many_cycles_as_it_has_sets():
+    head = on_a_cluster(8)
+    assert lane_count(campaign(devices_per_measurement=2), head) == 4
+    group = block_group(4, head)
+    names = [group(SimpleNamespace(cycle=str(cycle))) for cycle in (1, 4, 5, 9)]
+    assert names == ["block-1", "block-1", "block-2", "block-3"]
+    assert list(lane_resources(1, head)) == ["set_1"]
+    assert block_group(4, Snakemake(8, 8)) is None
+
+
+def test_an_allocation_has_all_gpus_on_one_node():
+    def taken(*arguments):
+        found = gpu_resources(*arguments)
+        return found.pop("gpu")(None), found
+
+    assert taken(campaign(), 8, on_a_cluster(8)) == (0, {"gres": "gpu:8"})
+    assert taken(campaign(), 1, on_a_cluster(0)) == (0, {"gres": "gpu:1"})
+    assert taken(campaign(on_gpu=False), 1, on_a_cluster(8)) == (0, {})
+    assert taken(campaign(devices_per_measurement=2), 4, Snakemake(8, 8)) == (2, {})
+
+
+def test_in_an_allocation_the_head_has_said_how_many(tmp_path, monkeypatch):
+    run = Run(tmp_path)
+    run.write("run", {})
+    run.write("spread", Spread("gpu", True, (), at_once=4, gpus_of_set=2))
+    monkeypatch.setenv(RUN_VARIABLE, str(tmp_path))
+    inside = Snakemake(2, 0)
+    inside.in_allocation = True
+    assert lane_count(campaign(), inside) == 4
+
+
+@pytest.mark.parametrize(
+    ("declared", "gpu", "message"),
+    [
+        ({"devices": ["GPU-a"]}, 8, "names GPUs of one host"),
+        ({"devices_per_measurement": 4}, 2, "an allocation of 2 GPUs cannot make a set of 4"),
+        ({"devices_per_measurement": 2}, 0, "an allocation of 1 GPU cannot make a set of 2"),
+    ],
+)
+def test_what_no_allocation_can_do_is_refused_in_one_line(declared, gpu, message):
+    refusal = spread_refusal(campaign(**declared), on_a_cluster(gpu))
+    assert message in refusal
+    assert "\n" not in refusal
+
+
+def test_what_allocations_can_do_is_not_refused():
+    assert spread_refusal(campaign(devices_per_measurement=2), on_a_cluster(2)) is None
+    assert spread_refusal(SimpleNamespace(parallel=None), on_a_cluster(0)) is None

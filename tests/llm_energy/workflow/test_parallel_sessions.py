@@ -28,7 +28,7 @@ from llm_energy.runs.run_parts import others_left, run_of_block, set_runs
 from llm_energy.runs.run_records import DeviceSet, Spread
 from llm_energy.system.cache import environment_marker
 from llm_energy.system.processes import ProcessId
-from llm_energy.workflow.parallel_sessions import open_sessions, start_backends
+from llm_energy.workflow.parallel_sessions import open_sessions, spread_over, start_backends
 
 FIRST, SECOND = with_uuid(Gpu(), 1), with_uuid(Gpu(), 2)
 SETS = (DeviceSet((FIRST.uuid,), cpus=(0,)), DeviceSet((SECOND.uuid,)))
@@ -61,9 +61,8 @@ def whole(tmp_path, monkeypatch):
 
 
 def opened(run, **parallel):
-    return open_sessions(
-        run, campaign(**parallel), sets=SETS, at_once=2, cycles={1, 2, 3}, scripts=SCRIPTS
-    )
+    spread = spread_over(SETS, run, campaign(**parallel), at_once=2, cycles={1, 2, 3})
+    return open_sessions(run, spread, scripts=SCRIPTS)
 
 
 def supervisor(part):
