@@ -145,7 +145,9 @@ def test_one_allocation_measures_on_those_gpus_that_slurm_gives_it(cluster, powe
     tree, truth = powered
     tree.write_campaign(CAMPAIGN | {"campaign": "part", "cycles": 2})
     arguments = ["measurements", "--configfile", "config/nap.yaml"]
-    id_ = cluster.submit(SCRIPT, *arguments, options=["--gres=gpu:1"], cwd=tree.folder)
+    # An exclusive one has all GPUs of its node, however many it asks for.
+    options = ["--gres=gpu:1", "--oversubscribe"]
+    id_ = cluster.submit(SCRIPT, *arguments, options=options, cwd=tree.folder)
     state = ended(cluster, id_)
     tree.write_campaign(CAMPAIGN)
     assert state == "COMPLETED", printed(tree, id_)
