@@ -9,11 +9,12 @@ rule measure:
     log:
         f"logs/{CAMPAIGN.name}/measure/{{spec}}/cycle-{{cycle}}.log",
     priority: REQUESTED.priority
+    # On a cluster, what is measured in one allocation.
+    group:
+        block_group(LANES, SNAKEMAKE)
     conda:
         "../envs/workflow/environment.yaml"
     threads: SNAKEMAKE.cores if LANES == 1 else 1
-    # On a cluster, what is measured in one allocation.
-    group: block_group(LANES, SNAKEMAKE)
     resources:
         **lane_resources(LANES, SNAKEMAKE),
         **gpu_resources(CAMPAIGN, LANES, SNAKEMAKE),
@@ -31,7 +32,8 @@ use rule measure as anchor with:
     log:
         f"logs/{CAMPAIGN.name}/anchor/{{spec}}/cycle-{{cycle}}.log",
     priority: REQUESTED.anchor_priority
-    group: "anchor" if SNAKEMAKE.may_spread else None
+    group:
+        "anchor" if SNAKEMAKE.may_spread else None
 
 
 rule measurements:
