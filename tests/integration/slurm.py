@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -138,7 +139,9 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
         if not self._gpus:
             return ""
         for number in range(self._gpus):
-            (self._folder / f"nvidia{number}").touch()
+            # Slurm sets CUDA_VISIBLE_DEVICES for device files only: copies of /dev/null.
+            null = os.makedev(1, 3)
+            os.mknod(self._folder / f"nvidia{number}", stat.S_IFCHR | 0o600, null)
         files = f"{self._folder}/nvidia[0-{self._gpus - 1}]"
         (self._folder / "gres.conf").write_text(f"Name=gpu File={files}\n")
         return f"Gres=gpu:{self._gpus}"
