@@ -28,11 +28,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts"), str(ROOT / "tests/llm_energy")
 
 @dataclass(frozen=True)
 class Cluster:
-    """What is simulated."""
+    """A cluster with a campaign on it."""
 
     nodes: int
     gpus: int
-    """Of each node, one measurement at a time on each."""
+    """Number on each node; one measurement at a time on each."""
     experiments: int
     cycles: int
     measurement_s: float
@@ -63,7 +63,7 @@ class Costs:
     finishing_s: float = 2e-3
     """The head's work on each result of an allocation that has ended. Assumed, not measured."""
     beside_s: float = 0.57
-    """Of a measurement beside its phases, without fork server: 0.41 s of ours and 0.16 s of
+    """Time of a measurement beside its phases, without fork server: 0.41 s of ours and 0.16 s of
     Snakemake (`overhead.py`)."""
     reading_s: float = 1.2e-5
     """A measuring job reads each entry of the run's plan: 0.76 s for 100,000, and 0.22 s for each
@@ -75,7 +75,7 @@ class Costs:
     files: float = 5.0
     """Kept for each measurement: result, requests, power series, log, Snakemake's metadata."""
     lookups: float = 40.0
-    """Of a measurement for itself. Assumed, not measured."""
+    """Those of a measurement for itself. Assumed, not measured."""
     answers_hz: float = 1e5
     """Look-ups that the file system answers. Assumed, not measured: yours decides."""
     sees_all: bool = False
@@ -101,7 +101,7 @@ class Server:
 
 @dataclass
 class Outcome:
-    """What became of a campaign."""
+    """The end of a simulated campaign."""
 
     total_s: float = 0.0
     """Until the page is written."""
@@ -119,7 +119,7 @@ class Outcome:
 
     @property
     def head_share(self) -> float:
-        """Of the time in which allocations were there, the share in which the head worked."""
+        """Share of the time with allocations in which the head worked."""
         return self.head.busy_s / (self.measured_s - self.planned_s)
 
     @property
