@@ -1,6 +1,6 @@
 """Allocations of a real Slurm with two simulated GPUs, each spread over both of them.
 
-Slurm counts device files that are none (`--gres`); the GPUs behind its numbers are simulated.
+Slurm counts device files of another device (`--gres`); the GPUs behind its numbers are simulated.
 """
 
 import sys
