@@ -27,11 +27,11 @@ def driver(tmp_path: Path):
 
 
 def test_a_driver_with_a_gpu_is_well(driver):
-    assert fault(driver()) is None
+    assert fault(library=driver()) is None
 
 
 def test_without_a_driver_there_is_nothing_to_ask():
-    assert fault("libcuda-that-is-nowhere.so") is None
+    assert fault(library="libcuda-that-is-nowhere.so") is None
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,18 @@ def test_without_a_driver_there_is_nothing_to_ask():
     ],
 )
 def test_the_fault_is_reported(driver, answers, message):
-    assert fault(driver(**answers)) == message
+    assert fault(library=driver(**answers)) == message
+
+
+def test_a_container_that_got_no_gpu_is_found_out():
+    """An engine may ignore a request for GPUs without an error."""
+    missing = "libcuda-that-is-nowhere.so"
+    assert fault(1, missing) == f"there is no {missing}, and 1 or more GPUs were requested"
+
+
+@pytest.mark.parametrize(
+    ("devices", "message"),
+    [(1, "CUDA sees 1 of 2 requested GPUs"), (2, None), (3, None)],
+)
+def test_a_container_that_got_too_few_gpus_is_found_out(driver, devices, message):
+    assert fault(2, driver(devices=devices)) == message

@@ -8,7 +8,7 @@ from typing import Any
 from docker.types import Healthcheck, Ulimit
 
 from llm_energy.backends.runtime import SCRIPTS, DeclaredBackend, worker_variables
-from llm_energy.containers.engine import LABEL, confined, device_requests, read_only
+from llm_energy.containers.engine import LABEL, confined, gpu_options, read_only
 from llm_energy.runs.run import Run
 from llm_energy.system.files import sha256_of
 from llm_energy.system.processes import pid_namespace
@@ -27,11 +27,10 @@ HEARTBEAT = f"{STATE}/supervisor.heartbeat"
 HEARTBEAT_LIMIT_S = 30
 """Age of the heartbeat from which a supervisor counts as hung."""
 
+HEALTH_COMMAND = f"test $(($(date +%s) - $(stat -c %Y {HEARTBEAT}))) -lt {HEARTBEAT_LIMIT_S}"
+
 HEALTHCHECK = Healthcheck(
-    test=[
-        "CMD-SHELL",
-        f"test $(($(date +%s) - $(stat -c %Y {HEARTBEAT}))) -lt {HEARTBEAT_LIMIT_S}",
-    ],
+    test=["CMD-SHELL", HEALTH_COMMAND],
     interval=30 * 10**9,
     timeout=10 * 10**9,
     retries=2,
@@ -42,7 +41,9 @@ HEALTHCHECK = Healthcheck(
 LOG_OPTIONS = {"max-size": "10m", "max-file": "2"}
 
 
-def container_options(declared: DeclaredBackend, python: str, run: Run) -> dict[str, Any]:
+def container_options(
+    declared: DeclaredBackend, python: str, run: Run, *, podman: bool
+) -> dict[str, Any]:
     """Return the arguments of `containers.create`, except for the image."""
     container, record = declared.container, run.record
     mounts = [
@@ -83,7 +84,8 @@ def container_options(declared: DeclaredBackend, python: str, run: Run) -> dict[
         "memswap_limit": memory,  # no swap: an engine in swap would be measured
         "nano_cpus": None if cpus is None else int(cpus * 1e9),
         "cpuset_cpus": ",".join(map(str, declared.cpu_set)) if declared.cpu_set else None,
-        "device_requests": device_requests(container.gpus),
-        "healthcheck": HEALTHCHECK,
+        **gpu_options(container.gpus, podman=podman),
+        # Podman runs health checks by systemd, if at all: the watchdog runs them instead.
+        **({} if podman else {"healthcheck": HEALTHCHECK}),
         "log_config": {"Type": "json-file", "Config": LOG_OPTIONS},
     }

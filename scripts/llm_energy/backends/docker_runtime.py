@@ -16,7 +16,7 @@ import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.containers import Container
 
-from llm_energy.backends.container import SOCKET, container_options
+from llm_energy.backends.container import HEALTH_COMMAND, SOCKET, container_options
 from llm_energy.backends.execution import ExecTransport
 from llm_energy.backends.runtime import (
     CHECK_CUDA,
@@ -27,7 +27,16 @@ from llm_energy.backends.runtime import (
     read_environment,
     refuse_unusable_cuda,
 )
-from llm_energy.containers.engine import LABEL, DockerError, connect, docker_errors
+from llm_energy.containers.engine import (
+    LABEL,
+    PODMAN,
+    DockerError,
+    check_sources,
+    connect,
+    docker_errors,
+    engine_version,
+    is_podman,
+)
 from llm_energy.containers.stream import start_attached
 from llm_energy.runs.run import Run
 from llm_energy.system.cache import environment_marker
@@ -55,9 +64,12 @@ class DockerRuntime:
         with engine() as client:
             try:
                 with docker_errors():
-                    container = client.containers.create(
-                        environment.image, **container_options(declared, environment.python, run)
+                    version = engine_version(client)
+                    options = container_options(
+                        declared, environment.python, run, podman=version.startswith(PODMAN)
                     )
+                    check_sources(options["mounts"])
+                    container = client.containers.create(environment.image, **options)
             except DockerError as error:
                 if isinstance(error.__cause__, ImageNotFound):
                     marker = environment_marker(declared.environment_id)
@@ -68,6 +80,7 @@ class DockerRuntime:
             started = time.monotonic()
             try:
                 start_and_await(container, declared.name)
+                count_gpus(container, environment.python, declared.container.gpus)
             except BaseException:
                 with contextlib.suppress(DockerError), docker_errors():
                     container.remove(force=True)
@@ -78,7 +91,7 @@ class DockerRuntime:
                 "python": environment.python,
                 "start_s": time.monotonic() - started,
             }
-        return BackendRecord(declared.name, self.name, declared.environment_id, handle)
+        return BackendRecord(declared.name, self.name, declared.environment_id, handle, version)
 
     def connect(self, record: BackendRecord) -> Transport:
         command = [record.handle["python"], "-m", "worker.client", SOCKET]
@@ -133,6 +146,16 @@ class DockerRuntime:
                 done = found.exec_run([record.handle["python"], *CHECK_CUDA])
         refuse_unusable_cuda(done.exit_code, done.output, where=" in its container")
 
+    def hung(self, record: BackendRecord) -> bool:
+        """Return whether the heartbeat of a supervisor in Podman is too old."""
+        with engine() as client, docker_errors():
+            if not is_podman(client):
+                return False  # Docker runs the health check
+            found = find(client, record)
+            if found is None or found.status != "running":
+                return False  # reported by its event
+            return bool(found.exec_run(["sh", "-c", HEALTH_COMMAND]).exit_code == 1)
+
     def processes(self, record: BackendRecord) -> set[int]:
         with engine() as client:
             found = find(client, record)
@@ -140,7 +163,8 @@ class DockerRuntime:
                 return set()
             try:
                 with docker_errors():
-                    listing = found.top(ps_args="-o pid")
+                    # Podman's `pid` is that inside of the container.
+                    listing = found.top(ps_args="hpid" if is_podman(client) else "-o pid")
             except DockerError:  # it has ended meanwhile
                 return set()
         return {int(row[0]) for row in listing["Processes"]}
@@ -212,6 +236,20 @@ def start_and_await(container: Container, backend: str) -> None:
         stream.close()
     message = f"the supervisor of backend `{backend}` did not start in its container"
     raise BackendError("backend_start_failed", message, log=printed.decode(errors="replace"))
+
+
+def count_gpus(container: Container, python: str, gpus: str | int | tuple[str, ...] | None) -> None:
+    """Check that a container got the GPUs that it was to get.
+
+    Raises:
+        BackendError: `cuda_unusable`.
+    """
+    if gpus is None:
+        return
+    expected = 1 if gpus == "all" else gpus if isinstance(gpus, int) else len(gpus)
+    with docker_errors():
+        done = container.exec_run([python, *CHECK_CUDA, str(expected)])
+    refuse_unusable_cuda(done.exit_code, done.output, where=" in its container")
 
 
 def listens(container: Container, record: BackendRecord) -> bool:

@@ -1,8 +1,9 @@
 """Heal the backends of a run: restart what is dead or hung, or else recreate it.
 
-There are two sources: the Docker engine's event stream (a container died, its HEALTHCHECK failed),
-without polling; and a regular check of each backend: that its process lives and, only outside of
-measurements, that its supervisor answers and that CUDA can be used.
+There are two sources: the container engine's event stream (a container died, its HEALTHCHECK
+failed), without polling; and a regular check of each backend: that its process lives, that its
+heartbeat is young where the engine has no HEALTHCHECK (Podman) and, only outside of measurements,
+that its supervisor answers and that CUDA can be used.
 """
 
 import logging
@@ -102,7 +103,14 @@ class Healer:
                 self._check(record)
 
     def _check(self, record: BackendRecord) -> None:
-        """Check that the supervisor answers and CUDA works; never beside a measurement."""
+        """Check the heartbeat and, but never beside a measurement, that the supervisor answers and
+        CUDA works."""
+        try:
+            if runtime_named(record.runtime).hung(record):
+                self._complain(record.name, "its heartbeat is too old", hung=True)
+                return
+        except BackendError:
+            return  # the engine does not answer, which is reported by its events
         lock = locks.hold(self._run.measuring_lock)
         if lock is None:
             return

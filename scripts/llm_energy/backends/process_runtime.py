@@ -149,6 +149,9 @@ class ProcessRuntime:
         )
         refuse_unusable_cuda(done.returncode, done.stdout)
 
+    def hung(self, _: BackendRecord) -> bool:
+        return False  # the session's deadlines find it
+
     def processes(self, record: BackendRecord) -> set[int]:
         return descendants(self._process(record).pid)
 

@@ -103,6 +103,8 @@ class BackendRecord:
     environment_id: str
     handle: dict[str, Any]
     """Private to the runtime: identity of the process, or id of the container."""
+    container_engine: str | None = None
+    """Name and version of the engine that runs its container; None without one."""
 
 
 class Transport(Protocol):
@@ -173,6 +175,9 @@ class Runtime(Protocol):
 
     def check_cuda(self, record: BackendRecord) -> None:
         """Raises BackendError(`cuda_unusable`) where the engine could not use its GPUs."""
+
+    def hung(self, record: BackendRecord) -> bool:
+        """Return whether the supervisor is known to hang; where nothing else checks that."""
 
     def processes(self, record: BackendRecord) -> set[int]:
         """Host ids of all processes of a backend."""

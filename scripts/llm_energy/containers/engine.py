@@ -1,8 +1,9 @@
-"""The Docker engine of this host: connections, errors in one line, what a container may have."""
+"""The container engine of this host, Docker or Podman: connections, errors in one line, what a
+container may have. Podman answers Docker's API on a socket of its own."""
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,25 @@ REMEDIES = (
         "restart the engine",
     ),
     (r"bind source path does not exist: (\S+)", r"the host has no \1, which is to be mounted"),
+    (
+        r"container-init binary not found",
+        "Podman needs the program catatonit; install the package catatonit",
+    ),
+    (
+        r"unresolvable CDI devices",
+        "Podman has no description of the GPUs; install nvidia-container-toolkit and run "
+        "`sudo nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml`",
+    ),
     (r"no space left on device", "no space left on the disk of the Docker engine"),
     (r"Cannot connect|Connection refused|FileNotFoundError|Connection aborted", ""),
 )
 """Pattern in an error of the engine -> message for the user; empty: it does not answer."""
+
+PODMAN = "Podman"
+
+CDI_GPU = "nvidia.com/gpu"
+"""Kind of NVIDIA's GPUs in the Container Device Interface; `nvidia-ctk cdi generate` names the
+devices by number and UUID, and adds `all`."""
 
 
 class DockerError(Exception):
@@ -66,6 +82,23 @@ def connect() -> docker.DockerClient:
     return client
 
 
+def engine_version(client: docker.DockerClient) -> str:
+    """Return name and version of the engine, such as `Docker 27.5.1` or `Podman 4.3.1`.
+
+    Source: the components of Docker's `GET /version`; Podman lists itself as `Podman Engine`.
+    """
+    version = client.version()
+    for component in version.get("Components") or []:
+        if component["Name"] == f"{PODMAN} Engine":
+            return f"{PODMAN} {component['Version']}"
+    return f"Docker {version['Version']}"
+
+
+def is_podman(client: docker.DockerClient) -> bool:
+    """Return whether Podman answers Docker's API here."""
+    return engine_version(client).startswith(PODMAN)
+
+
 @contextmanager
 def docker_errors() -> Iterator[None]:
     """Turn refusals and time-outs of the engine inside the block into a DockerError of one line."""
@@ -80,15 +113,20 @@ def in_one_line(error: Exception) -> str:
     message = str(error.explanation or error) if isinstance(error, APIError) else str(error)
     message = " ".join(message.split())
     socket = host().removeprefix("unix://")
+    # An engine that refuses a connection cannot be asked for its name; its socket tells.
+    podman = socket.endswith("podman.sock")
+    engine = PODMAN if podman else "the Docker engine"
     if "PermissionError" in message or "Permission denied" in message:
-        return f"this user may not use the Docker engine at {socket}; join the group docker"
+        remedy = "start this user's own (systemctl --user start podman.socket)"
+        remedy = remedy if podman else "join the group docker"
+        return f"this user may not use {engine} at {socket}; {remedy}"
     for pattern, remedy in REMEDIES:
         found = re.search(pattern, message)
         if found and remedy:
             return found.expand(remedy)
         if found:
-            return f"the Docker engine does not answer at {socket}; start it, or set DOCKER_HOST"
-    return f"the Docker engine refused: {message}"
+            return f"{engine} does not answer at {socket}; start it, or set DOCKER_HOST"
+    return f"{engine} refused: {message}"
 
 
 def confined(*, user: str | None = None, environment: Mapping[str, str]) -> dict[str, Any]:
@@ -117,11 +155,32 @@ def read_only(path: Path, *, target: str | None = None) -> Mount:
     return Mount(target or str(path), str(path.resolve()), type="bind", read_only=True)
 
 
-def device_requests(gpus: str | int | tuple[str, ...] | None) -> list[DeviceRequest]:
-    """`all`, a number, or UUIDs, as the engine wants it; nothing for None."""
+def check_sources(mounts: Iterable[Mount]) -> None:
+    """Check that what is to be mounted exists: Podman would make an empty folder of that name.
+
+    Raises:
+        DockerError: it does not.
+    """
+    for mount in mounts:
+        if not Path(mount["Source"]).exists():
+            raise DockerError(f"the host has no {mount['Source']}, which is to be mounted")
+
+
+def gpu_options(gpus: str | int | tuple[str, ...] | None, *, podman: bool) -> dict[str, Any]:
+    """Options of `containers.create` for `all`, a number, or UUIDs of GPUs; none for None.
+
+    Podman ignores Docker's requests for GPUs without an error. From version 5.4 on it takes
+    requests with the driver `cdi` (containers/podman#25171).
+    """
     if gpus is None:
-        return []
+        return {}
+    if podman:
+        names = gpus if isinstance(gpus, tuple) else ("all",)
+        if isinstance(gpus, int):
+            names = tuple(str(number) for number in range(gpus))
+        devices = [f"{CDI_GPU}={name}" for name in names]
+        return {"device_requests": [DeviceRequest(driver="cdi", device_ids=devices)]}
     if isinstance(gpus, tuple):
-        return [DeviceRequest(device_ids=list(gpus), capabilities=[["gpu"]])]
+        return {"device_requests": [DeviceRequest(device_ids=list(gpus), capabilities=[["gpu"]])]}
     count = -1 if gpus == "all" else int(gpus)
-    return [DeviceRequest(count=count, capabilities=[["gpu"]])]
+    return {"device_requests": [DeviceRequest(count=count, capabilities=[["gpu"]])]}

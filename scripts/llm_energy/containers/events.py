@@ -34,7 +34,8 @@ def container_events(run_id: str) -> Iterator[ContainerEvent]:
 def read_event(message: dict[str, Any]) -> ContainerEvent | None:
     """Parse one message of the engine's event stream; None if it needs no action.
 
-    Source: Docker Engine API, "Monitor events", object type container.
+    Source: Docker Engine API, "Monitor events", object type container. Podman (4.3.1)
+    sends `die` too, and nothing for a memory limit.
     """
     attributes = message.get("Actor", {}).get("Attributes", {})
     backend = attributes.get(f"{LABEL}.backend")

@@ -15,9 +15,10 @@ from llm_energy.containers.engine import LABEL, DockerError, docker_errors
 BUILD_SILENCE_S = 3600.0
 """How long a build may say nothing: pip does while it unpacks gigabytes."""
 
-STEP = re.compile(r"^Step \d+/\d+ : FROM ", re.MULTILINE)
-MADE = re.compile(r"^ ---> ([0-9a-f]{12,64})$", re.MULTILINE)
-"""Printed by a build at the start of a stage, and for the image that each step made."""
+STEP = re.compile(r"^(?:\[\d+/\d+\] )?(?:Step|STEP) \d+/\d+ ?: FROM ", re.MULTILINE)
+MADE = re.compile(r"^ ?-{2,3}> (?:Using cache )?([0-9a-f]{11,64})$", re.MULTILINE)
+"""Printed by a build of Docker and of Podman at the start of a stage, and for the image that each
+step made."""
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 """The engine prints in red what a step writes on stderr."""

@@ -11,10 +11,12 @@ from docker.types import Mount
 from llm_energy.containers.engine import (
     LABEL,
     DockerError,
+    check_sources,
     confined,
     connect,
-    device_requests,
     docker_errors,
+    gpu_options,
+    is_podman,
     read_only,
 )
 from llm_energy.containers.stream import STDERR, STDOUT, Stream, start_attached
@@ -49,6 +51,7 @@ def run_once(
     deadline = time.monotonic() + deadline_s
     mounts = [read_only(path) for path in readable]
     mounts += [Mount(str(p), str(p), type="bind") for p in writable]
+    check_sources(mounts)
     with closing(connect()) as client:
         with docker_errors():
             client.containers.prune(filters={"label": ONCE, "until": LEFTOVER_AGE})
@@ -58,7 +61,7 @@ def run_once(
                 stdin_open=True,
                 mounts=mounts,
                 labels={ONCE: "true"},
-                device_requests=device_requests("all" if gpus else None),
+                **gpu_options("all" if gpus else None, podman=is_podman(client)),
                 **confined(environment=environment or {}),
             )
         try:

@@ -56,7 +56,8 @@ def prepare_image(
         "device": recipe.device,
         "image": image.id,
         "reference": reference_of(recipe),
-        "repo_digest": digests[0],
+        # Podman gives a digest to what was never in a registry.
+        "repo_digest": digests[0] if recipe.kind == "image" else None,
         "base": labels.get("base"),
         "base_image": labels.get("base-image"),
         "python": recipe.python,
@@ -184,11 +185,11 @@ def base_image(
 
 
 def explain_build(message: str, output: str) -> str:
-    """Why a step failed, from what the build printed."""
-    step = re.split(r"^Step \d+/\d+ : ", output, flags=re.MULTILINE)[-1]
+    """Why a step failed, from the output of a build by Docker or Podman."""
+    step = re.split(r"^(?:\[\d+/\d+\] )?(?:Step|STEP) \d+/\d+ ?: ", output, flags=re.M)[-1]
     if "no space left on device" in output.lower():
         return "no space left on the disk of the Docker engine"
-    if "non-zero code" not in message:
+    if "non-zero code" not in message and "while running runtime: exit status" not in message:
         return message
     if " pip " in step and (why := explain(step)) != NO_MESSAGE:
         return why

@@ -112,6 +112,7 @@ def environment(job: Job, seen: Observation, run: RunRecord) -> Environment:
         runtime=job.experiment.runtime,
         environment_hash=ready.environment_hash,
         image_digest=ready.image,
+        container_engine=seen.container_engine,
         python_version=ready.python_version,
         engine_version=served.engine_version(job, seen),
         packages_sha256=packages_sha256(ready.packages),

@@ -190,6 +190,8 @@ class Observation:
     """Arrivals of the cycle in load mode `open`; None in others."""
     peer: Event = field(default_factory=dict)
     """The supervisor's state before this measurement."""
+    container_engine: str | None = None
+    """Name and version of the engine of its container, if it has one."""
     loaded: Event | None = None
     measured: Event | None = None
     waited_s: float = 0.0

@@ -143,6 +143,7 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
         seen.started, seen.waited_s = utc_now(), time.monotonic() - before
         show("starting the backend")
         started = running.ensure_backend(run, backend)
+        seen.container_engine = started.container_engine
         running.unload_others(run, backend)
         devices = tuple(d for _, d in working)
         lock = run.whole.folder / "sensors.lock"

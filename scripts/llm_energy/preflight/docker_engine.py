@@ -1,11 +1,22 @@
-"""The Docker engine, and whether its containers can have GPUs: from what `docker info` says."""
+"""The container engine, and whether its containers can have GPUs: from what `docker info` says."""
 
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
-from llm_energy.containers.engine import DockerError, connect, docker_errors, host, in_one_line
+from llm_energy.containers.engine import (
+    CDI_GPU,
+    PODMAN,
+    DockerError,
+    connect,
+    docker_errors,
+    engine_version,
+    host,
+    in_one_line,
+)
 from llm_energy.preflight.asking import RefusalError
 from llm_energy.preflight.findings import Finding
 
@@ -16,15 +27,30 @@ HOOKS = ("nvidia-container-runtime-hook", "nvidia-cdi-hook")
 """Programs of the NVIDIA container toolkit; an engine that found one when it started gives GPUs
 to containers, and no interface says whether it did."""
 
+CDI_FOLDERS = ("/etc/cdi", "/var/run/cdi")
+"""Where Podman looks for descriptions of devices (Container Device Interface specification)."""
+
+INIT_FOLDERS = ("/usr/libexec/podman", "/usr/lib/podman", "/usr/local/libexec/podman")
+"""Where Podman looks for its helper programs, beside the search path."""
+
+PODMAN_GIVES_GPUS_SINCE = (5, 4)
+"""First version of Podman that hands out GPUs over Docker's API (containers/podman#25171)."""
+
+TOO_OLD = (
+    "ignores requests for GPUs over Docker's API; install Podman 5.4 or newer, or use Docker, or "
+    "`runtime: process`"
+)
+
 CDI_SINCE = 29
 """First version of the engine that hands out whole GPUs by CDI where it is asked for GPUs."""
 
 
 def ask_engine() -> dict[str, Any]:
-    """`docker info`, with the versions of engine and API."""
+    """`docker info`, with the name of the engine and the versions of engine and API."""
     try:
         with closing(connect()) as client, docker_errors():
-            return {**client.info(), "ApiVersion": client.version()["ApiVersion"]}
+            version = client.version()["ApiVersion"]
+            return {**client.info(), "ApiVersion": version, "Engine": engine_version(client)}
     except DockerError as error:
         raise RefusalError(str(error)) from error
 
@@ -38,6 +64,7 @@ def engine_findings(info: Mapping[str, Any], *, memory_limits: bool) -> list[Fin
     rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
     facts = {
         "address": host(),
+        "engine": info["Engine"],
         "version": info["ServerVersion"],
         "api_version": info["ApiVersion"],
         "storage_driver": info["Driver"],
@@ -48,7 +75,7 @@ def engine_findings(info: Mapping[str, Any], *, memory_limits: bool) -> list[Fin
         "swap_limit": bool(info.get("SwapLimit")),
     }
     message = (
-        f"engine {facts['version']}, API {facts['api_version']}, {facts['storage_driver']} in "
+        f"{info['Engine']}, API {facts['api_version']}, {facts['storage_driver']} in "
         f"{facts['root_folder']}, {'rootless' if rootless else 'run by root'}, "
         f"cgroups v{facts['cgroup_version'] or '?'}"
     )
@@ -59,8 +86,25 @@ def engine_findings(info: Mapping[str, Any], *, memory_limits: bool) -> list[Fin
         findings.append(Finding("warning", "docker", NO_SWAP_LIMIT))
     if facts["storage_driver"] == "vfs":
         findings.append(Finding("warning", "docker", VFS))
+    if _is_podman(info) and not any(_places_of_init()):
+        findings.append(Finding("problem", "docker", NO_INIT))
     return findings
 
+
+def _is_podman(info: Mapping[str, Any]) -> bool:
+    return str(info["Engine"]).startswith(PODMAN)
+
+
+def _places_of_init() -> Iterator[str]:
+    yield from filter(None, [shutil.which("catatonit")])
+    yield from (folder for folder in INIT_FOLDERS if Path(folder, "catatonit").exists())
+
+
+NO_INIT = in_one_line(Exception("container-init binary not found"))
+"""The message of a run when Podman refuses a container its init."""
+
+NO_CDI = in_one_line(Exception("unresolvable CDI devices"))
+"""The message of a run when Podman knows no NVIDIA device."""
 
 NO_MEMORY_LIMIT = (
     "the engine cannot limit memory, so `container.memory` has no effect; boot the kernel with "
@@ -84,9 +128,17 @@ def toolkit_finding(info: Mapping[str, Any]) -> Finding:
     installed = [name for name in HOOKS if shutil.which(name)]
     facts = {"runtimes": runtimes, "cdi_devices": cdi, "installed": installed}
     subject = "gpus in docker"
+    if _is_podman(info):
+        described = [str(path) for path in _descriptions() if CDI_GPU in path.read_text()]
+        facts["cdi_files"] = described
+        if _version(info["ServerVersion"]) < PODMAN_GIVES_GPUS_SINCE:
+            return Finding("problem", subject, f"{info['Engine']} {TOO_OLD}", facts)
+        if described:
+            return Finding("ok", subject, f"NVIDIA devices are described in {described[0]}", facts)
+        return Finding("problem", subject, NO_CDI, facts)
     if "nvidia" in runtimes:
         return Finding("ok", subject, "the engine has the runtime `nvidia`", facts)
-    if cdi and _major(info["ServerVersion"]) >= CDI_SINCE:
+    if cdi and _version(info["ServerVersion"]) >= (CDI_SINCE,):
         return Finding("ok", subject, f"the engine has {len(cdi)} NVIDIA devices by CDI", facts)
     if installed:
         message = (
@@ -98,6 +150,13 @@ def toolkit_finding(info: Mapping[str, Any]) -> Finding:
     return Finding("problem", subject, TOOLKIT_MISSING, facts)
 
 
-def _major(version: str) -> int:
-    digits = version.partition(".")[0]
-    return int(digits) if digits.isdigit() else 0
+def _descriptions() -> Iterator[Path]:
+    for folder in map(Path, CDI_FOLDERS):
+        for pattern in ("*.yaml", "*.json"):
+            yield from folder.glob(pattern)
+
+
+def _version(version: str) -> tuple[int, ...]:
+    """Return the leading numbers of a version; (0,) for one without."""
+    found = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(map(int, found[0].split("."))) if found else (0,)

@@ -23,6 +23,7 @@ _MACHINE = {
 _BACKEND = {
     "engine_version": "Engine version",
     "runtime": "Runtime",
+    "container_engine": "Container engine",
     "python_version": "Python",
     "image_digest": "Image digest",
     "packages_sha256": "Packages (SHA-256)",
@@ -35,7 +36,7 @@ _CODE = {
 }
 _WORDS = {
     "git_dirty": {"True": "yes", "False": "no"},
-    "runtime": {"process": "process on the host, without an image", "docker": "container (Docker)"},
+    "runtime": {"process": "process on the host, without an image", "docker": "container"},
 }
 """Column -> value -> its words."""
 

@@ -217,6 +217,8 @@ class Environment(Model):
     environment_hash: str
     image_digest: str | None
     """Digest of the container image."""
+    container_engine: str | None = None
+    """Engine of the container with its version, such as `Podman 4.3.1`."""
     python_version: str
     """Python version of the engine's environment."""
     engine_version: str

@@ -9,7 +9,7 @@ from docker.types import DeviceRequest
 from llm_energy.backends.container import container_options
 from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
 from llm_energy.campaign.backend_settings import Container
-from llm_energy.containers.engine import device_requests
+from llm_energy.containers.engine import gpu_options
 from llm_energy.runs.run import Run
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
@@ -21,7 +21,7 @@ def options(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = Run.create(campaign="c", results=Path("results/c"), scripts=SCRIPTS)
 
-    def make(**limits):
+    def make(*, podman=False, **limits):
         declared = DeclaredBackend(
             name="vllm",
             runtime="docker",
@@ -29,7 +29,7 @@ def options(tmp_path, monkeypatch):
             container=ContainerSettings(**Container(**limits).model_dump()),
             readable=("/models", "/data/my model"),
         )
-        return run, container_options(declared, "/opt/engine/bin/python3", run)
+        return run, container_options(declared, "/opt/engine/bin/python3", run, podman=podman)
 
     yield make
     run.remove()
@@ -94,7 +94,7 @@ def test_limits_are_passed_on(options):
 def test_without_limits_none_are_set(options):
     _, told = options()
     assert (told["nano_cpus"], told["mem_limit"], told["memswap_limit"]) == (None, None, None)
-    assert told["device_requests"] == []
+    assert "device_requests" not in told
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,30 @@ def test_without_limits_none_are_set(options):
     ],
 )
 def test_gpus_by_all_number_or_uuid(gpus, request_):
-    assert device_requests(gpus) == [request_]
+    assert gpu_options(gpus, podman=False) == {"device_requests": [request_]}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "devices"),
+    [
+        ("all", ["nvidia.com/gpu=all"]),
+        (2, ["nvidia.com/gpu=0", "nvidia.com/gpu=1"]),
+        (("GPU-1", "GPU-2"), ["nvidia.com/gpu=GPU-1", "nvidia.com/gpu=GPU-2"]),
+    ],
+)
+def test_podman_gets_gpus_by_their_names_in_the_container_device_interface(gpus, devices):
+    """It ignores requests for GPUs without an error."""
+    (request_,) = gpu_options(gpus, podman=True)["device_requests"]
+    assert (request_["Driver"], request_["DeviceIDs"]) == ("cdi", devices)
+
+
+def test_without_gpus_no_engine_is_requested_any():
+    assert gpu_options(None, podman=True) == gpu_options(None, podman=False) == {}
+
+
+def test_podman_gets_no_health_check_which_it_would_not_run(options):
+    assert "healthcheck" in options()[1]
+    assert "healthcheck" not in options(podman=True)[1]
 
 
 def test_the_health_check_reads_the_age_of_the_heartbeat_every_30_s(options):

@@ -1,6 +1,9 @@
 """Images that engines run in, made by the real Docker engine."""
 
+import gzip
+import io
 import json
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +14,7 @@ import pytest
 from tests.llm_energy.inputs.boxes import BACKEND, make_box, pip_from, plan_of
 from tests.llm_energy.inputs.packages import build_wheel
 
-from llm_energy.containers.images import find
+from llm_energy.containers.images import MADE, find
 from llm_energy.inputs.environment import prepare_environment
 from llm_energy.inputs.image import (
     base_name,
@@ -122,16 +125,32 @@ def test_where_packages_came_from_is_not_in_the_image(
 
 
 def test_what_the_build_made_on_the_way_is_gone(box: Box, engine: docker.DockerClient) -> None:
-    made = [line.removeprefix(" ---> ") for line in box.log.read_text().splitlines()]
-    left = {i.id[7:19] for i in engine.images.list(filters={"dangling": True})}
-    assert not left & set(made)
+    made = MADE.findall(box.log.read_text())
+    assert made
+    left = [i.id.partition(":")[2] for i in engine.images.list(filters={"dangling": True})]
+    assert not [image for image in left if image.startswith(tuple(made))]
+
+
+def test_no_layer_holds_the_password_of_the_package_index(
+    box: Box, engine: docker.DockerClient
+) -> None:
+    saved = b"".join(engine.api.get_image(box.marker["image"]))
+    content = b""
+    with tarfile.open(fileobj=io.BytesIO(saved)) as image:
+        for member in filter(tarfile.TarInfo.isfile, image):
+            part = image.extractfile(member)
+            assert part is not None
+            data = part.read()
+            content += gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+    assert b"xllamacpp-1.0.dist-info" in content  # the layers are in there
+    assert b"user:secret" not in content
 
 
 def test_an_image_that_is_there_is_not_built_again(box: Box, tmp_path: Path) -> None:
     log = tmp_path / "log"
     again = prepare_image(box.plan, root=box.root, target=tmp_path, log=log)
     assert again["image"] == box.marker["image"]
-    assert "Step" not in log.read_text()
+    assert "FROM" not in log.read_text()
 
 
 def test_another_image_under_its_tag_is_not_taken_for_it(
@@ -243,6 +262,18 @@ def test_an_engine_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None
         ),
         ("x", "write /a: No space left on device\n", "no space left on the disk of the Docker"),
         ("returned a non-zero code: 1", "", "returned a non-zero code: 1"),
+        (
+            'building at STEP "RUN pip install x": while running runtime: exit status 1',
+            "[1/2] STEP 3/4: RUN python3 -m pip install x\n"
+            "ERROR: No matching distribution found for x==1\n",
+            "the package index has no x==1 for Python",
+        ),
+        (
+            'building at STEP "RUN true; exit 7": while running runtime: exit status 7',
+            "STEP 2/3: RUN echo a\na\n--> 34315dea5b3\n"
+            "STEP 3/3: RUN true; exit 7\nERROR: bad\nout\n",
+            "ERROR: bad",
+        ),
     ],
 )
 def test_why_a_build_failed(message: str, output: str, told: str) -> None:

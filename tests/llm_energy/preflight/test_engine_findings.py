@@ -8,6 +8,7 @@ from llm_energy.preflight.asking import RefusalError
 from llm_energy.preflight.docker_engine import ask_engine, engine_findings, toolkit_finding
 
 INFO = {
+    "Engine": "Docker 28.3.2",
     "ServerVersion": "28.3.2",
     "ApiVersion": "1.51",
     "Driver": "overlay2",
@@ -32,7 +33,7 @@ def statuses(*, memory_limits=True, **changes):
 
 def test_an_engine_is_described():
     (found,) = engine_findings(INFO, memory_limits=True)
-    expected = "engine 28.3.2, API 1.51, overlay2 in /var/lib/docker, run by root, cgroups v2"
+    expected = "Docker 28.3.2, API 1.51, overlay2 in /var/lib/docker, run by root, cgroups v2"
     assert found.message == expected
 
 
@@ -50,6 +51,35 @@ def test_limits_that_it_cannot_keep_matter_to_those_who_ask_for_them():
 
 def test_whole_copies_of_layers_are_a_warning():
     assert statuses(Driver="vfs") == ["ok", "warning"]
+
+
+@pytest.fixture
+def podman(tmp_path, monkeypatch):
+    """Podman, with empty folders for its helper programs and descriptions of devices."""
+    monkeypatch.setattr(module, "INIT_FOLDERS", [str(tmp_path / "libexec")])
+    monkeypatch.setattr(module, "CDI_FOLDERS", [str(tmp_path / "cdi")])
+    (tmp_path / "libexec").mkdir()
+    (tmp_path / "cdi").mkdir()
+    return INFO | {"Engine": "Podman 5.4.0", "ServerVersion": "5.4.0"}
+
+
+def test_podman_without_its_init_is_a_problem(podman, tmp_path):
+    described, problem = engine_findings(podman, memory_limits=False)
+    assert described.message.startswith("Podman 5.4.0, API 1.51")
+    assert problem.message == "Podman needs the program catatonit; install the package catatonit"
+    (tmp_path / "libexec/catatonit").touch()
+    assert len(engine_findings(podman, memory_limits=False)) == 1
+
+
+def test_podman_needs_a_description_of_its_gpus(podman, tmp_path):
+    assert toolkit_finding(podman).status == "problem"
+    assert "nvidia-ctk cdi generate" in toolkit_finding(podman).message
+    (tmp_path / "cdi/nic.yaml").write_text("kind: vendor.com/nic\n")
+    assert toolkit_finding(podman).status == "problem"
+    (tmp_path / "cdi/nvidia.yaml").write_text("kind: nvidia.com/gpu\n")
+    assert toolkit_finding(podman).status == "ok"
+    older = podman | {"Engine": "Podman 5.3.2", "ServerVersion": "5.3.2"}
+    assert toolkit_finding(older).message.startswith("Podman 5.3.2 ignores requests for GPUs")
 
 
 @pytest.mark.parametrize(
