@@ -51,7 +51,7 @@ class ServerConfig:
     prefix_cache: str = "unknown"
     """`off` or `unknown`."""
     properties: dict[str, Any] = field(default_factory=dict)
-    """Place of each property that a live server tells: path and dotted keys, by name."""
+    """Place of each property that a live server tells, by name: see `observe` of the adapter."""
     stall_s: float = 300.0
     """Longest silence of the server about a request."""
 

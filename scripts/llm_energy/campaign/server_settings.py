@@ -42,7 +42,8 @@ class _Server(Model):
     prefix_cache: Literal["off", "unknown"] = "unknown"
     """State of the server's cache of prompts."""
     properties: dict[Identifier, Text] = Field(default_factory=dict)
-    """Properties that are read from the live server: path and dotted keys, by name."""
+    """Properties that are read from the live server, by name: path and dotted keys for JSON, or
+    path and `METRIC{LABEL}` for Prometheus' text format."""
     stall_s: Duration = 300.0
     """Longest silence of the server about a request."""
 

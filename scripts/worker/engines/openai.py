@@ -4,6 +4,7 @@ One adapter for all of them: how a server is started and how it spells a request
 (`ServerConfig`), of a file envs/NAME/server.yaml or of a campaign.
 """
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -20,12 +21,13 @@ from worker.engines.base import (
     Request,
     check_context,
 )
-from worker.serving.address import Address, AddressError, first_model, query_json
+from worker.serving.address import Address, AddressError, first_model, query
 from worker.serving.dialect import CHAT, IDS, RETOKENISED, Dialect
 from worker.serving.faults import ENDED, ServerError
 from worker.serving.launch import LaunchedServer, command_of, free_port, variables_of
 from worker.serving.load import Client
 from worker.serving.probe import DialectFacts, check, probe, probe_text
+from worker.serving.prometheus_text import PLACE, metric_at
 from worker.serving.texts import texts_of, tokens_of
 from worker.workload import EngineConfig, ServerConfig
 
@@ -184,19 +186,37 @@ def observe(address: Address, properties: Mapping[str, str]) -> dict[str, Any]:
     """Return what a live server tells of itself; None where it does not.
 
     Args:
-        properties: `PATH KEY.KEY...` by name, such as `/v1/models data.0.max_model_len`.
+        properties: `PATH KEY.KEY...` by name for JSON, such as `/v1/models data.0.max_model_len`;
+            `PATH METRIC{LABEL}` for Prometheus' text format.
     """
-    answers: dict[str, Any] = {}
+    answers: dict[str, str] = {}
     found = {}
     for name, place in properties.items():
         path, _, keys = place.partition(" ")
         if path not in answers:
-            try:
-                answers[path] = query_json(address, path)
-            except ServerError:
-                answers[path] = None
-        found[name] = value_at(answers[path], keys)
+            answers[path] = query_text(address, path)
+        if metric := PLACE.fullmatch(keys):
+            found[name] = metric_at(answers[path], metric["metric"], metric["label"])
+        else:
+            found[name] = value_at(json_of(answers[path]), keys)
     return found
+
+
+def query_text(address: Address, path: str) -> str:
+    """Return the answer of a server at `path`; empty where it gives none."""
+    try:
+        status, body = query(address, path)
+    except ServerError:
+        return ""
+    return body.decode(errors="replace") if status == 200 else ""
+
+
+def json_of(text: str) -> Any:
+    """Return the content of a JSON text, None where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def value_at(content: Any, keys: str) -> Any:

@@ -168,6 +168,33 @@ class TestAttached:
             error = load(supervisor, attached(server, properties=properties))
         assert "context of 128 tokens" in error["message"]
 
+    def test_metrics_of_its_configuration_are_recorded(self, supervisor: Peer) -> None:
+        metrics = b'mine:cache_info{blocks="512",dtype="fp8"} 1.0\nmine:kv_limit 0.5\n'
+
+        def answer(body: dict[str, Any]) -> bytes:
+            return chunked(vllm(body)) if "prompt" in body else refusing(200, metrics)
+
+        properties = {
+            "kv_blocks": "/metrics mine:cache_info{blocks}",
+            "kv_limit": "/metrics mine:kv_limit{}",
+            "unknown": "/metrics mine:cache_info{no_such_label}",
+            "version": "/version version",
+        }
+        with serving(answer) as server:
+            observed = load(supervisor, attached(server, properties=properties))["observed"]
+            paths = [head.split()[1] for head in server.heads]
+        wanted = {"kv_blocks": 512, "kv_limit": 0.5, "unknown": None, "version": None}
+        assert {name: observed[name] for name in properties} == wanted
+        assert paths.count("/metrics") == 1
+
+    def test_metrics_that_a_server_does_not_have_are_null(self, supervisor: Peer) -> None:
+        def answer(body: dict[str, Any]) -> bytes:
+            return chunked(vllm(body)) if "prompt" in body else refusing(404, b"a 1.0\n")
+
+        with serving(answer) as server:
+            observed = load(supervisor, attached(server, properties={"a": "/metrics a{}"}))
+        assert observed["observed"]["a"] is None
+
     def test_a_server_that_cannot_be_started_is_an_error(self, supervisor: Peer) -> None:
         error = load(supervisor, {"command": ["/no/such/server"]})
         assert error["message"] == (
@@ -344,6 +371,9 @@ class TestVllm:
     def test_tells_of_itself(self, loaded: dict[str, Any]) -> None:
         assert loaded["observed"]["context_tokens"] == 256
         assert loaded["observed"]["version"].startswith("0.")
+        assert loaded["observed"]["kv_block_tokens"] > 0
+        assert loaded["observed"]["kv_blocks"] > 0
+        assert loaded["observed"]["prefix_caching"] is False
 
     @pytest.mark.usefixtures("loaded")
     def test_says_what_the_model_says_alone_and_in_a_batch(self, vllm_server: Engines) -> None:
