@@ -35,6 +35,7 @@ def make_open_result(
     objectives: Objectives | None = OBJECTIVES,
     settings: Mapping[str, Any] = {},
     service: Mapping[str, Any] = {},
+    is_server: bool = False,
 ) -> Result:
     """Return a result with its requests beside it, on an engine of 22.9 requests per second."""
     name = experiment or f"serving_rate{rate:g}"
@@ -52,7 +53,12 @@ def make_open_result(
     latency = open_requests.latency(report["requests"], start=start, end=end)
     drift = window.drift(report["requests"], start=start, end=end, waves=None, passes=None)
     load = open_load(
-        report["requests"], (start, end), objectives=objectives, joules=None, idle_joules=None
+        report["requests"],
+        (start, end),
+        objectives=objectives,
+        joules=None,
+        idle_joules=None,
+        is_server=is_server,
     )
     raised = open_flags(load, latency, duration_s=end - start, recipe=recipe)
     raised += flags.of_measurement(

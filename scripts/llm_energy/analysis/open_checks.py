@@ -35,6 +35,8 @@ def differences(
         objectives=stated.attained.objectives if stated.attained else None,
         joules=result.energy.energy_joules,
         idle_joules=idle_joules,
+        # Results from before there was a reason hold the overlap that their client saw.
+        is_server=result.of_server and stated.batch_size_reason is not None,
     )
     yield from _unlike("open_load", again.model_dump(), stated.model_dump())
     counted = arrived(requests, span)

@@ -9,7 +9,7 @@ def fields(part: str, names: str, prefix: str = "") -> dict[str, str]:
 OPEN_LOAD = {
     **fields("open_load", "saturation offered_per_second arrivals completed failed cut"),
     **fields("open_load", "unfinished first_token_growth in_flight_mean batch_size_mean"),
-    **fields("open_load", "batch_size_maximum idle_share idle_energy_share"),
+    **fields("open_load", "batch_size_maximum batch_size_reason idle_share idle_energy_share"),
     **fields("open_load.lateness", "p50_s p99_s maximum_s", "lateness_"),
     "time_to_first_token_from_submission_p50_s": (
         "open_load.time_to_first_token_from_submission_s.p50"

@@ -160,6 +160,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
             objectives=Objectives(**given) if (given := job.experiment.objectives) else None,
             joules=account.energy.energy_joules,
             idle_joules=account.parts_joules,
+            is_server=job.experiment.engine.server is not None,
         )
         raised = open_flags(load, latency, duration_s=duration_s, recipe=seen.arrivals)
     return {

@@ -27,6 +27,7 @@ from llm_energy.measurement.open_requests import (
 )
 from llm_energy.measurement.window import distribution, quantile
 from llm_energy.results.open_load import (
+    NOT_REPORTED,
     SATURATED,
     Attained,
     Course,
@@ -87,6 +88,7 @@ def open_load(
     objectives: Objectives | None,
     joules: float | None,
     idle_joules: float | None,
+    is_server: bool = False,
 ) -> OpenLoad:
     """Return the numbers of a window of load mode `open`.
 
@@ -94,6 +96,7 @@ def open_load(
         requests: all that were in flight in the window or arrived in it.
         joules: energy of the window.
         idle_joules: the part of it in `idle_spans`.
+        is_server: the engine is a server, which batches requests as it likes.
     """
     start, end = span
     duration_s = end - start
@@ -124,8 +127,9 @@ def open_load(
             waiting=mean_number(((r["scheduled"], first_of(r, end)) for r in requests), edges),
         ),
         in_flight_mean=math.fsum(in_flight) / PIECES,
-        batch_size_mean=mean,
-        batch_size_maximum=most,
+        batch_size_mean=None if is_server else mean,
+        batch_size_maximum=None if is_server else most,
+        batch_size_reason=NOT_REPORTED if is_server else None,
         idle_share=idle_s / duration_s,
         idle_energy_share=idle_joules / joules if joules and idle_joules is not None else None,
         attained=None

@@ -17,6 +17,7 @@ from llm_energy.results.metrics import (
     TTFT_P95,
     Metric,
 )
+from llm_energy.results.open_load import NOT_REPORTED
 from llm_energy.system.numbers import number, percent
 from llm_energy.system.vocabulary import OPEN
 
@@ -33,6 +34,11 @@ MEANS = {
 """Column of the table of measurements -> its title, as a mean over cycles."""
 
 SHARES = ("idle_share", "idle_energy_share")
+
+NO_BATCHES = (
+    "Servers do not report how many requests they compute together: the requests in flight, which "
+    "the client counts, include those that wait inside the server."
+)
 
 CAPTION = (
     "Serving under load: requests that arrived at a rate, whatever was still in flight. Latencies "
@@ -69,7 +75,10 @@ def serving_table(summary: Summary) -> Table | None:
                 *(cell(group[n].mean(), percent if n in SHARES else number) for n in means),
             ]
         )
-    return Table(columns, rows, objectives_in_words(served))
+    note = objectives_in_words(served)
+    if (served["batch_size_reason"] == NOT_REPORTED).any():
+        note = f"{note} {NO_BATCHES}"
+    return Table(columns, rows, note)
 
 
 def _requested(group: pd.DataFrame) -> str:

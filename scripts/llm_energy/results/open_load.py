@@ -9,6 +9,9 @@ SATURATED: Final = "saturated"
 UNDECIDED: Final = "undecided"
 Saturation = Literal["stable", "saturated", "undecided"]
 
+NOT_REPORTED: Final = "server_reports_no_batches"
+"""Reason for an unknown batch size: the client of a server sees its own requests alone."""
+
 
 class Objectives(Model):
     """Objectives of a request's latency, from its scheduled arrival; None where there is none."""
@@ -85,8 +88,11 @@ class OpenLoad(Model):
     course: Course
     in_flight_mean: float
     batch_size_mean: float | None
-    """Requests that were decoded together, mean over the time in which there was one."""
-    batch_size_maximum: int
+    """Requests that were decoded together, mean over the time in which there was one. None of a
+    server, as `batch_size_reason` says."""
+    batch_size_maximum: int | None
+    batch_size_reason: Literal["server_reports_no_batches"] | None = None
+    """Reason for an unknown batch size; `in_flight_mean` is the client's own count instead."""
     idle_share: float
     """Share of the window's time without a request in flight."""
     idle_energy_share: float | None

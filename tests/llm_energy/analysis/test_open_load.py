@@ -1,5 +1,6 @@
 """Open loads in the analysis: what is averaged, compared, traded off and checked."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,7 @@ def test_results_are_judged_by_todays_objectives(tmp_path: Path, virtual_clock: 
 def test_every_column_of_an_open_load_has_its_value(tmp_path: Path, virtual_clock: Clock) -> None:
     row = measurements_table([make_open_result(tmp_path, virtual_clock, rate=5.0)]).iloc[0]
     unknown = {"joules_per_good_request", "idle_energy_share", "objective_inter_token_latency_s"}
+    unknown |= {"batch_size_reason"}  # nothing is missing
     assert {name for name in OPEN_LOAD if pd.isna(row[name])} == unknown
     assert (row["request_rate"], row["saturated"]) == (5.0, False)
     other = measurements_table([make_result()]).iloc[0]
@@ -148,6 +150,21 @@ class TestChecks:
 
     def test_a_result_follows_from_its_requests(self, measured: Result, tmp_path: Path) -> None:
         assert list(differences(tmp_path, measured)) == []
+
+    def test_a_batch_size_is_unknown_of_a_server_alone(
+        self, measured: Result, tmp_path: Path, virtual_clock: Clock
+    ) -> None:
+        def differing(result: Result, server: Mapping[str, Any]) -> list[str]:
+            backend = result.spec.get("backend", {}) | server
+            other = result.model_copy(update={"spec": result.spec | {"backend": backend}})
+            assert other.of_server == bool(server)
+            return [line for line in differences(tmp_path, other) if "batch_size" in line]
+
+        served = make_open_result(tmp_path, virtual_clock, rate=18.0, is_server=True)
+        of_server = {"server": {"command": ["serve"]}}
+        assert differing(served, of_server) == []
+        assert differing(measured, of_server) == []  # a result of before
+        assert len(differing(served, {})) == 3
 
     @pytest.mark.parametrize(
         ("changes", "named"),

@@ -58,6 +58,16 @@ def numbers(requests: list[Request] = REQUESTS, **known: Any) -> OpenLoad:
     return open_load(requests, SPAN, **given)
 
 
+def test_a_server_has_no_batch_size_but_a_reason() -> None:
+    engine, server = numbers(), numbers(is_server=True)
+    assert engine.batch_size_mean is not None
+    assert engine.batch_size_reason is None
+    assert (server.batch_size_mean, server.batch_size_maximum) == (None, None)
+    assert server.batch_size_reason == "server_reports_no_batches"
+    known = {"batch_size_mean", "batch_size_maximum", "batch_size_reason"}
+    assert server.model_dump(exclude=known) == engine.model_dump(exclude=known)
+
+
 def test_requests_are_counted_by_their_arrival_and_rates_by_the_window() -> None:
     load = numbers()
     counts = (load.arrivals, load.completed, load.failed, load.cut, load.unfinished)

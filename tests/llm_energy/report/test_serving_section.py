@@ -10,7 +10,7 @@ from llm_energy.analysis.summary import Summary
 from llm_energy.campaign.arrival_settings import Objectives
 from llm_energy.report.estimates import estimates, ranked
 from llm_energy.report.headline import key_figures, warmup_notice
-from llm_energy.report.page_tables import Table
+from llm_energy.report.page_tables import Cell, Table
 from llm_energy.report.serving_section import serving_table
 from llm_energy.report.verdict import verdicts
 from llm_energy.results.metrics import THROUGHPUT, TTFT
@@ -49,6 +49,38 @@ def test_a_row_for_each_rate_in_their_order(served: Summary) -> None:
     assert float(attainment[0]) > 90.0
     assert float(attainment[1]) < 10.0
     assert "time to first token at most 200 ms, end to end at most 1000 ms; 90" in table.note
+
+
+def test_the_batch_size_of_a_server_is_unknown_with_its_reason(
+    tmp_path, virtual_clock: Clock
+) -> None:
+    results = [
+        make_open_result(tmp_path, virtual_clock, rate=rate, cycle=cycle, is_server=rate > 10.0)
+        for cycle in (1, 2)
+        for rate in (10.0, 20.0)
+    ]
+    for result in results:
+        put_result(tmp_path / path_of(result), result)
+    planned = [path_of(result) for result in results]
+    summary = aggregate(tmp_path, planned=planned, design=design(reference=None, slo=SLO))
+    of_server = summary.measurements[summary.measurements["request_rate"] == 20.0]
+    assert of_server["batch_size_mean"].isna().all()
+    assert of_server["batch_size_maximum"].isna().all()
+    assert set(of_server["batch_size_reason"]) == {"server_reports_no_batches"}
+    table = serving_table(summary)
+    assert table is not None
+    seen, unknown = column(table, "Batch size seen, mean")
+    assert float(seen) >= 1.0
+    assert unknown == Cell().text
+    assert all(float(mean) > 0 for mean in column(table, "In flight, mean"))
+    assert "Servers do not report how many requests they compute together" in table.note
+
+
+def test_a_batch_size_that_was_seen_needs_no_reason(served: Summary) -> None:
+    table = serving_table(served)
+    assert table is not None
+    assert "Servers do not report" not in table.note
+    assert served.measurements["batch_size_reason"].isna().all()
 
 
 def test_other_load_modes_have_no_such_table(summary_of) -> None:
