@@ -27,7 +27,7 @@ SNAKEMAKE += ["--profile", "workflow-profile"]
 PATIENCE_S = 600.0
 """Nothing that is waited for takes so long, however busy the machine: what does hangs."""
 GONE_S = 90.0
-"""The lease runs 30 s, the longest that anything outlives its run; busy machines end it later."""
+"""Anything that outlives its run is gone in 40 s; busy machines end it later."""
 FINISHED = re.compile(r"^\[ *\d+/\d+\] (\S+) cycle (\d+): ", re.MULTILINE)
 
 PILLOW = b"GGUF, or so the sleeping engine is told\n"

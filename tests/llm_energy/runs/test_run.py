@@ -12,6 +12,7 @@ import pytest
 from tests.disks import small_disk
 
 from llm_energy.analysis.side_records import snakemake_versions
+from llm_energy.backends.watchdog import PERIOD_S
 from llm_energy.runs.lease import LEASE_S
 from llm_energy.runs.run import (
     JOB_VARIABLE,
@@ -21,6 +22,8 @@ from llm_energy.runs.run import (
     code_digest,
 )
 from llm_energy.runs.run_parts import create_part
+from worker.child import GONE_STEP_S, GONE_STEPS
+from worker.supervisor import LEASE_PERIOD_S
 
 
 @pytest.fixture
@@ -50,6 +53,13 @@ def test_a_new_run_is_owned_by_this_process_and_found_again(run):
 def test_its_lease_is_in_the_future_on_the_monotonic_clock(run):
     expiry = float(run.lease.read_text())
     assert 0 < expiry - time.monotonic() <= LEASE_S
+
+
+def test_a_server_is_gone_in_40_s_even_if_nobody_ends_its_run():
+    """The watchdog sees the end of its run sooner; this is the bound if it was killed too."""
+    killed_group_s = GONE_STEP_S * GONE_STEPS
+    assert PERIOD_S < LEASE_S  # a lease never runs out under a living watchdog
+    assert LEASE_S + LEASE_PERIOD_S + killed_group_s <= 40.0
 
 
 def test_jobs_find_their_run_in_the_environment(run, monkeypatch):
