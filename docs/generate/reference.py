@@ -35,6 +35,8 @@ HEADINGS = {
     "DeclaredSettings": "`defaults` and `experiments.NAME.settings`",
     "Sampling": "`sampling`, inside settings",
     "Arrivals": "`arrivals`, inside settings",
+    "GpuSettings": "`gpu`, inside settings",
+    "OfDefault": "A share of the board's own value, inside `gpu`",
     "Group": "`experiments.NAME`",
     "Publication": "`publication`",
     "Author": "`publication.authors`, with more than a name",

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 enum {
-    SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6,
+    SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6,
     INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, GPU_LOST = 15,
 };
 enum { FIELD_ENERGY = 83, FIELD_AVERAGE = 185, FIELD_INSTANT = 186 };
@@ -84,7 +84,7 @@ static double counted_since(double at) { return at >= scenario.reload_to ? scena
 
 static unsigned long long reasons(const Gpu *gpu, double at) {
     double watts = true_watts(gpu, at);
-    return (watts >= gpu->throttle_watts ? 0x4 : 0) | (is_busy(gpu, at) ? 0 : 0x1);
+    return (watts >= gpu->throttle_watts || is_capped(gpu, at) ? 0x4 : 0) | (is_busy(gpu, at) ? 0 : 0x1);
 }
 
 QUERY(nvmlDeviceGetTotalEnergyConsumption, unsigned long long, "counter",
@@ -93,8 +93,10 @@ QUERY(nvmlDeviceGetPowerUsage, unsigned, "usage",
       (unsigned)lround(1e3 * (strcmp(gpu->usage, "instant") ? average_watts(gpu, at)
                                                            : instant_watts(gpu, at))))
 QUERY(nvmlDeviceGetEnforcedPowerLimit, unsigned, "limit",
-      (unsigned)(1e3 * (gpu->loaded_limit_watts && is_busy(gpu, at) ? gpu->loaded_limit_watts
-                                                                   : gpu->limit_watts)))
+      (unsigned)lround(1e3 * (gpu->loaded_limit_watts && is_busy(gpu, at)
+                                  ? gpu->loaded_limit_watts : setting_at(gpu, at).limit_watts)))
+QUERY(nvmlDeviceGetPowerManagementLimit, unsigned, "limit",
+      (unsigned)lround(1e3 * setting_at(gpu, at).limit_watts))
 QUERY(nvmlDeviceGetPowerManagementDefaultLimit, unsigned, "default_limit",
       (unsigned)(1e3 * gpu->default_limit_watts))
 QUERY(nvmlDeviceGetPerformanceState, unsigned, "pstate", is_busy(gpu, at) ? 0 : 8)
@@ -104,6 +106,45 @@ QUERY(nvmlDeviceGetPersistenceMode, unsigned, "persistence", gpu->persistence)
 QUERY(nvmlDeviceGetUtilizationRates, Utilization, "utilisation",
       ((Utilization){is_busy(gpu, at) ? 100 : 0, 0}))
 QUERY(nvmlDeviceGetMemoryInfo, Memory, "memory", ((Memory){80ull << 30, 64ull << 30, 16ull << 30}))
+
+int nvmlDeviceGetPowerManagementLimitConstraints(Device gpu, unsigned *least, unsigned *greatest) {
+    int result = fault_at(gpu, "constraints", now_s());
+    *least = (unsigned)lround(1e3 * gpu->least_limit_watts);
+    *greatest = (unsigned)lround(1e3 * gpu->greatest_limit_watts);
+    return result;
+}
+
+/* What is set is seen by every process; without a file for it, this board takes no settings. */
+static int set(Device gpu, const char *target, Setting wanted) {
+    double at = now_s();
+    int result = fault_at(gpu, target, at);
+    if (result != SUCCESS) return result;
+    if (!gpu->settings_file[0]) return NOT_SUPPORTED;
+    if (listed_fault(gpu, "honour", at) != SUCCESS) return SUCCESS; /* it does nothing */
+    wanted.at = at;
+    return add_setting(gpu, wanted, scenario.epoch) ? NO_PERMISSION : SUCCESS;
+}
+
+#define SETTER(parameters, target, valid, change)                         \
+    parameters {                                                          \
+        pthread_mutex_lock(&lock);                                        \
+        read_load(gpu, scenario.epoch);                                   \
+        Setting wanted = setting_at(gpu, now_s());                        \
+        change;                                                           \
+        int result = (valid) ? set(gpu, target, wanted) : INVALID_ARGUMENT; \
+        pthread_mutex_unlock(&lock);                                      \
+        return result;                                                    \
+    }
+
+SETTER(int nvmlDeviceSetPowerManagementLimit(Device gpu, unsigned milliwatts), "set_limit",
+       milliwatts >= 1e3 * gpu->least_limit_watts && milliwatts <= 1e3 * gpu->greatest_limit_watts,
+       wanted.limit_watts = milliwatts / 1e3)
+SETTER(int nvmlDeviceSetGpuLockedClocks(Device gpu, unsigned least, unsigned greatest),
+       "set_clocks", least <= greatest, wanted.sm_mhz = greatest)
+SETTER(int nvmlDeviceResetGpuLockedClocks(Device gpu), "set_clocks", 1, wanted.sm_mhz = 0)
+SETTER(int nvmlDeviceSetMemoryLockedClocks(Device gpu, unsigned least, unsigned greatest),
+       "set_clocks", least <= greatest, wanted.memory_mhz = greatest)
+SETTER(int nvmlDeviceResetMemoryLockedClocks(Device gpu), "set_clocks", 1, wanted.memory_mhz = 0)
 
 static int pair(Device gpu, const char *target, unsigned value, unsigned *current,
                 unsigned *pending) {
@@ -147,7 +188,9 @@ int nvmlDeviceGetClockInfo(Device gpu, int clock, unsigned *out) {
     double at = now_s();
     int result = fault_at(gpu, "clocks", at);
     read_load(gpu, scenario.epoch);
-    *out = clock == 2 ? gpu->memory_mhz : is_busy(gpu, at) ? gpu->load_mhz : gpu->idle_mhz;
+    unsigned locked = setting_at(gpu, at).memory_mhz;
+    *out = clock == 2 ? (locked && locked < gpu->memory_mhz ? locked : gpu->memory_mhz)
+        : is_busy(gpu, at) ? (unsigned)lround(gpu->load_mhz * clock_share(gpu, at)) : gpu->idle_mhz;
     pthread_mutex_unlock(&lock);
     return result;
 }

@@ -12,6 +12,8 @@ static const Gpu DEFAULT_GPU = {
     .idle_watts = 100,
     .limit_watts = 700,
     .default_limit_watts = 700,
+    .least_limit_watts = 100,
+    .greatest_limit_watts = 700,
     .persistence = 1,
     .sensor = "ideal",
     .sensor_period = 0.1,
@@ -57,6 +59,9 @@ static int gpu_line(Gpu *gpu, const char *key, const char *rest) {
     if (!strcmp(key, "persistence")) return sscanf(rest, "%u", &gpu->persistence) == 1;
     if (!strcmp(key, "process_file")) return sscanf(rest, "%255[^\n]", gpu->process_file) == 1;
     if (!strcmp(key, "lost_file")) return sscanf(rest, "%255[^\n]", gpu->lost_file) == 1;
+    if (!strcmp(key, "settings_file")) return sscanf(rest, "%255[^\n]", gpu->settings_file) == 1;
+    if (!strcmp(key, "limits"))
+        return sscanf(rest, "%lf %lf", &gpu->least_limit_watts, &gpu->greatest_limit_watts) == 2;
     if (!strcmp(key, "load_file")) return sscanf(rest, "%255[^\n]", gpu->load_file) == 1;
     if (!strcmp(key, "usage")) return sscanf(rest, "%95s", gpu->usage) == 1;
     if (!strcmp(key, "mig")) return sscanf(rest, "%u", &gpu->mig) == 1;
@@ -135,13 +140,42 @@ void free_scenario(Scenario *scenario) {
         free(scenario->gpus[i].knots);
         free(scenario->gpus[i].area);
         free(scenario->gpus[i].events);
+        free(scenario->gpus[i].settings);
     }
     scenario->gpu_count = 0;
 }
 
 /* Lines `monotonic-second level`, only ever appended; an unfinished last line waits. A line
  * replaces what earlier ones said about later times. */
+static void read_settings(Gpu *gpu, double epoch) {
+    FILE *file = gpu->settings_file[0] ? fopen(gpu->settings_file, "r") : NULL;
+    char line[128];
+    double at, milliwatts;
+    Setting set = {0};
+    if (!file) return;
+    fseek(file, gpu->settings_file_size, SEEK_SET);
+    while (fgets(line, sizeof line, file) && strchr(line, '\n')) {
+        gpu->settings_file_size += strlen(line);
+        if (sscanf(line, "%lf %lf %u %u", &at, &milliwatts, &set.sm_mhz, &set.memory_mhz) != 4)
+            continue;
+        set.at = at - epoch;
+        set.limit_watts = milliwatts / 1e3;
+        gpu->settings = realloc(gpu->settings, (gpu->setting_count + 1) * sizeof(Setting));
+        gpu->settings[gpu->setting_count++] = set;
+    }
+    fclose(file);
+}
+
+int add_setting(Gpu *gpu, Setting set, double epoch) {
+    FILE *file = fopen(gpu->settings_file, "a");
+    if (!file) return -1;
+    fprintf(file, "%.6f %.0f %u %u\n", set.at + epoch, 1e3 * set.limit_watts, set.sm_mhz,
+            set.memory_mhz);
+    return fclose(file);
+}
+
 void read_load(Gpu *gpu, double epoch) {
+    read_settings(gpu, epoch);
     FILE *file = gpu->load_file[0] ? fopen(gpu->load_file, "r") : NULL;
     char line[128];
     double at, level;

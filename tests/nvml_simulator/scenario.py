@@ -46,6 +46,11 @@ class Gpu:
     """Power under load."""
     period_s: float = 0.0
     """The knots repeat after this; 0: they do not."""
+    settings_file: Path | None = None
+    """Limits and clocks that processes set, one line `monotonic-second mW SM-MHz memory-MHz` each:
+    power above idle goes with the square of the SM clock, which falls until the limit holds. None:
+    nothing can be set."""
+    limit_range_watts: tuple[float, float] = (100.0, 700.0)
     load_file: Path | None = None
     """Lines `monotonic-second level`, each of which replaces what earlier ones said about later
     times; without it the load is always on."""
@@ -91,6 +96,7 @@ class Gpu:
             f"limit {self.limit_watts!r}",
             f"default_limit {self.default_limit_watts!r}",
             f"loaded_limit {self.loaded_limit_watts!r}",
+            f"limits {self.limit_range_watts[0]!r} {self.limit_range_watts[1]!r}",
             f"period {self.period_s!r}",
             f"sensor {self.sensor} {self.sensor_period_s!r} {self.sensor_width_s!r}",
             f"usage {self.usage}",
@@ -106,7 +112,7 @@ class Gpu:
             *(f"fault {f.target} {f.code} {f.span[0]!r} {f.span[1]!r}" for f in self.faults),
             *(f"process {pid} {start!r} {end!r}" for pid, start, end in self.processes),
         ]
-        for name in ("load_file", "process_file", "lost_file", "hangs_file"):
+        for name in ("load_file", "settings_file", "process_file", "lost_file", "hangs_file"):
             if (path := getattr(self, name)) is not None:
                 lines.append(f"{name} {path}")
         return "\n".join(lines) + "\n"
@@ -133,7 +139,9 @@ class Scenario:
     def joules(self, gpu: int, start_s: float, end_s: float) -> float:
         """True energy of a GPU between two moments on CLOCK_MONOTONIC."""
         start, end = start_s - self.epoch_s, end_s - self.epoch_s
-        return energy(self.gpus[gpu], start, end, levels(self.gpus[gpu], self.epoch_s))
+        settings = settings_of(self.gpus[gpu], self.epoch_s)
+        changes = levels(self.gpus[gpu], self.epoch_s)
+        return energy(self.gpus[gpu], start, end, changes, settings)
 
 
 def levels(gpu: Gpu, epoch_s: float) -> list[tuple[float, float]]:
@@ -149,12 +157,51 @@ def levels(gpu: Gpu, epoch_s: float) -> list[tuple[float, float]]:
     return changes
 
 
-def energy(gpu: Gpu, start: float, end: float, changes: Sequence[tuple[float, float]]) -> float:
-    """Exact integral of power, piece by piece between all moments at which its slope changes."""
+Setting = tuple[float, float, int]
+"""(time, power limit in W, highest SM clock in MHz; 0: not locked)."""
+
+LOAD_MHZ = 1980
+"""SM clock under load without a limit."""
+
+
+def settings_of(gpu: Gpu, epoch_s: float) -> list[Setting]:
+    """What was set, from long before the epoch."""
+    found: list[Setting] = [(-math.inf, gpu.limit_watts, 0)]
+    if gpu.settings_file is not None and gpu.settings_file.exists():
+        for line in gpu.settings_file.read_text().splitlines():
+            at, milliwatts, sm_mhz, _ = line.split()
+            found.append((float(at) - epoch_s, float(milliwatts) / 1e3, int(sm_mhz)))
+    return found
+
+
+def set_now(gpu: Gpu, limit_watts: float, *, sm_mhz: int = 0) -> None:
+    """Set a limit as an administrator does."""
+    assert gpu.settings_file is not None
+    with gpu.settings_file.open("a") as file:
+        file.write(f"{time.monotonic():.6f} {1e3 * limit_watts:.0f} {sm_mhz} 0\n")
+
+
+def clock_share(gpu: Gpu, limit_watts: float, sm_mhz: int = 0) -> float:
+    """Clock under constant load over the highest: what a lock and a limit leave of it."""
+    full = gpu.knots[0][1] - gpu.idle_watts
+    locked = min(1.0, sm_mhz / LOAD_MHZ) if sm_mhz else 1.0
+    return min(locked, math.sqrt(max(0.0, limit_watts - gpu.idle_watts) / full))
+
+
+def energy(
+    gpu: Gpu,
+    start: float,
+    end: float,
+    changes: Sequence[tuple[float, float]],
+    settings: Sequence[Setting] = (),
+) -> float:
+    """Integral of power, piece by piece between all moments at which its slope changes: exact, but
+    where a ramp meets a limit."""
     cuts = {start, end, *(at for at, _ in changes), *turns(gpu, start, end)}
+    cuts |= {at for at, *_ in settings}
     pieces = pairwise(sorted(cut for cut in cuts if start <= cut <= end))
     return math.fsum(
-        (b - a) * watts(gpu, (a + b) / 2, level(changes, (a + b) / 2)) for a, b in pieces
+        (b - a) * watts(gpu, (a + b) / 2, level(changes, (a + b) / 2), settings) for a, b in pieces
     )
 
 
@@ -171,7 +218,7 @@ def level(changes: Sequence[tuple[float, float]], at: float) -> float:
     return [value for moment, value in changes if moment <= at][-1]
 
 
-def watts(gpu: Gpu, at: float, level: float) -> float:
+def watts(gpu: Gpu, at: float, level: float, settings: Sequence[Setting] = ()) -> float:
     """True power at a moment that is not a jump."""
     x = at if gpu.period_s == 0.0 else at - math.floor(at / gpu.period_s) * gpu.period_s
     before = [knot for knot in gpu.knots if knot[0] <= x]
@@ -181,7 +228,12 @@ def watts(gpu: Gpu, at: float, level: float) -> float:
         loaded = w0 + (w1 - w0) * (x - t0) / (t1 - t0)
     else:
         loaded = before[-1][1] if before else after[0][1]
-    return level * loaded + (1.0 - level) * gpu.idle_watts
+    full = loaded - gpu.idle_watts
+    if gpu.settings_file is not None and settings:
+        _, limit_watts, sm_mhz = [setting for setting in settings if setting[0] <= at][-1]
+        locked = min(1.0, sm_mhz / LOAD_MHZ) if sm_mhz else 1.0
+        full = min(full * locked**2, max(0.0, limit_watts - gpu.idle_watts))
+    return level * full + gpu.idle_watts
 
 
 def constant(power: float) -> Knots:

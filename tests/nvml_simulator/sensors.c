@@ -54,9 +54,62 @@ static double level_at(const Gpu *gpu, double at) {
     return level;
 }
 
+/* The last setting before a moment. */
+Setting setting_at(const Gpu *gpu, double at) {
+    Setting set = {.limit_watts = gpu->limit_watts};
+    for (int i = 0; i < gpu->setting_count && gpu->settings[i].at <= at; i++)
+        set = gpu->settings[i];
+    return set;
+}
+
+/* Power above idle goes with the square of the clock, which falls until the limit holds. */
+static double above_idle(const Gpu *gpu, double loaded, double at) {
+    double full = loaded - gpu->idle_watts;
+    Setting set = setting_at(gpu, at);
+    double locked = set.sm_mhz ? fmin(1, set.sm_mhz / (double)gpu->load_mhz) : 1;
+    if (!gpu->settings_file[0]) return full;
+    return fmin(full * locked * locked, fmax(0, set.limit_watts - gpu->idle_watts));
+}
+
+int is_capped(const Gpu *gpu, double at) {
+    Setting set = setting_at(gpu, at);
+    double locked = set.sm_mhz ? fmin(1, set.sm_mhz / (double)gpu->load_mhz) : 1;
+    double wanted = (loaded_watts(gpu, at) - gpu->idle_watts) * locked * locked;
+    return gpu->settings_file[0] && is_busy(gpu, at) && wanted > set.limit_watts - gpu->idle_watts;
+}
+
+double clock_share(const Gpu *gpu, double at) {
+    double full = loaded_watts(gpu, at) - gpu->idle_watts;
+    return full > 0 ? sqrt(above_idle(gpu, loaded_watts(gpu, at), at) / full) : 1;
+}
+
 double true_watts(const Gpu *gpu, double at) {
-    double level = level_at(gpu, at);
-    return level * loaded_watts(gpu, at) + (1 - level) * gpu->idle_watts;
+    return gpu->idle_watts + level_at(gpu, at) * above_idle(gpu, loaded_watts(gpu, at), at);
+}
+
+/* Joules above idle at level 1 while one setting holds: in steps where that depends on power. */
+static double stretch_joules(const Gpu *gpu, double from, double to) {
+    const double step = 0.005;
+    double total = 0;
+    if (!gpu->settings_file[0])
+        return loaded_joules(gpu, to) - loaded_joules(gpu, from) - gpu->idle_watts * (to - from);
+    if (gpu->knot_count == 1) return (to - from) * above_idle(gpu, gpu->knots[0].watts, from);
+    for (double at = from; at < to; at += step) {
+        double until = fmin(at + step, to);
+        total += (until - at) * above_idle(gpu, loaded_watts(gpu, (at + until) / 2), from);
+    }
+    return total;
+}
+
+static double set_joules(const Gpu *gpu, double from, double to) {
+    double total = 0, at = from;
+    for (int i = 0; i < gpu->setting_count; i++) {
+        double cut = gpu->settings[i].at;
+        if (cut <= at || cut >= to) continue;
+        total += stretch_joules(gpu, at, cut);
+        at = cut;
+    }
+    return total + stretch_joules(gpu, at, to);
 }
 
 /* Joules from the epoch on, negative before it. */
@@ -65,8 +118,7 @@ double true_joules(const Gpu *gpu, double until) {
     for (int i = 0; i <= gpu->event_count; i++) {
         double to = i < gpu->event_count ? fmin(gpu->events[i].at, until) : until;
         if (to > from) {
-            total += level * (loaded_joules(gpu, to) - loaded_joules(gpu, from))
-                + (1 - level) * gpu->idle_watts * (to - from);
+            total += level * set_joules(gpu, from, to) + gpu->idle_watts * (to - from);
             from = to;
         }
         if (i < gpu->event_count) level = gpu->events[i].level;

@@ -14,6 +14,9 @@ enum { MAX_GPUS = 16, MAX_FAULTS = 32, MAX_PROCESSES = 16, TEXT = 96 };
 
 typedef struct { double at, watts; } Knot;
 typedef struct { double at, level; } Event;
+
+/* What was set from a moment on: the power limit, and the highest clocks, 0 where not locked. */
+typedef struct { double at, limit_watts; unsigned sm_mhz, memory_mhz; } Setting;
 typedef struct { char target[16]; int code; double from, to; } Fault;
 typedef struct { unsigned pid; double from, to; } Process;
 
@@ -33,6 +36,13 @@ typedef struct {
     Event *events;
     int event_count;
     long load_file_size;
+
+    /* What others set, one line `monotonic-second mW SM-MHz memory-MHz` each, by every process. */
+    char settings_file[256];
+    Setting *settings;
+    int setting_count;
+    long settings_file_size;
+    double least_limit_watts, greatest_limit_watts;
 
     char sensor[TEXT]; /* ideal, window, average */
     double sensor_period, sensor_width;
@@ -68,10 +78,14 @@ typedef struct {
 /* scenario.c: 0 when read, otherwise it has said on stderr what is wrong */
 int read_scenario(const char *path, Scenario *scenario);
 void free_scenario(Scenario *scenario);
-void read_load(Gpu *gpu, double epoch);
+void read_load(Gpu *gpu, double epoch); /* and the settings */
+int add_setting(Gpu *gpu, Setting setting, double epoch); /* 0 when written */
 
 /* sensors.c: all times in seconds since the epoch */
 double monotonic_s(void);
+Setting setting_at(const Gpu *gpu, double at);
+double clock_share(const Gpu *gpu, double at); /* of the highest SM clock, under load */
+int is_capped(const Gpu *gpu, double at);
 double true_watts(const Gpu *gpu, double at);
 double true_joules(const Gpu *gpu, double until);
 double instant_watts(const Gpu *gpu, double at);

@@ -36,8 +36,8 @@ COMPARED = (
     *(THROUGHPUT, TTFT, ITL),
 )
 
-SAME_BLOCK = ("cycle", "session_id", "device_model", "power_limit_watts")
-"""Two measurements form a pair if they share these."""
+SAME_BLOCK = ("cycle", "session_id", "device_model", "limit_before_watts")
+"""Two measurements form a pair if they share these: a limit that the campaign sets is a factor."""
 
 SAME_TERMS = {
     "load_mode": "load modes",
@@ -62,7 +62,8 @@ MARKS = {
     "the ratio.",
     "other_device": "The sides were measured on different devices: the interval holds the gain of "
     "both power sensors.",
-    "other_power_limit": "The sides ran under different power limits.",
+    "other_power_limit": "The sides ran under different power limits, which the campaign did not "
+    "set.",
     "other_tokenizer": "The sides split text into different tokens: a token is not the same work. "
     "Compare by request.",
 }
@@ -204,7 +205,7 @@ def _marks(other: Rows, base: Rows, metric: Metric, *, paired: bool) -> tuple[st
         "unpaired": not paired,
         "other_session": apart,
         "other_device": differ("host", "device_model", "device_uuids"),
-        "other_power_limit": differ("power_limit_watts"),
+        "other_power_limit": differ("limit_before_watts"),
         "other_tokenizer": metric.column in PER_TOKEN
         and differ("tokenizer_sha256")
         and differ("prompts_sha256"),

@@ -241,7 +241,7 @@ def _energies(results: Iterable[Result]) -> Values:
 def _block(result: Result) -> Block:
     """The block that both sides of a pair share."""
     place = result.environment
-    return result.cycle, place.session_id, place.device_model, place.power_limit_watts
+    return result.cycle, place.session_id, place.device_model, place.limit_before_watts
 
 
 def _energy_block(result: Result) -> Block:

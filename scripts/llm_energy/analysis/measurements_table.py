@@ -101,6 +101,8 @@ class Computed(Row):
     mode `open` alone."""
     device_uuids: str
     """Identifiers of the devices, joined by `;`."""
+    limit_before_watts: float | None
+    """Power limit before the campaign set one of its own; the enforced one where it set none."""
     temperature_mean_celsius: float | None
     """Mean over the window and the counted devices."""
     temperature_max_celsius: float | None
@@ -254,6 +256,7 @@ def _computed(
         trace=result.settings.resolved.get("trace") if rate is None else None,
         saturated=is_saturated(result),
         device_uuids=_joined(result.environment.device_uuids),
+        limit_before_watts=result.environment.limit_before_watts,
         temperature_mean_celsius=_over(fmean, (s.temperature_mean_celsius for s in states)),
         temperature_max_celsius=_over(max, (s.temperature_max_celsius for s in states)),
         sm_clock_mean_mhz=_over(fmean, (s.sm_clock_mean_mhz for s in states)),

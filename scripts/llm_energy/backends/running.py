@@ -14,6 +14,7 @@ from llm_energy.backends import health
 from llm_energy.backends.process_runtime import ProcessRuntime, start_detached
 from llm_energy.backends.runtime import BackendError, BackendRecord, DeclaredBackend, Runtime
 from llm_energy.backends.session import Session
+from llm_energy.power.gpu_control import restore_all
 from llm_energy.runs import lease
 from llm_energy.runs.run import RUNS, Run
 from llm_energy.runs.run_parts import set_runs
@@ -202,6 +203,11 @@ def end_run(run: Run) -> None:
         list(pool.map(end_run, parts))
     if not run.spreads:
         stop_backends(run)
+    with contextlib.suppress(ValueError):
+        record = run.record
+        if record.device_set is None:  # the sets of a run end with it
+            for line in restore_all(owner_pid=record.owner.pid):
+                print(line, file=sys.stderr)
     # A full disk must not keep anything alive, and another process may end it too.
     with contextlib.suppress(OSError, ValueError):
         run.publish()

@@ -27,6 +27,12 @@ PREFIXES = {
     "output_tokens": "out",
     "context_tokens": "ctx",
     "request_rate": "rate",
+    "gpu.power_limit_watts": "limit",
+    "gpu.power_limit_watts.of_default": "limit",
+    "gpu.sm_clock_mhz": "sm",
+    "gpu.sm_clock_mhz.of_default": "sm",
+    "gpu.memory_clock_mhz": "mem",
+    "gpu.memory_clock_mhz.of_default": "mem",
 }
 SELF_EXPLAINING = ("backend", "model", "prompts", "dtype", "load_mode", "trace")
 

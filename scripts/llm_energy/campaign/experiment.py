@@ -65,6 +65,8 @@ class Experiment:
         own: dict[str, Any] = {"alone": self.spec_hash} if self.control == "a_a" else {}
         if self.server is not None:
             own["server"] = server_identity(self.server)
+        if gpu := settings.gpu.declared():  # it was loaded, and may have tuned itself, under these
+            own["gpu"] = gpu
         return short_hash(loaded_with | own)
 
     @property

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from llm_energy.campaign.arrival_settings import Arrivals
+from llm_energy.campaign.gpu_settings import GPU_KEYS, GpuSettings
 from llm_energy.campaign.types import Count, Identifier, Model, Name, Natural, Scalar, Tokens, unit
 from llm_energy.system.vocabulary import EXACT, OPEN, WAVES, LoadMode, OutputLength
 
@@ -50,6 +51,8 @@ class _Common(Model):
     """With load mode `open`: arrivals and output lengths."""
     sampling: Sampling = Sampling()
     """Sampling of output tokens."""
+    gpu: GpuSettings = GpuSettings()
+    """Power limit and clocks of the GPUs."""
 
 
 class DeclaredSettings(_Common):
@@ -92,7 +95,8 @@ class Settings(_Common):
             others |= {"trace"}
         if self.output_length == EXACT:  # as before there was another
             others |= {"output_length"}
-        return self.model_dump(mode="json", exclude=others)
+        plain = self.model_dump(mode="json", exclude=others | {"gpu"})
+        return plain | ({"gpu": declared} if (declared := self.gpu.declared()) else {})
 
     @property
     def longest_output(self) -> int:
@@ -108,9 +112,14 @@ class Settings(_Common):
 
 
 DOTTED_KEYS = (
-    *(k for k in DeclaredSettings.model_fields if k not in ("sampling", "arrivals", "engine")),
+    *(
+        k
+        for k in DeclaredSettings.model_fields
+        if k not in ("sampling", "arrivals", "gpu", "engine")
+    ),
     *(f"sampling.{key}" for key in Sampling.model_fields),
     *(f"arrivals.{key}" for key in Arrivals.model_fields),
+    *GPU_KEYS,
 )
 """Every setting that may vary, but for engine options (`engine.{backend}.{option}`)."""
 

@@ -11,6 +11,7 @@ from llm_energy.campaign.declared_inputs import SyntheticPrompts
 from llm_energy.campaign.expand import Point, axis_blocks, searched_axis, values_of
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.experiment_settings import Settings, flatten, nest
+from llm_energy.campaign.gpu_settings import gpu_faults, layered
 from llm_energy.campaign.identity import PROTOCOL_VERSION, container_identity, short_hash
 from llm_energy.campaign.measurement_settings import DEADLINES
 from llm_energy.campaign.problems import KeyPath, listed
@@ -44,7 +45,7 @@ class Resolver:
     def experiment(self, group: str, point: Point) -> Experiment | None:
         """Return the experiment of a point; None where something is wrong with it."""
         own = dict(flatten(self.config.experiments[group].settings.declared()))
-        flat = {**self.defaults, **own, **point.factors}
+        flat = layered(self.defaults, own, point.factors)
         missing = [key for key in REFERENCES if key not in flat]
         if missing and self.complete:
             message = f"has no {listed(missing)}; set it here or under defaults"
@@ -119,6 +120,7 @@ class Resolver:
             yield "load_mode", f"{backend} has no load mode `{settings.load_mode}`; it has {known}"
         trace = self.catalogue.arrival_trace(settings.trace) if settings.trace else None
         yield from arrival_faults(settings, self.config.measurement, trace)
+        yield from gpu_faults(settings.gpu, on_gpu=self.config.measurement.on_gpu)
         if settings.dtype not in ("auto", *table.dtypes):
             known = listed(dict.fromkeys(("auto", *table.dtypes)))
             yield "dtype", f"{backend} has no dtype `{settings.dtype}`; it has {known}"

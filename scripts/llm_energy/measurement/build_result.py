@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.inputs.environment import packages_sha256
-from llm_energy.measurement import flags, open_requests, served, window
+from llm_energy.measurement import flags, gpu_limits, open_requests, served, window
 from llm_energy.measurement.job import Job, Observation
 from llm_energy.measurement.job_energy import energy_of, metered_gpus
 from llm_energy.measurement.open_queue import idle_spans
@@ -106,6 +106,7 @@ def environment(job: Job, seen: Observation, run: RunRecord) -> Environment:
         device_model=gpus[0].model if gpus else host.cpu_model,
         device_uuids=[gpu.id for gpu in gpus],
         power_limit_watts=gpus[0].power_limit_watts if gpus else None,
+        gpu_set=seen.gpu_set,
         driver=str(gpus[0].facts["driver"]) if gpus and gpus[0].facts.get("driver") else None,
         shares_host=run.shares_host,
         cpu_set=run.cpu_set,
@@ -190,6 +191,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
         )
         + flags.of_gates(seen.thermal)
         + served.flags(job, seen, requests)
+        + list(gpu_limits.flags_of(seen, account.energy))
         + account.flags,
         "sample_outputs": [SampleOutput(**sample) for sample in seen.measured["sample_outputs"]],
     }

@@ -9,9 +9,10 @@ from llm_energy.backends.server_config import server_config
 from llm_energy.inputs.models import VerifiedModel
 from llm_energy.measurement.arrival_recipes import TraceFile, bound_of, declared_arrivals, of_cycle
 from llm_energy.power.gates import Thermal
+from llm_energy.power.gpu_targets import GpuTargets
 from llm_energy.power.sensor import Method
 from llm_energy.power.series import Series
-from llm_energy.results.parts import Phase, PowerSteadiness
+from llm_energy.results.parts import GpuSet, Phase, PowerSteadiness
 from llm_energy.runs.run_records import HostIdle
 from llm_energy.system.cache import prompts_marker
 from llm_energy.system.vocabulary import EXACT, OPEN
@@ -64,6 +65,8 @@ class ExperimentRecord:
     """Fields of `Objectives` of a result, for load mode `open`."""
     trace: TraceFile | None = None
     """The trace of arrivals, whose stretch each cycle gets another one of."""
+    gpu: GpuTargets | None = None
+    """Power limit and clocks that its GPUs are set to; None: as they are."""
 
     @classmethod
     def of(cls, campaign: "Campaign", experiment: "Experiment") -> "ExperimentRecord":
@@ -122,6 +125,7 @@ class ExperimentRecord:
             prompts_id=experiment.prompts.id,
             objectives=campaign.slo.in_seconds() if campaign.slo else None,
             trace=TraceFile.of(experiment.trace),
+            gpu=GpuTargets.of(settings.gpu.declared()),
         )
 
 
@@ -208,6 +212,8 @@ class Observation:
     """The same of the run's first cycle."""
     power: PowerSteadiness | None = None
     """The host's verdict on power at the end of the warm-up."""
+    gpu_set: GpuSet | None = None
+    """What the GPUs were set to for it."""
     own_processes: set[int] | None = None
     """Host ids of the backend's processes when the load was over."""
 

@@ -23,10 +23,11 @@ from llm_energy.measurement.device_exclusivity import (
     refuse_lost,
     working_devices,
 )
+from llm_energy.measurement.gpu_limits import set_gpus
 from llm_energy.measurement.job import FixedPrompts, Job, Observation
 from llm_energy.measurement.power_watch import PowerWatch, span_s
 from llm_energy.power import gates, sources
-from llm_energy.power.meter import Device
+from llm_energy.power.meter import Device, Meter
 from llm_energy.power.sampler import Sampler
 from llm_energy.power.sensor import QUANTITY, Method
 from llm_energy.power.series import Series
@@ -114,14 +115,16 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
     backend, device, record = job.backend, job.experiment.device, run.record
     gpus = running.declared_backend(run, backend).container.gpus
     with ExitStack() as stack:
-        meters = open_meters(
-            cpu_model=record.host_facts.cpu_model,
-            gpus=device == "gpu",
-            only=record.device_set.devices if record.device_set else None,
-            shared=record.shares_host,
-        )
-        for meter in meters:
-            stack.callback(meter.close)
+
+        def opened() -> tuple[Meter, ...]:
+            only = record.device_set.devices if record.device_set else None
+            cpu, shared = record.host_facts.cpu_model, record.shares_host
+            found = open_meters(cpu_model=cpu, gpus=device == "gpu", only=only, shared=shared)
+            for meter in found:
+                stack.callback(meter.close)
+            return found
+
+        meters = opened()
         working = working_devices(meters, device=device, gpus=gpus)
         if record.device_set:
             refuse_lost(record.device_set, working)
@@ -141,6 +144,11 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
         )
         progress.note_waiting(run, None)
         seen.started, seen.waited_s = utc_now(), time.monotonic() - before
+        if device == "gpu":
+            seen.gpu_set = set_gpus(job, run, working)
+            # Their descriptions have the limit that is enforced when they are opened.
+            meters = opened()
+            working = working_devices(meters, device=device, gpus=gpus)
         show("starting the backend")
         started = running.ensure_backend(run, backend)
         seen.container_engine = started.container_engine

@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
+from llm_energy.power.gpu_targets import GpuRange
 from llm_energy.power.meter import Device, Quantity, Reading, Stamp, State, reading_since
 
 LOG = logging.getLogger(__name__)
@@ -151,6 +152,15 @@ class NvmlMeter:
         """The power limit that a board is delivered with."""
         query = self._nvml.nvmlDeviceGetPowerManagementDefaultLimit
         return self._limit_watts(query, self._handles[device.id])
+
+    def settable(self, device: Device) -> GpuRange:
+        """What a board can be set to."""
+        nvml, handle, facts = self._nvml, self._handles[device.id], device.facts
+        limits = self._known(nvml.nvmlDeviceGetPowerManagementLimitConstraints, handle)
+        least, most = (_MILLI * each for each in limits) if limits else (None, None)
+        clocks = (facts["max_sm_clock_mhz"], facts["max_memory_clock_mhz"])
+        sm_mhz, memory_mhz = (None if mhz is None else float(mhz) for mhz in clocks)
+        return GpuRange(self.default_limit_watts(device), least, most, sm_mhz, memory_mhz)
 
     def close(self) -> None:
         try:

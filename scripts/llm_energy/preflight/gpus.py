@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
+from llm_energy.power.gpu_targets import GpuRange
 from llm_energy.power.meter import Device, Reading
 from llm_energy.power.nvml import NvmlError, NvmlMeter
 from llm_energy.power.sources import LOST, probe
@@ -26,6 +27,8 @@ class Gpu:
     memory_bytes: int | None = None
     default_limit_watts: float | None = None
     """The power limit that the board is delivered with."""
+    settable: GpuRange = field(default_factory=GpuRange)
+    """What it can be set to."""
     cpus: tuple[int, ...] | None = None
     """The CPUs near it."""
     update_periods_s: Mapping[str, float | None] = field(default_factory=dict)
@@ -67,6 +70,7 @@ def read_gpus(*, probed: bool = False) -> list[Gpu]:
                 meter.read(device, slow=True),
                 memory_bytes=meter.memory_bytes(device),
                 default_limit_watts=meter.default_limit_watts(device),
+                settable=meter.settable(device),
                 cpus=meter.cpus(device),
                 index=index,
             )

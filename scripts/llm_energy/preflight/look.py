@@ -11,6 +11,7 @@ from llm_energy.preflight.asking import SilentError, ask_all, reason
 from llm_energy.preflight.disk import disk_findings, read_disks
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.fit import memory_findings
+from llm_energy.preflight.gpu_control_findings import control_findings, outstanding_findings
 from llm_energy.preflight.gpu_findings import gpu_findings
 from llm_energy.preflight.gpu_sets import set_findings
 from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
@@ -45,6 +46,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
         *host_findings(host),
         *_docker(campaign, docker),
         *_gpus(campaign, answers["gpus"]),
+        *outstanding_findings(),
         cpu_energy_finding(cpu=host.cpu, needed=not on_gpu),
         *prepared,
         *server_findings(campaign),
@@ -114,5 +116,6 @@ def _gpus(campaign: Campaign, answer: Any) -> Iterator[Finding]:
             yield from gpu_findings(gpus, used=used)
             if used:
                 yield from too_few_gpus(campaign, gpus)
+                yield from control_findings(campaign, gpus)
                 if campaign.parallel:
                     yield from set_findings(campaign.parallel, gpus)

@@ -13,6 +13,7 @@ from llm_energy.inputs.environment import check_packages, installed_packages, ow
 from llm_energy.inputs.recipes import EnvironmentRecipe, ModelRecipe, Recipes
 from llm_energy.preflight.asking import ask_all
 from llm_energy.preflight.findings import Finding, problems
+from llm_energy.preflight.gpu_control_findings import control_findings
 from llm_energy.preflight.gpu_findings import enough_findings
 from llm_energy.preflight.gpu_sets import set_findings
 from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
@@ -165,6 +166,7 @@ def gpu_obstacles(campaign: Campaign) -> list[str]:
         found.append(no_gpu_finding(answers["gpus"]))
     elif isinstance(answers["gpus"], list):
         found += too_few_gpus(campaign, answers["gpus"])
+        found += control_findings(campaign, answers["gpus"])
         if campaign.parallel:
             found += set_findings(campaign.parallel, answers["gpus"])
     if isinstance(answers.get("docker"), dict):  # a silent engine is reported with its images

@@ -254,7 +254,7 @@ def place_columns(summary: Summary) -> list[str]:
     """Columns of the place of measurement that differ in the campaign; labels then name them."""
     table = summary.measurements
     found = ["device_model"] if table["device_model"].nunique() > 1 else []
-    limits = table["power_limit_watts"].nunique(dropna=False)
+    limits = table["limit_before_watts"].nunique(dropna=False)  # one that is set is a setting
     found += ["power_limit_watts"] if limits > 1 else []
     return found + (["saturated"] if table["saturated"].eq(True).any() else [])
 

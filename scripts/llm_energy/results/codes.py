@@ -37,6 +37,8 @@ FLAGS = {
     "power_spike": "Single samples lie far above the enforced power limit.",
     "power_limit_changed": "The enforced power limit changed inside the window: the device did not "
     "work under one setting.",
+    "gpu_set_otherwise": "A GPU did not work at the power limit or clock that the campaign set: "
+    "others changed it meanwhile, or the driver takes another one.",
     "power_capped": "The device held its clocks down to stay within its power limit.",
     "slowed_down": "The device was slowed down by heat or to protect the board.",
     "sampling_gap": "Samples are missing; the integral can be wrong by up to what is given.",
@@ -151,6 +153,7 @@ FAILURES = {
     "engine_resident": "another engine on its device did not unload",
     "environment_missing": "its environment is not there",
     "gpu_lost": "a GPU of its set was lost",
+    "gpu_not_set": "a GPU could not be set to its power limit or clocks",
     "input_error": "an input is not as it was declared",
     "internal_error": "this program has a defect",
     "no_engine": "no engine was loaded",

@@ -188,6 +188,17 @@ class ProcessState(Model):
     supervisor_jobs: int
 
 
+class GpuSet(Model):
+    """What the campaign set its GPUs to before the engine was loaded; None: as it was found."""
+
+    power_limit_watts: float | None
+    sm_clock_mhz: int | None
+    """Highest clock of the multiprocessors, to which it was locked."""
+    memory_clock_mhz: int | None
+    found_power_limit_watts: float
+    """Power limit before the campaign set its own."""
+
+
 class Environment(Model):
     session_id: str
     """Boot, driver, device and run in one: pairs are formed inside it."""
@@ -205,6 +216,8 @@ class Environment(Model):
     """Identifiers of the devices."""
     power_limit_watts: float | None
     """Enforced power limit of the device; results are grouped by it."""
+    gpu_set: GpuSet | None = None
+    """What the campaign set; None where it set nothing."""
     driver: str | None
     """Version of the GPU driver."""
     runtime: str
@@ -234,6 +247,11 @@ class Environment(Model):
     """Commit of the workflow."""
     git_dirty: bool | None
     """True where the checkout had changes that were not committed."""
+
+    @property
+    def limit_before_watts(self) -> float | None:
+        """Power limit that the campaign met: pairs share it, whatever they set themselves."""
+        return self.gpu_set.found_power_limit_watts if self.gpu_set else self.power_limit_watts
 
 
 class SideFile(Model):

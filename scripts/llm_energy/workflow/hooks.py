@@ -8,6 +8,8 @@ from typing import Any
 from llm_energy.campaign.campaign import load_campaign
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.inputs.recipes import Recipes
+from llm_energy.preflight.gpu_control_findings import sets_gpus
+from llm_energy.preflight.gpus import read_gpus
 from llm_energy.preflight.host_findings import forbidden_cpu_energy
 from llm_energy.preflight.obstacles import gpu_obstacles, obstacles
 from llm_energy.results import older_layout
@@ -113,6 +115,14 @@ class Hooks:
                 print(sets_line(sets, at_once=self._at_once), file=sys.stderr)
             if not (campaign.measurement.on_gpu or spreads) and (remedy := forbidden_cpu_energy()):
                 print(f"No energy will be measured. {remedy}", file=sys.stderr)
+        boards = {}
+        if (needed or further or calibrated) and sets_gpus(campaign):
+            if spreads:
+                sys.exit(
+                    f"campaign `{campaign.name}` sets GPUs, which cannot be spread over a cluster: "
+                    "use one allocation (docs/slurm.md)"
+                )
+            boards = {gpu.uuid: gpu.settable for gpu in read_gpus() if not gpu.lost}
         try:
             self._lifecycle.start(
                 needed,
@@ -123,6 +133,7 @@ class Hooks:
                 spreads=spreads,
                 sets=sets,
                 at_once=self._at_once,
+                boards=boards,
             )
         except LifecycleError as error:
             sys.exit(str(error))

@@ -11,8 +11,9 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from llm_energy.backends.running import (
     end_run,
@@ -24,6 +25,8 @@ from llm_energy.backends.runtime import BackendError
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.measurement.fork_server import ForkServer
+from llm_energy.power.gpu_control import restore_all
+from llm_energy.power.gpu_targets import GpuRange
 from llm_energy.results.superseded import set_aside
 from llm_energy.runs.results_lock import LockedError, ResultsLock
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
@@ -65,6 +68,7 @@ class Lifecycle:
         spreads: bool = False,
         sets: Sequence[DeviceSet] = (),
         at_once: int = 1,
+        boards: Mapping[str, GpuRange] = MappingProxyType({}),
     ) -> None:
         """Open a run for the measurements `needed`; nothing happens where there is nothing to do.
 
@@ -78,6 +82,7 @@ class Lifecycle:
                 allocation opens a run of its own.
             sets: sets of this host's GPUs that are measured on at once, each in a run of its own.
             at_once: measurements that run at the same time, in each allocation where it spreads.
+            boards: GPU -> what it can be set to, where experiments set it.
 
         Raises:
             LifecycleError: results would be overwritten, the campaign was measured on another
@@ -117,6 +122,8 @@ class Lifecycle:
             scripts=self.scripts,
             undecided=frozenset(further),
         )
+        for uuid, board in boards.items():
+            self.run.write(f"gpu_ranges/{uuid}", board)
         self.measures = bool(ordered)
         os.environ[RUN_VARIABLE] = str(self.run.folder)
         if spreads:
@@ -167,6 +174,8 @@ class Lifecycle:
         """End what dead runs left, here and in allocations, and refuse what cannot be judged."""
         for run_id in reap_dead_runs():
             print(f"Cleaned up after the run {run_id}, which had died.", file=sys.stderr)
+        for line in restore_all(owner_pid=None):  # of any campaign of any user
+            print(line, file=sys.stderr)
         try:
             for job in cancel_orphans():
                 print(f"Cancelled job {job} of a run which had died.", file=sys.stderr)

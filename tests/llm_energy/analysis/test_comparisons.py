@@ -8,7 +8,7 @@ from llm_energy.analysis.measurements_table import measurements_table
 from llm_energy.analysis.wording import DIFFERENT
 from llm_energy.campaign.contrasts import Contrast
 from llm_energy.results.metrics import THROUGHPUT
-from llm_energy.results.parts import Flag
+from llm_energy.results.parts import Flag, GpuSet
 
 A = [0.50, 0.52, 0.49, 0.51, 0.53]
 B = [0.90, 0.95, 0.89, 0.92, 0.96]
@@ -187,6 +187,26 @@ class TestMarks:
             side(BASE, A, power_limit_watts=300.0), side(OTHER, B, power_limit_watts=400.0)
         )
         assert found.marks == ["unpaired", "other_power_limit"]
+
+    def test_a_limit_that_the_campaign_set_is_a_factor(self):
+        def set_to(results, watts):
+            own = GpuSet(
+                power_limit_watts=watts,
+                sm_clock_mhz=None,
+                memory_clock_mhz=None,
+                found_power_limit_watts=650.0,
+            )
+            for result in results:
+                place = {"gpu_set": own, "power_limit_watts": watts}
+                environment = result.environment.model_copy(update=place)
+                yield result.model_copy(update={"environment": environment})
+
+        found = throughput(set_to(side(BASE, A), 700.0), set_to(side(OTHER, B), 350.0))
+        assert (found.pairs, found.marks) == (5, [])
+        without = side(OTHER, B, power_limit_watts=650.0)
+        assert throughput(set_to(side(BASE, A), 700.0), without).pairs == 5
+        changed = side(OTHER, B, power_limit_watts=500.0)
+        assert "other_power_limit" in throughput(set_to(side(BASE, A), 700.0), changed).marks
 
     def test_tokens_of_different_tokenizers_are_marked_and_requests_are_not(self):
         def with_tokenizer(results, name):

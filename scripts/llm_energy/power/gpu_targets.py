@@ -1,0 +1,104 @@
+"""Power limit and clocks that an experiment asks of each GPU, resolved for one board."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_MILLI = 1e-3
+
+
+class GpuTargetError(Exception):
+    """A board cannot do what a campaign asks; one line with the range."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A value, or a share of the board's own."""
+
+    value: float | None = None
+    of_default: float | None = None
+
+    def resolved(self, default: float | None, name: str) -> float:
+        """Return the value for a board.
+
+        Raises:
+            GpuTargetError: the board does not report its own.
+        """
+        if self.value is not None:
+            return self.value
+        if default is None or self.of_default is None:
+            raise GpuTargetError(f"gpu.{name}: the board reports no default; give it in units")
+        return self.of_default * default
+
+
+@dataclass(frozen=True)
+class GpuRange:
+    """What a board can be set to; None where it does not say."""
+
+    default_limit_watts: float | None = None
+    least_limit_watts: float | None = None
+    greatest_limit_watts: float | None = None
+    highest_sm_clock_mhz: float | None = None
+    highest_memory_clock_mhz: float | None = None
+
+
+@dataclass(frozen=True)
+class GpuSetting:
+    """What one GPU is set to; None: as it was found."""
+
+    power_limit_watts: float | None = None
+    sm_clock_mhz: int | None = None
+    memory_clock_mhz: int | None = None
+
+
+@dataclass(frozen=True)
+class GpuTargets:
+    """What an experiment asks of each of its GPUs; None: nothing."""
+
+    power_limit_watts: Target | None = None
+    sm_clock_mhz: Target | None = None
+    memory_clock_mhz: Target | None = None
+
+    @classmethod
+    def of(cls, declared: Mapping[str, Any]) -> "GpuTargets | None":
+        """Return what the settings `gpu` of an experiment ask; None where they ask nothing."""
+        targets = {
+            name: Target(**value) if isinstance(value, Mapping) else Target(value=float(value))
+            for name, value in declared.items()
+        }
+        return cls(**targets) if targets else None
+
+    def on(self, board: GpuRange) -> GpuSetting:
+        """Resolve for one board: whole watts, as drivers take them, and whole MHz.
+
+        Raises:
+            GpuTargetError: it cannot do this, with its range.
+        """
+        return GpuSetting(
+            self._limit_watts(board),
+            _clock_mhz(self.sm_clock_mhz, board.highest_sm_clock_mhz, "sm_clock_mhz"),
+            _clock_mhz(self.memory_clock_mhz, board.highest_memory_clock_mhz, "memory_clock_mhz"),
+        )
+
+    def _limit_watts(self, board: GpuRange) -> float | None:
+        if self.power_limit_watts is None:
+            return None
+        least, most = board.least_limit_watts, board.greatest_limit_watts
+        if least is None or most is None:
+            raise GpuTargetError("gpu.power_limit_watts: the power limit of this GPU is fixed")
+        watts = float(
+            round(self.power_limit_watts.resolved(board.default_limit_watts, "power_limit_watts"))
+        )
+        if not least <= watts <= most:
+            message = f"gpu.power_limit_watts: {watts:g} W is outside of {least:g} to {most:g} W"
+            raise GpuTargetError(message)
+        return watts
+
+
+def _clock_mhz(target: Target | None, highest_mhz: float | None, name: str) -> int | None:
+    if target is None:
+        return None
+    mhz = round(target.resolved(highest_mhz, name))
+    if highest_mhz is not None and mhz > highest_mhz:
+        raise GpuTargetError(f"gpu.{name}: {mhz} MHz is above the highest, {highest_mhz:g} MHz")
+    return mhz

@@ -1,0 +1,72 @@
+"""Check that the GPUs can be set as a campaign asks, and name those that somebody left set."""
+
+from collections.abc import Iterator, Sequence
+
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.campaign.gpu_settings import GpuSettings
+from llm_energy.power import gpu_control
+from llm_energy.power.gpu_control import GpuControlError
+from llm_energy.power.gpu_targets import GpuTargetError, GpuTargets
+from llm_energy.preflight.findings import Finding
+from llm_energy.preflight.gpus import Gpu
+
+SUBJECT = "gpu limits"
+
+
+def sets_gpus(campaign: Campaign) -> bool:
+    """Return whether an experiment asks for a power limit or clocks."""
+    return any(experiment.settings.gpu.declared() for experiment in campaign.experiments)
+
+
+def control_findings(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
+    """Yield a problem for each GPU that cannot be set as an experiment asks."""
+    if not sets_gpus(campaign):
+        return
+    wanted = {repr(e.settings.gpu): e.settings.gpu for e in campaign.experiments}.values()
+    refused = gpu_control.refusal()
+    for gpu in (gpu for gpu in gpus if not gpu.lost):
+        faults = sorted({fault for each in wanted for fault in _faults(gpu, each)})
+        if gpu.device.facts["persistence_mode"] is not True:
+            faults.append(
+                "persistence mode is off, and the driver forgets what is set: "
+                f"sudo nvidia-smi -i {gpu.uuid} -pm 1"
+            )
+        faults += [right] if (right := refused or _refused(gpu.uuid)) else []
+        for fault in faults:
+            yield Finding("problem", SUBJECT, f"{gpu.uuid}: {fault}", {"uuid": gpu.uuid})
+        if not faults:
+            board = gpu.settable
+            message = f"{gpu.uuid}: can be set, from {board.least_limit_watts:g} to "
+            message += f"{board.greatest_limit_watts:g} W (default {board.default_limit_watts:g} W)"
+            yield Finding("ok", SUBJECT, message, {"uuid": gpu.uuid})
+
+
+def outstanding_findings() -> Iterator[Finding]:
+    """Yield a finding for each GPU of this host that was set and is not restored."""
+    for one in gpu_control.outstanding():
+        facts = {"uuid": one.device, "owner_pid": one.owner_pid, "found_watts": one.found_watts}
+        who = f"process {one.owner_pid} of {one.user}"
+        if one.owner_lives:
+            message = f"{one.device}: {who} has set its limits, and lives"
+        else:
+            message = (
+                f"{one.device}: {who} set its limits and died; it had {one.found_watts:g} W. The "
+                f"next start of a campaign restores it, or: {one.command}"
+            )
+        yield Finding("note" if one.owner_lives else "warning", SUBJECT, message, facts)
+
+
+def _faults(gpu: Gpu, wanted: GpuSettings) -> Iterator[str]:
+    try:
+        if targets := GpuTargets.of(wanted.declared()):
+            targets.on(gpu.settable)
+    except GpuTargetError as error:
+        yield str(error)
+
+
+def _refused(uuid: str) -> str | None:
+    try:
+        gpu_control.check(uuid)
+    except GpuControlError as error:
+        return str(error).removeprefix(f"{uuid}: ")
+    return None

@@ -1,0 +1,73 @@
+"""Findings about GPUs that a campaign sets, and about those that somebody left set."""
+
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+from tests.nvml_simulator.scenario import Fault, Gpu
+
+from llm_energy.campaign.gpu_settings import GpuSettings
+from llm_energy.power import gpu_control
+from llm_energy.power.gpu_targets import GpuSetting
+from llm_energy.preflight.gpu_control_findings import control_findings, outstanding_findings
+from llm_energy.preflight.gpus import read_gpus
+
+UUID = Gpu().uuid
+ASKED = GpuSettings.model_validate({"power_limit_watts": {"of_default": 0.5}})
+
+
+def campaign(*settings):
+    experiments = [SimpleNamespace(settings=SimpleNamespace(gpu=each)) for each in settings]
+    return SimpleNamespace(experiments=experiments)
+
+
+@pytest.fixture
+def gpu(tmp_path, monkeypatch, nvml_library, simulate):
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(nvml_library.parent))
+    monkeypatch.setenv("LLM_ENERGY_GPU_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setattr(gpu_control, "RECORDS", tmp_path / "records")
+    monkeypatch.setattr(gpu_control.os, "geteuid", lambda: 0)
+
+    def start(**options):
+        simulate(Gpu(settings_file=tmp_path / "settings", **options))
+
+    start()
+    return start
+
+
+def found(*settings):
+    return [(f.status, f.message) for f in control_findings(campaign(*settings), read_gpus())]
+
+
+def test_a_gpu_that_can_be_set_is_named_with_its_range(gpu):
+    gpu()
+    assert found(ASKED) == [("ok", f"{UUID}: can be set, from 100 to 700 W (default 700 W)")]
+    assert found(GpuSettings()) == []
+
+
+def test_each_obstacle_is_a_line_for_its_gpu(gpu, monkeypatch):
+    beyond = GpuSettings(power_limit_watts=900.0)
+    gpu(persistence=False, faults=(Fault("set_limit", 4),))
+    (outside, persistence, right) = found(ASKED, beyond)
+    assert outside == (
+        "problem",
+        f"{UUID}: gpu.power_limit_watts: 900 W is outside of 100 to 700 W",
+    )
+    assert f"nvidia-smi -i {UUID} -pm 1" in persistence[1]
+    assert "no permission" in right[1]
+    monkeypatch.setattr(gpu_control.os, "geteuid", lambda: 1000)
+    assert "sudo install -o root" in found(ASKED)[-1][1]
+
+
+def test_a_gpu_that_was_left_set_is_named_with_the_command(gpu):
+    gpu()
+    assert list(outstanding_findings()) == []
+    owner = subprocess.Popen(["sleep", "600"])
+    gpu_control.set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
+    (living,) = outstanding_findings()
+    assert (living.status, "lives" in living.message) == ("note", True)
+    owner.kill()
+    owner.wait()
+    (left,) = outstanding_findings()
+    assert left.status == "warning"
+    assert f"restore {UUID}" in left.message
