@@ -165,7 +165,7 @@ LOAD_MHZ = 1980
 
 
 def settings_of(gpu: Gpu, epoch_s: float) -> list[Setting]:
-    """What was set, from long before the epoch."""
+    """Settings, from long before the epoch."""
     found: list[Setting] = [(-math.inf, gpu.limit_watts, 0)]
     if gpu.settings_file is not None and gpu.settings_file.exists():
         for line in gpu.settings_file.read_text().splitlines():

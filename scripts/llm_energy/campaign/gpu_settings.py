@@ -15,7 +15,7 @@ class OfDefault(Model):
     """A share of the board's own value."""
 
     of_default: Annotated[float, Field(ge=0.01, le=2)]
-    """Of the default power limit, or of the highest clock: 0.7 is 70 %."""
+    """Share of the default power limit, or of the highest clock: 0.7 is 70 %."""
 
 
 Watts = Annotated[float, Field(ge=1, le=10_000), unit("W")]

@@ -213,7 +213,7 @@ class Observation:
     power: PowerSteadiness | None = None
     """The host's verdict on power at the end of the warm-up."""
     gpu_set: GpuSet | None = None
-    """What the GPUs were set to for it."""
+    """Settings of the GPUs that were made for it."""
     own_processes: set[int] | None = None
     """Host ids of the backend's processes when the load was over."""
 

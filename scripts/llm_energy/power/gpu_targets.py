@@ -33,7 +33,7 @@ class Target:
 
 @dataclass(frozen=True)
 class GpuRange:
-    """What a board can be set to; None where it does not say."""
+    """Range that a board can be set to; None where it does not say."""
 
     default_limit_watts: float | None = None
     least_limit_watts: float | None = None
@@ -44,7 +44,7 @@ class GpuRange:
 
 @dataclass(frozen=True)
 class GpuSetting:
-    """What one GPU is set to; None: as it was found."""
+    """Settings of one GPU; None: as it was found."""
 
     power_limit_watts: float | None = None
     sm_clock_mhz: int | None = None
@@ -53,7 +53,7 @@ class GpuSetting:
 
 @dataclass(frozen=True)
 class GpuTargets:
-    """What an experiment asks of each of its GPUs; None: nothing."""
+    """Targets of an experiment for each of its GPUs; None: nothing."""
 
     power_limit_watts: Target | None = None
     sm_clock_mhz: Target | None = None

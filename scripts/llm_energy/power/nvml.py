@@ -154,7 +154,7 @@ class NvmlMeter:
         return self._limit_watts(query, self._handles[device.id])
 
     def settable(self, device: Device) -> GpuRange:
-        """What a board can be set to."""
+        """Return the range that a board can be set to."""
         nvml, handle, facts = self._nvml, self._handles[device.id], device.facts
         limits = self._known(nvml.nvmlDeviceGetPowerManagementLimitConstraints, handle)
         least, most = (_MILLI * each for each in limits) if limits else (None, None)

@@ -28,7 +28,7 @@ class Gpu:
     default_limit_watts: float | None = None
     """The power limit that the board is delivered with."""
     settable: GpuRange = field(default_factory=GpuRange)
-    """What it can be set to."""
+    """Range that it can be set to."""
     cpus: tuple[int, ...] | None = None
     """The CPUs near it."""
     update_periods_s: Mapping[str, float | None] = field(default_factory=dict)

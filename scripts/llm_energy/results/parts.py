@@ -189,7 +189,7 @@ class ProcessState(Model):
 
 
 class GpuSet(Model):
-    """What the campaign set its GPUs to before the engine was loaded; None: as it was found."""
+    """Settings of the GPUs that the campaign made before the engine was loaded; None: as it was found."""
 
     power_limit_watts: float | None
     sm_clock_mhz: int | None
@@ -217,7 +217,7 @@ class Environment(Model):
     power_limit_watts: float | None
     """Enforced power limit of the device; results are grouped by it."""
     gpu_set: GpuSet | None = None
-    """What the campaign set; None where it set nothing."""
+    """Settings that the campaign made; None where it set nothing."""
     driver: str | None
     """Version of the GPU driver."""
     runtime: str
