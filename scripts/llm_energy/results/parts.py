@@ -189,7 +189,7 @@ class ProcessState(Model):
 
 
 class GpuSet(Model):
-    """Settings of the GPUs that the campaign made before the engine was loaded; None: as it was found."""
+    """Settings of the GPUs that the campaign made before the engine was loaded; None: as found."""
 
     power_limit_watts: float | None
     sm_clock_mhz: int | None
