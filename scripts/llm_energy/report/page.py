@@ -31,6 +31,8 @@ from llm_energy.report.device_section import device_notices, devices_table
 from llm_energy.report.environment_section import differences, environment
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import key_figures, notices
+from llm_energy.report.limit_section import CAPTION as GPU_LIMITS
+from llm_energy.report.limit_section import limit_sentences, limits_table
 from llm_energy.report.limits import limit_data
 from llm_energy.report.markup import breakable, first_rows, further_rows, marked, packed
 from llm_energy.report.methods import methods
@@ -229,6 +231,9 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
         "common": common_settings(summary),
         "comparisons": comparison_tables(summary),
         "serving_layer": serving_layer_costs(summary),
+        "gpu_limits": limits_table(summary),
+        "gpu_limits_caption": GPU_LIMITS,
+        "gpu_limit_sentences": limit_sentences(summary),
         "refusals": refusals(summary),
         "decode": decode_table(summary),
         "panels": panels(figures),

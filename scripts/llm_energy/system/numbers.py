@@ -55,7 +55,8 @@ def setting_label(setting: str, value: Any) -> str:
 
     if pd.isna(value):
         return ""
-    name = setting.rpartition(".")[2].replace("_", " ")
+    own = setting.removesuffix(".of_default")
+    name = own.rpartition(".")[2].replace("_", " ") + (" of default" if own != setting else "")
     return f"{name} {exact(value)}" if isinstance(value, int | float) else f"{name} {value}"
 
 
