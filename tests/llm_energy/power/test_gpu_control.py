@@ -1,67 +1,17 @@
 """GPUs are set and restored through the script that needs root, whatever happens in between."""
 
-import json
 import subprocess
 import sys
-import time
-from dataclasses import replace
 
 import pytest
-from tests.nvml_simulator.scenario import EVER, Fault, Gpu, Scenario, constant, set_now, settings_of
+from tests.llm_energy.power.gpu_faults import FAULTS, UUID, Machine, killed
 
 from llm_energy.power import gpu_control
-from llm_energy.power.gpu_control import GpuControlError, restore_all, restore_gpu, set_gpu
+from llm_energy.power.gpu_control import set_gpu
 from llm_energy.power.gpu_targets import GpuRange, GpuSetting, GpuTargetError, GpuTargets
 from llm_energy.system.processes import ProcessId
 
-UUID = Gpu().uuid
 BOARD = GpuRange(700.0, 100.0, 700.0, 1980.0, 2619.0)
-NO_PERMISSION = 4
-
-
-class Machine:
-    """A simulated machine with one GPU, and owners of its limits."""
-
-    def __init__(self, folder, environment, library):
-        self.gpu = Gpu(settings_file=folder / "settings", limit_watts=650.0, knots=constant(600.0))
-        self.folder, self.records = folder, folder / "records"
-        self.truth = Scenario([self.gpu], epoch_s=time.monotonic() - 100.0)
-        self._owners = []
-        environment.setenv("LD_LIBRARY_PATH", str(library.parent))
-        environment.setenv("NVML_SIMULATOR_SCENARIO", str(folder / "scenario"))
-        environment.setenv("LLM_ENERGY_GPU_RECORDS", str(self.records))
-        environment.setattr(gpu_control, "RECORDS", self.records)
-        environment.setattr(gpu_control.os, "geteuid", lambda: 0)  # the library asks no rights
-        self.becomes()
-
-    def becomes(self, **changes):
-        self.truth = replace(self.truth, gpus=[replace(self.truth.gpus[0], **changes)])
-        self.truth.write(self.folder / "scenario")
-
-    @property
-    def limit_watts(self):
-        return settings_of(self.truth.gpus[0], 0.0)[-1][1]
-
-    @property
-    def sm_mhz(self):
-        return settings_of(self.truth.gpus[0], 0.0)[-1][2]
-
-    @property
-    def record(self):
-        path = self.records / f"{UUID}.json"
-        return json.loads(path.read_text()) if path.exists() else None
-
-    def rewrite(self, **changes):
-        (self.records / f"{UUID}.json").write_text(json.dumps(self.record | changes))
-
-    def owner(self):
-        self._owners.append(subprocess.Popen(["sleep", "600"]))
-        return self._owners[-1]
-
-    def end(self):
-        for owner in self._owners:
-            owner.kill()
-            owner.wait()
 
 
 @pytest.fixture
@@ -69,156 +19,6 @@ def machine(tmp_path, monkeypatch, nvml_library):
     made = Machine(tmp_path, monkeypatch, nvml_library)
     yield made
     made.end()
-
-
-def killed(process):
-    process.kill()
-    process.wait()
-
-
-def test_a_limit_is_set_and_restored(machine):
-    owner = machine.owner().pid
-    assert set_gpu(UUID, GpuSetting(350.0), owner_pid=owner) == 650.0
-    assert machine.limit_watts == 350.0
-    assert set_gpu(UUID, GpuSetting(400.0), owner_pid=owner) == 650.0
-    assert restore_gpu(UUID, owner_pid=owner) == "restored"
-    assert machine.limit_watts == 650.0
-    assert machine.record is None
-
-
-def test_the_record_is_there_before_the_first_change(machine):
-    machine.becomes(faults=(Fault("set_limit", NO_PERMISSION),))
-    seen = machine.owner().pid
-    with pytest.raises(GpuControlError, match="no permission"):
-        set_gpu(UUID, GpuSetting(350.0), owner_pid=seen)
-    assert machine.limit_watts == 650.0
-    assert machine.record is None  # nothing was changed, so that nothing is outstanding
-
-
-def test_a_driver_that_does_not_do_it_is_refused(machine):
-    machine.becomes(faults=(Fault("honour", 1),))
-    with pytest.raises(GpuControlError, match="took 350 W and has 650 W"):
-        set_gpu(UUID, GpuSetting(350.0), owner_pid=machine.owner().pid)
-
-
-def test_clocks_are_locked_and_reset(machine):
-    owner = machine.owner().pid
-    set_gpu(UUID, GpuSetting(sm_clock_mhz=1200), owner_pid=owner)
-    assert machine.sm_mhz == 1200
-    set_gpu(UUID, GpuSetting(300.0), owner_pid=owner)
-    assert (machine.sm_mhz, machine.limit_watts) == (0, 300.0)
-    set_gpu(UUID, GpuSetting(sm_clock_mhz=900), owner_pid=owner)
-    assert (machine.sm_mhz, machine.limit_watts) == (900, 650.0)
-    restore_gpu(UUID, owner_pid=owner)
-    assert machine.sm_mhz == 0
-
-
-def test_what_others_changed_meanwhile_is_left_alone(machine):
-    owner = machine.owner()
-    set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
-    set_now(machine.gpu, 500.0)
-    killed(owner)
-    assert restore_all(owner_pid=None) == [f"{UUID}: {gpu_control.OUTCOMES['changed_by_others']}"]
-    assert machine.limit_watts == 500.0
-    assert machine.record is None
-
-
-def test_what_others_set_between_two_of_ours_is_what_is_restored(machine):
-    owner = machine.owner().pid
-    set_gpu(UUID, GpuSetting(350.0), owner_pid=owner)
-    set_now(machine.gpu, 500.0)
-    assert set_gpu(UUID, GpuSetting(300.0), owner_pid=owner) == 500.0
-    restore_gpu(UUID, owner_pid=owner)
-    assert machine.limit_watts == 500.0
-
-
-def test_a_second_start_keeps_what_was_found_first(machine):
-    first, second = machine.owner(), machine.owner()
-    set_gpu(UUID, GpuSetting(350.0), owner_pid=first.pid)
-    with pytest.raises(GpuControlError, match=f"process {first.pid} of"):
-        set_gpu(UUID, GpuSetting(300.0), owner_pid=second.pid)
-    killed(first)
-    assert set_gpu(UUID, GpuSetting(300.0), owner_pid=second.pid) == 650.0
-    restore_gpu(UUID, owner_pid=second.pid)
-    assert machine.limit_watts == 650.0
-
-
-def test_nobody_restores_what_a_living_process_set(machine):
-    owner = machine.owner()
-    set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
-    assert restore_all(owner_pid=None) == []
-    with pytest.raises(GpuControlError, match="lives"):
-        restore_gpu(UUID)
-    killed(owner)
-    assert restore_gpu(UUID) == "restored"
-
-
-def test_a_process_with_the_same_id_is_not_the_owner(machine):
-    owner = machine.owner()
-    set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
-    other = machine.record["owner"] | {"start_ticks": 1}
-    machine.rewrite(owner=other)
-    assert len(restore_all(owner_pid=None)) == 1
-    assert machine.limit_watts == 650.0
-
-
-def test_the_owner_may_be_killed_between_record_and_change(machine):
-    owner = machine.owner()
-    set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
-    machine.rewrite(ours_milliwatts=[350_000, 300_000])  # 300 W were about to be set
-    killed(owner)
-    restore_all(owner_pid=None)
-    assert machine.limit_watts == 650.0
-
-
-@pytest.mark.parametrize("change", [{"boot": "another"}, {"module": 1}])
-def test_a_reboot_or_another_driver_voids_the_record(machine, change):
-    owner = machine.owner()
-    set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
-    machine.rewrite(**change)
-    killed(owner)
-    assert restore_gpu(UUID) == "void"
-    assert machine.limit_watts == 350.0  # whoever set it since then meant it
-    assert machine.record is None
-
-
-def test_a_counter_that_started_again_voids_the_record(machine):
-    owner = machine.owner()
-    set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
-    killed(owner)
-    reset_s = time.monotonic() - machine.truth.epoch_s - 0.5
-    machine.truth = replace(machine.truth, reload=(reset_s - 0.1, reset_s))
-    machine.becomes()
-    assert restore_gpu(UUID) == "void"
-
-
-def test_without_persistence_nothing_is_set(machine):
-    machine.becomes(persistence=False)
-    with pytest.raises(GpuControlError, match=f"nvidia-smi -i {UUID} -pm 1"):
-        set_gpu(UUID, GpuSetting(350.0), owner_pid=machine.owner().pid)
-    assert machine.record is None
-
-
-def test_a_record_that_cannot_be_restored_stays_and_is_named(machine):
-    owner = machine.owner()
-    set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
-    killed(owner)
-    machine.becomes(faults=(Fault("set_limit", NO_PERMISSION, EVER),))
-    (line,) = restore_all(owner_pid=None)
-    assert f"restore {UUID}" in line
-    assert machine.record is not None
-    machine.becomes(faults=())
-    restore_all(owner_pid=None)
-    assert machine.limit_watts == 650.0
-
-
-def test_an_unreadable_record_is_never_overwritten(machine):
-    machine.records.mkdir()
-    path = machine.records / f"{UUID}.json"
-    path.write_text("{")
-    with pytest.raises(GpuControlError, match="never overwritten"):
-        set_gpu(UUID, GpuSetting(350.0), owner_pid=machine.owner().pid)
-    assert path.read_text() == "{"
 
 
 @pytest.mark.parametrize(
@@ -255,6 +55,11 @@ def test_sudo_without_a_rule_is_one_line(monkeypatch, tmp_path):
         assert (gpu_control.refusal() is not None) is refused
     installed.write_text("older")
     assert "not of this version" in gpu_control.refusal()
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_gpu_is_as_it_must_be_after(machine, fault):
+    FAULTS[fault](machine)
 
 
 def test_the_owner_of_a_record_is_seen(machine):
