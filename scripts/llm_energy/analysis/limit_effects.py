@@ -1,4 +1,4 @@
-"""What a power limit or a locked clock saves and costs: paired comparisons along its axis."""
+"""Savings and costs of a power limit or a locked clock: paired comparisons along its axis."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What power limits save and cost, in sentences, a table and a figure."""
+"""Savings and costs of power limits, in sentences, a table and a figure."""
 
 import pytest
 
