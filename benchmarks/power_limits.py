@@ -74,7 +74,7 @@ def sweep(folder: Path, library: Path, cycles: int) -> int:
         process_file=folder / "load.processes",
     )
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("LLM_ENERGY_GPU_RECORDS", str(folder / "records"))
+        environment.setenv("GPU_CONTROL_RECORDS", str(folder / "records"))
         clock = f"{gpu.settings_file} {IDLE_WATTS} {FULL_WATTS}"
         environment.setenv("NVML_SIMULATOR_CLOCK", clock)
         shares = ",".join(f"{batch}:{share}" for batch, share in COMPUTES.items())

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-VARIABLE = "LLM_ENERGY_GPU_RECORDS"
+VARIABLE = "GPU_CONTROL_RECORDS"
 """Another folder of the records, for tests; not under sudo, where it would be the user's choice."""
 FOLDER = Path(
     "/run/llm-energy-gpu"

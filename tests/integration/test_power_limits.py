@@ -29,7 +29,7 @@ LIMITS = CAMPAIGN_ON_GPUS | {
 
 @pytest.fixture
 def limited(tmp_path, monkeypatch, nvml_library):
-    monkeypatch.setenv("LLM_ENERGY_GPU_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setenv("GPU_CONTROL_RECORDS", str(tmp_path / "records"))
     gpu = replace(
         LOADED,
         limit_watts=650.0,
@@ -47,10 +47,10 @@ def limit_watts(truth):
 def test_each_experiment_is_measured_at_its_limit_and_the_gpu_is_as_it_was(limited):
     tree, truth, records = limited
     tree.run(check=True)
+    results = {result.experiment: result for result in map(read_result, tree.results())}
     expected = {"nap_limit1": (700.0, 600.0), "nap_limit0.5": (350.0, 350.0)}
     for name, (limit, power) in expected.items():
-        (path,) = tree.of(name)
-        result = read_result(path)
+        result = results[name]
         assert result.environment.power_limit_watts == limit
         assert result.environment.gpu_set.power_limit_watts == limit
         assert result.environment.gpu_set.found_power_limit_watts == 650.0
@@ -59,7 +59,7 @@ def test_each_experiment_is_measured_at_its_limit_and_the_gpu_is_as_it_was(limit
         true = truth.joules(0, window.start_monotonic_s, window.end_monotonic_s)
         assert result.energy.energy_joules == pytest.approx(true, rel=0.002)
         assert "gpu_set_otherwise" not in {flag.code for flag in result.flags}
-    found = read_result(*tree.of("found"))
+    found = results["found"]
     assert (found.environment.gpu_set, found.environment.power_limit_watts) == (None, 650.0)
     assert limit_watts(truth) == 650.0
     assert not list(records.glob("*.json"))

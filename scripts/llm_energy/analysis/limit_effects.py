@@ -52,7 +52,7 @@ def limit_effects(comparisons: Iterable[Comparison]) -> dict[tuple[str, str], li
     """Return the effects by (factor, base experiment), each from the highest level down."""
     found: dict[tuple[str, str], dict[str, list[Comparison]]] = {}
     for one in comparisons:
-        if one.factor in AXES and one.level and one.base_level:
+        if one.factor is not None and one.factor in AXES and one.level and one.base_level:
             of_base = found.setdefault((one.factor, one.base), {})
             of_base.setdefault(one.experiment, []).append(one)
     return {
@@ -86,7 +86,7 @@ def knee(effects: Sequence[Effect]) -> Effect | None:
     found = None
     for effect in effects:  # from the highest level down
         kept = effect.changes.get(THROUGHPUT.column)
-        low = kept and kept.simultaneous_low
+        low = None if kept is None else kept.simultaneous_low
         if low is None or low < 1.0 - KNEE_LOSS:
             break
         found = effect

@@ -20,7 +20,7 @@ SCRIPT = Path(__file__).parents[3] / "envs/workflow/gpu_control.py"
 INSTALLED = Path("/usr/local/sbin/llm-energy-gpu")
 """Copy of the script that root owns and that sudo may allow."""
 
-RECORDS = Path(os.environ.get("LLM_ENERGY_GPU_RECORDS", "/run/llm-energy-gpu"))
+RECORDS = Path(os.environ.get("GPU_CONTROL_RECORDS", "/run/llm-energy-gpu"))
 DEADLINE_S = 30.0
 REMEDY = f"sudo install -o root -g root -m 755 {SCRIPT} {INSTALLED}"
 RULE = f"USER ALL=(root) NOPASSWD: {INSTALLED}"

@@ -29,7 +29,7 @@ class Machine:
         self._owners = []
         environment.setenv("LD_LIBRARY_PATH", str(library.parent))
         environment.setenv("NVML_SIMULATOR_SCENARIO", str(folder / "scenario"))
-        environment.setenv("LLM_ENERGY_GPU_RECORDS", str(self.records))
+        environment.setenv("GPU_CONTROL_RECORDS", str(self.records))
         environment.setattr(gpu_control, "RECORDS", self.records)
         environment.setattr(gpu_control.os, "geteuid", lambda: 0)  # the library asks no rights
         self.becomes()

@@ -24,7 +24,7 @@ def campaign(*settings):
 @pytest.fixture
 def gpu(tmp_path, monkeypatch, nvml_library, simulate):
     monkeypatch.setenv("LD_LIBRARY_PATH", str(nvml_library.parent))
-    monkeypatch.setenv("LLM_ENERGY_GPU_RECORDS", str(tmp_path / "records"))
+    monkeypatch.setenv("GPU_CONTROL_RECORDS", str(tmp_path / "records"))
     monkeypatch.setattr(gpu_control, "RECORDS", tmp_path / "records")
     monkeypatch.setattr(gpu_control.os, "geteuid", lambda: 0)
 
