@@ -15,6 +15,7 @@ enum {
     SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, NOT_FOUND = 6,
     INSUFFICIENT_SIZE = 7, DRIVER_NOT_LOADED = 9, GPU_LOST = 15,
 };
+enum { FIELD_SMOOTHING = 251, FIELD_EDPP = 274 };
 enum { FIELD_ENERGY = 83, FIELD_AVERAGE = 185, FIELD_INSTANT = 186 };
 enum { SCOPE_GPU = 0, SCOPE_MODULE = 1 };
 enum { TYPE_UNSIGNED = 1, TYPE_UNSIGNED_LONG_LONG = 3 };
@@ -28,6 +29,7 @@ typedef struct {
     Value value;
 } FieldValue;
 typedef struct { unsigned gpu, memory; } Utilization;
+typedef struct { unsigned version, masks[3][8]; } Profiles; /* possible, requested, enforced */
 typedef struct { unsigned long long total, free, used; } Memory;
 typedef struct { unsigned pid; unsigned long long memory; unsigned instance, compute; } ProcessInfo;
 typedef struct { unsigned version; int sensor; int celsius; } Temperature;
@@ -203,7 +205,9 @@ int nvmlDeviceGetFieldValues(Device gpu, int count, FieldValue *values) {
     for (int i = 0; result == SUCCESS && i < count; i++) {
         FieldValue *v = &values[i];
         const char *target = v->field == FIELD_INSTANT ? "instant"
-            : v->field == FIELD_AVERAGE ? "average" : v->field == FIELD_ENERGY ? "counter" : NULL;
+            : v->field == FIELD_AVERAGE ? "average" : v->field == FIELD_ENERGY ? "counter"
+            : v->field == FIELD_EDPP && gpu->edpp_percent ? "edpp"
+            : v->field == FIELD_SMOOTHING && gpu->edpp_percent ? "smoothing" : NULL;
         int of_module = v->scope == SCOPE_MODULE && v->field != FIELD_ENERGY;
         int there = target && (v->scope == SCOPE_GPU || (of_module && gpu->module_watts > 0));
         v->result = there ? listed_fault(gpu, of_module ? "module" : target, at) : NOT_SUPPORTED;
@@ -213,6 +217,8 @@ int nvmlDeviceGetFieldValues(Device gpu, int count, FieldValue *values) {
         if (v->field == FIELD_ENERGY) {
             v->type = TYPE_UNSIGNED_LONG_LONG;
             v->value.ull = counter_mj(gpu, at, counted_since(at));
+        } else if (v->field == FIELD_EDPP || v->field == FIELD_SMOOTHING) {
+            v->value.u = v->field == FIELD_EDPP ? gpu->edpp_percent : 0;
         } else if (v->field == FIELD_INSTANT) {
             v->value.u = (unsigned)lround(1e3 * (instant_watts(gpu, at) + rest));
         } else {
@@ -221,6 +227,16 @@ int nvmlDeviceGetFieldValues(Device gpu, int count, FieldValue *values) {
     }
     pthread_mutex_unlock(&lock);
     return result;
+}
+
+/* A driver with an EDPp multiplier has workload power profiles too. */
+int nvmlDeviceWorkloadPowerProfileGetCurrentProfiles(Device gpu, Profiles *out) {
+    int result = fault_at(gpu, "profiles", now_s());
+    if (result != SUCCESS) return result;
+    if (!gpu->edpp_percent) return NOT_SUPPORTED;
+    memset(out->masks, 0, sizeof out->masks);
+    out->masks[2][0] = gpu->profiles;
+    return SUCCESS;
 }
 
 int nvmlDeviceGetComputeRunningProcesses_v3(Device gpu, unsigned *count, ProcessInfo *out) {

@@ -60,6 +60,8 @@ static int gpu_line(Gpu *gpu, const char *key, const char *rest) {
     if (!strcmp(key, "process_file")) return sscanf(rest, "%255[^\n]", gpu->process_file) == 1;
     if (!strcmp(key, "lost_file")) return sscanf(rest, "%255[^\n]", gpu->lost_file) == 1;
     if (!strcmp(key, "settings_file")) return sscanf(rest, "%255[^\n]", gpu->settings_file) == 1;
+    if (!strcmp(key, "modes"))
+        return sscanf(rest, "%u %u", &gpu->edpp_percent, &gpu->profiles) == 2;
     if (!strcmp(key, "limits"))
         return sscanf(rest, "%lf %lf", &gpu->least_limit_watts, &gpu->greatest_limit_watts) == 2;
     if (!strcmp(key, "load_file")) return sscanf(rest, "%255[^\n]", gpu->load_file) == 1;

@@ -50,6 +50,10 @@ class Gpu:
     """Limits and clocks that processes set, one line `monotonic-second mW SM-MHz memory-MHz` each:
     power above idle goes with the square of the SM clock, which falls until the limit holds. None:
     nothing can be set."""
+    edpp_percent: int = 0
+    """EDPp multiplier of a newer driver, which has workload power profiles too; 0: an older one."""
+    profiles: int = 0
+    """Bit mask of the enforced profiles."""
     limit_range_watts: tuple[float, float] = (100.0, 700.0)
     load_file: Path | None = None
     """Lines `monotonic-second level`, each of which replaces what earlier ones said about later
@@ -96,6 +100,7 @@ class Gpu:
             f"limit {self.limit_watts!r}",
             f"default_limit {self.default_limit_watts!r}",
             f"loaded_limit {self.loaded_limit_watts!r}",
+            f"modes {self.edpp_percent} {self.profiles}",
             f"limits {self.limit_range_watts[0]!r} {self.limit_range_watts[1]!r}",
             f"period {self.period_s!r}",
             f"sensor {self.sensor} {self.sensor_period_s!r} {self.sensor_width_s!r}",

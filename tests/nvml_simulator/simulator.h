@@ -42,6 +42,7 @@ typedef struct {
     Setting *settings;
     int setting_count;
     long settings_file_size;
+    unsigned edpp_percent, profiles; /* of newer drivers; 0: not known. Profiles: a bit mask */
     double least_limit_watts, greatest_limit_watts;
 
     char sensor[TEXT]; /* ideal, window, average */

@@ -36,7 +36,7 @@ COMPARED = (
     *(THROUGHPUT, TTFT, ITL),
 )
 
-SAME_BLOCK = ("cycle", "session_id", "device_model", "limit_before_watts")
+SAME_BLOCK = ("cycle", "session_id", "device_model", "limit_before_watts", "power_modes")
 """Two measurements form a pair if they share these: a limit that the campaign sets is a factor."""
 
 SAME_TERMS = {
@@ -64,6 +64,8 @@ MARKS = {
     "both power sensors.",
     "other_power_limit": "The sides ran under different power limits, which the campaign did not "
     "set.",
+    "other_power_mode": "The sides ran under different power modes of the driver, such as another "
+    "workload power profile.",
     "other_tokenizer": "The sides split text into different tokens: a token is not the same work. "
     "Compare by request.",
 }
@@ -206,6 +208,7 @@ def _marks(other: Rows, base: Rows, metric: Metric, *, paired: bool) -> tuple[st
         "other_session": apart,
         "other_device": differ("host", "device_model", "device_uuids"),
         "other_power_limit": differ("limit_before_watts"),
+        "other_power_mode": differ("power_modes"),
         "other_tokenizer": metric.column in PER_TOKEN
         and differ("tokenizer_sha256")
         and differ("prompts_sha256"),

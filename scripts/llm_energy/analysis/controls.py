@@ -241,7 +241,8 @@ def _energies(results: Iterable[Result]) -> Values:
 def _block(result: Result) -> Block:
     """The block that both sides of a pair share."""
     place = result.environment
-    return result.cycle, place.session_id, place.device_model, place.limit_before_watts
+    known = place.limit_before_watts, place.power_modes
+    return result.cycle, place.session_id, place.device_model, *known
 
 
 def _energy_block(result: Result) -> Block:

@@ -69,9 +69,7 @@ COLUMNS = {
     **fields("energy", "load_energy_joules warmup_energy_joules"),
     **fields("prompts", "sha256 count mean_input_tokens", "prompts_"),
     **fields("process", "engine_reused engine_age_s engine_jobs"),
-    **fields(
-        "environment", "session_id run_id host cpu_model kernel driver runtime container_engine"
-    ),
+    **fields("environment", "session_id run_id host cpu_model kernel driver power_modes runtime"),
     **fields("environment", "container_engine python_version engine_version"),
     **fields("environment", "image_digest packages_sha256"),
     **fields("environment", "model_sha256 code_digest git_commit git_dirty"),

@@ -22,6 +22,7 @@ DIFFERENT = {
     "other_session": "different sessions",
     "other_device": "different devices",
     "other_power_limit": "different power limits",
+    "other_power_mode": "different power modes",
     "other_tokenizer": "different tokenizers",
 }
 """Mark of a comparison -> its words in the sentence."""

@@ -108,6 +108,7 @@ def environment(job: Job, seen: Observation, run: RunRecord) -> Environment:
         power_limit_watts=gpus[0].power_limit_watts if gpus else None,
         gpu_set=seen.gpu_set,
         driver=str(gpus[0].facts["driver"]) if gpus and gpus[0].facts.get("driver") else None,
+        power_modes=str(modes) if gpus and (modes := gpus[0].facts.get("power_modes")) else None,
         shares_host=run.shares_host,
         cpu_set=run.cpu_set,
         runtime=job.experiment.runtime,

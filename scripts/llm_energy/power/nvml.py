@@ -16,6 +16,7 @@ from typing import Any
 
 from llm_energy.power.gpu_targets import GpuRange
 from llm_energy.power.meter import Device, Quantity, Reading, Stamp, State, reading_since
+from llm_energy.power.nvml_power_modes import power_modes
 
 LOG = logging.getLogger(__name__)
 
@@ -223,6 +224,7 @@ class NvmlMeter:
         mig = known(nvml.nvmlDeviceGetMigMode, handle)
         ecc = known(nvml.nvmlDeviceGetEccMode, handle)
         persistence = known(nvml.nvmlDeviceGetPersistenceMode, handle)
+        modes = power_modes(nvml, handle)
         return Device(
             id=uuid,
             model=model,
@@ -240,6 +242,7 @@ class NvmlMeter:
                 "max_memory_clock_mhz": known(
                     nvml.nvmlDeviceGetMaxClockInfo, handle, _MEMORY_CLOCK
                 ),
+                **({"power_modes": modes} if modes else {}),
             },
         )
 

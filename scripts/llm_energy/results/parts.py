@@ -220,6 +220,9 @@ class Environment(Model):
     """Settings that the campaign made; None where it set nothing."""
     driver: str | None
     """Version of the GPU driver."""
+    power_modes: str | None = None
+    """Power smoothing, workload power profiles, adaptive TGP and EDPp multiplier of the GPU, where
+    its driver reports any of them: results under others are never paired."""
     runtime: str
     """`process` or `docker`."""
     shares_host: bool = False

@@ -188,6 +188,15 @@ class TestMarks:
         )
         assert found.marks == ["unpaired", "other_power_limit"]
 
+    def test_other_power_modes_of_the_driver_are_never_paired(self):
+        def under(results, modes):
+            for result in results:
+                environment = result.environment.model_copy(update={"power_modes": modes})
+                yield result.model_copy(update={"environment": environment})
+
+        found = throughput(under(side(BASE, A), "EDPp multiplier 80 %"), side(OTHER, B))
+        assert found.marks == ["unpaired", "other_power_mode"]
+
     def test_a_limit_that_the_campaign_set_is_a_factor(self):
         def set_to(results, watts):
             own = GpuSet(

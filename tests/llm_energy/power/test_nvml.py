@@ -232,3 +232,14 @@ def test_gpus_and_packages_are_metered_side_by_side(simulate, tmp_path):
     assert [d.scope for meter in meters for d in meter.devices] == ["gpu_board", "cpu_package"]
     for meter in meters:
         meter.close()
+
+
+def test_modes_of_newer_drivers_are_reported_where_there_are_any(simulate):
+    simulate(Gpu())
+    with opened() as meter:
+        assert "power_modes" not in meter.devices[0].facts
+    simulate(Gpu(edpp_percent=80, profiles=1 << 6))
+    with opened() as meter:
+        assert meter.devices[0].facts["power_modes"] == (
+            "power smoothing off; workload power profiles 6; EDPp multiplier 80 %"
+        )
