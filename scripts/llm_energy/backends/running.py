@@ -206,7 +206,7 @@ def end_run(run: Run) -> None:
     with contextlib.suppress(ValueError):
         record = run.record
         if record.device_set is None:  # the sets of a run end with it
-            for line in restore_all(owner_pid=record.owner.pid):
+            for line in restore_all(owner=record.owner):
                 print(line, file=sys.stderr)
     # A full disk must not keep anything alive, and another process may end it too.
     with contextlib.suppress(OSError, ValueError):

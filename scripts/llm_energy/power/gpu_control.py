@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.power.gpu_targets import GpuSetting
-from llm_energy.system.processes import pid_namespace
+from llm_energy.system.processes import ProcessId, pid_namespace
 
 SCRIPT = Path(__file__).parents[3] / "envs/workflow/gpu_control.py"
 INSTALLED = Path("/usr/local/sbin/llm-energy-gpu")
@@ -36,6 +36,7 @@ class Outstanding:
 
     device: str
     owner_pid: int
+    owner_start_ticks: int
     owner_lives: bool
     user: str
     found_watts: float
@@ -114,14 +115,15 @@ def outstanding() -> list[Outstanding]:
     return found
 
 
-def restore_all(*, owner_pid: int | None) -> list[str]:
+def restore_all(*, owner: ProcessId | None) -> list[str]:
     """Restore what one process set, or with None what dead ones did; returns a line for each."""
     lines = []
     for one in outstanding():
-        if (one.owner_pid != owner_pid) if owner_pid is not None else one.owner_lives:
+        own = owner and (owner.pid, owner.start_ticks) == (one.owner_pid, one.owner_start_ticks)
+        if one.owner_lives if owner is None else not own:
             continue
         try:
-            outcome = restore_gpu(one.device, owner_pid=owner_pid)
+            outcome = restore_gpu(one.device, owner_pid=owner and owner.pid)
         except GpuControlError as error:
             lines.append(
                 f"{one.device} still has other limits than it was found with: {error}; "
@@ -145,6 +147,7 @@ def _outstanding(record: dict[str, Any]) -> Outstanding:
     return Outstanding(
         device=record["device"],
         owner_pid=owner["pid"],
+        owner_start_ticks=owner["start_ticks"],
         owner_lives=owner["pid_namespace"] != pid_namespace() or _lives(owner),
         user=record["user"],
         found_watts=record["found_milliwatts"] / 1e3,

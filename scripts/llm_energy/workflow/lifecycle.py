@@ -174,7 +174,7 @@ class Lifecycle:
         """End what dead runs left, here and in allocations, and refuse what cannot be judged."""
         for run_id in reap_dead_runs():
             print(f"Cleaned up after the run {run_id}, which had died.", file=sys.stderr)
-        for line in restore_all(owner_pid=None):  # of any campaign of any user
+        for line in restore_all(owner=None):  # of any campaign of any user
             print(line, file=sys.stderr)
         try:
             for job in cancel_orphans():

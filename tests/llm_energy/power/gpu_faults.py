@@ -14,6 +14,7 @@ from tests.nvml_simulator.scenario import EVER, Fault, Gpu, Scenario, constant, 
 from llm_energy.power import gpu_control
 from llm_energy.power.gpu_control import GpuControlError, restore_all, restore_gpu, set_gpu
 from llm_energy.power.gpu_targets import GpuSetting
+from llm_energy.system.processes import ProcessId
 
 UUID = Gpu().uuid
 NO_PERMISSION = 4
@@ -74,7 +75,7 @@ def what_others_changed_meanwhile_is_left_alone(machine):
     set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
     set_now(machine.gpu, 500.0)
     killed(owner)
-    assert restore_all(owner_pid=None) == [f"{UUID}: {gpu_control.OUTCOMES['changed_by_others']}"]
+    assert restore_all(owner=None) == [f"{UUID}: {gpu_control.OUTCOMES['changed_by_others']}"]
     assert machine.limit_watts == 500.0
     assert machine.record is None
 
@@ -102,7 +103,7 @@ def a_second_start_keeps_what_was_found_first(machine):
 def nobody_restores_what_a_living_process_set(machine):
     owner = machine.owner()
     set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
-    assert restore_all(owner_pid=None) == []
+    assert restore_all(owner=None) == []
     with pytest.raises(GpuControlError, match="lives"):
         restore_gpu(UUID)
     killed(owner)
@@ -114,7 +115,7 @@ def a_process_with_the_same_id_is_not_the_owner(machine):
     set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
     other = machine.record["owner"] | {"start_ticks": 1}
     machine.rewrite(owner=other)
-    assert len(restore_all(owner_pid=None)) == 1
+    assert len(restore_all(owner=None)) == 1
     assert machine.limit_watts == 650.0
 
 
@@ -123,7 +124,7 @@ def the_owner_may_be_killed_between_record_and_change(machine):
     set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
     machine.rewrite(ours_milliwatts=[350_000, 300_000])  # 300 W were about to be set
     killed(owner)
-    restore_all(owner_pid=None)
+    restore_all(owner=None)
     assert machine.limit_watts == 650.0
 
 
@@ -149,11 +150,11 @@ def a_record_that_cannot_be_restored_stays_and_is_named(machine):
     set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
     killed(owner)
     machine.becomes(faults=(Fault("set_limit", NO_PERMISSION, EVER),))
-    (line,) = restore_all(owner_pid=None)
+    (line,) = restore_all(owner=None)
     assert f"restore {UUID}" in line
     assert machine.record is not None
     machine.becomes(faults=())
-    restore_all(owner_pid=None)
+    restore_all(owner=None)
     assert machine.limit_watts == 650.0
 
 
@@ -203,6 +204,17 @@ def an_unreadable_record_is_never_overwritten(machine):
     assert path.read_text() == "{"
 
 
+def an_id_that_a_living_owner_has_again(machine):
+    """A dead run had the process id that now is a living owner's: its end restores nothing."""
+    owner = machine.owner()
+    set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
+    dead = replace(ProcessId.of(owner.pid), start_ticks=1)
+    assert restore_all(owner=dead) == []
+    assert machine.limit_watts == 350.0
+    assert len(restore_all(owner=ProcessId.of(owner.pid))) == 1
+    assert machine.limit_watts == 650.0
+
+
 def a_reboot(machine):
     owner = machine.owner()
     set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
@@ -237,6 +249,7 @@ FAULTS = {
     "locked clocks": clocks_are_locked_and_reset,
     "a normal end": a_limit_is_set_and_restored,
     "an unreadable record": an_unreadable_record_is_never_overwritten,
+    "an id that a living owner has again": an_id_that_a_living_owner_has_again,
     "a reboot": a_reboot,
     "the driver was loaded anew": another_module,
 }
