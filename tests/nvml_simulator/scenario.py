@@ -186,13 +186,6 @@ def set_now(gpu: Gpu, limit_watts: float, *, sm_mhz: int = 0) -> None:
         file.write(f"{time.monotonic():.6f} {1e3 * limit_watts:.0f} {sm_mhz} 0\n")
 
 
-def clock_share(gpu: Gpu, limit_watts: float, sm_mhz: int = 0) -> float:
-    """Clock under constant load over the highest: what a lock and a limit leave of it."""
-    full = gpu.knots[0][1] - gpu.idle_watts
-    locked = min(1.0, sm_mhz / LOAD_MHZ) if sm_mhz else 1.0
-    return min(locked, math.sqrt(max(0.0, limit_watts - gpu.idle_watts) / full))
-
-
 def energy(
     gpu: Gpu,
     start: float,
