@@ -123,7 +123,7 @@ def restore_all(*, owner: ProcessId | None) -> list[str]:
         if one.owner_lives if owner is None else not own:
             continue
         try:
-            outcome = restore_gpu(one.device, owner_pid=owner and owner.pid)
+            outcome = restore_gpu(one.device, owner_pid=None if owner is None else owner.pid)
         except GpuControlError as error:
             lines.append(
                 f"{one.device} still has other limits than it was found with: {error}; "
