@@ -1,18 +1,20 @@
 """Overhead of a measurement: wall time outside windows, warm-ups and model loads.
 
-    .venv/bin/python benchmarks/overhead.py [--measurements 20]
+    .venv/bin/python benchmarks/overhead.py [--measurements 20] [--against WORKTREE]
 
 Runs a campaign of short measurements on the engine that sleeps, through the real command in a
 temporary copy of the tree, and prints where the time between measurements goes. `snakemake` is
 Snakemake's own start of a job (its scheduling, a Python process, its preamble); all the rest is
 ours. The baseline is deliberate waiting and is counted with the measurement, not as overhead; so is
-the time for which other measurements of this host hold the device, which is told apart.
+the time for which other measurements of this host hold the device, which is told apart. With
+`--against`, another worktree (with a `.venv`) does the same in turns, and the ratio is printed.
 """
 
 import argparse
 import json
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -33,6 +35,9 @@ OURS = "ours in sum"
 WAITED = "waited for other measurements of this host"
 MEASURING = ("load", "idle", "warmup", "window", "tail")
 TARGET_S = 0.5
+TARGET_RATIO = 0.5
+"""Ratio of our own time to that of another worktree, which forks no jobs."""
+ROUNDS = 3
 
 
 @dataclass(frozen=True, order=True)
@@ -80,10 +85,35 @@ def table(jobs: list[Job]) -> Mapping[str, list[float]]:
     return parts
 
 
+def ours_of(root: Path, count: int) -> float:
+    """Return our own seconds of a measurement, as the benchmark of a worktree prints them."""
+    command = [str(root / ".venv/bin/python"), "benchmarks/overhead.py", "--measurements"]
+    done = subprocess.run(
+        [*command, str(count)], cwd=root, check=True, stdout=subprocess.PIPE, text=True
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith(OURS))
+    return float(line.removeprefix(OURS).split()[0])
+
+
+def compare(other: Path, count: int) -> None:
+    """Print the ratio to another worktree, with its target."""
+    runs = [(ours_of(ROOT, count), ours_of(other, count)) for _ in range(ROUNDS)]
+    own, others = (statistics.median(each) for each in zip(*runs, strict=True))
+    ratio = own / others
+    met = "met" if ratio <= TARGET_RATIO else "NOT MET"
+    print(f"{OURS}: {own:.3f} s against {others:.3f} s")
+    print(f"×{ratio:.2f} (target at most {TARGET_RATIO:g}): {met}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--measurements", type=int, default=20, help="how many (default 20)")
-    count = parser.parse_args().measurements
+    parser.add_argument("--against", type=Path, metavar="WORKTREE")
+    options = parser.parse_args()
+    count = options.measurements
+    if options.against:
+        compare(options.against.absolute(), count)
+        return
     with tempfile.TemporaryDirectory() as folder:
         tree = Tree.create(Path(folder) / "tree", CAMPAIGN | {"cycles": (count + 1) // 2})
         tree.run(check=True)

@@ -1,11 +1,14 @@
 """Rule script: the campaign's result files -> summary/, tables/, figures/ and report.html."""
 
 import gc
+import os
 from pathlib import Path
 
 from llm_energy.system.scripting import UserError, rule_script
 
 gc.disable()  # a short job with millions of objects: looking for cycles takes a fifth of its time
+# For matrices as small as these, NumPy with several threads takes up to a hundred times as long.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 with rule_script(snakemake):
     from llm_energy.analysis.aggregate import aggregate

@@ -15,6 +15,7 @@ from tests.llm_energy.altered_campaigns import RICH, altered
 from llm_energy.campaign.campaign_file import CampaignConfig
 from llm_energy.campaign.measurement_settings import GPU_CYCLES, GPU_DEFAULTS, Measurement
 from llm_energy.results.result import Result
+from llm_energy.system.docstrings import field_docstrings
 
 ROOT = Path(__file__).parents[2]
 
@@ -66,9 +67,9 @@ def test_every_key_is_in_the_reference_with_its_meaning():
 
 def test_gpu_defaults_are_reported_where_they_differ():
     for key, value in GPU_DEFAULTS.items():
-        description = Measurement.model_fields[key].description
+        description = field_docstrings(Measurement)[key]
         assert re.search(rf"GPU: {value:g}\b", description)
-    assert f"GPU: {GPU_CYCLES}." in CampaignConfig.model_fields["cycles"].description
+    assert f"GPU: {GPU_CYCLES}." in field_docstrings(CampaignConfig)["cycles"]
 
 
 def test_the_shipped_campaigns_name_their_schema_and_obey_it():

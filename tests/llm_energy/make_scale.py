@@ -15,14 +15,14 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.results.result import result_file
 from llm_energy.system.host import cpu_model
 
-CYCLES = 5
-
 
 def campaign_of(measurements: int) -> dict[str, Any]:
-    """A campaign of as many measurements, a multiple of 10: two batch sizes × output lengths."""
-    lengths = range(4, 4 + measurements // (2 * CYCLES))
+    """A campaign of as many measurements, a multiple of 10 or 6: two batch sizes × output lengths,
+    in five cycles or three."""
+    cycles = 3 if measurements % 10 else 5
+    lengths = range(4, 4 + measurements // (2 * cycles))
     axes = {"batch_size": [1, 2], "output_tokens": list(lengths)}
-    campaign = copy.deepcopy(CAMPAIGN) | {"cycles": CYCLES, "experiments": {"nap": {"axes": axes}}}
+    campaign = copy.deepcopy(CAMPAIGN) | {"cycles": cycles, "experiments": {"nap": {"axes": axes}}}
     campaign["defaults"]["context_tokens"] = 4096
     return campaign
 

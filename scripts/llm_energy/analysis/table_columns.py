@@ -8,6 +8,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from llm_energy.system.docstrings import field_docstrings
+
 Dtype = Literal["string", "Int64", "Float64", "boolean", "list"]
 
 DTYPES: dict[Any, Dtype] = {int: "Int64", float: "Float64", bool: "boolean", list: "list"}
@@ -16,7 +18,7 @@ DTYPES: dict[Any, Dtype] = {int: "Int64", float: "Float64", bool: "boolean", lis
 class Row(BaseModel):
     """A row of a table: its fields are the columns."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def column_at(model: type[BaseModel], path: str) -> Column:
         fields = model.model_fields if isinstance(model, type) else {}
         if name not in fields:
             break
-        meaning = " ".join((fields[name].description or meaning).split())
+        meaning = " ".join((field_docstrings(model).get(name) or meaning).split())
         annotation = model = _without_none(fields[name].annotation)
     return Column(DTYPES.get(get_origin(annotation) or annotation, "string"), meaning)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from llm_energy.campaign.experiment_settings import Settings
@@ -90,7 +91,7 @@ class PlannedMeasurement:
     position: int
     """Rank in the planned order of the campaign, from 0."""
 
-    @property
+    @cached_property
     def result_path(self) -> str:
         """Path of its result, relative to the campaign's results folder."""
         return result_path(self.experiment.spec_hash, self.cycle)

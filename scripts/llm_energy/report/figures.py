@@ -22,8 +22,9 @@ from llm_energy.report import (
     settings_figure,
     traces,
 )
+from llm_energy.report.estimates import estimates
 from llm_energy.report.style import COLUMN_INCHES, PAGE_INCHES, Drawing, Figure, rendered, styled
-from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT
 from llm_energy.system.files import write_atomically
 from llm_energy.system.processes import die_with_parent
 
@@ -63,6 +64,8 @@ def drawing_files(summary: Summary) -> Iterator[Callable[[], list[Figure]]]:
 
     Yields a function that waits for them; what is not drawn by the end is left.
     """
+    for metric in METRICS:
+        estimates(summary, metric)  # once for all processes, which would each do it again
     workers = min(len(os.sched_getaffinity(0)), MOST_WORKERS)
     pool = ProcessPoolExecutor(workers, FORK, initializer=_begin, initargs=(summary, os.getpid()))
     try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from fontTools import subset
 from matplotlib.axes import Axes
@@ -264,6 +265,10 @@ def _pixels(canvas: Canvas) -> bytes:
     canvas.set_dpi(_RC["savefig.dpi"])
     pixels, size = FigureCanvasAgg(canvas).print_to_buffer()  # type: ignore[no-untyped-call]
     file, image = io.BytesIO(), Image.frombytes("RGBA", size, pixels).convert("RGB")
-    palette = image.quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
-    palette.save(file, format="png", dpi=(_RC["savefig.dpi"],) * 2)
+    drawn = image.quantize(COLOURS, method=Image.Quantize.FASTOCTREE)  # seven times as fast
+    # It rounds means down: what is as good as white is white.
+    colours = np.asarray(drawn.getpalette()).reshape(-1, 3)
+    colours[(colours >= 252).all(axis=1)] = 255
+    drawn.putpalette(colours.ravel().tolist())
+    drawn.save(file, format="png", dpi=(_RC["savefig.dpi"],) * 2)
     return file.getvalue()

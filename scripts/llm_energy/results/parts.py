@@ -12,12 +12,7 @@ from pydantic import BaseModel, ConfigDict
 class Model(BaseModel):
     """Content of a file of a campaign: checked when it is read, and never changed."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,  # descriptions in the published schema
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Distribution(Model):

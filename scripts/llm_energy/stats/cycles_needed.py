@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 from scipy import special
 
@@ -89,7 +89,7 @@ def pooled_spread(
     degrees = sum(len(values) - 1 for values in known)
     if degrees == 0:
         return None
-    squares = sum((len(v) - 1) * (stdev(v) / fmean(v)) ** 2 for v in known)
+    squares = sum((len(v) - 1) * (standard_deviation(v) / fmean(v)) ** 2 for v in known)
     tail = (1 - confidence) / 2
     low, high = (math.sqrt(squares / special.chdtri(degrees, p)) for p in (tail, 1 - tail))
     return PooledSpread(math.sqrt(squares / degrees), low, high, degrees, len(known))

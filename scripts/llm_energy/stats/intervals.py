@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -44,15 +44,32 @@ def ends(interval: Interval | None, form: str = "{}") -> dict[str, Any]:
 
 
 def standard_deviation(values: Sequence[float]) -> float:
-    """Sample standard deviation of two values or more, over n − 1."""
-    return _standard_deviation(tuple(values))
+    """Sample standard deviation of two values or more, over n − 1: the float next to it."""
+    over, under = _variance(values)
+    if over == 0:
+        return 0.0
+    # The integer root of 110 bits, odd where it is not exact, rounds as the root itself does.
+    shift = (over.bit_length() - under.bit_length() - 109) // 2
+    over, under = (over, under << 2 * shift) if shift >= 0 else (over << -2 * shift, under)
+    root = math.isqrt(over // under)
+    root |= root * root * under != over
+    return float(root << shift) if shift >= 0 else root / (1 << -shift)
 
 
-@lru_cache(maxsize=16)
-def _standard_deviation(values: tuple[float, ...]) -> float:
-    """Cached: `statistics` computes it exactly, which takes long, and each interval and test needs
-    it again."""
-    return stdev(values)
+def variance(values: Sequence[float]) -> float:
+    """Sample variance of two values or more, over n − 1: the float next to it."""
+    over, under = _variance(values)
+    return over / under
+
+
+def _variance(values: Sequence[float]) -> tuple[int, int]:
+    """Return the exact variance as a fraction; `statistics`, which does it with fractions, takes
+    twenty times as long."""
+    parts = [float(value).as_integer_ratio() for value in values]
+    scale = max(under for _, under in parts)  # a power of two, as all are
+    whole = [over * (scale // under) for over, under in parts]
+    n = len(whole)
+    return n * sum(w * w for w in whole) - sum(whole) ** 2, n * (n - 1) * scale**2
 
 
 @lru_cache(maxsize=4096)

@@ -9,13 +9,13 @@ import math
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from statistics import fmean, variance
+from statistics import fmean
 from typing import TypeVar
 
 import numpy as np
 from scipy import special
 
-from .intervals import CONFIDENCE, Interval, of_one_value, t_quantile
+from .intervals import CONFIDENCE, Interval, of_one_value, t_quantile, variance
 
 Block = TypeVar("Block", bound=Hashable)
 

@@ -6,6 +6,7 @@ an anchor says how much that is. It is no cycle, and no part of the statistics o
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cached_property
 
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
@@ -16,7 +17,7 @@ from llm_energy.results.layout import ANCHORS, result_path
 class Anchor(PlannedMeasurement):
     """One more measurement of the reference; its `cycle` is its number, from 1."""
 
-    @property
+    @cached_property
     def result_path(self) -> str:
         return result_path(self.experiment.spec_hash, self.cycle, ANCHORS)
 

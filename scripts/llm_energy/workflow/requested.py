@@ -5,9 +5,11 @@ Snakemake: relative to the working directory.
 """
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +90,8 @@ class Requested:
         return f"{self._results}/{planned.result_path}"
 
     def _anchors(self) -> dict[str, PlannedMeasurement]:
+        if self._campaign.reference is None:
+            return {}
         missing = [
             planned
             for planned in requested(self._campaign, self._cycles)
@@ -266,6 +270,7 @@ class Requested:
         )
 
 
+@cache
 def inputs_of(experiment: Experiment) -> list[str]:
     """The markers of all that an experiment is measured with."""
     return [
@@ -289,6 +294,6 @@ def settled(results: Path, paths: Iterable[str]) -> frozenset[str]:
 def _modified(path: str) -> float:
     """Seconds since the epoch; NaN, which compares with nothing, for a file that is not there."""
     try:
-        return Path(path).stat().st_mtime
+        return os.stat(path).st_mtime  # noqa: PTH116 - half the time, for ten thousand
     except OSError:
         return math.nan

@@ -9,10 +9,12 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic_core import from_json
 
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
@@ -119,7 +121,7 @@ def _standing(
     path, experiment = planned.result_path, planned.experiment
     row = Standing(planned.position, experiment.name, planned.cycle, experiment.spec_hash, path)
     try:
-        return _done(row, json.loads(read_regular(results / path)), path)
+        return _done(row, from_json(read_regular(results / path)), path)
     except FileNotFoundError:
         pass
     except OSError as error:
@@ -187,7 +189,7 @@ def write_manifest(results: Path, rows: Iterable[Standing]) -> Path:
     writer = csv.writer(text, dialect="excel-tab", lineterminator="\n")
     writer.writerow(field.name for field in fields(Standing))
     for row in rows:
-        writer.writerow(asdict(row).values())
+        writer.writerow(vars(row).values())
     path = results / MANIFEST
     write_atomically(path, text.getvalue().encode())
     return path
