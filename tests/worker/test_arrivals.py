@@ -67,6 +67,10 @@ def test_the_first_arrival_waits_for_a_whole_gap() -> None:
     assert max(first) > 2.0
 
 
+def test_arrivals_are_numbered_from_0() -> None:
+    assert [arrival.number for arrival in arrivals(5)] == [0, 1, 2, 3, 4]
+
+
 def test_equal_seeds_give_equal_schedules() -> None:
     assert arrivals(50) == arrivals(50)
     assert arrivals(50, lengths="uniform") == arrivals(50, lengths="uniform")
