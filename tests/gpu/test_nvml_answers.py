@@ -27,7 +27,7 @@ def test_a_query_has_a_value_or_the_code_of_its_refusal(handle, binding):
     found = {answer.query: answer for answer in answers(binding, handle)}
     assert found["nvmlDeviceGetName"].value == "Simulated GPU"
     assert found["nvmlDeviceGetMigMode"].value == "[0, 0]"
-    missing = found["nvmlDeviceGetPowerManagementLimitConstraints"]
+    missing = found["nvmlDeviceGetVbiosVersion"]
     assert (missing.value, missing.error) == (None, "Function Not Found (code 13)")
 
 

@@ -44,7 +44,7 @@ SPEC_HASHES = {
         "llamacpp_llamacpp": "7497116072ee",
         "llamacpp_llamacpp-server": "f249e9450a63",
         "vllm_vllm": "a8e575183559",
-        "vllm_vllm-server": "5620cd7288d8",
+        "vllm_vllm-server": "e97d3fb0f4ea",
     },
     "gpu-three-backends": {
         "engines_pytorch_batch1": "8d569820120e",
