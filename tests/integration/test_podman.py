@@ -60,6 +60,17 @@ def backend_record(tree):
     return BackendRecord(**tree.backend())
 
 
+def supervisor_of(record):
+    """Host id of the supervisor in a container: not its init, which names it too."""
+    (supervisor,) = [
+        pid
+        for pid in DockerRuntime().processes(record)
+        if "worker.supervisor" in psutil.Process(pid).cmdline()
+        and psutil.Process(pid).name().startswith("python")
+    ]
+    return supervisor
+
+
 def test_a_campaign_names_the_engine_of_its_containers(measured):
     results = [read_result(path) for path in measured.results()]
     assert len(results) == 4
@@ -115,13 +126,7 @@ def test_a_container_that_is_killed_is_recreated(running, service):
 
 def test_a_supervisor_that_does_not_answer_is_replaced_with_its_container(running):
     tree, process = running
-    (supervisor,) = [
-        pid
-        for pid in DockerRuntime().processes(backend_record(tree))
-        if psutil.Process(pid).name().startswith("python")
-        and "worker.supervisor" in psutil.Process(pid).cmdline()
-    ]
-    os.kill(supervisor, signal.SIGSTOP)
+    os.kill(supervisor_of(backend_record(tree)), signal.SIGSTOP)
     assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
     assert len(tree.results("again")) == 4
     assert {failure["reason"] for failure in tree.failures("again")} == {"backend_silent"}
@@ -142,13 +147,7 @@ def test_a_heartbeat_that_stops_is_found_without_a_health_check(running):
     record = backend_record(tree)
     assert not DockerRuntime().hung(record)
     python, state = record.handle["python"], "/run/llm-energy/supervisor.heartbeat"
-    (supervisor,) = [
-        pid
-        for pid in DockerRuntime().processes(record)
-        if "worker.supervisor" in psutil.Process(pid).cmdline()
-        and psutil.Process(pid).name().startswith("python")
-    ]
-    os.kill(supervisor, signal.SIGSTOP)
+    os.kill(supervisor_of(record), signal.SIGSTOP)
     age = [python, "-c", f"import os; os.utime('{state}', (1, 1))"]
     command = ["docker", "exec", record.handle["container"], *age]
     subprocess.run(command, check=True)

@@ -35,7 +35,6 @@ from llm_energy.containers.engine import (
     connect,
     docker_errors,
     engine_version,
-    is_podman,
 )
 from llm_energy.containers.stream import start_attached
 from llm_energy.runs.run import Run
@@ -142,15 +141,13 @@ class DockerRuntime:
             found = find(client, record)
             if found is None:
                 return  # reported by its event
-            with docker_errors():
-                done = found.exec_run([record.handle["python"], *CHECK_CUDA])
-        refuse_unusable_cuda(done.exit_code, done.output, where=" in its container")
+            refuse_without_cuda(found, record.handle["python"])
 
     def hung(self, record: BackendRecord) -> bool:
         """Return whether the heartbeat of a supervisor in Podman is too old."""
+        if not in_podman(record):
+            return False  # Docker runs the health check; it is not even asked beside a window
         with engine() as client, docker_errors():
-            if not is_podman(client):
-                return False  # Docker runs the health check
             found = find(client, record)
             if found is None or found.status != "running":
                 return False  # reported by its event
@@ -164,7 +161,7 @@ class DockerRuntime:
             try:
                 with docker_errors():
                     # Podman's `pid` is that inside of the container.
-                    listing = found.top(ps_args="hpid" if is_podman(client) else "-o pid")
+                    listing = found.top(ps_args="hpid" if in_podman(record) else "-o pid")
             except DockerError:  # it has ended meanwhile
                 return set()
         return {int(row[0]) for row in listing["Processes"]}
@@ -192,6 +189,11 @@ def engine() -> Any:
         raise BackendError("docker_refused", str(error)) from error
     finally:
         client.close()
+
+
+def in_podman(record: BackendRecord) -> bool:
+    """Return whether a container runs in Podman, by its record: the engine is not asked again."""
+    return (record.container_engine or "").startswith(PODMAN)
 
 
 def find(client: docker.DockerClient, record: BackendRecord) -> Container | None:
@@ -247,8 +249,13 @@ def count_gpus(container: Container, python: str, gpus: str | int | tuple[str, .
     if gpus is None:
         return
     expected = 1 if gpus == "all" else gpus if isinstance(gpus, int) else len(gpus)
+    refuse_without_cuda(container, python, str(expected))
+
+
+def refuse_without_cuda(container: Container, python: str, *arguments: str) -> None:
+    """Raises BackendError(`cuda_unusable`) where a container cannot use CUDA."""
     with docker_errors():
-        done = container.exec_run([python, *CHECK_CUDA, str(expected)])
+        done = container.exec_run([python, *CHECK_CUDA, *arguments])
     refuse_unusable_cuda(done.exit_code, done.output, where=" in its container")
 
 
