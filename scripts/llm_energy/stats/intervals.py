@@ -63,8 +63,8 @@ def variance(values: Sequence[float]) -> float:
 
 
 def _variance(values: Sequence[float]) -> tuple[int, int]:
-    """Return the exact variance as a fraction; `statistics`, which does it with fractions, takes
-    twenty times as long."""
+    """Return the exact variance as a fraction, of whole numbers: `statistics`, which does it with
+    fractions, takes several times as long."""
     parts = [float(value).as_integer_ratio() for value in values]
     scale = max(under for _, under in parts)  # a power of two, as all are
     whole = [over * (scale // under) for over, under in parts]
