@@ -6,8 +6,9 @@ from llm_energy.results.result import ResultError, read_result
 from llm_energy.system.scripting import rule_script
 
 with rule_script(snakemake, ResultError):
-    from llm_energy.analysis.decision import decide, write_decision
+    from llm_energy.analysis.decision import decide
+    from llm_energy.analysis.derived_records import write_record
 
     results = [read_result(Path(path)) for path in snakemake.input]
     decision = decide(results, snakemake.params.target)
-    write_decision(Path(snakemake.output[0]), decision)
+    write_record(Path(snakemake.output[0]), decision)

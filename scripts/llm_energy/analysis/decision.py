@@ -4,14 +4,10 @@ In a file of its own, because each decision is a job that loads no more than it 
 """
 
 from collections.abc import Sequence
-from pathlib import Path
-
-from pydantic import ValidationError
 
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, value_of
 from llm_energy.results.parts import Model
-from llm_energy.results.result import Result, ResultError
-from llm_energy.system.files import write_atomically
+from llm_energy.results.result import Result
 
 DECIDING = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT)
 """The metric that decides: the first of these that at least two of the first cycles have."""
@@ -61,19 +57,3 @@ def decide(results: Sequence[Result], target_relative_half_width: float) -> Deci
         coefficient_of_variation=variation,
         cycles=len(ordered) if needed is None else needed,
     )
-
-
-def write_decision(path: Path, decision: Decision) -> None:
-    write_atomically(path, decision.model_dump_json(indent=1).encode() + b"\n")
-
-
-def read_decision(path: Path) -> Decision:
-    """Read and check a decision.
-
-    Raises:
-        ResultError: not readable, or no decision; it may be deleted, and is made again.
-    """
-    try:
-        return Decision.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ResultError(f"{path}: no decision; delete it, and it is made again") from error

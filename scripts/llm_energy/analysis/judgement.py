@@ -6,14 +6,11 @@ In a file of its own, because each judgement is a job that loads no more than it
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from llm_energy.analysis.objectives import with_objectives
 from llm_energy.campaign.arrival_settings import Objectives
 from llm_energy.measurement.open_queue import excess_limit
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result, ResultError
-from llm_energy.system.files import write_atomically
 
 
 class Judgement(Model):
@@ -68,19 +65,3 @@ def _judged(result: Result, objectives: Objectives, folder: Path) -> Result:
         file = result.side_files["requests"].path
         message = f"{folder / file}: cannot be read, and other objectives need it; measure it again"
         raise ResultError(message) from error
-
-
-def write_judgement(path: Path, judgement: Judgement) -> None:
-    write_atomically(path, judgement.model_dump_json(indent=1).encode() + b"\n")
-
-
-def read_judgement(path: Path) -> Judgement:
-    """Read and check a judgement.
-
-    Raises:
-        ResultError: not readable, or no judgement; it may be deleted, and is made again.
-    """
-    try:
-        return Judgement.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ResultError(f"{path}: no judgement; delete it, and it is made again") from error

@@ -7,8 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from llm_energy.analysis.decision import decide, read_decision
-from llm_energy.analysis.judgement import judge, read_judgement
+from llm_energy.analysis.decision import Decision, decide
+from llm_energy.analysis.derived_records import read_record
+from llm_energy.analysis.judgement import Judgement, judge
 from llm_energy.analysis.raw_data_checks import differences
 from llm_energy.analysis.record_checks import (
     Records,
@@ -170,7 +171,7 @@ def _wrong_decisions(folder: Path, campaign_folder: Path) -> Iterator[str]:
             yield from (f"{where}: {problem}" for problem in _wrong_judgement(folder, path))
             continue
         try:
-            decision = read_decision(path)
+            decision = read_record(Decision, path)
         except ResultError:
             yield f"{where}: cannot be read"
             continue
@@ -189,7 +190,7 @@ def _wrong_decisions(folder: Path, campaign_folder: Path) -> Iterator[str]:
 def _wrong_judgement(folder: Path, path: Path) -> Iterator[str]:
     """Yield what contradicts the judgement of a rate, if the results of its cycles exist."""
     try:
-        stated = read_judgement(path)
+        stated = read_record(Judgement, path)
     except ResultError:
         yield "cannot be read"
         return

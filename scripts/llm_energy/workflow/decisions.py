@@ -8,7 +8,8 @@ may begin.
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from llm_energy.analysis.decision import decide, read_decision
+from llm_energy.analysis.decision import Decision, decide
+from llm_energy.analysis.derived_records import read_record
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.campaign.experiment import PlannedMeasurement
@@ -76,7 +77,7 @@ def decided(
         if e.name not in begun
     }
     return {
-        name: min(read_decision(path).cycles, adaptive.maximum)
+        name: min(read_record(Decision, path).cycles, adaptive.maximum)
         for name, path in paths.items()
         if path.exists()
     }

@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from llm_energy.analysis.judgement import read_judgement
+from llm_energy.analysis.derived_records import read_record
+from llm_energy.analysis.judgement import Judgement
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.identity import short_hash
@@ -42,7 +43,7 @@ def standing(
     own = (layout.result_path(experiment.spec_hash, cycle) for cycle in cycles)
     if not all((results / elsewhere.get(name, name)).exists() for name in own):
         return None
-    return read_judgement(path).good
+    return read_record(Judgement, path).good
 
 
 def bracket_of(

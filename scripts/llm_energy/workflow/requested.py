@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from llm_energy.analysis.decision import read_decision
-from llm_energy.analysis.judgement import read_judgement
+from llm_energy.analysis.decision import Decision
+from llm_energy.analysis.derived_records import read_record
+from llm_energy.analysis.judgement import Judgement
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.campaign.rate_search import RateSearch
 from llm_energy.results.layout import ANCHORS, MEASURED, Kind, result_pattern
@@ -153,7 +154,7 @@ class Requested:
                 cycles = self._cycles[experiment.name]
             else:
                 made = checkpoints.decide.get(spec=experiment.spec_hash)
-                cycles = read_decision(Path(made.output[0])).cycles
+                cycles = read_record(Decision, Path(made.output[0])).cycles
             return self._unsettled(self._results_of[experiment.spec_hash][adaptive.first : cycles])
 
         return results
@@ -169,7 +170,7 @@ class Requested:
                 known = standing(self._campaign, folder, experiment, elsewhere=self._elsewhere)
             if known is None:
                 made = checkpoints.judge.get(spec=experiment.spec_hash)
-                known = read_judgement(Path(made.output[0])).good
+                known = read_record(Judgement, Path(made.output[0])).good
             return known
 
         def results(_wildcards: Any) -> list[str]:

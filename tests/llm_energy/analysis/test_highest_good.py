@@ -9,6 +9,7 @@ from tests.llm_energy.make_results import design, path_of, put_result
 from tests.worker.virtual_engine import replace_clock
 
 from llm_energy.analysis.aggregate import aggregate
+from llm_energy.analysis.derived_records import write_record
 from llm_energy.analysis.design import Design, Search
 from llm_energy.analysis.highest_good import highest_good_rates
 from llm_energy.analysis.judgement import judge
@@ -108,8 +109,6 @@ def test_other_objectives_need_the_requests(visited, tmp_path) -> None:
 def test_verify_judges_again(visited, tmp_path) -> None:
     from shutil import copytree
 
-    from llm_energy.analysis.judgement import write_judgement
-
     folder = copytree(visited[0], tmp_path / "copy")
     own = visited[1][:2]
     judgement = judge(own, SLO, folder)
@@ -118,9 +117,9 @@ def test_verify_judges_again(visited, tmp_path) -> None:
     def found() -> list[str]:
         return [p for p in verify_results(folder).problems if p.startswith("decisions/")]
 
-    write_judgement(path, judgement)
+    write_record(path, judgement)
     assert found() == []
-    write_judgement(path, judgement.model_copy(update={"good": False}))
+    write_record(path, judgement.model_copy(update={"good": False}))
     (problem,) = found()
     assert "says not good by attainments" in problem
     path.write_text("{")

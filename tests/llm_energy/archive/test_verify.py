@@ -5,7 +5,8 @@ import json
 import pytest
 from tests.llm_energy import make_results, make_side_files
 
-from llm_energy.analysis.decision import decide, write_decision
+from llm_energy.analysis.decision import decide
+from llm_energy.analysis.derived_records import write_record
 from llm_energy.analysis.record_checks import named_records
 from llm_energy.archive.verify import CHECKSUM_SINCE, verify_results
 from llm_energy.campaign.campaign_file import AdaptiveCycles
@@ -24,7 +25,7 @@ def decided(tmp_path):
         own = [result for result in results if result.experiment == name]
         decision = decide(own, ADAPTIVE.target_relative_half_width)
         path = decision_path(ADAPTIVE, decision.spec_hash)
-        write_decision(tmp_path / path, decision)
+        write_record(tmp_path / path, decision)
     return tmp_path
 
 

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from tests.llm_energy.make_campaigns import changed, load, make_checkout
 from tests.llm_energy.make_results import make_result, put_result
 
-from llm_energy.analysis.decision import decide, read_decision, write_decision
+from llm_energy.analysis.decision import Decision, decide
+from llm_energy.analysis.derived_records import read_record, write_record
 from llm_energy.results.result import ResultError
 from llm_energy.workflow.decisions import (
     decided,
@@ -81,7 +82,7 @@ def test_a_decision_asks_for_more_of_its_experiment_up_to_the_maximum(campaign, 
     for experiment, cycles in ((one, 4), (other, 90)):
         measure(campaign, tmp_path, experiment)
         decision = decide(first_results(), 0.02).model_copy(update={"cycles": cycles})
-        write_decision(path_of(campaign, tmp_path, experiment), decision)
+        write_record(path_of(campaign, tmp_path, experiment), decision)
     known = decided(campaign, tmp_path)
     assert known == {one.name: 4, other.name: 6}
     asked = requested(campaign, known)
@@ -92,14 +93,14 @@ def test_a_decision_asks_for_more_of_its_experiment_up_to_the_maximum(campaign, 
 def test_a_decision_counts_only_while_its_first_cycles_are_there(campaign, tmp_path):
     experiment = campaign.experiments[0]
     measure(campaign, tmp_path, experiment, cycles=(1, 3))
-    write_decision(path_of(campaign, tmp_path, experiment), decide(first_results(), 0.02))
+    write_record(path_of(campaign, tmp_path, experiment), decide(first_results(), 0.02))
     assert decided(campaign, tmp_path) == {}
 
 
 def test_a_file_that_is_no_decision_is_reported_with_the_remedy(tmp_path):
     (tmp_path / "decision.json").write_text("{")
     with pytest.raises(ResultError, match=r"decision\.json: no decision; delete it"):
-        read_decision(tmp_path / "decision.json")
+        read_record(Decision, tmp_path / "decision.json")
 
 
 def test_what_may_follow_is_known_as_soon_as_the_first_cycles_stand(campaign, tmp_path):

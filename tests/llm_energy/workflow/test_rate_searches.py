@@ -4,7 +4,8 @@ import pytest
 from tests.llm_energy.campaign.test_rate_search import searching
 from tests.llm_energy.make_campaigns import load, make_checkout
 
-from llm_energy.analysis.judgement import Judgement, read_judgement, write_judgement
+from llm_energy.analysis.derived_records import read_record, write_record
+from llm_energy.analysis.judgement import Judgement
 from llm_energy.results.result import ResultError
 from llm_energy.workflow.decisions import decided, first_cycles, may_follow, requested
 from llm_energy.workflow.plan import make_plan
@@ -38,7 +39,7 @@ def judged(campaign, results, search, index, *, good):
         good=good,
     )
     path = results / judgement_path(campaign, experiment.spec_hash)
-    write_judgement(path, judgement)
+    write_record(path, judgement)
     return path
 
 
@@ -111,7 +112,7 @@ def test_a_result_that_is_set_aside_takes_its_judgement_with_it(campaign):
 def test_a_file_that_is_no_judgement_is_named_with_the_remedy(tmp_path):
     (tmp_path / "judgement.json").write_text("{")
     with pytest.raises(ResultError, match=r"judgement\.json: no judgement; delete it"):
-        read_judgement(tmp_path / "judgement.json")
+        read_record(Judgement, tmp_path / "judgement.json")
 
 
 def test_the_plan_shows_the_rates_it_came_to_and_the_most_measurements(campaign, tmp_path):
