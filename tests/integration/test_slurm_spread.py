@@ -154,8 +154,13 @@ def resumed(head, broken):
 def test_what_fails_or_is_cancelled_takes_nothing_else_along(head, broken):
     status, results, _ = broken
     assert status == 1
-    # Of one cycle all but what failed, of the other what came before its job was cancelled.
-    assert sorted(head.tree.named(path)[0] for path in results) == ["one", "one", "three"]
+    # Of one cycle all but what failed, of the other what came before its job was cancelled: one
+    # result at least, and both where the node was faster than the cancellation.
+    of_cycle = {}
+    for experiment, cycle in sorted(head.tree.named(path) for path in results):
+        of_cycle.setdefault(cycle, []).append(experiment)
+    assert max(of_cycle.values()) == ["one", "three"]
+    assert min(of_cycle.values()) in (["one"], ["one", "three"])
     assert {failure["reason"] for failure in head.tree.failures()} == {"engine_error"}
 
 

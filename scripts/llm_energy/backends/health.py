@@ -31,7 +31,7 @@ class Failed:
 
 
 def note_failure(run: Run, backend: str, reason: str) -> None:
-    """Count a failure if it lies in the infrastructure."""
+    """Count an attempt that failed, if the infrastructure failed it."""
     if reason not in RETRIED:
         return
     known = _known(run, backend)

@@ -65,6 +65,9 @@ def ensure_backend(run: Run, name: str) -> BackendRecord:
 def heal_backend(run: Run, record: BackendRecord, *, reason: str) -> None:
     """Restart a backend that does not answer; recreate it where that does not help.
 
+    Its failures are counted by the attempts that it fails, not here: an end that both a
+    measurement and the watchdog see would count twice.
+
     Raises:
         BackendError: it cannot be started any more; an event records it too.
     """
@@ -72,7 +75,6 @@ def heal_backend(run: Run, record: BackendRecord, *, reason: str) -> None:
     with locks.waiting(run.folder / "backends" / f"{name}.lock"):
         if known_backend(run, name) != record:
             return  # it was replaced meanwhile
-        health.note_failure(run, name, "backend_silent")
         if runtime.alive(record) and runtime.restart(record):
             run.add_event("backend_restarted", backend=name, reason=reason)
             return

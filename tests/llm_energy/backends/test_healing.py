@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from llm_energy.backends import healing, running
+from llm_energy.backends import healing, health, running
 from llm_energy.backends.running import runtime_named
 from llm_energy.containers import engine as containers_engine
 from llm_energy.runs.run import Run
@@ -92,6 +92,7 @@ def test_a_container_that_is_gone_is_recreated(run, healed, subscribed):
     recreated = running.known_backend(run, "bare")
     assert recreated.handle["container"] != record.handle["container"]
     assert answers(recreated)
+    assert health.of(run, "bare").failures == 0  # no attempt failed: it cost no measurement
 
 
 def test_nobody_is_queried_beside_a_measurement(run, monkeypatch):
