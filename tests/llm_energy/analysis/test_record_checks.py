@@ -1,4 +1,4 @@
-"""Checks of one result against the records of its campaign, on the worked example."""
+"""Checks of one result against the records of its campaign, on a campaign of an earlier protocol."""
 
 import shutil
 from dataclasses import replace
@@ -9,8 +9,8 @@ import pytest
 from llm_energy.analysis.record_checks import Records, record_differences
 from llm_energy.results.result import read_result
 
-EXAMPLE = Path(__file__).parents[3] / "docs" / "example" / "smollm2-cpu"
-RESULT = next(EXAMPLE.glob("measurements/*/cycle-01.json"))
+EARLIER = Path(__file__).parents[1] / "protocol_2"
+RESULT = next(EARLIER.glob("measurements/*/cycle-01.json"))
 
 ALTERED = {
     "environment.host": "its host is other, the record of its run has vm",
@@ -38,27 +38,27 @@ def altered(name, value):
 
 
 def test_a_result_is_of_its_records():
-    records = Records.read(EXAMPLE)
-    for path in EXAMPLE.glob("measurements/*/*.json"):
+    records = Records.read(EARLIER)
+    for path in EARLIER.glob("measurements/*/*.json"):
         assert list(record_differences(records, read_result(path))) == []
 
 
 @pytest.mark.parametrize("name", ALTERED)
 def test_another_value_is_named(name):
     result = altered(name, NUMBERS.get(name, "other"))
-    (found,) = record_differences(Records.read(EXAMPLE), result)
+    (found,) = record_differences(Records.read(EARLIER), result)
     assert found.startswith(ALTERED[name])
 
 
 def test_it_cannot_start_before_its_run():
     result = read_result(RESULT).model_copy(update={"started": "2026-11-25T22:00:00+00:00"})
-    (found,) = record_differences(Records.read(EXAMPLE), result)
+    (found,) = record_differences(Records.read(EARLIER), result)
     assert found == "it started before its run"
 
 
 def test_records_that_are_gone_or_damaged_are_not_compared(tmp_path):
     assert list(record_differences(Records.read(tmp_path), read_result(RESULT))) == []
-    shutil.copytree(EXAMPLE / "runs", tmp_path / "runs")
+    shutil.copytree(EARLIER / "runs", tmp_path / "runs")
     for path in tmp_path.glob("runs/*.json"):
         path.write_text("{")
     assert list(record_differences(Records.read(tmp_path), read_result(RESULT))) == []
@@ -66,7 +66,7 @@ def test_records_that_are_gone_or_damaged_are_not_compared(tmp_path):
 
 def test_a_gpu_of_another_set_than_that_of_its_run_is_named():
     result = altered("environment.device_uuids", ["GPU-2"])
-    records = Records.read(EXAMPLE)
+    records = Records.read(EARLIER)
     runs = [{**run, "device_uuids": ["GPU-1"]} for run in records.runs]
     (found,) = record_differences(replace(records, runs=runs), result)
     assert found == "its device_uuids are not of the set of its run, GPU-1"

@@ -15,7 +15,8 @@ from llm_energy.archive.verify import CHECKSUM_SINCE, Verdict, verify_results
 from llm_energy.campaign.identity import PROTOCOL_VERSION
 from llm_energy.results.result import checksum_of, read_result
 
-EXAMPLE = Path(__file__).parents[3] / "docs" / "example" / "smollm2-cpu"
+EXAMPLE = Path(__file__).parents[3] / "docs/example/smollm2-cpu"
+EARLIER = Path(__file__).parents[1] / "protocol_2"
 ONLY_SEALED = (
     *("attempt", "checksum", "position", "process.", "sample_outputs.", "phases.end_monotonic_s"),
     *("settings.declared", "settings.observed.", "energy.host_idle_power_watts"),
@@ -24,13 +25,9 @@ ONLY_SEALED = (
 )
 """Values that no raw data determine, by the beginning of their names."""
 
-OF_THE_EXAMPLE = (
-    *("warmup.", "flags.", "experiment"),
-    *("environment.shares_host", "environment.cpu_set"),
-)
-"""Values of the example that none determine: earlier protocols judged warm-ups otherwise, there is
-no power series, which would name the experiment, and the record of its run is of an earlier version
-too."""
+OF_THE_EXAMPLE = ("experiment",)
+"""Values of the worked example that none determine: it has no power series, which would name the
+experiment."""
 
 OF_RECORDS = ("environment.", "prompts.")
 """Values that the records beside the results determine; those of the made result lack most."""
@@ -160,7 +157,7 @@ def test_another_layout_of_the_same_content_is_no_change(tmp_path):
 
 
 def test_a_result_that_is_older_than_checksums_is_reported_and_no_problem():
-    verdict = verify_results(EXAMPLE)
+    verdict = verify_results(EARLIER)
     assert verdict.problems == []
     (note,) = verdict.notes
     assert note.startswith(

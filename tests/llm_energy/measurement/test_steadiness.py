@@ -18,7 +18,7 @@ from llm_energy.results.parts import Phase, PowerSteadiness, Tokens
 from llm_energy.results.result import read_result
 from llm_energy.results.side_files import read_requests
 
-EXAMPLE = Path(__file__).parents[3] / "docs/example/smollm2-cpu"
+EARLIER = Path(__file__).parents[1] / "protocol_2"
 BEGAN_S = 1000.0
 OUTPUT_TOKENS = 10
 SETTINGS = {"batch_size": 2, "output_tokens": OUTPUT_TOKENS}
@@ -127,16 +127,16 @@ def test_without_a_warm_up_there_is_nothing_to_judge_by():
 
 
 @pytest.mark.parametrize(
-    "file", sorted(EXAMPLE.glob("measurements/**/*.json")), ids=lambda f: f.stem
+    "file", sorted(EARLIER.glob("measurements/**/*.json")), ids=lambda f: f.stem
 )
 def test_measurements_of_a_newcomer_on_a_calm_machine_are_not_flagged(file):
-    """The waves of the example, measured in five seconds of warm-up before windows of 3 to 8."""
+    """Waves that were measured in five seconds of warm-up before windows of 3 to 8."""
     result = read_result(file)
     settings = result.settings.resolved
     tokens = settings["batch_size"] * settings["output_tokens"]
     ends_s = accumulate(tokens / rate for rate in result.warmup.throughput_tokens_per_second)
     warmup = result.warmup.model_copy(update={"wave_ends_s": list(ends_s)})
-    requests, _ = read_requests(EXAMPLE / result.side_files["requests"].path)
+    requests, _ = read_requests(EARLIER / result.side_files["requests"].path)
     again = judged(result.model_copy(update={"warmup": warmup}), requests, None)
     assert again.bound < 0.035
     changed = {"warmup": again, "protocol_version": PROTOCOL_VERSION}

@@ -17,7 +17,7 @@ from llm_energy.results.result import ResultError, read_result
 from llm_energy.workflow.invalid import invalid_results
 
 OLD = Path(__file__).parent / "version_1"
-EXAMPLE = Path(__file__).parents[3] / "docs" / "example" / "smollm2-cpu"
+EARLIER = Path(__file__).parents[1] / "protocol_2"
 PATHS = sorted(path.relative_to(OLD).as_posix() for path in OLD.rglob("*.json"))
 METERED = [path for path in PATHS if '"energy_joules": null' not in (OLD / path).read_text()]
 DERIVED = ["energy.gain_limit_relative", "energy.offset_limit_watts"]
@@ -55,7 +55,7 @@ def test_the_limits_are_those_it_was_measured_with_and_are_named_as_derived(path
 
 
 def test_results_without_energy_have_nothing_derived():
-    for path in sorted(EXAMPLE.glob("measurements/*/*.json")):
+    for path in sorted(EARLIER.glob("measurements/*/*.json")):
         assert json.loads(path.read_text())["schema_version"] == 1
         result = read_result(path)
         assert (result.schema_version, result.derived_on_reading) == (2, [])
