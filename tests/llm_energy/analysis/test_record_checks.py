@@ -1,4 +1,4 @@
-"""Checks of one result against the records of its campaign, on a campaign of an earlier protocol."""
+"""Checks of one result against the records of its campaign, here of an earlier protocol."""
 
 import shutil
 from dataclasses import replace
