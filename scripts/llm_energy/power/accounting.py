@@ -14,6 +14,7 @@ from llm_energy.power import power_flags
 from llm_energy.power.device_account import Account
 from llm_energy.power.meter import Device, Scope
 from llm_energy.power.mirrors import mirrors
+from llm_energy.power.scopes import addable
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.sensor_limits import LIMITS
 from llm_energy.power.series import Series
@@ -72,19 +73,21 @@ def account_energy(
     spans = {phase.name: (phase.start_monotonic_s, phase.end_monotonic_s) for phase in phases}
     accounts = [
         Account(
-            Sensor(device, series),
-            method,
+            sensor,
+            method if sensor.device.scope == scope else sensor.own_method,
             spans,
-            counted=device.scope == scope
-            and device.id not in repeated
-            and (gpus is None or device.id in gpus),
-            mirror_of=repeated.get(device.id),
+            counted=sensor.device.scope == scope
+            and sensor.device.id not in repeated
+            and (gpus is None or sensor.device.id in gpus),
+            mirror_of=repeated.get(sensor.device.id),
         )
-        for device in series.devices
+        for sensor in (Sensor(device, series) for device in series.devices)
     ]
     counted = [account for account in accounts if account.counted]
     lost = gpus is not None and not set(gpus) <= {a.sensor.device.id for a in counted}
     reasons = [a.window.reason for a in counted if a.window.reason]
+    if not addable(account.sensor.device.scope for account in counted):
+        reasons.insert(0, "scopes_overlap")
     if lost or not counted:
         reasons.insert(0, "gpu_not_metered" if gpus else "no_meter")
     known = {

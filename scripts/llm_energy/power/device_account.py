@@ -96,6 +96,7 @@ class Account:
             mirror_of=self.mirror_of,
             energy_joules=self.window.joules,
             reason=self.window.reason,
+            method=self.method,
             counter_joules=self._source("counter"),
             integrated_instant_joules=self._source("integrated_instant"),
             integrated_average_joules=self._source("integrated_average"),

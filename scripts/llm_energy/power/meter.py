@@ -9,9 +9,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-Scope = Literal["gpu_board", "module", "cpu_package", "dram", "platform", "wall"]
-"""Scope of a sensor's energy. Energies of different scopes are never compared or ranked;
-`platform` (RAPL's psys) holds packages and memory and is never added to them."""
+Scope = Literal[
+    "rail",
+    "gpu_chip",
+    "gpu_board",
+    "cpu_package",
+    "dram",
+    "cpu_socket",
+    "module",
+    "board",
+    "platform",
+    "battery",
+    "chassis",
+    "wall",
+]
+"""Scope of a sensor's energy; `scopes.py` says what each covers and which hold others. Energies of
+different scopes are never compared or ranked."""
 
 Quantity = Literal[
     "energy_counter_joules",
@@ -41,11 +54,12 @@ class Device:
     """One thing that is metered."""
 
     id: str
-    """GPU UUID, or RAPL zone such as `intel-rapl:0`: one sensor, one identity."""
+    """GPU UUID, RAPL zone such as `intel-rapl:0`, or sensor of the kernel such as
+    `hwmon:power_meter:ACPI000D:00:power1`: one sensor, one identity."""
     model: str
     scope: Scope
     label: str | None = None
-    """The kernel's name of a RAPL zone, such as `package-0`; several zones may bear one name."""
+    """The kernel's name of a RAPL zone, such as `package-0`, or of a rail; several may bear one."""
     simulated: bool = False
     """True where the sensor is a simulator: its numbers must never be quoted."""
     refusal: str | None = None
@@ -54,6 +68,8 @@ class Device:
     """The counter starts again at 0 after this value; None where it never wraps."""
     counter_update_s: float | None = None
     """How often the counter moves, where that is documented; otherwise it is found out."""
+    averaging_s: float | None = None
+    """Its average power is the mean over so long a time; None: over the last second, as NVML's."""
     power_bound_watts: float | None = None
     """More than the device can draw, where it says so; otherwise its scope's bound holds."""
     power_limit_watts: float | None = None

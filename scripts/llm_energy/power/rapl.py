@@ -7,7 +7,6 @@ are left out, `psys` is metered for the record; what may be added to what is dec
 
 import errno
 import logging
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,10 +14,9 @@ from pathlib import Path
 
 from llm_energy.power.meter import SHARED_HOST, Device, Reading, Scope, reading_since
 from llm_energy.power.sensor_limits import POWER_BOUNDS_WATTS
+from llm_energy.power.sysfs import known_number, number, text
 
 LOG = logging.getLogger(__name__)
-
-POWERCAP = Path("/sys/class/powercap")
 
 UPDATE_S = 0.001
 """Intel SDM volume 3B, 15.10: the counters are updated about every millisecond."""
@@ -41,9 +39,7 @@ class RaplMeter:
         self.devices = tuple(device for device, _ in zones)
 
     @classmethod
-    def open(
-        cls, root: Path = POWERCAP, *, cpu_model: str, shared: bool = False
-    ) -> "RaplMeter | None":
+    def open(cls, root: Path, *, cpu_model: str, shared: bool = False) -> "RaplMeter | None":
         """The meter of this machine, None where it has no RAPL zone.
 
         A zone whose counter cannot be read is a device all the same: its readings say why, and a
@@ -62,10 +58,10 @@ class RaplMeter:
     def read(self, device: Device, *, slow: bool) -> Reading:  # noqa: ARG002 - nothing is slow here
         start_s = time.monotonic()
         try:
-            joules = _count(self._counters[device.id].read_text()) * _MICRO
+            joules = number(self._counters[device.id].read_text()) * _MICRO
         except (OSError, ValueError) as error:
-            number = error.errno if isinstance(error, OSError) else None
-            denied = number in (errno.EACCES, errno.EPERM)
+            code = error.errno if isinstance(error, OSError) else None
+            denied = code in (errno.EACCES, errno.EPERM)
             reason = "permission_denied" if denied else "rapl_unreadable"
             return reading_since(start_s, device, unavailable={"energy_counter_joules": reason})
         return reading_since(start_s, device, energy_counter_joules=joules)
@@ -110,7 +106,7 @@ def _scope(folder: Path) -> Scope | None:
 def _power_bound_watts(folder: Path, scope: Scope) -> float:
     """More than a zone can draw, by the limits that the kernel states for it where it has any."""
     largest = POWER_BOUNDS_WATTS[scope]
-    if _text(folder / "enabled") == "0":
+    if text(folder / "enabled") == "0":
         return largest
     files = [
         *folder.glob("constraint_*_power_limit_uw"),
@@ -123,31 +119,9 @@ def _power_bound_watts(folder: Path, scope: Scope) -> float:
 
 
 def _name(folder: Path) -> str | None:
-    return _text(folder / "name")
+    return text(folder / "name")
 
 
 def _number(file: Path) -> float | None:
     """A positive number of a file in its unit, which the kernel gives in millionths."""
-    try:
-        return _count(_text(file) or "") * _MICRO or None
-    except ValueError:
-        return None
-
-
-def _count(text: str) -> int:
-    """Return a number as the kernel writes it, in ASCII digits and at most 64 bits.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not re.fullmatch(r"[0-9]{1,20}\s*", text):
-        raise ValueError(f"no counter: {text[:20]!r}")
-    return int(text)
-
-
-def _text(file: Path) -> str | None:
-    """The content of a file; None where it cannot be read or is empty."""
-    try:
-        return file.read_text().strip() or None
-    except (OSError, UnicodeDecodeError):
-        return None
+    return (known_number(file) or 0) * _MICRO or None

@@ -31,6 +31,7 @@ QUANTITY: Mapping[Method, Quantity] = {
     "integrated_instant": "instant_power_watts",
     "integrated_average": "average_power_watts",
 }
+"""By how much each misses: the counter nothing, the average nothing but at the edges."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,10 @@ class Sensor:
         return self._samples["counter"]
 
     def power(self, start_s: float, end_s: float) -> Samples:
-        """Samples of power in [start, end]: instant power, or what the counter implies."""
-        instant = self._samples["integrated_instant"]
-        return (instant if instant.times_s else self._counter_power).between(start_s, end_s)
+        """Samples of power in [start, end]: instant power, what the counter implies, or a mean."""
+        average = self._samples["integrated_average"]
+        known = (self._samples["integrated_instant"], self._counter_power, average)
+        return next((each for each in known if each.times_s), average).between(start_s, end_s)
 
     @cached_property
     def possible_power(self) -> PowerRange:
@@ -112,7 +114,9 @@ class Sensor:
         Taken between the first and the last sample inside: to interpolate beyond them would mix
         in the load that comes next, and what the sensor still says of the load before is left out.
         """
-        lag_s = AVERAGING_S if method == "integrated_average" else self._update_s(method) or 0.0
+        lag_s = self._update_s(method) or 0.0
+        if method == "integrated_average":
+            lag_s = max(lag_s, self.averaging_s)
         inside = self._samples[method].between(start_s + lag_s, end_s)
         if len(inside) < 2:
             return None
@@ -150,14 +154,27 @@ class Sensor:
 
     @property
     def update_period_s(self) -> float | None:
-        """Update period of the slower of counter and instant power."""
+        """Update period of the slower of counter and instant power; of the average without both."""
         periods = (self._update_s("counter"), self._update_s("integrated_instant"))
-        return max((period for period in periods if period is not None), default=None)
+        average_s = self._update_s("integrated_average")
+        return max((period for period in periods if period is not None), default=average_s)
+
+    @property
+    def averaging_s(self) -> float:
+        """How long the time is that average power is the mean of."""
+        return AVERAGING_S if self.device.averaging_s is None else self.device.averaging_s
+
+    @property
+    def own_method(self) -> Method:
+        """The first source that gave a value: that of devices that the campaign does not count."""
+        return next((method for method in QUANTITY if self._samples[method].times_s), "counter")
 
     def _update_s(self, method: Method) -> float | None:
         if method == "counter" and self.device.counter_update_s is not None:
             return self.device.counter_update_s
         seen_s = self._seen_update_s[method]
+        if method == "integrated_average" and self.device.averaging_s is not None:
+            return max(seen_s or 0.0, self.device.averaging_s)
         return seen_s if method == "counter" or seen_s is None else min(seen_s, SLOWEST_UPDATE_S)
 
     @cached_property

@@ -20,17 +20,23 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.power.deadline import TimedMeter
+from llm_energy.power.hwmon import hwmon_sensors
 from llm_energy.power.meter import QUANTITIES, SHARED_HOST, Device, Meter, Quantity
 from llm_energy.power.mirrors import mirrors
 from llm_energy.power.nvml import NvmlMeter
-from llm_energy.power.rapl import POWERCAP, RaplMeter
+from llm_energy.power.power_supply import battery_sensors
+from llm_energy.power.rapl import RaplMeter
 from llm_energy.power.sampler import MAXIMUM_RATE_HZ, Sampler
 from llm_energy.power.sensor import QUANTITY, Method, Sensor
 from llm_energy.power.series import Series, update_period_s
+from llm_energy.power.sysfs import SysfsMeter
 from llm_energy.system import locks
 from llm_energy.system.files import write_atomically
 
 FILE = "sensors.json"
+
+CLASSES = Path("/sys/class")
+"""The kernel's folders of devices by their kind."""
 
 PROBE_S = 3.0
 """Three seconds at the highest rate show three changes of a sensor that updates once a second."""
@@ -49,7 +55,7 @@ def open_meters(
     gpus: bool,
     only: Collection[str] | None = None,
     shared: bool = False,
-    powercap: Path = POWERCAP,
+    classes: Path = CLASSES,
 ) -> tuple[Meter, ...]:
     """All meters that are there, to be closed by the caller; empty where there is none.
 
@@ -61,21 +67,34 @@ def open_meters(
         only: UUIDs of the GPUs that are metered; None: all.
         shared: other measurements use the host meanwhile.
     """
+    boards = TimedMeter.open(partial(NvmlMeter.open, only)) if gpus else None
+    rapl = partial(RaplMeter.open, classes / "powercap", cpu_model=cpu_model, shared=shared)
+
+    def hwmon() -> SysfsMeter | None:
+        # The kernel shows GPUs for themselves, not who computes on them: a driver's library leads.
+        sensors = hwmon_sensors(classes / "hwmon", gpus=gpus and only is None and boards is None)
+        return SysfsMeter.open(sensors, shared=shared)
+
+    def batteries() -> SysfsMeter | None:
+        return SysfsMeter.open(battery_sensors(classes / "power_supply"), shared=shared)
+
     found = (
-        TimedMeter.open(partial(NvmlMeter.open, only)) if gpus else None,
-        TimedMeter.open(partial(RaplMeter.open, powercap, cpu_model=cpu_model, shared=shared)),
+        boards,
+        TimedMeter.open(rapl),
+        TimedMeter.open(hwmon),
+        TimedMeter.open(batteries),
     )
     return tuple(meter for meter in found if meter is not None)
 
 
-def can_meter(*, gpus: bool, powercap: Path = POWERCAP) -> bool:
+def can_meter(*, gpus: bool, classes: Path = CLASSES) -> bool:
     """Return whether a sensor of this machine can be read that gives a campaign its energy.
 
     Args:
         gpus: the campaign measures on GPUs, else on CPUs.
     """
     scope = "gpu_board" if gpus else "cpu_package"
-    meters = open_meters(cpu_model="", gpus=gpus, powercap=powercap)
+    meters = open_meters(cpu_model="", gpus=gpus, classes=classes)
     try:
         readings = [
             meter.read(device, slow=False)
@@ -165,8 +184,9 @@ def _here() -> str:
 
 
 def _name(device_id: str, abilities: Mapping[str, Any]) -> str:
-    """Return the name of a device among those of all hosts: only a GPU's id is its own anywhere."""
-    unique = abilities["scope"] == "gpu_board" or "/" in device_id
+    """Return the name of a device among those of all hosts: only a GPU's UUID is unique."""
+    uuid = abilities["scope"] == "gpu_board" and not device_id.startswith("hwmon:")
+    unique = uuid or "/" in device_id
     return device_id if unique else _here() + device_id
 
 

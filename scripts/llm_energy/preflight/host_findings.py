@@ -5,8 +5,8 @@ import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from llm_energy.power.rapl import POWERCAP, RaplMeter
-from llm_energy.power.sources import probe
+from llm_energy.power.rapl import RaplMeter
+from llm_energy.power.sources import CLASSES, probe
 from llm_energy.preflight.findings import Finding, Status
 from llm_energy.results.codes import ENERGY_REASONS
 from llm_energy.system.host import cpu_model
@@ -20,6 +20,8 @@ FIXED = "performance"
 """The governor that does not lower the clock where a core has gaps."""
 
 CPU_ENERGY = "cpu energy"
+
+POWERCAP = CLASSES / "powercap"
 
 PROBE_S = 0.5
 """How long the counters are watched; they move about every millisecond."""

@@ -80,6 +80,12 @@ OF_ATTACHED = frozenset({"attached_gpus_unknown", "attached_elsewhere"})
 ENERGY_REASONS = {
     "no_meter": "This machine has no power sensor that can be read: no NVIDIA GPU with its driver "
     "and no RAPL domains in /sys/class/powercap.",
+    "hwmon_unreadable": "The kernel's file of this sensor (hwmon or power supply) is missing, "
+    "empty, may not be read, or holds no number that can be true.",
+    "not_discharging": "The battery was not discharging all along: its power is not what the "
+    "computer drew.",
+    "scopes_overlap": "Several sensors of a kind whose devices may share parts, such as the rails "
+    "of one board: their energies are never added up.",
     "permission_denied": "Only root may read this machine's energy counters (RAPL). Remedy: "
     "`sudo envs/workflow/readable-rapl.sh` gives them to a group with you in it, after every boot "
     "too (a udev rule); log in again, and add `--config remeasure=invalid` to the same command: "

@@ -20,7 +20,7 @@ class DeviceEnergy(Model):
     """Energy of one metered device over the window."""
 
     device: str
-    """GPU UUID, or RAPL zone such as `intel-rapl:0`."""
+    """GPU UUID, RAPL zone such as `intel-rapl:0`, or the name of a sensor of the kernel."""
     scope: str
     energy_joules: float | None
     reason: str | None
@@ -30,7 +30,9 @@ class DeviceEnergy(Model):
     counted: bool = True
     """False for devices of the host that are listed but are no part of the sum."""
     label: str | None = None
-    """The kernel's name of a RAPL zone, such as `package-0`."""
+    """The kernel's name of a RAPL zone, such as `package-0`, or of a rail."""
+    method: str | None = None
+    """The source of `energy_joules`: the campaign's, or that of a device outside of its scope."""
     mirror_of: str | None = None
     """The zone whose counter this one repeats, so that it is no part of the sum."""
     loaded_idle_power_watts: float | None = None
@@ -41,7 +43,7 @@ class DeviceEnergy(Model):
     counter_over_instant_uncertainty: float | None = None
     """Relative standard uncertainty of the ratio in the window, by what no reading shows."""
     update_period_s: float | None = None
-    """How often the slower of counter and instant power was seen to update."""
+    """How often the slower of counter and instant power was seen to update, or the average."""
     power_limit_watts: float | None = None
     """The highest enforced power limit that was seen in the window."""
     state: DeviceState | None = None
@@ -57,7 +59,7 @@ class Energy(Model):
     method: str | None
     """`counter`, `integrated_instant` or `integrated_average`; one for the whole campaign."""
     scope: str | None
-    """The scope of the sensor: `gpu_board`, `module`, `cpu_package`, `dram` or `wall`."""
+    """The scope of the sensors, such as `gpu_board`; docs/energy.md has them all."""
     mean_power_watts: float | None
     """`energy_joules` over the duration of the window."""
     loaded_idle_power_watts: float | None

@@ -16,6 +16,7 @@ from tests.llm_energy.power.made_power import (
 )
 
 from llm_energy.power.accounting import account_energy
+from llm_energy.power.meter import Device
 from llm_energy.results.parts import Tokens
 
 MEMORY = dataclasses.replace(PACKAGE, id="package-0/dram", scope="dram")
@@ -198,3 +199,52 @@ class TestScope:
         simulated = dataclasses.replace(GPU, simulated=True)
         assert energy(series_of(load_of(600.0), device=simulated)).simulated
         assert not energy(series_of(load_of(600.0))).simulated
+
+
+class TestSensorsOfTheHost:
+    """Devices outside of the campaign's scope, each read by the source that it has."""
+
+    def test_a_meter_of_average_power_is_no_part_of_a_campaign_that_counts_joules(self):
+        machine = Device("hwmon:machine", "Made meter", "chassis", averaging_s=1.0)
+        averages = series_of(load_of(1500.0, idle=700.0), device=machine)
+        averages = dataclasses.replace(averages, readings=tuple(map(as_average, averages.readings)))
+        found = energy(together(averages, series_of(load_of(600.0))))
+        assert (found.scope, found.method) == ("gpu_board", "counter")
+        assert found.energy_joules == pytest.approx(6000.0)
+        (meter,) = (device for device in found.devices if device.scope == "chassis")
+        assert (meter.counted, meter.method) == (False, "integrated_average")
+        assert meter.energy_joules == pytest.approx(15_000.0)
+        assert meter.update_period_s == 1.0
+
+    def test_the_rails_of_a_board_are_listed_and_never_added_up(self):
+        rails = [
+            series_of(constant(watts), device=dataclasses.replace(PACKAGE, id=name, scope="rail"))
+            for name, watts in (("VDD_CPU", 5.0), ("VDD_SOC", 3.0))
+        ]
+        found = energy(together(*rails), scope="rail")
+        assert (found.energy_joules, found.reason) == (None, "scopes_overlap")
+        assert [d.energy_joules for d in found.devices] == pytest.approx([50.0, 30.0])
+
+    def test_a_counter_of_packages_serves_where_the_campaign_integrates_power(self):
+        package, memory = (
+            dataclasses.replace(series, readings=tuple(map(counter_alone, series.readings)))
+            for series in (
+                series_of(constant(10.0), device=PACKAGE),
+                series_of(constant(2.0), device=MEMORY),
+            )
+        )
+        both = together(package, memory, series_of(load_of(600.0)))
+        found = account_energy(both, PHASES, TOKENS, method="integrated_instant").energy
+        assert found.energy_joules == pytest.approx(6000.0)
+        assert found.gpu_cpu_dram_joules == pytest.approx(6120.0)
+
+
+def as_average(reading):
+    watts = reading.instant_power_watts
+    return dataclasses.replace(
+        reading, average_power_watts=watts, instant_power_watts=None, energy_counter_joules=None
+    )
+
+
+def counter_alone(reading):
+    return dataclasses.replace(reading, instant_power_watts=None)

@@ -50,6 +50,7 @@ def test_a_record_holds_each_source_the_idle_power_and_both_ratios():
             "counted": False,
             "label": "board 3",
             "mirror_of": "GPU-0",
+            "method": "counter",
             "energy_joules": 5040.0,
             "reason": None,
             "counter_joules": 5040.0,

@@ -219,16 +219,16 @@ def test_a_process_finds_the_simulator_by_its_library_path(simulate, nvml_librar
 def test_where_gpus_do_no_work_their_driver_is_left_alone(simulate, tmp_path, monkeypatch):
     simulate(Gpu())
     monkeypatch.setattr("pynvml.nvmlInit", lambda: pytest.fail("opened"))
-    root = powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5)})
-    (meter,) = open_meters(cpu_model="Made CPU", gpus=False, powercap=root)
+    powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5)})
+    (meter,) = open_meters(cpu_model="Made CPU", gpus=False, classes=tmp_path)
     assert [device.scope for device in meter.devices] == ["cpu_package"]
     meter.close()
 
 
 def test_gpus_and_packages_are_metered_side_by_side(simulate, tmp_path):
     simulate(Gpu())
-    root = powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5)})
-    meters = open_meters(cpu_model="Made CPU", gpus=True, powercap=root)
+    powercap(tmp_path / "powercap", {"intel-rapl:0": ("package-0", 5)})
+    meters = open_meters(cpu_model="Made CPU", gpus=True, classes=tmp_path)
     assert [d.scope for meter in meters for d in meter.devices] == ["gpu_board", "cpu_package"]
     for meter in meters:
         meter.close()

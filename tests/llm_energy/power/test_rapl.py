@@ -243,17 +243,17 @@ class TestUnreadable:
 
 
 def test_a_campaign_can_be_metered_where_a_counter_of_a_package_can_be_read(tmp_path):
-    assert not can_meter(gpus=False, powercap=tmp_path)
-    root = made_power.powercap(tmp_path, SERVER)
-    assert can_meter(gpus=False, powercap=root)
-    assert not can_meter(gpus=True, powercap=root)
+    assert not can_meter(gpus=False, classes=tmp_path)
+    root = made_power.powercap(tmp_path / "powercap", SERVER)
+    assert can_meter(gpus=False, classes=tmp_path)
+    assert not can_meter(gpus=True, classes=tmp_path)
     for name in ("intel-rapl:0", "intel-rapl:1"):
         (root / name / "energy_uj").unlink()  # psys and memory are left
-    assert not can_meter(gpus=False, powercap=root)
+    assert not can_meter(gpus=False, classes=tmp_path)
 
 
 def test_the_machine_has_rapl_only_where_the_kernel_shows_it(tmp_path):
-    assert open_meters(cpu_model="Made CPU", gpus=True, powercap=tmp_path) == ()
-    made_power.powercap(tmp_path, SERVER)
-    (meter,) = open_meters(cpu_model="Made CPU", gpus=True, powercap=tmp_path)
+    assert open_meters(cpu_model="Made CPU", gpus=True, classes=tmp_path) == ()
+    made_power.powercap(tmp_path / "powercap", SERVER)
+    (meter,) = open_meters(cpu_model="Made CPU", gpus=True, classes=tmp_path)
     assert len(meter.devices) == 5
