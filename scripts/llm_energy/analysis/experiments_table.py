@@ -96,7 +96,7 @@ class ExperimentRow(Row):
     with s of the first cycles, under `t_devices` with the spread between devices."""
     t_low: float | None
     """Lower end of the repeatability interval: 95 % for the mean from the spread over cycles alone
-    (Student's t), without the sensor's limits."""
+    (Student's t), without the sensor's limits. Intervals of shares are cut to 0 to 1."""
     t_high: float | None
     """Upper end of the repeatability interval."""
     relative_half_width: float | None
@@ -162,18 +162,32 @@ def _row(
     if first_cycles is not None and any(cycle["cycle"] > first_cycles for cycle in cycles):
         pilot = [float(c[metric.column]) for c in present if c["cycle"] <= first_cycles]
     outlying = outlier(values)
+    statistics = statistics_of(
+        values,
+        limits=sensor_limits(metric, cycles),
+        pilot=pilot,
+        devices=[cycle["device_uuids"] or cycle["host"] for cycle in present],
+    )
     return ExperimentRow(
         **{name: cycles[0][name] for name in GROUP},
         metric=metric.column,
         unit=metric.unit,
         outlying_cycle=None if outlying is None else present[outlying]["cycle"],
-        **statistics_of(
-            values,
-            limits=sensor_limits(metric, cycles),
-            pilot=pilot,
-            devices=[cycle["device_uuids"] or cycle["host"] for cycle in present],
-        ),
+        **(_cut(statistics) if metric.is_share else statistics),
     )
+
+
+def _cut(statistics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return statistics of a share with intervals cut to 0 to 1.
+
+    The mean of a share lies there, so that a cut interval holds it as often.
+    """
+    return {
+        name: min(max(value, 0.0), 1.0)
+        if value is not None and name.endswith(("_low", "_high"))
+        else value
+        for name, value in statistics.items()
+    }
 
 
 def statistics_of(

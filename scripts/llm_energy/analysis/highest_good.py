@@ -24,7 +24,7 @@ class VisitedRate(Model):
     attainments: list[float | None]
     """Attainment of each cycle; None where it has none, as after out of memory."""
     growing: int
-    """Cycles in which more requests arrived than ended, beyond chance."""
+    """Saturated cycles, in which more requests arrived than ended, beyond chance."""
     good: bool
     """True where the mean attainment is the share that must be good, or more, in no cycle the queue
     grew, and none is without an attainment."""

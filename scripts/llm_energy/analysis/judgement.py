@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llm_energy.analysis.objectives import with_objectives
 from llm_energy.campaign.arrival_settings import Objectives
-from llm_energy.measurement.open_queue import excess_limit
+from llm_energy.results.open_load import SATURATED
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result, ResultError
 
@@ -22,8 +22,7 @@ class Judgement(Model):
     attainments: list[float | None]
     """Attainment of each cycle, in order; None where it ran out of memory or nothing arrived."""
     growing: int
-    """Cycles in which more requests arrived than ended, beyond chance. The other sign of
-    saturation, a median time to first token that doubles, is too often chance to decide."""
+    """Saturated cycles, in which more requests arrived than ended, beyond chance."""
     good: bool
     """True where the mean attainment is the share that must be good, or more, in no cycle the queue
     grew, and none is without an attainment."""
@@ -45,7 +44,7 @@ def judge(results: Sequence[Result], objectives: Objectives, folder: Path) -> Ju
         load.attained.attainment if load and load.attained and load.arrivals else None
         for load in loads
     ]
-    growing = sum(load is not None and load.excess > excess_limit(load.arrivals) for load in loads)
+    growing = sum(load is not None and load.saturation == SATURATED for load in loads)
     known = [value for value in attainments if value is not None]
     enough = len(known) == len(ordered) and sum(known) / len(known) >= objectives.share
     return Judgement(

@@ -14,7 +14,10 @@ from worker.arrivals import TRACE, WINDOW, schedule
 SCHEDULE_S = 1e-6
 """Difference of two times that are the same."""
 
-DETERMINED_FLAGS = {"saturated", "client_late", "long_requests", "requests_failed", "rate_off"}
+DETERMINED_FLAGS = {
+    *("saturated", "saturation_undecided", "client_late", "long_requests", "requests_failed"),
+    "rate_off",
+}
 
 
 def differences(

@@ -15,7 +15,8 @@ LEAST_IN_A_THIRD = 5
 """First tokens in a third of the window whose median is compared."""
 
 GROWTH = 2.0
-"""Growth of the median time to first token, from first to last third, that is saturation."""
+"""Growth of the median time to first token, from first to last third, beyond which a queue that
+keeps up is undecided: a stable one shows it by chance, the more often the nearer its capacity."""
 
 
 def excess(requests: Iterable[Request], span: Span) -> int:
@@ -53,13 +54,12 @@ def excess_limit(arrivals: int) -> float:
 
 def saturation(requests: Sequence[Request], span: Span) -> Saturation:
     """Return the verdict on the growth of the queue inside the window."""
-    counted = arrived(requests, span)
+    arrivals = len(arrived(requests, span))
     growth = first_token_growth(requests, span)
-    if excess(requests, span) > excess_limit(len(counted)) or (
-        growth is not None and growth > GROWTH
-    ):
+    if excess(requests, span) > excess_limit(arrivals):
         return SATURATED
-    return UNDECIDED if len(counted) < LEAST_ARRIVALS or growth is None else STABLE
+    known = arrivals >= LEAST_ARRIVALS and growth is not None and growth <= GROWTH
+    return STABLE if known else UNDECIDED
 
 
 def idle_spans(requests: Iterable[Request], span: Span) -> list[Span]:

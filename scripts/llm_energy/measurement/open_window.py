@@ -29,6 +29,7 @@ from llm_energy.measurement.window import distribution, quantile
 from llm_energy.results.open_load import (
     NOT_REPORTED,
     SATURATED,
+    UNDECIDED,
     Attained,
     Course,
     Lateness,
@@ -158,12 +159,15 @@ def flags(
 ) -> list[Flag]:
     """Return the flags that follow from an open load."""
     found = {}
+    growth = f"{load.first_token_growth:.2g} ×" if load.first_token_growth else "unknown"
+    queue = (
+        f"{load.excess} more arrivals than ends of {load.arrivals}; growth of the median time to "
+        f"first token: {growth}"
+    )
     if load.saturation == SATURATED:
-        growth = f"{load.first_token_growth:.2g} ×" if load.first_token_growth else "unknown"
-        found["saturated"] = (
-            f"{load.excess} more arrivals than ends of {load.arrivals}; growth of the median time "
-            f"to first token: {growth}"
-        )
+        found["saturated"] = queue
+    elif load.saturation == UNDECIDED:
+        found["saturation_undecided"] = queue
     first, gap, longest = (
         latency.time_to_first_token_s,
         latency.inter_token_latency_s,

@@ -1,6 +1,5 @@
 """Serving under load against the rate of requests: latency, attainment, goodput, energy."""
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +34,8 @@ from llm_energy.results.metrics import (
     TTFT_P99,
     Metric,
 )
-from llm_energy.system.numbers import exact
+from llm_energy.results.open_load import UNDECIDED
+from llm_energy.system.numbers import exact, plural
 
 FIGURES: Mapping[str, tuple[str, Sequence[Metric]]] = {
     "latency": ("Latency", (TTFT, ITL, TTFT_P99, ITL_P99)),
@@ -48,7 +48,7 @@ FIGURES: Mapping[str, tuple[str, Sequence[Metric]]] = {
 LATENCIES = " Latencies count from the scheduled arrival."
 OF_A_TRACE = " A trace that was taken whole stands at the mean rate that it offered."
 SENTENCES = {
-    "attainment": " Grey line: the share that is to be good. Intervals end at 100 %.",
+    "attainment": " Grey line: the share that is to be good. Intervals are cut to 0 to 100 %.",
     "goodput": " Grey line: every request is good.",
 }
 SEARCHED = (
@@ -214,9 +214,8 @@ def _draw_line(
     colour = look["color"]
     for own, dashes in ((steady, "-"), (before[-1:] + saturated, ":")):
         panel.plot(*_places(own), dashes, color=colour, lw=1.2 if dashes == ":" else 1, alpha=0.6)
-    top = 100.0 if points[0].estimate.metric is ATTAINMENT else math.inf
     known = [
-        (rate, max(e.low, bottom), min(e.high, top))
+        (rate, max(e.low, bottom), e.high)
         for rate, e in points
         if e.low is not None and e.high is not None
     ]
@@ -285,8 +284,16 @@ def _caption(
         text += SEARCHED
     if known.saturated_from:
         text += NO_ENERGY if drawn[0].metric is JOULES_PER_GOOD_REQUEST else SATURATED
+    text += _undecided(summary)
     if drawn[0].metric.sensor:
         text += REPEATABILITY_ALONE
     if any(estimate.reaches_below_zero for estimate in drawn):
         text += f" Hollow triangle at the lower edge: {BELOW_ZERO}."
     return text
+
+
+def _undecided(summary: Summary) -> str:
+    count = int((summary.measurements["saturation"] == UNDECIDED).sum())
+    if not count:
+        return ""
+    return f" Saturation is undecided in {plural(count, 'cycle')}, which count as not saturated."

@@ -8,6 +8,7 @@ import pandas as pd
 
 from llm_energy.analysis.summary import Summary
 from llm_energy.report.configurations import Group, configurations, group_of
+from llm_energy.results.open_load import UNDECIDED
 
 LATENCIES = ("time_to_first_token", "inter_token_latency", "end_to_end")
 MOST_REQUESTS = 200_000
@@ -51,6 +52,7 @@ def _cycle(row: Any, requests: Any) -> dict[str, Any]:
         "arrivals": int(row["arrivals"]),
         "joules": None if pd.isna(joules) else float(joules),
         "saturated": row["saturated"] is True,
+        "undecided": row["saturation"] == UNDECIDED,
         "latencies": {
             name: [float(f"{1e3 * value:.9g}") for value in requests[f"{name}_s"]]
             for name in LATENCIES

@@ -43,7 +43,8 @@ NO_BATCHES = (
 CAPTION = (
     "Serving under load: requests that arrived at a rate, whatever was still in flight. Latencies "
     "count from the scheduled arrival. Saturated cycles, in which the queue grew, have rows of "
-    "their own: their latencies depend on the length of the window."
+    "their own: their latencies depend on the length of the window. Undecided cycles count as not "
+    "saturated."
 )
 
 
@@ -69,7 +70,7 @@ def serving_table(summary: Summary) -> Table | None:
             [
                 Cell(next((e.label for e in known if e), str(name)), sort=str(name)),
                 cell(group["offered_per_second"].mean(), number, _requested(group)),
-                Cell(", ".join(sorted(set(group["saturation"].dropna())))),
+                Cell(_verdicts(group["saturation"].dropna())),
                 Cell(str(len(group)), sort=len(group)),
                 *(_estimate(e, m) for m, e in zip(shown, known, strict=True)),
                 *(cell(group[n].mean(), percent if n in SHARES else number) for n in means),
@@ -79,6 +80,12 @@ def serving_table(summary: Summary) -> Table | None:
     if (served["batch_size_reason"] == NOT_REPORTED).any():
         note = f"{note} {NO_BATCHES}"
     return Table(columns, rows, note)
+
+
+def _verdicts(verdicts: pd.Series) -> str:
+    """Return `stable`, or `2 stable, 1 undecided` where the cycles differ."""
+    counts = verdicts.value_counts().sort_index().to_dict()
+    return ", ".join(str(v) if len(counts) == 1 else f"{n} {v}" for v, n in counts.items())
 
 
 def _requested(group: pd.DataFrame) -> str:

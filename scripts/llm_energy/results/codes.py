@@ -9,9 +9,11 @@ FLAGS = {
     "throughput_drift": "Throughput in the last third of the window differs from the first third "
     "by more than the limit, and by more than its scatter explains.",
     "short_window": "The window is shorter than the least duration that was requested.",
-    "saturated": "Requests arrived faster than they ended, or the median time to first token "
-    "doubled inside the window: its latencies depend on its length. It is no part of any mean, "
-    "ratio or trade-off.",
+    "saturated": "More requests arrived than ended inside the window, beyond chance: its latencies "
+    "depend on its length. It is no part of any mean with other cycles, ratio or trade-off.",
+    "saturation_undecided": "Requests ended as fast as they arrived, but the median time to first "
+    "token more than doubled inside the window, or too few requests came to tell. It counts as not "
+    "saturated. Remedy: a window with more arrivals (`measurement.minimum_duration_s`).",
     "client_late": "The load generator submitted requests late: p99 above a tenth of the median "
     "time to first token, or above half of the median gap. Latencies count from the schedule all "
     "the same. Remedy: leave a processor core to the load generator.",

@@ -23,6 +23,8 @@ class Metric:
     sensor: Literal["gross", "net"] | None = None
     """The power sensor's gain and offset (`gross`) or its gain alone (`net`, above a
     baseline read by the same sensor) are part of its total uncertainty."""
+    is_share: bool = False
+    """It lies between 0 and 1, and so do its intervals."""
 
     @property
     def short_title(self) -> str:
@@ -53,6 +55,7 @@ ATTAINMENT = Metric(
     True,
     shown_unit="%",
     shown_factor=1e2,
+    is_share=True,
 )
 TTFT = _latency("time_to_first_token_p50_s", "Time to first token, median")
 TTFT_P95 = _latency("time_to_first_token_p95_s", "Time to first token, 95th percentile")

@@ -75,9 +75,9 @@ class OpenLoad(Model):
     achieved_per_second: float
     """Requests that ended in the window, whole, over its duration."""
     saturation: Saturation
-    """`saturated` where arrivals exceed ends by more than max(3 √arrivals, 5 %), or where the
-    median time to first token doubles from the first third of the window to the last;
-    `undecided` with too few requests to tell."""
+    """`saturated` where arrivals exceed ends by more than max(3 √arrivals, 5 %). Otherwise
+    `undecided` where the median time to first token more than doubles from the first third of the
+    window to the last, as it does by chance near capacity, and with too few requests to tell."""
     excess: int
     """Arrivals less ends inside the window, of whichever requests."""
     first_token_growth: float | None

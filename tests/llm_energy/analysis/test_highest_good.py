@@ -21,7 +21,7 @@ from llm_energy.report.page import render_page
 from llm_energy.report.serving_figures import by_request_rate
 from llm_energy.report.style import PAGE_INCHES, styled
 from llm_energy.results.layout import judgement_path
-from llm_energy.results.open_load import SATURATED, Attained
+from llm_energy.results.open_load import SATURATED, STABLE, UNDECIDED, Attained, Saturation
 from llm_energy.results.open_load import Objectives as InSeconds
 from llm_energy.results.result import Result, ResultError
 
@@ -128,7 +128,13 @@ def test_verify_judges_again(visited, tmp_path) -> None:
 
 
 def with_attainment(
-    result: Result, rate: float, cycle: int, good: int, arrivals: int, *, excess: int = 0
+    result: Result,
+    rate: float,
+    cycle: int,
+    good: int,
+    arrivals: int,
+    *,
+    saturation: Saturation = STABLE,
 ) -> Result:
     """A result with so many good requests; nothing else of it is read."""
     attained = Attained(
@@ -140,7 +146,7 @@ def with_attainment(
     )
     load = result.open_load
     assert load is not None
-    own = {"arrivals": arrivals, "attained": attained, "excess": excess}
+    own = {"arrivals": arrivals, "attained": attained, "saturation": saturation}
     changed = {"experiment": f"x_rate{rate:g}", "cycle": cycle}
     return result.model_copy(update=changed | {"open_load": load.model_copy(update=own)})
 
@@ -159,15 +165,19 @@ def measured(result: Result, share: Callable[[float], float], rates, *, chance, 
     ]
 
 
-def test_a_queue_that_grows_by_count_is_not_good_one_that_doubled_by_chance_may_be(visited) -> None:
+def test_a_saturated_rate_is_not_good_and_an_undecided_one_may_be(visited) -> None:
     folder, (result, *_) = visited
-    growing = [with_attainment(result, 5.0, cycle, 60, 60, excess=24) for cycle in (1, 2)]
-    judged = judge(growing, SLO, folder)
-    assert (judged.growing, judged.good) == (2, False)
-    chance = with_attainment(result, 5.0, 1, 60, 60, excess=23)
-    assert chance.open_load is not None
-    load = chance.open_load.model_copy(update={"saturation": SATURATED})
-    assert judge([chance.model_copy(update={"open_load": load})], SLO, folder).good
+
+    def judged(*verdicts: Saturation):
+        cycles = enumerate(verdicts, start=1)
+        return judge(
+            [with_attainment(result, 5.0, n, 60, 60, saturation=v) for n, v in cycles], SLO, folder
+        )
+
+    growing = judged(SATURATED, STABLE)
+    assert (growing.growing, growing.good) == (1, False)
+    chance = judged(UNDECIDED, STABLE)
+    assert (chance.growing, chance.good) == (0, True)
 
 
 def test_nothing_good_everything_good_and_half_a_search_are_said(visited) -> None:

@@ -18,7 +18,7 @@ from llm_energy.analysis.raw_data_checks import differences
 from llm_energy.analysis.summary import Summary
 from llm_energy.campaign.arrival_settings import Objectives
 from llm_energy.campaign.contrasts import Contrast
-from llm_energy.results.open_load import SATURATED, STABLE
+from llm_energy.results.open_load import SATURATED, STABLE, UNDECIDED
 from llm_energy.results.result import Result
 from llm_energy.results.side_files import read_requests
 
@@ -54,6 +54,54 @@ def test_a_saturated_cycle_is_not_averaged_into_steady_ones(
         assert rows["saturated"].tolist() == [False, True]
         assert rows["n"].tolist() == [2, 1]
     assert rows_of(summary_of(tmp_path, results), "attainment")["mean"][0] > 0.9
+
+
+def test_an_undecided_cycle_counts_as_not_saturated(tmp_path: Path, virtual_clock: Clock) -> None:
+    """To leave out cycles whose latency happened to grow would make the others' mean too good."""
+    results = [
+        make_open_result(
+            tmp_path,
+            virtual_clock,
+            rate=10.0,
+            cycle=cycle,
+            experiment=name,
+            settings={"batch_size": slots},
+            service={"slots": slots},
+        )
+        for name, slots in (("a", 8), ("b", 16))
+        for cycle in (1, 2)
+    ]
+    assert results[1].open_load is not None
+    load = results[1].open_load.model_copy(update={"saturation": UNDECIDED})
+    results[1] = results[1].model_copy(update={"open_load": load})
+    summary = summary_of(tmp_path, results, contrasts=(Contrast("x", "1", "0", "a", "b"),))
+    rows = rows_of(summary, "attainment")
+    assert rows["n"].tolist() == [2, 2]
+    assert not rows["saturated"].any()
+    fronts = {f.metric: {point.experiment for point in f.points} for f in summary.findings.fronts}
+    assert fronts["time_to_first_token_p50_s"] == {"a", "b"}
+    assert {one.pairs for one in summary.findings.axis_comparisons} == {2}
+
+
+def test_the_interval_of_an_attainment_ends_at_0_and_1(
+    tmp_path: Path, virtual_clock: Clock
+) -> None:
+    results = []
+    for rate, goods in ((5.0, (1.0, 0.8)), (10.0, (0.0, 0.2)), (15.0, (1.0, 1.0))):
+        for cycle, share in enumerate(goods, start=1):
+            result = make_open_result(tmp_path, virtual_clock, rate=rate, cycle=cycle)
+            assert result.open_load is not None
+            assert result.open_load.attained is not None
+            attained = result.open_load.attained.model_copy(update={"attainment": share})
+            load = result.open_load.model_copy(update={"attained": attained})
+            results.append(result.model_copy(update={"open_load": load}))
+    rows = rows_of(summary_of(tmp_path, results), "attainment").set_index("experiment")
+    near_1, near_0, all_1 = (rows.loc[f"serving_rate{rate}"] for rate in (5, 10, 15))
+    half = 12.706 * 0.1  # of Student's t with one degree, more than either distance
+    assert (near_1["t_low"], near_1["t_high"]) == (0.0, 1.0)
+    assert near_1["relative_half_width"] == pytest.approx(half / 0.9, rel=1e-3)
+    assert (near_0["t_low"], near_0["t_high"]) == (0.0, 1.0)
+    assert (all_1["t_low"], all_1["t_high"]) == (1.0, 1.0)
 
 
 def test_saturated_measurements_have_no_place_on_a_front_and_no_ratio(
@@ -171,6 +219,7 @@ class TestChecks:
         [
             ({"arrivals": 9}, "open_load.arrivals"),
             ({"saturation": "undecided"}, "open_load.saturation"),
+            ({"saturation": "saturated"}, "open_load.saturation"),
             ({"idle_share": 0.5}, "open_load.idle_share"),
             ({"attained": None}, ""),
         ],

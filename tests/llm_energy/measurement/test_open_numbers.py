@@ -166,11 +166,12 @@ def test_growth_is_that_of_the_medians_of_the_outer_thirds() -> None:
         (6070, 320, 0.5, STABLE),  # 6400 arrivals: 320 are 5 %
         (6069, 321, 0.5, SATURATED),
         (LEAST_ARRIVALS - 10, 0, 0.5 * GROWTH, STABLE),
-        (LEAST_ARRIVALS - 10, 0, 0.5 * GROWTH + 0.125, SATURATED),
+        (LEAST_ARRIVALS - 10, 0, 0.5 * GROWTH + 0.125, UNDECIDED),
+        (7, 19, 0.5 * GROWTH + 0.125, SATURATED),
         (LEAST_ARRIVALS - 11, 0, 0.5, UNDECIDED),
     ],
 )
-def test_a_queue_is_saturated_by_its_excess_or_by_growth(
+def test_a_queue_is_saturated_by_its_excess_alone_and_undecided_by_growth(
     middle: int, unfinished: int, last: float, verdict: str
 ) -> None:
     requests = waiting(0.5, last, middle=middle, unfinished=unfinished)
@@ -178,13 +179,28 @@ def test_a_queue_is_saturated_by_its_excess_or_by_growth(
 
 
 def test_a_saturated_window_has_no_joules_per_good_request_and_names_the_growth() -> None:
-    load = numbers(waiting(0.5, 1.5), joules=600.0, objectives=Objectives(end_to_end_s=9.0))
+    requests = waiting(0.5, 1.5, unfinished=16)
+    load = numbers(requests, joules=600.0, objectives=Objectives(end_to_end_s=9.0))
     assert load.first_token_growth == pytest.approx(3.0)
     assert load.attained is not None
     assert (load.attained.good, load.attained.joules_per_good_request) == (10, None)
-    assert "first token: 3 ×" in messages(load)["saturated"]
+    expected = "16 more arrivals than ends of 26; growth of the median time to first token: 3 ×"
+    assert messages(load)["saturated"] == expected
     unknown = load.model_copy(update={"first_token_growth": None})
     assert messages(unknown)["saturated"].endswith("first token: unknown")
+
+
+def test_an_undecided_window_has_joules_per_good_request_and_a_flag_of_its_own() -> None:
+    requests = waiting(0.5, 1.5, middle=30)
+    load = numbers(requests, joules=600.0, objectives=Objectives(end_to_end_s=9.0))
+    assert load.saturation == UNDECIDED
+    assert load.attained is not None
+    assert load.attained.joules_per_good_request == 15.0
+    expected = "0 more arrivals than ends of 40; growth of the median time to first token: 3 ×"
+    assert messages(load) == {
+        "rate_off": messages(load)["rate_off"],
+        "saturation_undecided": expected,
+    }
 
 
 def test_spans_over_pieces_of_half_a_second() -> None:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from llm_energy.report.serving_figures import by_request_rate
 from llm_energy.report.settings_figure import by_setting
 from llm_energy.report.style import COLUMN_INCHES, PAGE_INCHES, Drawing, rendered, styled
 from llm_energy.results.metrics import THROUGHPUT
-from llm_energy.results.open_load import SATURATED
+from llm_energy.results.open_load import SATURATED, UNDECIDED
 from llm_energy.results.result import Result
 
 SLO = Objectives(time_to_first_token_ms=200.0, end_to_end_ms=1000.0)
@@ -138,6 +139,27 @@ def test_saturated_points_are_marked_and_cost_nothing_per_good_request(serve: Se
     assert eight["request_rate"].tolist() == [5.0, 15.0]
     assert eight["mean"].iloc[0] > eight["mean"].iloc[1] > 0
     assert "a saturated cycle has no energy per good request" in energy.caption
+
+
+def with_undecided(summary: Summary, rate: float) -> Summary:
+    """The summary as if cycle 1 of every configuration at a rate were undecided."""
+    table = summary.measurements.copy()
+    table.loc[(table["request_rate"] == rate) & (table["cycle"] == 1), "saturation"] = UNDECIDED
+    return replace(summary, measurements=table)
+
+
+def test_undecided_cycles_are_counted_in_the_captions(serve: Serve) -> None:
+    summary = serve()
+    assert "undecided" not in drawn(summary)["goodput-by-request-rate"].caption
+    figures = drawn(with_undecided(summary, 5.0))
+    for figure in figures.values():
+        assert "Saturation is undecided in 2 cycles, which count as not" in figure.caption
+
+
+def test_an_interval_of_attainment_ends_at_100_percent(serve: Serve) -> None:
+    figure = drawn(serve())["attainment-by-request-rate"]
+    assert figure.data["t_high"].max() == 100.0
+    assert "Intervals are cut to 0 to 100 %." in figure.caption
 
 
 def test_without_saturation_nothing_is_shaded(serve: Serve) -> None:

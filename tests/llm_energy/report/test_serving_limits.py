@@ -5,7 +5,13 @@ from dataclasses import replace
 
 import pytest
 from tests.browser import Browser
-from tests.llm_energy.report.test_serving_figures import JOULES, Serve, measured, serve
+from tests.llm_energy.report.test_serving_figures import (
+    JOULES,
+    Serve,
+    measured,
+    serve,
+    with_undecided,
+)
 
 from llm_energy.report import serving_limits
 from llm_energy.report.limits import limit_data
@@ -66,7 +72,7 @@ def test_without_requests_or_with_too_many_there_is_no_form(
 
 
 def test_the_answer_follows_rate_and_objectives(serve: Serve, tmp_path) -> None:
-    text = render_page(serve(), [], partial=False)
+    text = render_page(with_undecided(serve(), 5.0), [], partial=False)
     with Browser() as browser:
         browser.open(write_page(tmp_path, text, partial=False))
         slow, *rows = browser.evaluate(ANSWER % (2, "1000"))
@@ -74,9 +80,12 @@ def test_the_answer_follows_rate_and_objectives(serve: Serve, tmp_path) -> None:
         assert "J per good request, the least in the means. 1 of 2 configurations" in slow
         assert rows[1].startswith("batch size 8: ")
         assert rows[1].endswith("saturated, not kept")
-        fast, *_ = browser.evaluate(ANSWER % (0, "1000"))
+        assert not any("undecided" in each for each in (slow, *rows))
+        fast, *rows = browser.evaluate(ANSWER % (0, "1000"))
+        assert "in the means, saturation undecided in 1 of 2 cycles. 2 of 2 configurations" in fast
         assert "2 of 2 configurations keep the objectives at 5 requests/s." in fast
+        assert all(row.endswith(", saturation undecided in 1 of 2 cycles") for row in rows)
         strict, *rows = browser.evaluate(ANSWER % (0, "1"))
         assert strict == "No configuration keeps the objectives at 5 requests/s."
-        assert all(row.endswith(": 0 % good, not kept") for row in rows)
+        assert all(": 0 % good, " in row and row.endswith(", not kept") for row in rows)
         assert browser.complaints() == []

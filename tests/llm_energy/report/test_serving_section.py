@@ -1,5 +1,7 @@
 """The table of serving under load, and what the rest of the page makes of saturated cycles."""
 
+from dataclasses import replace
+
 import pytest
 from tests.llm_energy.make_open import make_open_result
 from tests.llm_energy.make_results import design, path_of, put_result
@@ -49,6 +51,14 @@ def test_a_row_for_each_rate_in_their_order(served: Summary) -> None:
     assert float(attainment[0]) > 90.0
     assert float(attainment[1]) < 10.0
     assert "time to first token at most 200 ms, end to end at most 1000 ms; 90" in table.note
+
+
+def test_verdicts_that_differ_between_cycles_are_counted(served: Summary) -> None:
+    table = served.measurements.copy()
+    table.loc[(table["request_rate"] == 10.0) & (table["cycle"] == 1), "saturation"] = "undecided"
+    shown = serving_table(replace(served, measurements=table))
+    assert shown is not None
+    assert column(shown, "Queue") == ["1 stable, 1 undecided", "saturated"]
 
 
 def test_the_batch_size_of_a_server_is_unknown_with_its_reason(
