@@ -31,12 +31,16 @@ def powered_tree(
     environment: pytest.MonkeyPatch,
     *,
     apart: bool = False,
+    variable: str = VARIABLE,
 ) -> tuple[Tree, Scenario]:
     """A tree in which nothing was measured, and the truth about the GPUs that its engine drives.
 
     The load file of the GPUs is `folder`/load; where they are `apart`, each has its own. Their
     identities are of this tree alone: on one host the measurements of a GPU wait for each other,
     and those of tests side by side need not.
+
+    Args:
+        variable: environment variable by which `library` finds its scenario.
     """
     tree = Tree.create(folder / "tree", dict(campaign))
     shutil.copy2(ROOT / "tests/nvml_simulator/powered.py", tree.folder / "scripts/worker")
@@ -49,5 +53,5 @@ def powered_tree(
     truth = Scenario(gpus)
     environment.setenv("LD_LIBRARY_PATH", str(library.parent))
     environment.setenv("NVML_SIMULATOR_LOAD", str(folder / "load"))
-    environment.setenv(VARIABLE, str(truth.write(folder / "scenario.txt")))
+    environment.setenv(variable, str(truth.write(folder / "scenario.txt")))
     return tree, truth

@@ -7,6 +7,7 @@ from typing import Any
 
 import docker
 import pytest
+from tests.amd_smi_simulator.fixtures import amd_library, simulate_amd
 from tests.integration.docker import require_docker
 from tests.llm_energy import make_results
 from tests.llm_energy.inputs.boxes import ROOT
@@ -24,7 +25,7 @@ from llm_energy.inputs.base_image import debian_base, debian_tag
 from llm_energy.system.errors import InputError
 
 # NVML is the simulator's in all of these tests, whatever the machine has and whichever comes first.
-__all__ = ["hub_server", "nvml_library", "simulate"]
+__all__ = ["amd_library", "hub_server", "nvml_library", "simulate", "simulate_amd"]
 
 
 @pytest.fixture

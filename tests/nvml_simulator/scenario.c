@@ -30,6 +30,11 @@ static const Gpu DEFAULT_GPU = {
     .memory_mhz = 2619,
     .architecture = 9,
     .throttle_watts = INFINITY,
+    .accumulator_bits = 64,
+    .resolution_uj = 15.3,
+    .graphics_version = 0x942,
+    .format_revision = 1,
+    .partition = "SPX",
 };
 
 static void add_knot(Gpu *gpu, double at, double watts) {
@@ -57,6 +62,12 @@ static int gpu_line(Gpu *gpu, const char *key, const char *rest) {
     if (!strcmp(key, "period")) return sscanf(rest, "%lf", &gpu->period) == 1;
     if (!strcmp(key, "default_limit")) return sscanf(rest, "%lf", &gpu->default_limit_watts) == 1;
     if (!strcmp(key, "persistence")) return sscanf(rest, "%u", &gpu->persistence) == 1;
+    if (!strcmp(key, "accumulator"))
+        return sscanf(rest, "%u %lu %lf", &gpu->accumulator_bits, &gpu->accumulator_start,
+                      &gpu->resolution_uj) == 3;
+    if (!strcmp(key, "amd"))
+        return sscanf(rest, "%x %u %u %95s", &gpu->graphics_version, &gpu->format_revision,
+                      &gpu->average_only, gpu->partition) == 4;
     if (!strcmp(key, "process_file")) return sscanf(rest, "%255[^\n]", gpu->process_file) == 1;
     if (!strcmp(key, "lost_file")) return sscanf(rest, "%255[^\n]", gpu->lost_file) == 1;
     if (!strcmp(key, "settings_file")) return sscanf(rest, "%255[^\n]", gpu->settings_file) == 1;

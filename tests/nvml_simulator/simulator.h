@@ -67,6 +67,13 @@ typedef struct {
     Process processes[MAX_PROCESSES];
     int process_count;
     char process_file[256]; /* more process ids, one a line, by whoever works */
+
+    /* Of AMD's GPUs only (tests/amd_smi_simulator). */
+    unsigned accumulator_bits; /* 0: its firmware has none any more */
+    uint64_t accumulator_start;
+    double resolution_uj; /* as the library reports it */
+    unsigned graphics_version, format_revision, average_only;
+    char partition[TEXT];
 } Gpu;
 
 typedef struct {

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.power.deadline import TimedMeter
+from llm_energy.power.gpu_driver import open_gpus
 from llm_energy.power.hwmon import hwmon_sensors
 from llm_energy.power.meter import QUANTITIES, SHARED_HOST, Device, Meter, Quantity
 from llm_energy.power.mirrors import mirrors
-from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.power_supply import battery_sensors
 from llm_energy.power.rapl import RaplMeter
 from llm_energy.power.sampler import MAXIMUM_RATE_HZ, Sampler
@@ -67,7 +67,7 @@ def open_meters(
         only: UUIDs of the GPUs that are metered; None: all.
         shared: other measurements use the host meanwhile.
     """
-    boards = TimedMeter.open(partial(NvmlMeter.open, only)) if gpus else None
+    boards = TimedMeter.open(partial(open_gpus, only)) if gpus else None
     rapl = partial(RaplMeter.open, classes / "powercap", cpu_model=cpu_model, shared=shared)
 
     def hwmon() -> SysfsMeter | None:

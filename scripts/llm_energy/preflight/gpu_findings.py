@@ -1,5 +1,6 @@
 """Check each GPU, and that there are enough of them for the campaign."""
 
+import os
 from collections.abc import Iterator, Sequence
 
 from llm_energy.preflight.findings import Finding
@@ -61,10 +62,10 @@ def _described(gpu: Gpu) -> Finding:
     temperature = state and state.temperature_celsius
     parts = [
         gpu.device.model,
-        f"driver {_known(facts['driver'])}",
+        f"driver {_known(facts.get('driver'))}",
         f"memory {_known(memory)}",
         f"power limit {_known(gpu.device.power_limit_watts, ' W')}",
-        f"ECC {_switch(facts['ecc'])}",
+        f"ECC {_switch(facts.get('ecc'))}",
         f"temperature {_known(temperature, ' °C')}",
     ]
     return Finding("ok", "gpu", f"{gpu.uuid}: {', '.join(parts)}", _facts(gpu))
@@ -78,7 +79,7 @@ def _modes(gpu: Gpu) -> Iterator[Finding]:
             f"measurements; turn it on: sudo nvidia-smi -i {uuid} -pm 1"
         )
         yield Finding("warning", "gpu", message)
-    elif facts["persistence_mode"] is None:
+    elif facts["persistence_mode"] is None and not gpu.is_amd:
         yield Finding("unknown", "gpu", f"{uuid}: does not report its persistence mode")
     if gpu.device.refusal is not None:
         yield Finding("warning", "gpu", f"{uuid}: {ENERGY_REASONS[gpu.device.refusal]}")
@@ -93,10 +94,12 @@ def _clocks(gpu: Gpu) -> Finding:
     state, facts = gpu.reading.state, gpu.device.facts
     now = None if state is None else state.sm_clock_mhz
     highest = facts["max_sm_clock_mhz"]
-    message = (
-        f"{gpu.uuid}: SM clock {_known(now, ' MHz')} now, at most {_known(highest, ' MHz')}; "
-        f"whether it is locked cannot be read (sudo nvidia-smi -i {gpu.uuid} -lgc MHZ locks it)"
-    )
+    message = f"{gpu.uuid}: SM clock {_known(now, ' MHz')} now, at most {_known(highest, ' MHz')}"
+    if not gpu.is_amd:
+        message += (
+            f"; whether it is locked cannot be read (sudo nvidia-smi -i {gpu.uuid} -lgc MHZ "
+            "locks it)"
+        )
     return Finding("note", "gpu clock", message, {"sm_clock_mhz": now, "max_sm_clock_mhz": highest})
 
 
@@ -114,6 +117,9 @@ def _processes(gpu: Gpu) -> Iterator[Finding]:
             "energy would be counted; end it before you measure"
         )
         yield Finding("warning", "gpu", message, {"uuid": gpu.uuid, "pid": pid, "name": name})
+    if gpu.is_amd and os.geteuid() != 0:
+        message = f"{gpu.uuid}: AMD SMI shows processes of other users to root only"
+        yield Finding("note", "gpu", message)
 
 
 def _sensors(gpu: Gpu) -> Finding:

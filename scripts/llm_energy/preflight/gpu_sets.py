@@ -45,6 +45,10 @@ def device_sets(parallel: Parallel, gpus: Sequence[Gpu]) -> tuple[DeviceSet, ...
 
 def set_findings(parallel: Parallel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
     """Yield a problem for each reason why the sets cannot be made, else what they are."""
+    if any(gpu.is_amd for gpu in gpus):
+        message = "parallel: sets are made of NVIDIA's GPUs only; remove `parallel`"
+        yield Finding("problem", SUBJECT, message)
+        return
     there = {gpu.uuid for gpu in visible(gpus) if not gpu.lost}
     listed = [] if parallel.devices == "all" else parallel.devices
     missing = [uuid for uuid in listed if uuid not in there]

@@ -1,4 +1,4 @@
-"""The NVIDIA GPUs of this machine, as NVML shows them now."""
+"""The GPUs of this machine, as NVML or AMD SMI shows them now."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
+from llm_energy.power.amd_smi import VENDOR, AmdSmiMeter
+from llm_energy.power.gpu_driver import GpuDriverError, connect_gpus
 from llm_energy.power.gpu_targets import GpuRange
 from llm_energy.power.meter import Device, Reading
-from llm_energy.power.nvml import NvmlError, NvmlMeter
 from llm_energy.power.sources import LOST, probe
 from llm_energy.preflight.asking import RefusalError
 
@@ -43,6 +44,10 @@ class Gpu:
         return self.device.id
 
     @property
+    def is_amd(self) -> bool:
+        return self.device.facts.get("vendor") == VENDOR
+
+    @property
     def lost(self) -> str | None:
         """Reason code of a GPU that cannot be used."""
         codes = self.reading.unavailable.values()
@@ -50,17 +55,17 @@ class Gpu:
 
 
 def read_gpus(*, probed: bool = False) -> list[Gpu]:
-    """Every GPU, by UUID, in NVML's order; those that cannot be read come last, by index.
+    """Every GPU, by UUID, in the driver's order; those that cannot be read come last, by index.
 
     Args:
         probed: whether to watch the sensors for some seconds too, for their update periods.
 
     Raises:
-        NoGpuError: NVML is not there, does not work, or shows none.
+        NoGpuError: no driver is there, or none works or shows a GPU.
     """
     try:
-        meter = NvmlMeter.connect()
-    except NvmlError as error:
+        meter = connect_gpus()
+    except GpuDriverError as error:
         raise NoGpuError(str(error)) from None
     with closing(meter):
         readable = (index for index in count() if index not in meter.unreadable)
@@ -78,9 +83,10 @@ def read_gpus(*, probed: bool = False) -> list[Gpu]:
         }
         for id_, abilities in (probe([meter]) if probed else {}).items():
             gpus[id_] = _watched(gpus[id_], abilities["fields"])
-    unreadable = [_unreadable(index, code) for index, code in meter.unreadable.items()]
+    amd = isinstance(meter, AmdSmiMeter)
+    unreadable = [_unreadable(index, code, amd=amd) for index, code in meter.unreadable.items()]
     if not gpus and not unreadable:
-        raise NoGpuError("the NVIDIA driver shows no GPU")
+        raise NoGpuError("the driver shows no GPU")
     return [*gpus.values(), *unreadable]
 
 
@@ -92,8 +98,13 @@ def _watched(gpu: Gpu, fields: Mapping[str, Any]) -> Gpu:
     return replace(gpu, reading=reading, update_periods_s=periods_s)
 
 
-def _unreadable(index: int, code: str) -> Gpu:
+def _unreadable(index: int, code: str, *, amd: bool) -> Gpu:
     """A GPU that the driver lists and cannot show."""
-    device = Device(id=f"GPU {index}", model="unknown NVIDIA GPU", scope="gpu_board")
+    device = Device(
+        id=f"GPU {index}",
+        model=f"unknown {VENDOR if amd else 'NVIDIA'} GPU",
+        scope="gpu_board",
+        facts={"vendor": VENDOR} if amd else {},
+    )
     reading = Reading(device.id, 0.0, 0.0, 0.0)
     return Gpu(device, reading, unreadable=code, index=index)

@@ -11,14 +11,19 @@ from llm_energy.preflight.asking import SilentError, ask_all, reason
 from llm_energy.preflight.disk import disk_findings, read_disks
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.fit import memory_findings
-from llm_energy.preflight.gpu_control_findings import control_findings, outstanding_findings
+from llm_energy.preflight.gpu_control_findings import outstanding_findings
 from llm_energy.preflight.gpu_findings import gpu_findings
-from llm_energy.preflight.gpu_sets import set_findings
 from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
 from llm_energy.preflight.host_findings import cpu_energy_finding, host_findings, read_host
 from llm_energy.preflight.input_findings import environment_finding, model_finding
 from llm_energy.preflight.memory_estimate import FORMULA
-from llm_energy.preflight.obstacles import backends_of, no_gpu_finding, too_few_gpus, uses_docker
+from llm_energy.preflight.obstacles import (
+    backends_of,
+    no_gpu_finding,
+    request_findings,
+    too_few_gpus,
+    uses_docker,
+)
 from llm_energy.preflight.server_findings import server_findings
 
 Answers = Mapping[str, Any]
@@ -44,7 +49,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
     docker_root = Path(docker["DockerRootDir"]) if isinstance(docker, dict) else None
     return [
         *host_findings(host),
-        *_docker(campaign, docker),
+        *_docker(campaign, docker, toolkit=on_gpu and not any(gpu.is_amd for gpu in gpus)),
         *_gpus(campaign, answers["gpus"]),
         *outstanding_findings(),
         cpu_energy_finding(cpu=host.cpu, needed=not on_gpu),
@@ -87,7 +92,7 @@ def _input_finding(name: str, answer: Any) -> Finding:
     return answer
 
 
-def _docker(campaign: Campaign, answer: Any) -> Iterator[Finding]:
+def _docker(campaign: Campaign, answer: Any, *, toolkit: bool) -> Iterator[Finding]:
     if answer is None:
         return
     from llm_energy.preflight.docker_engine import engine_findings, toolkit_finding
@@ -100,7 +105,7 @@ def _docker(campaign: Campaign, answer: Any) -> Iterator[Finding]:
     configs = [campaign.backends[name] for name in backends_of(campaign)]
     limits = any(config.container.memory is not None for config in configs)
     yield from engine_findings(answer, memory_limits=limits)
-    if campaign.measurement.on_gpu:
+    if toolkit:
         yield toolkit_finding(answer)
 
 
@@ -110,12 +115,10 @@ def _gpus(campaign: Campaign, answer: Any) -> Iterator[Finding]:
         case NoGpuError():
             yield no_gpu_finding(answer) if used else Finding("note", "gpu", f"none: {answer}")
         case Exception():
-            yield Finding("unknown", "gpu", f"NVML: {reason(answer)}")
+            yield Finding("unknown", "gpu", f"the driver: {reason(answer)}")
         case list():
             gpus: list[Gpu] = answer
             yield from gpu_findings(gpus, used=used)
             if used:
                 yield from too_few_gpus(campaign, gpus)
-                yield from control_findings(campaign, gpus)
-                if campaign.parallel:
-                    yield from set_findings(campaign.parallel, gpus)
+                yield from request_findings(campaign, gpus)

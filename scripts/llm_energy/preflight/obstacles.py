@@ -11,6 +11,7 @@ from llm_energy.inputs import hub
 from llm_energy.inputs.checksums import read_marker
 from llm_energy.inputs.environment import check_packages, installed_packages, own_interpreter
 from llm_energy.inputs.recipes import EnvironmentRecipe, ModelRecipe, Recipes
+from llm_energy.preflight.amd_findings import amd_findings
 from llm_energy.preflight.asking import ask_all
 from llm_energy.preflight.findings import Finding, problems
 from llm_energy.preflight.gpu_control_findings import control_findings
@@ -151,6 +152,16 @@ def too_few_gpus(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
         yield from enough_findings(backend, wanted, parallel, gpus)
 
 
+def request_findings(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
+    """Yield the findings about what a campaign asks of the GPUs beyond their number."""
+    if any(gpu.is_amd for gpu in gpus):
+        yield from amd_findings(campaign)
+    else:
+        yield from control_findings(campaign, gpus)
+    if campaign.parallel:
+        yield from set_findings(campaign.parallel, gpus)
+
+
 def gpu_obstacles(campaign: Campaign) -> list[str]:
     """Return one line for each reason why the campaign cannot use the GPUs it measures on."""
     if not campaign.measurement.on_gpu:
@@ -162,13 +173,13 @@ def gpu_obstacles(campaign: Campaign) -> list[str]:
         questions["docker"] = ask_engine
     answers = ask_all(questions)
     found: list[Finding] = []
+    on_amd = False
     if isinstance(answers["gpus"], NoGpuError):
         found.append(no_gpu_finding(answers["gpus"]))
     elif isinstance(answers["gpus"], list):
         found += too_few_gpus(campaign, answers["gpus"])
-        found += control_findings(campaign, answers["gpus"])
-        if campaign.parallel:
-            found += set_findings(campaign.parallel, answers["gpus"])
-    if isinstance(answers.get("docker"), dict):  # a silent engine is reported with its images
+        found += request_findings(campaign, answers["gpus"])
+        on_amd = any(gpu.is_amd for gpu in answers["gpus"])
+    if isinstance(answers.get("docker"), dict) and not on_amd:  # a silent one: with its images
         found.append(toolkit_finding(answers["docker"]))
     return [f"{finding.subject}: {finding.message}" for finding in problems(found)]

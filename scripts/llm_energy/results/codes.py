@@ -80,7 +80,7 @@ OF_ATTACHED = frozenset({"attached_gpus_unknown", "attached_elsewhere"})
 """Reasons of attached servers: sensors were read, but not those of what did the work."""
 
 ENERGY_REASONS = {
-    "no_meter": "This machine has no power sensor that can be read: no NVIDIA GPU with its driver "
+    "no_meter": "This machine has no power sensor that can be read: no GPU with its driver "
     "and no RAPL domains in /sys/class/powercap.",
     "hwmon_unreadable": "The kernel's file of this sensor (hwmon or power supply) is missing, "
     "empty, may not be read, or holds no number that can be true.",
@@ -101,6 +101,13 @@ ENERGY_REASONS = {
     "read_failed": "The sensor could not be read; the log of the job has the message.",
     "mig_enabled": "The GPU is split by MIG: its sensors see the whole board, so the energy of an "
     "instance is not known. Remedy: measure with MIG off.",
+    "board_shared": "The driver shows this AMD board as several GPUs (two dies of an MI250, or "
+    "partitions), and its sensors see the whole board, so the energy of one is not known. Remedy: "
+    "measure without partitions (`amd-smi set --compute-partition SPX`).",
+    "socket_with_cpu": "The sensors of this AMD processor (MI300A, APU) see its CPU cores and "
+    "memory too, so the energy of its GPU is not known.",
+    "chip_alone": "The sensor of this AMD GPU sees its chip without the board around it, so the "
+    "energy of the board is not known.",
     "attached_gpus_unknown": "The server was attached, and the campaign does not name its GPUs. "
     "Remedy: `backends.NAME.server.gpus` with their UUIDs, if they are this host's.",
     "attached_elsewhere": "The server was attached on another host, whose sensors are not read.",

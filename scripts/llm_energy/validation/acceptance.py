@@ -36,7 +36,9 @@ def main(arguments: Sequence[str]) -> int:
         print("transformers; it is used as it is, and nothing is installed into it")
         return 2
     try:
-        read_gpus()
+        if any(gpu.is_amd for gpu in read_gpus()):
+            print("make test-gpu: it tries GPUs of NVIDIA; for AMD's see docs/amd-gpus.md")
+            return 2
     except NoGpuError as error:
         print(f"make test-gpu: {error}")
         return 2

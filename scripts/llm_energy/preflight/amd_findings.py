@@ -1,0 +1,18 @@
+"""Name what a campaign asks of AMD GPUs that this workflow does for NVIDIA's only."""
+
+from collections.abc import Iterator
+
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.preflight.findings import Finding
+from llm_energy.preflight.gpu_control_findings import SUBJECT, sets_gpus
+
+
+def amd_findings(campaign: Campaign) -> Iterator[Finding]:
+    """Yield a problem for each thing that a campaign asks and AMD GPUs do not get."""
+    for name in dict.fromkeys(e.settings.backend for e in campaign.experiments):
+        if campaign.backends[name].in_container:
+            message = f"backends.{name}: no container gets AMD GPUs; use `runtime: process`"
+            yield Finding("problem", f"gpus of {name}", message)
+    if sets_gpus(campaign):
+        message = "gpu: limits and clocks of AMD GPUs are not set; remove the settings `gpu.*`"
+        yield Finding("problem", SUBJECT, message)
