@@ -41,6 +41,8 @@ class Supervisor:
         self._user: Connection | None = None
         """The connection that holds the turn."""
         self._connections: set[Connection] = set()
+        self._left = self._started
+        """When the last connection ended."""
         self._stopping = False
         self.stopped = asyncio.Event()
 
@@ -61,6 +63,7 @@ class Supervisor:
         await answers
         connection.close()
         self._connections.discard(connection)
+        self._left = time.monotonic()
 
     async def _answer_all(
         self, connection: Connection, lines: "asyncio.Queue[bytes | None]"
@@ -197,6 +200,12 @@ class Supervisor:
         if self._engine is not None:
             await self._engine.kill()
             self._engine = None
+
+    async def end_unused(self, limit_s: float) -> None:
+        """End an engine that nobody was connected to for `limit_s`."""
+        if self._engine and not self._connections and time.monotonic() - self._left >= limit_s:
+            async with self._turn:
+                await self._drop_engine()
 
     def check_log(self) -> None:
         if self._engine is not None:

@@ -1,11 +1,12 @@
 """The supervisor of a backend: a long-running process that owns at most one engine process.
 
-    python -m worker.supervisor --socket S --lease FILE --log FOLDER
+    python -m worker.supervisor --socket S --log FOLDER [--lease FILE]
 
 Standard library only. It answers on a Unix socket, loads and replaces the engine, relays its
 events, and kills its process group on a deadline, when the host's connection is lost in the
-middle of work, on a request to stop, and when its lease runs out. Exit codes: 0 ended on request,
-2 could not start, 5 the lease ran out.
+middle of work, on a request to stop, and when its lease runs out. Without a lease it belongs to no
+run: it lives until it is stopped, and ends an engine that nobody is connected to any more. Exit
+codes: 0 ended on request, 2 could not start, 5 the lease ran out.
 """
 
 import argparse
@@ -28,9 +29,13 @@ PR_SET_CHILD_SUBREAPER = 36
 LEASE_PERIOD_S = 1.0
 """Time between two checks of the lease, and between two heartbeats."""
 
+UNUSED_S = 30.0
+"""Without a lease: time that an engine outlives the last connection, as long as a lease lasts."""
 
-async def run(socket: Path, lease_file: Path, logs: Path) -> int:
-    """Serve on `socket` until a stop is requested or the lease runs out; return the exit code.
+
+async def run(socket: Path, lease_file: Path | None, logs: Path) -> int:
+    """Serve on `socket` until a stop is requested or the lease, if there is one, runs out; return
+    the exit code.
 
     Raises:
         OSError: the socket cannot be made.
@@ -49,7 +54,9 @@ async def run(socket: Path, lease_file: Path, logs: Path) -> int:
     heartbeat = socket.with_suffix(".heartbeat")
     code = ENDED
     while not supervisor.stopped.is_set():
-        if lease_expired(lease_file):
+        if lease_file is None:
+            await supervisor.end_unused(UNUSED_S)
+        elif lease_expired(lease_file):
             print(f"supervisor: the lease {lease_file} has run out", file=sys.stderr)
             code = LEASE_EXPIRED
             break
@@ -86,8 +93,8 @@ async def _wait(event: asyncio.Event, timeout_s: float) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m worker.supervisor")
     parser.add_argument("--socket", type=Path, required=True)
-    parser.add_argument("--lease", type=Path, required=True)
     parser.add_argument("--log", type=Path, required=True, help="folder for the engine's output")
+    parser.add_argument("--lease", type=Path, help="file that its run renews; none: it has no run")
     arguments = parser.parse_args()
     os.umask(0o077)
     # Orphans of an engine become our children, also where no other process would reap them.

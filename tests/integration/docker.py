@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,17 @@ def require_docker() -> None:
         if os.environ.get("REQUIRE_DOCKER"):
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+def compose() -> list[str]:
+    """Command of Compose: the plugin of docker, or the program of its first version."""
+    for command in (["docker", "compose"], ["docker-compose"]):
+        with suppress(FileNotFoundError):
+            if subprocess.run([*command, "version"], capture_output=True).returncode == 0:
+                return command
+    if os.environ.get("REQUIRE_DOCKER"):
+        pytest.fail("this test needs Docker Compose")
+    pytest.skip("this test needs Docker Compose")
 
 
 class Engine:

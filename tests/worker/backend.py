@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,17 +127,25 @@ class Backend:
         *,
         scripts: Path,
         python: str,
-        lease_s: float = 600.0,
+        lease_s: float | None = 600.0,
+        program: Sequence[str] = ("-m", "worker.supervisor"),
         memory_bytes: int | None = None,
     ) -> None:
-        """Start it; `memory_bytes` limits the address space of it and of its engines."""
+        """Start it.
+
+        Args:
+            lease_s: how long its lease lasts; None: it has none.
+            program: arguments of Python before its own.
+            memory_bytes: limit of the address space of it and of its engines.
+        """
         self.socket = folder / "s"
         self.lease = folder / "lease"
         self.logs = folder
-        self.renew(lease_s)
         self.environment = os.environ | {"PYTHONPATH": str(scripts)}
-        command = [python, "-m", "worker.supervisor", "--socket", str(self.socket)]
-        command += ["--lease", str(self.lease), "--log", str(self.logs)]
+        command = [python, *program, "--socket", str(self.socket), "--log", str(self.logs)]
+        if lease_s is not None:
+            self.renew(lease_s)
+            command += ["--lease", str(self.lease)]
         if memory_bytes is not None:
             command = ["prlimit", f"--as={memory_bytes}", *command]
         self.process = subprocess.Popen(command, env=self.environment, stderr=subprocess.PIPE)

@@ -168,3 +168,37 @@ def test_what_is_no_number_is_no_lease(tmp_path: Path, content: str) -> None:
 
 def test_a_missing_file_is_no_lease(tmp_path: Path) -> None:
     assert lease_expired(tmp_path / "lease")
+
+
+WITHOUT_PATIENCE = """
+import sys
+from worker import supervisor
+supervisor.UNUSED_S = 0.2
+sys.exit(supervisor.main())
+"""
+
+
+class TestWithoutLease:
+    def test_it_stays_and_ends_an_engine_that_nobody_uses(
+        self, short_folder: Path, scripts_with_sleep: Path, sleep_engine: Fields
+    ) -> None:
+        backend = Backend(
+            short_folder,
+            scripts=scripts_with_sleep,
+            python=sys.executable,
+            lease_s=None,
+            program=("-c", WITHOUT_PATIENCE),
+        )
+        peer = backend.connect()
+        loaded = peer.load(**faulty(sleep_engine, child=True))
+        time.sleep(2.0)
+        assert peer.measure()["event"] == "measured"  # an engine with a client stays
+        peer.close()
+        engine_is_gone(loaded["engine_pid"])
+        successor = backend.connect()
+        supervisor_has_no_engine(successor)
+        assert successor.load(**sleep_engine)["event"] == "loaded"
+        successor.close()
+        backend.process.terminate()
+        assert backend.ended() == 0
+        backend.stop()

@@ -33,13 +33,15 @@ from llm_energy.campaign.arrival_settings import TraceConfig
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import FilePrompts
 from llm_energy.campaign.experiment import PlannedMeasurement
+from llm_energy.results.layout import COMPOSE_FILE
 from llm_energy.results.older_layout import doubles
 from llm_energy.results.result import Result, ResultError, read_planned_result
 from llm_energy.runs.campaign_status import STATUS_FILE
 
-NOT_SHIPPED = ("archive", "export", "report-partial.html", STATUS_FILE)
+NOT_SHIPPED = ("archive", "export", "report-partial.html", STATUS_FILE, COMPOSE_FILE)
 """Below a campaign's results: the archive itself, copies of the power series for other tools, what
-only a run that failed left, and the state of the last run for those who watch it."""
+only a run that failed left, the state of the last run for those who watch it, and containers of one
+machine."""
 
 OF_A_RUN = ("remeasure", "new_device", "status", "export_to")
 """Keys of the configuration that are for one command or one site only."""

@@ -42,38 +42,32 @@ LOG_OPTIONS = {"max-size": "10m", "max-file": "2"}
 
 
 def container_options(
-    declared: DeclaredBackend, python: str, run: Run, *, podman: bool
+    declared: DeclaredBackend, python: str, *, campaign: str, podman: bool
 ) -> dict[str, Any]:
-    """Return the arguments of `containers.create`, except for the image."""
-    container, record = declared.container, run.record
-    mounts = [
-        read_only(SCRIPTS / "worker", target=f"{CODE}/worker"),
-        *(read_only(path) for path in (run.folder, *map(Path, declared.readable))),
-    ]
+    """Return what the container of a backend is, whoever starts it: arguments of
+    `containers.create`, except for image and name."""
+    container = declared.container
     labels = {
-        "run": run.run_id,
-        "campaign": record.campaign,
+        "campaign": campaign,
         "backend": declared.name,
         "configuration": sha256_of({"id": declared.environment_id, "container": asdict(container)}),
-        "owner": json.dumps(record.owner.to_json()),
-        "namespace": pid_namespace(),
     }
     cpus, memory = container.cpus, container.memory
     return {
-        "name": f"llm-energy-{run.run_id}-{declared.name}",
         "entrypoint": [python, "-m", "worker.supervisor"],
-        "command": ["--socket", SOCKET, "--lease", str(run.lease), "--log", STATE],
+        "command": ["--socket", SOCKET, "--log", STATE],
         "labels": {f"{LABEL}.{key}": value for key, value in labels.items()},
         "init": True,
-        "auto_remove": True,
-        "detach": True,
         "read_only": container.read_only,
         "working_dir": "/tmp",
         **confined(
             user=container.user,
             environment={**worker_variables(CODE), **container.environment},
         ),
-        "mounts": mounts,
+        "mounts": [
+            read_only(SCRIPTS / "worker", target=f"{CODE}/worker"),
+            *(read_only(path) for path in map(Path, declared.readable)),
+        ],
         # Docker's own default is noexec; engines load what they compile from here.
         "tmpfs": {"/tmp": "exec,mode=1777", STATE: "mode=1777"},
         "shm_size": container.shm_size,
@@ -88,4 +82,26 @@ def container_options(
         # Podman runs health checks by systemd, if at all: the watchdog runs them instead.
         **({} if podman else {"healthcheck": HEALTHCHECK}),
         "log_config": {"Type": "json-file", "Config": LOG_OPTIONS},
+    }
+
+
+def run_options(
+    declared: DeclaredBackend, python: str, run: Run, *, podman: bool
+) -> dict[str, Any]:
+    """Return the options of a container that a run starts, and that ends with it."""
+    record = run.record
+    options = container_options(declared, python, campaign=record.campaign, podman=podman)
+    labels = {
+        "run": run.run_id,
+        "owner": json.dumps(record.owner.to_json()),
+        "namespace": pid_namespace(),
+    }
+    return {
+        **options,
+        "name": f"llm-energy-{run.run_id}-{declared.name}",
+        "command": [*options["command"], "--lease", str(run.lease)],
+        "labels": options["labels"] | {f"{LABEL}.{key}": value for key, value in labels.items()},
+        "mounts": [*options["mounts"], read_only(run.folder)],
+        "auto_remove": True,
+        "detach": True,
     }

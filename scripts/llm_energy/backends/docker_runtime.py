@@ -16,7 +16,7 @@ import docker
 from docker.errors import APIError, ImageNotFound, NotFound
 from docker.models.containers import Container
 
-from llm_energy.backends.container import HEALTH_COMMAND, SOCKET, container_options
+from llm_energy.backends.container import HEALTH_COMMAND, SOCKET, run_options
 from llm_energy.backends.execution import ExecTransport
 from llm_energy.backends.runtime import (
     CHECK_CUDA,
@@ -64,7 +64,7 @@ class DockerRuntime:
             try:
                 with docker_errors():
                     version = engine_version(client)
-                    options = container_options(
+                    options = run_options(
                         declared, environment.python, run, podman=version.startswith(PODMAN)
                     )
                     check_sources(options["mounts"])

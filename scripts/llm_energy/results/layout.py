@@ -32,6 +32,9 @@ REPLICATE = {"replicate": 2}
 REPLICATE_NAME = ".a_a"
 """End of the name of an A/A control."""
 
+COMPOSE_FILE = "compose.yaml"
+"""File of the target `compose`, for this folder of this machine."""
+
 SPEC = "[0-9a-f]{12}"
 """Pattern of the hash of a spec."""
 

@@ -1,19 +1,15 @@
 """The records that a run writes when it starts: its jobs need no configuration of their own."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
 from llm_energy.campaign.campaign import Campaign
-from llm_energy.campaign.declared_inputs import PathSource
 from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
-from llm_energy.campaign.server_settings import Attach
-from llm_energy.inputs.models import local_files
+from llm_energy.inputs.declared_backends import declare_backend
 from llm_energy.measurement.job import ExperimentRecord
 from llm_energy.runs.progress import note_duration
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_records import PlanEntry
-from llm_energy.system.cache import CACHE
 from llm_energy.workflow.decisions import decision_path
 from llm_energy.workflow.plan import expected_duration_s, phases_s
 from llm_energy.workflow.rate_searches import judgement_path
@@ -61,8 +57,7 @@ def _describe(
         record = ExperimentRecord.of(campaign, experiment)
         run.write(f"experiments/{experiment.spec_hash}", record)
     for name in sorted({e.settings.backend for e in experiments}):
-        declared = _declared(campaign, name, experiments)
-        run.write(f"declared/{name}", declared)
+        run.write(f"declared/{name}", declare_backend(campaign, name, experiments))
     plan = [
         PlanEntry(
             experiment=planned.experiment.name,
@@ -85,32 +80,3 @@ def decision_of(campaign: Campaign, planned: PlannedMeasurement) -> str | None:
     if any(name in search.names for search in campaign.searches):
         return judgement_path(campaign, spec_hash)
     return decision_path(campaign.adaptive, spec_hash) if campaign.adaptive else None
-
-
-def _declared(
-    campaign: Campaign, backend: str, experiments: Iterable[Experiment]
-) -> DeclaredBackend:
-    config = campaign.backends[backend]
-    own = [e for e in experiments if e.settings.backend == backend]
-    container = config.container.model_dump()
-    if isinstance(container["gpus"], list):
-        container["gpus"] = tuple(container["gpus"])
-    if isinstance(server := own[0].server, Attach):
-        container["gpus"] = tuple(server.gpus or ())
-    elif campaign.measurement.on_gpu and container["gpus"] is None:
-        container["gpus"] = "all"
-    models = (CACHE / "models").absolute()
-    models.mkdir(parents=True, exist_ok=True)  # a container can mount only what is there
-    local = {
-        str(file)
-        for source in (e.model.config for e in own)
-        if isinstance(source, PathSource)
-        for file in local_files(source)
-    }
-    return DeclaredBackend(
-        name=backend,
-        runtime=config.runtime,
-        environment_id=own[0].environment.id,
-        container=ContainerSettings(**container),
-        readable=(str(models), *sorted(local)),
-    )

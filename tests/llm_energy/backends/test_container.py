@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from docker.types import DeviceRequest
 
-from llm_energy.backends.container import container_options
+from llm_energy.backends.container import run_options
 from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
 from llm_energy.campaign.backend_settings import Container
 from llm_energy.containers.engine import gpu_options
@@ -29,7 +29,7 @@ def options(tmp_path, monkeypatch):
             container=ContainerSettings(**Container(**limits).model_dump()),
             readable=("/models", "/data/my model"),
         )
-        return run, container_options(declared, "/opt/engine/bin/python3", run, podman=podman)
+        return run, run_options(declared, "/opt/engine/bin/python3", run, podman=podman)
 
     yield make
     run.remove()

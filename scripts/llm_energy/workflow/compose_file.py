@@ -1,0 +1,67 @@
+"""The Compose file of a campaign: its backends in containers, for the user's own tools."""
+
+from contextlib import closing
+from pathlib import Path
+
+import yaml
+
+from llm_energy.backends.compose_service import service
+from llm_energy.backends.container import container_options
+from llm_energy.backends.runtime import BackendError, read_environment
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.containers.engine import (
+    DockerError,
+    check_sources,
+    connect,
+    docker_errors,
+    is_podman,
+)
+from llm_energy.inputs.declared_backends import declare_backend
+from llm_energy.results.layout import COMPOSE_FILE
+from llm_energy.system.files import write_atomically
+from llm_energy.system.scripting import UserError
+
+HEAD = """\
+# The backends of the campaign `{campaign}`, as a run of it starts them. Made by the target
+# `compose` for this folder of this machine, and replaced by it: docs/containers.md.
+#
+#   docker compose -f {path} up -d
+"""
+
+
+def write_compose(campaign: Campaign, results: Path) -> Path:
+    """Write the Compose file of a campaign whose images are ready; return its path.
+
+    Raises:
+        UserError: it has no backend in a container, or the engine does not answer.
+    """
+    used = dict.fromkeys(e.settings.backend for e in campaign.experiments)
+    names = [name for name in used if campaign.backends[name].in_container]
+    if not names:
+        message = "no backend has `runtime: docker`, so there is nothing to write"
+        raise UserError(f"campaign `{campaign.name}`: {message}")
+    if campaign.parallel is not None:
+        message = "`parallel` gives each set of GPUs containers of its own, which only a run has"
+        raise UserError(f"campaign `{campaign.name}`: {message}; leave it out")
+    try:
+        with closing(connect()) as client, docker_errors():
+            podman = is_podman(client)
+        services = {name: _service(campaign, name, podman=podman) for name in names}
+    except (DockerError, BackendError) as error:
+        raise UserError(str(error)) from error
+    # A project has no dots in its name.
+    project = f"llm-energy-{campaign.name}".replace(".", "-")
+    path = results / COMPOSE_FILE
+    content = yaml.safe_dump({"name": project, "services": services}, sort_keys=False, width=1000)
+    head = HEAD.format(campaign=campaign.name, path=path)
+    write_atomically(path, f"{head}{content}".encode())
+    return path
+
+
+def _service(campaign: Campaign, backend: str, *, podman: bool) -> dict[str, object]:
+    declared = declare_backend(campaign, backend, campaign.experiments)
+    environment = read_environment(declared.environment_id)
+    assert environment.image is not None
+    options = container_options(declared, environment.python, campaign=campaign.name, podman=podman)
+    check_sources(options["mounts"])
+    return service(environment.image, options, name=f"llm-energy-{campaign.name}-{backend}")
