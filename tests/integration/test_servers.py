@@ -19,7 +19,7 @@ from tests.integration.workflow import (
     wait_until_gone,
 )
 from tests.worker.serving.stand_in import StandIn, answer_all, serving
-from worker.serving.address import query_json
+from worker.serving.address import first_model
 
 pytestmark = pytest.mark.integration
 
@@ -100,6 +100,25 @@ def test_a_server_that_is_gone_is_one_problem_of_preflight(ready, live):
     assert "LIVE_TOKEN is empty; set it" in ready.run("preflight").stdout
 
 
+def test_a_launched_server_that_is_unfit_costs_one_load(ready, live):
+    """It would cost every one of its measurements the minutes that a large model loads."""
+    changed = campaign(live)
+    starts = ready.folder / "starts"
+    own = changed["backends"]["own-server"]["server"]
+    script = f'echo >> {starts}; exec "$0" "$@"'
+    own |= {"command": ["/bin/sh", "-c", script, *own["command"]], "token_counts": "logprobs"}
+    changed |= {"cycles": 3, "backends": {"own-server": {"server": own}}}
+    changed["experiments"]["served"]["axes"]["backend"] = ["own-server"]
+    ready.write_campaign(changed)
+    assert "three requests try it at its first load" in ready.run("preflight").stdout
+    done = ready.run("measurements")
+    assert done.returncode != 0
+    failures = ready.failures()
+    assert [failure["reason"] for failure in failures] == ["server_unfit"] * 3
+    assert all("set token_counts: token_ids" in failure["message"] for failure in failures)
+    assert starts.read_text() == "\n"
+
+
 def test_after_a_kill_the_launched_server_is_gone_and_the_attached_one_untouched(
     tmp_path, ready_template, live
 ):
@@ -116,4 +135,4 @@ def test_after_a_kill_the_launched_server_is_gone_and_the_attached_one_untouched
         os.kill(process.pid, signal.SIGKILL)
         process.wait(PATIENCE_S)
     wait_until_gone(tree.processes)  # the launched server works in the run's folder
-    assert query_json(live.address, "/v1/models")["data"][0]["id"] == "m"
+    assert first_model(live.address) == "m"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from llm_energy.campaign.experiment_settings import Settings
 from llm_energy.campaign.problems import listed
-from llm_energy.campaign.server_settings import Attach, Server
+from llm_energy.campaign.server_settings import Attach, Launch, Server
 from llm_energy.system.vocabulary import EXACT, NATURAL, OPEN
+from worker.serving.address import Address, AddressError
 
 NOT_PASSED_ON = ("HF_", "LLM_ENERGY_", "PIP_")
 """Beginnings of variables that no backend gets: secrets of registries, and our own."""
@@ -14,6 +15,11 @@ NOT_PASSED_ON = ("HF_", "LLM_ENERGY_", "PIP_")
 
 def attach_faults(server: Attach) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the declaration of a server that runs already: key, message."""
+    try:
+        Address.of(server.url)
+    except AddressError as error:
+        yield "server.url", str(error)
+        return
     if (server.token_variable or "").startswith(NOT_PASSED_ON):
         message = f"variables that begin with {listed(NOT_PASSED_ON)} are not passed on; rename"
         yield "server.token_variable", message
@@ -23,6 +29,13 @@ def attach_faults(server: Attach) -> Iterator[tuple[str, str]]:
         yield "server.ca_file", "is for a url that begins with https; remove it"
     elif not Path(server.ca_file).is_file():
         yield "server.ca_file", f"{server.ca_file}: no such file"
+
+
+def launch_faults(server: Launch) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the declaration of a server that is started: key, message."""
+    if not any("{port}" in word for word in (*server.command, *server.variables.values())):
+        message = "has no {port}: the server must listen on the port that it is given; add it"
+        yield "server.command", message
 
 
 def length_faults(

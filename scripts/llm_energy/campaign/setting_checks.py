@@ -11,7 +11,7 @@ from llm_energy.campaign.engine_options import EngineTable
 from llm_energy.campaign.expand import axis_blocks, values_of
 from llm_energy.campaign.experiment_settings import DeclaredSettings, flatten, nest
 from llm_energy.campaign.problems import KeyPath, Problems, unknown
-from llm_energy.campaign.server_checks import attach_faults
+from llm_energy.campaign.server_checks import attach_faults, launch_faults
 from llm_energy.campaign.server_settings import Attach
 from llm_energy.campaign.structure import message_of
 from llm_energy.campaign.types import canonical_number
@@ -152,13 +152,11 @@ def _backend_faults(backend: BackendConfig, *, gpu: bool) -> Iterator[tuple[str,
         if backend.in_container:
             yield "runtime", "a container has no network, and cannot reach a server outside; remove"
         yield from attach_faults(backend.server)
-    elif (
-        backend.server is not None
-        and backend.environment == "managed"
-        and backend.server.environment is None
-    ):
-        message = "a server of yours needs an environment of yours: an interpreter or an image"
-        yield "environment", message
+    elif backend.server is not None:
+        yield from launch_faults(backend.server)
+        if backend.environment == "managed" and backend.server.environment is None:
+            message = "a server of yours needs an environment of yours: an interpreter or an image"
+            yield "environment", message
     if not backend.in_container:
         for key in {"base", "container"} & backend.model_fields_set:
             yield key, "is for runtime docker only; leave it out"

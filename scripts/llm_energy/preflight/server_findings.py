@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from llm_energy.backends.server_config import server_config
 from llm_energy.campaign.campaign import Campaign
@@ -10,10 +12,11 @@ from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.server_settings import Attach, Server
 from llm_energy.preflight.asking import ask_all, reason
 from llm_energy.preflight.findings import Finding, Status
-from worker.serving.address import Address, first_model
+from worker.serving.address import Address, AddressError, first_model
 from worker.serving.dialect import IDS, TEXT, TOKEN_COUNTS, Dialect
 from worker.serving.faults import ServerError
 from worker.serving.probe import DialectFacts, probe
+from worker.serving.properties import observe
 
 DEADLINE_S = 60.0
 """For three requests of a few tokens each; a busy server is no fault."""
@@ -25,13 +28,16 @@ def server_findings(campaign: Campaign) -> Iterator[Finding]:
     for experiment in campaign.experiments:
         if experiment.server is not None:
             used.setdefault(experiment.settings.backend, []).append(experiment)
-    questions: dict[str, Callable[[], DialectFacts]] = {}
+    questions: dict[str, Callable[[], Answers]] = {}
     for backend, experiments in used.items():
         server = experiments[0].server
         if isinstance(server, Attach):
             questions[backend] = partial(_try, server, experiments)
         else:
-            message = "is launched, and tried with three requests, whenever it is loaded"
+            message = (
+                "is launched: three requests try it at its first load, before the warm-up; one "
+                "that is unfit is not loaded again in that run. The target pilot shows it before"
+            )
             yield Finding("note", f"server {backend}", message)
     if not questions:
         return
@@ -39,26 +45,38 @@ def server_findings(campaign: Campaign) -> Iterator[Finding]:
     for backend, answer in answers.items():
         server = used[backend][0].server
         assert server is not None
-        if isinstance(answer, DialectFacts):
-            yield from _dialect(f"server {backend}", answer, server)
+        if isinstance(answer, Answers):
+            yield from _dialect(f"server {backend}", answer.facts, server)
+            yield from _context(f"server {backend}", answer.context_tokens, used[backend])
         else:
-            message = str(answer) if isinstance(answer, ServerError) else reason(answer)
+            known = isinstance(answer, (ServerError, AddressError))
+            message = str(answer) if known else reason(answer)
             yield Finding("problem", f"server {backend}", message)
 
 
-def _try(server: Attach, experiments: list[Experiment]) -> DialectFacts:
+@dataclass(frozen=True)
+class Answers:
+    """The answers of one server."""
+
+    facts: DialectFacts
+    context_tokens: Any
+    """Its longest context as it reports it; None where it does not."""
+
+
+def _try(server: Attach, experiments: list[Experiment]) -> Answers:
     variable = server.token_variable
     token = os.environ.get(variable) if variable else None
     if variable and not token:
         raise ServerError("server_refused", f"the environment variable {variable} is empty; set it")
     config = server_config(server)
     address = Address.of(server.url, token=token, ca_file=config.ca_file)
-    return probe(
+    facts = probe(
         address,
         Dialect.of(config),
         model=server.model_name or first_model(address),
         context_tokens=min(e.settings.context_tokens for e in experiments),
     )
+    return Answers(facts, observe(address, server.properties).get("context_tokens"))
 
 
 def _dialect(subject: str, facts: DialectFacts, server: Server) -> Iterator[Finding]:
@@ -83,6 +101,16 @@ def _dialect(subject: str, facts: DialectFacts, server: Server) -> Iterator[Find
     yield Finding(status, f"{subject}: cache", cached)
     for fault in facts.faults(Dialect.of(server_config(server))):
         yield Finding("problem", subject, fault)
+
+
+def _context(subject: str, limit: Any, experiments: list[Experiment]) -> Iterator[Finding]:
+    needed = max(experiment.settings.context_tokens for experiment in experiments)
+    if isinstance(limit, int) and limit < needed:
+        message = (
+            f"has a context of {limit} tokens, the experiments need {needed}; start it with more, "
+            "or lower context_tokens"
+        )
+        yield Finding("problem", subject, message)
 
 
 def _length(subject: str, facts: DialectFacts) -> Finding:

@@ -183,6 +183,7 @@ FAILURES = {
     "server_overloaded": "its server refused more requests",
     "server_refused": "its server refused a request",
     "server_stalled": "its server sent nothing any more",
+    "server_unfit": "its server cannot be measured as it is declared",
     "stopping": "it was being stopped",
     "unknown_runtime": "its runtime does not exist",
     "watchdog_failed": "the watchdog did not start",

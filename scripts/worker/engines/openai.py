@@ -4,7 +4,6 @@ One adapter for all of them: how a server is started and how it spells a request
 (`ServerConfig`), of a file envs/NAME/server.yaml or of a campaign.
 """
 
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
@@ -21,15 +20,18 @@ from worker.engines.base import (
     Request,
     check_context,
 )
-from worker.serving.address import Address, AddressError, first_model, query
+from worker.serving.address import Address, AddressError, first_model
 from worker.serving.dialect import CHAT, IDS, RETOKENISED, Dialect
-from worker.serving.faults import ENDED, ServerError
+from worker.serving.faults import CLOSED, ENDED, ServerError, unfit
 from worker.serving.launch import LaunchedServer, command_of, free_port, variables_of
 from worker.serving.load import Client
 from worker.serving.probe import DialectFacts, check, probe, probe_text
-from worker.serving.prometheus_text import PLACE, metric_at
+from worker.serving.properties import observe
 from worker.serving.texts import texts_of, tokens_of
 from worker.workload import EngineConfig, ServerConfig
+
+DEATH_S = 0.5
+"""Longest time between the end of a process's connections and its own."""
 
 STOP_S = 3.0
 """Time that a launched server has to end by itself: less than the supervisor waits for
@@ -67,6 +69,19 @@ class OpenAIServer(Engine):
         server = config.server
         assert server is not None, "the host sends a server's configuration with its backend"
         address = self._reach(config, server)
+        try:
+            return self._try_out(address, config, server)
+        except EngineError as error:
+            raise self._death(error) or unfit(error) from error
+
+    def _try_out(
+        self, address: Address, config: EngineConfig, server: ServerConfig
+    ) -> dict[str, Any]:
+        """Return what a server that is ready tells of itself, and what three requests show.
+
+        Raises:
+            EngineError: it cannot be measured as it is declared.
+        """
         properties = observe(address, server.properties)
         model = server.model_name or first_model(address)
         self._version = str(properties.get("version", "not reported"))
@@ -82,7 +97,7 @@ class OpenAIServer(Engine):
         how = "launched" if self._launched else "attached"
         return {
             "server": how,
-            "address": None if self._launched else f"{address.host}:{address.port}",
+            "address": None if self._launched else address.location,
             "model": model,
             "prompts_sent_as": server.prompt,
             "chat_template_tokens": facts.template_tokens if server.prompt == CHAT else None,
@@ -134,15 +149,21 @@ class OpenAIServer(Engine):
         try:
             self._client.run(take, slots, on_tokens)
         except ServerError as error:
-            if self._launched is not None and (death := self._launched.death()):
-                raise ServerError(ENDED, f"{death} ({error})") from error
-            raise
+            raise self._death(error) or error from error
 
     def serve(self, load: OpenLoad) -> None:
         assert self._client is not None
         self._client.serve(load)
         if self._launched is not None and (death := self._launched.death()):
             raise ServerError(ENDED, death)
+
+    def _death(self, error: EngineError) -> ServerError | None:
+        """Return the end of a launched server, which an error comes from; None while it lives."""
+        if self._launched is None:
+            return None
+        closed = isinstance(error, ServerError) and error.reason == CLOSED
+        death = self._launched.death(DEATH_S if closed else 0.0)
+        return ServerError(ENDED, f"{death} ({error})") if death else None
 
     def tokenize(
         self,
@@ -180,55 +201,6 @@ class OpenAIServer(Engine):
             return Address.of(server.url, token=token, ca_file=server.ca_file)
         except AddressError as error:
             raise EngineError(str(error)) from error
-
-
-def observe(address: Address, properties: Mapping[str, str]) -> dict[str, Any]:
-    """Return what a live server tells of itself; None where it does not.
-
-    Args:
-        properties: `PATH KEY.KEY...` by name for JSON, such as `/v1/models data.0.max_model_len`;
-            `PATH METRIC{LABEL}` for Prometheus' text format.
-    """
-    answers: dict[str, str] = {}
-    found = {}
-    for name, place in properties.items():
-        path, _, keys = place.partition(" ")
-        if path not in answers:
-            answers[path] = query_text(address, path)
-        if metric := PLACE.fullmatch(keys):
-            found[name] = metric_at(answers[path], metric["metric"], metric["label"])
-        else:
-            found[name] = value_at(json_of(answers[path]), keys)
-    return found
-
-
-def query_text(address: Address, path: str) -> str:
-    """Return the answer of a server at `path`; empty where it gives none."""
-    try:
-        status, body = query(address, path)
-    except ServerError:
-        return ""
-    return body.decode(errors="replace") if status == 200 else ""
-
-
-def json_of(text: str) -> Any:
-    """Return the content of a JSON text, None where it is none."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
-
-
-def value_at(content: Any, keys: str) -> Any:
-    """Return the value at dotted keys and indices of a JSON value, None where there is none."""
-    for key in keys.split(".") if keys else ():
-        if isinstance(content, list) and key.isdecimal() and int(key) < len(content):
-            content = content[int(key)]
-        elif isinstance(content, dict):
-            content = content.get(key)
-        else:
-            return None
-    return content
 
 
 ENGINE = OpenAIServer

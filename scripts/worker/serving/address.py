@@ -1,11 +1,12 @@
 """Where a server is reached, and single questions to it."""
 
+import ipaddress
 import json
 import socket
 import ssl
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from worker.serving.completion import refusal
@@ -18,6 +19,8 @@ QUESTION_S = 30.0
 
 PIECE_BYTES = 1 << 16
 PORTS = {"http": 80, "https": 443}
+MODELS = "/v1/models"
+ENDPOINTS = ("/models", "/completions")
 
 
 class AddressError(ValueError):
@@ -51,22 +54,34 @@ class Address:
             parts = urlsplit(url)
             port = parts.port
         except ValueError as error:
-            raise AddressError(f"{url}: {error}") from error
-        if parts.scheme not in PORTS or not parts.hostname:
+            raise AddressError(f"the URL cannot be read: {error}") from error
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise AddressError("a URL must be without user, password, query and fragment")
+        plain = url.isascii() and url.isprintable() and " " not in url
+        if parts.scheme not in PORTS or not parts.hostname or port == 0 or not plain:
             raise AddressError(f"{url}: must be like http://HOST:PORT")
-        if parts.username or parts.password or parts.query:
-            raise AddressError("a URL must be without user, password and query")
-        base = parts.path.rstrip("/").removesuffix("/v1")
-        secure = parts.scheme == "https"
+        path = parts.path.rstrip("/")
+        if path.endswith(ENDPOINTS):
+            server = f"{parts.scheme}://{parts.netloc}"
+            raise AddressError(f"{url}: is an endpoint; give the server's address, {server}")
+        base, secure = path.removesuffix("/v1").rstrip("/"), parts.scheme == "https"
         return cls(parts.hostname, port or PORTS[parts.scheme], secure, base, token, ca_file)
 
     @property
     def is_loopback(self) -> bool:
-        return self.host in ("localhost", "::1") or self.host.startswith("127.")
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:  # a name
+            return self.host == "localhost"
+
+    @property
+    def location(self) -> str:
+        """Host and port as they stand in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def head(self, method: str, path: str, *, length: int = 0) -> bytes:
         """Return the head of a request."""
-        lines = [f"{method} {self.base}{path} HTTP/1.1", f"Host: {self.host}:{self.port}"]
+        lines = [f"{method} {self.base}{path} HTTP/1.1", f"Host: {self.location}"]
         if self.token:
             lines.append(f"Authorization: Bearer {self.token}")
         if method == "POST":
@@ -88,15 +103,15 @@ class Address:
                 connection = context.wrap_socket(connection, server_hostname=self.host)
         except ssl.SSLCertVerificationError as error:
             message = (
-                f"the certificate of {self.host}:{self.port} is not trusted: "
+                f"the certificate of {self.location} is not trusted: "
                 f"{error.verify_message}; name its authority with ca_file"
             )
             raise ServerError(REFUSED, message) from error
         except ssl.SSLError as error:
-            message = f"{self.host}:{self.port} does not speak TLS: {error.reason or error}"
+            message = f"{self.location} does not speak TLS: {error.reason or error}"
             raise ServerError(CLOSED, message) from error
         except OSError as error:
-            message = f"{self.host}:{self.port} cannot be reached: {error}"
+            message = f"{self.location} cannot be reached: {error}"
             raise ServerError(CLOSED, message) from error
         return connection
 
@@ -115,8 +130,16 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
         raise ServerError(REFUSED, message) from error
 
 
-def query(address: Address, path: str, body: dict[str, Any] | None = None) -> tuple[int, bytes]:
-    """Return status and body of one question to a server, without a body as GET.
+class Reply(NamedTuple):
+    """The answer to one question."""
+
+    status: int
+    media_type: str
+    body: bytes
+
+
+def query(address: Address, path: str, body: dict[str, Any] | None = None) -> Reply:
+    """Return the answer to one question to a server, without a body as GET.
 
     Raises:
         ServerError: no whole answer came in time.
@@ -135,22 +158,7 @@ def query(address: Address, path: str, body: dict[str, Any] | None = None) -> tu
                 pieces += answer.feed(piece)
         except OSError as error:
             raise ServerError(CLOSED, f"{path} was not answered: {error}") from error
-    return answer.status, bytes(pieces)
-
-
-def query_json(address: Address, path: str) -> Any:
-    """Return the JSON that a server has at `path`.
-
-    Raises:
-        ServerError: it answers no success, or no JSON.
-    """
-    status, body = query(address, path)
-    if status != 200:
-        raise refusal(status, body)
-    try:
-        return json.loads(body)
-    except ValueError as error:
-        raise ServerError(INVALID, f"{path}: no JSON: {error}") from error
+    return Reply(answer.status, answer.media_type, bytes(pieces))
 
 
 def first_model(address: Address) -> str:
@@ -159,8 +167,14 @@ def first_model(address: Address) -> str:
     Raises:
         ServerError: it lists none.
     """
-    content = query_json(address, "/v1/models")
+    reply = query(address, MODELS)
+    if reply.status != 200:
+        raise refusal(reply.status, reply.body)
+    try:
+        content = json.loads(reply.body)
+    except ValueError as error:
+        raise ServerError(INVALID, f"{MODELS}: no JSON: {error}") from error
     listed = content.get("data") if isinstance(content, dict) else None
     if not isinstance(listed, list) or not listed or not isinstance(listed[0], dict):
-        raise ServerError(INVALID, "the server lists no model at /v1/models; set model_name")
+        raise ServerError(INVALID, f"the server lists no model at {MODELS}; set model_name")
     return str(listed[0].get("id"))

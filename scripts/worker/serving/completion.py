@@ -177,6 +177,15 @@ def text_of(choice: Mapping[str, Any]) -> str | None:
     return "".join(text for text in parts if isinstance(text, str)) or None
 
 
+def not_streamed(media_type: str) -> ServerError:
+    """Return the error of an answer that is no stream of events."""
+    message = (
+        f"the server does not stream: it answered with {media_type or 'no content-type'} where "
+        "text/event-stream was requested; switch its streaming on, or off what gathers its answers"
+    )
+    return ServerError(INVALID, message)
+
+
 def refusal(status: int, body: bytes) -> ServerError:
     """Return the error of an answer whose status is no success, in the server's words."""
     text = body.decode(errors="replace")

@@ -4,13 +4,12 @@ import ssl
 
 from worker.engines.base import OnTokens, Request
 from worker.serving.address import PIECE_BYTES, Address
-from worker.serving.completion import Completion, refusal
+from worker.serving.completion import Completion, not_streamed, refusal
 from worker.serving.dialect import Dialect
 from worker.serving.event_stream import EventStream
 from worker.serving.faults import CLOSED, ServerError
-from worker.serving.http_answer import HttpAnswer
+from worker.serving.http_answer import EVENT_STREAM, HttpAnswer
 
-EVENT_STREAM = "text/event-stream"
 SUCCESS = 200
 
 
@@ -42,10 +41,17 @@ class Connection:
         return bool(self._unsent)
 
     def start(
-        self, request: Request, message: bytes, dialect: Dialect, on_tokens: OnTokens
+        self,
+        request: Request,
+        message: bytes,
+        dialect: Dialect,
+        on_tokens: OnTokens,
+        *,
+        stream: bool,
     ) -> None:
-        """Begin a request; `message` is all that is sent."""
+        """Begin a request; `message` is all that is sent, and asks for a stream or not."""
         self.request = request
+        self._wants_stream = stream
         self._on_tokens = on_tokens
         self._answer, self._events = HttpAnswer(), EventStream()
         self._whole = bytearray()
@@ -111,13 +117,15 @@ class Connection:
                 self._on_tokens(self.request, ids)
 
     def _streamed(self) -> bool:
-        kind = self._answer.headers.get("content-type", "")
-        return self._answer.status == SUCCESS and kind.startswith(EVENT_STREAM)
+        return self._answer.status == SUCCESS and self._answer.media_type == EVENT_STREAM
 
     def _finish(self) -> None:
         if self._answer.status != SUCCESS:
             raise refusal(self._answer.status, bytes(self._whole))
-        if not self._streamed() and (ids := self.completion.take_whole(bytes(self._whole))):
+        if not self._streamed():
+            ids = self.completion.take_whole(bytes(self._whole))
+            if self._wants_stream:
+                raise not_streamed(self._answer.media_type)
             self._on_tokens(self.request, ids)
         self.completion.check(self._events.rest)
         self._fresh = False

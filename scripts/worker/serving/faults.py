@@ -10,6 +10,10 @@ INVALID = "server_invalid"
 STALLED = "server_stalled"
 MISCOUNTED = "server_miscounted"
 ENDED = "server_ended"
+UNFIT = "server_unfit"
+
+PASSING = frozenset({OVERLOADED, FAILED, CLOSED, STALLED, ENDED})
+"""Reasons that may be gone at another try."""
 
 TOO_MANY_REQUESTS, UNAVAILABLE = 429, 503
 
@@ -30,6 +34,13 @@ def reason_of_status(status: int) -> str:
     if status in (TOO_MANY_REQUESTS, UNAVAILABLE):
         return OVERLOADED
     return FAILED if status >= 500 else REFUSED
+
+
+def unfit(error: EngineError) -> EngineError:
+    """Return the error of a load: `UNFIT` where every other load would end in the same way."""
+    if isinstance(error, ServerError) and error.reason in PASSING:
+        return error
+    return ServerError(UNFIT, str(error))
 
 
 def shortened(words: str) -> str:

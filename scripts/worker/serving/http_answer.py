@@ -8,6 +8,8 @@ MAX_CHUNK_DIGITS = 16
 INFORMATIONAL = range(100, 200)
 WITHOUT_BODY = (204, 304)
 
+EVENT_STREAM = "text/event-stream"
+
 
 class HttpAnswer:
     """The answer to one request; `feed` it what arrives, until it is `complete`."""
@@ -34,6 +36,11 @@ class HttpAnswer:
             and not self._buffer
             and self.headers.get("connection", "").lower() != "close"
         )
+
+    @property
+    def media_type(self) -> str:
+        """The type of the body, in lower case and without parameters; empty where it has none."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     def feed(self, piece: bytes) -> bytes:
         """Return what the piece adds to the body, without the framing of chunks.

@@ -105,22 +105,28 @@ class LaunchedServer:
         Raises:
             ServerError: it ended before, with what it printed.
         """
-        while not self._is_ready(path):
-            if (code := self._process.poll()) is not None:
+        while True:
+            ready = self._is_ready(path)
+            if (code := self._process.poll()) is not None:  # another one may listen on its port
                 message = f"the server {ended(code)} before it was ready{self.printed()}"
                 raise ServerError(ENDED, message)
+            if ready:
+                return
             time.sleep(LOOK_S)
 
     def _is_ready(self, path: str) -> bool:
         try:
-            return query(self.address, path)[0] == 200
+            return query(self.address, path).status == 200
         except ServerError:
             return False
 
-    def death(self) -> str | None:
-        """Return how the server ended, None while it lives."""
-        code = self._process.poll()
-        return None if code is None else f"the server {ended(code)}{self.printed()}"
+    def death(self, patience_s: float = 0.0) -> str | None:
+        """Return how the server ended, None while it lives; wait for its end as long as given."""
+        try:
+            code = self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            return None
+        return f"the server {ended(code)}{self.printed()}"
 
     def printed(self) -> str:
         """Return the last lines that it printed, ready to follow a message."""

@@ -186,7 +186,8 @@ class Client:
         selector: selectors.BaseSelector,
         on_tokens: OnTokens,
     ) -> None:
-        connection.start(request, self._message(request), self._dialect, on_tokens)
+        message, stream = self._message(request), self.each_token
+        connection.start(request, message, self._dialect, on_tokens, stream=stream)
         connection.moved = False
         events = READ_AND_WRITE if connection.sending else READ
         selector.register(connection.fileno(), events, connection)

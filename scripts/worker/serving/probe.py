@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from worker.engines.base import Request
 from worker.serving.address import Address, query
-from worker.serving.completion import Completion, refusal
+from worker.serving.completion import Completion, not_streamed, refusal
 from worker.serving.dialect import (
     CHAT,
     CHUNKS,
@@ -21,6 +21,7 @@ from worker.serving.dialect import (
 )
 from worker.serving.event_stream import EventStream
 from worker.serving.faults import MISCOUNTED, ServerError
+from worker.serving.http_answer import EVENT_STREAM
 from worker.workload import Sampling
 
 PROMPT_TOKENS, OUTPUT_TOKENS = 64, 16
@@ -85,9 +86,10 @@ class DialectFacts:
         if not self.works(dialect.token_counts):
             best = self.best_way()
             remedy = f"set token_counts: {best}" if best else "no other way counts them either"
-            got = self.counts[dialect.token_counts]
+            got = self.counts[dialect.token_counts] or "none"
+            known = "an unknown number of" if self.tokens is None else self.tokens
             found.append(
-                f"token_counts {dialect.token_counts} gives {got} of {self.tokens} tokens; {remedy}"
+                f"token_counts {dialect.token_counts} counts {got} of {known} tokens; {remedy}"
             )
         if self.usage_tokens is None and dialect.token_counts not in (TOKEN_IDS, RETOKENISED):
             found.append(
@@ -141,7 +143,7 @@ def probe(
         text_tokens: tokens of `probe_text`, where they are known; token ids are counted here.
 
     Raises:
-        ServerError: the server refuses one of them.
+        ServerError: the server refuses one of them, or does not stream.
     """
     length = output_length(context_tokens)
     ids = tuple(range(5, 5 + max(1, min(PROMPT_TOKENS, context_tokens - length))))
@@ -187,10 +189,13 @@ def _events(
     """Return the data of each event of the answer to one request."""
     body = json.loads(f"{{{dialect.prompt_field(prompt)}}}")
     body |= dialect.body(request, model=model, stream=True)
-    status, content = query(address, dialect.path, body)
-    if status != 200:
-        raise refusal(status, content)
-    return EventStream().feed(content + b"\n\n")
+    reply = query(address, dialect.path, body)
+    if reply.status != 200:
+        raise refusal(reply.status, reply.body)
+    if reply.media_type != EVENT_STREAM:
+        Completion(request, dialect).take_whole(reply.body)  # it may be an error, in its own words
+        raise not_streamed(reply.media_type)
+    return EventStream().feed(reply.body + b"\n\n")
 
 
 def _read(events: Sequence[bytes], request: Request, dialect: Dialect, way: str) -> Completion:

@@ -102,6 +102,21 @@ def test_an_attached_server_is_reached_from_its_tokenizers_environment() -> None
         ({"server": ATTACHED | {"token_variable": "HF_TOKEN"}}, {}, "are not passed on"),
         ({"server": ATTACHED | {"url": "localhost:80"}}, {}, "must match ^https?://"),
         (
+            {"server": ATTACHED | {"url": "http://localhost:80/v1/completions"}},
+            {},
+            "server.url: http://localhost:80/v1/completions: is an endpoint",
+        ),
+        (
+            {"server": ATTACHED | {"url": "http://me:secret@localhost"}},
+            {},
+            "server.url: a URL must be without user, password",
+        ),
+        (
+            {"server": LAUNCHED | {"command": ["mine", "--port=8000"]}, "environment": PINNED},
+            {},
+            "server.command: has no {port}",
+        ),
+        (
             {"server": ATTACHED},
             {"settings": {"engine": {"mine": {"threads": 1}}}},
             "was started with its arguments",

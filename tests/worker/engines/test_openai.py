@@ -21,11 +21,20 @@ from tests.worker.engines.reference import (
     measure,
     outputs,
 )
-from tests.worker.serving.stand_in import BARE, StandIn, chunked, refusing, serving, vllm
+from tests.worker.serving.stand_in import (
+    BARE,
+    StandIn,
+    answer_whole,
+    chunked,
+    refusing,
+    serving,
+    vllm,
+)
 
 from worker.workload import ServerConfig
 
 FIELDS = asdict(ServerConfig())
+PROCESS = ROOT / "tests/worker/serving/stand_in_process.py"
 
 
 def preset(name: str) -> dict[str, Any]:
@@ -108,7 +117,7 @@ class TestAttached:
 
         with serving(short) as server:
             error = load(supervisor, attached(server))
-        assert error["reason"] == "server_miscounted"
+        assert error["reason"] == "server_unfit"
         assert "15 tokens came where 16 were requested" in error["message"]
 
     def test_a_length_that_is_not_kept_later_is_an_error_too(self, supervisor: Peer) -> None:
@@ -153,6 +162,44 @@ class TestAttached:
             load(supervisor, attached(server))
             assert measure(supervisor, [[1, 2]])["reason"] == reason
 
+    @pytest.mark.parametrize(
+        ("answer", "changes", "words"),
+        [
+            (answer_whole, {}, "the server does not stream"),
+            (lambda body: chunked(vllm(body)), {"token_counts": "logprobs"}, "counts none of 16"),
+            (lambda _: refusing(401, {"message": "bad key"}), {}, "answered 401: bad key"),
+            (lambda _: refusing(404, {}), {"model_name": None}, "answered 404"),
+            (lambda _: refusing(200, {"data": []}), {"model_name": None}, "lists no model"),
+        ],
+    )
+    def test_an_unfit_server_is_refused_in_one_line_before_anything_is_measured(
+        self, supervisor: Peer, answer: Any, changes: dict[str, Any], words: str
+    ) -> None:
+        with serving(answer) as server:
+            error = load(supervisor, attached(server, **changes))
+            tried = len(server.requests)
+            assert measure(supervisor, [[1, 2]])["reason"] == "no_engine"
+        assert error["reason"] == "server_unfit"
+        assert words in error["message"]
+        assert "\n" not in error["message"]
+        assert len(server.requests) == tried <= 3
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_a_server_that_is_busy_at_its_load_may_be_tried_again(
+        self, supervisor: Peer, status: int
+    ) -> None:
+        with serving(lambda _: refusing(status, {"error": {"message": "later"}})) as server:
+            assert load(supervisor, attached(server))["reason"] == "server_overloaded"
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+    def test_a_url_may_be_of_ipv6_and_have_a_path(self, supervisor: Peer, host: str) -> None:
+        with serving(lambda body: chunked(vllm(body)), host=host) as server:
+            url = f"http://{server.address.location}/proxy/v1/"
+            assert load(supervisor, attached(server, url=url))["event"] == "loaded"
+            head = server.heads[-1]
+        assert head.startswith("POST /proxy/v1/completions HTTP/1.1")
+        assert f"Host: {server.address.location}\r\n" in head
+
     def test_a_missing_token_is_an_error_before_anything_is_sent(self, supervisor: Peer) -> None:
         with serving(lambda body: chunked(vllm(body))) as server:
             error = load(supervisor, attached(server, token_variable="NO_SUCH_TOKEN"))
@@ -166,6 +213,7 @@ class TestAttached:
         with serving(listing) as server:
             properties = {"context_tokens": "/v1/models data.0.max_model_len"}
             error = load(supervisor, attached(server, properties=properties))
+        assert error["reason"] == "server_unfit"
         assert "context of 128 tokens" in error["message"]
 
     def test_metrics_of_its_configuration_are_recorded(self, supervisor: Peer) -> None:
@@ -201,6 +249,19 @@ class TestAttached:
             "the server cannot be started: /no/such/server: No such file or directory"
         )
 
+    @pytest.mark.parametrize("answers", [1, 3, 6])
+    def test_a_launched_server_that_ends_later_is_an_error_with_its_words(
+        self, supervisor: Peer, answers: int
+    ) -> None:
+        """At its load, where it answers three requests, and in a measurement."""
+        server = {"command": ["{python}", str(PROCESS), "{port}", "vllm", str(answers)]}
+        error = load(supervisor, {**server, "exact_length": {"a": 1}, "token_counts": "token_ids"})
+        if answers >= 3:
+            assert error["event"] == "loaded"
+            error = measure(supervisor, [[1, 2]], mode="closed", minimum_waves=9)
+        assert error["reason"] == "server_ended"
+        assert "the server ended with exit code 1: enough (" in error["message"]
+
     def test_a_server_that_ends_at_once_is_an_error_with_its_words(self, supervisor: Peer) -> None:
         error = load(
             supervisor, {"command": ["{python}", "-c", "raise SystemExit('no such model')"]}
@@ -211,8 +272,6 @@ class TestAttached:
 
 class TestPresetsOfText:
     """Commands of presets that never ran here, with stand-ins for their programs."""
-
-    PROCESS = ROOT / "tests/worker/serving/stand_in_process.py"
 
     @pytest.fixture
     def sleeping(self, short_folder: Path, scripts_with_sleep: Path) -> Iterator[Peer]:
@@ -239,7 +298,7 @@ class TestPresetsOfText:
             port=${{OLLAMA_HOST##*:}}
             case $1 in
             serve) [ -z "$2" ] || {{ echo "unknown flag: $2" >&2; exit 1; }}
-                   exec {sys.executable} {self.PROCESS} $port ollama ;;
+                   exec {sys.executable} {PROCESS} $port ollama ;;
             list) {sys.executable} -c "{connects}" $port ;;
             create) [ $2 = model ] && cp $4 {tmp_path}/made ;;
             esac"""
@@ -260,7 +319,7 @@ class TestPresetsOfText:
     def test_text_generation_inference(self, tmp_path: Path, sleeping: Peer) -> None:
         script = f"""
             for word; do case $word in --port=*) port=${{word#--port=}} ;; esac; done
-            [ "$PREFIX_CACHING" = 0 ] && exec {sys.executable} {self.PROCESS} $port tgi"""
+            [ "$PREFIX_CACHING" = 0 ] && exec {sys.executable} {PROCESS} $port tgi"""
         name = "text-generation-inference"
         server = self.server(tmp_path, name, "text-generation-launcher", script)
         observed = load(sleeping, server, model_path=str(tmp_path))["observed"]

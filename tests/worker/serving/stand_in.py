@@ -235,15 +235,17 @@ class StandIn:
     heads: list[str] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    host: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.port))
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self._listener = socket.create_server((self.host, self.port), family=family)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
     @property
     def address(self) -> Address:
-        return Address("127.0.0.1", self.port)
+        return Address(self.host, self.port)
 
     def close(self) -> None:
         self._listener.close()
@@ -282,6 +284,12 @@ def answer_all(body: dict[str, Any]) -> bytes:
     if "messages" in body:
         return chunked(chat(body))
     return refusing(200, {"data": [{"id": "m", "max_model_len": 4096}], "version": "7.1"})
+
+
+def answer_whole(body: dict[str, Any]) -> bytes:
+    """Answer as a server, or a proxy before it, that does not stream."""
+    choice = _choice("abc", "length")
+    return refusing(200, {"choices": [choice], "usage": _usage(body, body["max_tokens"])})
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The client against a server that speaks the dialects of real ones, with their faults."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,9 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.worker.backend import ROOT
 from tests.worker.serving import stand_in
 from tests.worker.serving.stand_in import DIALECTS, StandIn, chunked, refusing, request, serving
 
+from llm_energy.results.codes import FAILURES
 from worker.engines.base import UNKNOWN_ID, Request
 from worker.serving.address import Address
 from worker.serving.completion import Completion
@@ -21,14 +24,17 @@ from worker.serving.dialect import IDS as IDS_FORM
 from worker.serving.event_stream import EventStream
 from worker.serving.faults import (
     CLOSED,
+    ENDED,
     FAILED,
     INVALID,
     MISCOUNTED,
     OVERLOADED,
     REFUSED,
     STALLED,
+    UNFIT,
     ServerError,
 )
+from worker.serving.http_answer import HttpAnswer
 from worker.serving.launch import free_port
 from worker.serving.load import Client
 
@@ -78,6 +84,39 @@ def test_tokens_do_not_depend_on_how_bytes_are_split(name, cuts):
             ids += completion.take_event(event)
     completion.check(stream.rest)
     assert len(ids) == 9
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@given(st.data())
+def test_tokens_do_not_depend_on_comments_on_the_last_word_or_on_the_place_of_usage(name, data):
+    answer, dialect = DIALECTS[name]
+    one = request(tokens=9)
+    sent = answer(stand_in.body_of(one, dialect))
+    usage = [event for event in sent if '"choices": []' in event]
+    events = [event for event in sent if event not in usage and "[DONE]" not in event]
+    for event in [*usage, *data.draw(st.lists(st.sampled_from([": keep-alive\n\n", "\r\n"])))]:
+        events.insert(data.draw(st.integers(0, len(events))), event)
+    if data.draw(st.booleans()):
+        events.append("data: [DONE]\n\n")
+    stream, completion = EventStream(), Completion(one, dialect)
+    taken = [completion.take_event(event) for event in stream.feed("".join(events).encode())]
+    completion.check(stream.rest)
+    assert sum(map(len, taken)) == 9
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_an_answer_split_at_any_byte_is_the_same(name):
+    """Through all three readers: of HTTP, of events, of completions."""
+    answer, dialect = DIALECTS[name]
+    one = request(tokens=4)
+    message = chunked(answer(stand_in.body_of(one, dialect)))
+    for cut in range(len(message) + 1):
+        http, stream, completion = HttpAnswer(), EventStream(), Completion(one, dialect)
+        for piece in (message[:cut], message[cut:]):
+            for event in stream.feed(http.feed(piece)):
+                completion.take_event(event)
+        completion.check(stream.rest)
+        assert (http.complete, completion.tokens) == (True, 4), cut
 
 
 @pytest.mark.parametrize("name", ["vllm", "ollama"])
@@ -235,6 +274,11 @@ FAULTS: dict[str, tuple[bytes, str, str]] = {
     "no object": (chunked(["data: [1, 2]\n\n"]), INVALID, "[1, 2]"),
     "no HTTP": (b"hello there\r\n\r\n", INVALID, "hello there"),
     "no end": (events(token(), token()), CLOSED, "after 2 tokens, unfinished"),
+    "no stream": (
+        refusing(200, {"choices": [{"text": "a", "finish_reason": "length"}]}),
+        INVALID,
+        "does not stream: it answered with no content-type",
+    ),
     "half an event": (
         chunked([f"data: {json.dumps(token('length'))}\n\n", 'data: {"cho']),
         CLOSED,
@@ -257,6 +301,14 @@ def test_a_fault_ends_as_its_reason_with_the_servers_words(name):
         run(server, IDS, [request(tokens=1)])
     assert error.value.reason == reason, str(error.value)
     assert words in str(error.value)
+
+
+def test_every_documented_reason_is_raised():
+    """Here, or in tests/worker/engines/test_openai.py by a real engine process."""
+    text = (ROOT / "docs/servers.md").read_text()
+    documented = re.findall(r"^\| `(server_\w+)` \|", text, re.MULTILINE)
+    raised = {reason for _, reason, _ in FAULTS.values()} | {STALLED, ENDED, UNFIT}
+    assert set(documented) == raised == {name for name in FAILURES if name.startswith("server_")}
 
 
 @pytest.mark.parametrize("cut", range(1, len(events(token("length"), token("length")))))

@@ -12,6 +12,7 @@ from worker.serving.dialect import (
     IDS,
     RETOKENISED,
     TEXT,
+    TOKEN_COUNTS,
     TOKEN_IDS,
     USAGE,
     USAGE_AT_END,
@@ -52,7 +53,8 @@ def test_a_server_that_tells_nothing_leaves_the_text() -> None:
     assert found.tokens is None
     assert found.best_way() == RETOKENISED
     (fault, *_) = found.faults(Dialect(CHUNKS, prompt=TEXT))
-    assert fault == "token_counts chunks gives 8 of None tokens; set token_counts: retokenised"
+    counted = "token_counts chunks counts 8 of an unknown number of tokens"
+    assert fault == f"{counted}; set token_counts: retokenised"
 
 
 def test_a_server_that_takes_no_ids_says_so_and_gets_text() -> None:
@@ -70,7 +72,7 @@ def test_a_server_that_takes_no_ids_says_so_and_gets_text() -> None:
 def test_the_remedy_is_a_way_that_works(name: str, best: str) -> None:
     found = facts(lambda body: chunked(DIALECTS[name][0](body)), Dialect())
     (fault,) = found.faults(Dialect("logprobs"))
-    assert fault == f"token_counts logprobs gives None of 16 tokens; set token_counts: {best}"
+    assert fault == f"token_counts logprobs counts none of 16 tokens; set token_counts: {best}"
 
 
 def test_a_small_context_gets_small_requests() -> None:
@@ -112,6 +114,25 @@ def test_a_prompt_that_is_taken_otherwise_is_an_error() -> None:
 
     with pytest.raises(ServerError, match="64 token ids were sent, the server counts 65"):
         check(facts(answer, Dialect(TOKEN_IDS)), Dialect(TOKEN_IDS))
+
+
+def test_a_server_that_does_not_stream_is_refused() -> None:
+    with pytest.raises(ServerError) as error:
+        facts(stand_in.answer_whole, Dialect(CHUNKS))
+    assert str(error.value) == (
+        "the server does not stream: it answered with no content-type where text/event-stream was "
+        "requested; switch its streaming on, or off what gathers its answers"
+    )
+    with pytest.raises(ServerError, match="the server reports: no such model"):
+        facts(lambda _: refusing(200, {"error": {"message": "no such model"}}), Dialect(CHUNKS))
+
+
+@pytest.mark.parametrize("way", [way for way in TOKEN_COUNTS if way not in (CHUNKS, RETOKENISED)])
+def test_tokens_that_cannot_be_counted_as_declared_are_a_fault(way: str) -> None:
+    """Each way on a server that has text in its chunks, some with two tokens, and nothing else."""
+    found = facts(lambda body: chunked(stand_in.bare(body)), Dialect(way, prompt=TEXT))
+    with pytest.raises(ServerError, match=f"token_counts {way} counts (none|8) of an unknown"):
+        check(found, Dialect(way, prompt=TEXT))
 
 
 def test_a_refusal_is_in_the_servers_words() -> None:
