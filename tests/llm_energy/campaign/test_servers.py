@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from tests.llm_energy.make_servers import ATTACHED, LAUNCHED, PINNED, ROOT, campaign
 
-from llm_energy.campaign.campaign import Campaign, load_campaign
 from llm_energy.campaign.engine_options import available_servers
 from llm_energy.campaign.problems import CampaignError
 from llm_energy.campaign.server_settings import Launch, PresetError, read_preset
@@ -14,22 +13,6 @@ from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.measurement.job import ExperimentRecord
 from llm_energy.preflight.fit import options_of
 from llm_energy.preflight.memory_estimate import UnknownFormatError
-
-ROOT = Path(__file__).parents[3]
-PINNED = {"python": "/opt/mine/bin/python", "packages_sha256": "0" * 64}
-EXACT = {"tokenizer": "llamacpp", "exact_length": {"ignore_eos": True}}
-ATTACHED = {"url": "http://127.0.0.1:8000", **EXACT}
-LAUNCHED = {"command": ["mine", "--port={port}"], **EXACT}
-
-
-def campaign(backend: dict[str, Any], name: str = "mine", **changes: Any) -> Campaign:
-    config = yaml.safe_load((ROOT / "config/campaigns/cpu-servers.yaml").read_text())
-    config["backends"] = {name: backend}
-    config |= {"experiments": {"one": {"settings": {"backend": name}}}, "reference": "one"}
-    config["experiments"]["one"]["settings"] |= changes.pop("settings", {})
-    return load_campaign(
-        config | changes, files=[], root=ROOT, lock=ROOT / "config/models.lock.yaml"
-    )
 
 
 def faults(backend: dict[str, Any], **changes: Any) -> list[str]:
