@@ -19,7 +19,7 @@ from tests.integration.workflow import (
     wait_until_gone,
 )
 from tests.worker.serving.stand_in import StandIn, answer_all, serving
-from worker.serving.address import first_model
+from worker.serving.address import listed_models
 
 pytestmark = pytest.mark.integration
 
@@ -100,6 +100,16 @@ def test_a_server_that_is_gone_is_one_problem_of_preflight(ready, live):
     assert "LIVE_TOKEN is empty; set it" in ready.run("preflight").stdout
 
 
+def test_preflight_names_another_model_and_a_context_that_is_too_short(ready, live):
+    changed = campaign(live, {"model_name": "large"})
+    changed["defaults"]["context_tokens"] = 5000
+    ready.write_campaign(changed)
+    checked = ready.run("preflight", environment={"LIVE_TOKEN": SECRET})
+    assert checked.returncode != 0
+    assert "requests name large, the server lists m" in checked.stdout
+    assert "has a context of 4096 tokens, the experiments need 5000" in checked.stdout
+
+
 def test_a_launched_server_that_is_unfit_costs_one_load(ready, live):
     """It would cost every one of its measurements the minutes that a large model loads."""
     changed = campaign(live)
@@ -135,4 +145,4 @@ def test_after_a_kill_the_launched_server_is_gone_and_the_attached_one_untouched
         os.kill(process.pid, signal.SIGKILL)
         process.wait(PATIENCE_S)
     wait_until_gone(tree.processes)  # the launched server works in the run's folder
-    assert first_model(live.address) == "m"
+    assert listed_models(live.address) == ["m"]

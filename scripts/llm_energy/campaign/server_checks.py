@@ -1,5 +1,6 @@
 """Check servers against the settings of the experiments that use them."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,19 +8,18 @@ from llm_energy.campaign.experiment_settings import Settings
 from llm_energy.campaign.problems import listed
 from llm_energy.campaign.server_settings import Attach, Launch, Server
 from llm_energy.system.vocabulary import EXACT, NATURAL, OPEN
-from worker.serving.address import Address, AddressError
 
 NOT_PASSED_ON = ("HF_", "LLM_ENERGY_", "PIP_")
 """Beginnings of variables that no backend gets: secrets of registries, and our own."""
 
+PLAIN_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
+ENDPOINTS = ("/completions", "/models")
+
 
 def attach_faults(server: Attach) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the declaration of a server that runs already: key, message."""
-    try:
-        Address.of(server.url)
-    except AddressError as error:
-        yield "server.url", str(error)
-        return
+    if not PLAIN_URL.fullmatch(server.url) or server.url.rstrip("/").endswith(ENDPOINTS):
+        yield "server.url", "must be that of a server, like http://127.0.0.1:8000, and no more"
     if (server.token_variable or "").startswith(NOT_PASSED_ON):
         message = f"variables that begin with {listed(NOT_PASSED_ON)} are not passed on; rename"
         yield "server.token_variable", message

@@ -12,6 +12,7 @@ from pathlib import Path
 from llm_energy.backends import health
 from llm_energy.backends.run_status import note_last, report_status
 from llm_energy.backends.runtime import SCRIPTS, BackendError
+from llm_energy.measurement import unfit_servers
 from llm_energy.measurement.build_result import build_result
 from llm_energy.measurement.job import ExperimentRecord, Job, Observation
 from llm_energy.measurement.job_energy import energy_spent
@@ -107,6 +108,7 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
             failure = as_failure(error)
             reason = failure.reason
             health.note_failure(run, job.backend, reason)
+            unfit_servers.note(run, job.experiment.engine_key, failure)
             kept = write_record(job, failure, started=started, results=results, log=log, seen=seen)
             moves = gives_up_set(whole, run, job.backend, reason)
             worth_it = moves or reason in failures.RETRIED
@@ -152,6 +154,7 @@ def begin(job: Job, run: Run) -> Observation:
             "again to go on with the new code",
             phase="start",
         )
+    unfit_servers.refuse(run, job.experiment.engine_key)
     seen = prepare(job)
     refuse_other_token_ids(run.results, job, seen.prompts.sha256)
     return seen

@@ -16,7 +16,7 @@ from llm_energy.backends.running import runtime_named
 from llm_energy.backends.runtime import read_environment
 from llm_energy.backends.session import EngineReportedError, Session
 from llm_energy.inputs.models import verify_model
-from llm_energy.measurement import host_idle, unfit_servers
+from llm_energy.measurement import host_idle
 from llm_energy.measurement.device_exclusivity import (
     lock_names,
     refuse_leftovers,
@@ -113,7 +113,6 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
         BackendError: the measurement failed; the reason code says whether it may be tried again.
     """
     backend, device, record = job.backend, job.experiment.device, run.record
-    unfit_servers.refuse(run, job.experiment.engine_key)
     gpus = running.declared_backend(run, backend).container.gpus
     with ExitStack() as stack:
 
@@ -230,12 +229,7 @@ def load(session: Session, job: Job, seen: Observation, run: Run) -> None:
     reused = resident is not None and resident["key"] == job.engine_key
     with nullcontext() if reused else loading(run):
         before = time.monotonic()
-        request = Load(job.experiment.load_deadline_s, job.engine_key, engine)
-        try:
-            seen.loaded = session.request(request)
-        except EngineReportedError as failure:
-            unfit_servers.note(run, job.experiment.engine_key, failure)
-            raise
+        seen.loaded = session.request(Load(job.experiment.load_deadline_s, job.engine_key, engine))
         seen.add_phase("load", before, time.monotonic())
 
 

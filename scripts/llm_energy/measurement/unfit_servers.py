@@ -15,8 +15,8 @@ class UnfitServer:
 
 
 def note(run: Run, engine_key: str, failure: BackendError) -> None:
-    """Keep the failure of a load, if it lies in how the server is declared."""
-    if failure.reason == UNFIT:
+    """Keep a failure that lies in how the server is declared; no other one."""
+    if failure.reason == UNFIT and not run.whole.find(f"unfit/{engine_key}", UnfitServer):
         run.whole.write(f"unfit/{engine_key}", UnfitServer(str(failure)))
 
 

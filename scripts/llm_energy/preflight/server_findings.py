@@ -12,7 +12,7 @@ from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.server_settings import Attach, Server
 from llm_energy.preflight.asking import ask_all, reason
 from llm_energy.preflight.findings import Finding, Status
-from worker.serving.address import Address, AddressError, first_model
+from worker.serving.address import Address, AddressError, listed_models
 from worker.serving.dialect import IDS, TEXT, TOKEN_COUNTS, Dialect
 from worker.serving.faults import ServerError
 from worker.serving.probe import DialectFacts, probe
@@ -46,6 +46,7 @@ def server_findings(campaign: Campaign) -> Iterator[Finding]:
         server = used[backend][0].server
         assert server is not None
         if isinstance(answer, Answers):
+            yield from _model(f"server {backend}", answer.models, server)
             yield from _dialect(f"server {backend}", answer.facts, server)
             yield from _context(f"server {backend}", answer.context_tokens, used[backend])
         else:
@@ -59,6 +60,8 @@ class Answers:
     """The answers of one server."""
 
     facts: DialectFacts
+    models: list[str]
+    """Names that it lists; none where it does not."""
     context_tokens: Any
     """Its longest context as it reports it; None where it does not."""
 
@@ -70,13 +73,24 @@ def _try(server: Attach, experiments: list[Experiment]) -> Answers:
         raise ServerError("server_refused", f"the environment variable {variable} is empty; set it")
     config = server_config(server)
     address = Address.of(server.url, token=token, ca_file=config.ca_file)
+    names = _names(address, needed=server.model_name is None)
     facts = probe(
         address,
         Dialect.of(config),
-        model=server.model_name or first_model(address),
+        model=server.model_name or names[0],
         context_tokens=min(e.settings.context_tokens for e in experiments),
     )
-    return Answers(facts, observe(address, server.properties).get("context_tokens"))
+    return Answers(facts, names, observe(address, server.properties).get("context_tokens"))
+
+
+def _names(address: Address, *, needed: bool) -> list[str]:
+    """Return the models that a server lists; none where it lists none and that is no fault."""
+    try:
+        return listed_models(address)
+    except ServerError:
+        if needed:
+            raise
+        return []
 
 
 def _dialect(subject: str, facts: DialectFacts, server: Server) -> Iterator[Finding]:
@@ -101,6 +115,18 @@ def _dialect(subject: str, facts: DialectFacts, server: Server) -> Iterator[Find
     yield Finding(status, f"{subject}: cache", cached)
     for fault in facts.faults(Dialect.of(server_config(server))):
         yield Finding("problem", subject, fault)
+
+
+def _model(subject: str, names: list[str], server: Server) -> Iterator[Finding]:
+    """Yield the model that requests name: a server may answer with another one."""
+    listed = ", ".join(names) or "no model"
+    if server.model_name is None:
+        yield Finding("ok", f"{subject}: model", f"{names[0]}, of those that it lists: {listed}")
+    elif server.model_name in names:
+        yield Finding("ok", f"{subject}: model", server.model_name)
+    else:
+        message = f"requests name {server.model_name}, the server lists {listed}"
+        yield Finding("warning", f"{subject}: model", message)
 
 
 def _context(subject: str, limit: Any, experiments: list[Experiment]) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from worker.engines.base import (
     Request,
     check_context,
 )
-from worker.serving.address import Address, AddressError, first_model
+from worker.serving.address import Address, AddressError, listed_models
 from worker.serving.dialect import CHAT, IDS, RETOKENISED, Dialect
 from worker.serving.faults import CLOSED, ENDED, ServerError, unfit
 from worker.serving.launch import LaunchedServer, command_of, free_port, variables_of
@@ -83,7 +83,7 @@ class OpenAIServer(Engine):
             EngineError: it cannot be measured as it is declared.
         """
         properties = observe(address, server.properties)
-        model = server.model_name or first_model(address)
+        model = server.model_name or listed_models(address)[0]
         self._version = str(properties.get("version", "not reported"))
         limit = properties.get("context_tokens")
         check_context(limit if isinstance(limit, int) else None, config)

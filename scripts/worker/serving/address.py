@@ -161,8 +161,8 @@ def query(address: Address, path: str, body: dict[str, Any] | None = None) -> Re
     return Reply(answer.status, answer.media_type, bytes(pieces))
 
 
-def first_model(address: Address) -> str:
-    """Return the name of the first model that a server lists.
+def listed_models(address: Address) -> list[str]:
+    """Return the names of the models that a server lists, of which there is one at least.
 
     Raises:
         ServerError: it lists none.
@@ -175,6 +175,7 @@ def first_model(address: Address) -> str:
     except ValueError as error:
         raise ServerError(INVALID, f"{MODELS}: no JSON: {error}") from error
     listed = content.get("data") if isinstance(content, dict) else None
-    if not isinstance(listed, list) or not listed or not isinstance(listed[0], dict):
+    models = [m for m in listed if isinstance(m, dict)] if isinstance(listed, list) else []
+    if not models:
         raise ServerError(INVALID, f"the server lists no model at {MODELS}; set model_name")
-    return str(listed[0].get("id"))
+    return [str(model.get("id")) for model in models]

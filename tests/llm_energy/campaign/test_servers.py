@@ -87,12 +87,12 @@ def test_an_attached_server_is_reached_from_its_tokenizers_environment() -> None
         (
             {"server": ATTACHED | {"url": "http://localhost:80/v1/completions"}},
             {},
-            "server.url: http://localhost:80/v1/completions: is an endpoint",
+            "server.url: must be that of a server, like http",
         ),
         (
             {"server": ATTACHED | {"url": "http://me:secret@localhost"}},
             {},
-            "server.url: a URL must be without user, password",
+            "server.url: must be that of a server, like http",
         ),
         (
             {"server": LAUNCHED | {"command": ["mine", "--port=8000"]}, "environment": PINNED},

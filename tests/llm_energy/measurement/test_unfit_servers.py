@@ -26,6 +26,10 @@ def test_one_load_is_enough(run: Run) -> None:
     with pytest.raises(BackendError, match=r"give exact_length \(found before in this run") as e:
         unfit_servers.refuse(run, "k1")
     assert e.value.reason == "server_unfit"
+    unfit_servers.note(run, "k1", e.value)
+    with pytest.raises(BackendError) as again:
+        unfit_servers.refuse(run, "k1")
+    assert str(again.value) == str(e.value)  # whatever is refused is told once
 
 
 def test_a_server_that_is_started_otherwise_is_tried(run: Run) -> None:

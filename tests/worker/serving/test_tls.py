@@ -11,7 +11,7 @@ import pytest
 from tests.worker.serving import stand_in
 from tests.worker.serving.stand_in import StandIn, chunked, request
 
-from worker.serving.address import Address, AddressError, first_model
+from worker.serving.address import Address, AddressError, listed_models
 from worker.serving.dialect import TOKEN_IDS, Dialect
 from worker.serving.faults import CLOSED, REFUSED, ServerError
 from worker.serving.load import Client
@@ -52,14 +52,14 @@ def secure(tmp_path: Path) -> Iterator[Secure]:
 
 def fault(address: Address) -> ServerError:
     with pytest.raises(ServerError) as error:
-        first_model(address)
+        listed_models(address)
     assert "\n" not in str(error.value)
     return error.value
 
 
 def test_a_server_is_measured_over_tls(secure: Secure) -> None:
     address = Address.of(secure.url, token="s3cret", ca_file=str(secure.certificate))
-    assert first_model(address) == "m"
+    assert listed_models(address)[0] == "m"
     client = Client(address, Dialect(TOKEN_IDS), model="m", stall_s=30.0)
     requests = iter([request(number, tokens=40) for number in range(6)])
     taken: list[int] = []
