@@ -31,6 +31,7 @@ HEADINGS = {
     "TraceConfig": "`traces.NAME`",
     "Objectives": "`slo`",
     "Measurement": "`measurement`",
+    "Redfish": "`measurement.host_power`, for a controller that is read over Redfish",
     "Parallel": "`parallel`",
     "DeclaredSettings": "`defaults` and `experiments.NAME.settings`",
     "Sampling": "`sampling`, inside settings",

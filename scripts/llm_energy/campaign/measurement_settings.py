@@ -4,6 +4,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
+from llm_energy.campaign.host_power_settings import DeclaredHostPower
 from llm_energy.campaign.types import Duration, Hertz, Model, Seconds
 
 GPU_DEFAULTS = {"minimum_duration_s": 30.0, "baseline_s": 30.0, "warmup_cap_s": 180.0}
@@ -30,6 +31,9 @@ class Measurement(Model):
     """Time that the load runs on after the window, so that its end lies inside steady load."""
     sampling_hz: Hertz = 10.0
     """Readings of power and energy counter per second."""
+    host_power: DeclaredHostPower = None
+    """Controller (BMC) that reports the power of the whole computer, which is read beside all else:
+    `ipmi`, or `redfish` with its address (docs/energy.md). Default: none."""
     load_deadline_s: Duration = 900.0
     """Loading the engine fails after this time."""
     first_wave_deadline_s: Duration = 900.0
@@ -48,5 +52,8 @@ class Measurement(Model):
         return {**GPU_DEFAULTS, **given} if gpu else given
 
 
-DEADLINES = ("load_deadline_s", "first_wave_deadline_s", "measure_deadline_s")
+NOT_IDENTIFYING = (
+    *("load_deadline_s", "first_wave_deadline_s", "measure_deadline_s"),
+    "host_power",
+)
 """Keys of `Measurement` that do not change what is measured."""

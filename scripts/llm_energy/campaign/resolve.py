@@ -13,7 +13,7 @@ from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.experiment_settings import Settings, flatten, nest
 from llm_energy.campaign.gpu_settings import gpu_faults, layered
 from llm_energy.campaign.identity import PROTOCOL_VERSION, container_identity, short_hash
-from llm_energy.campaign.measurement_settings import DEADLINES
+from llm_energy.campaign.measurement_settings import NOT_IDENTIFYING
 from llm_energy.campaign.problems import KeyPath, listed
 from llm_energy.campaign.server_checks import length_faults, prompt_faults
 from llm_energy.campaign.server_settings import server_identity
@@ -40,7 +40,7 @@ class Resolver:
         self.config, self.problems = self.catalogue.config, self.catalogue.problems
         self.defaults = dict(flatten(self.config.defaults.declared()))
         self._axes_with = cache(self._values_of_axes)
-        self.measurement = self.config.measurement.model_dump(exclude=set(DEADLINES))
+        self.measurement = self.config.measurement.model_dump(exclude=set(NOT_IDENTIFYING))
 
     def experiment(self, group: str, point: Point) -> Experiment | None:
         """Return the experiment of a point; None where something is wrong with it."""

@@ -5,8 +5,8 @@ from collections.abc import Collection, Sequence
 
 from llm_energy.backends.runtime import BackendError
 from llm_energy.power.meter import Device, Meter, Reading, Scope
+from llm_energy.power.sensor_probe import LOST
 from llm_energy.power.series import Series
-from llm_energy.power.sources import LOST
 from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.processes import process_name
 

@@ -8,6 +8,7 @@ from llm_energy.backends.runtime import ReadyEnvironment
 from llm_energy.backends.server_config import server_config
 from llm_energy.inputs.models import VerifiedModel
 from llm_energy.measurement.arrival_recipes import TraceFile, bound_of, declared_arrivals, of_cycle
+from llm_energy.power.chassis import HostPowerSource
 from llm_energy.power.gates import Thermal
 from llm_energy.power.gpu_targets import GpuTargets
 from llm_energy.power.sensor import Method
@@ -65,6 +66,8 @@ class ExperimentRecord:
     """Fields of `Objectives` of a result, for load mode `open`."""
     trace: TraceFile | None = None
     """The trace of arrivals, whose stretch each cycle gets another one of."""
+    host_power: HostPowerSource | None = None
+    """The controller that reports the power of the whole computer."""
     gpu: GpuTargets | None = None
     """Power limit and clocks that its GPUs are set to; None: as they are."""
 
@@ -125,6 +128,7 @@ class ExperimentRecord:
             prompts_id=experiment.prompts.id,
             objectives=campaign.slo.in_seconds() if campaign.slo else None,
             trace=TraceFile.of(experiment.trace),
+            host_power=HostPowerSource.of(timing.host_power),
             gpu=GpuTargets.of(settings.gpu.declared()),
         )
 

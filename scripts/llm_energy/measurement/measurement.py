@@ -25,13 +25,13 @@ from llm_energy.measurement.device_exclusivity import (
 )
 from llm_energy.measurement.gpu_limits import set_gpus
 from llm_energy.measurement.job import FixedPrompts, Job, Observation
+from llm_energy.measurement.job_meters import job_meters
 from llm_energy.measurement.power_watch import PowerWatch, span_s
 from llm_energy.power import gates, sources
 from llm_energy.power.meter import Device, Meter
 from llm_energy.power.sampler import Sampler
 from llm_energy.power.sensor import QUANTITY, Method
 from llm_energy.power.series import Series
-from llm_energy.power.sources import open_meters
 from llm_energy.runs import progress
 from llm_energy.runs.progress import human_duration
 from llm_energy.runs.run import Run, utc_now
@@ -117,9 +117,7 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
     with ExitStack() as stack:
 
         def opened() -> tuple[Meter, ...]:
-            only = record.device_set.devices if record.device_set else None
-            cpu, shared = record.host_facts.cpu_model, record.shares_host
-            found = open_meters(cpu_model=cpu, gpus=device == "gpu", only=only, shared=shared)
+            found = job_meters(job, record)
             for meter in found:
                 stack.callback(meter.close)
             return found

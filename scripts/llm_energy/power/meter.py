@@ -48,6 +48,12 @@ CPU and memory of a superchip)."""
 SHARED_HOST = "shared_host"
 """Refusal of the devices that other measurements of the host use at the same time."""
 
+OTHER_HOST = "bmc_elsewhere"
+"""Refusal of a controller that need not be the one of this host."""
+
+UNREAD = (SHARED_HOST, OTHER_HOST)
+"""Refusals of devices that are not read at all."""
+
 
 @dataclass(frozen=True)
 class Device:
@@ -55,7 +61,7 @@ class Device:
 
     id: str
     """GPU UUID, RAPL zone such as `intel-rapl:0`, or sensor of the kernel such as
-    `hwmon:power_meter:ACPI000D:00:power1`: one sensor, one identity."""
+    `hwmon:power_meter:ACPI000D:00:power1`, or `bmc`: one sensor, one identity."""
     model: str
     scope: Scope
     label: str | None = None
@@ -70,6 +76,10 @@ class Device:
     """How often the counter moves, where that is documented; otherwise it is found out."""
     averaging_s: float | None = None
     """Its average power is the mean over so long a time; None: over the last second, as NVML's."""
+    own_period_s: float | None = None
+    """Time between its readings, where a thread of its own reads it at a rate of its own."""
+    power_update_s: float | None = None
+    """How often its power moves, as the probe saw it; None: not known from there."""
     power_bound_watts: float | None = None
     """More than the device can draw, where it says so; otherwise its scope's bound holds."""
     power_limit_watts: float | None = None
@@ -137,6 +147,11 @@ class Reading:
     """Quantity -> reason code, for those that are None."""
     stamps: Mapping[Quantity, Stamp] = field(default_factory=dict)
     """Quantity -> when it was read; one without a stamp of its own has that of the pass."""
+
+    @property
+    def has_value(self) -> bool:
+        """True where a sensor gave a value."""
+        return any(getattr(self, quantity) is not None for quantity in QUANTITIES)
 
     @property
     def moments_s(self) -> list[float]:

@@ -56,7 +56,7 @@ def _slow_sampling(accounts: Sequence[Account]) -> list[Flag]:
         return []
     message = (
         f"{slowest_hz:.1f} of {series.rate_hz:g} Hz; one reading takes {1e3 * read_s:.1f} ms, "
-        f"of {len(series.devices)} devices in turn"
+        f"of {sum(d.own_period_s is None for d in series.devices)} devices in turn"
     )
     return [Flag(code="slow_sampling", message=message)]
 

@@ -1,5 +1,10 @@
-"""Read every device at a fixed rate, in a thread of the measuring process."""
+"""Read every device at a fixed rate, in a thread of the measuring process.
 
+A device with a rate of its own, such as the controller of the chassis, is read in a thread of its
+own: how slowly it answers is nothing to the others.
+"""
+
+import heapq
 import logging
 import threading
 import time
@@ -8,7 +13,7 @@ from collections.abc import Sequence
 
 from llm_energy.power.meter import (
     QUANTITIES,
-    SHARED_HOST,
+    UNREAD,
     Device,
     Meter,
     Reading,
@@ -22,6 +27,8 @@ LOG = logging.getLogger(__name__)
 MINIMUM_RATE_HZ, MAXIMUM_RATE_HZ = 1.0, 100.0
 SLOW_PERIOD_S = 1.0
 """Temperature, clocks and the like change slowly, and reading them costs more than power does."""
+
+_Sources = Sequence[tuple[Meter, Device]]
 
 
 class Sampler:
@@ -44,30 +51,29 @@ class Sampler:
         found = [source for source in every if only in (None, source[1])]
         self._devices = tuple(device for _, device in found)
         # What the host's other measurements use too tells nothing, and reading it costs.
-        self._sources = [source for source in found if source[1].refusal != SHARED_HOST]
+        sources = [source for source in found if source[1].refusal not in UNREAD]
         self._rate_hz = rate_hz
-        self._readings: list[Reading] = []
-        self._slow_due_s = 0.0
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="power-sampler", daemon=True)
+        common = [source for source in sources if source[1].own_period_s is None]
+        self._common = _Lane(common, 1.0 / rate_hz)
+        self._own = [
+            _Lane([source], source[1].own_period_s, own=True)
+            for source in sources
+            if source[1].own_period_s is not None
+        ]
 
     def start(self) -> None:
-        if self._sources:
-            self._read_all()
-            self._thread.start()
+        for lane in (*self._own, self._common):
+            lane.start()
 
     def stop(self) -> None:
-        """End the thread and take the last reading; a second call does nothing."""
-        if self._thread.is_alive():
-            self._stopping.set()
-            self._thread.join()
-            self._slow_due_s = 0.0
-            self._read_all()
+        """End the threads and take the last reading; a second call does nothing."""
+        for lane in (self._common, *self._own):
+            lane.stop()
 
     def series(self, *, since_s: float = 0.0) -> Series:
         """All readings so far, or those since a moment; may be called while sampling goes on."""
-        first = bisect_left(self._readings, since_s, key=lambda reading: reading.monotonic_s)
-        readings = tuple(self._readings[first:])
+        lanes = [lane.since(since_s) for lane in (self._common, *self._own)]
+        readings = tuple(heapq.merge(*lanes, key=lambda reading: reading.monotonic_s))
         return Series(devices=self._devices, readings=readings, rate_hz=self._rate_hz)
 
     def __enter__(self) -> "Sampler":
@@ -77,14 +83,50 @@ class Sampler:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+
+class _Lane:
+    """Devices that one thread reads one after the other, at one rate."""
+
+    def __init__(self, sources: _Sources, period_s: float, *, own: bool = False) -> None:
+        """Args: own: the rate is that of one slow device, whose first reading nobody waits for."""
+        self._own = own
+        self._sources = sources
+        self._period_s = period_s
+        self._readings: list[Reading] = []
+        self._slow_due_s = 0.0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="power-sampler", daemon=True)
+
+    def start(self) -> None:
+        if not self._sources:
+            return
+        self._due_s = time.monotonic()
+        if not self._own:
+            self._read_all()
+            self._due_s = time.monotonic() + self._period_s
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and take the last reading; none of a slow device that gave none before,
+        which would hold up the measurement again."""
+        if self._thread.is_alive():
+            self._stopping.set()
+            self._thread.join()
+            self._slow_due_s = 0.0
+            if not self._own or (self._readings and self._readings[-1].has_value):
+                self._read_all()
+
+    def since(self, moment_s: float) -> list[Reading]:
+        """Return the readings since a moment."""
+        first = bisect_left(self._readings, moment_s, key=lambda reading: reading.monotonic_s)
+        return self._readings[first:]
+
     def _run(self) -> None:
         prefer_this_thread()
-        period_s = 1.0 / self._rate_hz
-        deadline_s = time.monotonic() + period_s
-        while not self._stopping.wait(max(0.0, deadline_s - time.monotonic())):
+        while not self._stopping.wait(max(0.0, self._due_s - time.monotonic())):
             self._read_all()
-            missed = (time.monotonic() - deadline_s) // period_s
-            deadline_s += period_s * (1 + max(0, missed))
+            missed = (time.monotonic() - self._due_s) // self._period_s
+            self._due_s += self._period_s * (1 + max(0, missed))
 
     def _read_all(self) -> None:
         now_s = time.monotonic()

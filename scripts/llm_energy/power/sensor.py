@@ -26,6 +26,10 @@ AVERAGING_S = 1.0
 SLOWEST_UPDATE_S = 1.0
 """Power that changes more rarely than this did not change: no sensor updates more slowly."""
 
+LEAST_UPDATES = 10.0
+"""Updates of a slow device that an interval must span: the power around its edges is then known for
+nine tenths of it."""
+
 QUANTITY: Mapping[Method, Quantity] = {
     "counter": "energy_counter_joules",
     "integrated_instant": "instant_power_watts",
@@ -72,6 +76,8 @@ class Sensor:
             if any(_beyond(amount.reason, stamp, start_s, end_s) for stamp in late):
                 return Amount(reason="late_reading")
             return Amount(reason=amount.reason if own == "no_samples" else own)
+        if amount.joules is not None and self._too_short(end_s - start_s, update_s):
+            return Amount(reason="few_updates")
         return amount
 
     def late_at(self, method: Method, edge_s: float) -> Stamp | None:
@@ -166,8 +172,18 @@ class Sensor:
 
     @property
     def own_method(self) -> Method:
-        """The first source that gave a value: that of devices that the campaign does not count."""
+        """The first source that gave a value: that of devices that the campaign does not count.
+
+        It is power for a controller, whose counter of kWh is too coarse for a window.
+        """
+        if self.device.own_period_s is not None:
+            return "integrated_instant"
         return next((method for method in QUANTITY if self._samples[method].times_s), "counter")
+
+    def _too_short(self, duration_s: float, update_s: float | None) -> bool:
+        """Return True where a device with a rate of its own updates too rarely for a time."""
+        slow = self.device.own_period_s is not None
+        return slow and (update_s is None or duration_s < LEAST_UPDATES * update_s)
 
     def _update_s(self, method: Method) -> float | None:
         if method == "counter" and self.device.counter_update_s is not None:
@@ -175,6 +191,10 @@ class Sensor:
         seen_s = self._seen_update_s[method]
         if method == "integrated_average" and self.device.averaging_s is not None:
             return max(seen_s or 0.0, self.device.averaging_s)
+        if method != "counter" and self.device.own_period_s is not None:
+            # Power that does not change makes either seem too long.
+            known = (period for period in (seen_s, self.device.power_update_s) if period)
+            return min(known, default=None)
         return seen_s if method == "counter" or seen_s is None else min(seen_s, SLOWEST_UPDATE_S)
 
     @cached_property

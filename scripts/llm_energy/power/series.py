@@ -86,9 +86,12 @@ class Series:
         return dict(found)
 
     def covered(self) -> tuple[float, float]:
-        """The time over which every quantity of each device's first and last pass lies around it.
-        There must be a reading."""
-        ends = [(found[0].moments_s, found[-1].moments_s) for found in self.by_device.values()]
+        """The time over which every quantity of each device's first and last pass lies around it;
+        slow devices with a rate of their own have no say. There must be a reading."""
+        own = {device.id for device in self.devices if device.own_period_s is not None}
+        kept = [found for id_, found in self.by_device.items() if id_ not in own]
+        passes = kept or list(self.by_device.values())
+        ends = [(found[0].moments_s, found[-1].moments_s) for found in passes]
         return max(max(first) for first, _ in ends), min(min(last) for _, last in ends)
 
     def samples(self, device: Device, quantity: Quantity) -> Samples:

@@ -6,29 +6,25 @@ are not comparable, so a device that lacks the campaign's source later has no en
 reason.
 """
 
-import hashlib
 import json
-import os
 import platform
-import threading
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from llm_energy.power.chassis import HostPowerSource
+from llm_energy.power.chassis_meter import ChassisMeter
 from llm_energy.power.deadline import TimedMeter
 from llm_energy.power.gpu_driver import open_gpus
 from llm_energy.power.hwmon import hwmon_sensors
-from llm_energy.power.meter import QUANTITIES, SHARED_HOST, Device, Meter, Quantity
-from llm_energy.power.mirrors import mirrors
+from llm_energy.power.meter import OTHER_HOST, QUANTITIES, SHARED_HOST, Device, Meter
 from llm_energy.power.power_supply import battery_sensors
 from llm_energy.power.rapl import RaplMeter
-from llm_energy.power.sampler import MAXIMUM_RATE_HZ, Sampler
-from llm_energy.power.sensor import QUANTITY, Method, Sensor
-from llm_energy.power.series import Series, update_period_s
+from llm_energy.power.sensor import QUANTITY, Method
+from llm_energy.power.sensor_probe import has_own_rate, probe
+from llm_energy.power.series import Series
 from llm_energy.power.sysfs import SysfsMeter
 from llm_energy.system import locks
 from llm_energy.system.files import write_atomically
@@ -37,12 +33,6 @@ FILE = "sensors.json"
 
 CLASSES = Path("/sys/class")
 """The kernel's folders of devices by their kind."""
-
-PROBE_S = 3.0
-"""Three seconds at the highest rate show three changes of a sensor that updates once a second."""
-
-LOST = ("gpu_lost", "driver_reloaded")
-"""Reason codes of a device that is no longer there, as opposed to a sensor that it lacks."""
 
 PREFERRED: Sequence[Method] = ("counter", "integrated_instant")
 """The counter misses nothing between two readings; the mean of the last second is informative
@@ -56,6 +46,7 @@ def open_meters(
     only: Collection[str] | None = None,
     shared: bool = False,
     classes: Path = CLASSES,
+    host_power: HostPowerSource | None = None,
 ) -> tuple[Meter, ...]:
     """All meters that are there, to be closed by the caller; empty where there is none.
 
@@ -66,6 +57,7 @@ def open_meters(
         gpus: whether GPUs are metered; where they do no work, their driver is left alone.
         only: UUIDs of the GPUs that are metered; None: all.
         shared: other measurements use the host meanwhile.
+        host_power: the controller that reports the power of the whole computer.
     """
     boards = TimedMeter.open(partial(open_gpus, only)) if gpus else None
     rapl = partial(RaplMeter.open, classes / "powercap", cpu_model=cpu_model, shared=shared)
@@ -78,12 +70,15 @@ def open_meters(
     def batteries() -> SysfsMeter | None:
         return SysfsMeter.open(battery_sensors(classes / "power_supply"), shared=shared)
 
-    found = (
+    found: tuple[Meter | None, ...] = (
         boards,
         TimedMeter.open(rapl),
         TimedMeter.open(hwmon),
         TimedMeter.open(batteries),
     )
+    if host_power is not None:
+        refusal = SHARED_HOST if shared else OTHER_HOST if host_power.elsewhere else None
+        found = (*found, ChassisMeter(host_power, refusal=refusal))
     return tuple(meter for meter in found if meter is not None)
 
 
@@ -108,42 +103,6 @@ def can_meter(*, gpus: bool, classes: Path = CLASSES) -> bool:
     return any(getattr(reading, q) is not None for reading in readings for q in QUANTITIES)
 
 
-def probe(meters: Sequence[Meter], *, duration_s: float = PROBE_S) -> dict[str, dict[str, Any]]:
-    """Device id -> what its sensors can do: of each quantity how often it changes, or why it is
-    of no use. A period cannot come out shorter than that of the probe (10 ms), and is None where
-    the value hardly changed. A CPU whose counter stands still at rest is watched under load."""
-    series = _watched(meters, duration_s)
-    if any(_still(series, device) for device in series.devices if device.scope == "cpu_package"):
-        with busy_cores():
-            series = _watched(meters, duration_s)
-    repeated = mirrors(series)
-    return {
-        device.id: _abilities(series, device) | {"mirror_of": repeated.get(device.id)}
-        for device in series.devices
-        if device.refusal != SHARED_HOST
-    }
-
-
-@contextmanager
-def busy_cores() -> Iterator[None]:
-    """Let every core that this process may use work while the block runs."""
-    ended = threading.Event()
-
-    def work() -> None:
-        while not ended.is_set():
-            hashlib.pbkdf2_hmac("sha256", b"", b"", 100_000)  # leaves Python to other threads
-
-    threads = [threading.Thread(target=work) for _ in os.sched_getaffinity(0)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        for thread in threads:
-            thread.join()
-
-
 def campaign_source(
     results: Path, meters: Sequence[Meter], devices: Sequence[Device], *, lock: Path
 ) -> tuple[Method, Mapping[str, Any]]:
@@ -158,7 +117,8 @@ def campaign_source(
         lock: held while the file grows: other measurements may find out about other devices.
     """
     method, abilities = _known(results, meters)
-    if any(device.id not in abilities for device in devices):
+    slow = [d for m in meters for d in m.devices if has_own_rate(d) and d.refusal is None]
+    if devices and any(device.id not in abilities for device in (*devices, *slow)):
         found = probe(meters)
         with locks.waiting(lock):
             method, abilities = _known(results, meters)
@@ -229,47 +189,10 @@ def with_known_periods(series: Series, abilities: Mapping[str, Any]) -> Series:
 
 
 def _informed(device: Device, abilities: Mapping[str, Any]) -> Device:
+    if has_own_rate(device) and device.id in abilities:
+        watts = abilities[device.id]["fields"]["instant_power_watts"]
+        return replace(device, power_update_s=watts["update_period_s"])
     if device.counter_update_s is not None or device.id not in abilities:
         return device
     period_s = abilities[device.id]["fields"]["energy_counter_joules"]["update_period_s"]
     return replace(device, counter_update_s=period_s)
-
-
-def _watched(meters: Sequence[Meter], duration_s: float) -> Series:
-    with Sampler(meters, rate_hz=MAXIMUM_RATE_HZ) as sampler:
-        time.sleep(duration_s)
-    return sampler.series()
-
-
-def _still(series: Series, device: Device) -> bool:
-    """Return True where a counter answers and never moves."""
-    return len(set(series.samples(device, "energy_counter_joules").values)) == 1
-
-
-def _unusable(series: Series, device: Device, quantity: Quantity) -> str | None:
-    """Reason code where a quantity is not there, or says nothing: a device always draws power."""
-    found, reason = series.samples(device, quantity), series.reason(device, quantity)
-    if not len(found) or reason in LOST:
-        return reason
-    if quantity == "energy_counter_joules":
-        if _still(series, device):
-            return "counter_stuck"
-        return "counter_of_module" if Sensor(device, series).counts_module else None
-    return None if any(found.values) else "no_power"
-
-
-def _abilities(series: Series, device: Device) -> dict[str, Any]:
-    return {
-        "model": device.model,
-        "scope": device.scope,
-        "label": device.label,
-        "simulated": device.simulated,
-        "driver": device.facts.get("driver"),
-        "fields": {
-            quantity: {
-                "reason": _unusable(series, device, quantity),
-                "update_period_s": update_period_s(series.samples(device, quantity)),
-            }
-            for quantity in QUANTITIES
-        },
-    }

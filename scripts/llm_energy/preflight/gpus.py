@@ -10,7 +10,7 @@ from llm_energy.power.amd_smi import VENDOR, AmdSmiMeter
 from llm_energy.power.gpu_driver import GpuDriverError, connect_gpus
 from llm_energy.power.gpu_targets import GpuRange
 from llm_energy.power.meter import Device, Reading
-from llm_energy.power.sources import LOST, probe
+from llm_energy.power.sensor_probe import LOST, probe
 from llm_energy.preflight.asking import RefusalError
 
 

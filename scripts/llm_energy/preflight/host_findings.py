@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from llm_energy.power.rapl import RaplMeter
-from llm_energy.power.sources import CLASSES, probe
+from llm_energy.power.sensor_probe import probe
+from llm_energy.power.sources import CLASSES
 from llm_energy.preflight.findings import Finding, Status
 from llm_energy.results.codes import ENERGY_REASONS
 from llm_energy.system.host import cpu_model

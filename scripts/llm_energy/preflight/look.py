@@ -8,6 +8,7 @@ from typing import Any
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.inputs.recipes import ConversionRecipe, ModelRecipe, Recipes, campaign_recipes
 from llm_energy.preflight.asking import SilentError, ask_all, reason
+from llm_energy.preflight.chassis_findings import chassis_findings
 from llm_energy.preflight.disk import disk_findings, read_disks
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.fit import memory_findings
@@ -53,6 +54,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
         *_gpus(campaign, answers["gpus"]),
         *outstanding_findings(),
         cpu_energy_finding(cpu=host.cpu, needed=not on_gpu),
+        *chassis_findings(campaign),
         *prepared,
         *server_findings(campaign),
         *disk_findings(read_disks(cache, results, docker_root), prepared),

@@ -97,7 +97,18 @@ ENERGY_REASONS = {
     "not_supported": "This device does not have the sensor.",
     "gpu_lost": "The GPU fell off the bus or the driver lost it. Remedy: see the kernel log.",
     "driver_reloaded": "The driver was unloaded or replaced while it was being read.",
-    "timeout": "The driver did not answer in time.",
+    "timeout": "The driver, or the controller of the chassis, did not answer in time.",
+    "bmc_unreachable": "The controller of the chassis (BMC) did not answer. Remedy: the target "
+    "`preflight` says why.",
+    "bmc_refused": "The controller of the chassis (BMC) refused access, or its certificate is not "
+    "trusted. Remedy: the target `preflight` says why.",
+    "bmc_no_power": "The controller (BMC) reports no power of the chassis. Remedy: the target "
+    "`preflight` says why.",
+    "bmc_elsewhere": "`host_power.redfish` is the address of one machine, and this was measured in "
+    "an allocation of Slurm, on whichever node. Remedy: `host_power: ipmi`.",
+    "few_updates": "The window is shorter than ten update periods of this slow sensor, or its "
+    "value changed too rarely to show how long they are. Remedy: a longer "
+    "`measurement.minimum_duration_s`.",
     "read_failed": "The sensor could not be read; the log of the job has the message.",
     "mig_enabled": "The GPU is split by MIG: its sensors see the whole board, so the energy of an "
     "instance is not known. Remedy: measure with MIG off.",

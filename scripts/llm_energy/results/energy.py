@@ -20,7 +20,7 @@ class DeviceEnergy(Model):
     """Energy of one metered device over the window."""
 
     device: str
-    """GPU UUID, RAPL zone such as `intel-rapl:0`, or the name of a sensor of the kernel."""
+    """GPU UUID, RAPL zone such as `intel-rapl:0`, the name of a sensor of the kernel, or `bmc`."""
     scope: str
     energy_joules: float | None
     reason: str | None
@@ -30,7 +30,7 @@ class DeviceEnergy(Model):
     counted: bool = True
     """False for devices of the host that are listed but are no part of the sum."""
     label: str | None = None
-    """The kernel's name of a RAPL zone, such as `package-0`, or of a rail."""
+    """The kernel's name of a RAPL zone, such as `package-0`, or of a rail; the id of a chassis."""
     method: str | None = None
     """The source of `energy_joules`: the campaign's, or that of a device outside of its scope."""
     mirror_of: str | None = None

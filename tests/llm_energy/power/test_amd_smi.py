@@ -17,7 +17,8 @@ from llm_energy.power.accounting import account_energy
 from llm_energy.power.amd_smi import AmdSmiMeter
 from llm_energy.power.meter import QUANTITIES, State
 from llm_energy.power.sampler import Sampler
-from llm_energy.power.sources import choose, probe
+from llm_energy.power.sensor_probe import probe
+from llm_energy.power.sources import choose
 from llm_energy.results.parts import Tokens
 
 BUSY = AmdGpu(knots=constant(600.0))

@@ -5,7 +5,8 @@ from tests.llm_energy.power.made_hwmon import acpi, counting, grace_hopper, hwmo
 
 from llm_energy.power.hwmon import hwmon_sensors
 from llm_energy.power.sampler import Sampler
-from llm_energy.power.sources import open_meters, probe
+from llm_energy.power.sensor_probe import probe
+from llm_energy.power.sources import open_meters
 from llm_energy.power.sysfs import SysfsMeter
 
 CARD = {"energy1_input": 5_000_000, "energy1_label": "card", "device/device": "0x56c0"}

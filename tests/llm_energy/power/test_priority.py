@@ -53,7 +53,7 @@ def test_the_threads_of_sampler_and_driver_are_preferred_and_no_other(monkeypatc
     calls = DriverCalls()
     driver = calls.call(threading.get_native_id, deadline_s=60.0)
     with Sampler([Meter()], rate_hz=100.0) as sampler:
-        sampling = sampler._thread.native_id
+        sampling = sampler._common._thread.native_id
     calls.end()
     assert set(nice) == {driver, sampling}
     assert threading.get_native_id() not in nice

@@ -12,7 +12,8 @@ from tests.llm_energy.power import made_power
 
 from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.power.rapl import RaplMeter
-from llm_energy.power.sources import campaign_source, can_meter, open_meters, probe
+from llm_energy.power.sensor_probe import probe
+from llm_energy.power.sources import campaign_source, can_meter, open_meters
 from llm_energy.preflight.host_findings import forbidden_cpu_energy
 from llm_energy.results.codes import ENERGY_REASONS
 

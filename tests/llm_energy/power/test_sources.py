@@ -10,7 +10,8 @@ from tests.nvml_simulator.scenario import NOT_SUPPORTED, Fault, Gpu, constant, w
 
 from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.rapl import RaplMeter
-from llm_energy.power.sources import busy_cores, campaign_source, probe, read_sensors
+from llm_energy.power.sensor_probe import busy_cores, probe
+from llm_energy.power.sources import campaign_source, read_sensors
 
 NO_COUNTER = (Fault("counter", NOT_SUPPORTED),)
 NO_INSTANT = (Fault("instant", NOT_SUPPORTED),)
@@ -115,7 +116,7 @@ class TestCpu:
             with busy_cores(), drawing(tmp_path, {"intel-rapl:0": 65.0}):
                 yield
 
-        monkeypatch.setattr("llm_energy.power.sources.busy_cores", working)
+        monkeypatch.setattr("llm_energy.power.sensor_probe.busy_cores", working)
         abilities = self.abilities(tmp_path)
         assert list(abilities) == ["intel-rapl:0", "intel-rapl:1"]
         assert self.reasons(abilities) == [None, "counter_stuck"]

@@ -12,7 +12,7 @@ from tests.nvml_simulator.library import VARIABLE
 from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
 
 from llm_energy.power import nvml
-from llm_energy.power.sources import probe
+from llm_energy.power.sensor_probe import probe
 from llm_energy.preflight import gpus as module
 from llm_energy.preflight.gpu_findings import enough_findings, gpu_findings
 from llm_energy.preflight.gpus import NoGpuError, read_gpus

@@ -12,7 +12,7 @@ from tests.llm_energy.preflight.made_machines import QUIET, gpu
 from tests.nvml_simulator.scenario import Gpu
 
 from llm_energy.inputs.recipes import campaign_recipes
-from llm_energy.power.sources import probe
+from llm_energy.power.sensor_probe import probe
 from llm_energy.preflight.fit import memory_findings
 from llm_energy.preflight.look import look
 from llm_energy.preflight.obstacles import gpu_obstacles
