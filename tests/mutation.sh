@@ -2,15 +2,19 @@
 # Change the arithmetic of the sources in one place at a time (a mutant), run the tests of that place, and
 # print how many mutants they noticed and which they did not. Arguments: parts as below; default: all.
 # Outside of CI: it takes seconds for each of hundreds of mutants, and a survivor may be equivalent.
+# With MUTATION_WORK=DIR the work stays there, and MUTATION_S=SECONDS ends a part after that time;
+# the same command goes on with what is left of it. Changed sources and tests need another DIR.
 set -eu
 cd "$(dirname "$0")/.."
-here=$PWD work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+here=$PWD work=${MUTATION_WORK:-$(mktemp -d)}
+[ "${MUTATION_WORK:-}" ] || trap 'rm -rf "$work"' EXIT
 
-.venv/bin/python -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet mutmut==3.8.1
-.venv/bin/python -c 'import site; print(*site.getsitepackages())' \
-  >"$(echo "$work"/venv/lib/python3*/site-packages)/tests.pth"
+if [ ! -x "$work/venv/bin/mutmut" ]; then
+  .venv/bin/python -m venv "$work/venv"
+  "$work/venv/bin/pip" install --quiet mutmut==3.8.1
+  .venv/bin/python -c 'import site; print(*site.getsitepackages())' \
+    >"$(echo "$work"/venv/lib/python3*/site-packages)/tests.pth"
+fi
 
 for part in ${*:-stats window open arrivals loads server warmup power}; do
   case $part in # what is mutated, below scripts/, and the tests that must notice, below tests/
@@ -45,13 +49,16 @@ for part in ${*:-stats window open arrivals loads server warmup power}; do
       ;;
     *) echo "$0: no part $part: stats, window, open, arrivals, loads, server, warmup or power" >&2 && exit 2 ;;
   esac
-  mkdir "$work/$part"
-  git ls-files -z | xargs -0 cp --parents -t "$work/$part"
+  if [ ! -d "$work/$part" ]; then
+    mkdir "$work/$part.new"
+    git ls-files -z | xargs -0 cp --parents -t "$work/$part.new"
+    mv "$work/$part.new" "$work/$part"
+    cp -r scripts "$work/$part/src" # mutmut strips no other prefix from the names of modules
+    # mutmut leaves properties as they are: make them functions.
+    find "$work/$part/src" -name '*.py' -exec sed -i -zE 's/    @(cached_)?property\n    def (\w+)\(self\)/    \2 = \1property(lambda self: self._get_\2())\n\n    def _get_\2(self)/g' {} +
+    sed -i '/^def pytest_configure/,$d' "$work/$part/tests/conftest.py" # it would look for engines again for each mutant
+  fi
   cd "$work/$part"
-  cp -r scripts src # mutmut strips no other prefix from the names of modules
-  # mutmut leaves properties as they are: make them functions.
-  find src -name '*.py' -exec sed -i -zE 's/    @(cached_)?property\n    def (\w+)\(self\)/    \2 = \1property(lambda self: self._get_\2())\n\n    def _get_\2(self)/g' {} +
-  sed -i '/^def pytest_configure/,$d' tests/conftest.py # it would look for engines again for each mutant
   cat >pyproject.toml <<EOF
 [tool.pytest.ini_options]
 pythonpath = ["src", "."]
@@ -66,8 +73,12 @@ also_copy = [$(printf '"%s", ' [!m]*)]
 # Messages, warnings and checks of equal lengths are no arithmetic.
 do_not_mutate_patterns = ["raise ", "errstate", "strict="]
 EOF
-  env -u PYTHONDONTWRITEBYTECODE "$work/venv/bin/mutmut" run --max-children 1 >log 2>&1 </dev/null ||
-    { tail -n 30 log >&2 && exit 1; }
+  env -u PYTHONDONTWRITEBYTECODE timeout "${MUTATION_S:-0}" \
+    "$work/venv/bin/mutmut" run --max-children 1 >log 2>&1 </dev/null || {
+    status=$?
+    [ $status != 124 ] || { echo "# $part: unfinished, call again" && exit 3; }
+    tail -n 30 log >&2 && exit 1
+  }
   "$work/venv/bin/mutmut" export-cicd-stats >/dev/null
   echo "# $part: $(tr -d ' {}\n"' <mutants/mutmut-cicd-stats.json)"
   "$work/venv/bin/mutmut" results | while IFS=' :' read -r mutant _; do

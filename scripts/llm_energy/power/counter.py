@@ -76,7 +76,13 @@ def counter_energy(
     ):
         return Amount(reason="counter_stuck")
     edges = counter_edges(
-        counter, start_s, end_s, update_s=update_period_s, power=power, possible=possible
+        counter,
+        start_s,
+        end_s,
+        update_s=update_period_s,
+        power=power,
+        possible=possible,
+        power_bound_watts=power_bound_watts,
     )
     return Amount(joules, edge_uncertainty_joules=edges)
 

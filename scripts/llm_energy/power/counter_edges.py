@@ -12,26 +12,31 @@ SPAN_UPDATES = 5.0
 """Updates between two readings from which power is taken: one more or less is a fifth of it."""
 
 
-def interval_powers(counter: Samples, least_s: float = 0.0) -> Samples:
+def interval_powers(
+    counter: Samples, least_s: float = 0.0, *, bound_watts: float = math.inf
+) -> Samples:
     """Mean power between successive readings of an unwrapped counter, stamped in their middle.
 
     Args:
         least_s: readings that follow each other faster are left out.
+        bound_watts: power that no device draws, by a reset or a jump, is left out above this and
+            below 0.
     """
     kept = list(zip(counter.times_s[:1], counter.values, strict=False))
     for point in zip(counter.times_s[1:], counter.values[1:], strict=True):
         if point[0] - kept[-1][0] >= least_s:
             kept.append(point)
-    steps = list(pairwise(kept))
-    return Samples(
-        tuple((t0 + t1) / 2 for (t0, _), (t1, _) in steps),
-        tuple((v1 - v0) / (t1 - t0) for (t0, v0), (t1, v1) in steps),
-    )
+    powers = [
+        ((t0 + t1) / 2, watts)
+        for (t0, v0), (t1, v1) in pairwise(kept)
+        if 0.0 <= (watts := (v1 - v0) / (t1 - t0)) <= bound_watts
+    ]
+    return Samples(tuple(time_s for time_s, _ in powers), tuple(watts for _, watts in powers))
 
 
-def resolved_powers(counter: Samples, update_s: float) -> Samples:
+def resolved_powers(counter: Samples, update_s: float, *, bound_watts: float) -> Samples:
     """Mean power between readings so far apart that single updates of the counter hardly count."""
-    return interval_powers(counter, SPAN_UPDATES * update_s)
+    return interval_powers(counter, SPAN_UPDATES * update_s, bound_watts=bound_watts)
 
 
 def counter_edges(
@@ -42,8 +47,10 @@ def counter_edges(
     update_s: float,
     power: Samples,
     possible: PowerRange,
+    power_bound_watts: float,
 ) -> float:
-    """Standard uncertainty in J of a counter's difference over [start, end].
+    """Standard uncertainty in J of a counter's difference over [start, end], in which it was
+    neither reset nor jumped; what it did beside it is no power.
 
     Three things are not known, independent of each other: when the counter was updated last, how
     power was spread between the two readings around an edge, and when exactly these were taken.
@@ -51,15 +58,17 @@ def counter_edges(
     Args:
         power: samples of power beside the counter; may be none.
         possible: power that the device can have drawn between readings that lie far apart.
+        power_bound_watts: more than it can draw at all.
     """
     period_s = sampling_period_s(counter.times_s) or 0.0
     wide = (start_s - period_s - update_s, end_s + period_s + update_s)
-    around = counter.around(*wide)
+    counted = resolved_powers(counter.around(*wide), update_s, bound_watts=power_bound_watts)
     mean_watts = (counter.at(end_s) - counter.at(start_s)) / (end_s - start_s)
     beside = power.around(*wide).values
-    seen = PowerRange.of([mean_watts, *resolved_powers(around, update_s).values, *beside])
+    seen = PowerRange.of([mean_watts, *counted.values, *beside])
     parts = [update_uncertainty(seen, update_s)]
-    rough_joules = roughness(around) if update_s < period_s / 2 else 0.0
+    slow = update_s < period_s / 2
+    rough_joules = roughness(counter.around(start_s, end_s)) if slow else 0.0
     for edge_s in (start_s, end_s):
         parts.append(seen.high_watts * counter.stamp_limit_s(edge_s) / math.sqrt(3.0))
         for (t0, v0), (t1, v1) in _pairs(counter.around(edge_s, edge_s)):

@@ -213,7 +213,8 @@ class Sensor:
 
     @cached_property
     def _counter_power(self) -> Samples:
-        return resolved_powers(self._samples["counter"], self._update_s("counter") or 0.0)
+        update_s, bound_watts = self._update_s("counter") or 0.0, self.power_bound_watts
+        return resolved_powers(self._samples["counter"], update_s, bound_watts=bound_watts)
 
 
 def _beyond(reason: str, stamp: Stamp, start_s: float, end_s: float) -> bool:

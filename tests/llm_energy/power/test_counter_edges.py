@@ -134,10 +134,33 @@ def test_half_of_the_duration_of_a_reading_counts_at_each_edge():
     assert found.edge_uncertainty_joules == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("happens_s", [1.95, 12.15])
+@pytest.mark.parametrize("step_joules", [-45_000.0, 20_000.0])
+def test_a_counter_that_was_reset_or_jumped_beside_the_interval_is_as_certain_as_any(
+    happens_s, step_joules
+):
+    """Else 45 kJ in a tenth of a second are 450 kW, and 650 J are uncertain by 3 kJ."""
+    limits = {"update_period_s": 0.001, "power_bound_watts": 250.0}
+
+    def edge_joules(step):
+        raw = samples(lambda t: 65.0 * t + (t > happens_s) * step, start=0.0, end=20.0, rate=10.0)
+        return counter_energy(raw, 2.03, 12.03, **limits).edge_uncertainty_joules
+
+    assert edge_joules(step_joules) == pytest.approx(edge_joules(0.0))
+
+
+def test_power_that_no_device_draws_is_none():
+    counter = Samples((0.0, 1.0, 2.0, 3.0, 4.0, 5.0), (500.0, 600.0, 0.0, 100.0, 401.0, 401.0))
+    assert interval_powers(counter, bound_watts=300.0) == Samples(
+        (0.5, 2.5, 4.5), (100.0, 100.0, 0.0)
+    )
+    assert interval_powers(counter, bound_watts=301.0).values == (100.0, 100.0, 301.0, 0.0)
+
+
 def test_powers_are_taken_over_several_updates():
     staircase = samples(lambda t: 60.0 * math.floor(10 * t), start=0.005, end=20.0, rate=100.0)
     assert max(interval_powers(staircase).values) == pytest.approx(6000.0)
-    assert max(resolved_powers(staircase, 0.1).values) == pytest.approx(600.0, rel=0.21)
+    assert max(resolved_powers(staircase, 0.1, bound_watts=6000.0).values) == pytest.approx(600.0, rel=0.21)
 
 
 def test_readings_exactly_as_far_apart_as_required_are_kept():

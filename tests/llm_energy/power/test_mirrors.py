@@ -99,6 +99,19 @@ def test_dies_that_were_reset_together_are_added():
     assert found.mean_power_watts == pytest.approx(98.0)
 
 
+def test_dies_that_jumped_together_are_added():
+    """20 kJ within 10 ms are 2 MW, with which counters of 2 kJ apart would agree."""
+    readings = [
+        reading(
+            number / 100, device=zone.id, energy_counter_joules=watts * number / 100 + jumped_joules
+        )
+        for number in range(101)
+        for zone, watts in ((DIE, 68.0), (OTHER_DIE, 30.0))
+        for jumped_joules in [20_000.0 if number > 2 else 0.0]
+    ]
+    assert mirrors(Series((DIE, OTHER_DIE), tuple(readings), 100.0)) == {}
+
+
 def test_two_sockets_are_never_one():
     socket = dataclasses.replace(OTHER_DIE, label="package-1-die-0")
     assert mirrors(series_of(DIE, socket, counted)) == {}

@@ -152,6 +152,12 @@ class TestPower:
             0.0, 500.0
         )
 
+    def test_a_counter_that_is_reset_or_jumps_implies_no_power(self):
+        for step_joules in (-900.0, 900.0):
+            found = reads(TENTHS, lambda t, step=step_joules: 10.0 * t + 950.0 + (t > 5.05) * step)
+            assert found.possible_power == PowerRange(pytest.approx(10.0), 500.0)
+            assert len(found.power(0.0, 30.0)) == len(TENTHS) - 2
+
     def test_a_limit_of_nothing_is_none(self):
         unlimited = dataclasses.replace(GPU, power_limit_watts=None)
         readings = tuple(reading(t, state=State(power_limit_watts=0.0)) for t in (0.0, 1.0, 2.0))
