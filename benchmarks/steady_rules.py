@@ -88,15 +88,15 @@ def warmup_waves(values: Array, timing: Timing) -> NDArray[np.int64]:
         if after_s < LEAST_S or after_s < LONGER * judged_s:
             continue
         judged_s = after_s
-        enough = after_s >= steady.LEAST_SPAN_SHARE * timing.window_s
-        if seen - 1 < steady.LEAST_WAVES or not enough:
+        if not suffice(seen - 1, timing):
             continue
         series = Series(values[going, 1:seen], timing.wave_s)
         if timing.cap_s < steady.SHORT_CAP_S:
             between_means_s = (after_s + timing.window_s) / 2.0
             bound = series.limit(series.times_s, between_means_s, steady._AHEAD)
         else:
-            bound = series.bias_limit((after_s, after_s + timing.window_s), steady._AHEAD)
+            window = (after_s, after_s + timing.window_s)
+            bound = window_limit(values[going, 1:seen], timing, window, steady._AHEAD)
         over = bound <= steady.LEAST_BOUND
         waves[going[over]] = seen
         if not (going := going[~over]).size:
@@ -137,7 +137,7 @@ def _judge(values: Array, timing: Timing, before: int) -> tuple[Array, NDArray[n
         bound = series.limit(course, 1.0, steady._AFTER)
     else:
         course = np.exp(-series.times_s / steady.SLOWEST_S)
-        bound = series.bias_limit(window, steady._AFTER)
+        bound = window_limit(values, timing, window, steady._AFTER)
     since = max(0, before - timing.window_waves)
     near = Series(values[:, since:], timing.wave_s)
     step = near.step_limit(opened_s - since * timing.wave_s, timing.window_s)
@@ -146,6 +146,29 @@ def _judge(values: Array, timing: Timing, before: int) -> tuple[Array, NDArray[n
     if timing.cap_s < steady.SHORT_CAP_S:
         return bound, ~seen & (bound <= steady.SEEN_LIMIT)
     return bound, bound <= np.where(seen, steady.SEEN_LIMIT, steady.HIDDEN_LIMIT)
+
+
+def suffice(waves: int, timing: Timing) -> bool:
+    """Return True where so many waves may end a warm-up."""
+    span_s, least_s = waves * timing.wave_s, steady.LEAST_SPAN_SHARE * timing.window_s
+    return waves >= steady.LEAST_WAVES and span_s >= least_s
+
+
+def window_limit(values: Array, timing: Timing, window: tuple[float, float], level: float) -> Array:
+    """Limit the bias by all waves, and by the later ones where those moved visibly."""
+    limit, moved = Series(values, timing.wave_s).bias_limit(window, level)
+    if not moved.any():
+        return limit
+    first = math.ceil(round(window[0] / timing.wave_s) / 2.0)
+    start_s, later = first * timing.wave_s, values[moved, first:]
+    count = later.shape[1]
+    if level == steady._AHEAD and not suffice(count, timing):
+        limit[moved] = np.inf
+    elif count > 3:
+        since = (window[0] - start_s, window[1] - start_s)
+        found, _ = Series(later, timing.wave_s).bias_limit(since, level)
+        limit[moved] = np.maximum(limit[moved], found)
+    return limit
 
 
 class Series:
@@ -171,7 +194,9 @@ class Series:
         slope, error, *_ = self._fit(course)
         return np.abs(slope) > self._quantile(level) * error
 
-    def bias_limit(self, window: tuple[float, float], level: float) -> Array:
+    def bias_limit(
+        self, window: tuple[float, float], level: float
+    ) -> tuple[Array, NDArray[np.bool_]]:
         changes = [(self.times_s, window[1] - window[0])]
         tau_s = steady.SLOWEST_S
         while tau_s == steady.SLOWEST_S or tau_s >= self._span_s / min(40, self._count):
@@ -188,7 +213,9 @@ class Series:
             for (slope, error, *_), (course, change) in zip(fits, changes, strict=True)
         ]
         allowed = self._quantile(steady._ALLOWED) ** 2 * variance
-        return np.where(residual - residual.min(axis=0) <= allowed, limits, 0.0).max(axis=0)
+        limit = np.where(residual - residual.min(axis=0) <= allowed, limits, 0.0).max(axis=0)
+        ratios = np.array([np.abs(slope) / error for slope, error, *_ in fits])
+        return limit, ratios.max(axis=0) > self._quantile(steady._ALLOWED)
 
     def step_limit(self, opened_s: float, length_s: float) -> Array:
         splits: dict[int, float] = {}

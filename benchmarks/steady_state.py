@@ -101,6 +101,13 @@ def approach(share: float, tau_s: float) -> Callable[[Array], Array]:
     return lambda time_s: -share * np.exp(-time_s / tau_s)
 
 
+def approaches(*parts: tuple[float, float]) -> Callable[[Array], Array]:
+    """Return several approaches at once, of (share, time constant in s)."""
+    return lambda time_s: sum(
+        (approach(*part)(time_s) for part in parts), start=np.zeros_like(time_s)
+    )
+
+
 def drift(per_s: float) -> Callable[[Array], Array]:
     return lambda time_s: per_s * time_s
 
@@ -119,11 +126,18 @@ def scenarios(timing: Timing) -> Iterator[Scenario]:
         for share in (0.02, 0.05, 0.10):
             name = f"approach {share:.0%}, tau {tau_s:g} s"
             yield Scenario(name, 0.01, approach(share, tau_s))
+    for fast_s, slow_s in ((10.0, 200.0), (30.0, 120.0)):
+        name = f"5%, tau {fast_s:g} s, and "
+        yield Scenario(f"{name}5%, {slow_s:g} s", 0.01, approaches((0.05, fast_s), (0.05, slow_s)))
+        yield Scenario(
+            f"{name}-5%, {slow_s:g} s", 0.01, approaches((0.05, fast_s), (-0.05, slow_s))
+        )
     per_wave = drift(0.002 / timing.wave_s)
     yield Scenario("drift 0.2% per wave", 0.01, per_wave, endless=True)
     yield Scenario("drift 3% per cap", 0.01, drift(0.03 / timing.cap_s), endless=True)
     at_s = timing.cap_s / 9.0
     yield Scenario(f"step of 5% at {at_s:.2g} s", 0.01, step(0.05, at_s))
+    yield Scenario(f"step of 50% at {at_s:.2g} s", 0.01, step(0.5, at_s))
     yield Scenario("step of 5% in the window", 0.01, step=0.05)
 
 

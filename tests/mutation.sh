@@ -29,7 +29,7 @@ for part in ${*:-stats window open arrivals loads server warmup power}; do
       ;;
     open)
       modules=$(echo llm_energy/measurement/open_{queue,requests,window}.py)
-      tests=$(echo llm_energy/measurement/test_open_*.py)
+      tests=$(cd tests && echo llm_energy/measurement/test_open_*.py)
       ;;
     arrivals) modules=worker/arrivals.py tests=worker/test_arrivals.py ;;
     server)

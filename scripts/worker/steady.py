@@ -9,6 +9,10 @@ It is bounded from fits by least squares to all waves since the first one:
   likelihood: one is left out only where another explains the waves far better (Bates and Watts,
   Nonlinear Regression Analysis, 1988, 6.1).
 
+Where the waves moved visibly, all of this must hold for those since the middle of the warm-up as
+well: boards settle within seconds and warm up over minutes, and a fit that the first decides would
+hide the second.
+
 The bound is the upper confidence limit of the absolute bias, as in an equivalence test (Schuirmann,
 J. Pharmacokinet. Biopharm. 15 (1987) 657-680). So it is wide where waves are noisy or few: a trend
 that cannot be seen is not taken for none. The lag-1 autocorrelation of what the fit leaves widens
@@ -65,7 +69,8 @@ _VISIBLE = 0.995
 """A drift is visible beyond this quantile on either side."""
 
 _ALLOWED = 0.9987
-"""A course is left out where its fit is worse by this quantile squared (3 standard errors)."""
+"""A course is left out where its fit is worse by this quantile squared (3 standard errors). The
+waves moved where one is that far from none."""
 
 _FINER = 1.5
 """Ratio of neighbouring time constants that are tried."""
@@ -98,19 +103,23 @@ def bound_ahead(waves: Sequence[Wave], *, window_s: float, rules: WarmupRules) -
         waves: all but the first, which may have compiled.
 
     Returns:
-        The bound, relative; None where the waves are too few or span too little.
+        The bound, relative; None where the waves, or the later ones where they must hold alone, are
+        too few or span too little.
     """
-    places = len({wave.place for wave in waves})
-    if len(waves) < max(LEAST_WAVES, places + 2):
+    if not _suffice(waves, window_s):
         return None
     start_s, end_s = waves[0].start_s, waves[-1].end_s
-    if end_s - start_s < LEAST_SPAN_SHARE * window_s:
-        return None
-    series = Series(waves)
+    series, window = Series(waves), (end_s, end_s + window_s)
     if rules.cap_s < SHORT_CAP_S:
         between_means_s = (end_s - start_s + window_s) / 2.0
         return series.trend().limit(between_means_s, series.quantile(_AHEAD))
-    return bias_limit(series, (end_s, end_s + window_s), _AHEAD)
+    bound = bias_limit(series, window, _AHEAD)
+    if bound > rules.bound or not moves(series):
+        return bound
+    later = _later(waves, end_s)
+    if not _suffice(later, window_s):
+        return None
+    return max(bound, bias_limit(Series(later), window, _AHEAD))
 
 
 def judge(waves: Sequence[Wave], *, window: tuple[float, float], cap_s: float) -> Verdict:
@@ -132,6 +141,9 @@ def judge(waves: Sequence[Wave], *, window: tuple[float, float], cap_s: float) -
     else:
         course = series.approach(SLOWEST_S)
         bound = bias_limit(series, window, _AFTER)
+        later = _later(waves, opened_s)
+        if moves(series) and len(later) > _places(later) + 2:
+            bound = max(bound, bias_limit(Series(later), window, _AFTER))
     stretch_s = 2.0 * opened_s - closed_s
     step = step_limit(Series(near), window) if len(near := _since(waves, stretch_s)) > 2 else None
     seen = trend.visible(quantile) or course.visible(quantile) or step is not None
@@ -170,6 +182,13 @@ def bias_limit(series: Series, window: tuple[float, float], level: float) -> flo
     )
 
 
+def moves(series: Series) -> bool:
+    """Return True where a trend or an approach is no chance of the waves."""
+    quantile = series.quantile(_ALLOWED)
+    fits = [series.trend(), *map(series.approach, _time_constants(series))]
+    return any(fit.visible(quantile) for fit in fits)
+
+
 def step_limit(series: Series, window: tuple[float, float]) -> float | None:
     """Return the limit of the bias by a step inside the window; None where none is visible.
 
@@ -188,6 +207,22 @@ def step_limit(series: Series, window: tuple[float, float]) -> float | None:
         if (fit := series.step(opened_s + length_s * share)).visible(quantile)
     ]
     return max(limits, default=None)
+
+
+def _suffice(waves: Sequence[Wave], window_s: float) -> bool:
+    """Return True where waves may end the warm-up for a window of this length."""
+    if len(waves) < max(LEAST_WAVES, _places(waves) + 2):
+        return False
+    return waves[-1].end_s - waves[0].start_s >= LEAST_SPAN_SHARE * window_s
+
+
+def _places(waves: Sequence[Wave]) -> int:
+    return len({wave.place for wave in waves})
+
+
+def _later(waves: Sequence[Wave], opened_s: float) -> list[Wave]:
+    """Return the waves since the middle of the warm-up before a window that opens then."""
+    return _since(waves, (waves[0].start_s + opened_s) / 2.0)
 
 
 def _since(waves: Sequence[Wave], start_s: float) -> list[Wave]:

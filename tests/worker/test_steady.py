@@ -60,6 +60,37 @@ def test_a_slow_approach_goes_on_while_the_window_would_be_biased() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fast", "slow"),
+    [((0.05, 10.0), (0.05, 200.0)), ((0.05, 10.0), (-0.05, 200.0)), ((0.05, 30.0), (0.05, 120.0))],
+)
+def test_a_fast_approach_hides_no_slow_one(
+    fast: tuple[float, float], slow: tuple[float, float]
+) -> None:
+    """All waves together give bounds of 1 % after 60 s, and 3.4 % are left."""
+
+    def level(time_s: float) -> float:
+        return approach(*fast)(time_s) + approach(*slow)(time_s)
+
+    waves = {"level": level, "noise": 0.01, "wave_s": 1.0}
+    for span_s in (60.0, 120.0, 180.0):
+        left = abs(sum(level(span_s + t / 10.0) for t in range(300)) / 300.0)
+        ended = [ahead(span_s, **waves, seed=seed) for seed in range(20)]
+        assert sum(bound is not None and bound <= 0.01 < left for bound in ended) <= 1
+        bounds = [judged(span_s, **waves, seed=seed).bound or 0.0 for seed in range(20)]
+        assert sum(bound >= left for bound in bounds) >= 18
+
+
+def test_of_waves_that_moved_the_later_ones_alone_must_be_enough_too() -> None:
+    """Half of the window is 5 s: 20 s of warm-up have 10 s in their later half, 9 s have 4.5 s."""
+    early = {"level": lambda t: -0.3 * (t < 1.0), "noise": 0.0001, "window_s": 10.0}
+    assert ahead(9.0, **early) is None
+    moved, level = ahead(20.0, **early), ahead(9.0, noise=0.0001, window_s=10.0)
+    assert moved is not None
+    assert level is not None
+    assert max(moved, level) < 0.01
+
+
+@pytest.mark.parametrize(
     ("share", "tau_s"), [(0.02, 30.0), (0.05, 60.0), (0.1, 120.0), (0.02, 300.0), (0.1, 300.0)]
 )
 def test_the_bound_holds_the_bias_of_an_approach(share: float, tau_s: float) -> None:

@@ -160,7 +160,9 @@ def test_power_that_no_device_draws_is_none():
 def test_powers_are_taken_over_several_updates():
     staircase = samples(lambda t: 60.0 * math.floor(10 * t), start=0.005, end=20.0, rate=100.0)
     assert max(interval_powers(staircase).values) == pytest.approx(6000.0)
-    assert max(resolved_powers(staircase, 0.1, bound_watts=6000.0).values) == pytest.approx(600.0, rel=0.21)
+    assert max(resolved_powers(staircase, 0.1, bound_watts=6000.0).values) == pytest.approx(
+        600.0, rel=0.21
+    )
 
 
 def test_readings_exactly_as_far_apart_as_required_are_kept():
