@@ -25,7 +25,7 @@ for part in ${*:-stats window open arrivals loads server warmup power}; do
       ;;
     loads)
       modules=$(echo worker/{closed,open,recording,waves}.py)
-      tests=$(echo worker/test_{closed,harness,open,recording}.py)
+      tests=$(echo worker/test_{closed,harness,open,recording,waves}.py)
       ;;
     open)
       modules=$(echo llm_energy/measurement/open_{queue,requests,window}.py)

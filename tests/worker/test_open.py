@@ -112,6 +112,51 @@ def test_without_a_warm_up_the_window_opens_after_the_first_request(virtual_cloc
     assert report["window"]["start"] - report["warmup"]["start"] == pytest.approx(0.2, abs=0.05)
 
 
+def test_a_warm_up_of_no_length_keeps_its_least_time(virtual_clock: Clock) -> None:
+    report = run_open(engine_of(virtual_clock), POISSON, duration_s=10.0, cap_s=0.0)
+    assert report["window"]["start"] - report["warmup"]["start"] >= 1.0
+
+
+def begun_stream(clock: Clock, events: list[dict[str, Any]]) -> tuple[OpenStream, Request]:
+    """A stream in its warm-up, whose first request gave 4 tokens, and this request."""
+    load = workload(POISSON, output_tokens=4, duration_s=10.0)
+    warmup = Warmup(load, emit=events.append, host_steady=bool)
+    stream = OpenStream(load, warmup, lambda _: None)
+    first = stream.first_request()
+    engine_of(clock).wave([first], stream.on_tokens)
+    stream.begin()
+    return stream, first
+
+
+def test_each_piece_of_the_warm_up_has_the_tokens_of_its_time_alone(virtual_clock: Clock) -> None:
+    events: list[dict[str, Any]] = []
+    stream, request = begun_stream(virtual_clock, events)
+    for tokens in (5, 3):
+        stream.on_tokens(request, [1] * tokens)
+        virtual_clock.sleep(0.6)
+        stream.wait_s()
+    assert [event["tokens"] for event in events] == [4, 5, 3]
+
+
+def test_a_whole_request_ends_with_its_last_token_and_another_when_it_is_given_up(
+    virtual_clock: Clock,
+) -> None:
+    stream, _ = begun_stream(virtual_clock, [])
+    virtual_clock.sleep(1.0)
+    whole, cut = stream.due()[:2]
+    for request, tokens in ((whole, 4), (cut, 3)):
+        stream.on_tokens(request, [1] * tokens)
+    last = virtual_clock.now
+    virtual_clock.sleep(0.3)
+    ended = []
+    for request in (whole, cut):
+        stream.on_end(request)
+        record = stream.records[request.id].open
+        assert record is not None
+        ended.append(record.ended)
+    assert ended == pytest.approx([last, last + 0.3], abs=1e-3)
+
+
 def test_requests_of_the_window_are_followed_to_their_end(virtual_clock: Clock) -> None:
     """Each takes 2.6 s, so that those of the last seconds end after the window."""
     engine = engine_of(virtual_clock, slots=1000, prefill_s=0.1, token_s=0.1)

@@ -57,3 +57,9 @@ def test_a_window_keeps_its_minimum_duration_in_whole_passes(
         wave for wave in range(passes * WAVES_PER_PASS) for _ in range(2)
     ]
     assert last_token(records) - records[0].submitted >= 10.0
+
+
+def test_a_window_of_single_requests_begins_with_its_first(virtual_clock: Clock) -> None:  # noqa: F811
+    alone = load(batch_size=1, prompts=[[1], [2]])
+    _, done = Waves(Paced(virtual_clock, 1.0), alone).window(5, 10.0)
+    assert done == 5
