@@ -169,11 +169,12 @@ def _formatted(energy: Energy) -> str:
 
 def _devices(result: Result, series: Series | None) -> dict[str, Any]:
     """Return the fields of the result that describe the devices of the series."""
-    if series is not None and result.energy.scope not in ("gpu_board", "cpu_package"):
-        return {}
     counted = {device.device for device in result.energy.devices if device.counted}
     devices = series.devices if series else ()
-    gpus = [d for d in devices if d.id in counted and d.scope == "gpu_board"]
+    gpus = [d for d in devices if d.id in counted and d.is_gpu]
+    known = gpus or result.energy.scope in ("gpu_board", "cpu_package")
+    if series is not None and not known:
+        return {}
     driver = gpus[0].facts.get("driver") if gpus else None
     return {
         "environment": {

@@ -4,7 +4,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from llm_energy.backends.runtime import BackendError
-from llm_energy.power.meter import Device, Meter, Reading, Scope
+from llm_energy.power.meter import Device, Meter, Reading
 from llm_energy.power.sensor_probe import LOST
 from llm_energy.power.series import Series
 from llm_energy.runs.run_records import DeviceSet
@@ -25,9 +25,11 @@ def working_devices(meters: Sequence[Meter], *, device: str, gpus: object) -> Me
         gpus: what its backend gets of them: `all`, a number, or a list of UUIDs. Only a list
             says which; otherwise it can be any of the host.
     """
-    scope: Scope = "cpu_package" if device == "cpu" else "gpu_board"
-    found = [(m, d) for m in meters for d in m.devices if d.scope == scope]
-    if device == "gpu" and isinstance(gpus, tuple):
+    every = [(meter, each) for meter in meters for each in meter.devices]
+    if device == "cpu":
+        return [(m, d) for m, d in every if d.scope == "cpu_package"]
+    found = [(m, d) for m, d in every if d.is_gpu]
+    if isinstance(gpus, tuple):
         found = [(m, d) for m, d in found if d.id in gpus]
     return found
 

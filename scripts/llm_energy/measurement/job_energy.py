@@ -8,7 +8,7 @@ from llm_energy.measurement import host_idle, served
 from llm_energy.measurement.device_exclusivity import used_gpus
 from llm_energy.measurement.job import Job, Observation
 from llm_energy.power.accounting import EnergyAccount, account_energy, for_reason, unsampled
-from llm_energy.power.meter import Device
+from llm_energy.power.meter import Device, Scope
 from llm_energy.results.parts import Flag, Latency, Phase, Tokens
 
 
@@ -19,11 +19,11 @@ def metered_gpus(job: Job, seen: Observation) -> list[Device]:
     """
     if job.experiment.device == "cpu" or seen.series is None:
         return []
-    boards = [device for device in seen.series.devices if device.scope == "gpu_board"]
+    there = [device for device in seen.series.devices if device.is_gpu]
     used = used_gpus(seen.series, seen.own_processes)
     if job.experiment.engine.server is not None and job.experiment.engine.attached:
         used = set(job.experiment.engine.server.gpus)
-    return [gpu for gpu in boards if used is None or gpu.id in used]
+    return [gpu for gpu in there if used is None or gpu.id in used]
 
 
 def energy_of(
@@ -36,13 +36,14 @@ def energy_of(
     """The energy of what did the work: an idle GPU beside a CPU engine is not it."""
     on_gpu = job.experiment.device == "gpu"
     gpus = metered_gpus(job, seen)
+    scope: Scope = gpus[0].scope if gpus else "gpu_board" if on_gpu else "cpu_package"
     gaps = latency.inter_token_latency_s if latency else None
     unknown = served.reason_without_energy(job)
     account = account_energy(
         None if unknown else seen.series,
         seen.phases,
         tokens,
-        scope="gpu_board" if on_gpu else "cpu_package",
+        scope=scope,
         gpus=[gpu.id for gpu in gpus] or None if on_gpu else None,
         method=seen.method,
         median_step_s=gaps.p50 if gaps else None,

@@ -132,8 +132,8 @@ def for_reason(account: EnergyAccount, reason: str) -> EnergyAccount:
 
 
 def default_scope(devices: Iterable[Device]) -> Scope:
-    """GPU boards where the host has any, otherwise CPU packages."""
-    return "gpu_board" if any(d.scope == "gpu_board" for d in devices) else "cpu_package"
+    """Scope of the GPUs where the host has any, otherwise CPU packages."""
+    return next((device.scope for device in devices if device.is_gpu), "cpu_package")
 
 
 def drift(accounts: Sequence[Account]) -> float | None:
@@ -221,7 +221,10 @@ def _host_joules(accounts: Sequence[Account]) -> float | None:
     if not packages or len(memory) != len(packages):
         return None
     gpus = [a for a in single if a.counted and a.sensor.device.scope != "cpu_package"]
-    return total(account.window.joules for account in (*gpus, *packages, *memory))
+    summed = (*gpus, *packages, *memory)
+    if not addable(account.sensor.device.scope for account in summed):
+        return None
+    return total(account.window.joules for account in summed)
 
 
 def _energy(**known: Any) -> Energy:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.power.amd_binding import (
-    FIRMWARE_JOULES,
     connected,
     in_one_line,
     number,
     text,
     unit_joules,
 )
+from llm_energy.power.amd_kinds import kind_of
 from llm_energy.power.amd_throttle import read_metrics, throttle_reasons
 from llm_energy.power.gpu_targets import GpuRange
 from llm_energy.power.meter import Device, Quantity, Reading, Stamp, State, reading_since
@@ -28,12 +28,6 @@ from llm_energy.power.meter import Device, Quantity, Reading, Stamp, State, read
 LOG = logging.getLogger(__name__)
 
 VENDOR = "AMD"
-RADEON = ("gfx10", "gfx11", "gfx12")
-"""Architectures whose sensor sees the chip alone (SoC power in the kernel's thermal.rst). That of
-Instinct modules is limited to the power of the whole board."""
-OF_32_BITS = ("gfx908", *RADEON)
-"""Architectures whose accumulator starts again after 2^32 units, 65,536 J."""
-
 PCI_DEVICES = Path("/sys/bus/pci/devices")
 
 _MICRO = 1e-6
@@ -156,22 +150,16 @@ class AmdSmiMeter:
         model = text(asic.get("market_name")) or "unknown AMD GPU"
         partition = text(known(smi.amdsmi_get_gpu_compute_partition, handle))
         metrics = known(read_metrics, smi, handle)
-        refusal = None
-        if "MI250" in model or partition not in (None, "SPX"):
-            refusal = "board_shared"  # one die of an MI250 reports the power of both
-        elif "MI300A" in model or (metrics and metrics.common_header.format_revision > 1):
-            refusal = "socket_with_cpu"
-        elif str(architecture).startswith(RADEON):
-            refusal = "chip_alone"
-        wraps = str(architecture).startswith(OF_32_BITS)
+        kind = kind_of(model, str(architecture), partition, metrics)
         return Device(
             id=id_,
             model=model,
-            scope="gpu_board",
+            scope=kind.scope,
             simulated="simulated" in f"{model} {driver}".lower(),
-            refusal=refusal,
-            counter_range_joules=2**32 * FIRMWARE_JOULES if wraps else None,
+            refusal=kind.refusal,
+            counter_range_joules=kind.counter_range_joules,
             power_limit_watts=self._cap_watts(handle, "power_cap"),
+            gpu=True,
             facts={
                 "vendor": VENDOR,
                 "driver": text(driver),

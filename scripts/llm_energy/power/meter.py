@@ -87,6 +87,13 @@ class Device:
     known."""
     facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)
     """For the record of the environment: driver, persistence, ECC, clocks and the like."""
+    gpu: bool = False
+    """True for a GPU whose sensor covers more or less than its board."""
+
+    @property
+    def is_gpu(self) -> bool:
+        """True for what a campaign on GPUs works on, whatever its sensor covers."""
+        return self.gpu or self.scope == "gpu_board"
 
 
 @dataclass(frozen=True)

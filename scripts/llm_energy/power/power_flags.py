@@ -31,7 +31,7 @@ def of_devices(
     own = own_processes if _listed(accounts, own_processes or ()) else None
     raised = [flag for account in accounts for flag in _of_device(account, own)]
     raised += _slow_sampling(accounts)
-    on_gpu = any(account.sensor.device.scope == "gpu_board" for account in accounts)
+    on_gpu = any(account.sensor.device.is_gpu for account in accounts)
     if on_gpu and median_step_s is not None and plausibility.alias_risk(median_step_s):
         message = f"median time between tokens {1e3 * median_step_s:.1f} ms"
         raised.append(Flag(code="alias_risk", message=message))

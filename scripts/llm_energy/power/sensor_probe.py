@@ -121,6 +121,7 @@ def _abilities(series: Series, device: Device) -> dict[str, Any]:
     return {
         "model": device.model,
         "scope": device.scope,
+        "gpu": device.is_gpu,
         "label": device.label,
         "simulated": device.simulated,
         "driver": device.facts.get("driver"),

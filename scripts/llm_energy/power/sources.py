@@ -88,14 +88,13 @@ def can_meter(*, gpus: bool, classes: Path = CLASSES) -> bool:
     Args:
         gpus: the campaign measures on GPUs, else on CPUs.
     """
-    scope = "gpu_board" if gpus else "cpu_package"
     meters = open_meters(cpu_model="", gpus=gpus, classes=classes)
     try:
         readings = [
             meter.read(device, slow=False)
             for meter in meters
             for device in meter.devices
-            if device.scope == scope and device.refusal is None
+            if (device.is_gpu if gpus else device.scope == "cpu_package") and not device.refusal
         ]
     finally:
         for meter in meters:
@@ -145,8 +144,8 @@ def _here() -> str:
 
 def _name(device_id: str, abilities: Mapping[str, Any]) -> str:
     """Return the name of a device among those of all hosts: only a GPU's UUID is unique."""
-    uuid = abilities["scope"] == "gpu_board" and not device_id.startswith("hwmon:")
-    unique = uuid or "/" in device_id
+    gpu = abilities.get("gpu", abilities["scope"] == "gpu_board")  # older files do not say
+    unique = (gpu and ":" not in device_id) or "/" in device_id  # else an address on the host
     return device_id if unique else _here() + device_id
 
 

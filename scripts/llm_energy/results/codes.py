@@ -115,10 +115,6 @@ ENERGY_REASONS = {
     "board_shared": "The driver shows this AMD board as several GPUs (two dies of an MI250, or "
     "partitions), and its sensors see the whole board, so the energy of one is not known. Remedy: "
     "measure without partitions (`amd-smi set --compute-partition SPX`).",
-    "socket_with_cpu": "The sensors of this AMD processor (MI300A, APU) see its CPU cores and "
-    "memory too, so the energy of its GPU is not known.",
-    "chip_alone": "The sensor of this AMD GPU sees its chip without the board around it, so the "
-    "energy of the board is not known.",
     "attached_gpus_unknown": "The server was attached, and the campaign does not name its GPUs. "
     "Remedy: `backends.NAME.server.gpus` with their UUIDs, if they are this host's.",
     "attached_elsewhere": "The server was attached on another host, whose sensors are not read.",

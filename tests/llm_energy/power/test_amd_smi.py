@@ -99,19 +99,27 @@ class TestDevices:
             assert meter.unreadable == {0: "gpu_lost"}
 
     @pytest.mark.parametrize(
-        ("changes", "reason"),
-        [
-            ({"name": "AMD Instinct MI250X"}, "board_shared"),
-            ({"partition": "CPX"}, "board_shared"),
-            ({"name": "AMD Instinct MI300A"}, "socket_with_cpu"),
-            ({"format_revision": 3}, "socket_with_cpu"),
-            ({"architecture": "1030"}, "chip_alone"),
-        ],
+        "changes", [{"name": "AMD Instinct MI250X"}, {"partition": "CPX"}], ids=["dies", "parts"]
     )
-    def test_sensors_of_more_than_the_gpu_give_no_energy(self, simulate_amd, changes, reason):
+    def test_sensors_of_a_board_that_is_several_gpus_give_no_energy(self, simulate_amd, changes):
         simulate_amd(replace(BUSY, **changes))
         energy, _ = measured(0.5)
-        assert (energy.energy_joules, energy.reason) == (None, reason)
+        assert (energy.energy_joules, energy.reason) == (None, "board_shared")
+
+    @pytest.mark.parametrize(
+        ("changes", "scope"),
+        [
+            ({"name": "AMD Instinct MI300A"}, "module"),
+            ({"format_revision": 3}, "module"),
+            ({"architecture": "1030"}, "gpu_chip"),
+            ({"architecture": "1151"}, "module"),
+        ],
+    )
+    def test_energy_has_the_scope_of_what_the_sensor_sees(self, simulate_amd, changes, scope):
+        truth = simulate_amd(replace(BUSY, **changes))
+        energy, span = measured()
+        assert (energy.scope, energy.reason) == (scope, None)
+        assert energy.energy_joules == pytest.approx(truth.joules(0, *span), rel=5e-4)
 
     def test_what_a_gpu_does_not_say_of_itself_costs_nothing_else(self, simulate_amd):
         silent = ("name", "driver", "partition", "metrics", "limit", "clocks", "temperature")
