@@ -1,15 +1,14 @@
 #!/usr/bin/python3 -I
 """Set power limit and clocks of an NVIDIA GPU, and restore them: the only part that needs root.
 
-    gpu_control.py set UUID --owner PID [--power-limit-milliwatts N] [--sm-clock-mhz N]
-                                        [--memory-clock-mhz N]
+    gpu_control.py set UUID --owner PID [--power-limit-milliwatts N]
+                       [--sm-clock-mhz LEAST GREATEST] [--memory-clock-mhz LEAST GREATEST]
     gpu_control.py restore UUID [--owner PID]
     gpu_control.py check UUID
 
 `set` gives the GPU exactly this: what is not named is as it was found. Before the first change it
-writes /run/llm-energy-gpu/UUID.json, which `restore` needs and removes. A power limit is restored
-only if it is still ours. It stands alone, so that a copy that root owns can be allowed by sudo
-(docs/power-limits.md). It prints one JSON object, or one line that says what is wrong (exit 1).
+writes /run/llm-energy-gpu/UUID.json, which `restore` needs and removes (docs/power-limits.md). A
+power limit is restored only if it is still ours. It prints one JSON object, or one line (exit 1).
 """
 
 import argparse
@@ -20,20 +19,15 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-VARIABLE = "GPU_CONTROL_RECORDS"
-"""Another folder of the records, for tests; not under sudo, where it would be the user's choice."""
-FOLDER = Path(
-    "/run/llm-energy-gpu"
-    if "SUDO_UID" in os.environ
-    else os.environ.get(VARIABLE, "/run/llm-energy-gpu")
-)
-TOLERANCE_MILLIWATTS = 500
-"""A driver may round a limit by this much."""
+DEFAULT, VARIABLE = "/run/llm-energy-gpu", "GPU_CONTROL_RECORDS"
+"""Folder of the records; another for tests, not under sudo, where it would be the user's choice."""
+FOLDER = Path(DEFAULT if "SUDO_UID" in os.environ else os.environ.get(VARIABLE, DEFAULT))
+TOLERANCE_MILLIWATTS = 500  # a driver may round a limit by this much
 UUID = re.compile(r"GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+BY_HAND = "set the GPU as it should be (nvidia-smi -i UUID -pl WATTS, and -rgc, -rmc)"
 MODULE = Path("/sys/module/nvidia")
 ERRORS = {
     2: "invalid argument",
@@ -44,6 +38,10 @@ ERRORS = {
     15: "the GPU is lost",
 }
 Record = dict[str, Any]
+OWNER = {"pid": int, "start_ticks": int, "pid_namespace": str}
+FIELDS = {"device": str, "user": str, "boot": str, "module": object, "counted_millijoules": object}
+FIELDS |= {"owner": dict, "ours_milliwatts": list, "locked_sm": bool, "locked_memory": bool}
+FIELDS |= {"found_milliwatts": int}
 
 
 def fail(message: str) -> NoReturn:
@@ -61,8 +59,7 @@ class Gpu:
         self._handle = ctypes.c_void_p()
         self.uuid, self.record = uuid, FOLDER / f"{uuid}.json"
         self._check("nvmlInit_v2", self._nvml.nvmlInit_v2())
-        name = ctypes.c_char_p(uuid.encode())
-        found = self._nvml.nvmlDeviceGetHandleByUUID(name, ctypes.byref(self._handle))
+        found = self._nvml.nvmlDeviceGetHandleByUUID(uuid.encode(), ctypes.byref(self._handle))
         self._check("finding it", found)
 
     def _check(self, what: str, code: int) -> None:
@@ -107,25 +104,20 @@ def module() -> int | None:
         return None
 
 
-def process(pid: int) -> dict[str, Any]:
-    """Return what identifies a process; ends the program where there is none."""
+def process(pid: int) -> Record | None:
+    """Return what identifies a process; None where it does not live."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        fail(f"there is no process {pid}")
-    ticks = int(stat.rpartition(")")[2].split()[19])
-    return {"pid": pid, "start_ticks": ticks, "pid_namespace": namespace()}
+        return None
+    if fields[0] in "ZX":
+        return None
+    return {"pid": pid, "start_ticks": int(fields[19]), "pid_namespace": namespace()}
 
 
-def alive(owner: Mapping[str, Any]) -> bool:
+def alive(owner: Record) -> bool:
     """Return whether an owner lives; one of another container cannot be seen, and counts so."""
-    if owner["pid_namespace"] != namespace():
-        return True
-    try:
-        fields = Path(f"/proc/{owner['pid']}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return fields[0] not in "ZX" and int(fields[19]) == owner["start_ticks"]
+    return owner["pid_namespace"] != namespace() or process(owner["pid"]) == owner
 
 
 def void(record: Record, gpu: Gpu) -> bool:
@@ -136,14 +128,17 @@ def void(record: Record, gpu: Gpu) -> bool:
 
 
 def read_record(path: Path) -> Record | None:
-    try:
-        content = json.loads(path.read_text())
-        content["owner"]["pid"], content["ours_milliwatts"], content["found_milliwatts"]
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (ValueError, KeyError, TypeError):
-        fail(f"{path} cannot be read, and is never overwritten; see what it says")
-    return content  # type: ignore[no-any-return]
+    try:
+        record: Record = json.loads(path.read_text())
+        kinds = [isinstance(record[name], kind) for name, kind in FIELDS.items()]
+        kinds += [isinstance(record["owner"][name], kind) for name, kind in OWNER.items()]
+    except (OSError, ValueError, KeyError, TypeError):
+        kinds = [False]
+    if not all(kinds):
+        fail(f"{path} is damaged, and never overwritten: {BY_HAND}, then remove it")
+    return record
 
 
 def write_record(path: Path, record: Record) -> None:
@@ -153,17 +148,15 @@ def write_record(path: Path, record: Record) -> None:
         json.dump(record, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-    temporary.chmod(0o644)
     temporary.replace(path)
 
 
 def is_ours(limit: int, record: Record) -> bool:
-    ours = record["ours_milliwatts"]
-    return any(abs(limit - each) <= TOLERANCE_MILLIWATTS for each in ours)
+    return any(abs(limit - each) <= TOLERANCE_MILLIWATTS for each in record["ours_milliwatts"])
 
 
 def set_limit(gpu: Gpu, milliwatts: int) -> int:
-    """Set a power limit and return what the driver then has; ends where that is another."""
+    """Set a power limit and return what the driver has then."""
     gpu.call("nvmlDeviceSetPowerManagementLimit", milliwatts)
     now = gpu.limit()
     if abs(now - milliwatts) > TOLERANCE_MILLIWATTS:
@@ -195,8 +188,7 @@ def check_wanted(gpu: Gpu, wanted: argparse.Namespace) -> None:
     if limit is not None:
         least, most = gpu.read("nvmlDeviceGetPowerManagementLimitConstraints", count=2)
         if not least <= limit <= most:
-            span = f"{least / 1e3:g} to {most / 1e3:g} W"
-            fail(f"{gpu.uuid}: {limit / 1e3:g} W is outside of its limits, {span}")
+            fail(f"{gpu.uuid}: {limit / 1e3:g} W is outside of {least / 1e3:g} to {most / 1e3:g} W")
     if gpu.read("nvmlDeviceGetPersistenceMode") != [1]:
         fail(
             f"{gpu.uuid}: persistence mode is off, and the driver forgets what is set: "
@@ -207,14 +199,13 @@ def check_wanted(gpu: Gpu, wanted: argparse.Namespace) -> None:
 def change(gpu: Gpu, wanted: argparse.Namespace) -> Record:
     """Give the GPU exactly what is wanted; a record is written before the first change."""
     owner, record = process(wanted.owner), read_record(gpu.record)
-    if record is not None and record["owner"] != owner:
-        if alive(record["owner"]):
+    if owner is None:
+        fail(f"there is no process {wanted.owner}")
+    if record is not None and (record["owner"] != owner or void(record, gpu)):
+        if record["owner"] != owner and alive(record["owner"]):
             who = f"process {record['owner']['pid']} of {record['user']}"
             fail(f"{gpu.uuid}: {who} has set it, and lives; wait, or end it")
         restore(gpu, record)
-        record = None
-    if record is not None and void(record, gpu):
-        gpu.record.unlink()
         record = None
     check_wanted(gpu, wanted)
     now, limit = gpu.limit(), wanted.power_limit_milliwatts
@@ -243,7 +234,7 @@ def change(gpu: Gpu, wanted: argparse.Namespace) -> Record:
             ("Memory", wanted.memory_clock_mhz, new["locked_memory"]),
         ):
             if mhz is not None:
-                gpu.call(f"nvmlDeviceSet{name}LockedClocks", mhz, mhz)
+                gpu.call(f"nvmlDeviceSet{name}LockedClocks", *mhz)
             elif locked:
                 gpu.call(f"nvmlDeviceReset{name}LockedClocks")
     except SystemExit:
@@ -266,12 +257,15 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Set and restore power limit and clocks of a GPU.")
     parser.add_argument("action", choices=["set", "restore", "check"])
     parser.add_argument("uuid")
-    for name in ("owner", "power-limit-milliwatts", "sm-clock-mhz", "memory-clock-mhz"):
+    for name in ("owner", "power-limit-milliwatts"):
         parser.add_argument(f"--{name}", type=int)
+    for name in ("sm-clock-mhz", "memory-clock-mhz"):
+        parser.add_argument(f"--{name}", type=int, nargs=2)
     given = parser.parse_args()
     if not UUID.fullmatch(given.uuid):
         fail("the GPU must be given by its UUID, as `nvidia-smi -L` prints it")
-    numbers = [number for number in vars(given).values() if isinstance(number, int)]
+    lists = [value if isinstance(value, list) else [value] for value in vars(given).values()]
+    numbers = [number for each in lists for number in each if isinstance(number, int)]
     if any(not 0 < number < 10_000_000 for number in numbers):
         fail("numbers lie between 0 and 10 million")
     if given.action == "set" and given.owner is None:
@@ -279,21 +273,27 @@ def arguments() -> argparse.Namespace:
     return given
 
 
+def act(wanted: argparse.Namespace) -> Record:
+    gpu = Gpu(wanted.uuid)
+    if wanted.action == "check":
+        read_record(gpu.record)  # a damaged one lets nothing be set
+        gpu.call("nvmlDeviceSetPowerManagementLimit", gpu.limit())
+        return {"outcome": "permitted"}
+    return change(gpu, wanted) if wanted.action == "set" else undo(gpu, wanted.owner)
+
+
 def main() -> None:
     wanted = arguments()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # what is begun is ended
     os.umask(0o022)
-    FOLDER.mkdir(mode=0o755, exist_ok=True)
-    with (FOLDER / "lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        gpu = Gpu(wanted.uuid)
-        if wanted.action == "check":
-            gpu.call("nvmlDeviceSetPowerManagementLimit", gpu.limit())
-            answer: Record = {"outcome": "permitted"}
-        else:
-            answer = change(gpu, wanted) if wanted.action == "set" else undo(gpu, wanted.owner)
-    print(json.dumps(answer))
+    try:
+        FOLDER.mkdir(mode=0o755, exist_ok=True)
+        with (FOLDER / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            print(json.dumps(act(wanted)))
+    except OSError as error:
+        fail(f"{FOLDER}: {error.strerror}; nothing is changed without a record")
 
 
 if __name__ == "__main__":

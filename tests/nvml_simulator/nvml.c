@@ -142,8 +142,9 @@ SETTER(int nvmlDeviceSetPowerManagementLimit(Device gpu, unsigned milliwatts), "
        milliwatts >= 1e3 * gpu->least_limit_watts && milliwatts <= 1e3 * gpu->greatest_limit_watts,
        wanted.limit_watts = milliwatts / 1e3)
 SETTER(int nvmlDeviceSetGpuLockedClocks(Device gpu, unsigned least, unsigned greatest),
-       "set_clocks", least <= greatest, wanted.sm_mhz = greatest)
-SETTER(int nvmlDeviceResetGpuLockedClocks(Device gpu), "set_clocks", 1, wanted.sm_mhz = 0)
+       "set_clocks", least <= greatest, (wanted.sm_mhz = greatest, wanted.least_sm_mhz = least))
+SETTER(int nvmlDeviceResetGpuLockedClocks(Device gpu), "set_clocks", 1,
+       (wanted.sm_mhz = 0, wanted.least_sm_mhz = 0))
 SETTER(int nvmlDeviceSetMemoryLockedClocks(Device gpu, unsigned least, unsigned greatest),
        "set_clocks", least <= greatest, wanted.memory_mhz = greatest)
 SETTER(int nvmlDeviceResetMemoryLockedClocks(Device gpu), "set_clocks", 1, wanted.memory_mhz = 0)

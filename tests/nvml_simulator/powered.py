@@ -5,12 +5,16 @@ class in it. The environment variable NVML_SIMULATOR_LOAD names the scenario's l
 by `-{UUID}` where CUDA_VISIBLE_DEVICES gives the engine a GPU. Beside it, as `{name}.processes`,
 the engine's process enters itself for those GPUs that list it. In the wave
 NVML_SIMULATOR_LOST_AFTER of an engine `{name}.lost` appears, for those that then fall off.
+NVML_SIMULATOR_COMPUTES, such as `1:0.1,4:0.9`, is the share of each step that slows down with the
+clock, by batch size; NVML_SIMULATOR_SETTINGS, such as `FILE 100 600`, then names the settings file
+of the GPU, and its idle and its full power in W.
 """
 
+import math
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +38,10 @@ def powered(engine: type[Engine]) -> type[Engine]:
             if self.waves == int(os.environ.get("NVML_SIMULATOR_LOST_AFTER", 0)):
                 Path(f"{load_file()}.lost").touch()
             say(1.0, 0.0)
+            options = self._options
+            self._options = slowed(options, len(requests))
             super().wave(requests, on_tokens)
+            self._options = options
             say(0.0, HOLD_S)
 
         def stream(
@@ -81,6 +88,28 @@ class Busy:
     def end(self) -> None:
         """End the load of requests that were cancelled."""
         say(0.0, 0.0)
+
+
+def slowed(options: Mapping[str, Any], batch: int) -> Mapping[str, Any]:
+    """Return the options of an engine whose steps take longer at a lower clock."""
+    if "NVML_SIMULATOR_COMPUTES" not in os.environ:
+        return options
+    shares = dict(each.split(":") for each in os.environ["NVML_SIMULATOR_COMPUTES"].split(","))
+    file, idle_watts, full_watts = os.environ["NVML_SIMULATOR_SETTINGS"].split()
+    lines = Path(file).read_text().splitlines() if Path(file).exists() else []
+    limit_watts = float(lines[-1].split()[1]) / 1e3 if lines else float(full_watts)
+    factor = slowdown(float(shares[str(batch)]), limit_watts, float(idle_watts), float(full_watts))
+    return {**options, **{name: factor * options[name] for name in ("token_s", "prefill_s")}}
+
+
+def slowdown(computes: float, limit_watts: float, idle_watts: float, full_watts: float) -> float:
+    """Return the time of a step over its time without a limit.
+
+    Power above idle goes with the square of the clock, which falls until the limit holds; with the
+    clock goes the speed of the share of a step that computes.
+    """
+    clock = min(1.0, math.sqrt((limit_watts - idle_watts) / (full_watts - idle_watts)))
+    return 1.0 + computes * (1.0 / clock - 1.0)
 
 
 def load_file() -> str:

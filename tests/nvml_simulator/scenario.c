@@ -169,7 +169,8 @@ static void read_settings(Gpu *gpu, double epoch) {
     fseek(file, gpu->settings_file_size, SEEK_SET);
     while (fgets(line, sizeof line, file) && strchr(line, '\n')) {
         gpu->settings_file_size += strlen(line);
-        if (sscanf(line, "%lf %lf %u %u", &at, &milliwatts, &set.sm_mhz, &set.memory_mhz) != 4)
+        if (sscanf(line, "%lf %lf %u %u %u", &at, &milliwatts, &set.sm_mhz, &set.memory_mhz,
+                   &set.least_sm_mhz) != 5)
             continue;
         set.at = at - epoch;
         set.limit_watts = milliwatts / 1e3;
@@ -182,8 +183,8 @@ static void read_settings(Gpu *gpu, double epoch) {
 int add_setting(Gpu *gpu, Setting set, double epoch) {
     FILE *file = fopen(gpu->settings_file, "a");
     if (!file) return -1;
-    fprintf(file, "%.6f %.0f %u %u\n", set.at + epoch, 1e3 * set.limit_watts, set.sm_mhz,
-            set.memory_mhz);
+    fprintf(file, "%.6f %.0f %u %u %u\n", set.at + epoch, 1e3 * set.limit_watts, set.sm_mhz,
+            set.memory_mhz, set.least_sm_mhz);
     return fclose(file);
 }
 

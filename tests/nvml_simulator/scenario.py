@@ -47,9 +47,9 @@ class Gpu:
     period_s: float = 0.0
     """The knots repeat after this; 0: they do not."""
     settings_file: Path | None = None
-    """Limits and clocks that processes set, one line `monotonic-second mW SM-MHz memory-MHz` each:
-    power above idle goes with the square of the SM clock, which falls until the limit holds. None:
-    nothing can be set."""
+    """Limits and clocks that processes set, one line `monotonic-second mW SM-MHz memory-MHz
+    least-SM-MHz` each: power above idle goes with the square of the SM clock, which falls until the
+    limit holds. None: nothing can be set."""
     edpp_percent: int = 0
     """EDPp multiplier of a newer driver, which has workload power profiles too; 0: an older one."""
     profiles: int = 0
@@ -174,7 +174,7 @@ def settings_of(gpu: Gpu, epoch_s: float) -> list[Setting]:
     found: list[Setting] = [(-math.inf, gpu.limit_watts, 0)]
     if gpu.settings_file is not None and gpu.settings_file.exists():
         for line in gpu.settings_file.read_text().splitlines():
-            at, milliwatts, sm_mhz, _ = line.split()
+            at, milliwatts, sm_mhz, *_ = line.split()
             found.append((float(at) - epoch_s, float(milliwatts) / 1e3, int(sm_mhz)))
     return found
 
@@ -183,7 +183,7 @@ def set_now(gpu: Gpu, limit_watts: float, *, sm_mhz: int = 0) -> None:
     """Set a limit as an administrator does."""
     assert gpu.settings_file is not None
     with gpu.settings_file.open("a") as file:
-        file.write(f"{time.monotonic():.6f} {1e3 * limit_watts:.0f} {sm_mhz} 0\n")
+        file.write(f"{time.monotonic():.6f} {1e3 * limit_watts:.0f} {sm_mhz} 0 {sm_mhz}\n")
 
 
 def energy(

@@ -15,8 +15,9 @@ enum { MAX_GPUS = 16, MAX_FAULTS = 32, MAX_PROCESSES = 16, TEXT = 96 };
 typedef struct { double at, watts; } Knot;
 typedef struct { double at, level; } Event;
 
-/* What was set from a moment on: the power limit, and the highest clocks, 0 where not locked. */
-typedef struct { double at, limit_watts; unsigned sm_mhz, memory_mhz; } Setting;
+/* What was set from a moment on: the power limit, and the highest clocks, 0 where not locked; of
+ * the multiprocessors the lowest too. */
+typedef struct { double at, limit_watts; unsigned sm_mhz, memory_mhz, least_sm_mhz; } Setting;
 typedef struct { char target[16]; int code; double from, to; } Fault;
 typedef struct { unsigned pid; double from, to; } Process;
 
@@ -37,7 +38,8 @@ typedef struct {
     int event_count;
     long load_file_size;
 
-    /* What others set, one line `monotonic-second mW SM-MHz memory-MHz` each, by every process. */
+    /* What others set, one line `monotonic-second mW SM-MHz memory-MHz least-SM-MHz` each, by
+     * every process. */
     char settings_file[256];
     Setting *settings;
     int setting_count;

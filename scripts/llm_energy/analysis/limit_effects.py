@@ -13,8 +13,12 @@ AXES: Mapping[str, tuple[str, str]] = {
     "gpu.power_limit_watts.of_default": ("default limit", " %"),
     "gpu.sm_clock_mhz": ("SM clock", " MHz"),
     "gpu.sm_clock_mhz.of_default": ("highest SM clock", " %"),
+    "gpu.sm_clock_mhz.from": ("lower bound of the SM clock", " MHz"),
+    "gpu.sm_clock_mhz.to": ("upper bound of the SM clock", " MHz"),
     "gpu.memory_clock_mhz": ("memory clock", " MHz"),
     "gpu.memory_clock_mhz.of_default": ("highest memory clock", " %"),
+    "gpu.memory_clock_mhz.from": ("lower bound of the memory clock", " MHz"),
+    "gpu.memory_clock_mhz.to": ("upper bound of the memory clock", " MHz"),
 }
 """Factor -> its words, and the unit of its levels."""
 

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import islice, product
+from itertools import combinations, islice, product
 from math import prod
 from typing import Any
 
 from llm_energy.campaign.campaign_file import Axes, AxisValues, Group, HighestGood, Range
+from llm_energy.campaign.gpu_settings import other_forms
 from llm_energy.campaign.problems import KeyPath, Problems, listed, shown, unknown
 from llm_energy.campaign.types import canonical_number
 
@@ -31,8 +32,12 @@ PREFIXES = {
     "gpu.power_limit_watts.of_default": "limit",
     "gpu.sm_clock_mhz": "sm",
     "gpu.sm_clock_mhz.of_default": "sm",
+    "gpu.sm_clock_mhz.from": "sm-from",
+    "gpu.sm_clock_mhz.to": "sm-to",
     "gpu.memory_clock_mhz": "mem",
     "gpu.memory_clock_mhz.of_default": "mem",
+    "gpu.memory_clock_mhz.from": "mem-from",
+    "gpu.memory_clock_mhz.to": "mem-to",
 }
 SELF_EXPLAINING = ("backend", "model", "prompts", "dtype", "load_mode", "trace")
 
@@ -57,6 +62,9 @@ def expand(name: str, group: Group, problems: Problems) -> list[Point]:
     for key, number in Counter(keys).items():
         if number > 1:
             problems.add(path, f"{key} varies twice; keep it in one axis")
+    for key, other in combinations(keys, 2):
+        if other in other_forms(key):
+            problems.add(path, f"{key} and {other} are two forms of one setting; vary one of them")
     if prod(len(axis) for axis in axes) > MAXIMUM_POINTS:
         problems.add(path, f"makes more than {MAXIMUM_POINTS} experiments; use fewer values")
         return []

@@ -79,11 +79,11 @@ def tag_of(name: str) -> str:
 class Alternatives:
     """Signs of the alternatives of a union: the last one whose sign fits is validated.
 
-    Messages are then about this alternative alone. A sign is a type, or several, or a text that is
-    a key of the value or the value itself; `object` fits always.
+    Messages are then about this alternative alone. A sign is a type, or a text that is a key of the
+    value or the value itself, or several; `object` fits always.
     """
 
-    def __init__(self, *signs: str | type | tuple[type, ...], message: str = "") -> None:
+    def __init__(self, *signs: "Sign", message: str = "") -> None:
         self.signs = signs
         self.message = message
 
@@ -107,10 +107,15 @@ class Alternatives:
         )
 
 
-def _fits(sign: str | type | tuple[type, ...], value: Any) -> bool:
+Sign = str | type | tuple[str | type, ...]
+
+
+def _fits(sign: Sign, value: Any) -> bool:
+    if isinstance(sign, tuple):
+        return any(_fits(each, value) for each in sign)
     if isinstance(sign, str):
         return bool(value == sign) or (isinstance(value, dict) and sign in value)
-    return sign is object or type(value) in (sign if isinstance(sign, tuple) else (sign,))
+    return sign is object or type(value) is sign
 
 
 WEEK_S = 604_800

@@ -106,7 +106,7 @@ def environment(job: Job, seen: Observation, run: RunRecord) -> Environment:
         device_model=gpus[0].model if gpus else host.cpu_model,
         device_uuids=[gpu.id for gpu in gpus],
         power_limit_watts=gpus[0].power_limit_watts if gpus else None,
-        gpu_set=seen.gpu_set,
+        gpu_set=seen.gpus_set.get(gpus[0].id) if gpus else None,
         driver=str(gpus[0].facts["driver"]) if gpus and gpus[0].facts.get("driver") else None,
         power_modes=str(modes) if gpus and (modes := gpus[0].facts.get("power_modes")) else None,
         shares_host=run.shares_host,

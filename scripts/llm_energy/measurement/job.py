@@ -216,8 +216,8 @@ class Observation:
     """The same of the run's first cycle."""
     power: PowerSteadiness | None = None
     """The host's verdict on power at the end of the warm-up."""
-    gpu_set: GpuSet | None = None
-    """Settings of the GPUs that were made for it."""
+    gpus_set: dict[str, GpuSet] = field(default_factory=dict)
+    """GPU -> settings that were made for it; boards of another model get others."""
     own_processes: set[int] | None = None
     """Host ids of the backend's processes when the load was over."""
 

@@ -143,7 +143,7 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
         progress.note_waiting(run, None)
         seen.started, seen.waited_s = utc_now(), time.monotonic() - before
         if device == "gpu":
-            seen.gpu_set = set_gpus(job, run, working)
+            seen.gpus_set = set_gpus(job, run, working)
             # Their descriptions have the limit that is enforced when they are opened.
             meters = opened()
             working = working_devices(meters, device=device, gpus=gpus)

@@ -8,12 +8,11 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_energy.power.gpu_targets import GpuSetting
+from llm_energy.power.gpu_targets import Clocks, GpuSetting
 from llm_energy.system.processes import ProcessId, pid_namespace
 
 SCRIPT = Path(__file__).parents[3] / "envs/workflow/gpu_control.py"
@@ -38,14 +37,23 @@ class Outstanding:
     owner_pid: int
     owner_start_ticks: int
     owner_lives: bool
+    owner_elsewhere: bool
+    """Its owner is of another container, and counts as alive: that cannot be seen."""
     user: str
     found_watts: float
 
     @property
+    def owner(self) -> str:
+        """The owner in words."""
+        elsewhere = " in another container" if self.owner_elsewhere else ""
+        return f"process {self.owner_pid} of {self.user}{elsewhere}"
+
+    @property
     def command(self) -> str:
-        """The command that restores it."""
+        """The command that restores it, once its owner is dead."""
         script = INSTALLED if INSTALLED.exists() else SCRIPT
-        return f"sudo {script} restore {self.device}"
+        owner = f" --owner {self.owner_pid}" if self.owner_elsewhere else ""
+        return f"sudo {script} restore {self.device}{owner}"
 
 
 def refusal() -> str | None:
@@ -81,15 +89,14 @@ def set_gpu(uuid: str, wanted: GpuSetting, *, owner_pid: int) -> float:
     Raises:
         GpuControlError: the driver refused it or does otherwise, or another one has set it.
     """
-    limit = wanted.power_limit_watts
-    given = {
-        "--owner": owner_pid,
-        "--power-limit-milliwatts": None if limit is None else round(1e3 * limit),
-        "--sm-clock-mhz": wanted.sm_clock_mhz,
-        "--memory-clock-mhz": wanted.memory_clock_mhz,
-    }
-    pairs = [(name, str(value)) for name, value in given.items() if value is not None]
-    answer = _call("set", uuid, *(word for pair in pairs for word in pair))
+    words: list[str | int] = ["--owner", owner_pid]
+    if wanted.power_limit_watts is not None:
+        words += ["--power-limit-milliwatts", round(1e3 * wanted.power_limit_watts)]
+    for name in ("sm_clock_mhz", "memory_clock_mhz"):
+        clocks: Clocks | None = getattr(wanted, name)
+        if clocks is not None:
+            words += [f"--{name.replace('_', '-')}", clocks.least, clocks.greatest]
+    answer = _call("set", uuid, *map(str, words))
     return float(answer["found_milliwatts"]) / 1e3
 
 
@@ -107,11 +114,24 @@ def restore_gpu(uuid: str, *, owner_pid: int | None = None) -> str:
 
 
 def outstanding() -> list[Outstanding]:
-    """Return every GPU of this host that is set and not restored."""
-    found = []
+    """Return every GPU of this host that is set and not restored; without damaged records."""
+    return [one for one in _records().values() if one is not None]
+
+
+def damaged_records() -> list[Path]:
+    """Return the records that nobody can read: what was set there is not known."""
+    return [path for path, one in _records().items() if one is None]
+
+
+def _records() -> dict[Path, Outstanding | None]:
+    found: dict[Path, Outstanding | None] = {}
     for path in sorted(RECORDS.glob("*.json")):
-        with suppress(OSError, ValueError, KeyError, TypeError):  # restored meanwhile, or unusable
-            found.append(_outstanding(json.loads(path.read_text())))
+        try:
+            found[path] = _outstanding(json.loads(path.read_text()))
+        except FileNotFoundError:
+            continue  # restored meanwhile
+        except (OSError, ValueError, KeyError, TypeError):
+            found[path] = None
     return found
 
 
@@ -144,11 +164,13 @@ OUTCOMES = {
 
 def _outstanding(record: dict[str, Any]) -> Outstanding:
     owner = record["owner"]
+    elsewhere = owner["pid_namespace"] != pid_namespace()
     return Outstanding(
         device=record["device"],
         owner_pid=owner["pid"],
         owner_start_ticks=owner["start_ticks"],
-        owner_lives=owner["pid_namespace"] != pid_namespace() or _lives(owner),
+        owner_lives=elsewhere or _lives(owner),
+        owner_elsewhere=elsewhere,
         user=record["user"],
         found_watts=record["found_milliwatts"] / 1e3,
     )

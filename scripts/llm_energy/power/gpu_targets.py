@@ -13,10 +13,22 @@ class GpuTargetError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """A value, or a share of the board's own."""
+    """A value, a share of the board's own, or a range."""
 
     value: float | None = None
+    """Of a range the highest."""
     of_default: float | None = None
+    least: float | None = None
+    """Of a range the lowest; None where it is no range."""
+
+    @classmethod
+    def of(cls, declared: Any) -> "Target":
+        """Return the target that a setting declares."""
+        if not isinstance(declared, Mapping):
+            return cls(value=float(declared))
+        if "to" in declared:
+            return cls(value=declared["to"], least=declared["from"])
+        return cls(of_default=declared["of_default"])
 
     def resolved(self, default: float | None, name: str) -> float:
         """Return the value for a board.
@@ -43,12 +55,20 @@ class GpuRange:
 
 
 @dataclass(frozen=True)
+class Clocks:
+    """Lowest and highest clock of a lock, in MHz; mostly the same."""
+
+    least: int
+    greatest: int
+
+
+@dataclass(frozen=True)
 class GpuSetting:
     """Settings of one GPU; None: as it was found."""
 
     power_limit_watts: float | None = None
-    sm_clock_mhz: int | None = None
-    memory_clock_mhz: int | None = None
+    sm_clock_mhz: Clocks | None = None
+    memory_clock_mhz: Clocks | None = None
 
 
 @dataclass(frozen=True)
@@ -62,10 +82,7 @@ class GpuTargets:
     @classmethod
     def of(cls, declared: Mapping[str, Any]) -> "GpuTargets | None":
         """Return what the settings `gpu` of an experiment ask; None where they ask nothing."""
-        targets = {
-            name: Target(**value) if isinstance(value, Mapping) else Target(value=float(value))
-            for name, value in declared.items()
-        }
+        targets = {name: Target.of(value) for name, value in declared.items()}
         return cls(**targets) if targets else None
 
     def on(self, board: GpuRange) -> GpuSetting:
@@ -95,10 +112,10 @@ class GpuTargets:
         return watts
 
 
-def _clock_mhz(target: Target | None, highest_mhz: float | None, name: str) -> int | None:
+def _clock_mhz(target: Target | None, highest_mhz: float | None, name: str) -> Clocks | None:
     if target is None:
         return None
     mhz = round(target.resolved(highest_mhz, name))
     if highest_mhz is not None and mhz > highest_mhz:
         raise GpuTargetError(f"gpu.{name}: {mhz} MHz is above the highest, {highest_mhz:g} MHz")
-    return mhz
+    return Clocks(mhz if target.least is None else round(target.least), mhz)

@@ -93,12 +93,16 @@ def summarise(states: Collection[State]) -> DeviceState | None:
         return None
     temperatures = [s.temperature_celsius for s in states if s.temperature_celsius is not None]
     clocks = [s.sm_clock_mhz for s in states if s.sm_clock_mhz is not None]
+    of_memory = [s.memory_clock_mhz for s in states if s.memory_clock_mhz is not None]
+    limits_watts = [s.power_limit_watts for s in states if s.power_limit_watts]
     mask = reduce(or_, (state.throttle_reasons or 0 for state in states))
     return DeviceState(
         temperature_mean_celsius=fmean(temperatures) if temperatures else None,
         temperature_max_celsius=max(temperatures, default=None),
         sm_clock_mean_mhz=fmean(clocks) if clocks else None,
         sm_clock_min_mhz=min(clocks, default=None),
+        memory_clock_mean_mhz=fmean(of_memory) if of_memory else None,
+        power_limit_min_watts=min(limits_watts, default=None),
         throttle_reasons=[name for bit, name in THROTTLE_REASONS.items() if mask & bit],
         performance_states=sorted(
             {s.performance_state for s in states if s.performance_state is not None}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.gpu_settings import GpuSettings
 from llm_energy.power import gpu_control
-from llm_energy.power.gpu_control import GpuControlError
+from llm_energy.power.gpu_control import GpuControlError, Outstanding
 from llm_energy.power.gpu_targets import GpuTargetError, GpuTargets
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.gpus import Gpu
@@ -19,8 +19,13 @@ def sets_gpus(campaign: Campaign) -> bool:
 
 
 def control_findings(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
-    """Yield a problem for each GPU that cannot be set as an experiment asks."""
-    if not sets_gpus(campaign):
+    """Yield a problem for each GPU that cannot be set as an experiment asks; and each that another
+    living process has set, on which no measurement of this campaign is made."""
+    sets, own = sets_gpus(campaign), {gpu.uuid for gpu in gpus}
+    for one in gpu_control.outstanding():
+        if one.owner_lives and one.device in own:
+            yield Finding("problem" if sets else "warning", SUBJECT, _others(one), _facts(one))
+    if not sets:
         return
     wanted = {repr(e.settings.gpu): e.settings.gpu for e in campaign.experiments}.values()
     refused = gpu_control.refusal()
@@ -42,18 +47,33 @@ def control_findings(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Findin
 
 
 def outstanding_findings() -> Iterator[Finding]:
-    """Yield a finding for each GPU of this host that was set and is not restored."""
+    """Yield a finding for each GPU of this host that was set by a dead process and is not
+    restored, and for each record that nobody can read."""
     for one in gpu_control.outstanding():
-        facts = {"uuid": one.device, "owner_pid": one.owner_pid, "found_watts": one.found_watts}
-        who = f"process {one.owner_pid} of {one.user}"
         if one.owner_lives:
-            message = f"{one.device}: {who} has set its limits, and lives"
-        else:
-            message = (
-                f"{one.device}: {who} set its limits and died; it had {one.found_watts:g} W. The "
-                f"next start of a campaign restores it, or: {one.command}"
-            )
-        yield Finding("note" if one.owner_lives else "warning", SUBJECT, message, facts)
+            continue
+        message = (
+            f"{one.device}: {one.owner} set its limits and died; it had {one.found_watts:g} W. The "
+            f"next start of a campaign restores it, or: {one.command}"
+        )
+        yield Finding("warning", SUBJECT, message, _facts(one))
+    for path in gpu_control.damaged_records():
+        message = (
+            f"{path} is damaged, so that nobody knows what was set; look at the GPU, set it as it "
+            f"should be (sudo nvidia-smi -i {path.stem} -pl WATTS), then: sudo rm {path}"
+        )
+        yield Finding("warning", SUBJECT, message, {"uuid": path.stem})
+
+
+def _others(one: Outstanding) -> str:
+    message = f"{one.device}: {one.owner} has set its limits"
+    if one.owner_elsewhere:
+        return f"{message}; once it has ended: {one.command}"
+    return f"{message}, and lives; wait, or end it"
+
+
+def _facts(one: Outstanding) -> dict[str, object]:
+    return {"uuid": one.device, "owner_pid": one.owner_pid, "found_watts": one.found_watts}
 
 
 def _faults(gpu: Gpu, wanted: GpuSettings) -> Iterator[str]:

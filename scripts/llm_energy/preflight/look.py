@@ -14,6 +14,7 @@ from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.fit import memory_findings
 from llm_energy.preflight.gpu_control_findings import outstanding_findings
 from llm_energy.preflight.gpu_findings import gpu_findings
+from llm_energy.preflight.gpu_holders import holder_finding
 from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
 from llm_energy.preflight.host_findings import cpu_energy_finding, host_findings, read_host
 from llm_energy.preflight.input_findings import environment_finding, model_finding
@@ -122,5 +123,7 @@ def _gpus(campaign: Campaign, answer: Any) -> Iterator[Finding]:
             gpus: list[Gpu] = answer
             yield from gpu_findings(gpus, used=used)
             if used:
+                states = [gpu.reading.state for gpu in gpus]
+                yield holder_finding([pid for s in states if s for pid in s.process_ids or ()])
                 yield from too_few_gpus(campaign, gpus)
                 yield from request_findings(campaign, gpus)

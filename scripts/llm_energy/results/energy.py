@@ -10,6 +10,9 @@ class DeviceState(Model):
     temperature_max_celsius: float | None
     sm_clock_mean_mhz: float | None
     sm_clock_min_mhz: float | None
+    memory_clock_mean_mhz: float | None = None
+    power_limit_min_watts: float | None = None
+    """Lowest enforced limit that was seen; the highest is `power_limit_watts` of the device."""
     throttle_reasons: list[str]
     """Names of all that were active at some moment, such as `software_power_cap`."""
     performance_states: list[int]

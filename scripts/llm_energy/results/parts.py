@@ -190,6 +190,10 @@ class GpuSet(Model):
     sm_clock_mhz: int | None
     """Highest clock of the multiprocessors, to which it was locked."""
     memory_clock_mhz: int | None
+    """Highest clock of the memory, likewise."""
+    least_sm_clock_mhz: int | None = None
+    """Lowest clock of the multiprocessors, where they were locked to a range."""
+    least_memory_clock_mhz: int | None = None
     found_power_limit_watts: float
     """Power limit before the campaign set its own."""
 

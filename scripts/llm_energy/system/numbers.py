@@ -1,6 +1,7 @@
 """Numbers as people read them: as many digits as the interval supports, and true minus signs."""
 
 import math
+import re
 from typing import Any
 
 PLAIN_DIGITS = 3
@@ -55,8 +56,9 @@ def setting_label(setting: str, value: Any) -> str:
 
     if pd.isna(value):
         return ""
-    own = setting.removesuffix(".of_default")
-    name = own.rpartition(".")[2].replace("_", " ") + (" of default" if own != setting else "")
+    own = re.sub(r"\.(of_default|from|to)$", "", setting)
+    name = own.rpartition(".")[2] + setting.removeprefix(own).replace(".", " ")
+    name = name.replace("_", " ")
     return f"{name} {exact(value)}" if isinstance(value, int | float) else f"{name} {value}"
 
 

@@ -31,6 +31,15 @@ def test_agreeing_to_a_reset_identifies_nothing(root):
     assert experiment.spec["settings"]["gpu"] == {"sm_clock_mhz": 1200}
 
 
+def test_a_clock_may_have_a_range_of_which_a_bound_varies(root):
+    own = {"gpu": {"sm_clock_mhz": {"from": 210, "to": 1980}, "restore": "reset"}}
+    first, second = load(root, campaign(own, **{"sm_clock_mhz.to": [1500, 900]})).experiments
+    assert (first.name, second.name) == ("one_sm-to1500", "one_sm-to900")
+    assert second.spec["settings"]["gpu"] == {"sm_clock_mhz": {"from": 210, "to": 900}}
+    (single,) = load(root, campaign(own, sm_clock_mhz=[1200])).experiments
+    assert single.spec["settings"]["gpu"] == {"sm_clock_mhz": 1200}
+
+
 @pytest.mark.parametrize(
     ("settings", "axes", "expected"),
     [
@@ -52,6 +61,19 @@ def test_a_later_value_wins_whatever_its_form(root, settings, axes, expected):
         (campaign({"gpu": {"power_limit_watts": "low"}}), "must be a number, or {of_default: 0.7}"),
         (campaign({"gpu": {"power_limit_watts": {"of_default": 3}}}), "must be at most 2, not 3"),
         (campaign(power_limit=[300]), "did you mean gpu.power_limit_watts"),
+        (campaign({"gpu": {"sm_clock_mhz": "low"}}), "or {from: 900, to: 1500}"),
+        (
+            campaign({"gpu": {"restore": "reset"}}, **{"sm_clock_mhz.to": [1500]}),
+            "needs both `from` and `to`",
+        ),
+        (
+            campaign({"gpu": {"restore": "reset", "sm_clock_mhz": {"from": 1500, "to": 900}}}),
+            "lies above `to`, 900 MHz; swap them",
+        ),
+        (
+            campaign(**{"power_limit_watts": [300], "power_limit_watts.of_default": [0.7]}),
+            "are two forms of one setting; vary one of them",
+        ),
     ],
 )
 def test_mistakes_are_one_line(root, config, message):

@@ -13,7 +13,7 @@ from tests.nvml_simulator.scenario import EVER, Fault, Gpu, Scenario, constant, 
 
 from llm_energy.power import gpu_control
 from llm_energy.power.gpu_control import GpuControlError, restore_all, restore_gpu, set_gpu
-from llm_energy.power.gpu_targets import GpuSetting
+from llm_energy.power.gpu_targets import Clocks, GpuSetting
 from llm_energy.system.processes import ProcessId
 
 UUID = Gpu().uuid
@@ -46,6 +46,11 @@ class Machine:
     @property
     def sm_mhz(self):
         return settings_of(self.truth.gpus[0], 0.0)[-1][2]
+
+    @property
+    def sm_bounds_mhz(self):
+        last = self.gpu.settings_file.read_text().splitlines()[-1].split()
+        return int(last[4]), int(last[2])
 
     @property
     def record(self):
@@ -175,11 +180,11 @@ def the_record_is_there_before_the_first_change(machine):
 
 def clocks_are_locked_and_reset(machine):
     owner = machine.owner().pid
-    set_gpu(UUID, GpuSetting(sm_clock_mhz=1200), owner_pid=owner)
-    assert machine.sm_mhz == 1200
+    set_gpu(UUID, GpuSetting(sm_clock_mhz=Clocks(600, 1200)), owner_pid=owner)
+    assert machine.sm_bounds_mhz == (600, 1200)
     set_gpu(UUID, GpuSetting(300.0), owner_pid=owner)
     assert (machine.sm_mhz, machine.limit_watts) == (0, 300.0)
-    set_gpu(UUID, GpuSetting(sm_clock_mhz=900), owner_pid=owner)
+    set_gpu(UUID, GpuSetting(sm_clock_mhz=Clocks(900, 900)), owner_pid=owner)
     assert (machine.sm_mhz, machine.limit_watts) == (900, 650.0)
     restore_gpu(UUID, owner_pid=owner)
     assert machine.sm_mhz == 0
@@ -196,12 +201,23 @@ def a_limit_is_set_and_restored(machine):
 
 
 def an_unreadable_record_is_never_overwritten(machine):
-    machine.records.mkdir()
-    path = machine.records / f"{UUID}.json"
-    path.write_text("{")
-    with pytest.raises(GpuControlError, match="never overwritten"):
-        set_gpu(UUID, GpuSetting(350.0), owner_pid=machine.owner().pid)
-    assert path.read_text() == "{"
+    owner = machine.owner()
+    set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
+    killed(owner)
+    path, whole = machine.records / f"{UUID}.json", machine.record
+    without = {name: value for name, value in whole.items() if name != "locked_sm"}
+    for damaged in (json.dumps(whole)[:100], "", "[]", "\0" * 100, json.dumps(without)):
+        path.write_text(damaged)
+        for attempt in (
+            lambda: set_gpu(UUID, GpuSetting(300.0), owner_pid=machine.owner().pid),
+            lambda: restore_gpu(UUID),
+        ):
+            with pytest.raises(GpuControlError, match="never overwritten"):
+                attempt()
+        assert path.read_text() == damaged
+        assert machine.limit_watts == 350.0
+    path.write_text(json.dumps(whole))
+    assert restore_gpu(UUID) == "restored"
 
 
 def an_id_that_a_living_owner_has_again(machine):

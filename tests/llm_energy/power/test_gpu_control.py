@@ -8,7 +8,7 @@ from tests.llm_energy.power.gpu_faults import FAULTS, UUID, Machine, killed
 
 from llm_energy.power import gpu_control
 from llm_energy.power.gpu_control import set_gpu
-from llm_energy.power.gpu_targets import GpuRange, GpuSetting, GpuTargetError, GpuTargets
+from llm_energy.power.gpu_targets import Clocks, GpuRange, GpuSetting, GpuTargetError, GpuTargets
 from llm_energy.system.processes import ProcessId
 
 BOARD = GpuRange(700.0, 100.0, 700.0, 1980.0, 2619.0)
@@ -29,6 +29,9 @@ def machine(tmp_path, monkeypatch, nvml_library):
         (["set", UUID], "needs --owner"),
         (["set", UUID, "--owner", "1", "--power-limit-milliwatts", "-5"], "between"),
         (["set", UUID, "--owner", "1", "--power-limit-milliwatts", "50000"], "100 to 700 W"),
+        (["set", UUID, "--owner", "1", "--sm-clock-mhz", "900", "0"], "between"),
+        (["set", UUID, "--owner", "1", "--sm-clock-mhz", "900", "600"], "invalid argument"),
+        (["set", UUID, "--owner", "4194304"], "no process"),
     ],
 )
 def test_the_script_checks_what_it_gets(machine, words, message):
@@ -78,8 +81,12 @@ def test_the_owner_of_a_record_is_seen(machine):
     [
         ({"power_limit_watts": {"of_default": 0.7}}, GpuSetting(490.0)),
         ({"power_limit_watts": 350.0}, GpuSetting(350.0)),
-        ({"sm_clock_mhz": {"of_default": 0.5}}, GpuSetting(sm_clock_mhz=990)),
-        ({"memory_clock_mhz": 2619.0}, GpuSetting(memory_clock_mhz=2619)),
+        ({"sm_clock_mhz": {"of_default": 0.5}}, GpuSetting(sm_clock_mhz=Clocks(990, 990))),
+        ({"memory_clock_mhz": 2619.0}, GpuSetting(memory_clock_mhz=Clocks(2619, 2619))),
+        (
+            {"sm_clock_mhz": {"from": 210.0, "to": 1500.0}},
+            GpuSetting(sm_clock_mhz=Clocks(210, 1500)),
+        ),
     ],
 )
 def test_targets_are_resolved_for_a_board(declared, expected):
@@ -93,6 +100,7 @@ def test_targets_are_resolved_for_a_board(declared, expected):
         ({"power_limit_watts": {"of_default": 0.1}}, BOARD, "70 W is outside"),
         ({"power_limit_watts": 300.0}, GpuRange(), "is fixed"),
         ({"sm_clock_mhz": 2500.0}, BOARD, "above the highest"),
+        ({"sm_clock_mhz": {"from": 210.0, "to": 2500.0}}, BOARD, "2500 MHz is above the highest"),
         ({"sm_clock_mhz": {"of_default": 0.5}}, GpuRange(), "in units"),
     ],
 )

@@ -1,6 +1,8 @@
 """Findings about GPUs that a campaign sets, and about those that somebody left set."""
 
+import json
 import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -64,10 +66,45 @@ def test_a_gpu_that_was_left_set_is_named_with_the_command(gpu):
     assert list(outstanding_findings()) == []
     owner = subprocess.Popen(["sleep", "600"])
     gpu_control.set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
-    (living,) = outstanding_findings()
-    assert (living.status, "lives" in living.message) == ("note", True)
+    assert list(outstanding_findings()) == []
+    for wanted, expected in ((ASKED, "problem"), (GpuSettings(), "warning")):
+        (status, message), *_ = found(wanted)
+        assert status == expected
+        assert f"process {owner.pid} of" in message
+        assert "and lives; wait, or end it" in message
     owner.kill()
     owner.wait()
     (left,) = outstanding_findings()
     assert left.status == "warning"
     assert f"restore {UUID}" in left.message
+    assert found(GpuSettings()) == []
+
+
+def test_an_owner_in_another_container_is_named_with_the_command(gpu, tmp_path):
+    gpu()
+    owner = subprocess.Popen(["sleep", "600"])
+    gpu_control.set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
+    owner.kill()
+    owner.wait()
+    path = tmp_path / "records" / f"{UUID}.json"
+    record = json.loads(path.read_text())
+    record["owner"]["pid_namespace"] = "pid:[1]"
+    path.write_text(json.dumps(record))
+    ((status, message),) = found(GpuSettings())
+    assert status == "warning"
+    assert "in another container has set its limits; once it has ended" in message
+    words = message.partition("sudo ")[2].split()[1:]
+    command = [sys.executable, str(gpu_control.SCRIPT), *words]
+    assert json.loads(subprocess.check_output(command)) == {"outcome": "restored"}
+
+
+def test_a_damaged_record_is_named_and_lets_nothing_be_set(gpu, tmp_path):
+    gpu()
+    (tmp_path / "records").mkdir()
+    path = tmp_path / "records" / f"{UUID}.json"
+    path.write_text("{")
+    (damaged,) = outstanding_findings()
+    assert damaged.status == "warning"
+    assert f"{path} is damaged" in damaged.message
+    ((status, message),) = found(ASKED)
+    assert (status, "never overwritten" in message) == ("problem", True)
