@@ -1,5 +1,6 @@
 """Power limit and clocks that an experiment asks of each GPU, resolved for one board."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -103,13 +104,11 @@ class GpuTargets:
         least, most = board.least_limit_watts, board.greatest_limit_watts
         if least is None or most is None:
             raise GpuTargetError("gpu.power_limit_watts: the power limit of this GPU is fixed")
-        watts = float(
-            round(self.power_limit_watts.resolved(board.default_limit_watts, "power_limit_watts"))
-        )
+        watts = self.power_limit_watts.resolved(board.default_limit_watts, "power_limit_watts")
         if not least <= watts <= most:
             message = f"gpu.power_limit_watts: {watts:g} W is outside of {least:g} to {most:g} W"
             raise GpuTargetError(message)
-        return watts
+        return float(min(max(round(watts), math.ceil(least)), math.floor(most)))
 
 
 def _clock_mhz(target: Target | None, highest_mhz: float | None, name: str) -> Clocks | None:

@@ -59,8 +59,8 @@ def outstanding_findings() -> Iterator[Finding]:
         yield Finding("warning", SUBJECT, message, _facts(one))
     for path in gpu_control.damaged_records():
         message = (
-            f"{path} is damaged, so that nobody knows what was set; look at the GPU, set it as it "
-            f"should be (sudo nvidia-smi -i {path.stem} -pl WATTS), then: sudo rm {path}"
+            f"{path} is damaged or cannot be read, so that nobody knows what was set; set the GPU "
+            f"as it should be (sudo nvidia-smi -i {path.stem} -pl WATTS), then: sudo rm {path}"
         )
         yield Finding("warning", SUBJECT, message, {"uuid": path.stem})
 

@@ -17,7 +17,7 @@ from llm_energy.power.gpu_targets import Clocks, GpuSetting
 from llm_energy.system.processes import ProcessId
 
 UUID = Gpu().uuid
-NO_PERMISSION = 4
+NO_PERMISSION, GPU_LOST = 4, 15
 
 
 class Machine:
@@ -250,6 +250,35 @@ def another_module(machine):
     assert machine.record is None
 
 
+def a_gpu_that_is_lost_while_it_is_set(machine):
+    owner = machine.owner()
+    set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
+    killed(owner)
+    machine.becomes(faults=(Fault("all", GPU_LOST, EVER),))
+    (line,) = restore_all(owner=None)
+    assert "the GPU is lost" in line
+    assert f"restore {UUID}" in line
+    assert machine.record is not None
+    reset_s = time.monotonic() - machine.truth.epoch_s - 0.5
+    machine.truth = replace(machine.truth, reload=(reset_s - 0.1, reset_s))
+    machine.becomes(faults=())  # it came back by a reset, at its own limit
+    assert restore_gpu(UUID) == "void"
+    assert machine.record is None
+
+
+def an_owner_in_another_container(machine):
+    owner = machine.owner()
+    set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
+    elsewhere = machine.record["owner"] | {"pid_namespace": "pid:[1]"}
+    machine.rewrite(owner=elsewhere)
+    killed(owner)
+    with pytest.raises(GpuControlError, match="has set it, and lives"):
+        set_gpu(UUID, GpuSetting(300.0), owner_pid=machine.owner().pid)
+    assert restore_all(owner=None) == []
+    assert restore_gpu(UUID, owner_pid=owner.pid) == "restored"
+    assert machine.limit_watts == 650.0
+
+
 FAULTS = {
     "others change the limit": what_others_changed_meanwhile_is_left_alone,
     "others change it between two of ours": what_others_set_between_two_of_ours_is_what_is_restored,
@@ -268,4 +297,6 @@ FAULTS = {
     "an id that a living owner has again": an_id_that_a_living_owner_has_again,
     "a reboot": a_reboot,
     "the driver was loaded anew": another_module,
+    "the GPU is lost while it is set": a_gpu_that_is_lost_while_it_is_set,
+    "an owner in another container": an_owner_in_another_container,
 }

@@ -7,7 +7,7 @@ import pytest
 from tests.llm_energy.power.gpu_faults import FAULTS, UUID, Machine, killed
 
 from llm_energy.power import gpu_control
-from llm_energy.power.gpu_control import set_gpu
+from llm_energy.power.gpu_control import GpuControlError, set_gpu
 from llm_energy.power.gpu_targets import Clocks, GpuRange, GpuSetting, GpuTargetError, GpuTargets
 from llm_energy.system.processes import ProcessId
 
@@ -81,6 +81,8 @@ def test_the_owner_of_a_record_is_seen(machine):
     [
         ({"power_limit_watts": {"of_default": 0.7}}, GpuSetting(490.0)),
         ({"power_limit_watts": 350.0}, GpuSetting(350.0)),
+        ({"power_limit_watts": 100.0}, GpuSetting(100.0)),
+        ({"power_limit_watts": {"of_default": 1.0}}, GpuSetting(700.0)),
         ({"sm_clock_mhz": {"of_default": 0.5}}, GpuSetting(sm_clock_mhz=Clocks(990, 990))),
         ({"memory_clock_mhz": 2619.0}, GpuSetting(memory_clock_mhz=Clocks(2619, 2619))),
         (
@@ -91,6 +93,20 @@ def test_the_owner_of_a_record_is_seen(machine):
 )
 def test_targets_are_resolved_for_a_board(declared, expected):
     assert GpuTargets.of(declared).on(BOARD) == expected
+
+
+def test_bounds_of_a_board_that_are_no_whole_watts_are_not_left_by_rounding():
+    board = GpuRange(115.6, 40.4, 115.6)
+    default = GpuTargets.of({"power_limit_watts": {"of_default": 1.0}})
+    assert default.on(board) == GpuSetting(115.0)
+    assert GpuTargets.of({"power_limit_watts": 40.4}).on(board) == GpuSetting(41.0)
+
+
+def test_without_a_folder_for_the_record_nothing_is_changed(machine):
+    machine.records.write_text("a file")
+    with pytest.raises(GpuControlError, match="nothing is changed without a record"):
+        set_gpu(UUID, GpuSetting(350.0), owner_pid=machine.owner().pid)
+    assert machine.limit_watts == 650.0
 
 
 @pytest.mark.parametrize(
