@@ -38,6 +38,7 @@ HEADINGS = {
     "Arrivals": "`arrivals`, inside settings",
     "GpuSettings": "`gpu`, inside settings",
     "OfDefault": "A share of the board's own value, inside `gpu`",
+    "ClockRange": "A range of a locked clock, inside `gpu`",
     "Group": "`experiments.NAME`",
     "Publication": "`publication`",
     "Author": "`publication.authors`, with more than a name",
