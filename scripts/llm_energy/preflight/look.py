@@ -1,6 +1,6 @@
 """Run every check of preflight and return the findings in reading order."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,12 @@ def _gpus(campaign: Campaign, answer: Any) -> Iterator[Finding]:
             gpus: list[Gpu] = answer
             yield from gpu_findings(gpus, used=used)
             if used:
-                states = [gpu.reading.state for gpu in gpus]
-                yield holder_finding([pid for s in states if s for pid in s.process_ids or ()])
+                yield from _holders(gpus)
                 yield from too_few_gpus(campaign, gpus)
                 yield from request_findings(campaign, gpus)
+
+
+def _holders(gpus: Sequence[Gpu]) -> Iterator[Finding]:
+    states = [gpu.reading.state for gpu in gpus if not gpu.is_amd]
+    if states:  # those that compute are named with their GPU
+        yield holder_finding([pid for s in states if s for pid in s.process_ids or ()])
