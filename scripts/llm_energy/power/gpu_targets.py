@@ -17,10 +17,10 @@ class Target:
     """A value, a share of the board's own, or a range."""
 
     value: float | None = None
-    """Of a range the highest."""
+    """The highest of a range."""
     of_default: float | None = None
     least: float | None = None
-    """Of a range the lowest; None where it is no range."""
+    """The lowest of a range; None where it is none."""
 
     @classmethod
     def of(cls, declared: Any) -> "Target":
