@@ -65,7 +65,7 @@ def _ancestors() -> Iterator[int]:
 
 
 def _holds(pid: int) -> str | None:
-    """Return what a process holds; empty where it holds nothing, None where /proc may not be read."""
+    """Return what a process holds; empty: nothing, None: that may not be read."""
     try:
         for link in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(OSError):  # closed meanwhile
