@@ -119,14 +119,14 @@ def _dialect(subject: str, facts: DialectFacts, server: Server) -> Iterator[Find
 
 def _model(subject: str, names: list[str], server: Server) -> Iterator[Finding]:
     """Yield the model that requests name: a server may answer with another one."""
-    listed = ", ".join(names) or "no model"
-    if server.model_name is None:
-        yield Finding("ok", f"{subject}: model", f"{names[0]}, of those that it lists: {listed}")
-    elif server.model_name in names:
-        yield Finding("ok", f"{subject}: model", server.model_name)
-    else:
-        message = f"requests name {server.model_name}, the server lists {listed}"
+    name = server.model_name or names[0]
+    if name not in names:
+        listed = ", ".join(names) or "no model"
+        message = f"requests name {name}, the server lists {listed}"
         yield Finding("warning", f"{subject}: model", message)
+        return
+    others = f", one of {len(names)} that it lists" if len(names) > 1 else ""
+    yield Finding("ok", f"{subject}: model", f"{name}{others}")
 
 
 def _context(subject: str, limit: Any, experiments: list[Experiment]) -> Iterator[Finding]:

@@ -194,7 +194,8 @@ def refusal(status: int, body: bytes) -> ServerError:
     except ValueError:
         content = text
     words = _words(content) or "no message"
-    return ServerError(reason_of_status(status), f"the server answered {status}: {words}")
+    remedy = "; token_variable names the variable with its secret" if status == 401 else ""
+    return ServerError(reason_of_status(status), f"the server answered {status}: {words}{remedy}")
 
 
 def _reported(error: Any) -> ServerError:

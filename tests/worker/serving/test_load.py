@@ -259,7 +259,11 @@ FAULTS: dict[str, tuple[bytes, str, str]] = {
     "too many": (refusing(429, {"error": {"message": "slow down"}}), OVERLOADED, "slow down"),
     "unavailable": (refusing(503, {"error": {"message": "Loading model"}}), OVERLOADED, "Loading"),
     "unknown field": (refusing(422, {"detail": "ignore_eos: extra"}), REFUSED, "ignore_eos: extra"),
-    "not allowed": (refusing(401, {"message": "bad key", "code": 401}), REFUSED, "401: bad key"),
+    "not allowed": (
+        refusing(401, {"message": "bad key", "code": 401}),
+        REFUSED,
+        "401: bad key; token_variable",
+    ),
     "broken": (refusing(500, b"<h1>Internal</h1>"), FAILED, "500: <h1>Internal</h1>"),
     "no words": (refusing(502, b""), FAILED, "502: no message"),
     "error in the stream": (events(token(), {"error": {"message": "died"}}), FAILED, "died"),
