@@ -96,10 +96,12 @@ class Address:
             ServerError: nobody listens there, or nobody who is trusted.
         """
         context = trusting(self.ca_file) if self.secure else None
+        fault = "cannot be reached"
         try:
             connection = socket.create_connection((self.host, self.port), CONNECT_S)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if context is not None:
+                fault = "does not speak TLS"
                 connection = context.wrap_socket(connection, server_hostname=self.host)
         except ssl.SSLCertVerificationError as error:
             message = (
@@ -111,7 +113,7 @@ class Address:
             message = f"{self.location} does not speak TLS: {error.reason or error}"
             raise ServerError(CLOSED, message) from error
         except OSError as error:
-            message = f"{self.location} cannot be reached: {error}"
+            message = f"{self.location} {fault}: {error}"
             raise ServerError(CLOSED, message) from error
         return connection
 
@@ -169,7 +171,7 @@ def listed_models(address: Address) -> list[str]:
     """
     reply = query(address, MODELS)
     if reply.status != 200:
-        raise refusal(reply.status, reply.body)
+        raise refusal(reply.status, reply.body, path=address.base + MODELS)
     try:
         content = json.loads(reply.body)
     except ValueError as error:

@@ -186,7 +186,7 @@ def not_streamed(media_type: str) -> ServerError:
     return ServerError(INVALID, message)
 
 
-def refusal(status: int, body: bytes) -> ServerError:
+def refusal(status: int, body: bytes, *, path: str = "") -> ServerError:
     """Return the error of an answer whose status is no success, in the server's words."""
     text = body.decode(errors="replace")
     try:
@@ -195,7 +195,9 @@ def refusal(status: int, body: bytes) -> ServerError:
         content = text
     words = _words(content) or "no message"
     remedy = "; token_variable names the variable with its secret" if status == 401 else ""
-    return ServerError(reason_of_status(status), f"the server answered {status}: {words}{remedy}")
+    place = f" at {path}" if path else ""
+    message = f"the server answered {status}{place}: {words}{remedy}"
+    return ServerError(reason_of_status(status), message)
 
 
 def _reported(error: Any) -> ServerError:

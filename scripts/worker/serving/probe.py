@@ -191,7 +191,7 @@ def _events(
     body |= dialect.body(request, model=model, stream=True)
     reply = query(address, dialect.path, body)
     if reply.status != 200:
-        raise refusal(reply.status, reply.body)
+        raise refusal(reply.status, reply.body, path=address.base + dialect.path)
     if reply.media_type != EVENT_STREAM:
         Completion(request, dialect).take_whole(reply.body)  # it may be an error, in its own words
         raise not_streamed(reply.media_type)

@@ -167,8 +167,12 @@ class TestAttached:
         [
             (answer_whole, {}, "the server does not stream"),
             (lambda body: chunked(vllm(body)), {"token_counts": "logprobs"}, "counts none of 16"),
-            (lambda _: refusing(401, {"message": "bad key"}), {}, "answered 401: bad key"),
-            (lambda _: refusing(404, {}), {"model_name": None}, "answered 404"),
+            (
+                lambda _: refusing(401, {"message": "bad key"}),
+                {},
+                "answered 401 at /v1/completions: bad key",
+            ),
+            (lambda _: refusing(404, {}), {"model_name": None}, "answered 404 at /v1/models"),
             (lambda _: refusing(200, {"data": []}), {"model_name": None}, "lists no model"),
         ],
     )

@@ -136,5 +136,5 @@ def test_tokens_that_cannot_be_counted_as_declared_are_a_fault(way: str) -> None
 
 
 def test_a_refusal_is_in_the_servers_words() -> None:
-    with pytest.raises(ServerError, match="422: ignore_eos: extra"):
+    with pytest.raises(ServerError, match="422 at /v1/completions: ignore_eos: extra"):
         facts(lambda _: refusing(422, {"detail": "ignore_eos: extra"}), Dialect())

@@ -105,6 +105,15 @@ def test_a_server_without_tls_is_named_as_such() -> None:
     assert "does not speak TLS" in str(error)
 
 
+def test_a_server_that_says_nothing_to_a_handshake_is_named_as_one_without_tls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.serving.address.CONNECT_S", 0.2)
+    with stand_in.serving(stand_in.answer_all) as plain:  # waits for the rest of a head
+        error = fault(Address("localhost", plain.port, secure=True))
+    assert "does not speak TLS: " in str(error)
+
+
 @pytest.mark.parametrize("token", ["a b", "a\r\nX: y", "é"])
 def test_a_secret_that_no_header_can_hold_is_refused_without_being_named(token: Any) -> None:
     with pytest.raises(AddressError) as error:
