@@ -48,8 +48,7 @@ def _agree(series: Series, first: Device, second: Device) -> bool:
     range_joules = first.counter_range_joules
     # A reset taken for a wrap, or a jump, would be megawatts, and make any two counters agree.
     bound_watts = Sensor(first, series).power_bound_watts
-    counted = unwrapped(one, range_joules, power_bound_watts=bound_watts)
-    powers = interval_powers(counted, bound_watts=bound_watts).values
+    powers = interval_powers(unwrapped(one, range_joules), bound_watts=bound_watts).values
     tolerance_joules = max(powers, default=0.0) * (first.counter_update_s or UPDATE_S)
     return len(inside) >= LEAST_READINGS and all(
         _between(value, one.around(time_s, time_s), range_joules, tolerance_joules)

@@ -112,6 +112,22 @@ def test_dies_that_jumped_together_are_added():
     assert mirrors(Series((DIE, OTHER_DIE), tuple(readings), 100.0)) == {}
 
 
+@pytest.mark.parametrize(("ahead_joules", "one"), [(0.0, True), (0.0005, False)])
+def test_counters_that_jump_all_the_time_must_agree_exactly(ahead_joules, one):
+    """No power of theirs is possible, which an update could be late by."""
+    dies = [
+        dataclasses.replace(die, counter_range_joules=None, power_bound_watts=500.0)
+        for die in (DIE, OTHER_DIE)
+    ]
+    readings = tuple(
+        reading(number / 10, device=die.id, energy_counter_joules=20_000.0 * number + ahead)
+        for number in range(5)
+        for die, ahead in zip(dies, (0.0, ahead_joules), strict=True)
+    )
+    found = mirrors(Series(tuple(dies), readings, 10.0))
+    assert found == ({"intel-rapl:1": "intel-rapl:0"} if one else {})
+
+
 def test_two_sockets_are_never_one():
     socket = dataclasses.replace(OTHER_DIE, label="package-1-die-0")
     assert mirrors(series_of(DIE, socket, counted)) == {}
