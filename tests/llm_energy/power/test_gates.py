@@ -157,6 +157,17 @@ class TestQuiet:
         assert at_rest(uneven, span_s=span_s, uncertainties=1.001 * change)
         assert not at_rest(uneven, span_s=span_s, uncertainties=0.999 * change)
 
+    def test_two_samples_show_no_scatter(self):
+        """A counter that is read once a second and steps by 4 W in the middle of 4 s."""
+        package = replace(GPU, counter_update_s=0.001)
+        readings = tuple(
+            reading(float(t), energy_counter_joules=50.0 * t + 4.0 * max(0, t - 2))
+            for t in range(5)
+        )
+        series = Series((package,), readings, 1.0)
+        options = {"method": "counter", "start_s": 0.0, "span_s": 4.0}
+        assert not quiet(series, [package], **options, uncertainties=QUIET_UNCERTAINTIES)
+
     def test_without_a_sensor_there_is_nothing_to_wait_for(self):
         empty = Series((GPU,), (), 10.0)
         assert at_rest(empty)
