@@ -6,7 +6,7 @@ import pytest
 from tests.worker.backend import PROMPTS
 from tests.worker.sleeping import read
 
-from worker.engines.base import EngineError, Request
+from worker.engines.base import UNKNOWN_ID, EngineError, Request
 from worker.recording import Recorder, RequestRecord, sample_outputs
 from worker.workload import Sampling
 
@@ -43,6 +43,30 @@ def test_the_tokens_of_one_call_share_its_time_and_only_the_first_prompts_keep_t
         assert kept.token_times[:2] == [moment, moment]
         assert len(kept.token_times) == 3
     assert [each.output_ids for each in recorder.records] == [[7, 8, 9]] * 3 + [[]]
+
+
+class Retokenising:
+    """An engine that knows the tokens of each chunk only when the answers are there."""
+
+    def __init__(self, counts: dict[int, list[int]]) -> None:
+        self._counts = counts
+
+    def chunk_tokens(self, number: int) -> list[int] | None:
+        return self._counts.get(number)
+
+
+def test_every_token_of_a_chunk_gets_the_time_of_its_chunk() -> None:
+    recorder = Recorder(read())
+    unknown, counted = record(1.0, 2.0), record(1.0, 1.5, 4.0, ids=[7, 7, 7])
+    recorder.records += [record(), unknown, counted]
+    engine: Any = Retokenising({2: [2, 0, 3]})
+    recorder.recount(engine, [unknown, counted])
+    assert unknown.token_times == [1.0, 2.0]
+    assert counted.token_times == [1.0, 1.0, 4.0, 4.0, 4.0]
+    assert counted.output_ids == [UNKNOWN_ID] * 5
+    empty: Any = Retokenising({1: [0, 0]})
+    with pytest.raises(EngineError, match="prompt 0: the answer has no token"):
+        recorder.recount(empty, [unknown])
 
 
 def test_the_first_output_of_each_of_three_prompts_is_a_sample() -> None:
