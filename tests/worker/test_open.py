@@ -157,6 +157,25 @@ def test_a_whole_request_ends_with_its_last_token_and_another_when_it_is_given_u
     assert ended == pytest.approx([last, last + 0.3], abs=1e-3)
 
 
+def test_after_the_tail_nothing_is_submitted_and_no_request_has_ended(
+    virtual_clock: Clock,
+) -> None:
+    stream, first = begun_stream(virtual_clock, [])
+    pending: list[Request] = []
+    stream.on_end(first)
+    while stream.wait_s() is not None:
+        stream.on_tokens(first, [1])
+        virtual_clock.sleep(0.6)
+        pending += stream.due()
+    virtual_clock.sleep(10.0)
+    assert pending
+    assert stream.due() == []
+    stream.on_end(pending[-1])
+    left = stream.records[pending[-1].id].open
+    assert left is not None
+    assert left.ended is None
+
+
 def test_requests_of_the_window_are_followed_to_their_end(virtual_clock: Clock) -> None:
     """Each takes 2.6 s, so that those of the last seconds end after the window."""
     engine = engine_of(virtual_clock, slots=1000, prefill_s=0.1, token_s=0.1)
