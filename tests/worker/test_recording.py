@@ -45,6 +45,15 @@ def test_the_tokens_of_one_call_share_its_time_and_only_the_first_prompts_keep_t
     assert [each.output_ids for each in recorder.records] == [[7, 8, 9]] * 3 + [[]]
 
 
+def test_answers_of_natural_length_have_a_token_at_least() -> None:
+    recorder = Recorder(read(exact_length=False))
+    assert not recorder.submit(0).exact_length
+    recorder.check_complete([record(2.0), record(2.0, 3.0, 4.0, 5.0, 6.0)])
+    for count in (0, 6):
+        with pytest.raises(EngineError, match=f"{count} tokens instead of 1 to 5"):
+            recorder.check_complete([record(*[2.0] * count)])
+
+
 class Retokenising:
     """An engine that knows the tokens of each chunk only when the answers are there."""
 
