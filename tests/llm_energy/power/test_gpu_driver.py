@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from llm_energy.power import deadline, sources
 from llm_energy.power.sampler import Sampler
-deadline.OPEN_DEADLINE_S = deadline.READ_DEADLINE_S = 1.0
+deadline.READ_DEADLINE_S = 1.0
 meters = sources.open_meters(cpu_model="Made CPU", gpus=True)
 with Sampler(meters, rate_hz=20.0) as sampler:
     time.sleep(0.5)
