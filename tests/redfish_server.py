@@ -45,6 +45,8 @@ class Faults:
     """Answer everything with this."""
     closes: bool = False
     """Close the connection without an answer."""
+    wants_slash: bool = False
+    """Redirect paths without a slash at their end, as iLO and older BMCs do."""
 
 
 class RedfishServer:
@@ -192,6 +194,8 @@ def _handler_of(service: RedfishServer) -> type[BaseHTTPRequestHandler]:
             resource = service.resource(self.path)
             if status == 200:
                 status = faults.status or (200 if resource is not None else 404)
+            if faults.wants_slash and not self.path.endswith("/"):
+                status = 308
             if status != 200:
                 resource = {"error": {"code": "Base.1.8.GeneralError", "message": "no"}}
             content = content if content is not None else json.dumps(resource).encode()

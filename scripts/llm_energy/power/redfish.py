@@ -42,6 +42,10 @@ MISMATCHES = (62, 64)
 OTHER_NAME = "write a name that the certificate has into `host_power.redfish`"
 UNKNOWN_AUTHORITY = "name its authority, or the certificate itself, with `host_power.ca_file`"
 
+REDIRECTS = (301, 302, 307, 308)
+"""Answers of some makers' controllers where a path lacks its last slash. The address that they name
+is not followed: the password goes to nobody else."""
+
 _NO_ACCESS = (401, 403)
 
 
@@ -78,6 +82,8 @@ class Service:
             ChassisError: there is no answer, or none that can be used.
         """
         status, content = self._answer(path)
+        if status in REDIRECTS and not path.endswith("/"):
+            status, content = self._answer(f"{path}/")
         if status == http.client.NOT_FOUND:
             return None
         if status in _NO_ACCESS:

@@ -154,6 +154,11 @@ def test_other_answers_are_named(server: RedfishServer, status: int, reason: str
     assert str(status) in str(error)
 
 
+def test_a_service_that_wants_a_slash_at_the_end_gets_it(server: RedfishServer) -> None:
+    server.faults.wants_slash = True
+    assert open_chassis(server.url, chassis="1U").power().watts == 374.0
+
+
 @pytest.mark.parametrize("body", [b"<html>login</html>", b"[]", b"\xff", b"{" * 100])
 def test_an_answer_that_is_no_resource_is_refused(server: RedfishServer, body: bytes) -> None:
     server.faults.body = body
