@@ -22,9 +22,9 @@ def control_findings(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Findin
     """Yield a problem for each GPU that cannot be set as an experiment asks; and each that another
     living process has set, on which no measurement of this campaign is made."""
     sets, own = sets_gpus(campaign), {gpu.uuid for gpu in gpus}
-    for one in gpu_control.outstanding():
-        if one.owner_lives and one.device in own:
-            yield Finding("problem" if sets else "warning", SUBJECT, _others(one), _facts(one))
+    held = [one for one in gpu_control.outstanding() if one.owner_lives and one.device in own]
+    for one in held:
+        yield Finding("problem" if sets else "warning", SUBJECT, _others(one), _facts(one))
     if not sets:
         return
     wanted = {repr(e.settings.gpu): e.settings.gpu for e in campaign.experiments}.values()
@@ -39,7 +39,7 @@ def control_findings(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Findin
         faults += [right] if (right := refused or _refused(gpu.uuid)) else []
         for fault in faults:
             yield Finding("problem", SUBJECT, f"{gpu.uuid}: {fault}", {"uuid": gpu.uuid})
-        if not faults:
+        if not faults and gpu.uuid not in [one.device for one in held]:
             board = gpu.settable
             message = f"{gpu.uuid}: can be set, from {board.least_limit_watts:g} to "
             message += f"{board.greatest_limit_watts:g} W (default {board.default_limit_watts:g} W)"

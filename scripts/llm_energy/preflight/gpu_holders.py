@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_energy.preflight.findings import Finding
+from llm_energy.system.numbers import plural
 from llm_energy.system.processes import process_name
 
 SUBJECT = "gpu monitors"
@@ -90,7 +91,7 @@ def holder_finding(known: Collection[int]) -> Finding:
         "processes": [{"pid": h.pid, "name": h.name, "holds": h.holds} for h in found],
         "unread_processes": unread,
     }
-    hidden = f"; {unread} processes of other users could not be looked into" if unread else ""
+    hidden = f" (not looked into, for lack of rights: {plural(unread, 'other')})" if unread else ""
     if not found:
         message = f"no other process is seen to hold NVIDIA devices or NVML{hidden}"
         return Finding("note" if unread else "ok", SUBJECT, message, facts)

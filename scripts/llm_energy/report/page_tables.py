@@ -180,7 +180,8 @@ def common_settings(summary: Summary) -> list[tuple[str, str]]:
             continue
         for value, given in table.groupby(name, sort=False):
             backends = ", ".join(sorted(given[BACKEND].unique()))
-            only = "" if len(given) == len(table) else f" ({backends})"
+            some = "" if len(given) == table[BACKEND].isin(given[BACKEND]).sum() else "some of "
+            only = "" if len(given) == len(table) else f" ({some}{backends})"
             found.append((name.removeprefix(SETTING), f"{value}{only}"))
     return found
 

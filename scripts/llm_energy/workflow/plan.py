@@ -155,14 +155,18 @@ def split_settings(
     """Split the settings into constant ones, by backend, and varying ones, by experiment.
 
     A setting is constant if it has one value in all experiments, which are then those of the
-    backend `""`, or one value in the experiments of each backend that has it.
+    backend `""`, or one value in the experiments of each backend that has it. One that some
+    experiments of a backend lack varies.
     """
     flat = {experiment.name: _named(experiment.settings.resolved()) for experiment in experiments}
     of_backend: dict[str, dict[str, set[str]]] = {}
+    keys_of: dict[str, set[str]] = {}
     for settings in flat.values():
-        for key, value in settings.items():
+        keys_of.setdefault(settings["backend"], set()).update(settings)
+    for settings in flat.values():
+        for key in keys_of[settings["backend"]]:
             values = of_backend.setdefault(key, {}).setdefault(settings["backend"], set())
-            values.add(repr(value))
+            values.add(repr(settings[key]) if key in settings else "none")
     backends = {settings["backend"] for settings in flat.values()}
     constant: dict[str, dict[str, Any]] = {"": {}}
     varying: dict[str, dict[str, Any]] = {name: {} for name in flat}

@@ -109,6 +109,12 @@ def test_an_option_of_one_engine_names_its_backend(summary_of):
     assert shared["engine_options.compile"] == "False (pytorch)"
 
 
+def test_what_only_some_experiments_set_is_marked(summary_of):
+    experiments = {"plain": {}, "limited": {"gpu": {"power_limit_watts": 300}}}
+    shared = dict(common_settings(summary_of(experiments=experiments, reference=None)))
+    assert shared["gpu.power_limit_watts"].endswith(" (some of llamacpp)")
+
+
 def test_one_experiment_differs_in_nothing(summary_of):
     assert settings_table(summary_of(experiments={"only": {}})) is None
 

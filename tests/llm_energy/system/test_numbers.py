@@ -50,6 +50,8 @@ def test_settings_are_never_rounded():
     assert exact(1048576) == "1048576"
     assert exact(0.5) == "0.5"
     assert setting_label("sampling.seed", 12345678) == "seed 12345678"
+    assert setting_label("gpu.sm_clock_mhz.of_default", 0.7) == "sm clock mhz of default 0.7"
+    assert setting_label("gpu.sm_clock_mhz.to", 1500) == "sm clock mhz to 1500"
 
 
 def test_percent_and_plural():

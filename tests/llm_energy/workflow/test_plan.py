@@ -102,6 +102,15 @@ def test_the_table_shows_what_varies_and_is_aligned(root, tmp_path):
         assert all(row[start - 1] == " " and row[start] != " " for row in rows)
 
 
+def test_what_only_some_experiments_set_is_not_the_same_for_all(root, tmp_path):
+    gpu = {"settings": {"gpu": {"power_limit_watts": 300}}}
+    groups = with_experiments(plain={}, limited=gpu) | {"measurement": {"device": "gpu"}}
+    text = as_text(make_plan(load(root, groups), tmp_path))
+    above, _, table = text.partition("\n\n")
+    assert "power_limit" not in above
+    assert "power_limit_watts" in table
+
+
 def test_a_table_that_is_too_wide_has_its_settings_below_each_row(root, tmp_path):
     groups = {
         f"group-with-a-long-name-that-takes-much-room-number-{number}": {
