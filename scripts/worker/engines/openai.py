@@ -70,9 +70,11 @@ class OpenAIServer(Engine):
         assert server is not None, "the host sends a server's configuration with its backend"
         address = self._reach(config, server)
         try:
-            return self._try_out(address, config, server)
+            observed = self._try_out(address, config, server)
         except EngineError as error:
             raise self._death(error) or unfit(error) from error
+        self._check_life()
+        return observed
 
     def _try_out(
         self, address: Address, config: EngineConfig, server: ServerConfig
@@ -150,10 +152,19 @@ class OpenAIServer(Engine):
             self._client.run(take, slots, on_tokens)
         except ServerError as error:
             raise self._death(error) or error from error
+        self._check_life()
 
     def serve(self, load: OpenLoad) -> None:
         assert self._client is not None
         self._client.serve(load)
+        self._check_life()
+
+    def _check_life(self) -> None:
+        """Check that a launched server lives: another one may have answered on its port.
+
+        Raises:
+            ServerError: it has ended.
+        """
         if self._launched is not None and (death := self._launched.death()):
             raise ServerError(ENDED, death)
 

@@ -266,6 +266,25 @@ class TestAttached:
         assert error["reason"] == "server_ended"
         assert "the server ended with exit code 1: enough (" in error["message"]
 
+    def test_another_server_on_the_port_of_a_launched_one_is_not_measured(
+        self, supervisor: Peer
+    ) -> None:
+        """The stand-in takes the port and lives on, where a user's server would find it taken."""
+        script = '"$0" "$1" "$2" vllm & sleep 1; exit 1'
+        command = ["/bin/sh", "-c", script, "{python}", str(PROCESS), "{port}"]
+        fields = {"exact_length": {"a": 1}, "token_counts": "token_ids"}
+        answers = [load(supervisor, {"command": command, **fields})]
+
+        def has_ended() -> bool:
+            if answers[-1]["event"] != "error":
+                answers.append(measure(supervisor, [[1, 2]]))
+            return "error" in answers[-1]["event"]
+
+        wait_until(has_ended, what="the end is noticed")
+        error = answers[-1]
+        assert error["reason"] == "server_ended"
+        assert "the server ended with exit code 1" in error["message"]
+
     def test_a_server_that_ends_at_once_is_an_error_with_its_words(self, supervisor: Peer) -> None:
         error = load(
             supervisor, {"command": ["{python}", "-c", "raise SystemExit('no such model')"]}
