@@ -16,6 +16,7 @@ HEADINGS = {
     "BackendConfig": "`backends.NAME`",
     "Interpreter": "`backends.NAME.environment`, for an interpreter of yours",
     "Image": "`backends.NAME.environment`, for an image of yours",
+    "RunningContainer": "`backends.NAME.environment`, for a container that runs already",
     "Container": "`backends.NAME.container`",
     "Launch": "`backends.NAME.server`, for a server that is launched",
     "Attach": "`backends.NAME.server`, for a server that runs already",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from worker import protocol
 from worker.child import EngineChild
+from worker.code_digest import digest_of
 from worker.protocol import (
     Event,
     Hello,
@@ -34,6 +35,7 @@ class Supervisor:
     def __init__(self, logs: Path) -> None:
         self._logs = logs
         self._started = time.monotonic()
+        self._code = digest_of(Path(__file__).parent)
         self._jobs = 0
         self._engine: EngineChild | None = None
         self._turn = asyncio.Lock()
@@ -127,6 +129,7 @@ class Supervisor:
             "final": True,
             "protocol": protocol.PROTOCOL,
             "pid": os.getpid(),
+            "code": self._code,
             "age_s": time.monotonic() - self._started,
             "jobs": self._jobs,
             "engine": None

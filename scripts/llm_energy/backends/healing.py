@@ -104,7 +104,9 @@ class Healer:
 
     def _check(self, record: BackendRecord) -> None:
         """Check the heartbeat and, but never beside a measurement, that the supervisor answers and
-        CUDA works."""
+        CUDA works; not of a container that is not ours to heal."""
+        if record.attached:
+            return
         try:
             if runtime_named(record.runtime).hung(record):
                 self._complain(record.name, "its heartbeat is too old", hung=True)

@@ -21,7 +21,7 @@ from llm_energy.runs.run_parts import set_runs
 from llm_energy.system import locks
 from llm_energy.system.files import is_abandoned
 from llm_energy.system.processes import ProcessId
-from llm_energy.system.vocabulary import DOCKER, PROCESS
+from llm_energy.system.vocabulary import ATTACHED, DOCKER, PROCESS
 from worker.protocol import Unload
 
 
@@ -36,6 +36,10 @@ def runtime_named(name: str) -> Runtime:
         from llm_energy.backends.docker_runtime import DockerRuntime
 
         return DockerRuntime()
+    if name == ATTACHED:
+        from llm_energy.backends.attached_runtime import AttachedRuntime
+
+        return AttachedRuntime()
     raise BackendError("unknown_runtime", f"there is no runtime `{name}`")
 
 
@@ -156,6 +160,17 @@ def unload_others(run: Run, backend: str) -> None:
                 raise BackendError(
                     "engine_resident", f"the engine of `{record.name}` did not unload"
                 )
+
+
+def release_attached(run: Run) -> None:
+    """Unload the engines of a run from containers that stay, as long as nobody else may use them.
+
+    What does not answer keeps its engine until its supervisor misses its clients.
+    """
+    for record in known_backends(run):
+        if record.attached:
+            with contextlib.suppress(BackendError), connect(record) as session:
+                session.request(Unload())
 
 
 def stop_backends(run: Run) -> None:

@@ -1,8 +1,8 @@
 """The interface of a runtime: how a backend's supervisor is started, reached and ended.
 
-Two of them stand behind this one interface: `process` (a local process in the backend's virtual
-environment) and `docker` (a container). Callers use `BackendRecord`s and never depend
-on the runtime.
+Three of them stand behind this one interface: `process` (a local process in the backend's virtual
+environment), `docker` (a container) and `attached` (a container that somebody else keeps). Callers
+use `BackendRecord`s and never depend on the runtime.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from llm_energy.runs.run import Run
 from llm_energy.system.cache import environment_marker, in_place
+from llm_energy.system.vocabulary import ATTACHED
 from worker.records import read_record
 
 SCRIPTS = Path(__file__).parents[2]
@@ -61,6 +62,8 @@ class DeclaredBackend:
     models of the user's own one by one, since each may be a link to anywhere."""
     cpu_set: tuple[int, ...] | None = None
     """Numbers of the CPUs of the host that it runs on; None: all."""
+    attached: str | None = None
+    """Name of the container that runs already; None where a run starts one."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,11 @@ class BackendRecord:
     """Private to the runtime: identity of the process, or id of the container."""
     container_engine: str | None = None
     """Name and version of the engine that runs its container; None without one."""
+
+    @property
+    def attached(self) -> str | None:
+        """Name of its container, where that ran already; None otherwise."""
+        return str(self.handle["name"]) if self.runtime == ATTACHED else None
 
 
 class Transport(Protocol):

@@ -8,6 +8,7 @@ from llm_energy.campaign.server_settings import Attach, Launch
 from llm_energy.campaign.types import (
     Alternatives,
     BaseImage,
+    ContainerName,
     Count,
     EnvironmentVariable,
     Memory,
@@ -35,6 +36,19 @@ class Image(Model):
     """`NAME@sha256:...`, or the id `sha256:...` of an image of this host."""
     python: Text = "python3"
     """Its Python interpreter that has the engine."""
+
+
+class RunningContainer(Model):
+    """A container that runs already, as the target `compose` describes it; it is never started,
+    stopped or changed."""
+
+    container: ContainerName
+    """Its name."""
+    image: PinnedImage | None = None
+    """Its image, where that is one of yours, as in `{image: ...}`. Default: made from
+    envs/{backend}."""
+    python: Text = "python3"
+    """The Python interpreter of an image of yours that has the engine."""
 
 
 Gpus = Annotated[
@@ -92,10 +106,12 @@ class BackendConfig(Model):
     runtime: Runtime = PROCESS
     """`process`: a process of this machine in an environment of its own; `docker`: a container."""
     environment: Annotated[
-        Literal["managed"] | Interpreter | Image, Alternatives(object, dict, "image")
+        Literal["managed"] | Interpreter | Image | RunningContainer,
+        Alternatives(object, dict, "image", "container"),
     ] = "managed"
     """`managed`: made from envs/{backend}; or an interpreter of yours, `{python: PATH}`, or an
-    image, `{image: NAME@sha256:...}`."""
+    image, `{image: NAME@sha256:...}`; or a container that runs already, `{container: NAME}`:
+    docs/containers.md."""
     base: BaseImage | None = None
     """Image that a managed container is built on: `debian`, which is made on this machine from
     Debian's packages, or an image by exact tag or digest; else the one that its Dockerfile names.
@@ -111,6 +127,27 @@ class BackendConfig(Model):
     ) = None
     """A server of OpenAI's completions API as the engine, launched or attached. Default: the
     adapter of this name, or the server that envs/{backend} declares."""
+
+    @property
+    def attached(self) -> str | None:
+        """Name of the container that runs already; None where a run starts one."""
+        own = self.environment
+        return own.container if isinstance(own, RunningContainer) else None
+
+    @property
+    def own_image(self) -> Image | None:
+        """The user's image; None where there is none."""
+        match self.environment:
+            case Image() as own:
+                return own
+            case RunningContainer(image=str(image), python=python):
+                return Image(image=image, python=python)
+        return None
+
+    @property
+    def managed(self) -> bool:
+        """True where its environment is made from envs/{backend}."""
+        return not isinstance(self.environment, Interpreter) and self.own_image is None
 
     @property
     def in_container(self) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llm_energy.campaign.backend_settings import BackendConfig, Image, Interpreter
+from llm_energy.campaign.backend_settings import BackendConfig, Interpreter
 from llm_energy.campaign.declared_inputs import (
     FilePrompts,
     HubSource,
@@ -154,16 +154,15 @@ def environment_identity(
         UnpinnedError: an interpreter whose packages nobody pinned, or an environment without a file
             that defines it.
     """
-    match config.environment:
-        case Interpreter():
-            locked = lock.environments.get(backend)
-            pin = config.environment.packages_sha256 or (locked and locked.packages_sha256)
-            if pin is None:
-                message = f"the packages of this interpreter are not pinned; {LOCK_REMEDY}"
-                raise UnpinnedError(message)
-            return {"packages_sha256": pin}
-        case Image():
-            return {"image": config.environment.image.rpartition("@")[2]}
+    if isinstance(config.environment, Interpreter):
+        locked = lock.environments.get(backend)
+        pin = config.environment.packages_sha256 or (locked and locked.packages_sha256)
+        if pin is None:
+            message = f"the packages of this interpreter are not pinned; {LOCK_REMEDY}"
+            raise UnpinnedError(message)
+        return {"packages_sha256": pin}
+    if own := config.own_image:
+        return {"image": own.image.rpartition("@")[2]}
     folder = environment_folder(root, backend, device)
     files = [folder / name for name in DEFINING_FILES[config.runtime]]
     if not files[0].is_file():

@@ -114,9 +114,15 @@ def check_device(config: CampaignConfig, problems: Problems) -> None:
     if gpu and config.measurement.minimum_duration_s < MINIMUM_GPU_DURATION_S:
         message = f"must be at least {MINIMUM_GPU_DURATION_S:g} on a GPU"
         problems.add(("measurement", "minimum_duration_s"), message)
+    containers: dict[str, str] = {}
     for name, backend in config.backends.items():
         for key, message in _backend_faults(backend, gpu=gpu):
             problems.add(("backends", name, *key.split(".")), message)
+        if backend.attached is None:
+            continue
+        if (first := containers.setdefault(backend.attached, name)) != name:
+            message = f"is the container of {first} already; name another one"
+            problems.add(("backends", name, "environment", "container"), message)
 
 
 def check_parallel(config: CampaignConfig, problems: Problems) -> None:
@@ -133,6 +139,9 @@ def check_parallel(config: CampaignConfig, problems: Problems) -> None:
         if isinstance(backend.server, Attach):
             message = "one that runs already cannot be that of each set; launch it, with `command`"
             problems.add(("backends", name, "server"), message)
+        if backend.attached is not None:
+            message = "one that runs already cannot be that of each set; leave it out"
+            problems.add(("backends", name, "environment", "container"), message)
     if parallel.devices == "all":
         return
     size, path = parallel.devices_per_measurement, ("parallel", "devices")
@@ -154,7 +163,7 @@ def _backend_faults(backend: BackendConfig, *, gpu: bool) -> Iterator[tuple[str,
         yield from attach_faults(backend.server)
     elif backend.server is not None:
         yield from launch_faults(backend.server)
-        if backend.environment == "managed" and backend.server.environment is None:
+        if backend.managed and backend.server.environment is None:
             message = "a server of yours needs an environment of yours: an interpreter or an image"
             yield "environment", message
     if not backend.in_container:
@@ -162,11 +171,13 @@ def _backend_faults(backend: BackendConfig, *, gpu: bool) -> Iterator[tuple[str,
             yield key, "is for runtime docker only; leave it out"
         if isinstance(backend.environment, Image):
             yield "environment", "an image needs a container; set runtime: docker"
+        if backend.attached is not None:
+            yield "environment", "a container needs its runtime; set runtime: docker"
         return
     if isinstance(backend.environment, Interpreter):
         message = "an interpreter of this host cannot run in a container; set runtime: process"
         yield "environment", message
-    if backend.base is not None and backend.environment != "managed":
+    if backend.base is not None and not backend.managed:
         yield "base", "is for a managed environment only; leave it out"
     elif backend.base is not None and backend.base.endswith(":latest"):
         yield "base", "`latest` names no image for long; give a tag or digest"

@@ -14,6 +14,7 @@ IDENTIFIER = r"^[a-z][a-z0-9_-]*$"
 SHA256 = r"^[0-9a-f]{64}$"
 PINNED_IMAGE = r"^([^@\s]+@)?sha256:[0-9a-f]{64}$"
 BASE_IMAGE = r"^(debian|\S+:[A-Za-z0-9_][A-Za-z0-9_.-]*|\S+@sha256:[0-9a-f]{64})$"
+CONTAINER = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"
 MEMORY = r"^[1-9][0-9]*[bkmg]$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 CURRENCY = r"^[A-Z]{3}$"
@@ -30,6 +31,7 @@ PATTERNS_IN_WORDS = {
     SHA256: "must be a sha256: 64 hexadecimal digits in lower case",
     PINNED_IMAGE: "must be an image by digest, `NAME@sha256:...`; `docker image inspect` tells it",
     BASE_IMAGE: "must be `debian`, or an image with its tag or digest",
+    CONTAINER: "must be the name of a container: letters, digits, `_`, `.` and `-`",
     MEMORY: "must be a whole number with its unit b, k, m or g, such as 8g",
     VARIABLE: "may hold letters, digits and `_`, and begins with no digit",
     PACKAGE: "must be the name of a package alone: letters, digits, `.`, `_` and `-`",
@@ -137,6 +139,7 @@ PackageVersion = Annotated[str, Field(pattern=VERSION, max_length=200)]
 Sha256 = Annotated[str, Field(pattern=SHA256)]
 PinnedImage = Annotated[str, Field(pattern=PINNED_IMAGE)]
 BaseImage = Annotated[str, Field(pattern=BASE_IMAGE)]
+ContainerName = Annotated[str, Field(pattern=CONTAINER, max_length=200)]
 Memory = Annotated[str, Field(pattern=MEMORY)]
 Currency = Annotated[str, Field(pattern=CURRENCY)]
 EnvironmentVariable = Annotated[str, Field(pattern=VARIABLE, max_length=100)]

@@ -9,6 +9,7 @@ from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.server_settings import Attach
 from llm_energy.inputs.models import local_files
 from llm_energy.system.cache import CACHE
+from llm_energy.system.vocabulary import ATTACHED
 
 
 def declare_backend(
@@ -34,8 +35,9 @@ def declare_backend(
     }
     return DeclaredBackend(
         name=backend,
-        runtime=config.runtime,
+        runtime=config.runtime if config.attached is None else ATTACHED,
         environment_id=own[0].environment.id,
         container=ContainerSettings(**container),
         readable=(str(models), *sorted(local)),
+        attached=config.attached,
     )

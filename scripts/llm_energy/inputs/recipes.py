@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import TypeAdapter
 
-from llm_energy.campaign.backend_settings import BackendConfig, Image, Interpreter
+from llm_energy.campaign.backend_settings import BackendConfig, Interpreter
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import DeclaredPrompts, DeclaredSource, PathSource
 from llm_energy.campaign.experiment import Experiment
@@ -183,13 +183,12 @@ def environment_recipe(
     further: dict[str, Any] = {}
     if adapter not in (None, backend):
         further = {"adapter": adapter}
-    match config.environment:
-        case Interpreter() as own:
-            kind, further = "interpreter", {**further, "python": own.python}
-        case Image() as own:
-            kind, further = "image", {**further, **own.model_dump()}
-        case _ if config.in_container:
-            kind, further = "build", {**further, "base": config.base}
+    if isinstance(config.environment, Interpreter):
+        kind, further = "interpreter", {**further, "python": config.environment.python}
+    elif own := config.own_image:
+        kind, further = "image", {**further, **own.model_dump()}
+    elif config.in_container:
+        kind, further = "build", {**further, "base": config.base}
     return EnvironmentRecipe(backend, environment.identity, kind, folder, device, **further)
 
 

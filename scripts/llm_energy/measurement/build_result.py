@@ -192,6 +192,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
         )
         + flags.of_gates(seen.thermal)
         + served.flags(job, seen, requests)
+        + flags.of_container(seen.attached)
         + list(gpu_limits.flags_of(seen, account.energy))
         + account.flags,
         "sample_outputs": [SampleOutput(**sample) for sample in seen.measured["sample_outputs"]],
@@ -206,7 +207,7 @@ def numbers_without_window(job: Job, seen: Observation) -> dict[str, Any]:
         "status": "out_of_memory",
         "message": seen.out_of_memory,
         "energy": account.energy,
-        "flags": account.flags,
+        "flags": flags.of_container(seen.attached) + account.flags,
         "sample_outputs": [],
     }
 

@@ -19,6 +19,11 @@ def of_measurement(*, drift: Drift, duration_s: float, minimum_duration_s: float
     return [Flag(code=code, message=message) for code, message in found.items()]
 
 
+def of_container(attached: str | None) -> list[Flag]:
+    """The flag of a container that ran already, by its name."""
+    return [Flag(code="attached", message=f"container {attached}")] if attached else []
+
+
 def of_gates(thermal: Thermal) -> list[Flag]:
     """The flags of conditions that were waited for in vain."""
     found = {}

@@ -200,6 +200,8 @@ class Observation:
     """The supervisor's state before this measurement."""
     container_engine: str | None = None
     """Name and version of the engine of its container, if it has one."""
+    attached: str | None = None
+    """Name of its container, where that ran already."""
     loaded: Event | None = None
     measured: Event | None = None
     waited_s: float = 0.0

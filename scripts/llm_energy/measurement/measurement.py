@@ -149,7 +149,7 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
             working = working_devices(meters, device=device, gpus=gpus)
         show("starting the backend")
         started = running.ensure_backend(run, backend)
-        seen.container_engine = started.container_engine
+        seen.container_engine, seen.attached = started.container_engine, started.attached
         running.unload_others(run, backend)
         devices = tuple(d for _, d in working)
         lock = run.whole.folder / "sensors.lock"

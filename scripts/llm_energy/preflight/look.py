@@ -9,6 +9,7 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.inputs.recipes import ConversionRecipe, ModelRecipe, Recipes, campaign_recipes
 from llm_energy.preflight.asking import SilentError, ask_all, reason
 from llm_energy.preflight.chassis_findings import chassis_findings
+from llm_energy.preflight.container_findings import container_findings
 from llm_energy.preflight.disk import disk_findings, read_disks
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.fit import memory_findings
@@ -58,6 +59,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
         *chassis_findings(campaign),
         *prepared,
         *server_findings(campaign),
+        *container_findings(campaign, backends_of(campaign)),
         *disk_findings(read_disks(cache, results, docker_root), prepared),
         *memory_findings(campaign, host=host, gpus=gpus, cache=cache),
         Finding("note", "memory", f"estimates: {FORMULA}"),

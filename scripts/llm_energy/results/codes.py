@@ -58,8 +58,9 @@ FLAGS = {
     "specification: a mean over both is one of two workloads. Measure the experiment again.",
     "output_suspect": "The outputs repeat themselves: more than half of their 4-grams occurred "
     "before. Speed and energy may be those of an engine that generates nonsense.",
-    "attached": "The engine is a server that ran already. The workflow neither chose its settings "
-    "nor knows who else used it; the message has what the server reports of itself.",
+    "attached": "The engine is a server that ran already, whose settings the workflow did not "
+    "choose; the message has what it reports of itself. Or it ran in a container that ran already: "
+    "as the campaign describes it, but kept by somebody else. Who else used them is not known.",
     "prefix_cache_unknown": "Prompts of this server may have come from a cache, without work: it "
     "was not started with its cache off. Times to first token and joules may be too low.",
     "natural_length": "Answers ended where the model wanted, at most at `output_tokens`: their "

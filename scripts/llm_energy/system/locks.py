@@ -17,6 +17,14 @@ all users of the host, where nobody removes or replaces the file of another."""
 DEVICE_LOCK = "llm-energy-*.lock"
 """Names of the locks of devices."""
 
+RUN_LOCK = "llm-energy-*.run"
+"""Names of the locks that are held for a whole run."""
+
+
+class HeldError(Exception):
+    """A lock that is held; the message names its holder."""
+
+
 Blocked = Callable[[str], None]
 """Takes the holder of a lock, in words, before it is waited for."""
 
@@ -81,6 +89,22 @@ def devices(
     finally:
         for descriptor in reversed(descriptors):
             os.close(descriptor)
+
+
+def hold_for_run(name: str) -> int:
+    """Hold a host-wide lock, which no measurement waits for, until the returned descriptor is
+    closed.
+
+    Raises:
+        HeldError: somebody else holds it.
+        PermissionError: it is no file that every user may open.
+    """
+    path = _device_folder() / RUN_LOCK.replace("*", name)
+
+    def refuse(holder: str) -> None:
+        raise HeldError(holder)
+
+    return _hold_shared(path, refuse)
 
 
 @contextmanager

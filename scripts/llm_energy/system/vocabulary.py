@@ -6,6 +6,10 @@ Runtime = Literal["process", "docker"]
 PROCESS: Final = "process"
 DOCKER: Final = "docker"
 
+ATTACHED: Final = "attached"
+"""Runtime of a backend in a container that the workflow did not start; to campaigns and results it
+is `docker`."""
+
 LoadMode = Literal["waves", "closed", "open"]
 WAVES: Final = "waves"
 CLOSED: Final = "closed"

@@ -25,13 +25,13 @@ from llm_energy.runs.run import Run, utc_now
 from llm_energy.runs.run_parts import run_of_block
 from llm_energy.system.files import write_atomically
 from llm_energy.system.scripting import UserError
-from llm_energy.system.vocabulary import DOCKER, PROCESS
+from llm_energy.system.vocabulary import ATTACHED, DOCKER, PROCESS
 from llm_energy.validation import nvidia_smi_output
 from llm_energy.validation.nvidia_smi_beside import Beside, run_once
 from llm_energy.validation.nvidia_smi_output import NvidiaSmiError
 from llm_energy.validation.two_readings import compare
 
-WHERE = {DOCKER: "container", PROCESS: "host"}
+WHERE = {ATTACHED: "container", DOCKER: "container", PROCESS: "host"}
 CLOCK_STEP_S = 0.01
 """A wall clock that moved more than this against CLOCK_MONOTONIC was set meanwhile."""
 
@@ -73,7 +73,7 @@ def calibrate(spec_hash: str) -> tuple[Path, dict[str, Any]]:
         "session_id": run.record.session_id,
         "started": started,
         "backend": backend.name,
-        "runtime": backend.runtime,
+        "runtime": DOCKER if backend.runtime == ATTACHED else backend.runtime,
         "nvidia_smi_ran_in": WHERE[backend.runtime],
         "requested_hz": rate_hz,
         "wall_less_monotonic_s": offsets_s,

@@ -64,4 +64,5 @@ def _service(campaign: Campaign, backend: str, *, podman: bool) -> dict[str, obj
     assert environment.image is not None
     options = container_options(declared, environment.python, campaign=campaign.name, podman=podman)
     check_sources(options["mounts"])
-    return service(environment.image, options, name=f"llm-energy-{campaign.name}-{backend}")
+    name = declared.attached or f"llm-energy-{campaign.name}-{backend}"
+    return service(environment.image, options, name=name)

@@ -8,6 +8,7 @@ from typing import Any
 from llm_energy.campaign.campaign import load_campaign
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.inputs.recipes import Recipes
+from llm_energy.preflight.container_findings import container_obstacles
 from llm_energy.preflight.gpu_control_findings import sets_gpus
 from llm_energy.preflight.gpus import read_gpus
 from llm_energy.preflight.host_findings import forbidden_cpu_energy
@@ -104,7 +105,18 @@ class Hooks:
         sets: tuple[DeviceSet, ...] = ()
         if needed or further or calibrated:
             lines = obstacles(self._inputs, cache=CACHE)
-            if lines := [*lines, *([] if spreads else gpu_obstacles(campaign))]:
+            used = dict.fromkeys(
+                e.settings.backend
+                for e in (*(p.experiment for p in (*needed, *further)), *calibrated)
+            )
+            if spreads and any(campaign.backends[name].attached for name in used):
+                sys.exit(
+                    f"campaign `{campaign.name}` measures in a container of this host, which "
+                    "cannot be spread over a cluster: use one allocation (docs/slurm.md)"
+                )
+            if not spreads:
+                lines += [*gpu_obstacles(campaign), *container_obstacles(campaign, used)]
+            if lines:
                 sys.exit("\n".join(lines))
             sets = () if spreads else sets_of_host(campaign)
             if campaign.parallel and not (sets or spreads):

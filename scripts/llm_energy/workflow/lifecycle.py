@@ -1,9 +1,9 @@
 """The life of a run around its jobs: opened by onstart, ended by onsuccess, onerror or atexit.
 
 `start` does, in this order: nothing if no measurement is needed; register the clean-up; lock the
-campaign; refuse to overwrite; reap what dead runs left; enter the run; start the fork server, the
-watchdog and those needed backends whose environment is ready (the first job that needs another one
-starts it).
+campaign; refuse to overwrite; reap what dead runs left; hold the containers that run already; enter
+the run; start the fork server, the watchdog and those needed backends whose environment is ready
+(the first job that needs another one starts it).
 """
 
 import atexit
@@ -19,6 +19,7 @@ from llm_energy.backends.running import (
     end_run,
     ensure_watchdog,
     reap_dead_runs,
+    release_attached,
     runtime_named,
 )
 from llm_energy.backends.runtime import BackendError
@@ -27,6 +28,7 @@ from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.measurement.fork_server import ForkServer
 from llm_energy.power.gpu_control import restore_all
 from llm_energy.power.gpu_targets import GpuRange
+from llm_energy.preflight.container_findings import hold_containers
 from llm_energy.results.superseded import set_aside
 from llm_energy.runs.results_lock import LockedError, ResultsLock
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
@@ -56,6 +58,8 @@ class Lifecycle:
         """This invocation measures, or may do so."""
         self._fork_server: ForkServer | None = None
         self._lock: ResultsLock | None = None
+        self._containers: list[int] = []
+        """Locks of containers that ran already."""
 
     def start(
         self,
@@ -114,6 +118,8 @@ class Lifecycle:
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         self._set_aside(existing)
         self._reap(set() if spreads else {self._runtime_of(e) for e in experiments})
+        if not spreads:
+            self._hold_containers({e.settings.backend for e in experiments})
         self.run = enter_run(
             self.campaign,
             ordered,
@@ -151,7 +157,10 @@ class Lifecycle:
             self._fork_server.end()
             self._fork_server = None
         if run is not None:
+            release_attached(run)
             end_run(run)
+        while self._containers:
+            os.close(self._containers.pop())
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -221,6 +230,12 @@ class Lifecycle:
             self._lock = ResultsLock(self.results)
         except LockedError as error:
             raise LifecycleError(f"campaign `{self.campaign.name}` {error}") from error
+
+    def _hold_containers(self, backends: Collection[str]) -> None:
+        try:
+            self._containers = hold_containers(self.campaign, backends)
+        except BackendError as error:
+            raise LifecycleError(str(error)) from error
 
     def _may_remeasure(
         self, existing: Sequence[PlannedMeasurement], remeasure: bool | str, *, elsewhere: bool

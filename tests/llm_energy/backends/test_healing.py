@@ -92,7 +92,7 @@ def test_a_container_that_is_gone_is_recreated(run, healed, subscribed):
     recreated = running.known_backend(run, "bare")
     assert recreated.handle["container"] != record.handle["container"]
     assert answers(recreated)
-    assert health.of(run, "bare").failures == 0  # no attempt failed: it cost no measurement
+    assert health.of(run, "bare").failures_in_a_row == 0  # it cost no measurement
 
 
 def test_nobody_is_queried_beside_a_measurement(run, monkeypatch):

@@ -108,6 +108,16 @@ def test_an_image_is_its_digest_whatever_its_name_and_interpreter(root):
     assert of(IMAGE) != of(f"registry.example/toy@sha256:{SHA['b']}")
 
 
+def test_a_container_that_runs_already_is_the_one_that_a_run_would_start(root):
+    def attached(**environment):
+        return spec_of(root, environment={"container": "mine", **environment}, **DOCKER)
+
+    assert attached() == spec_of(root, **DOCKER)
+    assert attached(image=IMAGE) == spec_of(root, environment={"image": IMAGE}, **DOCKER)
+    debian = spec_of(root, base="debian", **DOCKER)
+    assert spec_of(root, environment={"container": "mine"}, base="debian", **DOCKER) == debian
+
+
 @pytest.mark.parametrize(
     "container",
     [{"cpus": 2}, {"memory": "8g"}, {"environment": {"OMP_NUM_THREADS": "2"}}, {"gpus": 1}],
@@ -213,6 +223,18 @@ def test_gpus_count_by_number_and_numbers_have_one_form(root):
             DOCKER | {"environment": {"image": IMAGE, "pyhton": "python3"}},
             "environment.pyhton: unknown key; did you mean python?",
         ),
+        (
+            {"environment": {"container": "mine"}},
+            "environment: a container needs its runtime; set runtime: docker",
+        ),
+        (
+            DOCKER | {"environment": {"container": "my container"}},
+            "environment.container: must be the name of a container: letters, digits, `_`, `.`",
+        ),
+        (
+            DOCKER | {"environment": {"container": "mine", "image": IMAGE}, "base": "debian"},
+            "base: is for a managed environment only; leave it out",
+        ),
         ({"runtime": "doker"}, "runtime: must be 'process' or 'docker', not \"doker\"; did you"),
     ],
 )
@@ -220,3 +242,21 @@ def test_a_mistake_of_a_backend_is_one_line(root, options, message):
     found = mistakes(root, campaign(**options))
     assert len(found) == 1, found
     assert found[0].startswith(f"backends.toy.{message}")
+
+
+def test_two_backends_share_no_container(root):
+    config = campaign()
+    toy = {**DOCKER, "environment": {"container": "mine"}}
+    config["backends"] = {"toy": toy, "boxy": toy | {"environment": {"container": "mine"}}}
+    assert mistakes(root, config) == [
+        "backends.boxy.environment.container: is the container of toy already; name another one"
+    ]
+
+
+def test_sets_of_gpus_share_no_container(root):
+    config = campaign(measurement=GPU, environment={"container": "mine"}, **DOCKER)
+    config["parallel"] = {"devices": "all", "devices_per_measurement": 1}
+    assert mistakes(root, config) == [
+        "backends.toy.environment.container: one that runs already cannot be that of each set; "
+        "leave it out"
+    ]

@@ -12,7 +12,7 @@ from tests.llm_energy.make_results import make_result, put_result
 from tests.nvml_simulator.scenario import Gpu, with_uuid
 
 from llm_energy.backends import health
-from llm_energy.backends.container import container_options
+from llm_energy.backends.container import run_options
 from llm_energy.backends.running import end_run, known_backend
 from llm_energy.backends.runtime import (
     SCRIPTS,
@@ -98,12 +98,12 @@ def test_with_the_run_everything_of_its_sets_ends(whole):
 def test_a_container_gets_the_gpus_and_cpus_of_its_set(whole):
     first, second = opened(whole)
     declared = first.read("declared/bare", DeclaredBackend)
-    options = container_options(declared, "python3", first, podman=False)
+    options = run_options(declared, "python3", first, podman=False)
     (request,) = options["device_requests"]
     assert request["DeviceIDs"] == [FIRST.uuid]
     assert options["cpuset_cpus"] == "0"
     declared = second.read("declared/bare", DeclaredBackend)
-    other = container_options(declared, "python3", second, podman=False)
+    other = run_options(declared, "python3", second, podman=False)
     assert other["cpuset_cpus"] is None
     assert other["name"] != options["name"]
 
