@@ -11,7 +11,7 @@ pytestmark = pytest.mark.integration
 
 SECRET = "hf_MarkerOfASecretThatNoFileMayHold"
 VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY")
-VARIABLES += ("INFLUX_TOKEN", "INFLUX_PASSWORD", "VM_PASSWORD", "PGPASSWORD")
+VARIABLES += ("INFLUX_TOKEN", "INFLUX_PASSWORD", "VM_PASSWORD", "PGPASSWORD", "REDFISH_PASSWORD")
 
 
 def test_secrets_of_the_environment_are_in_no_file(tmp_path):

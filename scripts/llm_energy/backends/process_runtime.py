@@ -27,7 +27,7 @@ from llm_energy.backends.runtime import (
 )
 from llm_energy.runs.run import Run
 from llm_energy.system.processes import ProcessId, descendants
-from llm_energy.system.vocabulary import PROCESS
+from llm_energy.system.vocabulary import NOT_PASSED_ON, PROCESS
 from worker.orphans import RUN_MARK, kill_marked
 
 START_S = 30.0
@@ -40,7 +40,7 @@ def worker_environment(gpus: Sequence[str] = ()) -> dict[str, str]:
     Args:
         gpus: UUIDs of the only GPUs that it sees.
     """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "LLM_ENERGY_", "PIP_"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(NOT_PASSED_ON)}
     visible = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}
     return kept | visible | worker_variables(str(SCRIPTS))
 

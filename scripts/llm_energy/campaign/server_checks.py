@@ -7,10 +7,7 @@ from pathlib import Path
 from llm_energy.campaign.experiment_settings import Settings
 from llm_energy.campaign.problems import listed
 from llm_energy.campaign.server_settings import Attach, Launch, Server
-from llm_energy.system.vocabulary import EXACT, NATURAL, OPEN
-
-NOT_PASSED_ON = ("HF_", "LLM_ENERGY_", "PIP_")
-"""Beginnings of variables that no backend gets: secrets of registries, and our own."""
+from llm_energy.system.vocabulary import EXACT, NATURAL, NOT_PASSED_ON, OPEN
 
 PLAIN_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 ENDPOINTS = ("/completions", "/models")
