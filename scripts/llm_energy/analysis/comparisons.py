@@ -30,6 +30,7 @@ from llm_energy.stats.paired_ratios import (
     simultaneous_confidence,
     unpaired_ratio,
 )
+from llm_energy.system.numbers import setting_text
 
 COMPARED = (
     *(JOULES_PER_OUTPUT_TOKEN, JOULES_PER_REQUEST, JOULES_PER_GOOD_REQUEST),
@@ -153,7 +154,8 @@ def _compare(
     for column, name in _terms(metric).items():
         terms = {row[column] for row in (*other, *base)}
         if len(terms) > 1:
-            listed = ", ".join(sorted(map(str, terms)))
+            ordered = sorted(terms, key=lambda term: (term is None, term))
+            listed = ", ".join(map(setting_text, ordered))
             reason = f"{name} must not be mixed: {listed}"
             return Refusal(**names, metric=metric.column, reason=reason)
     if metric == JOULES_PER_REQUEST and any(_natural(row) for row in (*other, *base)):

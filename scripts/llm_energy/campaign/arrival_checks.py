@@ -1,11 +1,13 @@
 """Settings of load mode `open` that do not fit together, or not to what a trace holds."""
 
+import math
 from collections.abc import Iterator
 
 from llm_energy.campaign.arrival_settings import LEAST_ARRIVALS
 from llm_energy.campaign.arrival_trace import ArrivalTrace
 from llm_energy.campaign.experiment_settings import Settings
 from llm_energy.campaign.measurement_settings import Measurement
+from llm_energy.campaign.types import WEEK_S
 from llm_energy.system.vocabulary import OPEN
 
 Fault = tuple[str, str]
@@ -43,11 +45,12 @@ def arrival_faults(
         return
     duration_s = timing.minimum_duration_s
     if rate * duration_s < LEAST_ARRIVALS:
-        needed_s = LEAST_ARRIVALS / rate
+        needed_s = math.ceil(LEAST_ARRIVALS / rate)
+        remedy = f"set measurement.minimum_duration_s to {needed_s}"
         yield (
             "request_rate",
-            f"{rate:g}/s makes {rate * duration_s:.0f} arrivals in a window of {duration_s:g} s, "
-            f"{LEAST_ARRIVALS} are needed; set measurement.minimum_duration_s to {needed_s:.0f}",
+            f"{rate:g}/s makes {int(rate * duration_s)} arrivals in a window of {duration_s:g} s, "
+            f"{LEAST_ARRIVALS} are needed; {remedy if needed_s <= WEEK_S else 'raise it'}",
         )
     if trace is None or not wants_trace:
         return

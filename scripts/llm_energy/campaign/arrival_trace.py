@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from llm_energy.campaign.problems import listed
+from llm_energy.campaign.problems import listed, shown
 from llm_energy.system.errors import PromptError
 
 AZURE = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
@@ -25,6 +25,10 @@ ACCEPTED = (
     f"a CSV file with the columns {', '.join(AZURE)} or {', '.join(BURSTGPT)}, or JSON lines with "
     f"{', '.join(MOONCAKE)}"
 )
+
+
+PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zX", b"\x28\xb5\x2f\xfd", b"BZh")
+"""First bytes of files of gzip, zip, xz, zstd and bzip2."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +90,11 @@ def read_trace(path: Path, *, model: str | None = None) -> ArrivalTrace:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(_rows(path, file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = str(error) if isinstance(error, csv.Error) else "not UTF-8"
-        reason = (error.strerror or reason) if isinstance(error, OSError) else reason
+    except UnicodeDecodeError as error:
+        reason = "compressed; unpack it" if _is_packed(path) else "not UTF-8; correct `file`"
+        raise PromptError(f"{path}: {reason}") from error
+    except (OSError, csv.Error) as error:
+        reason = str(getattr(error, "strerror", None) or error)
         raise PromptError(f"{path}: {reason}; correct `file`") from error
     models = sorted({row.model for _, row in rows})
     if model is not None and model not in models:
@@ -110,6 +116,11 @@ def read_trace(path: Path, *, model: str | None = None) -> ArrivalTrace:
     )
 
 
+def _is_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4).startswith(PACKED)
+
+
 def _rows(path: Path, file: Any) -> Iterator[tuple[int, Row]]:
     """Yield line and content of each request."""
     first = file.readline()
@@ -126,7 +137,8 @@ def _rows(path: Path, file: Any) -> Iterator[tuple[int, Row]]:
         columns, make = (AZURE, _azure) if set(AZURE) <= set(names) else (BURSTGPT, _burstgpt)
         lines = ((reader.line_num, row) for row in reader)
         if not set(columns) <= set(names):
-            raise PromptError(f"{path}: has the columns {listed(names)}; a trace is {ACCEPTED}")
+            found = f"the columns {shown(listed(names))}" if any(names) else "no columns"
+            raise PromptError(f"{path}: has {found}; a trace is {ACCEPTED}")
     for number, content in lines:
         yield number, _row(path, number, content, columns, make)
 
@@ -157,9 +169,8 @@ def _row(
 
 
 def _azure(content: Mapping[str, Any]) -> Row:
-    whole, _, fraction = content["TIMESTAMP"].strip().removesuffix("+00:00").partition(".")
-    moment = datetime.fromisoformat(whole).replace(tzinfo=UTC)
-    time_s = moment.timestamp() + float(f"0.{fraction or 0}")
+    moment = datetime.fromisoformat(content["TIMESTAMP"].strip())
+    time_s = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return Row(time_s, _whole(content["ContextTokens"]), _whole(content["GeneratedTokens"]))
 
 

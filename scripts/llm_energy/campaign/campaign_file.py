@@ -89,7 +89,8 @@ class RateGrid(Model):
     @model_validator(mode="after")
     def _two_rates(self) -> "RateGrid":
         if len(self.rates) < 2:
-            raise PydanticCustomError("kind", "holds one rate; `to` must be a tolerance above")
+            message = "holds one rate; raise `to` to `from` × (1 + `tolerance`)"
+            raise PydanticCustomError("kind", message)
         return self
 
     @property

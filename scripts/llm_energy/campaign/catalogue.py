@@ -212,7 +212,8 @@ class Catalogue:
         trace = self.config.traces.get(name)
         if trace is None or not (file := Path(trace.file)).is_file():
             if trace is not None:
-                message = f"{trace.file} does not exist; paths start at the working directory"
+                what = "is no file" if file.exists() else "does not exist"
+                message = f"{trace.file} {what}; paths start at the working directory"
                 self.problems.add(("traces", name, "file"), message)
             return None
         found = hashlib.sha256(file.read_bytes()).hexdigest()

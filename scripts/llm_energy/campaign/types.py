@@ -3,11 +3,12 @@
 A model accepts exactly what its JSON schema accepts: no strings for numbers, no unknown keys.
 """
 
+import math
 import secrets
 from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
 IDENTIFIER = r"^[a-z][a-z0-9_-]*$"
@@ -144,7 +145,15 @@ Memory = Annotated[str, Field(pattern=MEMORY)]
 Currency = Annotated[str, Field(pattern=CURRENCY)]
 EnvironmentVariable = Annotated[str, Field(pattern=VARIABLE, max_length=100)]
 
-Number = Annotated[Whole | float, Field()]
+
+def _finite(value: Any) -> Any:
+    """One message for a number that is none, not one for each kind of number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PydanticCustomError("finite_number", "must be a finite number")
+    return value
+
+
+Number = Annotated[Whole | float, BeforeValidator(_finite)]
 Scalar = Annotated[
     bool | Number | str,
     Alternatives(bool, (int, float), str, message="must be one number or text, or true or false"),

@@ -24,7 +24,15 @@ from llm_energy.results.metrics import (
     TTFT,
 )
 from llm_energy.results.metrics import METRICS as ALL_METRICS
-from llm_energy.system.numbers import fixed, interval, number, percent, plural, setting_label
+from llm_energy.system.numbers import (
+    fixed,
+    interval,
+    number,
+    percent,
+    plural,
+    setting_label,
+    setting_text,
+)
 
 LONGEST_MESSAGE = 300
 """Characters of an engine's message on the page; the result file has all of it."""
@@ -159,7 +167,7 @@ def settings_table(summary: Summary) -> Table | None:
         shown.append("weights")
     names = short_names(summary)
     rows = [
-        [name_cell(names, row["experiment"]), *(cell(row[name]) for name in shown)]
+        [name_cell(names, row["experiment"]), *(cell(row[name], setting_text) for name in shown)]
         for _, row in first.iterrows()
     ]
     columns = [
@@ -182,7 +190,7 @@ def common_settings(summary: Summary) -> list[tuple[str, str]]:
             backends = ", ".join(sorted(given[BACKEND].unique()))
             some = "" if len(given) == table[BACKEND].isin(given[BACKEND]).sum() else "some of "
             only = "" if len(given) == len(table) else f" ({some}{backends})"
-            found.append((name.removeprefix(SETTING), f"{value}{only}"))
+            found.append((name.removeprefix(SETTING), f"{setting_text(value)}{only}"))
     return found
 
 

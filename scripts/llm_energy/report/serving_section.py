@@ -25,6 +25,9 @@ METRICS = (
     *(REQUEST_RATE, GOODPUT, ATTAINMENT, JOULES_PER_GOOD_REQUEST, JOULES_PER_OUTPUT_TOKEN),
     *(TTFT_P95, ITL_P95),
 )
+TITLES = {REQUEST_RATE: "Achieved"}
+"""Titles where the metric's own would be ambiguous beside the offered rate."""
+
 MEANS = {
     "in_flight_mean": Column("In flight, mean"),
     "batch_size_mean": Column("Batch size seen, mean"),
@@ -59,7 +62,8 @@ def serving_table(summary: Summary) -> Table | None:
     found = {m: {(e.experiment, e.saturated): e for e in estimates(summary, m)} for m in shown}
     columns = [Column("Experiment", numeric=False), Column("Offered", "requests/s")]
     columns += [Column("Queue", numeric=False), Column("n")]
-    columns += [Column(m.title, m.display_unit) for m in shown] + [MEANS[name] for name in means]
+    columns += [Column(TITLES.get(m, m.title), m.display_unit) for m in shown]
+    columns += [MEANS[name] for name in means]
     rows = []
     ordered = served.sort_values(["request_rate", "experiment", "saturated"])
     for (name, saturated), group in ordered.groupby(

@@ -62,6 +62,13 @@ def setting_label(setting: str, value: Any) -> str:
     return f"{name} {exact(value)}" if isinstance(value, int | float) else f"{name} {value}"
 
 
+def setting_text(value: Any) -> str:
+    """Return the value of a setting as a campaign file has it: `2`, `0.5`, `true`, `poisson`."""
+    if isinstance(value, bool) or value is None:
+        return "null" if value is None else str(value).lower()
+    return exact(value) if isinstance(value, int | float) else str(value)
+
+
 def exact(value: float) -> str:
     """A setting, or a place on an axis, as somebody wrote it: `1048576`, `0.5`; never rounded."""
     return f"{value:.15g}"

@@ -5,7 +5,7 @@ from textwrap import wrap
 from typing import Any
 
 from llm_energy.runs.progress import human_duration
-from llm_energy.system.numbers import plural
+from llm_energy.system.numbers import plural, setting_text
 from llm_energy.workflow.plan import Plan, Row
 
 COLUMNS = 120
@@ -55,13 +55,8 @@ def _listed(begin: str, settings: Mapping[str, Any]) -> list[str]:
     """Return `BEGIN key value, key value`, wrapped; nothing for no settings."""
     if not settings:
         return []
-    text = begin + ", ".join(f"{key} {_shown(value)}" for key, value in settings.items())
+    text = begin + ", ".join(f"{key} {setting_text(value)}" for key, value in settings.items())
     return wrap(text, COLUMNS, subsequent_indent="  ", break_on_hyphens=False)
-
-
-def _shown(value: object) -> str:
-    """A value of the campaign's file as it is written there."""
-    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
 
 
 def _table(rows: Sequence[Row]) -> list[str]:
@@ -83,7 +78,7 @@ def _aligned(rows: Sequence[Row], keys: Sequence[str]) -> list[str]:
     table += [
         [
             row.experiment,
-            *(_shown(row.settings[key]) if key in row.settings else "-" for key in keys),
+            *(setting_text(row.settings[key]) if key in row.settings else "-" for key in keys),
             row.spec_hash,
             f"{row.measured} of {row.cycles}",
             human_duration(row.expected_s),

@@ -143,7 +143,7 @@ def test_other_rates_and_other_modes_are_refused(tmp_path: Path, virtual_clock: 
     findings = summary_of(tmp_path, results, contrasts=pairs).findings
     assert findings.axis_comparisons == []
     reasons = {r.experiment: r.reason for r in findings.refused_comparisons}
-    assert reasons["serving_rate10"] == "request rates must not be mixed: 10.0, 5.0"
+    assert reasons["serving_rate10"] == "request rates must not be mixed: 5, 10"
     assert reasons["waves"] == "load modes must not be mixed: open, waves"
 
 

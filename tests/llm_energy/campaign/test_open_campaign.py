@@ -1,6 +1,7 @@
 """Load mode `open` in a campaign: identities, defaults, and one line for each mistake."""
 
 import copy
+import gzip
 import json
 from dataclasses import asdict
 from itertools import pairwise
@@ -23,6 +24,9 @@ AZURE = """TIMESTAMP,ContextTokens,GeneratedTokens
 2023-11-16 18:17:04.0319600,879,55
 2023-11-16 18:17:09.9799600,91,16
 """
+AZURE_ZONES = AZURE.replace("18:17:04.0319600,3", "20:17:04.031960+02:00,3").replace(
+    "600,9", "6Z,9"
+)
 AZURE_2024 = AZURE.replace("2023-11-16", "2024-05-10").replace("600,", "6+00:00,")
 BURSTGPT = """Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type
 5,ChatGPT,472,18,490,Conversation log
@@ -64,8 +68,8 @@ def trace_of(tmp_path: Path, content: str, **known: Any) -> ArrivalTrace:
     return read_trace(tmp_path / "trace", **known)
 
 
-@pytest.mark.parametrize("content", [AZURE, AZURE_2024])
-def test_both_formats_of_azure_are_read_to_all_their_decimals(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize("content", [AZURE, AZURE_2024, AZURE_ZONES])
+def test_all_formats_of_azure_are_read_to_all_their_decimals(tmp_path: Path, content: str) -> None:
     rows = trace_of(tmp_path, content).rows
     assert [row.time_s for row in rows] == pytest.approx([0.0, 0.052, 0.052, 6.0], abs=1e-6)
     assert (rows[0].input_tokens, rows[0].output_tokens) == (374, 44)
@@ -97,6 +101,19 @@ def test_windows_line_ends_blank_lines_and_a_byte_order_mark_change_nothing(tmp_
         assert read_trace(tmp_path / "trace", model=model).rows == expected
 
 
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (gzip.compress(AZURE.encode()), "trace: compressed; unpack it"),
+        (AZURE.encode("utf-16"), "trace: not UTF-8; correct `file`"),
+    ],
+)
+def test_what_is_no_text_is_named(tmp_path: Path, content: bytes, fault: str) -> None:
+    (tmp_path / "trace").write_bytes(content)
+    with pytest.raises(PromptError, match=fault):
+        read_trace(tmp_path / "trace")
+
+
 def test_mooncake_counts_milliseconds(tmp_path: Path) -> None:
     trace = trace_of(tmp_path, MOONCAKE)
     assert [row.time_s for row in trace.rows] == [0.0, 0.0, 3.0, 12.0]
@@ -107,7 +124,7 @@ def test_mooncake_counts_milliseconds(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        ("a,b\n1,2\n", "has the columns a, b; a trace is a CSV file with the columns TIMESTAMP"),
+        ("a,b\n1,2\n", 'has the columns "a, b"; a trace is a CSV file with the columns TIMESTAMP'),
         (AZURE.replace("04.0319600,879", "01.0319600,879"), ":4: is earlier than the request"),
         (AZURE.replace("18:17:04.0319600,396", "noon,396"), ":3: is no request with TIMESTAMP"),
         (AZURE.replace(",374,", ",0,"), ":2: has a length below 1"),
@@ -121,7 +138,7 @@ def test_mooncake_counts_milliseconds(tmp_path: Path) -> None:
             MOONCAKE.replace('{"timestamp": 3000', '\n{"timestamp": true, "t": 1'),
             ":4: is no request",
         ),
-        ("[]\n" + MOONCAKE, "has the columns []; a trace is"),
+        ("[]\n" + MOONCAKE, 'has the columns "[]"; a trace is'),
         (MOONCAKE + "[1]\n", ":5: is no request with timestamp"),
         (BURSTGPT.replace("45,", "inf,"), ":3: is no request with Timestamp"),
         (BURSTGPT.replace("45,ChatGPT,1087,", "45,ChatGPT,0,"), ":3: has a length below 1"),
@@ -130,7 +147,9 @@ def test_mooncake_counts_milliseconds(tmp_path: Path) -> None:
             BURSTGPT.replace("45,ChatGPT", '45,"Chat' + "G" * 140_000),
             "field larger than field limit",
         ),
-        ("", "has the columns ; a trace is"),
+        ("", "has no columns; a trace is"),
+        ("[" + "1," * 5000, "…; a trace is a CSV file"),
+        (AZURE.replace(".9799600", ".nan"), ":2: is no request with TIMESTAMP"),
     ],
 )
 def test_what_is_no_trace_is_named_with_its_line(tmp_path: Path, content: str, fault: str) -> None:
@@ -182,6 +201,13 @@ def test_a_rate_that_is_none_is_refused(root: Path, rate: Any) -> None:
 MISTAKES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ({}, {"request_rate": None}, "load_mode: `open` needs a `request_rate`"),
     ({}, {"request_rate": 1.4}, "request_rate: 1.4/s makes 28 arrivals in a window of 20 s, 30"),
+    (
+        {},
+        {"request_rate": 1.3},
+        # In 23 s there are 29.9.
+        "26 arrivals in a window of 20 s, 30 are needed; set measurement.minimum_duration_s to 24",
+    ),
+    ({}, {"request_rate": 1e-5}, "makes 0 arrivals in a window of 20 s, 30 are needed; raise it"),
     ({}, {"request_rate": 0}, "request_rate: must be above 0, not 0"),
     ({}, {"load_mode": "closed"}, "request_rate: belongs to load mode `open`; set that, or remove"),
     (
@@ -225,6 +251,26 @@ def test_a_mistake_is_one_line(
     config = open_load(settings=own | settings, traces={"day": {"file": "day.jsonl"}}, **changes)
     (found,) = mistakes(root, config)
     assert message in found
+
+
+@pytest.mark.parametrize(
+    ("axes", "fault"),
+    [
+        ({"request_rate": [float("nan"), 2]}, "request_rate[0]: must be a finite number, not NaN"),
+        ({"request_rate": [2, 4, 8], "load_mode": ["closed"]}, "belongs to load mode `open`"),
+    ],
+)
+def test_a_mistake_of_an_axis_is_one_line(root: Path, axes: dict[str, Any], fault: str) -> None:
+    settings = {} if "load_mode" in axes else {"load_mode": "open"}
+    config = open_load(experiments={"x": {"settings": settings, "axes": axes}})
+    (found,) = mistakes(root, config)
+    assert fault in found
+
+
+def test_a_folder_is_no_trace(root: Path) -> None:
+    settings = {"trace": "day", "arrivals": {"process": "trace"}}
+    (found,) = mistakes(root, open_load(settings=settings, traces={"day": {"file": "."}}))
+    assert "traces.day.file: . is no file; paths start at the working directory" in found
 
 
 def test_objectives_are_for_open_load_alone(root: Path) -> None:

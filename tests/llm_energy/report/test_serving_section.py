@@ -47,6 +47,7 @@ def test_a_row_for_each_rate_in_their_order(served: Summary) -> None:
     assert [row[1].detail for row in table.rows] == ["10 requested", "60 requested"]
     assert column(table, "Queue") == ["stable", "saturated"]
     assert column(table, "n") == ["2", "2"]
+    assert float(column(table, "Achieved")[0]) == pytest.approx(10.0, rel=0.2)
     attainment = column(table, "Attainment, share of good requests")
     assert float(attainment[0]) > 90.0
     assert float(attainment[1]) < 10.0

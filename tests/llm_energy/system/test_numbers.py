@@ -13,6 +13,7 @@ from llm_energy.system.numbers import (
     percent,
     plural,
     setting_label,
+    setting_text,
 )
 
 NARROW = "\N{NARROW NO-BREAK SPACE}"
@@ -77,3 +78,11 @@ def test_sizes_in_words(size, words):
 def test_rounding_never_moves_a_value_by_more_than_a_twentieth_of_its_half_width(value, half):
     text = number(value, half).replace(NARROW, "").replace("−", "-")
     assert abs(float(text) - value) <= max(half / 20, abs(value) * 1e-5, 0.5 if half >= 10 else 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2.0, "2"), (0.5, "0.5"), (8, "8"), (True, "true"), (None, "null"), ("poisson", "poisson")],
+)
+def test_a_setting_is_written_as_in_a_campaign_file(value, text):
+    assert setting_text(value) == text
