@@ -86,7 +86,8 @@ def _found(
 
     def good(index: int) -> bool | None:
         own = cycles.get(search.experiments[index], ())
-        if len(own) < design.cycles:
+        lost = any(r.open_load is not None and r.open_load.attained is None for r in own)
+        if len(own) < design.cycles or lost:  # its requests are gone, and with them the judgement
             return None
         visited[index] = _visited(search, index, own, design.slo, tests)
         return visited[index].good

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from llm_energy.analysis.objectives import with_objectives
 from llm_energy.campaign.arrival_settings import Objectives
+from llm_energy.inputs.checksums import file_sha256
+from llm_energy.results.layout import result_path
 from llm_energy.results.open_load import SATURATED
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result, ResultError
@@ -59,8 +61,17 @@ def judge(results: Sequence[Result], objectives: Objectives, folder: Path) -> Ju
 
 def _judged(result: Result, objectives: Objectives, folder: Path) -> Result:
     try:
-        return with_objectives(result, objectives, folder)
-    except OSError as error:
-        file = result.side_files["requests"].path
-        message = f"{folder / file}: cannot be read, and other objectives need it; measure it again"
-        raise ResultError(message) from error
+        judged = with_objectives(result, objectives, folder)
+        if judged is result:  # no file was read
+            return judged
+        file = result.side_files["requests"]
+        if file_sha256(folder / file.path) == file.sha256:
+            return judged
+        fault: Exception | None = None
+    except (OSError, ValueError, KeyError) as error:  # of pyarrow: damaged, or other columns
+        fault = error
+    own = folder / result_path(result.spec_hash, result.cycle)
+    raise ResultError(
+        f"{folder / result.side_files['requests'].path}: absent or changed, and other objectives "
+        f"need it; delete {own}, and it is measured again"
+    ) from fault

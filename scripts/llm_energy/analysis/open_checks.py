@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import takewhile
 from typing import Any
 
 from llm_energy.measurement.arrival_recipes import recipe_from
@@ -46,8 +46,14 @@ def differences(
     recipe = recipe_from(result.settings.resolved, cycle=result.cycle)
     if TRACE not in (recipe.process, recipe.lengths):
         length = result.settings.resolved["output_tokens"]
-        expected = islice(schedule(recipe, output_tokens=length, stretch=WINDOW), len(counted))
-        for request, arrival in zip(counted, expected, strict=True):
+        within_s = span[1] - span[0] - SCHEDULE_S
+        planned = list(
+            takewhile(
+                lambda arrival: len(counted) > arrival.number or arrival.offset_s < within_s,
+                schedule(recipe, output_tokens=length, stretch=WINDOW),
+            )
+        )
+        for request, arrival in zip(counted, planned, strict=False):
             offset_s = request["scheduled"] - span[0]
             if abs(offset_s - arrival.offset_s) > SCHEDULE_S:
                 yield f"its arrival {arrival.number} is not that of its schedule"
@@ -55,6 +61,9 @@ def differences(
             if request["requested"] != arrival.output_tokens:
                 yield f"its arrival {arrival.number} has not the length of its schedule"
                 break
+        else:
+            if len(planned) > len(counted):
+                yield f"its schedule has {len(planned)} arrivals in its window, not {len(counted)}"
     if result.latency is not None:
         raised = flags(again, result.latency, duration_s=window.duration_s, recipe=recipe)
         follow = {flag.code for flag in raised}

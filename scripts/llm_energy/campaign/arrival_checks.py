@@ -45,12 +45,12 @@ def arrival_faults(
         return
     duration_s = timing.minimum_duration_s
     if rate * duration_s < LEAST_ARRIVALS:
-        needed_s = math.ceil(LEAST_ARRIVALS / rate)
-        remedy = f"set measurement.minimum_duration_s to {needed_s}"
+        least_s = math.ceil(LEAST_ARRIVALS / rate)
+        remedy = f"set measurement.minimum_duration_s to {least_s}"
         yield (
             "request_rate",
             f"{rate:g}/s makes {int(rate * duration_s)} arrivals in a window of {duration_s:g} s, "
-            f"{LEAST_ARRIVALS} are needed; {remedy if needed_s <= WEEK_S else 'raise it'}",
+            f"{LEAST_ARRIVALS} are needed; {remedy if least_s <= WEEK_S else 'raise it'}",
         )
     if trace is None or not wants_trace:
         return

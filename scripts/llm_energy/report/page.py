@@ -37,13 +37,11 @@ from llm_energy.report.limits import limit_data
 from llm_energy.report.markup import breakable, first_rows, further_rows, marked, packed
 from llm_energy.report.methods import methods
 from llm_energy.report.page_tables import (
-    common_settings,
     cycles_table,
     dictionary_table,
     measurements_table,
     out_of_memory_table,
     results_table,
-    settings_table,
 )
 from llm_energy.report.paper_tables import Files, text_files
 from llm_energy.report.paper_tables import tables as paper_tables
@@ -51,6 +49,7 @@ from llm_energy.report.serving_layer import serving_layer_costs
 from llm_energy.report.serving_limits import serving_data
 from llm_energy.report.serving_section import CAPTION as SERVING
 from llm_energy.report.serving_section import serving_table
+from llm_energy.report.setting_tables import common_settings, settings_table
 from llm_energy.report.style import THEME, Figure
 from llm_energy.report.svg import themed
 from llm_energy.report.verdict import PAIRED, verdicts

@@ -6,12 +6,11 @@ from functools import partial
 from typing import Any
 
 import pandas as pd
-from pandas.api.types import is_numeric_dtype
 
 from llm_energy.analysis.courses_over_time import BOUND_SINCE
 from llm_energy.analysis.derived import derived_metrics
 from llm_energy.analysis.dictionary import dictionary
-from llm_energy.analysis.measurements_table import BACKEND, SETTING, varying_settings
+from llm_energy.analysis.measurements_table import SETTING, varying_settings
 from llm_energy.analysis.summary import Summary
 from llm_energy.report.estimates import BELOW_ZERO, NOTHING, by_label, short_names, without_value
 from llm_energy.report.headline import ratio_text
@@ -24,15 +23,7 @@ from llm_energy.results.metrics import (
     TTFT,
 )
 from llm_energy.results.metrics import METRICS as ALL_METRICS
-from llm_energy.system.numbers import (
-    fixed,
-    interval,
-    number,
-    percent,
-    plural,
-    setting_label,
-    setting_text,
-)
+from llm_energy.system.numbers import fixed, interval, number, percent, plural, setting_label
 
 LONGEST_MESSAGE = 300
 """Characters of an engine's message on the page; the result file has all of it."""
@@ -155,43 +146,6 @@ def results_table(summary: Summary) -> Table:
     if any(metric.sensor for metric in found):
         notes.insert(0, TWO_INTERVALS)
     return Table(columns, rows, " ".join(filter(None, notes)))
-
-
-def settings_table(summary: Summary) -> Table | None:
-    """The settings that differ between the experiments; None where none does."""
-    shown = [SETTING + name for name in varying_settings(summary.measurements)]
-    if not shown:
-        return None
-    first = summary.measurements.drop_duplicates("experiment").sort_values(shown)
-    if first["weights"].nunique() > 1:
-        shown.append("weights")
-    names = short_names(summary)
-    rows = [
-        [name_cell(names, row["experiment"]), *(cell(row[name], setting_text) for name in shown)]
-        for _, row in first.iterrows()
-    ]
-    columns = [
-        Column(name.removeprefix(SETTING).replace("_", " "), numeric=is_numeric_dtype(first[name]))
-        for name in shown
-    ]
-    return Table([NAME, *columns], rows)
-
-
-def common_settings(summary: Summary) -> list[tuple[str, str]]:
-    """(setting, value) of the settings that are equal in all experiments that have them."""
-    table = summary.measurements
-    varying = varying_settings(table)
-    weights = table["weights"].dropna().unique()
-    found = [("weights", str(weights[0]))] if len(weights) == 1 else []
-    for name in table.columns:
-        if not name.startswith(SETTING) or name.removeprefix(SETTING) in varying:
-            continue
-        for value, given in table.groupby(name, sort=False):
-            backends = ", ".join(sorted(given[BACKEND].unique()))
-            some = "" if len(given) == table[BACKEND].isin(given[BACKEND]).sum() else "some of "
-            only = "" if len(given) == len(table) else f" ({some}{backends})"
-            found.append((name.removeprefix(SETTING), f"{setting_text(value)}{only}"))
-    return found
 
 
 def cycles_table(summary: Summary) -> Table | None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from shutil import copytree
 
 import pytest
 from tests.llm_energy.make_open import make_open_result
@@ -102,13 +103,28 @@ def test_a_judgement_follows_from_the_results(visited) -> None:
 def test_other_objectives_need_the_requests(visited, tmp_path) -> None:
     _, results = visited
     assert judge(results[:2], SLO, tmp_path).good
-    with pytest.raises(ResultError, match="cannot be read, and other objectives need it"):
+    with pytest.raises(ResultError, match="absent or changed, and other objectives need it"):
         judge(results[:2], Objectives(end_to_end_ms=1.0), tmp_path)
 
 
-def test_verify_judges_again(visited, tmp_path) -> None:
-    from shutil import copytree
+@pytest.mark.parametrize("damage", ["no Parquet", "other requests"])
+def test_damaged_requests_judge_nothing_and_break_no_summary(visited, tmp_path, damage) -> None:
+    folder, other = copytree(visited[0], tmp_path / "copy"), Objectives(end_to_end_ms=700.0)
+    results = visited[1]
+    first, second = (folder / result.side_files["requests"].path for result in results[:2])
+    first.write_bytes(b"x" if damage == "no Parquet" else second.read_bytes())
+    assert judge(results[:2], SLO, folder).good
+    with pytest.raises(ResultError) as error:
+        judge(results[:2], other, folder)
+    again = f"need it; delete {folder / path_of(results[0])}, and it is measured again"
+    assert str(error.value) == f"{first}: absent or changed, and other objectives {again}"
+    planned = [path_of(result) for result in results]
+    summary = aggregate(folder, planned=planned, design=searched(slo=other))
+    (found,) = summary.findings.highest_good
+    assert not found.complete
 
+
+def test_verify_judges_again(visited, tmp_path) -> None:
     folder = copytree(visited[0], tmp_path / "copy")
     own = visited[1][:2]
     judgement = judge(own, SLO, folder)

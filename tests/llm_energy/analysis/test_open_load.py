@@ -1,12 +1,12 @@
 """Open loads in the analysis: what is averaged, compared, traded off and checked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from tests.llm_energy.make_open import make_open_result
+from tests.llm_energy.make_open import OBJECTIVES, make_open_result
 from tests.llm_energy.make_results import design, make_result, path_of, put_result
 from tests.worker.virtual_engine import Clock, virtual_clock
 
@@ -18,9 +18,10 @@ from llm_energy.analysis.raw_data_checks import differences
 from llm_energy.analysis.summary import Summary
 from llm_energy.campaign.arrival_settings import Objectives
 from llm_energy.campaign.contrasts import Contrast
+from llm_energy.measurement.open_window import open_load
 from llm_energy.results.open_load import SATURATED, STABLE, UNDECIDED
 from llm_energy.results.result import Result
-from llm_energy.results.side_files import read_requests
+from llm_energy.results.side_files import read_requests, write_requests
 
 __all__ = ["virtual_clock"]
 
@@ -254,6 +255,43 @@ class TestChecks:
         settings = measured.settings.model_copy(update={"resolved": resolved})
         (found,) = differences(tmp_path, measured.model_copy(update={"settings": settings}))
         assert found == "its arrival 0 is not that of its schedule"
+
+    def test_arrivals_that_were_taken_out_are_seen(self, measured: Result, tmp_path: Path) -> None:
+        """Also the last ones, behind which the schedule agrees, and with every number to match."""
+        path = measured.side_files["requests"].path
+        requests, lengths = read_requests(tmp_path / path)
+        assert measured.window is not None
+        span = (measured.window.start_monotonic_s, measured.window.end_monotonic_s)
+        inside = [r for r in requests if span[0] <= r["scheduled"] <= span[1]]
+        left = [r for r in requests if r not in inside[-3:]]
+        write_requests(tmp_path, path, left, input_lengths=lengths)
+        assert measured.open_load is not None
+        load = open_load(left, span, objectives=OBJECTIVES, joules=None, idle_joules=None)
+        found = list(differences(tmp_path, measured.model_copy(update={"open_load": load})))
+        count = len(inside)
+        assert f"its schedule has {count} arrivals in its window, not {count - 3}" in found
+
+    @pytest.mark.parametrize(
+        ("edit", "named"),
+        [
+            (lambda r: {"scheduled": r["scheduled"] + 0.01}, "is not that of its schedule"),
+            (lambda r: {"token_times": r["token_times"][:-1]}, "open_load.cut"),
+            (lambda _: {"fault": "refused"}, "open_load.failed"),
+            (lambda r: {"ended": r["ended"] + 5.0}, "open_load.attained.good"),
+            (lambda r: {"submitted": r["submitted"] + 0.01}, "open_load.lateness"),
+        ],
+    )
+    def test_an_edited_request_is_seen(
+        self, measured: Result, tmp_path: Path, edit: Callable[..., dict[str, Any]], named: str
+    ) -> None:
+        path = measured.side_files["requests"].path
+        requests, lengths = read_requests(tmp_path / path)
+        assert measured.window is not None
+        start = measured.window.start_monotonic_s
+        place = next(n for n, r in enumerate(requests) if r["scheduled"] > start + 5.0)
+        requests[place] |= edit(requests[place])
+        write_requests(tmp_path, path, requests, input_lengths=lengths)
+        assert any(named in line for line in differences(tmp_path, measured))
 
     def test_a_flag_that_does_not_follow_is_seen(self, measured: Result, tmp_path: Path) -> None:
         plain = measured.model_copy(update={"flags": []})

@@ -6,12 +6,11 @@ from tests.llm_energy import make_results
 
 from llm_energy.report.page_tables import (
     VERDICTS,
-    common_settings,
     measurements_table,
     out_of_memory_table,
     results_table,
-    settings_table,
 )
+from llm_energy.report.setting_tables import common_settings, settings_table
 from worker import steady
 
 

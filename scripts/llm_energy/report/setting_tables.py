@@ -1,0 +1,46 @@
+"""The settings of a campaign on its page: those that differ, and those that are equal."""
+
+from pandas.api.types import is_numeric_dtype
+
+from llm_energy.analysis.measurements_table import BACKEND, SETTING, varying_settings
+from llm_energy.analysis.summary import Summary
+from llm_energy.report.estimates import short_names
+from llm_energy.report.page_tables import NAME, Column, Table, cell, name_cell
+from llm_energy.system.numbers import setting_text
+
+
+def settings_table(summary: Summary) -> Table | None:
+    """The settings that differ between the experiments; None where none does."""
+    shown = [SETTING + name for name in varying_settings(summary.measurements)]
+    if not shown:
+        return None
+    first = summary.measurements.drop_duplicates("experiment").sort_values(shown)
+    if first["weights"].nunique() > 1:
+        shown.append("weights")
+    names = short_names(summary)
+    rows = [
+        [name_cell(names, row["experiment"]), *(cell(row[name], setting_text) for name in shown)]
+        for _, row in first.iterrows()
+    ]
+    columns = [
+        Column(name.removeprefix(SETTING).replace("_", " "), numeric=is_numeric_dtype(first[name]))
+        for name in shown
+    ]
+    return Table([NAME, *columns], rows)
+
+
+def common_settings(summary: Summary) -> list[tuple[str, str]]:
+    """(setting, value) of the settings that are equal in all experiments that have them."""
+    table = summary.measurements
+    varying = varying_settings(table)
+    weights = table["weights"].dropna().unique()
+    found = [("weights", str(weights[0]))] if len(weights) == 1 else []
+    for name in table.columns:
+        if not name.startswith(SETTING) or name.removeprefix(SETTING) in varying:
+            continue
+        for value, given in table.groupby(name, sort=False):
+            backends = ", ".join(sorted(given[BACKEND].unique()))
+            some = "" if len(given) == table[BACKEND].isin(given[BACKEND]).sum() else "some of "
+            only = "" if len(given) == len(table) else f" ({some}{backends})"
+            found.append((name.removeprefix(SETTING), f"{setting_text(value)}{only}"))
+    return found
