@@ -7,12 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from llm_energy.analysis.experiments_table import SENSOR, sensor_limits
+from llm_energy.analysis.experiments_table import HOST_SENSOR, SENSOR, sensor_limits
 from llm_energy.analysis.summary import Comparison, Refusal, Verdict
 from llm_energy.analysis.table_columns import records_by
 from llm_energy.analysis.wording import comparison_sentence
 from llm_energy.campaign.contrasts import Contrast
 from llm_energy.results.metrics import (
+    HOST_JOULES_PER_OUTPUT_TOKEN,
     ITL,
     JOULES_PER_GOOD_REQUEST,
     JOULES_PER_OUTPUT_TOKEN,
@@ -33,8 +34,8 @@ from llm_energy.stats.paired_ratios import (
 from llm_energy.system.numbers import setting_text
 
 COMPARED = (
-    *(JOULES_PER_OUTPUT_TOKEN, JOULES_PER_REQUEST, JOULES_PER_GOOD_REQUEST),
-    *(THROUGHPUT, TTFT, ITL),
+    *(JOULES_PER_OUTPUT_TOKEN, HOST_JOULES_PER_OUTPUT_TOKEN, JOULES_PER_REQUEST),
+    *(JOULES_PER_GOOD_REQUEST, THROUGHPUT, TTFT, ITL),
 )
 
 SAME_BLOCK = ("cycle", "session_id", "device_model", "limit_before_watts", "power_modes")
@@ -50,12 +51,17 @@ SAME_ENERGY_TERMS = {
     "energy_method": "sources of energy",
     "energy_simulated": "simulated and real sensors",
 }
-"""Columns in which both sides must agree -> their names in a refusal."""
+SAME_HOST_TERMS = {
+    "host_scope": "scopes of energy with the host",
+    "energy_simulated": "simulated and real sensors",
+}
+"""Columns in which both sides must agree -> their names in a refusal. With the host around them, a
+GPU and a CPU are of one scope."""
 
 NATURAL_LENGTH = "natural_length"
 """Flag of answers that are as long as the model wants: a request is no unit of work there."""
 
-PER_TOKEN = {THROUGHPUT.column, JOULES_PER_OUTPUT_TOKEN.column, ITL.column}
+PER_TOKEN = (THROUGHPUT, JOULES_PER_OUTPUT_TOKEN, HOST_JOULES_PER_OUTPUT_TOKEN, ITL)
 
 MARKS = {
     "unpaired": "No cycle has both sides, so that drift of the machine is part of the ratio.",
@@ -129,9 +135,10 @@ def compare_all(
 
 def _by_experiment(measurements: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """Rows of each experiment."""
-    columns = [*SAME_BLOCK, *SAME_TERMS, *SAME_ENERGY_TERMS, *(m.column for m in COMPARED)]
+    terms = SAME_TERMS | SAME_ENERGY_TERMS | SAME_HOST_TERMS
+    columns = [*SAME_BLOCK, *terms, *(m.column for m in COMPARED)]
     columns += ["saturated", "host", "device_uuids", "tokenizer_sha256", "prompts_sha256", "flags"]
-    columns += SENSOR
+    columns += [*SENSOR, *HOST_SENSOR]
     return {
         name: rows for (name,), rows in records_by(measurements, ["experiment"], columns).items()
     }
@@ -186,7 +193,8 @@ def _compare(
 
 
 def _terms(metric: Metric) -> dict[str, str]:
-    return SAME_TERMS | (SAME_ENERGY_TERMS if metric.kind == "energy" else {})
+    of_energy = SAME_HOST_TERMS if metric.of_host else SAME_ENERGY_TERMS
+    return SAME_TERMS | (of_energy if metric.kind == "energy" else {})
 
 
 def _natural(row: Mapping[str, Any]) -> bool:
@@ -211,7 +219,7 @@ def _marks(other: Rows, base: Rows, metric: Metric, *, paired: bool) -> tuple[st
         "other_device": differ("host", "device_model", "device_uuids"),
         "other_power_limit": differ("limit_before_watts"),
         "other_power_mode": differ("power_modes"),
-        "other_tokenizer": metric.column in PER_TOKEN
+        "other_tokenizer": metric in PER_TOKEN
         and differ("tokenizer_sha256")
         and differ("prompts_sha256"),
     }

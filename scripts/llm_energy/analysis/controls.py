@@ -20,7 +20,7 @@ from typing import Literal, cast
 from llm_energy.analysis.neighbours import on_full_host
 from llm_energy.campaign.control_experiments import MEASURED, Control
 from llm_energy.campaign.experiment import ControlKind
-from llm_energy.power.accounting import total
+from llm_energy.power.device_account import total
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT

@@ -38,6 +38,9 @@ MINIMUM_PILOT_CYCLES = 5
 SENSOR = ("sensor_gain_limit_relative", "sensor_offset_limit_watts", "mean_power_watts")
 """Columns of the limits of a power sensor, and of the power that it read."""
 
+HOST_SENSOR = ("host_gain_limit_relative", "host_offset_limit_watts", "host_mean_power_watts")
+"""The same of the sensors of the host."""
+
 
 def group_of(result: Result) -> tuple[str, str, str, float | None, bool | None]:
     """The values of `GROUP` of a result."""
@@ -141,7 +144,8 @@ def experiments_table(
         measurements: as `llm_energy.analysis.measurements_table.measurements_table` makes it.
         first_cycles: the cycles that decided how many there are; None where their number was given.
     """
-    needed = ("cycle", "device_uuids", "host", *SENSOR, *(metric.column for metric in metrics))
+    of_metrics = (metric.column for metric in metrics)
+    needed = ("cycle", "device_uuids", "host", *SENSOR, *HOST_SENSOR, *of_metrics)
     rows = [
         dict(_row(cycles, metric, first_cycles))
         for cycles in records_by(measurements, GROUP, needed).values()
@@ -253,9 +257,10 @@ def sensor_limits(metric: Metric, cycles: Sequence[Mapping[str, Any]]) -> tuple[
     known over the cycles: both are common to all cycles.
 
     Args:
-        cycles: with the columns of `SENSOR`.
+        cycles: with the columns of `SENSOR` and `HOST_SENSOR`.
     """
-    gain, offset_watts, power_watts = (known_mean(c[name] for c in cycles) for name in SENSOR)
+    columns = HOST_SENSOR if metric.of_host else SENSOR
+    gain, offset_watts, power_watts = (known_mean(c[name] for c in cycles) for name in columns)
     if metric.sensor is None or gain is None:
         return None
     if metric.sensor == "gross" and offset_watts is not None and power_watts:

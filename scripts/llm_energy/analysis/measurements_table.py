@@ -17,8 +17,8 @@ from llm_energy.analysis.energy_uncertainty import (
     total_offset_limit,
 )
 from llm_energy.analysis.experiments_table import is_saturated
-from llm_energy.analysis.open_columns import OPEN_LOAD, fields
 from llm_energy.analysis.outputs import equal_shares, output_repetition
+from llm_energy.analysis.part_columns import HOST, OPEN_LOAD, fields
 from llm_energy.analysis.table_columns import (
     Column,
     Dtype,
@@ -66,6 +66,7 @@ COLUMNS = {
     **fields("energy", "joules_per_output_token joules_per_token joules_per_request"),
     **fields("energy", "output_tokens_per_joule mean_power_watts loaded_idle_power_watts"),
     **fields("energy", "energy_above_loaded_idle_joules gpu_cpu_dram_joules"),
+    **HOST,
     **fields("energy", "load_energy_joules warmup_energy_joules"),
     **fields("prompts", "sha256 count mean_input_tokens", "prompts_"),
     **fields("process", "engine_reused engine_age_s engine_jobs"),

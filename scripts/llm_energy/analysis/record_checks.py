@@ -10,7 +10,7 @@ from typing import Any
 
 from llm_energy.analysis.raw_data_checks import same
 from llm_energy.inputs.checksums import file_sha256
-from llm_energy.power.accounting import total
+from llm_energy.power.device_account import total
 from llm_energy.results.layout import files
 from llm_energy.results.result import Result
 from llm_energy.system.files import sha256_of

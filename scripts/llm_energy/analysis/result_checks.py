@@ -26,6 +26,7 @@ def contradictions(result: Result) -> Iterator[str]:
     yield from _time_of_day(result)
     yield from _outcome(result)
     yield from _latencies(result)
+    yield from _host(result)
     if result.energy.energy_joules is not None:
         yield from _energy(result)
     elif not result.energy.reason:
@@ -170,6 +171,21 @@ def _energy(result: Result) -> Iterator[str]:
     elif not _close(math.fsum(value for value in counted if value is not None), joules):
         yield "its energy is not the sum of its devices"
     yield from _power(result, energy, joules / window.duration_s)
+
+
+def _host(result: Result) -> Iterator[str]:
+    host, tokens = result.energy.host, result.tokens
+    if host is None or host.energy_joules is None:
+        return
+    by_name = {device.device: device.energy_joules for device in result.energy.devices}
+    known = [joules for name in host.devices if (joules := by_name.get(name)) is not None]
+    if len(known) < len(host.devices):
+        yield "its energy with the host is a sum that lacks a device"
+    elif not _close(math.fsum(known), host.energy_joules):
+        yield "its energy with the host is not the sum of its devices"
+    each = host.joules_per_output_token
+    if each is not None and tokens and not _close(each * tokens.output, host.energy_joules):
+        yield "its energy with the host per output token × their number is not that energy"
 
 
 def _power(result: Result, energy: Energy, mean_watts: float) -> Iterator[str]:

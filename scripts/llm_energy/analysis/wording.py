@@ -3,6 +3,7 @@
 from collections.abc import Collection
 
 from llm_energy.results.metrics import (
+    HOST_JOULES_PER_OUTPUT_TOKEN,
     JOULES_PER_OUTPUT_TOKEN,
     JOULES_PER_REQUEST,
     THROUGHPUT,
@@ -13,6 +14,7 @@ from llm_energy.system.numbers import interval, number, percent, plural
 
 PREDICATES = {
     JOULES_PER_OUTPUT_TOKEN: ("uses", "the energy per token"),
+    HOST_JOULES_PER_OUTPUT_TOKEN: ("uses", "the energy per token with the host"),
     JOULES_PER_REQUEST: ("uses", "the energy per request"),
     THROUGHPUT: ("has", "the throughput"),
 }

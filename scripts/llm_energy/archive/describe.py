@@ -17,12 +17,17 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.publication import Author, Publication
 from llm_energy.measurement.provenance import ENVIRONMENT
-from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT
+from llm_energy.results.metrics import (
+    HOST_JOULES_PER_OUTPUT_TOKEN,
+    JOULES_PER_OUTPUT_TOKEN,
+    THROUGHPUT,
+    TTFT,
+)
 from llm_energy.runs.progress import human_duration
 from llm_energy.system.numbers import number, percent
 
 TEMPLATE = "readme.md.jinja"
-SHOWN = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT)
+SHOWN = (JOULES_PER_OUTPUT_TOKEN, HOST_JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT)
 NOT_STATED = "not stated: set `publication` in the campaign's file"
 
 

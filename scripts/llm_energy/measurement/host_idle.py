@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from math import fsum
 
-from llm_energy.power.accounting import total
+from llm_energy.power.device_account import total
 from llm_energy.power.meter import Device
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series

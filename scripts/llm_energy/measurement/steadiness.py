@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from llm_energy.measurement.window import waves_of
-from llm_energy.power.accounting import total
+from llm_energy.power.device_account import total
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
 from llm_energy.results.energy import Energy

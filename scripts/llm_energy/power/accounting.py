@@ -11,7 +11,8 @@ from math import fsum
 from typing import Any
 
 from llm_energy.power import power_flags
-from llm_energy.power.device_account import Account
+from llm_energy.power.device_account import Account, total
+from llm_energy.power.host_energy import gpu_cpu_dram_joules, host_energy
 from llm_energy.power.meter import Device, Scope
 from llm_energy.power.mirrors import mirrors
 from llm_energy.power.scopes import addable
@@ -96,13 +97,14 @@ def account_energy(
         "devices": [account.record() for account in accounts],
         "simulated": any(account.sensor.device.simulated for account in accounts),
     }
+    if "window" in spans:
+        known |= {"host": host_energy(accounts, scope, tokens)}
     if not lost:
         known |= _phases(counted)
     if reasons:
         return EnergyAccount(_energy(reason=reasons[0], **known))
-    energy = _energy(
-        **known, **_window(counted, tokens), gpu_cpu_dram_joules=_host_joules(accounts)
-    )
+    known |= {"gpu_cpu_dram_joules": gpu_cpu_dram_joules(accounts)}
+    energy = _energy(**known, **_window(counted, tokens))
     raised = power_flags.of_devices(
         counted, median_step_s=median_step_s, own_processes=own_processes
     )
@@ -123,12 +125,14 @@ def unsampled(energy: Energy) -> Energy:
         return SAMPLER_OFF if lacks else reason
 
     devices = [d.model_copy(update={"reason": named(d.reason)}) for d in energy.devices]
-    return energy.model_copy(update={"reason": named(energy.reason), "devices": devices})
+    left = {"reason": named(energy.reason), "devices": devices, "host": None}
+    return energy.model_copy(update=left)
 
 
 def for_reason(account: EnergyAccount, reason: str) -> EnergyAccount:
     """Return an account without energy, with the reason why there is none."""
-    return replace(account, energy=account.energy.model_copy(update={"reason": reason}))
+    left = {"reason": reason, "host": None}
+    return replace(account, energy=account.energy.model_copy(update=left))
 
 
 def default_scope(devices: Iterable[Device]) -> Scope:
@@ -156,13 +160,6 @@ def pieces_of(accounts: Sequence[Account]) -> tuple[float, ...] | None:
     pieces = [total(account.joules(*span) for account in accounts) for span in pairwise(edges_s)]
     known = tuple(joules for joules in pieces if joules is not None)
     return known if len(known) == PIECES else None
-
-
-def total(amounts: Iterable[float | None]) -> float | None:
-    """Sum of all; None where one is None or there is none."""
-    values = list(amounts)
-    known = [value for value in values if value is not None]
-    return fsum(known) if values and len(known) == len(values) else None
 
 
 def _phases(counted: Sequence[Account]) -> dict[str, Any]:
@@ -209,22 +206,6 @@ def _per_unit(joules: float, tokens: Tokens) -> dict[str, float | None]:
         "joules_per_request": each(tokens.requests),
         "output_tokens_per_joule": tokens.output / joules if tokens.output > 0 else None,
     }
-
-
-def _host_joules(accounts: Sequence[Account]) -> float | None:
-    """GPUs of the measurement, CPU packages and memory; None unless all can be read."""
-    single = [account for account in accounts if account.mirror_of is None]
-    packages, memory = (
-        [account for account in single if account.sensor.device.scope == scope]
-        for scope in ("cpu_package", "dram")
-    )
-    if not packages or len(memory) != len(packages):
-        return None
-    gpus = [a for a in single if a.counted and a.sensor.device.scope != "cpu_package"]
-    summed = (*gpus, *packages, *memory)
-    if not addable(account.sensor.device.scope for account in summed):
-        return None
-    return total(account.window.joules for account in summed)
 
 
 def _energy(**known: Any) -> Energy:

@@ -1,7 +1,7 @@
 """One device over the phases of a measurement."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -153,3 +153,10 @@ class Account:
         if not known:
             return "idle" in self.spans
         return len(known) == 2 and known[1] - known[0] >= WORKING_PERCENT
+
+
+def total(amounts: Iterable[float | None]) -> float | None:
+    """Sum of all; None where one is None or there is none."""
+    values = list(amounts)
+    known = [value for value in values if value is not None]
+    return math.fsum(known) if values and len(known) == len(values) else None

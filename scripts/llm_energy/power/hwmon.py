@@ -143,6 +143,7 @@ def _amd_gpu(folder: Path) -> Iterator[SysfsSensor]:
             model=_gpu_model(folder, "amdgpu"),
             scope="gpu_chip",
             label=text(folder / "power1_label"),
+            gpu=True,
             facts={"driver": "amdgpu"},
         )
         yield SysfsSensor(device, values)

@@ -76,7 +76,7 @@ class Sensor:
             if any(_beyond(amount.reason, stamp, start_s, end_s) for stamp in late):
                 return Amount(reason="late_reading")
             return Amount(reason=amount.reason if own == "no_samples" else own)
-        if amount.joules is not None and self._too_short(end_s - start_s, update_s):
+        if amount.joules is not None and self._too_short(method, end_s - start_s):
             return Amount(reason="few_updates")
         return amount
 
@@ -180,9 +180,12 @@ class Sensor:
             return "integrated_instant"
         return next((method for method in QUANTITY if self._samples[method].times_s), "counter")
 
-    def _too_short(self, duration_s: float, update_s: float | None) -> bool:
-        """Return True where a device with a rate of its own updates too rarely for a time."""
-        slow = self.device.own_period_s is not None
+    def _too_short(self, method: Method, duration_s: float) -> bool:
+        """Return True where a device with a rate of its own updates too rarely for a time, or power
+        is a mean over too much of it."""
+        if method == "integrated_average" and self.device.averaging_s is not None:
+            return duration_s < LEAST_UPDATES * self.device.averaging_s
+        slow, update_s = self.device.own_period_s is not None, self._update_s(method)
         return slow and (update_s is None or duration_s < LEAST_UPDATES * update_s)
 
     def _update_s(self, method: Method) -> float | None:

@@ -18,6 +18,7 @@ from llm_energy.preflight.gpu_findings import gpu_findings
 from llm_energy.preflight.gpu_holders import holder_finding
 from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
 from llm_energy.preflight.host_findings import cpu_energy_finding, host_findings, read_host
+from llm_energy.preflight.host_sensors import host_sensor_finding
 from llm_energy.preflight.input_findings import environment_finding, model_finding
 from llm_energy.preflight.memory_estimate import FORMULA
 from llm_energy.preflight.obstacles import (
@@ -57,6 +58,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
         *outstanding_findings(),
         cpu_energy_finding(cpu=host.cpu, needed=not on_gpu),
         *chassis_findings(campaign),
+        host_sensor_finding(),
         *prepared,
         *server_findings(campaign),
         *container_findings(campaign, backends_of(campaign)),

@@ -16,8 +16,8 @@ from llm_energy.system.numbers import interval, number
 
 Row = Mapping[Any, Any]
 
-TERMS = ("load_mode", "request_rate", "trace", "energy_scope")
-"""Columns of the terms of a measurement; the last one is of energies alone."""
+TERMS = ("load_mode", "request_rate", "trace")
+"""Columns of the terms of a measurement; of energies there is the scope as well."""
 
 NOTHING = "–"
 """In place of a value that is not known."""
@@ -133,7 +133,8 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
     Cached, because many figures and tables need the same ones.
     """
     table = summary.experiments[summary.experiments["metric"] == metric.column]
-    needed = summary.measurements[[*GROUP, *TERMS, "status", metric.column]]
+    of_scope = [metric.scope_column] if metric.scope_column else []
+    needed = summary.measurements[[*GROUP, *TERMS, *of_scope, "status", metric.column]]
     groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
     for row in needed.to_dict("records"):
         groups[_text_key(row[name] for name in GROUP)].append(row)
@@ -153,8 +154,8 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
                 places=place,
                 device_model=str(row["device_model"]),
                 power_limit_watts=_number(row["power_limit_watts"]),
-                terms=_terms(group, TERMS if metric.kind == "energy" else TERMS[:-1]),
-                scope=_terms(group, TERMS[-1:]) if metric.kind == "energy" else "",
+                terms=_terms(group, [*TERMS, *of_scope]),
+                scope=_terms(group, of_scope),
                 saturated=row["saturated"] is True,
                 n=int(row["n"]),
                 mean=row["mean"] * factor,

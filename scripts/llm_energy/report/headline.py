@@ -6,7 +6,9 @@ from itertools import groupby
 from llm_energy.analysis.summary import Comparison, Summary
 from llm_energy.analysis.wording import DIFFERENT
 from llm_energy.report.estimates import Estimate, ranked, short_names
+from llm_energy.report.host_headline import ranking_notices
 from llm_energy.results.metrics import (
+    HOST_JOULES_PER_OUTPUT_TOKEN,
     ITL,
     JOULES_PER_OUTPUT_TOKEN,
     METRICS,
@@ -19,6 +21,7 @@ from llm_energy.system.vocabulary import OPEN
 
 BEST = {
     JOULES_PER_OUTPUT_TOKEN: "Least energy per output token",
+    HOST_JOULES_PER_OUTPUT_TOKEN: "Least energy per output token with the host",
     THROUGHPUT: "Highest throughput",
     TTFT: "Shortest time to first token",
     ITL: "Shortest inter-token latency",
@@ -58,9 +61,8 @@ def key_figures(summary: Summary) -> list[KeyFigure]:
             if len(rivals) == 1 and len(terms) > MOST_TERMS:
                 continue  # the table of results has them
             name = title if len(rivals) > 1 else metric.title
-            found.append(
-                _key_figure(summary, rivals, name if len(terms) == 1 else f"{name} ({term})")
-            )
+            shown = term if len(terms) > 1 else rivals[0].scope if metric.of_host else ""
+            found.append(_key_figure(summary, rivals, f"{name} ({shown})" if shown else name))
     return found
 
 
@@ -182,6 +184,7 @@ def console(summary: Summary) -> str:
     lines[0] += (
         f", {findings.out_of_memory} of them out of memory" if findings.out_of_memory else ""
     )
+    lines += [f"  {notice}" for notice in ranking_notices(summary)]
     width = max((len(figure.title) for figure in key_figures(summary)), default=0)
     lines += [
         f"  {f.title:{width}}  {f.value} {f.unit}  {f.experiment}  ({f.certainty})"

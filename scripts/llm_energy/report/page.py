@@ -31,6 +31,7 @@ from llm_energy.report.device_section import device_notices, devices_table
 from llm_energy.report.environment_section import differences, environment
 from llm_energy.report.figures import draw
 from llm_energy.report.headline import key_figures, notices
+from llm_energy.report.host_headline import ranking_notices
 from llm_energy.report.limit_section import CAPTION as GPU_LIMITS
 from llm_energy.report.limit_section import limit_sentences, limits_table
 from llm_energy.report.limits import limit_data
@@ -209,6 +210,7 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
         "devices": sorted(table["device_model"].dropna().unique()),
         "models": sorted(table["setting.model"].dropna().unique()) if len(table) else [],
         "backends": sorted(table["setting.backend"].dropna().unique()) if len(table) else [],
+        "ranking_notices": ranking_notices(summary),
         "verdicts": found,
         "paired": PAIRED,
         "limits": None if (data := limit_data(summary)) is None else packed(data.encode()),

@@ -16,6 +16,7 @@ from llm_energy.report.estimates import BELOW_ZERO, NOTHING, by_label, short_nam
 from llm_energy.report.headline import ratio_text
 from llm_energy.results.metrics import (
     END_TO_END,
+    HOST_JOULES_PER_OUTPUT_TOKEN,
     ITL,
     JOULES_PER_OUTPUT_TOKEN,
     MEAN_POWER,
@@ -49,7 +50,8 @@ def bias_is_bounded(measurements: pd.DataFrame) -> bool:
     return bool((measurements["protocol_version"].dropna() >= BOUND_SINCE).any())
 
 
-METRICS = (JOULES_PER_OUTPUT_TOKEN, MEAN_POWER, THROUGHPUT, TTFT, ITL, END_TO_END)
+_ENERGIES = (JOULES_PER_OUTPUT_TOKEN, HOST_JOULES_PER_OUTPUT_TOKEN, MEAN_POWER)
+METRICS = (*_ENERGIES, THROUGHPUT, TTFT, ITL, END_TO_END)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from llm_energy.analysis.summary import Summary
 from llm_energy.report.estimates import NOTHING, Estimate, by_label, short_names
 from llm_energy.results.metrics import (
     END_TO_END,
+    HOST_JOULES_PER_OUTPUT_TOKEN,
     ITL,
     JOULES_PER_OUTPUT_TOKEN,
     MEAN_POWER,
@@ -26,7 +27,10 @@ from llm_energy.results.metrics import (
 )
 from llm_energy.system.files import write_atomically
 
-SHOWN = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, MEAN_POWER, TTFT, ITL, END_TO_END)
+SHOWN = (
+    *(JOULES_PER_OUTPUT_TOKEN, HOST_JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, MEAN_POWER),
+    *(TTFT, ITL, END_TO_END),
+)
 UNCERTAINTY_DIGITS = 2
 PLAIN_DIGITS = 4
 """Where no uncertainty says how many digits are known."""

@@ -13,6 +13,7 @@ from llm_energy.report.control_section import VERDICTS as CONTROL_VERDICTS
 from llm_energy.report.control_section import control_name
 from llm_energy.report.estimates import Estimate, estimates, ranked, short_names
 from llm_energy.report.headline import certainty
+from llm_energy.report.host_headline import place, with_host
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
 from llm_energy.system.numbers import interval, number, percent, plural
 
@@ -76,6 +77,7 @@ def _verdict(summary: Summary, rivals: Sequence[Estimate], *, several: bool) -> 
                 f"{number(best.mean, best.half_width)} {metric.display_unit}",
                 certainty(best),
             ),
+            *_with_host(summary, rivals),
             _controls(summary),
             _flagged(summary),
         ],
@@ -108,6 +110,22 @@ def _against_reference(summary: Summary, rivals: Sequence[Estimate]) -> list[Fac
     base = next((e for e in rivals if e.experiment == reference), None)
     compared = None if base is None else _compared(summary, best, base)
     return [_advantage(f"Against the reference, {label}", compared, best.metric)]
+
+
+def _with_host(summary: Summary, rivals: Sequence[Estimate]) -> list[Fact]:
+    """The energy of the best with the host, and its place then; empty where it is not known."""
+    best, host = rivals[0], with_host(summary, rivals)
+    known = host.get(best.label)
+    if best.metric != JOULES_PER_OUTPUT_TOKEN or known is None:
+        return []
+    value = f"{number(known.mean, known.half_width)} {known.metric.display_unit}"
+    return [
+        Fact(
+            f"With the host ({known.scope})",
+            value,
+            f"{place(best.label, host)}, {certainty(known)}",
+        )
+    ]
 
 
 def _compared(summary: Summary, best: Estimate, base: Estimate) -> Comparison | None:

@@ -87,6 +87,8 @@ ENERGY_REASONS = {
     "empty, may not be read, or holds no number that can be true.",
     "not_discharging": "The battery was not discharging all along: its power is not what the "
     "computer drew.",
+    "less_than_its_parts": "The sensor of the host shows less than the devices inside of it: one "
+    "of them is broken, or it does not hold them.",
     "scopes_overlap": "Several sensors of a kind whose devices may share parts, such as the rails "
     "of one board: their energies are never added up.",
     "permission_denied": "Only root may read this machine's energy counters (RAPL). Remedy: "

@@ -52,6 +52,27 @@ class DeviceEnergy(Model):
     state: DeviceState | None = None
 
 
+class HostEnergy(Model):
+    """Energy of what did the work together with the host around it, over the window."""
+
+    scope: str
+    """One scope, such as `chassis`, or those that are added up, such as `gpu_board + cpu_socket`:
+    the widest that is known."""
+    devices: list[str]
+    """Devices whose energies are added up."""
+    energy_joules: float | None
+    reason: str | None
+    """Reason code where there is no energy."""
+    joules_per_output_token: float | None = None
+    """`energy_joules` over output tokens."""
+    mean_power_watts: float | None = None
+    """`energy_joules` over the duration of the window."""
+    gain_limit_relative: float | None = None
+    """Limit of the gain of its sensors, weighted by their energies."""
+    offset_limit_watts: float | None = None
+    """Limit of the offset of all its sensors together."""
+
+
 class Energy(Model):
     """Energy over the window. Every None has its `reason`."""
 
@@ -89,6 +110,8 @@ class Energy(Model):
     alone; None where it was not taken, as while an engine stayed loaded."""
     gpu_cpu_dram_joules: float | None = None
     """GPUs, CPU packages and memory together; none unless all can be read."""
+    host: HostEnergy | None = None
+    """The energy with the host around the counted devices; none where nothing meters it."""
     joules_per_output_token: float | None
     """`energy_joules` over output tokens."""
     joules_per_token: float | None

@@ -1,6 +1,6 @@
 """The metrics that are summarised over cycles: column, unit, and how people read them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from llm_energy.results.result import Result
@@ -25,11 +25,20 @@ class Metric:
     baseline read by the same sensor) are part of its total uncertainty."""
     is_share: bool = False
     """It lies between 0 and 1, and so do its intervals."""
+    of_host: bool = False
+    """True for energies of what did the work together with the host, in a scope of their own."""
 
     @property
     def short_title(self) -> str:
         """The title without the statistic: `Inter-token latency`."""
         return self.title.partition(",")[0]
+
+    @property
+    def scope_column(self) -> str | None:
+        """The column of the scope, which is a term of energies alone."""
+        if self.kind != "energy":
+            return None
+        return "host_scope" if self.of_host else "energy_scope"
 
     @property
     def display_unit(self) -> str:
@@ -66,6 +75,10 @@ ITL_P99 = _latency("inter_token_latency_p99_s", "Inter-token latency, 99th perce
 END_TO_END = _latency("end_to_end_p50_s", "End-to-end latency, median")
 END_TO_END_P95 = _latency("end_to_end_p95_s", "End-to-end latency, 95th percentile")
 JOULES_PER_OUTPUT_TOKEN = _energy("joules_per_output_token", "Energy per output token", "J/token")
+HOST_JOULES_PER_OUTPUT_TOKEN = replace(
+    _energy("host_joules_per_output_token", "Energy per output token with the host", "J/token"),
+    of_host=True,
+)
 JOULES_PER_TOKEN = _energy("joules_per_token", "Energy per token, input and output", "J/token")
 JOULES_PER_REQUEST = _energy("joules_per_request", "Energy per request", "J/request")
 JOULES_PER_GOOD_REQUEST = _energy("joules_per_good_request", "Energy per good request", "J/request")
@@ -89,7 +102,7 @@ would be common."""
 
 
 def value_of(result: Result, metric: Metric) -> float | None:
-    """The value of a metric that a result holds itself, as those of speed and most of energy."""
+    """The value of a metric that a result holds itself, as those of speed; none with the host."""
     value: float | None = getattr(
         result.energy if metric.kind == "energy" else result, metric.column
     )
@@ -110,6 +123,7 @@ METRICS = (
     END_TO_END,
     END_TO_END_P95,
     JOULES_PER_OUTPUT_TOKEN,
+    HOST_JOULES_PER_OUTPUT_TOKEN,
     JOULES_PER_TOKEN,
     JOULES_PER_REQUEST,
     JOULES_PER_GOOD_REQUEST,

@@ -7,7 +7,7 @@ import pytest
 from tests.llm_energy import make_results
 
 from llm_energy.analysis.measurements_table import COLUMNS, measurements_table, varying_settings
-from llm_energy.analysis.open_columns import OPEN_LOAD
+from llm_energy.analysis.part_columns import HOST, OPEN_LOAD
 from llm_energy.results.energy import DeviceEnergy, DeviceState
 
 
@@ -16,7 +16,7 @@ def test_every_fixed_column_finds_its_value_in_a_full_result():
     row = measurements_table([result]).iloc[0]
     unknown = {"energy_reason", "power_drift_relative", "driver", "image_digest", "message"}
     unknown |= {"gpu_cpu_dram_joules", "power_scatter_limit", "power_modes"}
-    unknown |= {"container_engine", *OPEN_LOAD}
+    unknown |= {"container_engine", *OPEN_LOAD, *HOST}
     assert {name for name in COLUMNS if pd.isna(row[name])} == unknown
     assert row["output_tokens_per_second"] == result.output_tokens_per_second
     assert row["time_to_first_token_p95_s"] == result.latency.time_to_first_token_s.p95

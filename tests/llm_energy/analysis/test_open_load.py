@@ -13,7 +13,7 @@ from tests.worker.virtual_engine import Clock, virtual_clock
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.decode_energy import decode_energies
 from llm_energy.analysis.measurements_table import COLUMNS, measurements_table
-from llm_energy.analysis.open_columns import OPEN_LOAD
+from llm_energy.analysis.part_columns import OPEN_LOAD
 from llm_energy.analysis.raw_data_checks import differences
 from llm_energy.analysis.summary import Summary
 from llm_energy.campaign.arrival_settings import Objectives

@@ -60,6 +60,39 @@ def test_a_sum_that_is_not_one_is_seen():
     assert list(contradictions(altered(change))) == ["its energy is not the sum of its devices"]
 
 
+def test_an_energy_with_the_host_that_contradicts_its_devices_is_seen():
+    def hosted(joules: float, *devices: str) -> Callable[[dict[str, Any]], object]:
+        def change(result: dict[str, Any]) -> None:
+            energy, tokens = result["energy"], result["tokens"]["output"]
+            energy["devices"] += [
+                energy["devices"][0]
+                | {"device": name, "scope": scope, "energy_joules": 10.0, "counted": False}
+                for name, scope in (("package-0", "cpu_package"), ("dram-0", "dram"))
+            ]
+            whole = energy["energy_joules"] + joules
+            energy["host"] = {
+                "scope": "gpu_board + cpu_package + dram",
+                "devices": ["GPU-synthetic", *devices],
+                "energy_joules": whole,
+                "reason": None,
+                "joules_per_output_token": (whole + joules - 20.0) / tokens,
+            }
+
+        return change
+
+    def found(*change: Any) -> list[str]:
+        return list(contradictions(altered(hosted(*change))))
+
+    assert found(20.0, "package-0", "dram-0") == []
+    assert found(20.0, "package-0", "dram-1") == [
+        "its energy with the host is a sum that lacks a device"
+    ]
+    assert found(30.0, "package-0", "dram-0") == [
+        "its energy with the host is not the sum of its devices",
+        "its energy with the host per output token × their number is not that energy",
+    ]
+
+
 def test_power_above_the_limit_of_the_board_is_seen():
     (found,) = contradictions(make_results.make_result(metered=True, power_limit_watts=50.0))
     assert found.endswith("is above the limit of 50.0 W")

@@ -216,6 +216,13 @@ class TestSensorsOfTheHost:
         assert meter.energy_joules == pytest.approx(15_000.0)
         assert meter.update_period_s == 1.0
 
+    def test_an_average_over_more_than_a_tenth_of_the_window_is_none_of_its_energy(self):
+        machine = Device("hwmon:machine", "Made meter", "chassis", averaging_s=1.1)
+        averages = series_of(constant(700.0), device=machine)
+        averages = dataclasses.replace(averages, readings=tuple(map(as_average, averages.readings)))
+        found = energy(together(averages, series_of(load_of(600.0))))
+        assert (found.host.energy_joules, found.host.reason) == (None, "few_updates")
+
     def test_the_rails_of_a_board_are_listed_and_never_added_up(self):
         rails = [
             series_of(constant(watts), device=dataclasses.replace(PACKAGE, id=name, scope="rail"))

@@ -1,4 +1,4 @@
-"""Columns of the table of measurements that load mode `open` fills."""
+"""Columns of the table of measurements that only some results fill: load mode `open`, the host."""
 
 
 def fields(part: str, names: str, prefix: str = "") -> dict[str, str]:
@@ -22,3 +22,10 @@ OPEN_LOAD = {
     ),
 }
 """Column -> dotted path of the field of `Result` that it is read from."""
+
+HOST = {
+    **fields("energy.host", "scope energy_joules joules_per_output_token", "host_"),
+    **fields("energy.host", "mean_power_watts gain_limit_relative offset_limit_watts", "host_"),
+    "host_energy_reason": "energy.host.reason",
+}
+"""The same of the energy with the host."""
