@@ -218,7 +218,7 @@ class TestSensorsOfTheHost:
 
     def test_an_average_over_more_than_a_tenth_of_the_window_is_none_of_its_energy(self):
         machine = Device("hwmon:machine", "Made meter", "chassis", averaging_s=1.1)
-        averages = series_of(constant(700.0), device=machine)
+        averages = series_of(load_of(1500.0, idle=700.0), device=machine)
         averages = dataclasses.replace(averages, readings=tuple(map(as_average, averages.readings)))
         found = energy(together(averages, series_of(load_of(600.0))))
         assert (found.host.energy_joules, found.host.reason) == (None, "few_updates")
