@@ -91,7 +91,7 @@ def account_energy(
         reasons.insert(0, "scopes_overlap")
     if lost or not counted:
         reasons.insert(0, "gpu_not_metered" if gpus else "no_meter")
-    known = {
+    known: dict[str, Any] = {
         "method": method,
         "scope": scope,
         "devices": [account.record() for account in accounts],
