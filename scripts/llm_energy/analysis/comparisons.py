@@ -55,8 +55,7 @@ SAME_HOST_TERMS = {
     "host_scope": "scopes of energy with the host",
     "energy_simulated": "simulated and real sensors",
 }
-"""Columns in which both sides must agree -> their names in a refusal. With the host around them, a
-GPU and a CPU are of one scope."""
+"""Columns in which both sides must agree -> their names in a refusal."""
 
 NATURAL_LENGTH = "natural_length"
 """Flag of answers that are as long as the model wants: a request is no unit of work there."""
@@ -136,9 +135,8 @@ def compare_all(
 def _by_experiment(measurements: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     """Rows of each experiment."""
     terms = SAME_TERMS | SAME_ENERGY_TERMS | SAME_HOST_TERMS
-    columns = [*SAME_BLOCK, *terms, *(m.column for m in COMPARED)]
+    columns = [*SAME_BLOCK, *terms, *SENSOR, *HOST_SENSOR, *(m.column for m in COMPARED)]
     columns += ["saturated", "host", "device_uuids", "tokenizer_sha256", "prompts_sha256", "flags"]
-    columns += [*SENSOR, *HOST_SENSOR]
     return {
         name: rows for (name,), rows in records_by(measurements, ["experiment"], columns).items()
     }
