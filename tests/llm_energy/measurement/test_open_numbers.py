@@ -68,6 +68,12 @@ def test_a_server_has_no_batch_size_but_a_reason() -> None:
     assert server.model_dump(exclude=known) == engine.model_dump(exclude=known)
 
 
+def test_a_request_that_failed_is_not_one_that_was_cut() -> None:
+    cut = [request(140.0 + n, 141.0 + n, requested=4, ended=142.0 + n) for n in range(2)]
+    load = numbers([*cut, request(150.0, 151.0, ended=151.5, requested=2, fault="refused")])
+    assert (load.arrivals, load.completed, load.failed, load.cut) == (3, 0, 1, 2)
+
+
 def test_requests_are_counted_by_their_arrival_and_rates_by_the_window() -> None:
     load = numbers()
     counts = (load.arrivals, load.completed, load.failed, load.cut, load.unfinished)
