@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,14 +26,13 @@ def require_docker() -> None:
 
 
 def compose() -> list[str]:
-    """Command of Compose: the plugin of docker, or the program of its first version."""
-    for command in (["docker", "compose"], ["docker-compose"]):
-        with suppress(FileNotFoundError):
-            if subprocess.run([*command, "version"], capture_output=True).returncode == 0:
-                return command
-    if os.environ.get("REQUIRE_DOCKER"):
-        pytest.fail("this test needs Docker Compose")
-    pytest.skip("this test needs Docker Compose")
+    """Command of Compose 2; the first version does not read the current specification."""
+    command = ["docker", "compose"]
+    if subprocess.run([*command, "version"], capture_output=True).returncode == 0:
+        return command
+    if os.environ.get("REQUIRE_COMPOSE"):
+        pytest.fail("this test needs Docker Compose 2")
+    pytest.skip("this test needs Docker Compose 2")
 
 
 class Engine:
