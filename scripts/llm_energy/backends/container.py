@@ -42,7 +42,7 @@ LOG_OPTIONS = {"max-size": "10m", "max-file": "2"}
 
 
 def container_options(
-    declared: DeclaredBackend, python: str, *, campaign: str, podman: bool
+    declared: DeclaredBackend, python: str, *, campaign: str, podman: bool, rootless: bool
 ) -> dict[str, Any]:
     """Return what the container of a backend is, whoever starts it: arguments of
     `containers.create`, except for image and name."""
@@ -62,6 +62,7 @@ def container_options(
         "working_dir": "/tmp",
         **confined(
             user=container.user,
+            rootless=rootless,
             environment={**worker_variables(CODE), **container.environment},
         ),
         "mounts": [
@@ -86,11 +87,13 @@ def container_options(
 
 
 def run_options(
-    declared: DeclaredBackend, python: str, run: Run, *, podman: bool
+    declared: DeclaredBackend, python: str, run: Run, *, podman: bool, rootless: bool
 ) -> dict[str, Any]:
     """Return the options of a container that a run starts, and that ends with it."""
     record = run.record
-    options = container_options(declared, python, campaign=record.campaign, podman=podman)
+    options = container_options(
+        declared, python, campaign=record.campaign, podman=podman, rootless=rootless
+    )
     labels = {
         "run": run.run_id,
         "owner": json.dumps(record.owner.to_json()),

@@ -35,6 +35,7 @@ from llm_energy.containers.engine import (
     connect,
     docker_errors,
     engine_version,
+    is_rootless,
 )
 from llm_energy.containers.stream import start_attached
 from llm_energy.runs.run import Run
@@ -65,7 +66,11 @@ class DockerRuntime:
                 with docker_errors():
                     version = engine_version(client)
                     options = run_options(
-                        declared, environment.python, run, podman=version.startswith(PODMAN)
+                        declared,
+                        environment.python,
+                        run,
+                        podman=version.startswith(PODMAN),
+                        rootless=is_rootless(client),
                     )
                     check_sources(options["mounts"])
                     container = client.containers.create(environment.image, **options)

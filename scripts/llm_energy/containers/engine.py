@@ -99,6 +99,20 @@ def is_podman(client: docker.DockerClient) -> bool:
     return engine_version(client).startswith(PODMAN)
 
 
+def rootless(info: Mapping[str, Any]) -> bool:
+    """Return whether an engine runs without root, by its answer to `GET /info`.
+
+    Docker names it among its security options; Podman 4.3 does not, and has a field of its own.
+    """
+    options = info.get("SecurityOptions") or []
+    return bool(info.get("Rootless")) or any("name=rootless" in option for option in options)
+
+
+def is_rootless(client: docker.DockerClient) -> bool:
+    """Return whether the engine runs as this user, who is root inside its containers."""
+    return rootless(client.info())
+
+
 @contextmanager
 def docker_errors() -> Iterator[None]:
     """Turn refusals and time-outs of the engine inside the block into a DockerError of one line."""
@@ -129,11 +143,16 @@ def in_one_line(error: Exception) -> str:
     return f"{engine} refused: {message}"
 
 
-def confined(*, user: str | None = None, environment: Mapping[str, str]) -> dict[str, Any]:
+def confined(
+    *, user: str | None = None, rootless: bool, environment: Mapping[str, str]
+) -> dict[str, Any]:
     """Options of `containers.create` by which it has no network and no privileges.
 
     Args:
         user: `UID` or `UID:GID`; None: who runs the workflow.
+        rootless: the engine runs without root. The root of its containers, without any of root's
+            capabilities, is then the user of this host; any other id is one of the user's
+            subordinate ids, which may not read the user's files.
         environment: variables beside a home that can be written and a name, which the user may
             not have in the image.
     """
@@ -141,7 +160,7 @@ def confined(*, user: str | None = None, environment: Mapping[str, str]) -> dict
         "network_mode": "none",
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
-        "user": user or f"{os.getuid()}:{os.getgid()}",
+        "user": user or ("0:0" if rootless else f"{os.getuid()}:{os.getgid()}"),
         "environment": {"HOME": "/tmp", "USER": "llm-energy", **environment},
     }
 

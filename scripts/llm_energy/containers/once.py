@@ -17,6 +17,7 @@ from llm_energy.containers.engine import (
     docker_errors,
     gpu_options,
     is_podman,
+    is_rootless,
     read_only,
 )
 from llm_energy.containers.stream import STDERR, STDOUT, Stream, start_attached
@@ -62,7 +63,7 @@ def run_once(
                 mounts=mounts,
                 labels={ONCE: "true"},
                 **gpu_options("all" if gpus else None, podman=is_podman(client)),
-                **confined(environment=environment or {}),
+                **confined(rootless=is_rootless(client), environment=environment or {}),
             )
         try:
             with docker_errors():

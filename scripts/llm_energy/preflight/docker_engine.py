@@ -16,6 +16,7 @@ from llm_energy.containers.engine import (
     engine_version,
     host,
     in_one_line,
+    rootless,
 )
 from llm_energy.preflight.asking import RefusalError
 from llm_energy.preflight.findings import Finding
@@ -61,7 +62,8 @@ def engine_findings(info: Mapping[str, Any], *, memory_limits: bool) -> list[Fin
     Args:
         memory_limits: whether a container of the campaign has one.
     """
-    rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
+    # Without root, version 1 of cgroups limits nothing, whatever the engine says.
+    limits = not (rootless(info) and info.get("CgroupVersion") == "1")
     facts = {
         "address": host(),
         "engine": info["Engine"],
@@ -70,13 +72,13 @@ def engine_findings(info: Mapping[str, Any], *, memory_limits: bool) -> list[Fin
         "storage_driver": info["Driver"],
         "root_folder": info["DockerRootDir"],
         "cgroup_version": info.get("CgroupVersion"),
-        "rootless": rootless,
-        "memory_limit": bool(info.get("MemoryLimit")),
-        "swap_limit": bool(info.get("SwapLimit")),
+        "rootless": rootless(info),
+        "memory_limit": limits and bool(info.get("MemoryLimit")),
+        "swap_limit": limits and bool(info.get("SwapLimit")),
     }
     message = (
         f"{info['Engine']}, API {facts['api_version']}, {facts['storage_driver']} in "
-        f"{facts['root_folder']}, {'rootless' if rootless else 'run by root'}, "
+        f"{facts['root_folder']}, {'rootless' if facts['rootless'] else 'run by root'}, "
         f"cgroups v{facts['cgroup_version'] or '?'}"
     )
     findings = [Finding("ok", "docker", message, facts)]

@@ -15,6 +15,7 @@ from llm_energy.containers.engine import (
     connect,
     docker_errors,
     is_podman,
+    is_rootless,
 )
 from llm_energy.inputs.declared_backends import declare_backend
 from llm_energy.results.layout import COMPOSE_FILE
@@ -45,8 +46,10 @@ def write_compose(campaign: Campaign, results: Path) -> Path:
         raise UserError(f"campaign `{campaign.name}`: {message}; leave it out")
     try:
         with closing(connect()) as client, docker_errors():
-            podman = is_podman(client)
-        services = {name: _service(campaign, name, podman=podman) for name in names}
+            podman, rootless = is_podman(client), is_rootless(client)
+        services = {
+            name: _service(campaign, name, podman=podman, rootless=rootless) for name in names
+        }
     except (DockerError, BackendError) as error:
         raise UserError(str(error)) from error
     # A project has no dots in its name.
@@ -58,11 +61,15 @@ def write_compose(campaign: Campaign, results: Path) -> Path:
     return path
 
 
-def _service(campaign: Campaign, backend: str, *, podman: bool) -> dict[str, object]:
+def _service(
+    campaign: Campaign, backend: str, *, podman: bool, rootless: bool
+) -> dict[str, object]:
     declared = declare_backend(campaign, backend, campaign.experiments)
     environment = read_environment(declared.environment_id)
     assert environment.image is not None
-    options = container_options(declared, environment.python, campaign=campaign.name, podman=podman)
+    options = container_options(
+        declared, environment.python, campaign=campaign.name, podman=podman, rootless=rootless
+    )
     check_sources(options["mounts"])
     name = declared.attached or f"llm-energy-{campaign.name}-{backend}"
     return service(environment.image, options, name=name)

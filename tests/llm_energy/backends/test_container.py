@@ -21,7 +21,7 @@ def options(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = Run.create(campaign="c", results=Path("results/c"), scripts=SCRIPTS)
 
-    def make(*, podman=False, **limits):
+    def make(*, podman=False, rootless=False, **limits):
         declared = DeclaredBackend(
             name="vllm",
             runtime="docker",
@@ -29,7 +29,8 @@ def options(tmp_path, monkeypatch):
             container=ContainerSettings(**Container(**limits).model_dump()),
             readable=("/models", "/data/my model"),
         )
-        return run, run_options(declared, "/opt/engine/bin/python3", run, podman=podman)
+        kind = {"podman": podman, "rootless": rootless}
+        return run, run_options(declared, "/opt/engine/bin/python3", run, **kind)
 
     yield make
     run.remove()
@@ -56,6 +57,14 @@ def test_it_has_no_network_no_privileges_and_is_nobody_else(options):
     assert told["security_opt"] == ["no-new-privileges"]
     assert told["user"] == f"{os.getuid()}:{os.getgid()}"
     assert not {"privileged", "ports", "restart_policy"} & set(told)
+
+
+def test_in_a_rootless_engine_this_user_is_the_root_of_the_container(options):
+    """Any other id is one of the user's subordinate ids, which may not read the user's files."""
+    _, found = options(rootless=True)
+    assert found["user"] == "0:0"
+    assert found["cap_drop"] == ["ALL"]
+    assert options(rootless=True, user="1000:1000")[1]["user"] == "1000:1000"
 
 
 def test_it_goes_when_its_supervisor_ends(options):

@@ -43,6 +43,18 @@ def test_a_rootless_one_is_reported_as_such():
     assert "rootless" in found.message
 
 
+def test_podman_says_so_in_a_field_of_its_own():
+    """As Podman 4.3.1 answers, whose security options do not name it."""
+    answer = {"SecurityOptions": ["name=seccomp,profile=default"], "Rootless": True}
+    (found,) = engine_findings(INFO | answer, memory_limits=False)
+    assert found.facts["rootless"]
+
+
+def test_without_root_the_first_cgroups_limit_nothing_whatever_the_engine_says():
+    assert statuses(Rootless=True, CgroupVersion="1") == ["ok", "warning"]
+    assert statuses(Rootless=True, CgroupVersion="2") == ["ok"]
+
+
 def test_limits_that_it_cannot_keep_matter_to_those_who_ask_for_them():
     assert statuses(MemoryLimit=False) == ["ok", "warning"]
     assert statuses(SwapLimit=False) == ["ok", "warning"]

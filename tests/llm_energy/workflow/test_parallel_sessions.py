@@ -98,12 +98,12 @@ def test_with_the_run_everything_of_its_sets_ends(whole):
 def test_a_container_gets_the_gpus_and_cpus_of_its_set(whole):
     first, second = opened(whole)
     declared = first.read("declared/bare", DeclaredBackend)
-    options = run_options(declared, "python3", first, podman=False)
+    options = run_options(declared, "python3", first, podman=False, rootless=False)
     (request,) = options["device_requests"]
     assert request["DeviceIDs"] == [FIRST.uuid]
     assert options["cpuset_cpus"] == "0"
     declared = second.read("declared/bare", DeclaredBackend)
-    other = run_options(declared, "python3", second, podman=False)
+    other = run_options(declared, "python3", second, podman=False, rootless=False)
     assert other["cpuset_cpus"] is None
     assert other["name"] != options["name"]
 
