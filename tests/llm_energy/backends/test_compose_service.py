@@ -28,7 +28,9 @@ def made(*, podman=False, cpu_set=(0, 3), **limits):
         readable=("/models", "/data/my model"),
         cpu_set=cpu_set,
     )
-    options = container_options(declared, "/usr/bin/python3", campaign="c", podman=podman, rootless=False)
+    options = container_options(
+        declared, "/usr/bin/python3", campaign="c", podman=podman, rootless=False
+    )
     return options, service(IMAGE, options, name="llm-energy-c-vllm")
 
 
