@@ -28,6 +28,7 @@ from llm_energy.containers.engine import (
     docker_errors,
     engine_version,
     host,
+    is_rootless,
 )
 from llm_energy.results.layout import COMPOSE_FILE
 from llm_energy.runs.run import Run
@@ -63,7 +64,11 @@ class AttachedRuntime(DockerRuntime):
                 raise refused(declared, f"cannot have its image, which is not made; {make(path)}")
             environment = read_environment(declared.environment_id)
             options = container_options(
-                declared, environment.python, campaign=campaign, podman=version.startswith(PODMAN)
+                declared,
+                environment.python,
+                campaign=campaign,
+                podman=version.startswith(PODMAN),
+                rootless=is_rootless(client),
             )
             image = client.images.get(container.attrs["Image"]).attrs
             found = differences(container.attrs, image, options, image_id=str(environment.image))
