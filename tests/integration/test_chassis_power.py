@@ -80,6 +80,8 @@ def test_the_result_has_the_energy_of_the_chassis(measured):
     assert (chassis.reason, chassis.label) == (None, "1U")
     assert chassis.energy_joules == pytest.approx(truth, rel=0.02)
     assert chassis.update_period_s == pytest.approx(1.0, abs=0.6)
+    host = read_result(path).energy.host
+    assert (host.scope, host.energy_joules) == ("chassis", chassis.energy_joules)
 
 
 def test_what_the_controller_can_do_is_found_once(measured):

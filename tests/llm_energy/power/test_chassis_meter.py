@@ -273,3 +273,12 @@ def test_two_lost_answers_cost_nothing():
 def test_the_slowest_update_of_other_sensors_is_no_bound_for_it():
     series = read_every_second(5.0)
     assert Sensor(CHASSIS, series).update_period_s == 5.0
+
+
+def test_the_chassis_is_the_host_of_a_result_and_without_it_nothing_else_is():
+    energy = account_energy(read_every_second(), LOAD, None, method="integrated_instant").energy
+    host, (_, chassis) = energy.host, energy.devices
+    assert (host.scope, host.devices, host.reason) == ("chassis", [DEVICE], None)
+    assert host.energy_joules == chassis.energy_joules
+    energy = account_energy(read_every_second(7.0), LOAD, None, method="integrated_instant").energy
+    assert (energy.host.energy_joules, energy.host.reason) == (None, "few_updates")
