@@ -6,11 +6,10 @@ from llm_energy.results.result import ResultError, read_result
 from llm_energy.system.scripting import rule_script
 
 with rule_script(snakemake, ResultError):
-    from llm_energy.analysis.derived_records import write_record
-    from llm_energy.analysis.judgement import judge
+    from llm_energy.analysis.judgement import judge, write_judgement
     from llm_energy.campaign.arrival_settings import Objectives
 
     results = [read_result(Path(path)) for path in snakemake.input]
     objectives = Objectives.model_validate(snakemake.params.objectives)
     judgement = judge(results, objectives, Path(snakemake.params.results))
-    write_record(Path(snakemake.output[0]), judgement)
+    write_judgement(Path(snakemake.output[0]), judgement)

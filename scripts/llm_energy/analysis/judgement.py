@@ -6,6 +6,7 @@ In a file of its own, because each judgement is a job that loads no more than it
 from collections.abc import Sequence
 from pathlib import Path
 
+from llm_energy.analysis.derived_records import write_record
 from llm_energy.analysis.objectives import with_objectives
 from llm_energy.campaign.arrival_settings import Objectives
 from llm_energy.inputs.checksums import file_sha256
@@ -57,6 +58,18 @@ def judge(results: Sequence[Result], objectives: Objectives, folder: Path) -> Ju
         growing=growing,
         good=enough and not growing,
     )
+
+
+def write_judgement(path: Path, judgement: Judgement) -> None:
+    """Write a judgement, and remove those of the same results by other objectives.
+
+    They may be of results that were measured again since; where they are needed, they are made
+    again without measuring.
+    """
+    write_record(path, judgement)
+    for other in path.parent.glob(f"{path.name.partition('_')[0]}_*"):
+        if other != path:
+            other.unlink(missing_ok=True)
 
 
 def _judged(result: Result, objectives: Objectives, folder: Path) -> Result:

@@ -13,7 +13,7 @@ from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.derived_records import write_record
 from llm_energy.analysis.design import Design, Search
 from llm_energy.analysis.highest_good import highest_good_rates
-from llm_energy.analysis.judgement import judge
+from llm_energy.analysis.judgement import judge, write_judgement
 from llm_energy.analysis.summary import Summary
 from llm_energy.archive.verify import verify_results
 from llm_energy.campaign.arrival_settings import Objectives
@@ -122,6 +122,22 @@ def test_damaged_requests_judge_nothing_and_break_no_summary(visited, tmp_path, 
     summary = aggregate(folder, planned=planned, design=searched(slo=other))
     (found,) = summary.findings.highest_good
     assert not found.complete
+
+
+def test_a_judgement_takes_the_place_of_those_by_other_objectives(visited, tmp_path) -> None:
+    """A result may have been measured again since, and `verify` would find it contradicted."""
+    folder, results = visited
+    spec = results[0].spec_hash
+    paths = [
+        tmp_path / judgement_path(spec, cycles=cycles, objectives=digit * 12)
+        for cycles, digit in ((2, "0"), (1, "0"), (2, "1"))
+    ]
+    decision = paths[0].with_name("cycles.json")
+    decision.parent.mkdir(parents=True)
+    decision.touch()
+    for path in paths:
+        write_judgement(path, judge(results[:2], SLO, folder))
+    assert sorted(paths[0].parent.iterdir()) == sorted([decision, paths[2]])
 
 
 def test_verify_judges_again(visited, tmp_path) -> None:
