@@ -53,7 +53,7 @@ class ChassisMeter:
             try:
                 self._calls.call(self._connected, deadline_s=OPEN_DEADLINE_S)
             except (TimeoutError, ChassisError) as error:
-                LOG.warning("the chassis is not metered: %s", error or "no answer in time")
+                LOG.warning("the chassis is not metered: %s", str(error) or "no answer in time")
         about = self._chassis.about if self._chassis else ChassisFacts("unknown chassis")
         device = Device(
             id=DEVICE,

@@ -11,7 +11,6 @@ import ssl
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +32,12 @@ JOULES_PER_KWH = 3.6e6
 
 MOST_NAMED = 8
 """Chassis that a message names."""
+
+MOST_QUOTED = 200
+"""Characters of an answer that a message quotes."""
+
+MOST = 1e15
+"""No number of a chassis, in W or kWh, reaches this."""
 
 WHOLE = (None, "Chassis", "SystemBoard")
 """PhysicalContext of an entry of PowerControl that is the chassis, not a part such as its CPUs."""
@@ -94,7 +99,7 @@ class Service:
             raise ChassisError(UNREACHABLE if status >= 500 else REFUSED, message)
         try:
             resource = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             resource = None
         if not isinstance(resource, dict):
             raise ChassisError(REFUSED, f"{self.name}{path} is no Redfish resource")
@@ -117,7 +122,7 @@ class Service:
             raise ChassisError(REFUSED, f"{words}; {remedy}") from error
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
-            message = f"{self.name} does not answer: {str(error) or type(error).__name__}"
+            message = f"{self.name} does not answer: {_words(error)}"
             raise ChassisError(UNREACHABLE, message) from error
 
     def _ask(self, path: str) -> tuple[int, bytes]:
@@ -241,7 +246,8 @@ def _about(id_: str, chassis: Mapping[str, Any], resource: str) -> ChassisFacts:
 def _link(reference: Any) -> str | None:
     """Return the path that a reference names, on the same service alone."""
     path = _part(reference).get("@odata.id")
-    return path if isinstance(path, str) and path.startswith("/") else None
+    usable = isinstance(path, str) and path.startswith("/") and path.isascii()
+    return path if usable else None
 
 
 def _part(value: Any) -> Mapping[str, Any]:
@@ -249,10 +255,16 @@ def _part(value: Any) -> Mapping[str, Any]:
 
 
 def _number(value: Any) -> float | None:
-    """Return a number of JSON; None for null and all else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    """Return a number of JSON that power or energy can be; None for null and all else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    return float(value) if 0 <= value < MOST else None
+
+
+def _words(error: Exception) -> str:
+    """Describe an error in one printable line: a status line that is none is quoted in it."""
+    words = " ".join(str(error).split())[:MOST_QUOTED]
+    return "".join(filter(str.isprintable, words)) or type(error).__name__
 
 
 def _named(ids: Any) -> str:

@@ -88,6 +88,13 @@ def test_an_answer_that_does_not_come_in_time_says_so(server, meter, monkeypatch
     assert unavailable(meter) == {"not_supported"}
 
 
+def test_one_that_does_not_answer_in_time_at_first_is_named(server, monkeypatch, caplog):
+    monkeypatch.setattr(chassis_meter, "OPEN_DEADLINE_S", 0.1)
+    server.faults.delay_s = 0.3
+    ChassisMeter(HostPowerSource(redfish=server.url)).close()
+    assert "the chassis is not metered: no answer in time" in caplog.text
+
+
 def test_one_that_was_not_there_at_first_is_a_device_all_the_same(server):
     server.faults.status = 503
     meter = ChassisMeter(HostPowerSource(redfish=server.url))

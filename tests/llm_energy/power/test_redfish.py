@@ -1,8 +1,11 @@
 """Power of a chassis over Redfish: found, read, and refused in one line that names no secret."""
 
+import socket
 import ssl
+import threading
 from base64 import b64encode
 from collections.abc import Iterator
+from math import inf, nan
 from pathlib import Path
 
 import pytest
@@ -85,7 +88,11 @@ def test_parts_of_the_chassis_are_never_added() -> None:
 
 @pytest.mark.parametrize(
     "resource",
-    [{}, *({"PowerWatts": each} for each in (None, [1], {"Reading": None}, {"Reading": "9"}))],
+    [
+        {},
+        *({"PowerWatts": each} for each in (None, [1])),
+        *({"PowerWatts": {"Reading": each}} for each in (None, "9", -5, 10**400, inf, nan, True)),
+    ],
 )
 def test_what_is_no_number_is_no_power(resource: dict) -> None:
     assert environment_power(resource) == ChassisPower(None)
@@ -159,10 +166,32 @@ def test_a_service_that_wants_a_slash_at_the_end_gets_it(server: RedfishServer) 
     assert open_chassis(server.url, chassis="1U").power().watts == 374.0
 
 
-@pytest.mark.parametrize("body", [b"<html>login</html>", b"[]", b"\xff", b"{" * 100])
+@pytest.mark.parametrize(
+    "body", [b"<html>login</html>", b"[]", b"\xff", b"[" * 100_000, b" " * 10_000_000]
+)
 def test_an_answer_that_is_no_resource_is_refused(server: RedfishServer, body: bytes) -> None:
     server.faults.body = body
     assert "is no Redfish resource" in str(fault(server.url))
+
+
+def test_a_link_that_is_no_address_is_no_chassis(server: RedfishServer) -> None:
+    server.resource = lambda _: {"Members": [{"@odata.id": f"{ROOT}/é"}]}  # type: ignore[method-assign]
+    assert fault(server.url).reason == NO_POWER
+
+
+def test_an_answer_that_is_no_http_is_quoted_in_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_answer_garbage, args=[listener], daemon=True).start()
+        error = fault(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    assert error.reason == UNREACHABLE
+    assert str(error).endswith("does not answer: SSH-2.0 [31m hello")
+
+
+def _answer_garbage(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(1 << 16)
+        connection.sendall(b"SSH-2.0 \x1b[31m hello\r\n")
 
 
 def test_another_service_is_named(server: RedfishServer) -> None:
