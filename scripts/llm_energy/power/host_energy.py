@@ -31,7 +31,9 @@ def host_energy(accounts: Parts, scope: Scope, tokens: Tokens | None) -> HostEne
     Args:
         scope: of the devices that did the work, which the host holds.
     """
-    found = [_energy(parts, _working(accounts), tokens) for parts in _candidates(accounts, scope)]
+    sums = list(_candidates(accounts, scope))
+    narrower = [[_working(accounts), *sums[number:]] for number in range(1, len(sums) + 1)]
+    found = [_energy(*each, tokens) for each in zip(sums, narrower, strict=True)]
     known = [one for one in found if one.energy_joules is not None]
     return next(iter([*known, *found]), None)
 
@@ -51,20 +53,26 @@ def _candidates(accounts: Parts, scope: Scope) -> Iterator[Parts]:
         devices = _of_scope(accounts, whole)
         if scope in held(whole) and (len(devices) == 1 or whole in EACH_WHOLE):
             yield from ([device] for device in devices)
-    if scope in held("module") and (modules := _of_scope(accounts, "module")):
+    modules, sockets = (_once(_of_scope(accounts, part)) for part in ("module", "cpu_socket"))
+    if scope in held("module") and modules:
         yield modules
-    sockets, packages = _of_scope(accounts, "cpu_socket"), _packages_and_memory(accounts)
-    for host in (sockets, packages):
+    for host in (sockets, _packages_and_memory(accounts)):
         inside = any(scope == _scope(part) or scope in held(_scope(part)) for part in host)
         parts = host if inside else [*_working(accounts), *host]
         if host and addable(map(_scope, parts)) and (inside or len(parts) > len(host)):
             yield parts
 
 
-def _energy(parts: Parts, working: Parts, tokens: Tokens | None) -> HostEnergy:
+def _once(parts: Parts) -> Parts:
+    """Return the devices; none where two have one name: which may be two meters of one socket."""
+    names = [part.sensor.device.label for part in parts if part.sensor.device.label]
+    return parts if len(set(names)) == len(names) else []
+
+
+def _energy(parts: Parts, narrower: Sequence[Parts], tokens: Tokens | None) -> HostEnergy:
     joules = total(part.window.joules for part in parts)
     reason = next((part.window.reason for part in parts if part.window.reason), None)
-    if joules is not None and _less_than(parts, working):
+    if joules is not None and any(_less_than(parts, inside) for inside in narrower):
         joules, reason = None, "less_than_its_parts"
     scopes = {_scope(part) for part in parts}
     known = {} if joules is None else _numbers(parts, joules, tokens)
@@ -94,12 +102,14 @@ def _numbers(parts: Parts, joules: float, tokens: Tokens | None) -> dict[str, fl
     }
 
 
-def _less_than(whole: Parts, working: Parts) -> bool:
-    """Return True where one device shows less than what it holds, by more than their limits."""
-    inside = total(part.window.joules for part in working)
-    if len(whole) > 1 or whole[0].counted or inside is None:
+def _less_than(whole: Parts, inside: Parts) -> bool:
+    """Return True where devices show less than what they hold, by more than the limits of both."""
+    holds = frozenset[Scope]().union(*(held(_scope(part)) for part in whole))
+    if not all(_scope(part) in holds for part in inside):
         return False
-    return _joules(whole, 1.0) < _joules(working, -1.0)
+    if total(part.window.joules for part in inside) is None:
+        return False
+    return _joules(whole, 1.0) < _joules(inside, -1.0)
 
 
 def _joules(parts: Parts, sign: float) -> float:

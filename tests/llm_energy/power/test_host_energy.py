@@ -96,6 +96,29 @@ def test_what_holds_less_than_its_parts_is_broken():
     assert host(BOARD, near).energy_joules == pytest.approx(5800.0)
 
 
+def test_what_did_no_work_is_inside_of_the_machine_too():
+    low = drawing("bmc", "chassis", 650.0)  # of 600 W of the GPU, and 320 W of the processor
+    hot = (drawing("package-0", "cpu_package", 300.0), drawing("dram-0", "dram", 20.0))
+    found = host(BOARD, low, *hot)
+    assert (found.scope, found.energy_joules) == (
+        "gpu_board + cpu_package + dram",
+        pytest.approx(9200.0),
+    )
+
+
+def test_one_module_of_two_is_less_than_its_parts():
+    boards = [series_of(load_of(600.0), device=replace(GPU, id=f"GPU-{n}")) for n in (1, 2)]
+    found = host(*boards, drawing("module-0", "module", 900.0))
+    assert (found.energy_joules, found.reason) == (None, "less_than_its_parts")
+
+
+@pytest.mark.parametrize("scope", ["module", "cpu_socket"])
+def test_two_meters_of_one_name_are_not_added(scope):
+    twice = [drawing(f"acpi-{n}", scope, 900.0, label="Power Socket 0") for n in (0, 1)]
+    assert host(BOARD, *twice) is None
+    assert host(BOARD, *twice, *PACKAGES).scope == "gpu_board + cpu_package + dram"
+
+
 def test_a_sensor_without_energy_gives_way_to_a_narrower_scope_and_else_says_why():
     shared = drawing("bmc", "chassis", 1100.0, refusal=SHARED_HOST)
     assert host(BOARD, shared, *PACKAGES).scope == "gpu_board + cpu_package + dram"
