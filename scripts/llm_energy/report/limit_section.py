@@ -112,6 +112,7 @@ def by_limit(summary: Summary) -> list[Drawing]:
 def _draw(factor: str, lines: dict[str, list[Effect]]) -> Drawing:
     metrics = [m for m in SHOWN if any(m.column in e.changes for es in lines.values() for e in es)]
     title, unit = AXES[factor]
+    title = f"share of the {title}" if unit == " %" else title
     figure, panels = style.panels([m.short_title for m in metrics], head_inches=0.7, row_inches=1.7)
     factor_percent = 100.0 if unit == " %" else 1.0
     rows = []

@@ -100,5 +100,6 @@ def test_the_table_and_the_figure_hold_every_level():
     (drawing,) = by_limit(Summary(COMPARISONS))
     assert sorted(drawing.data["level"].unique()) == [0.5, 0.7, 0.85]
     assert drawing.name == "change-by-power-limit-watts-of-default"
+    assert drawing.title == "Energy, throughput and latency by share of the default limit"
     assert limits_table(Summary([])) is None
     assert by_limit(Summary([])) == []
