@@ -92,6 +92,11 @@ class Catalogue:
             if server is None:
                 raise PresetError(f"is a server for GPUs only (envs/{name}/gpu)")
         if server is not None:
+            adapters = available_backends(self.root)
+            if server.tokenizer not in adapters:
+                path = ("backends", name, "server", "tokenizer")
+                self.problems.add(path, unknown("adapter", server.tokenizer, adapters))
+                return None
             return read_server(self.root, server)
         return read_engine(self.root, name) if name in available_backends(self.root) else None
 

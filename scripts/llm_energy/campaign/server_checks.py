@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from llm_energy.campaign.experiment_settings import Settings
 from llm_energy.campaign.problems import listed
@@ -17,6 +18,8 @@ def attach_faults(server: Attach) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the declaration of a server that runs already: key, message."""
     if not PLAIN_URL.fullmatch(server.url) or server.url.rstrip("/").endswith(ENDPOINTS):
         yield "server.url", "must be that of a server, like http://127.0.0.1:8000, and no more"
+    elif not _has_host_and_port(server.url):
+        yield "server.url", "must have a host and a port up to 65535, like http://127.0.0.1:8000"
     if (server.token_variable or "").startswith(NOT_PASSED_ON):
         message = f"variables that begin with {listed(NOT_PASSED_ON)} are not passed on; rename"
         yield "server.token_variable", message
@@ -26,6 +29,14 @@ def attach_faults(server: Attach) -> Iterator[tuple[str, str]]:
         yield "server.ca_file", "is for a url that begins with https; remove it"
     elif not Path(server.ca_file).is_file():
         yield "server.ca_file", f"{server.ca_file}: no such file"
+
+
+def _has_host_and_port(url: str) -> bool:
+    try:
+        address = urlsplit(url)
+        return bool(address.hostname) and address.port != 0
+    except ValueError:
+        return False
 
 
 def launch_faults(server: Launch) -> Iterator[tuple[str, str]]:

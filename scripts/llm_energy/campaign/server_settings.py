@@ -7,6 +7,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from llm_energy.campaign.types import (
+    URL,
     Duration,
     EnvironmentVariable,
     Identifier,
@@ -73,7 +74,7 @@ class Launch(_Server):
 class Attach(_Server):
     """A server that runs already: it is neither started nor stopped."""
 
-    url: Annotated[str, Field(pattern="^https?://")]
+    url: Annotated[str, Field(pattern=URL)]
     """Its address, such as `http://127.0.0.1:8000`."""
     token_variable: EnvironmentVariable | None = None
     """Environment variable with the secret that it wants. The secret itself is stored nowhere."""

@@ -26,6 +26,8 @@ VERSION = (
 )
 """Canonical form of a version, from the appendix of PEP 440."""
 
+URL = "^https?://"
+
 PATTERNS_IN_WORDS = {
     NAME: "may hold a-z, 0-9, `.`, `_` and `-`, and begins with a letter or a digit",
     IDENTIFIER: "may hold a-z, 0-9, `_` and `-`, and begins with a letter",
@@ -38,6 +40,7 @@ PATTERNS_IN_WORDS = {
     PACKAGE: "must be the name of a package alone: letters, digits, `.`, `_` and `-`",
     VERSION: "must be one exact version as PEP 440 writes it, such as 1.2.0",
     CURRENCY: "must be three capital letters, such as EUR",
+    URL: "must begin with http:// or https://, like http://127.0.0.1:8000",
 }
 
 

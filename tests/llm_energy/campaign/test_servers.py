@@ -80,10 +80,23 @@ def test_an_attached_server_is_reached_from_its_tokenizers_environment() -> None
     [
         ({"server": {"tokenizer": "llamacpp"}}, {}, "needs the key command or the key url"),
         ({"server": LAUNCHED}, {}, "needs an environment of yours"),
-        ({"server": ATTACHED | {"tokenizer": "none"}}, {}, "cannot be read"),
+        ({"server": ATTACHED | {"tokenizer": "none"}}, {}, "tokenizer: unknown adapter"),
+        ({"server": ATTACHED | {"tokenizer": "vllm-server"}}, {}, "known: llamacpp, openvino"),
         ({"server": ATTACHED, "runtime": "docker"}, {}, "a container has no network"),
         ({"server": ATTACHED | {"token_variable": "HF_TOKEN"}}, {}, "are not passed on"),
-        ({"server": ATTACHED | {"url": "localhost:80"}}, {}, "must match ^https?://"),
+        ({"server": ATTACHED | {"url": "localhost:80"}}, {}, "must begin with http:// or https://"),
+        (
+            {"server": ATTACHED | {"url": "http://localhost:99999"}},
+            {},
+            "must have a host and",
+        ),
+        (
+            {"server": ATTACHED | {"url": "http://localhost:80a1"}},
+            {},
+            "must have a host and",
+        ),
+        ({"server": ATTACHED | {"url": "http://:8000"}}, {}, "must have a host and"),
+        ({"server": ATTACHED | {"url": "http://[::1"}}, {}, "must have a host and"),
         (
             {"server": ATTACHED | {"url": "http://localhost:80/v1/completions"}},
             {},
