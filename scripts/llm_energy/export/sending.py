@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llm_energy.campaign.export_target import ExportTarget, export_target
-from llm_energy.export.channels import measured
+from llm_energy.export.channels import Measured, measured
 from llm_energy.export.line_protocol import tags
 from llm_energy.export.servers import ExportError, Server
 from llm_energy.results.result import ResultError
@@ -71,13 +71,20 @@ def send_campaign(results: Path, url: str) -> Sent:
     with opened(target) as server:
         campaigns = {each.result.campaign for each in found}
         known = set[str]().union(*(server.sent(campaign) for campaign in campaigns))
-        for each in found:
+        for each in _each_once(found):
             if tags(each.result_labels) in known:
                 before += 1
                 continue
             server.send(each, undisturbed)
             sent += 1
     return Sent(sent, before, target.url)
+
+
+def _each_once(found: list[Measured]) -> Iterator[Measured]:
+    """Yield measurements and forget them, so that one power series at a time is in memory."""
+    found.reverse()
+    while found:
+        yield found.pop()
 
 
 def undisturbed() -> AbstractContextManager[None]:

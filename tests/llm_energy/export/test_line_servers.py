@@ -1,6 +1,7 @@
 """The protocol of `/api/v2/write` with a stand-in, which no real InfluxDB 2 or 3 confirmed; and how
 a server that is busy, or a host that measures, is waited for."""
 
+import gc
 import json
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from llm_energy.export.channels import measured
 from llm_energy.export.line_protocol import lines
 from llm_energy.export.sending import send_campaign
 from llm_energy.export.servers import ExportError
+from llm_energy.power.series import Series
 from llm_energy.system import locks
 
 TOKEN = "MarkerOfATokenThatNoFileMayHold"
@@ -110,6 +112,23 @@ def test_every_point_is_written_once_to_the_bucket(campaign, stand_in, monkeypat
     assert stand_in.queries == [plain] * len(stand_in.requests)
     send_campaign(campaign, url)
     assert list(stand_in.points) == expected
+
+
+def test_one_power_series_at_a_time_is_in_memory(campaign, stand_in, monkeypatch):
+    def in_memory():
+        gc.collect()
+        return sum(isinstance(each, Series) for each in gc.get_objects())
+
+    counts, before = [], in_memory()
+
+    @contextmanager
+    def counting():
+        counts.append(in_memory() - before)
+        yield
+
+    monkeypatch.setattr(sending, "undisturbed", counting)
+    send_campaign(campaign, f"influxdb2://{stand_in.address}/team/energy")
+    assert max(counts) == 1
 
 
 def test_a_busy_server_is_waited_for_as_it_says(campaign, stand_in, monkeypatch):
