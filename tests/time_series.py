@@ -121,7 +121,7 @@ def victoria_metrics(folder: Path, *options: str, port: int | None = None) -> It
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str]:
+def postgresql(folder: Path, *, fsync: bool = False) -> Iterator[str]:
     """A PostgreSQL with the database `energy`, whose users need a password; yields
     `127.0.0.1:PORT`."""
     initdb, server = command("initdb", "postgresql"), command("postgres", "postgresql")
@@ -142,8 +142,8 @@ def postgresql(folder: Path) -> Iterator[str]:
     made = [*as_user, initdb, "-D", str(data), "-U", ADMINISTRATOR, "-A", "scram-sha-256"]
     made += ["--pwfile", str(folder / "password"), "-E", "UTF8", "--no-sync"]
     subprocess.run(made, check=True, capture_output=True, cwd="/")
-    options = ["-c", f"port={port}", "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-    options += ["-c", f"unix_socket_directories={data}"]
+    options = ["-c", f"port={port}", "-c", "listen_addresses=127.0.0.1"]
+    options += ["-c", f"unix_socket_directories={data}", "-c", f"fsync={'on' if fsync else 'off'}"]
     with running([*as_user, server, "-D", str(data), *options], folder):
         import psycopg
 
