@@ -16,6 +16,7 @@ ENDPOINTS = ("/completions", "/models")
 
 def attach_faults(server: Attach) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the declaration of a server that runs already: key, message."""
+    yield from _property_faults(server)
     if not PLAIN_URL.fullmatch(server.url) or server.url.rstrip("/").endswith(ENDPOINTS):
         yield "server.url", "must be that of a server, like http://127.0.0.1:8000, and no more"
     elif not _has_host_and_port(server.url):
@@ -31,6 +32,13 @@ def attach_faults(server: Attach) -> Iterator[tuple[str, str]]:
         yield "server.ca_file", f"{server.ca_file}: no such file"
 
 
+def _property_faults(server: Server) -> Iterator[tuple[str, str]]:
+    for name, place in server.properties.items():
+        if not place.startswith("/"):
+            message = "must begin with the path, which begins with /, as in `/version version`"
+            yield f"server.properties.{name}", message
+
+
 def _has_host_and_port(url: str) -> bool:
     try:
         address = urlsplit(url)
@@ -41,6 +49,7 @@ def _has_host_and_port(url: str) -> bool:
 
 def launch_faults(server: Launch) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the declaration of a server that is started: key, message."""
+    yield from _property_faults(server)
     if not any("{port}" in word for word in (*server.command, *server.variables.values())):
         message = "has no {port}: the server must listen on the port that it is given; add it"
         yield "server.command", message

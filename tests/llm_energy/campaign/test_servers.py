@@ -84,6 +84,11 @@ def test_an_attached_server_is_reached_from_its_tokenizers_environment() -> None
         ({"server": ATTACHED | {"tokenizer": "vllm-server"}}, {}, "known: llamacpp, openvino"),
         ({"server": ATTACHED, "runtime": "docker"}, {}, "a container has no network"),
         ({"server": ATTACHED | {"token_variable": "HF_TOKEN"}}, {}, "are not passed on"),
+        (
+            {"server": ATTACHED | {"properties": {"version": "version version"}}},
+            {},
+            "server.properties.version: must begin with the path",
+        ),
         ({"server": ATTACHED | {"url": "localhost:80"}}, {}, "must begin with http:// or https://"),
         (
             {"server": ATTACHED | {"url": "http://localhost:99999"}},
