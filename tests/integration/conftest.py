@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.integration.docker import require_docker
+from tests.integration.podman import podman_service
 from tests.integration.workflow import CAMPAIGN, Tree, in_containers
 from tests.once import once
 
@@ -55,6 +56,31 @@ def measured_in_containers(tmp_path_factory):
     """The same campaign, measured in a container."""
     require_docker()
     return made(tmp_path_factory, "measured-in-containers", campaign=in_containers(CAMPAIGN))
+
+
+@pytest.fixture(scope="session")
+def podman():
+    """Address of Podman's service: each worker has its own, with its own images."""
+    with podman_service() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def ready_in_podman(podman, tmp_path_factory):
+    """A tree whose image is built by Podman: never changed, only copied."""
+    folder = tmp_path_factory.mktemp("ready-in-podman") / "tree"
+    tree = Tree.create(folder, in_containers(CAMPAIGN))
+    tree.run("inputs", check=True, environment={"DOCKER_HOST": podman})
+    shutil.rmtree(folder / ".cache/models", ignore_errors=True)  # as above
+    return tree
+
+
+@pytest.fixture(scope="session")
+def measured_in_podman(podman, ready_in_podman, tmp_path_factory):
+    """The same campaign, measured in a container of Podman."""
+    tree = ready_in_podman.copy(tmp_path_factory.mktemp("measured-in-podman") / "tree")
+    tree.run(check=True, environment={"DOCKER_HOST": podman})
+    return tree
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def podman_service() -> Iterator[str]:
     command = ["podman", "--root", str(folder / "root"), "--runroot", str(folder / "run")]
     command += ["--tmpdir", str(folder / "tmp"), "system", "service", "--time", "0", address]
     environment = {**os.environ, "CONTAINERS_CONF": str(folder / "containers.conf")}
+    environment["TMPDIR"] = str(folder)  # Podman 4.3.1 leaves each image that it loads in there
     with (folder / "log").open("wb") as log:
         service = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:

@@ -26,17 +26,34 @@ from tests.integration.workflow import (
 pytestmark = pytest.mark.integration
 
 
-BOTH = ["process", "docker"]
-PROCESS = ["process", pytest.param("docker", marks=pytest.mark.long)]
+PODMAN = pytest.param("podman", marks=pytest.mark.long)
+BOTH = ["process", "docker", PODMAN]
+PROCESS = ["process", pytest.param("docker", marks=pytest.mark.long), PODMAN]
 """Where what happens in a container is the same: what differs has a test in both."""
+READY = {
+    "process": "ready_template",
+    "docker": "ready_in_containers",
+    "podman": "ready_in_podman",
+}
+MEASURED = {
+    "process": "measured_template",
+    "docker": "measured_in_containers",
+    "podman": "measured_in_podman",
+}
+
+
+@pytest.fixture
+def runtime(request, monkeypatch):
+    """Where the backends run; containers of Podman are reached through its own socket."""
+    if request.param == "podman":
+        monkeypatch.setenv("DOCKER_HOST", request.getfixturevalue("podman"))
+    return request.param
 
 
 @pytest.fixture
 def template(request, runtime):
     """A tree whose environment or image is ready; to be copied."""
-    return request.getfixturevalue(
-        {"process": "ready_template", "docker": "ready_in_containers"}[runtime]
-    )
+    return request.getfixturevalue(READY[runtime])
 
 
 def slow_campaign(runtime: str, **changes):
@@ -114,7 +131,9 @@ ENDS = {
         # As Ctrl-C: all three let the run end itself.
         pytest.param("term", "docker", marks=pytest.mark.long),
         pytest.param("hup", "docker", marks=pytest.mark.long),
+        *(pytest.param(end, "podman", marks=pytest.mark.long) for end in ENDS),
     ],
+    indirect=["runtime"],
 )
 def test_after_any_end_nothing_lives_on_and_the_same_command_goes_on(running, end):
     tree, process, run = running
@@ -165,7 +184,7 @@ def test_what_outlived_everything_is_ended_by_the_next_run(tmp_path, ready_templ
     assert not half_entered.exists()
 
 
-@pytest.mark.parametrize("runtime", PROCESS)
+@pytest.mark.parametrize("runtime", PROCESS, indirect=True)
 def test_a_normal_end_leaves_nothing(running):
     tree, process, run = running
     assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
@@ -173,7 +192,7 @@ def test_a_normal_end_leaves_nothing(running):
     assert left_of(tree, run) == []
 
 
-@pytest.mark.parametrize("runtime", PROCESS)
+@pytest.mark.parametrize("runtime", PROCESS, indirect=True)
 def test_a_failing_job_leaves_nothing(tmp_path, template, runtime):
     campaign = slow_campaign(runtime)
     campaign["experiments"]["nap"]["linked"] = [
@@ -188,7 +207,7 @@ def test_a_failing_job_leaves_nothing(tmp_path, template, runtime):
     assert left_of(tree, run) == []
 
 
-@pytest.mark.parametrize("runtime", PROCESS)
+@pytest.mark.parametrize("runtime", PROCESS, indirect=True)
 def test_an_onstart_that_raises_leaves_nothing(tmp_path, runtime):
     """The second backend cannot be started, the first one is up by then."""
     campaign = copy.deepcopy(CAMPAIGN)
@@ -210,11 +229,11 @@ def test_an_onstart_that_raises_leaves_nothing(tmp_path, runtime):
     assert tree.results() == []
     assert tree.processes() == []
     assert tree.runs() == []
-    if runtime == "docker":
+    if runtime != "process":
         assert containers_below(tree.folder) == []
 
 
-@pytest.mark.parametrize("runtime", BOTH)
+@pytest.mark.parametrize("runtime", BOTH, indirect=True)
 def test_runs_side_by_side_do_not_touch_each_other(tmp_path, template, runtime):
     # They take turns on the device; the first has work enough to meet the second.
     one = template.copy(tmp_path / "one", slow_campaign(runtime, cycles=20))
@@ -235,10 +254,9 @@ def runs_of(tree: Tree) -> int:
     return len(list((tree.folder / "results/nap/runs").glob("*.json")))
 
 
-@pytest.mark.parametrize("runtime", PROCESS)
+@pytest.mark.parametrize("runtime", PROCESS, indirect=True)
 def test_backends_start_only_for_measurements(runtime, request, tmp_path):
-    fixture = "measured_template" if runtime == "process" else "measured_in_containers"
-    tree = request.getfixturevalue(fixture).copy(tmp_path / "tree")
+    tree = request.getfixturevalue(MEASURED[runtime]).copy(tmp_path / "tree")
     runs, report = runs_of(tree), tree.folder / "results/nap/report.html"
     assert "Nothing to be done" in tree.run(check=True).stdout
     report.unlink()

@@ -17,38 +17,27 @@ from llm_energy.backends.runtime import BackendRecord
 from llm_energy.inputs.environment import prepare_environment
 from llm_energy.results.result import read_result
 from tests.integration.docker import containers_below
-from tests.integration.podman import podman_service
 from tests.integration.test_containers import measuring
-from tests.integration.workflow import CAMPAIGN, PATIENCE_S, Tree, in_containers
+from tests.integration.workflow import CAMPAIGN, PATIENCE_S, in_containers
 from tests.llm_energy.inputs.boxes import make_box, pip_from, plan_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.long]
 PASSWORD = "planted-password"
 
 
-@pytest.fixture(scope="module")
-def service():
+@pytest.fixture(autouse=True)
+def service(podman, monkeypatch):
     """Podman, where all of this module finds its container engine."""
-    with podman_service() as address, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", address)
-        client = docker.DockerClient(base_url=address, version="auto")
-        yield client
-        client.close()
-
-
-@pytest.fixture(scope="module")
-def measured(service, tmp_path_factory):
-    """A campaign that was measured whole."""
-    assert service.ping()
-    tree = Tree.create(tmp_path_factory.mktemp("podman") / "tree", in_containers(CAMPAIGN))
-    tree.run(check=True)
-    return tree
+    monkeypatch.setenv("DOCKER_HOST", podman)
+    client = docker.DockerClient(base_url=podman, version="auto")
+    yield client
+    client.close()
 
 
 @pytest.fixture
-def running(measured, tmp_path):
+def running(measured_in_podman, tmp_path):
     """The same campaign with longer windows, after its first measurement."""
-    tree = measured.copy(tmp_path / "tree")
+    tree = measured_in_podman.copy(tmp_path / "tree")
     campaign = copy.deepcopy(CAMPAIGN) | {"campaign": "again"}
     campaign["measurement"] |= {"minimum_duration_s": 1.0, "measure_deadline_s": 5.0}
     tree.write_campaign(in_containers(campaign))
@@ -71,7 +60,8 @@ def supervisor_of(record):
     return supervisor
 
 
-def test_a_campaign_names_the_engine_of_its_containers(measured):
+def test_a_campaign_names_the_engine_of_its_containers(measured_in_podman):
+    measured = measured_in_podman
     results = [read_result(path) for path in measured.results()]
     assert len(results) == 4
     assert all(r.environment.container_engine.startswith("Podman ") for r in results)
@@ -82,9 +72,9 @@ def test_a_campaign_names_the_engine_of_its_containers(measured):
 
 
 def test_no_layer_of_any_image_holds_the_password_of_the_package_index(
-    measured, service, tmp_path, monkeypatch
+    measured_in_podman, service, tmp_path, monkeypatch
 ):
-    assert measured.results()  # the base image is there
+    assert measured_in_podman.results()  # the base image is there
     root, index, log = make_box(tmp_path / "root", tmp_path / "index"), tmp_path / "index", "log"
     for name, value in pip_from(index).items():
         monkeypatch.setenv(name, value)
