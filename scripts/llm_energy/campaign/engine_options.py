@@ -68,6 +68,11 @@ class EngineTable:
         }
 
 
+def _argument(word: str) -> str:
+    """Return the argument that a word sets: `_` is `-` for many servers, `no-` its opposite."""
+    return word.removeprefix("--").replace("_", "-").removeprefix("no-")
+
+
 @dataclass(frozen=True)
 class ServerTable(EngineTable):
     """Settings that a server accepts: any argument that its command does not have already."""
@@ -77,7 +82,10 @@ class ServerTable(EngineTable):
     def fault(self, backend: str, name: str, value: Any) -> str | None:  # noqa: ARG002
         if isinstance(self.server, Attach):
             return f"{backend} is attached: it was started with its arguments; remove it"
-        if any(word.partition("=")[0] == f"--{name}" for word in self.server.command):
+        given = {
+            _argument(word.partition("=")[0]) for word in self.server.command if word[:2] == "--"
+        }
+        if _argument(name) in given:
             return f"is part of the command of {backend}; remove it here"
         return None
 

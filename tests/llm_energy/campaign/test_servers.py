@@ -127,6 +127,11 @@ def test_an_attached_server_is_reached_from_its_tokenizers_environment() -> None
             {"settings": {"engine": {"mine": {"port": 1}}}},
             "is part of the command of mine",
         ),
+        (
+            {"server": LAUNCHED, "environment": PINNED},
+            {"settings": {"engine": {"mine": {"no_port": True}}}},
+            "is part of the command of mine",
+        ),
         ({"server": LAUNCHED, "environment": PINNED}, {"settings": {"dtype": "fp4"}}, "no dtype"),
         (
             {"server": ATTACHED | {"ca_file": "ca.pem"}},
