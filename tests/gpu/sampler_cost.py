@@ -7,7 +7,7 @@ The first GPU is under matrix products meanwhile: the driver answers more slowly
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
@@ -50,9 +50,9 @@ def cost_line(meter: NvmlMeter, device: Device, *, rate_hz: float, duration_s: f
         time.sleep(duration_s)
         after_s, ended_s = cpu_of(thread), time.monotonic()
     readings = [r for r in sampler.series().readings if started_s <= r.monotonic_s <= ended_s]
-    delivered_hz = len(readings) / (ended_s - started_s)
-    moments = [reading.monotonic_s for reading in readings]
-    longest_s = max((b - a for a, b in pairwise(moments)), default=ended_s - started_s)
+    moments = [started_s, *(reading.monotonic_s for reading in readings), ended_s]
+    longest_s = max(b - a for a, b in pairwise(moments))
+    delivered_hz = rate_of(moments[1:-1])
     share = "unknown"
     if before_s is not None and after_s is not None:
         share = f"{(after_s - before_s) / (ended_s - started_s):.2%}"
@@ -61,6 +61,14 @@ def cost_line(meter: NvmlMeter, device: Device, *, rate_hz: float, duration_s: f
     if readings:
         text += f", a reading takes {1e3 * median(r.read_s for r in readings):.2f} ms"
     return judged(f"sampler at {rate_hz:g} Hz", delivered_hz >= DELIVERED * rate_hz, text)
+
+
+def rate_of(moments_s: Sequence[float]) -> float:
+    """Return the rate in Hz between the first moment and the last: how many fall into a span also
+    depends on where it begins. Fewer than two have no rate, and give 0."""
+    if len(moments_s) < 2:
+        return 0.0
+    return (len(moments_s) - 1) / (moments_s[-1] - moments_s[0])
 
 
 def main() -> None:
