@@ -11,11 +11,15 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from llm_energy.analysis.energy_uncertainty import gross_budget
+from llm_energy.export.series_columns import SeriesColumns, read_columns
+from llm_energy.power.counter import unwrapped
 from llm_energy.power.meter import QUANTITIES, Device, State
-from llm_energy.power.sensor import Sensor
-from llm_energy.power.series import Series
-from llm_energy.power.series_file import read_series
+from llm_energy.power.sensor_limits import power_bound_watts
+from llm_energy.power.series import Samples
 from llm_energy.results.layout import ANCHORS, MEASURED, files
 from llm_energy.results.result import Result, read_result
 
@@ -32,12 +36,12 @@ class Channel:
 
     device: Device
     quantity: str
-    times_s: tuple[float, ...]
+    monotonic_ns: NDArray[np.int64]
     """CLOCK_MONOTONIC, ascending."""
-    values: tuple[float, ...]
+    values: NDArray[np.float64]
 
 
-def channels(series: Series) -> Iterator[Channel]:
+def channels(series: SeriesColumns) -> Iterator[Channel]:
     """Yield every quantity that a series has values of.
 
     Counters are without their wraps, and values that took too long to read are left out: both as
@@ -47,23 +51,22 @@ def channels(series: Series) -> Iterator[Channel]:
         for quantity in QUANTITIES:
             samples = series.samples(device, quantity)
             if quantity == "energy_counter_joules":
-                samples = Sensor(device, series).counter
-            kept = [
-                (time_s, value)
-                for time_s, value in zip(samples.times_s, samples.values, strict=True)
-                if math.isfinite(value)
-            ]
-            yield from _channel(device, quantity, kept)
-        states = [(r.monotonic_s, r.state) for r in series.by_device.get(device.id, ()) if r.state]
+                samples = unwrapped(
+                    samples,
+                    device.counter_range_joules,
+                    power_bound_watts=power_bound_watts(device),
+                )
+            yield from _channel(device, quantity, samples)
         for name in STATE:
-            known = [(time_s, getattr(state, name)) for time_s, state in states]
-            yield from _channel(device, name, [(t, v) for t, v in known if v is not None])
+            yield from _channel(device, name, series.states(device, name))
 
 
-def _channel(device: Device, name: str, pairs: list[tuple[float, float]]) -> Iterator[Channel]:
-    if pairs:
-        times_s, values = zip(*pairs, strict=True)
-        yield Channel(device, name, times_s, tuple(map(float, values)))
+def _channel(device: Device, name: str, samples: Samples) -> Iterator[Channel]:
+    values = np.array(samples.values, dtype=np.float64)
+    finite = np.isfinite(values)
+    if finite.any():
+        times_ns = np.rint(np.array(samples.times_s)[finite] * SECOND_NS).astype(np.int64)
+        yield Channel(device, name, times_ns, values[finite])
 
 
 def device_labels(device: Device) -> dict[str, str]:
@@ -83,6 +86,12 @@ class Clock:
     def of(cls, monotonic_s: float, wall_s: float) -> "Clock":
         """The clock by one reading of both."""
         return cls(round(wall_s * SECOND_NS) - round(monotonic_s * SECOND_NS))
+
+    @classmethod
+    def at_start(cls, series: SeriesColumns) -> "Clock | None":
+        """The clock by the first reading of a series; None where there is none."""
+        first = series.table.slice(0, 1).to_pylist()
+        return cls.of(first[0]["monotonic_s"], first[0]["wall_s"]) if first else None
 
     def wall_ns(self, monotonic_s: float) -> int:
         """Return nanoseconds since 1970."""
@@ -117,18 +126,17 @@ class Measured:
         return {**self.labels, "reason": self.result.energy.reason or ""}
 
     @cached_property
-    def series(self) -> Series | None:
+    def series(self) -> SeriesColumns | None:
         """The power series; None where nothing was metered, or the file is not there."""
         file = self.result.side_files.get("series")
         path = self.results / file.path if file else None
-        return read_series(path) if path and path.is_file() else None
+        return read_columns(path) if path and path.is_file() else None
 
     @cached_property
     def clock(self) -> Clock | None:
         """None where nothing was read of both clocks."""
-        if self.series is not None and self.series.readings:
-            first = self.series.readings[0]
-            return Clock.of(first.monotonic_s, first.wall_s)
+        if self.series is not None and (clock := Clock.at_start(self.series)):
+            return clock
         if window := self.result.window:
             return Clock.of(window.start_monotonic_s, moment(window.start_wall).timestamp())
         return None

@@ -4,11 +4,11 @@ Every field is a number, and a float: a field that is an integer once and a floa
 by InfluxDB, and VictoriaMetrics makes 0 of a text.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 from llm_energy.export.channels import SECOND_NS, Channel, Clock, Measured, channels, device_labels
-from llm_energy.power.series import Series
+from llm_energy.export.series_columns import SeriesColumns
 
 Precision = Literal["ns", "ms"]
 DIVISORS: Mapping[Precision, int] = {"ns": 1, "ms": 10**6}
@@ -43,7 +43,7 @@ def lines(measured: Measured, precision: Precision = "ns") -> Iterator[str]:
 
 
 def power_lines(
-    series: Series, labels: Mapping[str, str], clock: Clock, precision: Precision = "ns"
+    series: SeriesColumns, labels: Mapping[str, str], clock: Clock, precision: Precision = "ns"
 ) -> Iterator[str]:
     """Yield a point of the measurement `power` for each value of a series."""
     for channel in channels(series):
@@ -52,15 +52,14 @@ def power_lines(
             yield f"{head}{value} {time}"
 
 
-def stamped(channel: Channel, clock: Clock, divisor: int) -> Iterator[tuple[int, float]]:
-    """Yield times and values of a channel, of those in one unit of time the last.
+def stamped(channel: Channel, clock: Clock, divisor: int) -> Iterable[tuple[int, float]]:
+    """Return times and values of a channel, of those in one unit of time the last.
 
     A server that keeps milliseconds returns values of the same one in any order, so that a counter
     would seem to fall.
     """
-    times = [(clock.wall_ns(time_s) + divisor // 2) // divisor for time_s in channel.times_s]
-    last = dict(zip(times, channel.values, strict=True))
-    yield from last.items()
+    times = (clock.epoch_ns + channel.monotonic_ns + divisor // 2) // divisor
+    return dict(zip(times.tolist(), channel.values.tolist(), strict=True)).items()
 
 
 def _point(

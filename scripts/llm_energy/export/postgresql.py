@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import psycopg
 
 from llm_energy.campaign.export_target import ExportTarget
-from llm_energy.export.channels import SECOND_NS, Clock, Measured, channels, moment
+from llm_energy.export.channels import SECOND_NS, Measured, channels, moment
 from llm_energy.export.line_protocol import tags
 from llm_energy.export.servers import ExportError, Undisturbed
 
@@ -206,19 +207,11 @@ def _rows(measured: Measured, result: int) -> Iterator[str]:
     for channel in channels(measured.series):
         device = channel.device.id.replace("\\", "\\\\").replace("\t", "\\t")
         place = f"{device}\t{channel.quantity}"
-        times = _texts(measured.clock, channel.times_s)
-        for time, moment_s, value in zip(times, channel.times_s, channel.values, strict=True):
-            yield f"{result}\t{time}\t{_monotonic_ns(moment_s)}\t{place}\t{value!r}\n"
-
-
-def _texts(clock: Clock, times_s: tuple[float, ...]) -> Iterator[str]:
-    """Yield wall times as texts with microseconds."""
-    known_s, text = -1, ""
-    for time_s in times_s:
-        seconds, rest_ns = divmod(clock.wall_ns(time_s), SECOND_NS)
-        if seconds != known_s:
-            known_s, text = seconds, datetime.fromtimestamp(seconds, UTC).strftime("%F %T")
-        yield f"{text}.{rest_ns // 1000:06d}+00"
+        wall_us = (measured.clock.epoch_ns + channel.monotonic_ns) // 1000
+        texts = np.datetime_as_string(wall_us.view("datetime64[us]"), timezone="UTC")
+        columns = (texts.tolist(), channel.monotonic_ns.tolist(), channel.values.tolist())
+        for time, monotonic_ns, value in zip(*columns, strict=True):
+            yield f"{result}\t{time}\t{monotonic_ns}\t{place}\t{value!r}\n"
 
 
 def _monotonic_ns(time_s: float) -> int:

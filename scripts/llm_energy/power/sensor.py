@@ -14,7 +14,7 @@ from llm_energy.power.integration import Amount, integrate
 from llm_energy.power.meter import Device, Quantity, Stamp, State
 from llm_energy.power.module_counter import counts_module
 from llm_energy.power.power_range import PowerRange
-from llm_energy.power.sensor_limits import POWER_BOUNDS_WATTS
+from llm_energy.power.sensor_limits import power_bound_watts
 from llm_energy.power.series import Samples, Series, update_period_s
 
 Method = Literal["counter", "integrated_instant", "integrated_average"]
@@ -155,8 +155,7 @@ class Sensor:
     @property
     def power_bound_watts(self) -> float:
         """More than the device can draw; infinite where nothing bounds it."""
-        bound = self.device.power_bound_watts
-        return POWER_BOUNDS_WATTS.get(self.device.scope, math.inf) if bound is None else bound
+        return power_bound_watts(self.device)
 
     @property
     def update_period_s(self) -> float | None:

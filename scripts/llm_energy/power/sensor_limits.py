@@ -1,9 +1,10 @@
 """Limits of each kind of power sensor: of its error, and of what it can truly show."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from llm_energy.power.meter import Scope
+from llm_energy.power.meter import Device, Scope
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,9 @@ POWER_BOUNDS_WATTS: Mapping[Scope, float] = {
 """More than a device of each scope can draw: twice the largest on sale (boards of 1,400 W, modules
 of 2,700 W, sockets of 500 W, platforms of 10 kW, machines of 15 kW, compute modules of 130 W,
 laptops of 240 W). A counter that says more was reset or is broken."""
+
+
+def power_bound_watts(device: Device) -> float:
+    """Return more than a device can draw; infinite where nothing bounds it."""
+    bound = device.power_bound_watts
+    return POWER_BOUNDS_WATTS.get(device.scope, math.inf) if bound is None else bound

@@ -13,8 +13,6 @@ from llm_energy.power.meter import Device, Quantity, Reading, Stamp
 
 LONGEST_READ_S = 0.1
 LONGEST_READ_MEDIANS = 3.0
-"""A value that took longer to read than 0.1 s, or three times the median where that is more, is
-left out: the thread was held up, and nobody knows where in that time the sensor looked."""
 
 _Timed = list[tuple[Stamp, float]]
 
@@ -117,8 +115,7 @@ class Series:
         ]
         if not found:
             return [], []
-        usual_s = median(stamp.read_s for stamp, _ in found)
-        longest_s = max(LONGEST_READ_S, LONGEST_READ_MEDIANS * usual_s)
+        longest_s = longest_read_s([stamp.read_s for stamp, _ in found])
         late = [timed for timed in found if timed[0].read_s > longest_s]
         return [timed for timed in found if not timed[0].read_s > longest_s], late
 
@@ -128,6 +125,15 @@ class Series:
             if quantity in reading.unavailable:
                 return reading.unavailable[quantity]
         return "no_samples"
+
+
+def longest_read_s(reads_s: Sequence[float]) -> float:
+    """Return how long a value may have taken to read: 0.1 s, or three times the median if more.
+
+    One that took longer is left out: the thread was held up, and nobody knows where in that time
+    the sensor looked.
+    """
+    return max(LONGEST_READ_S, LONGEST_READ_MEDIANS * median(reads_s))
 
 
 def update_period_s(samples: Samples) -> float | None:

@@ -22,7 +22,7 @@ METADATA_KEY = b"llm_energy.series"
 """Key of the file's metadata: JSON with `identity`, `devices` and `rate_hz`."""
 
 _STAMP = ("s, CLOCK_MONOTONIC", "s")
-_STAMPS = {quantity: (f"{quantity}_monotonic_s", f"{quantity}_read_s") for quantity in QUANTITIES}
+STAMPS = {quantity: (f"{quantity}_monotonic_s", f"{quantity}_read_s") for quantity in QUANTITIES}
 """Quantity -> the columns of its own stamp, null where it has that of the pass."""
 
 UNITS = {
@@ -42,7 +42,7 @@ UNITS = {
     "power_limit_watts": "W",
     "throttle_reasons": "bit mask of nvmlClocksEventReasons",
     "performance_state": "0 (fastest) to 15",
-    **{name: unit for pair in _STAMPS.values() for name, unit in zip(pair, _STAMP, strict=True)},
+    **{name: unit for pair in STAMPS.values() for name, unit in zip(pair, _STAMP, strict=True)},
 }
 _UNSIGNED = ("memory_used_bytes", "throttle_reasons")
 """NVML's unsigned 64 bits, all of which some drivers set for what they do not know."""
@@ -115,7 +115,7 @@ def _row(reading: Reading) -> dict[str, Any]:
     stamps = {
         name: value
         for quantity, stamp in reading.stamps.items()
-        for name, value in zip(_STAMPS[quantity], (stamp.monotonic_s, stamp.read_s), strict=True)
+        for name, value in zip(STAMPS[quantity], (stamp.monotonic_s, stamp.read_s), strict=True)
     }
     return {
         **{name: getattr(reading, name) for name in names},
@@ -133,7 +133,7 @@ def _reading(row: dict[str, Any]) -> Reading:
         quantity: Stamp(monotonic_s, read_s)
         for quantity, (monotonic_s, read_s) in (
             (quantity, [row.pop(name, None) for name in names])
-            for quantity, names in _STAMPS.items()
+            for quantity, names in STAMPS.items()
         )
         if monotonic_s is not None
     }

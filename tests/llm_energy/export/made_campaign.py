@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.llm_energy.make_results import make_result, path_of, put_result
 
+from llm_energy.export.series_columns import SeriesColumns, read_columns
 from llm_energy.power.meter import Device, Reading, Stamp, State
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
@@ -72,6 +73,12 @@ def make_exported(folder: Path, *, cycles: int = 3, hz: float = 50.0) -> list[Re
         put_result(folder / path, result)
         made.append(read_result(folder / path))
     return made
+
+
+def columns_of(folder: Path, series: Series) -> SeriesColumns:
+    """The columns of a series, through a file in a folder."""
+    write_series(folder, "made.parquet", series)
+    return read_columns(folder / "made.parquet")
 
 
 def joules(folder: Path, result: Result, device: Device, method: Method) -> float:

@@ -19,8 +19,8 @@ from llm_energy.export import line_servers, sending
 from llm_energy.export.channels import measured
 from llm_energy.export.line_protocol import lines
 from llm_energy.export.sending import send_campaign
+from llm_energy.export.series_columns import SeriesColumns
 from llm_energy.export.servers import ExportError
-from llm_energy.power.series import Series
 from llm_energy.system import locks
 
 TOKEN = "MarkerOfATokenThatNoFileMayHold"
@@ -117,7 +117,7 @@ def test_every_point_is_written_once_to_the_bucket(campaign, stand_in, monkeypat
 def test_one_power_series_at_a_time_is_in_memory(campaign, stand_in, monkeypatch):
     def in_memory():
         gc.collect()
-        return sum(isinstance(each, Series) for each in gc.get_objects())
+        return sum(isinstance(each, SeriesColumns) for each in gc.get_objects())
 
     counts, before = [], in_memory()
 

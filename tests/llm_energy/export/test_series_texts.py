@@ -5,7 +5,7 @@ import dataclasses
 import io
 
 import pytest
-from tests.llm_energy.export.made_campaign import make_exported
+from tests.llm_energy.export.made_campaign import columns_of, make_exported
 from tests.llm_energy.power.made_power import GPU, reading
 
 from llm_energy.export.channels import measured
@@ -27,9 +27,9 @@ SERIES = Series(
 )
 
 
-def test_csv_has_a_line_for_each_reading_and_leaves_empty_what_was_not_there():
+def test_csv_has_a_line_for_each_reading_and_leaves_empty_what_was_not_there(tmp_path):
     file = io.StringIO()
-    write_csv(SERIES, file)
+    write_csv(columns_of(tmp_path, SERIES), file)
     rows = list(csv.DictReader(io.StringIO(file.getvalue())))
     assert [row["monotonic_s"] for row in rows] == ["0.5", "0.625", "0.75"]
     assert [row["energy_counter_joules"] for row in rows] == ["12.5", "", ""]
