@@ -147,6 +147,7 @@ class OpenStream(OpenLoad):
         prompt = arrivals.prompt_tokens(workload.prompts, arrival.number, arrival.input_tokens)
         scheduled = self._origin + arrival.offset_s
         record = RequestRecord(
+            len(self.records),
             arrival.number % len(workload.prompts),
             None,
             submitted,
@@ -154,7 +155,7 @@ class OpenStream(OpenLoad):
         )
         self.records.append(record)
         self._counted_in_flight += self._is_counted(record)
-        return Request(len(self.records) - 1, prompt, arrival.output_tokens, workload.sampling)
+        return Request(record.number, prompt, arrival.output_tokens, workload.sampling)
 
     def _advance(self, now: float) -> None:
         if self._phase == "warmup":

@@ -31,6 +31,8 @@ class OpenRecord:
 class RequestRecord:
     """One request; times in s on CLOCK_MONOTONIC."""
 
+    number: int
+    """Id of the request."""
     prompt: int
     wave: int | None
     submitted: float
@@ -63,9 +65,10 @@ class Recorder:
     def submit(self, place: int, *, wave: int | None = None) -> Request:
         """Return a request with the prompt at `place` (modulo the prompts), submitted now."""
         prompt = place % len(self._workload.prompts)
-        self.records.append(RequestRecord(prompt, wave, time.monotonic()))
+        number = len(self.records)
+        self.records.append(RequestRecord(number, prompt, wave, time.monotonic()))
         return Request(
-            id=len(self.records) - 1,
+            id=number,
             prompt=self._workload.prompts[prompt],
             output_tokens=self._workload.output_tokens,
             sampling=self._workload.sampling,
@@ -87,9 +90,8 @@ class Recorder:
         Raises:
             EngineError: an answer has none.
         """
-        numbers = {id(record): number for number, record in enumerate(self.records)}
         for record in records:
-            counts = engine.chunk_tokens(numbers[id(record)])
+            counts = engine.chunk_tokens(record.number)
             if counts is None:
                 continue
             pairs = zip(record.token_times, counts, strict=True)

@@ -53,6 +53,7 @@ def measure_waves(
     emit({"event": "phase", "name": "warmup", "t": time.monotonic()})
     while True:
         records = waves.run(warmup.waves)
+        waves.recorder.recount(engine, records)  # the waves of the window are counted so, too
         tokens = sum(len(record.token_times) for record in records)
         if warmup.add(records[0].submitted, last_token(records), tokens):
             break

@@ -44,6 +44,8 @@ class ServerConfig:
     """Form of the prompts: `IDS`, `TEXT` or `CHAT` (worker/serving/dialect.py)."""
     token_counts: str = "chunks"
     """A key of `TOKEN_COUNTS` (worker/serving/dialect.py)."""
+    streams: bool = True
+    """False where each answer comes whole."""
     request: dict[str, Any] = field(default_factory=dict)
     exact_length: dict[str, Any] = field(default_factory=dict)
     """See `Dialect` for both."""

@@ -18,7 +18,7 @@ from tests.integration.workflow import (
     wait_for,
     wait_until_gone,
 )
-from tests.worker.serving.stand_in import StandIn, answer_all, serving
+from tests.worker.serving.stand_in import StandIn, answer_all, answer_whole, serving
 from worker.serving.address import listed_models
 
 pytestmark = pytest.mark.integration
@@ -89,6 +89,40 @@ def test_both_are_measured_and_verified_and_no_file_has_the_secret(tmp_path, rea
     assert f"Authorization: Bearer {SECRET}" in live.heads[-1]
     files = [path for path in tree.folder.rglob("*") if path.is_file()]
     assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
+
+
+WHOLE = {"streams": False, "token_counts": "usage", "request": {}}
+"""Keys of a server that gives each answer whole."""
+
+
+@pytest.mark.long
+def test_a_server_that_does_not_stream_is_measured_without_latencies_of_tokens(
+    tmp_path, ready_template
+):
+    with serving(answer_whole) as live:
+        tree = ready_template.copy(tmp_path / "tree", campaign(live, WHOLE) | {"cycles": 1})
+        environment = {"LIVE_TOKEN": SECRET}
+        checked = tree.run("preflight", environment=environment)
+        assert "whole, of 16 tokens: no time to first token" in checked.stdout, checked.stdout
+        tree.run("report", check=True, environment=environment)
+        tree.run("verify", check=True, environment=environment)
+        assert {body["stream"] for body in live.requests if "prompt" in body} == {False}
+    results = {r["experiment"]: r for r in map(json.loads, (p.read_text() for p in tree.results()))}
+    own, whole = (results[name]["latency"] for name in ("served_own-server", "served_live"))
+    assert own["time_to_first_token_s"]["p50"] > 0
+    assert own["token_latency_reason"] is None
+    assert whole["time_to_first_token_s"] is whole["inter_token_latency_s"] is None
+    assert whole["token_latency_reason"] == "not_streamed"
+    assert whole["end_to_end_s"]["p50"] > 0
+    codes = {flag["code"] for flag in results["served_live"]["flags"]}
+    assert "not_streamed" in codes
+    assert "tokens_share_chunks" not in codes
+    tokens = results["served_live"]["tokens"]
+    assert tokens["output"] == 4 * tokens["requests"]
+    (report,) = (tree.folder / "results").rglob("report.html")
+    text = report.read_text()
+    assert "not streamed" in text
+    assert "The server gives each answer whole" in text
 
 
 def test_a_server_that_is_gone_is_one_problem_of_preflight(ready, live):

@@ -11,8 +11,10 @@ from worker.recording import Recorder, RequestRecord, sample_outputs
 from worker.workload import Sampling
 
 
-def record(*token_times: float, prompt: int = 0, ids: list[int] | None = None) -> RequestRecord:
-    return RequestRecord(prompt, None, 1.0, list(token_times), ids or [])
+def record(
+    *token_times: float, number: int = 0, prompt: int = 0, ids: list[int] | None = None
+) -> RequestRecord:
+    return RequestRecord(number, prompt, None, 1.0, list(token_times), ids or [])
 
 
 def test_tokens_at_both_edges_of_the_window_are_counted() -> None:
@@ -66,8 +68,7 @@ class Retokenising:
 
 def test_every_token_of_a_chunk_gets_the_time_of_its_chunk() -> None:
     recorder = Recorder(read())
-    unknown, counted = record(1.0, 2.0), record(1.0, 1.5, 4.0, ids=[7, 7, 7])
-    recorder.records += [record(), unknown, counted]
+    unknown, counted = record(1.0, 2.0, number=1), record(1.0, 1.5, 4.0, number=2, ids=[7, 7, 7])
     engine: Any = Retokenising({2: [2, 0, 3]})
     recorder.recount(engine, [unknown, counted])
     assert unknown.token_times == [1.0, 2.0]

@@ -37,7 +37,6 @@ _LATENCIES = ("time_to_first_token", "inter_token_latency", "end_to_end")
 _STATISTICS = ("mean", "p50", "p90", "p95", "p99", "minimum", "maximum")
 _OWN = ("campaign", "experiment", "spec_hash", "cycle", "position", "status", "attempt")
 
-
 COLUMNS = {
     **{name: name for name in (*_OWN, "started", "finished")},
     **fields("environment", "device_model power_limit_watts"),
@@ -50,6 +49,7 @@ COLUMNS = {
         for statistic in _STATISTICS
     },
     **{f"{latency}_count": f"latency.{latency}_s.count" for latency in _LATENCIES},
+    "token_latency_reason": "latency.token_latency_reason",
     "window_start": "window.start_wall",
     **fields("window", "duration_s waves passes", "window_"),
     "input_tokens": "tokens.input",

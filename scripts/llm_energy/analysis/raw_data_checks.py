@@ -114,11 +114,17 @@ def _of_requests(
         passes = waves // max(1, per_pass)
         edges = {"start_monotonic_s": start_s, "end_monotonic_s": end_s}
     tokens = window.tokens(requests, input_lengths=lengths, start=start_s, end=end_s)
-    latency_of = open_requests.latency if result.open_load else window.latency
+    in_chunks = result.of_server
+    if result.open_load:
+        latency = open_requests.latency(requests, start=start_s, end=end_s, in_chunks=in_chunks)
+    else:
+        latency = window.latency(
+            requests, start=start_s, end=end_s, in_chunks=in_chunks, streamed=result.streamed
+        )
     return {
         "window": {**edges, "waves": waves, "passes": passes},
         "tokens": tokens.model_dump(),
-        "latency": latency_of(requests, start=start_s, end=end_s, in_chunks=result.of_server),
+        "latency": latency,
         "drift": window.drift(requests, start=start_s, end=end_s, waves=waves, passes=passes),
     }
 

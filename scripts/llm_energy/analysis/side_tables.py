@@ -129,6 +129,8 @@ def _latencies(folder: Path, result: Result) -> Mapping[str, np.ndarray]:
     import pyarrow.parquet as pq
 
     assert result.window is not None
+    if not result.streamed:
+        return {}
     start, end = result.window.start_monotonic_s, result.window.end_monotonic_s
     if result.load_mode == OPEN:
         requests, _ = read_requests(folder / result.side_files["requests"].path)

@@ -15,7 +15,7 @@ from llm_energy.campaign.gpu_settings import gpu_faults, layered
 from llm_energy.campaign.identity import PROTOCOL_VERSION, container_identity, short_hash
 from llm_energy.campaign.measurement_settings import NOT_IDENTIFYING
 from llm_energy.campaign.problems import KeyPath, listed
-from llm_energy.campaign.server_checks import length_faults, prompt_faults
+from llm_energy.campaign.server_checks import length_faults, load_mode_faults, prompt_faults
 from llm_energy.campaign.server_settings import server_identity
 from llm_energy.campaign.setting_checks import WrongValues
 from llm_energy.campaign.types import canonical
@@ -125,6 +125,7 @@ class Resolver:
             known = listed(dict.fromkeys(("auto", *table.dtypes)))
             yield "dtype", f"{backend} has no dtype `{settings.dtype}`; it has {known}"
         server = self.catalogue.server(backend)
+        yield from load_mode_faults(backend, server, settings)
         yield from length_faults(backend, server, settings)
         if conflict := table.conflict(settings.engine_options):
             option, message = conflict

@@ -8,15 +8,18 @@ from urllib.parse import urlsplit
 from llm_energy.campaign.experiment_settings import Settings
 from llm_energy.campaign.problems import listed
 from llm_energy.campaign.server_settings import Attach, Launch, Server
-from llm_energy.system.vocabulary import EXACT, NATURAL, NOT_PASSED_ON, OPEN
+from llm_energy.system.vocabulary import EXACT, NATURAL, NOT_PASSED_ON, OPEN, WAVES
 
 PLAIN_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 ENDPOINTS = ("/completions", "/models")
 
+WHOLE_COUNTS = ("usage", "retokenised")
+"""Values of `token_counts` that count the tokens of an answer that comes whole."""
+
 
 def attach_faults(server: Attach) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the declaration of a server that runs already: key, message."""
-    yield from _property_faults(server)
+    yield from _server_faults(server)
     if not PLAIN_URL.fullmatch(server.url) or server.url.rstrip("/").endswith(ENDPOINTS):
         yield "server.url", "must be that of a server, like http://127.0.0.1:8000, and no more"
     elif not _has_host_and_port(server.url):
@@ -32,7 +35,13 @@ def attach_faults(server: Attach) -> Iterator[tuple[str, str]]:
         yield "server.ca_file", f"{server.ca_file}: no such file"
 
 
-def _property_faults(server: Server) -> Iterator[tuple[str, str]]:
+def _server_faults(server: Server) -> Iterator[tuple[str, str]]:
+    if not server.streams and server.token_counts not in WHOLE_COUNTS:
+        message = (
+            f"{server.token_counts} counts in a stream, and streams is false; "
+            f"set {' or '.join(WHOLE_COUNTS)}"
+        )
+        yield "server.token_counts", message
     for name, place in server.properties.items():
         if not place.startswith("/"):
             message = "must begin with the path, which begins with /, as in `/version version`"
@@ -49,10 +58,22 @@ def _has_host_and_port(url: str) -> bool:
 
 def launch_faults(server: Launch) -> Iterator[tuple[str, str]]:
     """Yield what is wrong with the declaration of a server that is started: key, message."""
-    yield from _property_faults(server)
+    yield from _server_faults(server)
     if not any("{port}" in word for word in (*server.command, *server.variables.values())):
         message = "has no {port}: the server must listen on the port that it is given; add it"
         yield "server.command", message
+
+
+def load_mode_faults(
+    backend: str, server: Server | None, settings: Settings
+) -> Iterator[tuple[str, str]]:
+    """Yield why a server that does not stream cannot take a load: key, message."""
+    if server is not None and not server.streams and settings.load_mode != WAVES:
+        message = (
+            f"{backend} does not stream, so the tokens of a window's edges have no times; "
+            f"set load_mode: {WAVES}"
+        )
+        yield "load_mode", message
 
 
 def length_faults(

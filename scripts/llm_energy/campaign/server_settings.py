@@ -34,6 +34,9 @@ class _Server(Model):
         "token_ids", "llama_cpp", "usage", "logprobs", "chunks", "usage_at_end", "retokenised"
     ] = "chunks"
     """Where a chunk of the stream tells how many tokens it brings: docs/servers.md."""
+    streams: bool = True
+    """False for a server that gives each answer whole: without time to first token and inter-token
+    latency, and for the load mode `waves` alone: docs/servers.md."""
     request: Fields = Field(default_factory=dict)
     """Fields of every request beyond those of every server."""
     exact_length: Fields = Field(default_factory=dict)

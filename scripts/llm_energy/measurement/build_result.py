@@ -143,10 +143,15 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
     edges = seen.measured["window"]
     start, end = edges["start"], edges["end"]
     tokens = window.tokens(requests, input_lengths=seen.input_lengths, start=start, end=end)
-    in_chunks = job.experiment.engine.server is not None
-    is_open = seen.arrivals is not None
-    latency_of = open_requests.latency if is_open else window.latency
-    latency = latency_of(requests, start=start, end=end, in_chunks=in_chunks)
+    server, is_open = job.experiment.engine.server, seen.arrivals is not None
+    in_chunks = server is not None
+    if is_open:
+        latency = open_requests.latency(requests, start=start, end=end, in_chunks=in_chunks)
+    else:
+        streamed = server is None or server.streams
+        latency = window.latency(
+            requests, start=start, end=end, in_chunks=in_chunks, streamed=streamed
+        )
     drift = window.drift(
         requests, start=start, end=end, waves=edges["waves"], passes=edges["passes"]
     )
@@ -162,7 +167,7 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
             objectives=Objectives(**given) if (given := job.experiment.objectives) else None,
             joules=account.energy.energy_joules,
             idle_joules=account.parts_joules,
-            is_server=job.experiment.engine.server is not None,
+            is_server=server is not None,
         )
         raised = open_flags(load, latency, duration_s=duration_s, recipe=seen.arrivals)
     return {

@@ -63,6 +63,9 @@ def flags(job: Job, seen: Observation, requests: Sequence[Mapping[str, Any]]) ->
             f"{min(lengths)} to {max(lengths)} tokens, {sum(lengths) / len(lengths):.1f} on average"
         )
         found.append(Flag(code="natural_length", message=message))
+    if not engine.server.streams:
+        message = "each answer came whole, and its tokens have the time of its end"
+        return [*found, Flag(code="not_streamed", message=message)]
     share = shared_chunks(requests)
     if share > SHARED_CHUNKS:
         message = f"{share:.0%} of the tokens came in one chunk with others"

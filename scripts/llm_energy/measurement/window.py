@@ -16,7 +16,15 @@ from typing import Any
 
 from llm_energy.measurement.window_drift import scatter_limit
 from llm_energy.power.accounting import PIECES, piece_edges_s
-from llm_energy.results.parts import Distribution, Drift, Latency, PowerSteadiness, Tokens, Warmup
+from llm_energy.results.parts import (
+    NOT_STREAMED,
+    Distribution,
+    Drift,
+    Latency,
+    PowerSteadiness,
+    Tokens,
+    Warmup,
+)
 from worker.courses import Wave
 from worker.steady import TOO_FEW_WAVES
 
@@ -59,7 +67,12 @@ def distribution(values: Sequence[float]) -> Distribution | None:
 
 
 def latency(
-    requests: Sequence[RequestRecord], *, start: float, end: float, in_chunks: bool = False
+    requests: Sequence[RequestRecord],
+    *,
+    start: float,
+    end: float,
+    in_chunks: bool = False,
+    streamed: bool = True,
 ) -> Latency:
     """Latencies of what happened wholly inside the window [start, end], in s.
 
@@ -68,6 +81,7 @@ def latency(
 
     Args:
         in_chunks: tokens of one moment are one chunk of a server: see `chunk_gaps`.
+        streamed: False where an answer came whole, and its tokens have the time of its end.
     """
     first, gaps, whole = [], [], []
     for request in requests:
@@ -84,9 +98,10 @@ def latency(
         else:
             gaps += [b - a for a, b in pairwise(times) if a >= start and b <= end]
     return Latency(
-        time_to_first_token_s=distribution(first),
-        inter_token_latency_s=distribution(gaps),
+        time_to_first_token_s=distribution(first) if streamed else None,
+        inter_token_latency_s=distribution(gaps) if streamed else None,
         end_to_end_s=distribution(whole),
+        token_latency_reason=None if streamed else NOT_STREAMED,
     )
 
 

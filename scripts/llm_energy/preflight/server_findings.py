@@ -97,9 +97,13 @@ def _dialect(subject: str, facts: DialectFacts, server: Server) -> Iterator[Find
     """Yield one line for each question about a server's dialect."""
     way = server.token_counts
     known = "an unknown number of" if facts.tokens is None else facts.tokens
-    counted = f"{facts.counts[way]} of {known} tokens by {way} ({TOKEN_COUNTS[way]})"
-    yield Finding("ok", f"{subject}: chunks", counted)
-    usage = "none at the end of the stream"
+    if server.streams:
+        counted = f"{facts.counts[way]} of {known} tokens by {way} ({TOKEN_COUNTS[way]})"
+        yield Finding("ok", f"{subject}: chunks", counted)
+    else:
+        whole = f"whole, of {known} tokens: no time to first token, no inter-token latency"
+        yield Finding("note", f"{subject}: answers", whole)
+    usage = f"none at the end of the {'stream' if server.streams else 'answer'}"
     if facts.usage_tokens is not None:
         usage = f"{facts.usage_tokens} output and {facts.usage_prompt_tokens} prompt tokens"
     status: Status = "note" if facts.usage_tokens is None else "ok"

@@ -217,7 +217,8 @@ def below_zero_sentence(shown: Iterable[Estimate]) -> str:
 def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
     """(label, reason) of every planned experiment without a value of `metric`."""
     valued = {e.experiment for e in estimates(summary, metric)}
-    measured = summary.measurements[["experiment", "status", "energy_reason"]]
+    reasons_of = ["energy_reason", "token_latency_reason"]
+    measured = summary.measurements[["experiment", "status", *reasons_of]]
     measured = measured[~measured["experiment"].isin(valued)]
     name_at = summary.findings.design.name_at
     why = {name_at(gap.path): "not measured" for gap in summary.findings.missing}
@@ -228,6 +229,8 @@ def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
             why[str(name)] = "out of memory"
         elif metric.kind == "energy" and len(reasons):
             why[str(name)] = f"no energy: {', '.join(reasons)}"
+        elif metric.kind == "latency" and group["token_latency_reason"].notna().any():
+            why[str(name)] = "not streamed"
         else:
             why[str(name)] = "no value"
     names = short_names(summary)

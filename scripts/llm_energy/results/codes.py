@@ -69,6 +69,9 @@ FLAGS = {
     "template: it computes more prompt tokens than the prompt set has.",
     "tokens_retokenised": "The server does not tell how many tokens it made: they were counted by "
     "splitting the text of its answers again, which may give others.",
+    "not_streamed": "The server gives each answer whole, so that only its end has a time: time to "
+    "first token and inter-token latency are not known. Throughput and energy are not affected: "
+    "waves hold whole answers.",
     "tokens_share_chunks": "The server sent several tokens at once: tokens of one chunk have one "
     "time stamp. Inter-token latency is that of chunks, shared out over their tokens.",
 }

@@ -4,9 +4,12 @@ Times called `*_monotonic_s` are seconds on CLOCK_MONOTONIC, which the host and 
 share.
 """
 
-from typing import Any
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict
+
+NOT_STREAMED: Final = "not_streamed"
+"""Reason of a server that gives each answer whole; the flag has the same name."""
 
 
 class Model(BaseModel):
@@ -32,11 +35,16 @@ class Latency(Model):
     """Client-side latencies of the requests of the window, as the engine process saw them."""
 
     time_to_first_token_s: Distribution | None
-    """From submission to first token, over the requests of the window."""
+    """From submission to first token, over the requests of the window. None also where
+    `token_latency_reason` says why."""
     inter_token_latency_s: Distribution | None
-    """Between successive tokens of a request, pooled over the window; none with 1 output token."""
+    """Between successive tokens of a request, pooled over the window; none with 1 output token.
+    None also where `token_latency_reason` says why."""
     end_to_end_s: Distribution | None
     """From submission to last token, over the requests of the window."""
+    token_latency_reason: Literal["not_streamed"] | None = None
+    """Reason for an unknown time to first token and inter-token latency: a server that gives each
+    answer whole."""
 
 
 class Window(Model):

@@ -112,6 +112,12 @@ class Result(Model):
         """True where the engine is a server, which sends tokens in chunks."""
         return "server" in self.spec.get("backend", {})
 
+    @property
+    def streamed(self) -> bool:
+        """False where the engine is a server that gives each answer whole."""
+        server = self.spec.get("backend", {}).get("server", {})
+        return bool(server.get("streams", True))
+
     @model_validator(mode="before")
     @classmethod
     def _of_any_version(cls, content: Any) -> Any:

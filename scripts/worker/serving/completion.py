@@ -82,7 +82,7 @@ class Completion:
             message = f"the stream ended inside a chunk: {shortened(rest.decode(errors='replace'))}"
             raise ServerError(CLOSED, message)
         if self.finish_reason is None:
-            raise ServerError(CLOSED, f"the stream ended after {self.tokens} tokens, unfinished")
+            raise ServerError(CLOSED, f"the answer ended after {self.tokens} tokens, unfinished")
         if self.finish_reason not in ("stop", "length", "eos_token"):
             raise ServerError(FAILED, f"the server ended a request as {self.finish_reason!r}")
         if self.usage is not None:
@@ -93,7 +93,7 @@ class Completion:
         known = self._counts != RETOKENISED
         if known and isinstance(counted, int) and counted != self.tokens:
             message = (
-                f"the server's usage has {counted} output tokens, its stream has {self.tokens} "
+                f"the server's usage has {counted} output tokens, its answer has {self.tokens} "
                 f"(counted by {self._counts})"
             )
             raise ServerError(MISCOUNTED, message)
@@ -181,8 +181,16 @@ def not_streamed(media_type: str) -> ServerError:
     """Return the error of an answer that is no stream of events."""
     message = (
         f"the server does not stream: it answered with {media_type or 'no content-type'} where "
-        "text/event-stream was requested; switch its streaming on, or off what gathers its answers"
+        "text/event-stream was requested; switch its streaming on, or off what gathers its "
+        "answers, or declare `streams: false`: time to first token and inter-token latency are "
+        "then null"
     )
+    return ServerError(INVALID, message)
+
+
+def streamed_anyway() -> ServerError:
+    """Return the error of a stream from a server that is declared to have none."""
+    message = "the server streams, though an answer as a whole was requested; remove streams: false"
     return ServerError(INVALID, message)
 
 

@@ -27,6 +27,9 @@ TOKEN_COUNTS = {
 }
 """Way in which the tokens of a chunk are counted -> its source."""
 
+WHOLE_COUNTS = (USAGE, RETOKENISED)
+"""Ways that count the tokens of an answer that comes whole, the best one first."""
+
 IDS, TEXT, CHAT = "token_ids", "text", "chat"
 """Forms of a prompt: its token ids, their text, or that text as the one message of a chat."""
 
@@ -49,6 +52,8 @@ class Dialect:
     top_k_unlimited: int = 0
     """Value of `top_k` that keeps all tokens."""
     prompt: str = IDS
+    streams: bool = True
+    """False where each answer comes whole."""
 
     @classmethod
     def of(cls, server: ServerConfig) -> "Dialect":
@@ -58,6 +63,7 @@ class Dialect:
             exact_length=server.exact_length,
             top_k_unlimited=server.top_k_unlimited,
             prompt=server.prompt,
+            streams=server.streams,
         )
 
     @property

@@ -186,8 +186,8 @@ class Client:
         selector: selectors.BaseSelector,
         on_tokens: OnTokens,
     ) -> None:
-        message, stream = self._message(request), self.each_token
-        connection.start(request, message, self._dialect, on_tokens, stream=stream)
+        message = self._message(request)
+        connection.start(request, message, self._dialect, on_tokens, stream=self._streams)
         connection.moved = False
         events = READ_AND_WRITE if connection.sending else READ
         selector.register(connection.fileno(), events, connection)
@@ -214,9 +214,13 @@ class Client:
                 f"request; {len(busy)} were in flight",
             )
 
+    @property
+    def _streams(self) -> bool:
+        return self.each_token and self._dialect.streams
+
     def _message(self, request: Request) -> bytes:
         """Return head and body of a request."""
-        body = self._dialect.body(request, model=self._model, stream=self.each_token)
+        body = self._dialect.body(request, model=self._model, stream=self._streams)
         text = json.dumps(body, separators=(",", ":")).encode()
         content = b"{" + self._prompt_field(request.prompt) + b"," + text[1:]
         return self._address.head("POST", self._dialect.path, length=len(content)) + content

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from worker.engines.base import Request
 from worker.serving.address import Address, query
-from worker.serving.completion import Completion, not_streamed, refusal
+from worker.serving.completion import Completion, not_streamed, refusal, streamed_anyway
 from worker.serving.dialect import (
     CHAT,
     CHUNKS,
@@ -17,6 +17,7 @@ from worker.serving.dialect import (
     TOKEN_IDS,
     USAGE,
     USAGE_AT_END,
+    WHOLE_COUNTS,
     Dialect,
 )
 from worker.serving.event_stream import EventStream
@@ -91,7 +92,8 @@ class DialectFacts:
             found.append(
                 f"token_counts {dialect.token_counts} counts {got} of {known} tokens; {remedy}"
             )
-        if self.usage_tokens is None and dialect.token_counts not in (TOKEN_IDS, RETOKENISED):
+        checked_otherwise = not dialect.streams or dialect.token_counts in (TOKEN_IDS, RETOKENISED)
+        if self.usage_tokens is None and not checked_otherwise:
             found.append(
                 "no usage at the end of the stream, so that counts cannot be checked; add "
                 "stream_options: {include_usage: true} to request"
@@ -143,7 +145,7 @@ def probe(
         text_tokens: tokens of `probe_text`, where they are known; token ids are counted here.
 
     Raises:
-        ServerError: the server refuses one of them, or does not stream.
+        ServerError: the server refuses one of them, or streams otherwise than declared.
     """
     length = output_length(context_tokens)
     ids = tuple(range(5, 5 + max(1, min(PROMPT_TOKENS, context_tokens - length))))
@@ -186,15 +188,19 @@ def _events(
     *,
     model: str,
 ) -> list[bytes]:
-    """Return the data of each event of the answer to one request."""
+    """Return the data of each event of the answer to one request; a whole answer is one."""
     body = json.loads(f"{{{dialect.prompt_field(prompt)}}}")
-    body |= dialect.body(request, model=model, stream=True)
+    body |= dialect.body(request, model=model, stream=dialect.streams)
     reply = query(address, dialect.path, body)
     if reply.status != 200:
         raise refusal(reply.status, reply.body, path=address.base + dialect.path)
-    if reply.media_type != EVENT_STREAM:
+    streamed = reply.media_type == EVENT_STREAM
+    if not streamed:
         Completion(request, dialect).take_whole(reply.body)  # it may be an error, in its own words
-        raise not_streamed(reply.media_type)
+    if streamed != dialect.streams:
+        raise streamed_anyway() if streamed else not_streamed(reply.media_type)
+    if not streamed:
+        return [reply.body]
     return EventStream().feed(reply.body + b"\n\n")
 
 
@@ -208,8 +214,11 @@ def _read(events: Sequence[bytes], request: Request, dialect: Dialect, way: str)
 
 def _counts(events: Sequence[bytes], request: Request, dialect: Dialect) -> dict[str, int | None]:
     """Return the tokens of an answer by each way to count them, None where it has none."""
-    found: dict[str, int | None] = {}
-    for way in (*WAYS, *OTHER_WAYS):
+    found: dict[str, int | None] = dict.fromkeys((*WAYS, *OTHER_WAYS))
+    if not dialect.streams:
+        counted = {way: _read(events, request, dialect, way).tokens for way in WHOLE_COUNTS}
+        return found | {way: tokens or None for way, tokens in counted.items()}
+    for way in found:
         completion = _read(events, request, dialect, way)
         # Usage at the end alone says nothing of single chunks.
         at_once = way == USAGE and completion.chunks < min(2, completion.tokens)

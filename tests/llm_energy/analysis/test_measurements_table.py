@@ -15,7 +15,7 @@ def test_every_fixed_column_finds_its_value_in_a_full_result():
     result = make_results.make_result(metered=True, power_limit_watts=400.0)
     row = measurements_table([result]).iloc[0]
     unknown = {"energy_reason", "power_drift_relative", "driver", "image_digest", "message"}
-    unknown |= {"gpu_cpu_dram_joules", "power_scatter_limit", "power_modes"}
+    unknown |= {"gpu_cpu_dram_joules", "power_scatter_limit", "power_modes", "token_latency_reason"}
     unknown |= {"container_engine", *OPEN_LOAD, *HOST}
     assert {name for name in COLUMNS if pd.isna(row[name])} == unknown
     assert row["output_tokens_per_second"] == result.output_tokens_per_second

@@ -38,6 +38,16 @@ def test_stretched_latencies_are_seen(measured, tmp_path):
     )
 
 
+def test_answers_that_came_whole_follow_without_latencies_of_tokens(measured, tmp_path):
+    spec = measured.spec | {"backend": {"server": {"streams": False}}}
+    served = measured.model_copy(update={"spec": spec})
+    found = list(differences(tmp_path, served))
+    assert any(line.startswith("its requests give latency.time_to_first_token_s") for line in found)
+    unknown = dict.fromkeys(("time_to_first_token_s", "inter_token_latency_s"))
+    whole = altered(served, "latency", **unknown, token_latency_reason="not_streamed")
+    assert list(differences(tmp_path, whole)) == []
+
+
 ALTERED = {
     "tokens": {"output": 999},
     "window": {"start_monotonic_s": 1006.1},

@@ -6,7 +6,7 @@ from tests.llm_energy import make_results, make_side_files
 from tests.llm_energy.make_results import put_result
 
 from llm_energy.analysis.aggregate import aggregate
-from llm_energy.analysis.side_tables import MOST_POINTS
+from llm_energy.analysis.side_tables import MOST_POINTS, latency_table
 from llm_energy.measurement.window import latency
 from llm_energy.power.series_file import read_series
 from llm_energy.results.layout import result_path, side_path
@@ -50,6 +50,16 @@ def test_latencies_are_counted_as_the_percentiles_of_a_result_count_them(tmp_pat
         assert own["count"].sum() == distribution.count
         middle = own["high_s"][own["count"].cumsum() >= own["count"].sum() / 2].iloc[0]
         assert middle == pytest.approx(distribution.p50, rel=0.03)
+
+
+def test_answers_that_came_whole_have_no_latencies_of_tokens(tmp_path):
+    result = make_side_files.with_side_files(tmp_path, make_results.make_result())
+    assert set(latency_table(tmp_path, [result], ())["latency"]) == {
+        "time_to_first_token",
+        "inter_token_latency",
+    }
+    whole = result.spec | {"backend": {"server": {"streams": False}}}
+    assert latency_table(tmp_path, [result.model_copy(update={"spec": whole})], ()).empty
 
 
 def test_a_side_file_that_is_not_what_it_was_is_left_out(tmp_path):

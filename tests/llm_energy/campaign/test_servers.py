@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from tests.llm_energy.make_servers import ATTACHED, LAUNCHED, PINNED, ROOT, campaign
 
+from llm_energy.campaign import server_checks
 from llm_energy.campaign.engine_options import available_servers
 from llm_energy.campaign.problems import CampaignError
 from llm_energy.campaign.server_settings import Launch, PresetError, read_preset
@@ -13,6 +14,9 @@ from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.measurement.job import ExperimentRecord
 from llm_energy.preflight.fit import options_of
 from llm_energy.preflight.memory_estimate import UnknownFormatError
+from worker.serving import dialect
+
+WHOLE = {"streams": False, "token_counts": "usage"}
 
 
 def faults(backend: dict[str, Any], **changes: Any) -> list[str]:
@@ -63,8 +67,17 @@ def test_a_server_identifies_its_experiment() -> None:
     ]
     assert len({e.spec_hash for e in [first, *others]}) == 3
     assert len({e.engine_key for e in [first, *others]}) == 3
-    patient = {"server": LAUNCHED | {"stall_s": 5.0}, "environment": PINNED}
-    assert campaign(patient).experiments[0].spec_hash == first.spec_hash
+    for same in ({"stall_s": 5.0}, {"streams": True}):
+        again = {"server": LAUNCHED | same, "environment": PINNED}
+        assert campaign(again).experiments[0].spec_hash == first.spec_hash
+    counted = {"server": LAUNCHED | {"token_counts": "usage"}, "environment": PINNED}
+    whole = {"server": {**LAUNCHED, **WHOLE}, "environment": PINNED}
+    waves = [campaign(one, settings={"load_mode": "waves"}) for one in (counted, whole)]
+    assert len({made.experiments[0].spec_hash for made in waves}) == 2
+
+
+def test_ways_to_count_whole_answers_are_those_of_the_client() -> None:
+    assert server_checks.WHOLE_COUNTS == dialect.WHOLE_COUNTS
 
 
 def test_an_attached_server_is_reached_from_its_tokenizers_environment() -> None:
@@ -147,6 +160,26 @@ def test_an_attached_server_is_reached_from_its_tokenizers_environment() -> None
             {"server": ATTACHED | {"token_counts": "retokenised"}},
             {},
             "which proves no exact length; set output_length: natural",
+        ),
+        (
+            {"server": ATTACHED | {"streams": False}},
+            {"settings": {"load_mode": "waves"}},
+            "token_counts: chunks counts in a stream, and streams is false; set usage or "
+            "retokenised",
+        ),
+        (
+            {"server": ATTACHED | WHOLE},
+            {"settings": {"load_mode": "closed"}},
+            "mine does not stream, so the tokens of a window's edges have no times; set "
+            "load_mode: waves",
+        ),
+        (
+            {"server": ATTACHED | WHOLE},
+            {
+                "settings": {"load_mode": "open", "request_rate": 20.0},
+                "slo": {"time_to_first_token_ms": 100.0},
+            },
+            "set load_mode: waves",
         ),
         (
             {"server": ATTACHED | {"prompt": "chat"}},

@@ -73,6 +73,15 @@ def test_tokens_that_came_together_are_flagged_and_do_not_shorten_the_gaps() -> 
     assert chunk_gaps(times, start=0.0, end=9.0) == [0.5, 0.5]
 
 
+def test_answers_that_came_whole_are_flagged_as_such_alone() -> None:
+    whole = job({"streams": False, "token_counts": "usage"}, settings={"load_mode": "waves"})
+    found = codes(whole, [1.0, 1.0, 1.0])
+    words = "each answer came whole, and its tokens have the time of its end"
+    assert found["not_streamed"] == words
+    assert "tokens_share_chunks" not in found
+    assert "not_streamed" not in codes(job({}))
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [

@@ -53,6 +53,15 @@ def test_one_output_token_has_no_inter_token_latency():
     assert (found.time_to_first_token_s.mean, found.end_to_end_s.mean) == (1.0, 1.0)
 
 
+def test_of_an_answer_that_came_whole_only_its_end_is_known():
+    answers = [request(10.0, 11.0, 11.0, 11.0)]
+    found = window.latency(answers, start=10.0, end=11.0, in_chunks=True, streamed=False)
+    assert found.time_to_first_token_s is found.inter_token_latency_s is None
+    assert found.token_latency_reason == "not_streamed"
+    assert found.end_to_end_s.mean == pytest.approx(1.0)
+    assert window.latency(answers, start=10.0, end=11.0).token_latency_reason is None
+
+
 def test_a_latency_that_begins_or_ends_at_an_edge_is_counted():
     requests = [request(9.0), request(9.0, 10.0, 10.5), request(11.0, 12.0, 12.5)]
     found = window.latency(requests, start=10.0, end=12.0)

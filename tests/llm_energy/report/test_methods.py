@@ -6,7 +6,9 @@ from tests.llm_energy.make_results import put_result
 
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report.environment_section import differences, environment
+from llm_energy.report.estimates import without_value
 from llm_energy.report.methods import methods
+from llm_energy.results.metrics import THROUGHPUT, TTFT
 
 OTHER_IMAGE = {"image_digest": "other"}
 
@@ -27,6 +29,23 @@ def test_durations_are_those_requested_and_those_seen(summary_of):
     assert "At least 3 s was required" in window
     assert "idled with its model loaded for 2 s" in window
     assert "ran on, uncounted, for 1 s" in window
+
+
+def test_a_server_that_does_not_stream_is_named_where_its_latencies_are_missing(tmp_path):
+    served = make_results.make_result("served", position=1, settings={"batch_size": 4})
+    results = [make_results.make_result(), served]
+    unknown = dict.fromkeys(("time_to_first_token_s", "inter_token_latency_s"))
+    reason = {"token_latency_reason": "not_streamed"}
+    whole = served.latency.model_copy(update=unknown | reason)
+    results[1] = served.model_copy(update={"latency": whole})
+    for result in results:
+        put_result(tmp_path / make_results.path_of(result), result)
+    planned = list(map(make_results.path_of, results))
+    summary = aggregate(tmp_path, planned=planned, design=make_results.design())
+    sentence = "1 of 2 measurements, of servers that gave each answer whole, have no time to first"
+    assert sentence in text_of(summary)["Speed and latency"]
+    assert [why for _, why in without_value(summary, TTFT)] == ["not streamed"]
+    assert without_value(summary, THROUGHPUT) == []
 
 
 def test_capped_warm_ups_are_counted(summary_of):

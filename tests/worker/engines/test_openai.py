@@ -88,6 +88,34 @@ class TestAttached:
         assert outputs(waves)[0] == list(range(100, 107))
         assert stream["event"] == "measured"
 
+    def test_tokens_of_answers_that_come_whole_have_the_time_of_their_end(
+        self, supervisor: Peer
+    ) -> None:
+        with serving(answer_whole) as server:
+            whole = attached(server, streams=False, token_counts="usage")
+            observed = load(supervisor, whole)["observed"]
+            measured = measure(supervisor, [[1, 2], [3, 4, 5]])
+        assert observed["tokens_counted_by"] == "usage"
+        assert not any(body["stream"] for body in server.requests if "prompt" in body)
+        requests = measured["requests"]
+        assert {len(request["token_times"]) for request in requests} == {7}
+        assert {len(set(request["token_times"])) for request in requests} == {1}
+        assert max(r["token_times"][-1] for r in requests) == measured["window"]["end"]
+        assert {request["counted"] for request in requests} == {7}
+
+    def test_another_length_of_an_answer_that_comes_whole_is_an_error(
+        self, supervisor: Peer
+    ) -> None:
+        def short(body: dict[str, Any]) -> bytes:
+            if "max_tokens" not in body:
+                return answer_whole(body)
+            return answer_whole({**body, "max_tokens": body["max_tokens"] // 2 * 2})
+
+        with serving(short) as server:
+            load(supervisor, attached(server, streams=False, token_counts="usage"))
+            error = measure(supervisor, [[1, 2]])
+        assert error["message"] == "prompt 0: the engine produced 6 tokens instead of 7"
+
     def test_requests_that_arrive_at_a_rate_end_each_for_itself(self, supervisor: Peer) -> None:
         served = 0
 
@@ -372,6 +400,28 @@ def test_tokens_are_counted_in_the_text_of_a_server_that_tells_nothing(
 
 
 @pytest.mark.engine
+def test_answers_that_come_whole_are_counted_in_their_text_from_the_first_wave_on(
+    pytorch_python: str, hf_folder: Path
+) -> None:
+    """A warm-up that was counted in answers would be no course with a window in tokens."""
+
+    def answer(_: dict[str, Any]) -> bytes:
+        return refusing(200, {"choices": [{"text": "Paris is é", "finish_reason": "stop"}]})
+
+    changes = {"tokenizer": "pytorch", "prompt": "text", "token_counts": "retokenised"}
+    whole = {**changes, "streams": False, "exact_length": {}}
+    with supervisor_of(pytorch_python) as peer, serving(answer) as server:
+        load(peer, attached(server, **whole), model_path=str(hf_folder))
+        measured = measure(peer, [QUESTION_IDS], exact_length=False)
+    (count,) = {len(request["token_times"]) for request in measured["requests"]}
+    assert count > 1
+    assert {len(set(request["token_times"])) for request in measured["requests"]} == {1}
+    warmup = measured["warmup"]
+    first_wave_tokens = warmup["throughput"][0] * warmup["first_wave_s"]
+    assert first_wave_tokens == pytest.approx(count)
+
+
+@pytest.mark.engine
 class TestLlamaCpp:
     """llama.cpp's own HTTP server, launched."""
 
@@ -414,6 +464,15 @@ class TestLlamaCpp:
         assert observed["prompts_sent_as"] == "text"
         measured = measure(llamacpp_server, [QUESTION_IDS, GRAVITY_IDS])
         assert outputs(measured)[0] == ANSWER_IDS
+
+    def test_answers_as_a_whole_have_as_many_tokens(
+        self, llamacpp_server: Engines, gguf: str
+    ) -> None:
+        server = preset("llamacpp-server") | {"streams": False, "token_counts": "usage"}
+        load(llamacpp_server, server, model_path=gguf, seed=3)
+        requests = measure(llamacpp_server, [QUESTION_IDS, GRAVITY_IDS])["requests"]
+        assert {len(request["token_times"]) for request in requests} == {7}
+        assert {len(set(request["token_times"])) for request in requests} == {1}
 
     def test_a_chat_gets_the_template_of_its_server(
         self, llamacpp_server: Engines, gguf: str

@@ -288,6 +288,8 @@ def answer_all(body: dict[str, Any]) -> bytes:
 
 def answer_whole(body: dict[str, Any]) -> bytes:
     """Answer as a server, or a proxy before it, that does not stream."""
+    if "max_tokens" not in body:
+        return answer_all(body)
     choice = _choice("abc", "length")
     return refusing(200, {"choices": [choice], "usage": _usage(body, body["max_tokens"])})
 

@@ -19,7 +19,7 @@ from llm_energy.results.codes import FAILURES
 from worker.engines.base import UNKNOWN_ID, Request
 from worker.serving.address import Address
 from worker.serving.completion import Completion
-from worker.serving.dialect import CHUNKS, TOKEN_IDS, Dialect
+from worker.serving.dialect import CHUNKS, TOKEN_IDS, USAGE, Dialect
 from worker.serving.dialect import IDS as IDS_FORM
 from worker.serving.event_stream import EventStream
 from worker.serving.faults import (
@@ -223,7 +223,8 @@ def test_never_more_requests_in_flight_than_slots():
     assert max(most) == 4
 
 
-def test_an_answer_that_is_not_streamed():
+@pytest.mark.parametrize("declared", [False, True])
+def test_an_answer_that_is_not_streamed(declared):
     def answer(body: dict[str, Any]) -> bytes:
         assert body["stream"] is False
         assert "stream_options" not in body
@@ -232,12 +233,44 @@ def test_an_answer_that_is_not_streamed():
         return refusing(200, content)
 
     with serving(answer) as server:
-        dialect = Dialect(CHUNKS, {"stream_options": {"include_usage": True}})
+        counts = USAGE if declared else CHUNKS
+        options = {"stream_options": {"include_usage": True}}
+        dialect = Dialect(counts, options, streams=not declared)
         client = Client(server.address, dialect, model="m", stall_s=30.0)
-        client.each_token = False
+        client.each_token = declared
         taken: list[int] = []
         client.run(iter([request(), None]).__next__, 1, lambda _, ids: taken.extend(ids))
     assert len(taken) == 5
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "words"),
+    [
+        (refusing(429, {"error": {"message": "slow down"}}), OVERLOADED, "slow down"),
+        (refusing(200, {"error": {"message": "died"}}), FAILED, "died"),
+        (refusing(200, b"<html>"), INVALID, "no JSON"),
+        (refusing(200, b'{"choices": [{"te')[:-4], CLOSED, "in the middle of an answer"),
+        (refusing(200, {"choices": [{"text": "a"}]}), CLOSED, "unfinished"),
+        (
+            refusing(
+                200,
+                {
+                    "choices": [{"text": "a", "finish_reason": "length"}],
+                    "usage": {"prompt_tokens": 4, "completion_tokens": 5},
+                },
+            ),
+            MISCOUNTED,
+            "4 prompt tokens, 3 were sent",
+        ),
+    ],
+)
+def test_a_fault_of_an_answer_that_is_not_streamed_is_the_same(answer, reason, words):
+    with (
+        serving(lambda _: answer, close_after=1) as server,
+        pytest.raises(ServerError, match=words) as error,
+    ):
+        run(server, Dialect(USAGE, streams=False), [request()])
+    assert error.value.reason == reason
 
 
 def events(*contents: Any) -> bytes:

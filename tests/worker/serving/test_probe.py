@@ -1,5 +1,6 @@
 """Three requests to stand-ins that speak as real servers do, and to those that cannot be used."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -121,10 +122,54 @@ def test_a_server_that_does_not_stream_is_refused() -> None:
         facts(stand_in.answer_whole, Dialect(CHUNKS))
     assert str(error.value) == (
         "the server does not stream: it answered with no content-type where text/event-stream was "
-        "requested; switch its streaming on, or off what gathers its answers"
+        "requested; switch its streaming on, or off what gathers its answers, or declare "
+        "`streams: false`: time to first token and inter-token latency are then null"
     )
     with pytest.raises(ServerError, match="the server reports: no such model"):
         facts(lambda _: refusing(200, {"error": {"message": "no such model"}}), Dialect(CHUNKS))
+
+
+WHOLE = Dialect(USAGE, exact_length={"ignore_eos": True}, streams=False)
+
+
+def test_answers_that_come_whole_are_counted_by_their_usage() -> None:
+    def answer(body: dict[str, Any]) -> bytes:
+        assert body["stream"] is False
+        return stand_in.answer_whole(body)
+
+    found = facts(answer, WHOLE)
+    check(found, WHOLE)
+    assert found.tokens == found.usage_tokens == found.requested == 16
+    assert found.best_way() == USAGE
+    (fault,) = found.faults(replace(WHOLE, token_counts=CHUNKS))
+    assert fault == "token_counts chunks counts none of 16 tokens; set token_counts: usage"
+
+
+def test_answers_that_come_whole_and_tell_no_number_leave_the_text() -> None:
+    def answer(_: dict[str, Any]) -> bytes:
+        return refusing(200, {"choices": [{"text": "abc", "finish_reason": "stop"}]})
+
+    found = facts(answer, WHOLE)
+    (fault,) = found.faults(WHOLE)
+    counted = "token_counts usage counts none of an unknown number of tokens"
+    assert fault == f"{counted}; set token_counts: retokenised"
+    assert found.faults(replace(WHOLE, token_counts=RETOKENISED)) == []
+
+
+def test_answers_that_come_whole_are_checked_as_a_stream_is() -> None:
+    early = facts(lambda body: stand_in.answer_whole({**body, "max_tokens": 7}), WHOLE)
+    assert "7 tokens came where 16 were requested; give exact_length" in early.faults(WHOLE)[0]
+    other = facts(lambda b: stand_in.answer_whole({**b, "prompt": [1, *b["prompt"]]}), WHOLE)
+    assert "64 token ids were sent, the server counts 65" in other.faults(WHOLE)[0]
+    with pytest.raises(ServerError, match="answered 429 at /v1/completions: slow down"):
+        facts(lambda _: refusing(429, {"error": {"message": "slow down"}}), WHOLE)
+    with pytest.raises(ServerError, match="the server reports: no such model"):
+        facts(lambda _: refusing(200, {"error": {"message": "no such model"}}), WHOLE)
+
+
+def test_a_server_that_streams_is_not_declared_to_have_no_stream() -> None:
+    with pytest.raises(ServerError, match="the server streams, though"):
+        facts(lambda body: chunked(stand_in.vllm(body)), WHOLE)
 
 
 @pytest.mark.parametrize("way", [way for way in TOKEN_COUNTS if way not in (CHUNKS, RETOKENISED)])
