@@ -24,11 +24,10 @@ from llm_energy.backends.runtime import (
 from llm_energy.backends.session import Session
 from llm_energy.containers.engine import (
     LABEL,
-    PODMAN,
     docker_errors,
     engine_version,
     host,
-    is_rootless,
+    kind_of,
 )
 from llm_energy.results.layout import COMPOSE_FILE
 from llm_energy.runs.run import Run
@@ -64,11 +63,7 @@ class AttachedRuntime(DockerRuntime):
                 raise refused(declared, f"cannot have its image, which is not made; {make(path)}")
             environment = read_environment(declared.environment_id)
             options = container_options(
-                declared,
-                environment.python,
-                campaign=campaign,
-                podman=version.startswith(PODMAN),
-                rootless=is_rootless(client),
+                declared, environment.python, campaign=campaign, kind=kind_of(client)
             )
             image = client.images.get(container.attrs["Image"]).attrs
             found = differences(container.attrs, image, options, image_id=str(environment.image))

@@ -8,7 +8,7 @@ from typing import Any
 from docker.types import Healthcheck, Ulimit
 
 from llm_energy.backends.runtime import SCRIPTS, DeclaredBackend, worker_variables
-from llm_energy.containers.engine import LABEL, confined, gpu_options, read_only
+from llm_energy.containers.engine import LABEL, EngineKind, confined, gpu_options, read_only
 from llm_energy.runs.run import Run
 from llm_energy.system.files import sha256_of
 from llm_energy.system.processes import pid_namespace
@@ -42,7 +42,7 @@ LOG_OPTIONS = {"max-size": "10m", "max-file": "2"}
 
 
 def container_options(
-    declared: DeclaredBackend, python: str, *, campaign: str, podman: bool, rootless: bool
+    declared: DeclaredBackend, python: str, *, campaign: str, kind: EngineKind
 ) -> dict[str, Any]:
     """Return what the container of a backend is, whoever starts it: arguments of
     `containers.create`, except for image and name."""
@@ -62,7 +62,7 @@ def container_options(
         "working_dir": "/tmp",
         **confined(
             user=container.user,
-            rootless=rootless,
+            rootless=kind.rootless,
             environment={**worker_variables(CODE), **container.environment},
         ),
         "mounts": [
@@ -79,21 +79,19 @@ def container_options(
         "memswap_limit": memory,  # no swap: an engine in swap would be measured
         "nano_cpus": None if cpus is None else int(cpus * 1e9),
         "cpuset_cpus": ",".join(map(str, declared.cpu_set)) if declared.cpu_set else None,
-        **gpu_options(container.gpus, podman=podman),
+        **gpu_options(container.gpus, podman=kind.podman),
         # Podman runs health checks by systemd, if at all: the watchdog runs them instead.
-        **({} if podman else {"healthcheck": HEALTHCHECK}),
+        **({} if kind.podman else {"healthcheck": HEALTHCHECK}),
         "log_config": {"Type": "json-file", "Config": LOG_OPTIONS},
     }
 
 
 def run_options(
-    declared: DeclaredBackend, python: str, run: Run, *, podman: bool, rootless: bool
+    declared: DeclaredBackend, python: str, run: Run, *, kind: EngineKind
 ) -> dict[str, Any]:
     """Return the options of a container that a run starts, and that ends with it."""
     record = run.record
-    options = container_options(
-        declared, python, campaign=record.campaign, podman=podman, rootless=rootless
-    )
+    options = container_options(declared, python, campaign=record.campaign, kind=kind)
     labels = {
         "run": run.run_id,
         "owner": json.dumps(record.owner.to_json()),

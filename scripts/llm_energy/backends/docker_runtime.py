@@ -35,7 +35,7 @@ from llm_energy.containers.engine import (
     connect,
     docker_errors,
     engine_version,
-    is_rootless,
+    kind_of,
 )
 from llm_energy.containers.stream import start_attached
 from llm_energy.runs.run import Run
@@ -65,13 +65,7 @@ class DockerRuntime:
             try:
                 with docker_errors():
                     version = engine_version(client)
-                    options = run_options(
-                        declared,
-                        environment.python,
-                        run,
-                        podman=version.startswith(PODMAN),
-                        rootless=is_rootless(client),
-                    )
+                    options = run_options(declared, environment.python, run, kind=kind_of(client))
                     check_sources(options["mounts"])
                     container = client.containers.create(environment.image, **options)
             except DockerError as error:

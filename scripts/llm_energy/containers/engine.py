@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,20 @@ def engine_version(client: docker.DockerClient) -> str:
     return f"Docker {version['Version']}"
 
 
-def is_podman(client: docker.DockerClient) -> bool:
-    """Return whether Podman answers Docker's API here."""
-    return engine_version(client).startswith(PODMAN)
+@dataclass(frozen=True)
+class EngineKind:
+    """The differences between engines that the options of a container depend on."""
+
+    podman: bool
+    """Podman answers Docker's API."""
+    rootless: bool
+    """The engine runs as this user, who is root inside its containers."""
+
+
+def kind_of(client: docker.DockerClient) -> EngineKind:
+    """Return the kind of the engine behind a connection."""
+    podman = engine_version(client).startswith(PODMAN)
+    return EngineKind(podman=podman, rootless=rootless(client.info()))
 
 
 def rootless(info: Mapping[str, Any]) -> bool:
@@ -106,11 +118,6 @@ def rootless(info: Mapping[str, Any]) -> bool:
     """
     options = info.get("SecurityOptions") or []
     return bool(info.get("Rootless")) or any("name=rootless" in option for option in options)
-
-
-def is_rootless(client: docker.DockerClient) -> bool:
-    """Return whether the engine runs as this user, who is root inside its containers."""
-    return rootless(client.info())
 
 
 @contextmanager

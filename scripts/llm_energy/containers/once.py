@@ -16,8 +16,7 @@ from llm_energy.containers.engine import (
     connect,
     docker_errors,
     gpu_options,
-    is_podman,
-    is_rootless,
+    kind_of,
     read_only,
 )
 from llm_energy.containers.stream import STDERR, STDOUT, Stream, start_attached
@@ -56,14 +55,15 @@ def run_once(
     with closing(connect()) as client:
         with docker_errors():
             client.containers.prune(filters={"label": ONCE, "until": LEFTOVER_AGE})
+            kind = kind_of(client)
             container = client.containers.create(
                 image,
                 entrypoint=list(command),
                 stdin_open=True,
                 mounts=mounts,
                 labels={ONCE: "true"},
-                **gpu_options("all" if gpus else None, podman=is_podman(client)),
-                **confined(rootless=is_rootless(client), environment=environment or {}),
+                **gpu_options("all" if gpus else None, podman=kind.podman),
+                **confined(rootless=kind.rootless, environment=environment or {}),
             )
         try:
             with docker_errors():

@@ -11,11 +11,11 @@ from llm_energy.backends.runtime import BackendError, read_environment
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.containers.engine import (
     DockerError,
+    EngineKind,
     check_sources,
     connect,
     docker_errors,
-    is_podman,
-    is_rootless,
+    kind_of,
 )
 from llm_energy.inputs.declared_backends import declare_backend
 from llm_energy.results.layout import COMPOSE_FILE
@@ -46,10 +46,8 @@ def write_compose(campaign: Campaign, results: Path) -> Path:
         raise UserError(f"campaign `{campaign.name}`: {message}; leave it out")
     try:
         with closing(connect()) as client, docker_errors():
-            podman, rootless = is_podman(client), is_rootless(client)
-        services = {
-            name: _service(campaign, name, podman=podman, rootless=rootless) for name in names
-        }
+            kind = kind_of(client)
+        services = {name: _service(campaign, name, kind) for name in names}
     except (DockerError, BackendError) as error:
         raise UserError(str(error)) from error
     # A project has no dots in its name.
@@ -61,15 +59,11 @@ def write_compose(campaign: Campaign, results: Path) -> Path:
     return path
 
 
-def _service(
-    campaign: Campaign, backend: str, *, podman: bool, rootless: bool
-) -> dict[str, object]:
+def _service(campaign: Campaign, backend: str, kind: EngineKind) -> dict[str, object]:
     declared = declare_backend(campaign, backend, campaign.experiments)
     environment = read_environment(declared.environment_id)
     assert environment.image is not None
-    options = container_options(
-        declared, environment.python, campaign=campaign.name, podman=podman, rootless=rootless
-    )
+    options = container_options(declared, environment.python, campaign=campaign.name, kind=kind)
     check_sources(options["mounts"])
     name = declared.attached or f"llm-energy-{campaign.name}-{backend}"
     return service(environment.image, options, name=name)

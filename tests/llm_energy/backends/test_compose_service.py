@@ -6,6 +6,7 @@ from llm_energy.backends.compose_service import escaped, service
 from llm_energy.backends.container import container_options
 from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
 from llm_energy.campaign.backend_settings import Container
+from llm_energy.containers.engine import EngineKind
 
 IMAGE = f"sha256:{64 * '0'}"
 LIMITS = {
@@ -28,9 +29,8 @@ def made(*, podman=False, cpu_set=(0, 3), **limits):
         readable=("/models", "/data/my model"),
         cpu_set=cpu_set,
     )
-    options = container_options(
-        declared, "/usr/bin/python3", campaign="c", podman=podman, rootless=False
-    )
+    kind = EngineKind(podman=podman, rootless=False)
+    options = container_options(declared, "/usr/bin/python3", campaign="c", kind=kind)
     return options, service(IMAGE, options, name="llm-energy-c-vllm")
 
 

@@ -9,7 +9,7 @@ from docker.types import DeviceRequest
 from llm_energy.backends.container import run_options
 from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
 from llm_energy.campaign.backend_settings import Container
-from llm_energy.containers.engine import gpu_options
+from llm_energy.containers.engine import EngineKind, gpu_options
 from llm_energy.runs.run import Run
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
@@ -29,8 +29,8 @@ def options(tmp_path, monkeypatch):
             container=ContainerSettings(**Container(**limits).model_dump()),
             readable=("/models", "/data/my model"),
         )
-        kind = {"podman": podman, "rootless": rootless}
-        return run, run_options(declared, "/opt/engine/bin/python3", run, **kind)
+        kind = EngineKind(podman=podman, rootless=rootless)
+        return run, run_options(declared, "/opt/engine/bin/python3", run, kind=kind)
 
     yield make
     run.remove()

@@ -22,6 +22,7 @@ from llm_energy.backends.runtime import (
 )
 from llm_energy.campaign.backend_settings import Container
 from llm_energy.campaign.parallel_settings import Parallel
+from llm_energy.containers.engine import EngineKind
 from llm_energy.measurement.set_failure import gives_up_set
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_parts import others_left, run_of_block, set_runs
@@ -98,12 +99,12 @@ def test_with_the_run_everything_of_its_sets_ends(whole):
 def test_a_container_gets_the_gpus_and_cpus_of_its_set(whole):
     first, second = opened(whole)
     declared = first.read("declared/bare", DeclaredBackend)
-    options = run_options(declared, "python3", first, podman=False, rootless=False)
+    options = run_options(declared, "python3", first, kind=EngineKind(podman=False, rootless=False))
     (request,) = options["device_requests"]
     assert request["DeviceIDs"] == [FIRST.uuid]
     assert options["cpuset_cpus"] == "0"
     declared = second.read("declared/bare", DeclaredBackend)
-    other = run_options(declared, "python3", second, podman=False, rootless=False)
+    other = run_options(declared, "python3", second, kind=EngineKind(podman=False, rootless=False))
     assert other["cpuset_cpus"] is None
     assert other["name"] != options["name"]
 
