@@ -121,7 +121,8 @@ def test_sets_measure_beside_each_other_and_one_alone_waits_for_all_of_them(two)
             time.sleep(0.01)
     alone.join()
     later.join()
-    assert order[2:] == ["alone", "later"] or order[2:] == ["alone", "later waits", "later"]
+    # The later one may wait a second time, for the host, before the other has entered its block.
+    assert [entry for entry in order if not entry.endswith("waits")] == ["alone", "later"]
 
 
 def test_in_an_allocation_a_job_sees_its_own_blocks_alone(whole):
