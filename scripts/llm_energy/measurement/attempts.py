@@ -12,7 +12,7 @@ from pathlib import Path
 from llm_energy.backends import health
 from llm_energy.backends.run_status import note_last, report_status
 from llm_energy.backends.runtime import SCRIPTS, BackendError
-from llm_energy.measurement import unfit_servers
+from llm_energy.measurement import known_loads
 from llm_energy.measurement.build_result import build_result
 from llm_energy.measurement.job import ExperimentRecord, Job, Observation
 from llm_energy.measurement.job_energy import energy_spent
@@ -29,6 +29,7 @@ from llm_energy.runs.run_parts import plan_beside, run_of_block
 from llm_energy.system.errors import InputError, PromptError
 from llm_energy.system.processes import nothing_but_kill_ends
 from llm_energy.system.scripting import FULL, UserError, disk_refusal
+from worker.protocol import OUT_OF_MEMORY
 
 LOG = logging.getLogger(__name__)
 
@@ -108,7 +109,6 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
             failure = as_failure(error)
             reason = failure.reason
             health.note_failure(run, job.backend, reason)
-            unfit_servers.note(run, job.experiment.engine_key, failure)
             kept = write_record(job, failure, started=started, results=results, log=log, seen=seen)
             moves = gives_up_set(whole, run, job.backend, reason)
             worth_it = moves or reason in failures.RETRIED
@@ -146,7 +146,11 @@ def unharmed() -> Iterator[None]:
 
 
 def begin(job: Job, run: Run) -> Observation:
-    """Make ready to measure once, with the code that the run started with."""
+    """Make ready to measure once, with the code that the run started with.
+
+    Raises:
+        BackendError: that code was changed, or the engine cannot be loaded as this run knows.
+    """
     if code_digest(SCRIPTS) != run.record.code_digest:
         raise BackendError(
             "code_changed",
@@ -154,7 +158,7 @@ def begin(job: Job, run: Run) -> Observation:
             "again to go on with the new code",
             phase="start",
         )
-    unfit_servers.refuse(run, job.experiment.engine_key)
+    known_loads.refuse(run, job, outcomes={OUT_OF_MEMORY})
     seen = prepare(job)
     refuse_other_token_ids(run.results, job, seen.prompts.sha256)
     return seen

@@ -16,7 +16,7 @@ from llm_energy.backends.running import runtime_named
 from llm_energy.backends.runtime import read_environment
 from llm_energy.backends.session import EngineReportedError, Session
 from llm_energy.inputs.models import verify_model
-from llm_energy.measurement import host_idle
+from llm_energy.measurement import host_idle, known_loads
 from llm_energy.measurement.device_exclusivity import (
     lock_names,
     refuse_leftovers,
@@ -38,7 +38,7 @@ from llm_energy.runs.run import Run, utc_now
 from llm_energy.runs.run_parts import host_share, loading
 from llm_energy.system import locks
 from llm_energy.system.cache import model_marker
-from worker.protocol import Event, Load, Measure, Steady, Unload
+from worker.protocol import OUT_OF_MEMORY, Event, Load, Measure, Steady, Unload
 from worker.workload import Workload
 
 LOOK_S = 0.2
@@ -163,6 +163,7 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
                 refuse_leftovers(working, own_processes() if working else ())
             try:
                 with watch.sampler:
+                    known_loads.refuse(run, job)
                     show("cooling, host without an engine")
                     cool_down(watch, run, seen)
                     idle_without_engine(session, watch, job, run, seen)
@@ -173,7 +174,7 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
                     warm_up_and_run(session, watch, job, seen, show)
                     seen.own_processes = own_processes() if working and not attached else None
             except EngineReportedError as failure:
-                if failure.reason != "out_of_memory":
+                if failure.reason != OUT_OF_MEMORY:
                     raise
                 seen.out_of_memory = str(failure)  # a legitimate outcome of its configuration
             finally:
@@ -223,11 +224,12 @@ def load(session: Session, job: Job, seen: Observation, run: Run) -> None:
     Of the sets of a run only some engines load at the same time; waiting is no part of loading.
     """
     engine = replace(job.experiment.engine, model_path=str(seen.model.path))
+    wanted = Load(job.experiment.load_deadline_s, job.engine_key, engine)
     resident = seen.peer["engine"]
     reused = resident is not None and resident["key"] == job.engine_key
-    with nullcontext() if reused else loading(run):
+    with nullcontext() if reused else loading(run), known_loads.noted(run, job):
         before = time.monotonic()
-        seen.loaded = session.request(Load(job.experiment.load_deadline_s, job.engine_key, engine))
+        seen.loaded = session.request(wanted)
         seen.add_phase("load", before, time.monotonic())
 
 

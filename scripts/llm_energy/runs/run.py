@@ -15,7 +15,7 @@ that whoever cleans up (the run itself, its watchdog, a later run) finds everyth
     measuring.json      the measurement that is going on
     temperatures.json   °C of the devices when the run first let a loaded engine idle
     health/*.json       failures in a row of each backend's infrastructure
-    unfit/*.json        servers that cannot be measured as they are declared
+    loads/*.json        the first load of each engine: what failed for what it is is not repeated
     lease               CLOCK_MONOTONIC seconds until which its backends may live
     watchdog.json       the process that renews the lease
     events.jsonl        recoveries, for the report
