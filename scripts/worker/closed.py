@@ -1,6 +1,7 @@
 """Load mode `closed`: a constant number of requests in flight, each replaced when it completes.
 
-For the warm-up, a wave is as many tokens as a wave of the same size would give.
+For the warm-up, a wave is as many tokens as a wave of the same size would give. Where tokens are
+counted in whole answers, it is as many chunks, and its tokens are counted when all is over.
 """
 
 import threading
@@ -86,8 +87,9 @@ def measure_closed(
     engine.stream(stream.take, workload.batch_size, stream.on_tokens)
     records = stream.recorder.records
     stream.recorder.check_complete(records)
+    if stream.recorder.recount(engine, records):
+        warmup.recount(sorted(time for record in records for time in record.token_times))
     inside = [r for r in records if r.submitted <= stream.end and r.token_times[-1] >= stream.start]
-    stream.recorder.recount(engine, inside)
     return {
         "warmup": warmup.report(),
         "window": {"start": stream.start, "end": stream.end, "waves": None, "passes": None},

@@ -84,22 +84,28 @@ class Recorder:
             record.output_ids += ids
         return now
 
-    def recount(self, engine: Engine, records: Sequence[RequestRecord]) -> None:
+    def recount(self, engine: Engine, records: Sequence[RequestRecord]) -> bool:
         """Give complete requests the tokens that the engine knows of only now.
+
+        Returns:
+            False where it knew all of them as they came, so that nothing changed.
 
         Raises:
             EngineError: an answer has none.
         """
+        recounted = False
         for record in records:
             counts = engine.chunk_tokens(record.number)
             if counts is None:
                 continue
+            recounted = True
             pairs = zip(record.token_times, counts, strict=True)
             record.token_times = [at for at, tokens in pairs for _ in range(tokens)]
             if not record.token_times:
                 raise EngineError(f"prompt {record.prompt}: the answer has no token")
             if record.output_ids:
                 record.output_ids = [UNKNOWN_ID] * len(record.token_times)
+        return recounted
 
     def check_complete(self, records: Sequence[RequestRecord]) -> None:
         """Raise EngineError if a request has more or fewer tokens than requested."""

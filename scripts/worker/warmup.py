@@ -1,7 +1,9 @@
 """Progress of a warm-up: its waves so far, and its end."""
 
 import math
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from worker import steady
@@ -64,6 +66,17 @@ class Warmup:
             )
         self._emit({"event": "wave", "t0": start, "t1": end, "tokens": tokens})
         return long_enough and (self.passed or self.capped)
+
+    def recount(self, times: Sequence[float]) -> None:
+        """Count the tokens of the waves anew.
+
+        Args:
+            times: of all tokens, in ascending order, none of them before the first wave.
+        """
+        edges = [0, *(bisect_right(times, wave.end_s) for wave in self._waves)]
+        counts = [last - first for first, last in pairwise(edges)]
+        pairs = zip(self._waves, counts, strict=True)
+        self._waves = [wave._replace(amount=tokens) for wave, tokens in pairs]
 
     def window_passes(self) -> int:
         """Return the whole passes of a window that keeps its least duration and waves."""

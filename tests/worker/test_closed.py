@@ -42,6 +42,13 @@ class TakingTurns(SleepEngine):
         on_tokens(request, [7])
 
 
+class Retokenising(TakingTurns):
+    """Finds three tokens in the first chunk of an answer, and one in each other."""
+
+    def chunk_tokens(self, request: int) -> list[int]:  # noqa: ARG002
+        return [3, 1, 1, 1, 1]
+
+
 class TestClosed:
     def test_the_window_lies_inside_the_stream(self, config: EngineConfig) -> None:
         report, events = run(config, mode="closed")
@@ -123,6 +130,23 @@ class TestClosed:
         assert [wave["tokens"] for wave in waves] == [10] * 4  # the cap counts from the first one
         assert [w["t1"] - w["t0"] for w in waves] == pytest.approx([0.1] * 4, abs=1e-4)
         assert [w["t0"] for w in waves[1:]] == [w["t1"] for w in waves[:-1]]
+
+    def test_warm_up_and_window_of_answers_that_are_split_again_are_counted_in_tokens(
+        self, config: EngineConfig, clock: Clock
+    ) -> None:
+        """Else every window would be faster than its warm-up, by the tokens of a chunk."""
+        load = read(mode="closed", minimum_duration_s=0.0, tail_s=0.0, warmup={"cap_s": 0.25})
+        report = measure(Retokenising(clock), config, load, emit=list[Report]().append)
+        warmup, window = report["warmup"], report["window"]
+        ends = [0.0, *warmup["wave_ends_s"]]
+        durations = [end - start for start, end in itertools.pairwise(ends)]
+        tokens = [rate * s for rate, s in zip(warmup["throughput"], durations, strict=True)]
+        # Ten chunks, of which two begin an answer, and one more where the second slot began late.
+        assert tokens == pytest.approx([14, 14, 14, 14], abs=2.1)
+        assert sum(tokens) > 4 * 10 + 7 * 2 - 1
+        counted = sum(request["counted"] for request in report["requests"])
+        rate = counted / (window["end"] - window["start"])
+        assert rate == pytest.approx(sum(tokens) / sum(durations), rel=0.05)
 
     def test_no_more_requests_than_slots(self, config: EngineConfig) -> None:
         report, _ = run(config, mode="closed", batch_size=3)

@@ -70,7 +70,8 @@ def test_every_token_of_a_chunk_gets_the_time_of_its_chunk() -> None:
     recorder = Recorder(read())
     unknown, counted = record(1.0, 2.0, number=1), record(1.0, 1.5, 4.0, number=2, ids=[7, 7, 7])
     engine: Any = Retokenising({2: [2, 0, 3]})
-    recorder.recount(engine, [unknown, counted])
+    assert recorder.recount(engine, [unknown, counted])
+    assert not recorder.recount(engine, [unknown])
     assert unknown.token_times == [1.0, 2.0]
     assert counted.token_times == [1.0, 1.0, 4.0, 4.0, 4.0]
     assert counted.output_ids == [UNKNOWN_ID] * 5
