@@ -8,7 +8,9 @@ if TYPE_CHECKING:  # the campaign's models would cost every measuring job 0.1 s
     from llm_energy.campaign.host_power_settings import HostPower
 
 UNREACHABLE = "bmc_unreachable"
+"""Worth another try: a controller that starts, or is busy, may answer with anything."""
 REFUSED = "bmc_refused"
+"""Worth none: it would refuse again, and might lock the account."""
 NO_POWER = "bmc_no_power"
 
 ANSWER_S = 4.0

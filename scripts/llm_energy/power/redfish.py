@@ -96,13 +96,13 @@ class Service:
             raise ChassisError(REFUSED, message)
         if status != http.client.OK:
             message = f"{self.name} answers {status} at {path}"
-            raise ChassisError(UNREACHABLE if status >= 500 else REFUSED, message)
+            raise ChassisError(REFUSED if status in REDIRECTS else UNREACHABLE, message)
         try:
             resource = json.loads(content)
         except (ValueError, RecursionError):
             resource = None
         if not isinstance(resource, dict):
-            raise ChassisError(REFUSED, f"{self.name}{path} is no Redfish resource")
+            raise ChassisError(UNREACHABLE, f"{self.name}{path} is no Redfish resource")
         return resource
 
     def _answer(self, path: str) -> tuple[int, bytes]:

@@ -104,8 +104,8 @@ ENERGY_REASONS = {
     "gpu_lost": "The GPU fell off the bus or the driver lost it. Remedy: see the kernel log.",
     "driver_reloaded": "The driver was unloaded or replaced while it was being read.",
     "timeout": "The driver, or the controller of the chassis, did not answer in time.",
-    "bmc_unreachable": "The controller of the chassis (BMC) did not answer. Remedy: the target "
-    "`preflight` says why.",
+    "bmc_unreachable": "The controller of the chassis (BMC) did not answer, or not with what "
+    "can be read. Remedy: the target `preflight` says why.",
     "bmc_refused": "The controller of the chassis (BMC) refused access, or its certificate is not "
     "trusted. Remedy: the target `preflight` says why.",
     "bmc_no_power": "The controller (BMC) reports no power of the chassis. Remedy: the target "

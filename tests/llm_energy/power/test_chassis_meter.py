@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.llm_energy.power.made_power import GPU, phases, reading
-from tests.redfish_server import PASSWORD, USER, MadeChassis, RedfishServer, updating
+from tests.redfish_server import PASSWORD, USER, Faults, MadeChassis, RedfishServer, updating
 
 from llm_energy.power import chassis_meter
 from llm_energy.power.accounting import account_energy
@@ -102,6 +102,21 @@ def test_one_that_was_not_there_at_first_is_a_device_all_the_same(server):
     assert unavailable(meter) == {UNREACHABLE}
     server.faults.status = None
     assert unavailable(meter) == {"not_supported"}
+    meter.close()
+
+
+@pytest.mark.parametrize(
+    "faults", [{"body": b"<html>starting</html>"}, {"body": b"[]"}, {"status": 429}]
+)
+def test_one_that_answers_garbage_at_first_is_asked_again(server, faults):
+    """Controllers that start do so, and a measurement may last for hours."""
+    server.faults = Faults(**faults)
+    meter = ChassisMeter(HostPowerSource(redfish=server.url))
+    assert unavailable(meter) == {UNREACHABLE}
+    server.faults = Faults()
+    assert unavailable(meter) == {"not_supported"}
+    server.faults = Faults(**faults)
+    assert unavailable(meter) == {UNREACHABLE}
     meter.close()
 
 

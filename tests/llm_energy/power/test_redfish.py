@@ -153,7 +153,9 @@ def test_a_wrong_password_and_none_are_refused(
     assert "set REDFISH_USERNAME and REDFISH_PASSWORD" in str(fault(server.url))
 
 
-@pytest.mark.parametrize(("status", "reason"), [(403, REFUSED), (503, UNREACHABLE), (301, REFUSED)])
+@pytest.mark.parametrize(
+    ("status", "reason"), [(403, REFUSED), (301, REFUSED), (429, UNREACHABLE), (503, UNREACHABLE)]
+)
 def test_other_answers_are_named(server: RedfishServer, status: int, reason: str) -> None:
     server.faults.status = status
     error = fault(server.url)
@@ -171,7 +173,9 @@ def test_a_service_that_wants_a_slash_at_the_end_gets_it(server: RedfishServer) 
 )
 def test_an_answer_that_is_no_resource_is_refused(server: RedfishServer, body: bytes) -> None:
     server.faults.body = body
-    assert "is no Redfish resource" in str(fault(server.url))
+    error = fault(server.url)
+    assert error.reason == UNREACHABLE
+    assert "is no Redfish resource" in str(error)
 
 
 def test_a_link_that_is_no_address_is_no_chassis(server: RedfishServer) -> None:
