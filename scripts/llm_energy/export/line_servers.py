@@ -29,7 +29,7 @@ PATIENCE_S = 300.0
 """Longest time that a busy server is waited for. Provisional."""
 
 EVER_S = "1"
-"""Start of all time in s: VictoriaMetrics takes 0 for the last five minutes."""
+"""Start of all time in s: VictoriaMetrics takes 0 for no start, and lists what it has of today."""
 
 FLUSH_S = 5.0
 """Time after which VictoriaMetrics finds what it was sent, without being made to."""
