@@ -11,19 +11,26 @@ pytestmark = pytest.mark.integration
 
 SECRET = "hf_MarkerOfASecretThatNoFileMayHold"
 VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY")
+VARIABLES += ("VLLM_API_KEY", "AWS_ACCESS_KEY_ID", "GITHUB_TOKEN", "WANDB_API_KEY")
 VARIABLES += ("INFLUX_TOKEN", "INFLUX_PASSWORD", "VM_PASSWORD", "PGPASSWORD", "REDFISH_PASSWORD")
 
 
 def test_secrets_of_the_environment_are_in_no_file(tmp_path):
-    """With an attempt that fails, so that its record and the engine's last lines are there too."""
-    campaign = copy.deepcopy(CAMPAIGN) | {"cycles": 1}
-    campaign["defaults"]["engine"] = {
-        "sleep": {"wave_fault": "betray", "fault_once_file": str(tmp_path / "fault")}
-    }
+    """With attempts that fail, so that records and the engine's last lines are there too, and an
+    engine that prints its environment."""
+    campaign = copy.deepcopy(CAMPAIGN) | {"cycles": 1, "experiments": {}}
+    for fault in ("betray", "confess"):
+        faulty = {"wave_fault": fault, "fault_once_file": str(tmp_path / fault)}
+        campaign["experiments"][fault] = {"settings": {"engine": {"sleep": faulty}}}
     tree = Tree.create(tmp_path / "tree", campaign)
-    done = tree.run("archive", check=True, environment=dict.fromkeys(VARIABLES, SECRET))
-    assert [failure["reason"] for failure in tree.failures()] == ["backend_lost"]
-    assert SECRET not in done.stdout
+    environment = dict.fromkeys(VARIABLES, SECRET) | {"OMP_NUM_THREADS": "3"}
+    failed = tree.run("archive", environment=environment)
+    done = tree.run("archive", check=True, environment=environment)
+    failures = {failure["reason"]: failure for failure in tree.failures()}
+    assert failures.keys() == {"backend_lost", "engine_error"}
+    # The user's own: a job of Snakemake, in which the first engine starts, has 1.
+    assert "('OMP_NUM_THREADS', '3')" in str(failures["engine_error"]["log_tail"])
+    assert SECRET not in failed.stdout + done.stdout
     files = [path for path in tree.folder.rglob("*") if path.is_file()]
     assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
     (archive,) = tree.folder.glob("results/nap/archive/*.tar.gz")

@@ -10,7 +10,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from llm_energy.backends.runtime import (
@@ -27,20 +27,30 @@ from llm_energy.backends.runtime import (
 )
 from llm_energy.runs.run import Run
 from llm_energy.system.processes import ProcessId, descendants
-from llm_energy.system.vocabulary import NOT_PASSED_ON, PROCESS
+from llm_energy.system.variables import passed_on, with_decisive
+from llm_energy.system.vocabulary import PROCESS
 from worker.orphans import RUN_MARK, kill_marked
 
 START_S = 30.0
 """Deadline for a supervisor to listen: it imports the standard library only."""
 
 
-def worker_environment(gpus: Sequence[str] = ()) -> dict[str, str]:
+def worker_environment(
+    gpus: Sequence[str] = (),
+    *,
+    variables: Mapping[str, str] | None = None,
+    secrets: Collection[str] = (),
+) -> dict[str, str]:
     """Environment of everything that runs in a backend: our worker code, offline, no secrets.
 
     Args:
         gpus: UUIDs of the only GPUs that it sees.
+        variables: those of the user that may change what an engine does; None: of this process.
+        secrets: variables that it gets all the same.
     """
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(NOT_PASSED_ON)}
+    kept = passed_on(os.environ, secrets=secrets)
+    if variables is not None:
+        kept = with_decisive(kept, variables)
     visible = {"CUDA_VISIBLE_DEVICES": ",".join(gpus)} if gpus else {}
     return kept | visible | worker_variables(str(SCRIPTS))
 
@@ -58,15 +68,9 @@ def start_detached(
     *,
     folder: Path,
     log: Path,
-    gpus: Sequence[str] = (),
-    marks: Mapping[str, str] = {},
+    environment: Mapping[str, str],
 ) -> subprocess.Popen[bytes]:
-    """Start a process of a run in `folder`, in a session of its own, with its output in `log`.
-
-    Args:
-        gpus: UUIDs of the only GPUs that it sees; none: all.
-        marks: environment variables that it gets beside the usual ones.
-    """
+    """Start a process of a run in `folder`, in a session of its own, with its output in `log`."""
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
@@ -74,7 +78,7 @@ def start_detached(
             stdout=output,
             stderr=output,
             cwd=folder,
-            env={**worker_environment(gpus), **marks},
+            env=environment,
             start_new_session=True,
         )
 
@@ -91,8 +95,11 @@ class ProcessRuntime:
         gpus = declared.container.gpus
         # A process gets all, except of a run that has some of them.
         own = gpus if isinstance(gpus, tuple) else ()
-        marks = {RUN_MARK: run.run_id}
-        process = start_detached(command, folder=run.folder, log=log, gpus=own, marks=marks)
+        environment = worker_environment(
+            own, variables=run.record.variables, secrets=declared.secrets
+        )
+        environment[RUN_MARK] = run.run_id
+        process = start_detached(command, folder=run.folder, log=log, environment=environment)
         if declared.cpu_set:
             with contextlib.suppress(OSError):  # it has ended at once
                 os.sched_setaffinity(process.pid, declared.cpu_set)

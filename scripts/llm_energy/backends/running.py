@@ -5,13 +5,14 @@ dead run's backends are reaped only when its owner is proven dead.
 """
 
 import contextlib
+import os
 import shutil
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from llm_energy.backends import health
-from llm_energy.backends.process_runtime import ProcessRuntime, start_detached
+from llm_energy.backends.process_runtime import ProcessRuntime, start_detached, worker_environment
 from llm_energy.backends.runtime import BackendError, BackendRecord, DeclaredBackend, Runtime
 from llm_energy.backends.session import Session
 from llm_energy.power.gpu_control import restore_all
@@ -201,7 +202,8 @@ def ensure_watchdog(run: Run) -> None:
     lease.renew(run.lease)
     command = [sys.executable, "-m", "llm_energy.backends.watchdog", str(run.folder)]
     log = run.folder / "watchdog.log"
-    process = start_detached(command, folder=run.folder, log=log)
+    environment = worker_environment(secrets=os.environ)  # it may start backends, which need some
+    process = start_detached(command, folder=run.folder, log=log, environment=environment)
     identity = ProcessId.of(process.pid)
     if identity is None:
         raise BackendError("watchdog_failed", f"the watchdog did not start; log: {log}")

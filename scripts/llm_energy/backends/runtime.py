@@ -64,6 +64,8 @@ class DeclaredBackend:
     """Numbers of the CPUs of the host that it runs on; None: all."""
     attached: str | None = None
     """Name of the container that runs already; None where a run starts one."""
+    secrets: tuple[str, ...] = ()
+    """Names of variables with secrets that its engine needs."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from llm_energy.campaign.experiment_settings import Settings
 from llm_energy.campaign.problems import listed
 from llm_energy.campaign.server_settings import Attach, Launch, Server
-from llm_energy.system.vocabulary import EXACT, NATURAL, NOT_PASSED_ON, OPEN, WAVES
+from llm_energy.system.variables import NOT_PASSED_ON
+from llm_energy.system.vocabulary import EXACT, NATURAL, OPEN, WAVES
 
 PLAIN_URL = re.compile(r"https?://[^/?#@\s]+(/[^?#\s]*)?")
 ENDPOINTS = ("/completions", "/models")

@@ -6,7 +6,7 @@ from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import PathSource
 from llm_energy.campaign.experiment import Experiment
-from llm_energy.campaign.server_settings import Attach
+from llm_energy.campaign.server_settings import Attach, Server
 from llm_energy.inputs.models import local_files
 from llm_energy.system.cache import CACHE
 from llm_energy.system.vocabulary import ATTACHED
@@ -21,7 +21,8 @@ def declare_backend(
     container = config.container.model_dump()
     if isinstance(container["gpus"], list):
         container["gpus"] = tuple(container["gpus"])
-    if isinstance(server := own[0].server, Attach):
+    server = own[0].server
+    if isinstance(server, Attach):
         container["gpus"] = tuple(server.gpus or ())
     elif campaign.measurement.on_gpu and container["gpus"] is None:
         container["gpus"] = "all"
@@ -40,4 +41,9 @@ def declare_backend(
         container=ContainerSettings(**container),
         readable=(str(models), *sorted(local)),
         attached=config.attached,
+        secrets=(token,) if (token := _token_variable(server)) else (),
     )
+
+
+def _token_variable(server: Server | None) -> str | None:
+    return server.token_variable if isinstance(server, Attach) else None

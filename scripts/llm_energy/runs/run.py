@@ -41,6 +41,7 @@ from llm_energy.runs.run_records import HostIdle, RunRecord
 from llm_energy.system.files import write_atomically
 from llm_energy.system.host import describe_host
 from llm_energy.system.processes import ProcessId
+from llm_energy.system.variables import decisive, shown
 from worker.records import read_value
 
 Record = TypeVar("Record")
@@ -122,6 +123,7 @@ class Run:
             code_digest=code_digest(scripts),
             started=utc_now(),
             sockets=folder_for_sockets(),
+            variables=decisive(os.environ),
         )
         return cls(RUNS.absolute() / run_id).entered(record)
 
@@ -273,6 +275,7 @@ class Run:
             "shares_host": record.shares_host,
             "device_uuids": record.device_set and list(record.device_set.devices),
             "cpu_set": record.cpu_set,
+            "variables": shown(record.variables),
             "started": record.started,
             "ended": ended,
             "events": list(self.events()),

@@ -5,6 +5,7 @@ sets of devices of one host that are measured on at the same time. Each is a ses
 with backends, watchdog, locks and thermal state.
 """
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,7 @@ from llm_energy.runs.run_records import DeviceSet, GivenUp, PlanEntry, Spread
 from llm_energy.system import locks
 from llm_energy.system.host import describe_host
 from llm_energy.system.processes import ProcessId
+from llm_energy.system.variables import decisive
 
 GIVEN_UP = "given_up"
 """Folder of the records of sets that are given up, by the id of their run."""
@@ -54,6 +56,7 @@ def create_part(
             job=job or record.job,
             device_set=device_set,
             shares_host=shares_host,
+            variables=decisive(os.environ),
         )
     )
     for folder in ("experiments", "declared"):

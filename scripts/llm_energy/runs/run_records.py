@@ -42,6 +42,8 @@ class RunRecord:
     """Its share of the host's GPUs; None: all."""
     shares_host: bool = False
     """Other parts measure on this host at the same time."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Environment variables of the user that may change what engines do (`decisive`)."""
 
     @property
     def cpu_set(self) -> list[int] | None:

@@ -18,6 +18,3 @@ OPEN: Final = "open"
 OutputLength = Literal["exact", "natural"]
 EXACT: Final = "exact"
 NATURAL: Final = "natural"
-
-NOT_PASSED_ON = ("HF_", "LLM_ENERGY_", "PIP_", "REDFISH_")
-"""Beginnings of variables that no backend gets: secrets of registries and controllers, our own."""

@@ -19,7 +19,7 @@ from worker.workload import EngineConfig
 
 VOCABULARY = 256
 FAULTS = ("none", "raise", "die", "segfault", "oom", "hang", "flood", "short")
-FAULTS += ("kill", "eat", "betray")
+FAULTS += ("kill", "eat", "betray", "confess")
 
 
 class SleepEngine(Engine):
@@ -136,6 +136,9 @@ class SleepEngine(Engine):
         print(f"sleep engine: fault {fault}", flush=True)
         if fault == "raise":
             raise RuntimeError("the sleep engine was told to raise")
+        if fault == "confess":
+            print("sleep engine: environment", sorted(os.environ.items()), flush=True)
+            raise RuntimeError("the sleep engine printed its environment")
         if fault == "oom":
             raise MemoryError("the sleep engine was told to run out of memory")
         if fault == "betray":
