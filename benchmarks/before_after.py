@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from llm_energy.stats.intervals import t_interval, t_quantile, total_uncertainty
+from llm_energy.stats.attainment import Attainment, attainment_interval
+from llm_energy.stats.intervals import Interval, t_interval, t_quantile, total_uncertainty
 from llm_energy.stats.paired_ratios import EQUIVALENCE_LEVEL, holm, paired_ratio
 
 Array = NDArray[np.float64]
@@ -24,6 +25,8 @@ SPREAD = 0.03
 LIMITS = (0.3, 1.0, 3.0)
 """Sum of the sensor's limits over the standard error of the mean."""
 MARGIN, FAMILY = 0.02, 10
+ARRIVALS, CAMPAIGNS = 100, 2000
+"""Requests of a cycle, and campaigns for each row about a share of them."""
 TARGET, MOST = 0.02, 20
 """Half width for which cycles are added, and the most cycles."""
 
@@ -59,6 +62,9 @@ def rows(chance: np.random.Generator, samples: int) -> Iterator[Row]:
         yield from second_stage(chance, samples, first)
     for n in COUNTS:
         yield equivalence(chance, samples // FAMILY, n)
+    for n in COUNTS:
+        for share, together in ((0.9, 0.0), (0.99, 0.0), (0.999, 0.0), (0.9, 0.02), (0.99, 0.05)):
+            yield attainment(chance, min(samples, CAMPAIGNS), n, share, together)
 
 
 def total_interval(
@@ -127,6 +133,24 @@ def equivalence(chance: np.random.Generator, families: int, n: int) -> Row:
     before = float((p.min(axis=1) > EQUIVALENCE_LEVEL).mean())
     after = float((np.array(adjusted) > EQUIVALENCE_LEVEL).mean())
     return Row("no wrong `equivalent`", f"{FAMILY} ratios {MARGIN:.0%} apart", n, before, after)
+
+
+def attainment(
+    chance: np.random.Generator, samples: int, n: int, share: float, together: float
+) -> Row:
+    """Mean share of good requests of `n` cycles, with the correlation of two requests of one."""
+    shares = np.full((samples, n), share)
+    if together:
+        shares = chance.beta(*((1 / together - 1) * np.array((share, 1 - share))), (samples, n))
+    held = np.zeros(2)
+    for good in chance.binomial(ARRIVALS, shares).tolist():
+        student = t_interval([one / ARRIVALS for one in good]) or Interval(0.0, 1.0)
+        own = attainment_interval([Attainment(one, ARRIVALS) for one in good], student)
+        held += [each.low <= share <= each.high for each in (student, own)]
+    burst = f", correlated by {together:g}" if together else ""
+    target = None if together else 0.93
+    data = f"{share:.1%} of {ARRIVALS} requests in each cycle{burst}"
+    return Row("attainment", data, n, *(held / samples).tolist(), target=target)
 
 
 def row(

@@ -10,9 +10,11 @@ from llm_energy.analysis.table_columns import Row, columns_of, records_by
 from llm_energy.results.metrics import METRICS, Metric
 from llm_energy.results.open_load import SATURATED
 from llm_energy.results.result import Result
+from llm_energy.stats.attainment import Attainment, attainment_interval
 from llm_energy.stats.cycles_needed import cycles_needed, cycles_needed_stein
 from llm_energy.stats.device_spread import DeviceSpread, device_spread
 from llm_energy.stats.intervals import (
+    Interval,
     bca_interval,
     ends,
     geometric_mean,
@@ -99,15 +101,17 @@ class ExperimentRow(Row):
     with s of the first cycles, under `t_devices` with the spread between devices."""
     t_low: float | None
     """Lower end of the repeatability interval: 95 % for the mean from the spread over cycles alone
-    (Student's t), without the sensor's limits. Intervals of shares are cut to 0 to 1."""
+    (Student's t), without the sensor's limits. For a share of requests that of Korn and Graubard,
+    which lies within 0 to 1, and has a width at 0 and at 1, too."""
     t_high: float | None
     """Upper end of the repeatability interval."""
     relative_half_width: float | None
-    """Half the width of the t interval over the magnitude of the mean."""
+    """Half the width of this interval over the magnitude of the mean."""
     geometric_mean: float | None
     """Geometric mean over cycles."""
     log_t_low: float | None
-    """Lower end of the 95 % log-t interval of the geometric mean (not of the mean)."""
+    """Lower end of the 95 % log-t interval of the geometric mean (not of the mean); none of a
+    share."""
     log_t_high: float | None
     """Upper end of the 95 % log-t interval of the geometric mean."""
     bca_low: float | None
@@ -145,7 +149,7 @@ def experiments_table(
         first_cycles: the cycles that decided how many there are; None where their number was given.
     """
     of_metrics = (metric.column for metric in metrics)
-    needed = ("cycle", "device_uuids", "host", *SENSOR, *HOST_SENSOR, *of_metrics)
+    needed = ("cycle", "device_uuids", "host", "arrivals", *SENSOR, *HOST_SENSOR, *of_metrics)
     rows = [
         dict(_row(cycles, metric, first_cycles))
         for cycles in records_by(measurements, GROUP, needed).values()
@@ -177,21 +181,27 @@ def _row(
         metric=metric.column,
         unit=metric.unit,
         outlying_cycle=None if outlying is None else present[outlying]["cycle"],
-        **(_cut(statistics) if metric.is_share else statistics),
+        **(_of_requests(statistics, metric, present) if metric.is_share else statistics),
     )
 
 
-def _cut(statistics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return statistics of a share with intervals cut to 0 to 1.
+def _of_requests(
+    statistics: Mapping[str, Any], metric: Metric, cycles: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return statistics of a share of requests, the number of which is part of its interval.
 
-    The mean of a share lies there, so that a cut interval holds it as often.
+    Its geometric mean has none: cycles that all have the same share show no spread.
     """
-    return {
-        name: min(max(value, 0.0), 1.0)
-        if value is not None and name.endswith(("_low", "_high"))
-        else value
-        for name, value in statistics.items()
-    }
+    found = {**statistics, **ends(None, "log_t_{}")}
+    if found["t_low"] is not None:
+        counts = [
+            Attainment(round(cycle[metric.column] * cycle["arrivals"]), int(cycle["arrivals"]))
+            for cycle in cycles
+        ]
+        own = attainment_interval(counts, Interval(found["t_low"], found["t_high"]))
+        found |= ends(own, "t_{}")
+        found["relative_half_width"] = own.half_width / found["mean"] if found["mean"] else None
+    return found
 
 
 def statistics_of(

@@ -4,9 +4,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from llm_energy.analysis.summary import Comparison
-from llm_energy.results.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
+from llm_energy.results.metrics import (
+    HOST_JOULES_PER_OUTPUT_TOKEN,
+    ITL,
+    JOULES_PER_OUTPUT_TOKEN,
+    THROUGHPUT,
+    TTFT,
+    Metric,
+)
 
-SHOWN: Sequence[Metric] = (JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, ITL)
+SHOWN: Sequence[Metric] = (
+    *(JOULES_PER_OUTPUT_TOKEN, HOST_JOULES_PER_OUTPUT_TOKEN),
+    *(THROUGHPUT, TTFT, ITL),
+)
 
 AXES: Mapping[str, tuple[str, str]] = {
     "gpu.power_limit_watts": ("power limit", " W"),

@@ -14,6 +14,8 @@ from llm_energy.report.settings_figure import line_label
 from llm_energy.system.vocabulary import OPEN
 
 RATE = "request_rate"
+THE_ONLY_ONE = "the only configuration"
+"""Label where nothing but the rate varies."""
 Group = tuple[str, str, str]
 """Experiment, device model and power limit, as text."""
 
@@ -22,7 +24,7 @@ class Served(NamedTuple):
     """A configuration at one rate."""
 
     label: str
-    """All settings and places that differ in the campaign, without the rate."""
+    """All settings and places that differ in the campaign, without the rate; `THE_ONLY_ONE`."""
     rate: float
     saturated: bool
     """True where one of its cycles is saturated."""
@@ -46,7 +48,7 @@ def configurations(summary: Summary) -> dict[Group, Served]:
         grew = bool(cycles["saturated"].eq(True).any())
         offered = float(f"{cycles['offered_per_second'].mean():.3g}")
         rate = offered if pd.isna(row[RATE]) else float(row[RATE])
-        found[group_of(row)] = Served(line_label(row, others, held), rate, grew)
+        found[group_of(row)] = Served(line_label(row, others, held) or THE_ONLY_ONE, rate, grew)
     return dict(sorted(found.items(), key=lambda item: (_natural(item[1].label), item[1].rate)))
 
 

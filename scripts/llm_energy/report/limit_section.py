@@ -1,5 +1,7 @@
 """Power limits and clocks on the page: what they save and what they cost."""
 
+from collections.abc import Iterable
+
 import pandas as pd
 
 from llm_energy.analysis.limit_effects import (
@@ -16,7 +18,12 @@ from llm_energy.report import style
 from llm_energy.report.estimates import short_names
 from llm_energy.report.page_tables import NAME, Cell, Column, Table, cell, name_cell, words
 from llm_energy.report.style import INK, MARKERS, SERIES, Drawing
-from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
+from llm_energy.results.metrics import (
+    HOST_JOULES_PER_OUTPUT_TOKEN,
+    JOULES_PER_OUTPUT_TOKEN,
+    THROUGHPUT,
+    Metric,
+)
 from llm_energy.system.numbers import fixed, percent
 
 CAPTION = (
@@ -24,7 +31,11 @@ CAPTION = (
     "device; all other settings are equal. Intervals hold with 95 % for all levels of an axis at "
     "once; those of energies show repeatability alone."
 )
-NOUNS = {JOULES_PER_OUTPUT_TOKEN: "energy per token", THROUGHPUT: "throughput"}
+NOUNS = {
+    JOULES_PER_OUTPUT_TOKEN: "energy per token",
+    HOST_JOULES_PER_OUTPUT_TOKEN: "energy per token with the host",
+    THROUGHPUT: "throughput",
+}
 
 
 def limit_sentences(summary: Summary) -> list[str]:
@@ -75,18 +86,25 @@ def limits_table(summary: Summary) -> Table | None:
     """One row for each level; None where neither limits nor clocks vary."""
     names = short_names(summary)
     effects = [e for of in limit_effects(summary.findings.axis_comparisons).values() for e in of]
-    columns = [NAME, *words("Against", "Set to"), *(Column(m.short_title) for m in SHOWN)]
+    shown = _compared(effects)
+    columns = [NAME, *words("Against", "Set to"), *(Column(m.short_title) for m in shown)]
     rows = [
         [
             name_cell(names, effect.experiment),
             name_cell(names, effect.base),
             Cell(effect.level_text, sort=effect.level),
-            *(_cell(effect.changes.get(metric.column)) for metric in SHOWN),
+            *(_cell(effect.changes.get(metric.column)) for metric in shown),
             cell(max(one.pairs for one in effect.changes.values())),
         ]
         for effect in effects
     ]
     return Table([*columns, Column("Pairs")], rows) if rows else None
+
+
+def _compared(effects: Iterable[Effect]) -> list[Metric]:
+    """Return the metrics of `SHOWN` that any of the effects has, such as none of the host."""
+    known = {column for effect in effects for column in effect.changes}
+    return [metric for metric in SHOWN if metric.column in known]
 
 
 def _cell(one: Comparison | None) -> Cell:
@@ -110,7 +128,7 @@ def by_limit(summary: Summary) -> list[Drawing]:
 
 
 def _draw(factor: str, lines: dict[str, list[Effect]]) -> Drawing:
-    metrics = [m for m in SHOWN if any(m.column in e.changes for es in lines.values() for e in es)]
+    metrics = _compared(effect for effects in lines.values() for effect in effects)
     title, unit = AXES[factor]
     title = f"share of the {title}" if unit == " %" else title
     figure, panels = style.panels([m.short_title for m in metrics], head_inches=0.7, row_inches=1.7)

@@ -53,7 +53,7 @@ from llm_energy.report.serving_section import serving_table
 from llm_energy.report.setting_tables import common_settings, settings_table
 from llm_energy.report.style import THEME, Figure
 from llm_energy.report.svg import themed
-from llm_energy.report.verdict import PAIRED, verdicts
+from llm_energy.report.verdict import PAIRED, unranked_notice, verdicts
 from llm_energy.system.files import write_atomically
 
 COMPLETE, PARTIAL = "report.html", "report-partial.html"
@@ -212,6 +212,7 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
         "backends": sorted(table["setting.backend"].dropna().unique()) if len(table) else [],
         "ranking_notices": ranking_notices(summary),
         "verdicts": found,
+        "unranked": unranked_notice(summary),
         "paired": PAIRED,
         "limits": None if (data := limit_data(summary)) is None else packed(data.encode()),
         "serving_limits": None if (own := serving_data(summary)) is None else packed(own.encode()),

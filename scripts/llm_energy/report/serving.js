@@ -43,6 +43,7 @@ for (const form of document.querySelectorAll("#serving-limits")) {
       const pairs = next ? best.cycles.flatMap((own) => next.cycles.filter((other) => other.cycle === own.cycle).map((other) => own.cost < other.cost)) : [];
       if (pairs.length) text += ` It is below ${next.label} in ${pairs.filter(Boolean).length} of ${pairs.length} cycles.`;
     }
+    if (found.length === 1) text = `Only one configuration was measured at ${rate} requests/s: there is nothing to compare it with. It ${fit.length ? "keeps" : "does not keep"} the objectives.`;
     output.textContent = text;
     list.replaceChildren(...found.map((one) => {
       const item = document.createElement("li"), costs = one.cycles.map(({ cost }) => cost);

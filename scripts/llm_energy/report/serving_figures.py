@@ -48,7 +48,7 @@ FIGURES: Mapping[str, tuple[str, Sequence[Metric]]] = {
 LATENCIES = " Latencies count from the scheduled arrival."
 OF_A_TRACE = " A trace that was taken whole stands at the mean rate that it offered."
 SENTENCES = {
-    "attainment": " Grey line: the share that is to be good. Intervals are cut to 0 to 100 %.",
+    "attainment": " Grey line: the share that is to be good.",
     "goodput": " Grey line: every request is good.",
 }
 SEARCHED = (
@@ -271,10 +271,11 @@ def _caption(
     summary: Summary, name: str, title: str, drawn: Sequence[Estimate], known: Known
 ) -> str:
     n = " or ".join(map(str, sorted({estimate.n for estimate in drawn})))
+    kind = "" if name == "attainment" else "t "
     text = (
-        f"{title}, mean over cycles, against the rate of requests, with 95 % t intervals (n = {n} "
-        "for each point; one cycle has none). Along a line all other settings are equal; lines are "
-        "set slightly apart."
+        f"{title}, mean over cycles, against the rate of requests, with 95 % {kind}intervals "
+        f"(n = {n} for each point; one cycle has none). Along a line all other settings are "
+        "equal; lines are set slightly apart."
     )
     text += LATENCIES if name == "latency" else f" {objectives_in_words(summary.measurements)}"
     if summary.measurements["trace"].notna().any():

@@ -98,9 +98,10 @@ def _lost(summary: Summary, setting: str, others: Sequence[str]) -> dict[str, li
 
 
 def line_label(row: Mapping[Any, Any], others: Sequence[str], places: Sequence[str]) -> str:
-    """Return the settings and places that are equal along a line, in words."""
+    """Return the settings and places that are equal along a line, in words; empty for all lines
+    where nothing but the setting of the axis varies."""
     held = [setting_label(name, row[SETTING + name]) for name in others]
-    return ", ".join(part for part in [*held, *places] if part) or "all settings equal"
+    return ", ".join(part for part in [*held, *places] if part)
 
 
 def _draw(

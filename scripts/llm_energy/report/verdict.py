@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from llm_energy.analysis.comparisons import compare_all
 from llm_energy.analysis.summary import Comparison, Summary
@@ -56,6 +56,22 @@ def verdicts(summary: Summary) -> list[Verdict]:
     groups = [list(group) for _, group in groupby(found, key=lambda e: e.terms)]
     several = len(groups) > 1
     return [_verdict(summary, rivals, several=several) for rivals in groups if len(rivals) > 1]
+
+
+def unranked_notice(summary: Summary) -> str | None:
+    """Return why there is no verdict although there are values; None with a verdict, or without
+    any value."""
+    metric = lead_metric(summary)
+    found = ranked(summary, metric)
+    if not found or any(one.terms == other.terms for one, other in pairwise(found)):
+        return None
+    if len({one.experiment for one in found}) == 1:
+        return "Only one configuration has been measured, so there is nothing to compare it with."
+    of_energy = ", scope of energy" * (metric.kind == "energy")
+    return (
+        f"No two configurations were measured under the same terms (load mode, rate{of_energy}), "
+        "so none is ranked before another."
+    )
 
 
 def _verdict(summary: Summary, rivals: Sequence[Estimate], *, several: bool) -> Verdict:

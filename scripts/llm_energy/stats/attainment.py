@@ -1,4 +1,4 @@
-"""Tests of an attainment over cycles against the share that is to be kept, and the rate between."""
+"""Attainment over cycles: its interval, and its test against the share that is to be kept."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from scipy import special
 
-from llm_energy.stats.intervals import CONFIDENCE, standard_deviation, t_quantile
+from llm_energy.stats.intervals import CONFIDENCE, Interval, standard_deviation, t_quantile
 
 Side = Literal["above", "below"]
 
@@ -20,18 +20,46 @@ class Attainment(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Good requests over all."""
-        return self.good / self.arrivals
+        """Good requests over all; 0 without any request, as in a result."""
+        return self.good / self.arrivals if self.arrivals else 0.0
+
+
+def attainment_interval(cycles: Sequence[Attainment], over_cycles: Interval) -> Interval:
+    """Return the interval of the mean attainment, from the spread of cycles and of requests.
+
+    The binomial limits for as many independent requests as give `over_cycles` its width: no more
+    than there were, and all of them where the cycles show no spread, as at 100 %. Korn and Graubard
+    (1998), Survey Methodology 24:193. Within 0 and 1, and wider towards the middle.
+
+    Args:
+        over_cycles: t interval of the mean over cycles.
+    """
+    count = float(sum(cycle.arrivals for cycle in cycles))
+    mean = fmean(cycle.share for cycle in cycles)
+    if over_cycles.half_width > 0 and count > 1:
+        t = t_quantile(count - 1, over_cycles.confidence)
+        count = min(count, mean * (1.0 - mean) * (t / over_cycles.half_width) ** 2)
+    error = (1.0 - over_cycles.confidence) / 2.0
+    return Interval(*_binomial_limits(mean * count, count, error), over_cycles.confidence)
+
+
+def _binomial_limits(good: float, count: float, error: float) -> tuple[float, float]:
+    """Return the lower and the upper limit of a share, each wrong with `error` at most.
+
+    Clopper and Pearson (1934), Biometrika 26:404.
+    """
+    least = 0.0 if good == 0 else float(special.betaincinv(good, count - good + 1, error))
+    most = 1.0 if good == count else float(special.betaincinv(good + 1, count - good, 1.0 - error))
+    return least, most
 
 
 def clear_side(cycles: Sequence[Attainment], share: float, *, tests: int) -> Side | None:
     """Return the side of `share` on which the expected attainment clearly lies; None if on none.
 
     Two one-sided limits must both lie there: that of Student's t over the cycles, which holds the
-    scatter between them, and that of the binomial distribution (Clopper and Pearson 1934,
-    Biometrika 26:404) for all requests together, which holds where all cycles are alike. Each is at
-    5 % / `tests` (Bonferroni), so that of so many tests none is wrong with 95 %. None below two
-    cycles.
+    scatter between them, and that of the binomial distribution for all requests together, which
+    holds where all cycles are alike. Each is at 5 % / `tests` (Bonferroni), so that of so many
+    tests none is wrong with 95 %. None below two cycles.
     """
     if len(cycles) < 2:
         return None
@@ -40,8 +68,7 @@ def clear_side(cycles: Sequence[Attainment], share: float, *, tests: int) -> Sid
     spread = standard_deviation(shares) / math.sqrt(len(shares))
     half = t_quantile(len(shares) - 1, 1.0 - 2.0 * error) * spread
     good, count = sum(cycle.good for cycle in cycles), sum(cycle.arrivals for cycle in cycles)
-    least = 0.0 if good == 0 else float(special.betaincinv(good, count - good + 1, error))
-    most = 1.0 if good == count else float(special.betaincinv(good + 1, count - good, 1.0 - error))
+    least, most = _binomial_limits(good, count, error)
     if min(fmean(shares) - half, least) >= share:
         return "above"
     if max(fmean(shares) + half, most) < share:

@@ -84,7 +84,7 @@ def test_an_undecided_cycle_counts_as_not_saturated(tmp_path: Path, virtual_cloc
     assert {one.pairs for one in summary.findings.axis_comparisons} == {2}
 
 
-def test_the_interval_of_an_attainment_ends_at_0_and_1(
+def test_the_interval_of_an_attainment_lies_within_0_and_1_and_has_a_width(
     tmp_path: Path, virtual_clock: Clock
 ) -> None:
     results = []
@@ -98,11 +98,15 @@ def test_the_interval_of_an_attainment_ends_at_0_and_1(
             results.append(result.model_copy(update={"open_load": load}))
     rows = rows_of(summary_of(tmp_path, results), "attainment").set_index("experiment")
     near_1, near_0, all_1 = (rows.loc[f"serving_rate{rate}"] for rate in (5, 10, 15))
-    half = 12.706 * 0.1  # of Student's t with one degree, more than either distance
-    assert (near_1["t_low"], near_1["t_high"]) == (0.0, 1.0)
-    assert near_1["relative_half_width"] == pytest.approx(half / 0.9, rel=1e-3)
-    assert (near_0["t_low"], near_0["t_high"]) == (0.0, 1.0)
-    assert (all_1["t_low"], all_1["t_high"]) == (1.0, 1.0)
+    # The half width of Student's t with one degree is 1.27: less than one request tells as much.
+    assert (near_1["t_low"], near_1["t_high"]) == pytest.approx((0.0, 1.0), abs=1e-3)
+    assert near_1["relative_half_width"] == pytest.approx(0.5 / 0.9, rel=1e-3)
+    assert (near_0["t_low"], near_0["t_high"]) == pytest.approx((0.0, 1.0), abs=1e-3)
+    requests = sum(r.open_load.arrivals for r in results[4:] if r.open_load)
+    assert all_1["t_low"] == pytest.approx(0.025 ** (1 / requests))
+    assert all_1["t_high"] == 1.0
+    assert all_1["relative_half_width"] > 0
+    assert rows[["log_t_low", "log_t_high"]].isna().all(axis=None)
 
 
 def test_saturated_measurements_have_no_place_on_a_front_and_no_ratio(

@@ -103,3 +103,20 @@ def test_the_table_and_the_figure_hold_every_level():
     assert drawing.title == "Energy, throughput and latency by share of the default limit"
     assert limits_table(Summary([])) is None
     assert by_limit(Summary([])) == []
+
+
+def test_energy_with_the_host_stands_beside_the_other_where_it_is_metered():
+    assert "host" not in "".join(
+        column.title for column in limits_table(Summary(COMPARISONS)).columns
+    )
+    host = [comparison(0.7, "host_joules_per_output_token", 0.95)]
+    sentences = limit_sentences(Summary([*COMPARISONS, *host]))
+    assert "-5.0 % energy per token with the host (-6.0 % to -4.0 %)" in plain(sentences[1])
+    assert "host" not in sentences[0]
+    table = limits_table(Summary([*COMPARISONS, *host]))
+    assert [column.title for column in table.columns][3:5] == [
+        "Energy per output token",
+        "Energy per output token with the host",
+    ]
+    (drawing,) = by_limit(Summary([*COMPARISONS, *host]))
+    assert "host_joules_per_output_token" in set(drawing.data["metric"])

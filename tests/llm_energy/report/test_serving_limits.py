@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import pytest
 from tests.browser import Browser
+from tests.llm_energy.make_open import make_open_result
+from tests.llm_energy.make_results import design, path_of, put_result
 from tests.llm_energy.report.test_serving_figures import (
     JOULES,
     Serve,
@@ -12,13 +14,15 @@ from tests.llm_energy.report.test_serving_figures import (
     serve,
     with_undecided,
 )
+from tests.worker.virtual_engine import Clock, virtual_clock
 
+from llm_energy.analysis.aggregate import aggregate
 from llm_energy.report import serving_limits
 from llm_energy.report.limits import limit_data
 from llm_energy.report.page import render_page, write_page
 from llm_energy.report.serving_limits import serving_data
 
-__all__ = ["measured", "serve"]
+__all__ = ["measured", "serve", "virtual_clock"]
 
 ANSWER = """(async () => {
   const form = document.querySelector("#serving-limits");
@@ -89,3 +93,22 @@ def test_the_answer_follows_rate_and_objectives(serve: Serve, tmp_path) -> None:
         assert strict == "No configuration keeps the objectives at 5 requests/s."
         assert all(": 0 % good, " in row and row.endswith(", not kept") for row in rows)
         assert browser.complaints() == []
+
+
+def test_one_configuration_has_nothing_to_compare_it_with(tmp_path, virtual_clock: Clock) -> None:
+    results = [make_open_result(tmp_path, virtual_clock, rate=rate) for rate in (5.0, 60.0)]
+    for result in results:
+        put_result(tmp_path / path_of(result), result)
+    planned = [path_of(result) for result in results]
+    summary = aggregate(tmp_path, planned=planned, design=design(reference=None))
+    assert "all settings equal" not in (serving_data(summary) or "")
+    text = render_page(summary, [], partial=False)
+    assert "No two configurations were measured under the same terms" in text
+    with Browser() as browser:
+        browser.open(write_page(tmp_path, text, partial=False))
+        kept, row = browser.evaluate(ANSWER % (0, "1000"))
+        assert kept.startswith("Only one configuration was measured at 5 requests/s: there is ")
+        assert kept.endswith("It keeps the objectives.")
+        assert row.startswith("the only configuration: ")
+        missed, _ = browser.evaluate(ANSWER % (1, "1000"))
+        assert missed.endswith("It does not keep the objectives.")

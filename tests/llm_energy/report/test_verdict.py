@@ -4,7 +4,7 @@ import pytest
 from tests.llm_energy import make_results
 
 from llm_energy.report.page import render_page
-from llm_energy.report.verdict import verdicts
+from llm_energy.report.verdict import unranked_notice, verdicts
 
 SAME = {f"same_{name}": {"engine_options": {"name": name}} for name in ("a", "b")}
 
@@ -82,3 +82,19 @@ def test_the_page_begins_with_the_verdict_and_shows_its_metric_once(summary_of):
     page = render_page(summary_of(metered=True), (), partial=False)
     assert page.index("uses least energy per output token") < page.index("Highest throughput")
     assert "Least energy per output token" not in page
+
+
+@pytest.mark.parametrize("metered", [True, False])
+def test_one_configuration_has_nothing_to_compare_it_with(summary_of, metered):
+    one = {make_results.REFERENCE: {}}
+    summary = summary_of(experiments=one, metered=metered)
+    assert verdicts(summary) == []
+    text = render_page(summary, [], partial=False)
+    assert "Only one configuration has been measured, so there is nothing to compare it" in text
+    assert '<a href="#verdict">Verdict</a>' in text
+
+
+def test_a_verdict_and_an_empty_campaign_need_no_such_sentence(summary_of):
+    assert unranked_notice(summary_of()) is None
+    every = [(name, cycle) for name in make_results.EXPERIMENTS for cycle in (1, 2, 3)]
+    assert unranked_notice(summary_of(missing=every)) is None

@@ -1,10 +1,14 @@
-"""Attainment against a share: clear only where cycles and requests both say so."""
+"""Attainment: its interval, and its side of a share, by cycles and requests together."""
 
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
-from llm_energy.stats.attainment import Attainment, clear_side
+from llm_energy.stats.attainment import Attainment, attainment_interval, clear_side
+from llm_energy.stats.intervals import Interval, t_interval
 
 
 def cycles(*shares: float, arrivals: int = 100) -> list[Attainment]:
@@ -55,3 +59,52 @@ def test_at_most_five_percent_of_tests_are_wrong_at_the_share_itself(spread: flo
             found.append(Attainment(sum(chance.random() < share for _ in range(40)), 40))
         wrong += clear_side(found, 0.8, tests=1) == "above"
     assert wrong / runs < 0.06
+
+
+def interval(found: list[Attainment]) -> Interval:
+    over_cycles = t_interval([cycle.share for cycle in found])
+    assert over_cycles is not None
+    return attainment_interval(found, over_cycles)
+
+
+class TestTheInterval:
+    @pytest.mark.parametrize("share", [0.0, 0.9, 1.0])
+    def test_without_a_spread_it_is_the_binomial_one_of_all_requests(self, share: float) -> None:
+        found = interval(cycles(share, share, share))
+        known = stats.binomtest(round(300 * share), 300).proportion_ci(0.95, "exact")
+        assert (found.low, found.high) == pytest.approx((known.low, known.high))
+        assert found.high - found.low > 0.01
+
+    def test_cycles_that_scatter_count_as_fewer_requests(self) -> None:
+        """By hand: s/√n 0.00882, t 4.303, U 0.0380, n* = 0.9667 · 0.0333 · (1.968 / 0.0380)²."""
+        found = interval(cycles(0.97, 0.95, 0.98))
+        known = stats.beta.ppf(0.025, 83.7, 3.89), stats.beta.ppf(0.975, 84.7, 2.89)
+        assert (found.low, found.high) == pytest.approx(known, abs=1e-3)
+
+    @given(
+        st.lists(
+            st.integers(0, 200).flatmap(
+                lambda n: st.builds(Attainment, st.integers(0, n), st.just(n))
+            ),
+            min_size=2,
+            max_size=8,
+        )
+    )
+    def test_it_has_a_width_and_holds_the_mean_within_0_and_1(
+        self, found: list[Attainment]
+    ) -> None:
+        own = interval(found)
+        mean = sum(cycle.share for cycle in found) / len(found)
+        assert 0.0 <= own.low < own.high <= 1.0
+        assert own.low <= mean + 1e-12
+        assert mean - 1e-12 <= own.high
+
+    @pytest.mark.parametrize("share", [0.9, 0.99, 0.999])
+    @pytest.mark.parametrize("count", [3, 5])
+    def test_it_holds_the_expected_attainment(self, share: float, count: int) -> None:
+        chance, held, runs = random.Random(7), 0, 400
+        for _ in range(runs):
+            goods = [sum(chance.random() < share for _ in range(50)) for _ in range(count)]
+            own = interval([Attainment(good, 50) for good in goods])
+            held += own.low <= share <= own.high
+        assert held / runs > 0.94
