@@ -113,6 +113,12 @@ def test_a_misspelt_target_is_told_with_the_nearest(fresh, target, message):
     assert found.output.strip().splitlines()[-1].startswith(message)
 
 
+def test_a_misspelt_target_behind_the_options_is_one_too(fresh):
+    found = graph_of(fresh.folder, [*fresh.command()[1:], "--cores", "1", "preflght"])
+    assert found.exit_code != 0
+    assert "preflght: unknown target; did you mean preflight?" in found.output
+
+
 def test_results_that_can_lie_in_no_folder_are_reported(fresh):
     results = fresh.folder / "results"
     shutil.rmtree(results)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import logging
 import os
+import select
 import signal
 import sys
 import time
@@ -60,17 +61,30 @@ def rule_script(snakemake: Any, *expected: type[Exception]) -> Iterator[None]:
     try:
         _not_from_the_future(inputs)
         yield
+        sys.stdout.flush()
         with contextlib.suppress(UserError):  # what is made is not lost for this
             _not_from_the_future(inputs)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)  # Snakemake says it, once for all jobs
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and not snakemake.output and _reader_is_gone():
+            return  # as of `plan | head`
         if log is not None:
             with contextlib.suppress(OSError), log.open("a") as file:
                 traceback.print_exc(file=file)
         known = isinstance(error, (UserError, *expected))
         print(f"{snakemake.rule}: {error if known else _in_words(error, log)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _reader_is_gone() -> bool:
+    """Return True, and discard what is still printed, where nobody reads the output any more."""
+    output, waiting = sys.stdout.fileno(), select.poll()
+    waiting.register(output, 0)
+    gone = bool(waiting.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return gone
 
 
 def _not_from_the_future(inputs: Iterable[Path]) -> None:

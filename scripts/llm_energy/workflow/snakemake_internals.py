@@ -1,6 +1,7 @@
 """Every use of what Snakemake does not document, in one place: written for and tested with 9.27.
 
-Nothing here imports Snakemake: it gets the object `workflow` that rule files find.
+It gets the object `workflow` that rule files find, and uses Snakemake's own parser where nothing
+else can read the command line.
 """
 
 import logging
@@ -117,7 +118,7 @@ class SnakemakeInternals:
         return [name for name in names if name in sys.argv and not self._workflow.is_rule(name)]
 
     def targets(self, snakefile: Path) -> list[str]:
-        """Targets before the options, once all rules are read. Snakemake, which knows all targets,
+        """Targets of the command line, once all rules are read. Snakemake, which knows all targets,
         has not parsed its rules to their end yet.
 
         Args:
@@ -127,7 +128,15 @@ class SnakemakeInternals:
         is_outermost = Path(self._workflow.main_snakefile).resolve() == snakefile.resolve()
         if "snakemake" not in program or not is_outermost:
             return []
-        return list(takewhile(lambda word: not word.startswith("-"), words))
+        if before := list(takewhile(_is_no_option, words)):
+            return before
+        last = list(takewhile(_is_no_option, reversed(words)))
+        # The value of an option comes first; the parser takes a quarter of a second.
+        if all(self._workflow.is_rule(word) for word in last[:-1]):
+            return []
+        from snakemake.cli import get_argument_parser
+
+        return list(get_argument_parser().parse_known_args(words)[0].targets)
 
     def makes(self, path: str) -> bool:
         """Return whether a rule makes a file of this path."""
@@ -235,3 +244,7 @@ class SnakemakeInternals:
     def _own_name(self, job: Any) -> str:
         """Name of a job's rule as this workflow gives it."""
         return str(job.rule.name).removeprefix(self._before).removesuffix(self._after)
+
+
+def _is_no_option(word: str) -> bool:
+    return not word.startswith("-")

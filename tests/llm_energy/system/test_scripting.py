@@ -2,19 +2,23 @@
 
 import errno
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.system.scripting import UserError, rule_script
 
 
 @pytest.fixture
 def job(tmp_path):
     """The object that a rule script is given: its rule's name, its inputs and its log."""
-    return SimpleNamespace(rule="measure", input=[], log=[str(tmp_path / "logs" / "measure.log")])
+    log = str(tmp_path / "logs" / "measure.log")
+    return SimpleNamespace(rule="measure", input=[], output=[], log=[log])
 
 
 def os_error(number, path=None):
@@ -52,6 +56,37 @@ def test_a_script_that_ends_well_says_nothing(job, capsys):
     with rule_script(job):
         pass
     assert capsys.readouterr() == ("", "")
+
+
+PRINTING = """
+import sys
+from types import SimpleNamespace
+from llm_energy.backends.runtime import SCRIPTS
+from llm_energy.system.scripting import rule_script
+
+with rule_script(SimpleNamespace(rule="plan", input=[], output=%s, log=[])):
+    sys.stdin.read()  # until the reader is gone
+    print("a plan", flush=True)
+"""
+
+
+@pytest.mark.parametrize(("output", "code"), [([], 0), (["made"], 1)])
+def test_a_reader_that_has_seen_enough_is_no_error_where_nothing_is_made(output, code):
+    """As of `snakemake plan | head`."""
+    script = subprocess.Popen(
+        [sys.executable, "-c", PRINTING % output],
+        env={**os.environ, "PYTHONPATH": str(SCRIPTS)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert script.stdout is not None
+    script.stdout.close()
+    script.stdout = None
+    _, printed = script.communicate("")
+    assert script.returncode == code
+    assert ("BrokenPipeError" in printed) == bool(code)
 
 
 def ahead(path):
