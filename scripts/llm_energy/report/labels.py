@@ -18,6 +18,9 @@ POINT_SIZE = 7
 GAP = 5.0
 """Points between a marker and its label."""
 
+CLOSE = 1.0
+"""Points by which a label must be nearer to its own marker than to any other."""
+
 Place = tuple[float, float]
 
 _SIDES = np.array([(1, 1), (-1, 1), (1, -1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0)])
@@ -57,6 +60,10 @@ def write_labels(
         cost = 4.0 * _overlaps(sides, boxes) + _holds(sides, obstacles)
         cost += 2.0 * ((left < left_end) | (right > right_end) | (low < bottom_end))
         cost += 0.5 * (top > top_end) + 0.01 * np.arange(len(_SIDES))
+        # A label that is as near to another point would name that one.
+        own = _distances(sides, axes.transData.transform([place]))
+        near = _distances(sides, obstacles[: len(places)]) < own + CLOSE * scale
+        cost += 1.5 * (np.count_nonzero(near, axis=1) - 1)
         best = int(cost.argmin())
         boxes = np.vstack([boxes, sides[best]])
         across, up = (int(side) for side in _SIDES[best])
@@ -87,3 +94,9 @@ def _holds(sides: np.ndarray, places: np.ndarray) -> np.ndarray:
     inside = ((low <= places) & (places <= high)).all(axis=-1)
     counts: np.ndarray = np.count_nonzero(inside, axis=1)
     return counts
+
+
+def _distances(sides: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """The distance of each place, in columns, from each side, in rows."""
+    low, high = sides[:, None, :2], sides[:, None, 2:]
+    return np.linalg.norm(np.maximum(np.maximum(low - places, places - high), 0.0), axis=-1)

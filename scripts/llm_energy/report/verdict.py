@@ -62,15 +62,16 @@ def unranked_notice(summary: Summary) -> str | None:
     """Return why there is no verdict although there are values; None with a verdict, or without
     any value."""
     metric = lead_metric(summary)
-    found = ranked(summary, metric)
-    if not found or any(one.terms == other.terms for one, other in pairwise(found)):
+    measured, found = estimates(summary, metric), ranked(summary, metric)
+    if not measured or any(one.terms == other.terms for one, other in pairwise(found)):
         return None
-    if len({one.experiment for one in found}) == 1:
+    if len({one.experiment for one in measured}) == 1:
         return "Only one configuration has been measured, so there is nothing to compare it with."
     of_energy = ", scope of energy" * (metric.kind == "energy")
+    saturated = ", or their queue grew" * any(one.saturated for one in measured)
     return (
-        f"No two configurations were measured under the same terms (load mode, rate{of_energy}), "
-        "so none is ranked before another."
+        "No two configurations are ranked: they were measured under different terms (load mode, "
+        f"rate{of_energy}){saturated}."
     )
 
 

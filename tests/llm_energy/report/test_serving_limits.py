@@ -103,7 +103,7 @@ def test_one_configuration_has_nothing_to_compare_it_with(tmp_path, virtual_cloc
     summary = aggregate(tmp_path, planned=planned, design=design(reference=None))
     assert "all settings equal" not in (serving_data(summary) or "")
     text = render_page(summary, [], partial=False)
-    assert "No two configurations were measured under the same terms" in text
+    assert "No two configurations are ranked: they were measured under different terms" in text
     with Browser() as browser:
         browser.open(write_page(tmp_path, text, partial=False))
         kept, row = browser.evaluate(ANSWER % (0, "1000"))

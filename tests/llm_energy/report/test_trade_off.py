@@ -1,5 +1,6 @@
 """The trade-off figure: every point labelled, none cut off, and only what pairs show is shown."""
 
+import math
 import re
 
 import pytest
@@ -44,6 +45,27 @@ def test_every_point_has_its_label_and_labels_do_not_overlap(summary_of):
         boxes = [label.get_window_extent() for label in labels]
         for index, box in enumerate(boxes):
             assert not any(box.overlaps(other) for other in boxes[index + 1 :])
+
+
+CLOSE = {
+    f"close_batch{batch}_out{length}": {"batch_size": batch, "output_tokens": length}
+    for batch in (2, 4, 8)
+    for length in (16, 48, 128)
+}
+
+
+def test_a_label_is_nearest_to_the_point_that_it_names(summary_of):
+    drawing = drawn(summary_of(metered=True, experiments=CLOSE, reference=None))
+    for axes in drawing.canvas.axes:
+        points = {each.get_text(): axes.transData.transform(each.xy) for each in labels_of(axes)}
+        assert len(points) == 9
+        for label in labels_of(axes):
+            left, low, right, top = label.get_window_extent().extents
+            away = {
+                name: math.hypot(max(left - x, x - right, 0), max(low - y, y - top, 0))
+                for name, (x, y) in points.items()
+            }
+            assert min(away, key=away.__getitem__) == label.get_text()
 
 
 def test_many_points_get_their_ranks(summary_of):
