@@ -105,13 +105,14 @@ def ratio_text(comparison: Comparison) -> tuple[str, str]:
 
 
 def notices(summary: Summary) -> list[str]:
-    """Facts that a reader must know before any number."""
-    found = (energy_notice(summary), token_notice(summary), warmup_notice(summary))
+    """Limits of all numbers of a campaign, beside `energy_notice`."""
+    found = (token_notice(summary), warmup_notice(summary))
     return [*filter(None, found), *dependence_notices(summary)]
 
 
 def energy_notice(summary: Summary) -> str | None:
-    """A warning about simulated or missing energies; None if neither is the case."""
+    """A warning about simulated or missing energies, which a reader must know before any number;
+    None if neither is the case."""
     measured = summary.measurements[summary.measurements["status"] == "completed"]
     if measured["energy_joules"].notna().any():
         if measured["energy_simulated"].any():
@@ -191,7 +192,7 @@ def console(summary: Summary) -> str:
         for f in key_figures(summary)
     ]
     lines += [f"  {search.sentence}" for search in findings.highest_good]
-    lines += [f"  {notice}" for notice in notices(summary)]
+    lines += [f"  {one}" for one in (energy_notice(summary), *notices(summary)) if one]
     return "\n".join(lines).translate(_PLAIN) + "\n"
 
 

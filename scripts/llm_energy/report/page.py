@@ -30,7 +30,7 @@ from llm_energy.report.device_section import CAPTION as DEVICES
 from llm_energy.report.device_section import device_notices, devices_table
 from llm_energy.report.environment_section import differences, environment
 from llm_energy.report.figures import draw
-from llm_energy.report.headline import key_figures, notices
+from llm_energy.report.headline import energy_notice, key_figures, notices
 from llm_energy.report.host_headline import ranking_notices
 from llm_energy.report.limit_section import CAPTION as GPU_LIMITS
 from llm_energy.report.limit_section import limit_sentences, limits_table
@@ -210,6 +210,8 @@ def _content(summary: Summary, figures: Sequence[Figure], papers: Files) -> Mapp
         "devices": sorted(table["device_model"].dropna().unique()),
         "models": sorted(table["setting.model"].dropna().unique()) if len(table) else [],
         "backends": sorted(table["setting.backend"].dropna().unique()) if len(table) else [],
+        "energy_notice": energy_notice(summary),
+        "simulated": bool(table["energy_simulated"].eq(True).any()),
         "ranking_notices": ranking_notices(summary),
         "verdicts": found,
         "unranked": unranked_notice(summary),

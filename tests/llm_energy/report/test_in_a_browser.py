@@ -221,14 +221,23 @@ def test_figures_and_their_data_are_downloaded_from_the_page_itself(
     assert file.read_bytes().startswith(start)
 
 
-def test_on_a_phone_a_comparison_is_a_card_that_fits(browser, page):
+@pytest.mark.parametrize(
+    ("table", "titles"),
+    [
+        ("reference-table", ['"Metric"', '"Ratio"']),
+        ("results-table", ['"n"', '"Energy per output token (J/token)"']),
+    ],
+)
+def test_on_a_phone_a_comparison_is_a_card_that_fits(browser, page, table, titles):
     browser.open(page, screen=PHONE)
-    cells = """[...document.querySelectorAll("#reference-table tbody tr:first-child td")]"""
-    titles = f"""{cells}.map((cell) => getComputedStyle(cell, "::before").content)"""
-    assert browser.evaluate(titles)[:2] == ['"Metric"', '"Ratio"']
+    cells = f"""[...document.querySelectorAll("#{table} tbody tr:first-child td")]"""
+    shown = f"""{cells}.map((cell) => getComputedStyle(cell, "::before").content)"""
+    assert browser.evaluate(shown)[:2] == titles
     assert browser.evaluate(
         f"{cells}.every((cell) => cell.getBoundingClientRect().right <= {PHONE['width']})"
     )
+    box = f"""document.querySelector("#{table}").closest(".scroll")"""
+    assert browser.evaluate(f"{box}.scrollWidth <= {box}.clientWidth + 1")
 
 
 @pytest.mark.long

@@ -195,3 +195,12 @@ class TestPartial:
         assert not aggregate(
             tmp_path, planned=planned, design=make_results.design()
         ).findings.complete
+
+
+@pytest.mark.parametrize(("metered", "look"), [(True, "notice warning"), (False, "notice")])
+def test_what_the_energies_are_worth_stands_before_the_first_number(summary_of, metered, look):
+    """Simulated ones must never be quoted; without any, the reader learns why."""
+    text = render_page(summary_of(metered=metered), [], partial=False)
+    notice = text.index(f'<p class="{look}" id="energy">')
+    assert notice < text.index('id="verdict"') < text.index("</dd>")
+    assert text.count('id="energy"') == 1
