@@ -14,12 +14,14 @@ from llm_energy.report.control_section import control_name
 from llm_energy.report.estimates import Estimate, estimates, ranked, short_names
 from llm_energy.report.headline import certainty
 from llm_energy.report.host_headline import place, with_host
-from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
 from llm_energy.system.numbers import interval, number, percent, plural
+from llm_energy.system.vocabulary import OPEN
 
 LEADS = {
     JOULES_PER_OUTPUT_TOKEN: ("uses least energy per output token", "less energy"),
     THROUGHPUT: ("is fastest", "more throughput"),
+    TTFT: ("has the shortest time to first token", "less time to first token"),
 }
 """Metric that may lead, in order -> predicate of its best experiment, noun of its advantage."""
 
@@ -46,8 +48,12 @@ class Verdict:
 
 
 def lead_metric(summary: Summary) -> Metric:
-    """Energy per output token where it was measured, else throughput."""
-    return next((metric for metric in LEADS if estimates(summary, metric)), THROUGHPUT)
+    """Energy per output token where it was measured, else throughput; of load mode `open`, where
+    arrivals decide it, time to first token."""
+    if estimates(summary, JOULES_PER_OUTPUT_TOKEN):
+        return JOULES_PER_OUTPUT_TOKEN
+    is_open = set(summary.measurements["load_mode"].dropna()) == {OPEN}
+    return TTFT if is_open and estimates(summary, TTFT) else THROUGHPUT
 
 
 def verdicts(summary: Summary) -> list[Verdict]:

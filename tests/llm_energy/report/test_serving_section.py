@@ -108,3 +108,27 @@ def test_saturated_cycles_are_shown_and_never_ranked(served: Summary) -> None:
 
 def test_random_arrivals_are_named_beside_short_warm_ups(served: Summary) -> None:
     assert "or under random arrivals cannot show" in (warmup_notice(served) or "")
+
+
+def test_under_arrivals_at_a_rate_latency_leads(tmp_path, virtual_clock: Clock) -> None:
+    """Throughput is that of the arrivals, whatever the configuration."""
+    results = [
+        make_open_result(
+            tmp_path,
+            virtual_clock,
+            rate=10.0,
+            cycle=cycle,
+            experiment=f"serve_batch{slots}",
+            settings={"batch_size": slots},
+            service={"slots": slots, "prefill_s": prefill_s},
+        )
+        for cycle in (1, 2, 3)
+        for slots, prefill_s in ((8, 0.05), (16, 0.08))
+    ]
+    planned = [path_of(result) for result in results]
+    for path, result in zip(planned, results, strict=True):
+        put_result(tmp_path / path, result)
+    (verdict,) = verdicts(aggregate(tmp_path, planned=planned, design=design(reference=None)))
+    assert verdict.metric == TTFT
+    assert verdict.sentence.startswith("batch8 has the shortest time to first token")
+    assert verdict.facts[0].value.endswith("less time to first token")
