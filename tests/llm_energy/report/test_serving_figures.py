@@ -156,10 +156,13 @@ def test_undecided_cycles_are_counted_in_the_captions(serve: Serve) -> None:
         assert "Saturation is undecided in 2 cycles, which count as not" in figure.caption
 
 
-def test_an_interval_of_attainment_ends_at_100_percent(serve: Serve) -> None:
-    figure = drawn(serve())["attainment-by-request-rate"]
-    assert figure.data["t_high"].max() == 100.0
-    assert "Intervals are cut to 0 to 100 %." in figure.caption
+def test_an_interval_of_attainment_ends_at_100_percent_and_has_a_width(serve: Serve) -> None:
+    figures = drawn(serve())
+    data = figures["attainment-by-request-rate"].data
+    assert data["t_high"].max() == 100.0
+    assert (data["t_low"] < data["t_high"]).all()
+    assert "with 95 % intervals" in figures["attainment-by-request-rate"].caption
+    assert "with 95 % t intervals" in figures["latency-by-request-rate"].caption
 
 
 def test_without_saturation_nothing_is_shaded(serve: Serve) -> None:
