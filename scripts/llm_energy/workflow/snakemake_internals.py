@@ -1,7 +1,6 @@
 """Every use of what Snakemake does not document, in one place: written for and tested with 9.27.
 
-It gets the object `workflow` that rule files find, and uses Snakemake's own parser where nothing
-else can read the command line.
+Nothing here imports Snakemake: it gets the object `workflow` that rule files find.
 """
 
 import logging
@@ -134,9 +133,8 @@ class SnakemakeInternals:
         # The value of an option comes first; the parser takes a quarter of a second.
         if all(self._workflow.is_rule(word) for word in last[:-1]):
             return []
-        from snakemake.cli import get_argument_parser
-
-        return list(get_argument_parser().parse_known_args(words)[0].targets)
+        parser = sys.modules["snakemake.cli"].get_argument_parser()
+        return list(parser.parse_known_args(words)[0].targets)
 
     def makes(self, path: str) -> bool:
         """Return whether a rule makes a file of this path."""
