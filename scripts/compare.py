@@ -10,3 +10,4 @@ with rule_script(snakemake):
 
     folders = [Path(findings).parent for findings in snakemake.input.findings]
     write_atomically(Path(snakemake.output[0]), render_campaigns(read_campaigns(folders)).encode())
+    print(f"Page: {snakemake.output[0]}", flush=True)

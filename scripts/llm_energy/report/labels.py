@@ -99,4 +99,5 @@ def _holds(sides: np.ndarray, places: np.ndarray) -> np.ndarray:
 def _distances(sides: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The distance of each place, in columns, from each side, in rows."""
     low, high = sides[:, None, :2], sides[:, None, 2:]
-    return np.linalg.norm(np.maximum(np.maximum(low - places, places - high), 0.0), axis=-1)
+    away: np.ndarray = np.maximum(np.maximum(low - places, places - high), 0.0)
+    return np.hypot(away[..., 0], away[..., 1])
