@@ -2,6 +2,7 @@
 
 import io
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,9 @@ from llm_energy.system.numbers import exact, plural
 PAGE_INCHES, COLUMN_INCHES = 6.6, 3.4
 """Widths of figures on the page, and in the PDF for papers: one column of the usual two (ACM 3.33,
 IEEE 3.5). Type has one size in all of them."""
+
+PAGE_LETTERS, NARROW_LETTERS = 30, 22
+"""Letters of a line above one of several small panels."""
 
 INK, MUTED, GRID, PAPER = "#22252a", "#646b75", "#e0e2e5", "#ffffff"
 SERIES = ("#1b62a5", "#b8460e", "#1c7c58", "#8a45a6", "#8a6a00", "#56606d")
@@ -161,8 +165,10 @@ def panels(titles: Sequence[str], *, head_inches: float, row_inches: float) -> A
     for unused in axes.flat[len(titles) :]:
         unused.set_visible(False)
     used = list(axes.flat[: len(titles)])
+    letters = NARROW_LETTERS if narrow() else PAGE_LETTERS
     for panel, title in zip(used, titles, strict=True):
-        panel.set_title(title, fontsize=8, fontweight="normal")
+        words = textwrap.fill(title, letters, break_long_words=False, break_on_hyphens=False)
+        panel.set_title(words, fontsize=8, fontweight="normal")
         grid_only(panel, "y")
     for panel in used[-columns:]:  # below some of them there is none that has the numbers
         panel.tick_params(labelbottom=True)

@@ -2,9 +2,10 @@
 
 import pytest
 
-from llm_energy.analysis.limit_effects import knee, limit_effects
+from llm_energy.analysis.limit_effects import SHOWN, knee, limit_effects
 from llm_energy.analysis.summary import Comparison, Findings
 from llm_energy.report.limit_section import by_limit, limit_sentences, limits_table
+from llm_energy.report.style import COLUMN_INCHES, PAGE_INCHES, rendered, styled
 
 FACTOR = "gpu.power_limit_watts.of_default"
 
@@ -120,3 +121,16 @@ def test_energy_with_the_host_stands_beside_the_other_where_it_is_metered():
     ]
     (drawing,) = by_limit(Summary([*COMPARISONS, *host]))
     assert "host_joules_per_output_token" in set(drawing.data["metric"])
+
+
+@pytest.mark.parametrize("width", [PAGE_INCHES, COLUMN_INCHES])
+def test_no_title_of_a_panel_runs_into_the_next(width):
+    every = [comparison(0.7, metric.column, 0.95) for metric in SHOWN]
+    with styled(width):
+        (drawing,) = by_limit(Summary(every))
+        rendered(drawing)
+    for axes in drawing.canvas.axes:
+        if axes.get_visible():
+            title, box = axes.title.get_window_extent(), axes.get_window_extent()
+            left = axes._left_title.get_window_extent()
+            assert max(title.x1, left.x1) <= box.x1 + 0.12 * box.width
