@@ -99,5 +99,6 @@ def _holds(sides: np.ndarray, places: np.ndarray) -> np.ndarray:
 def _distances(sides: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The distance of each place, in columns, from each side, in rows."""
     low, high = sides[:, None, :2], sides[:, None, 2:]
-    away: np.ndarray = np.maximum(np.maximum(low - places, places - high), 0.0)
-    return np.hypot(away[..., 0], away[..., 1])
+    across, up = np.moveaxis(np.maximum(np.maximum(low - places, places - high), 0.0), -1, 0)
+    away: np.ndarray = np.hypot(across, up)
+    return away
