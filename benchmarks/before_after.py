@@ -149,7 +149,7 @@ def attainment(
         held += [each.low <= share <= each.high for each in (student, own)]
     burst = f", correlated by {together:g}" if together else ""
     target = None if together else 0.93
-    data = f"{share:.1%} of {ARRIVALS} requests in each cycle{burst}"
+    data = f"{share:.1%} of {ARRIVALS} requests a cycle{burst}"
     return Row("attainment", data, n, *(held / samples).tolist(), target=target)
 
 

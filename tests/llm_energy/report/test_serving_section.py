@@ -12,6 +12,7 @@ from llm_energy.analysis.summary import Summary
 from llm_energy.campaign.arrival_settings import Objectives
 from llm_energy.report.estimates import estimates, ranked
 from llm_energy.report.headline import key_figures, warmup_notice
+from llm_energy.report.methods import methods
 from llm_energy.report.page_tables import Cell, Table
 from llm_energy.report.serving_section import serving_table
 from llm_energy.report.verdict import verdicts
@@ -132,3 +133,8 @@ def test_under_arrivals_at_a_rate_latency_leads(tmp_path, virtual_clock: Clock) 
     assert verdict.metric == TTFT
     assert verdict.sentence.startswith("batch8 has the shortest time to first token")
     assert verdict.facts[0].value.endswith("less time to first token")
+
+
+def test_methods_name_the_interval_of_attainment(served: Summary, summary_of) -> None:
+    assert "attainment is binomial" in dict(methods(served))["Statistics"]
+    assert "attainment" not in dict(methods(summary_of()))["Statistics"]
