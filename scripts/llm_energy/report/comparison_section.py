@@ -34,9 +34,9 @@ VERDICTS = {
 
 CONTEXT = (
     "Ratios of geometric means; intervals hold with 95 % for all comparisons of their family at "
-    "once, p-values and verdicts are adjusted by Holm’s method. Of an energy they hold "
-    "repeatability alone on one device, where the gain of its sensor cancels, and between devices "
-    "the limits of both sensors as well."
+    "once, p-values and verdicts are adjusted by Holm’s method. Fewer than three pairs, or cycles "
+    "of a side, give none of these. Intervals of an energy hold repeatability alone on one device, "
+    "where the gain of its sensor cancels, and between devices the limits of both sensors as well."
 )
 
 PAIRED = f"Paired by cycle within a session where both sides are. {CONTEXT}"

@@ -28,7 +28,10 @@ LEADS = {
 BEST_WITHIN = {JOULES_PER_OUTPUT_TOKEN: "least energy per output token", THROUGHPUT: "fastest"}
 """Metric that may lead -> its best experiment, in an answer of the page."""
 
-PAIRED = "Paired by cycle, geometric means, 95 % interval not adjusted for other comparisons."
+PAIRED = (
+    "Paired by cycle, geometric means, 95 % interval not adjusted for other comparisons; fewer "
+    "than three pairs give none."
+)
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ class TestContent:
 
     def test_every_result_has_unit_n_and_interval(self, page_of):
         page = page_of()
-        assert "Mean over n cycles and its 95 % intervals" in page
+        assert "its 95 % intervals, for each experiment; one cycle gives none." in page
         assert re.search(r'<span class="title">Throughput</span> <span class="unit">tokens/s', page)
 
     def test_flags_are_explained(self, page_of):
