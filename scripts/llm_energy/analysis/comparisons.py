@@ -77,6 +77,9 @@ MARKS = {
 }
 """Code -> meaning for the reader of such a comparison."""
 
+BLOCK, DEVICE = "block", "device"
+"""Keys of a row for what identifies its block and its device."""
+
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -137,9 +140,12 @@ def _by_experiment(measurements: pd.DataFrame) -> dict[str, list[dict[str, Any]]
     terms = SAME_TERMS | SAME_ENERGY_TERMS | SAME_HOST_TERMS
     columns = [*SAME_BLOCK, *terms, *SENSOR, *HOST_SENSOR, *(m.column for m in COMPARED)]
     columns += ["saturated", "host", "device_uuids", "tokenizer_sha256", "prompts_sha256", "flags"]
-    return {
-        name: rows for (name,), rows in records_by(measurements, ["experiment"], columns).items()
-    }
+    found = records_by(measurements, ["experiment"], columns)
+    for rows in found.values():
+        for row in rows:  # each is compared many times
+            row[BLOCK] = tuple(row[name] for name in SAME_BLOCK)
+            row[DEVICE] = tuple(row[name] for name in ("host", "device_model", "device_uuids"))
+    return {name: rows for (name,), rows in found.items()}
 
 
 def _compare(
@@ -173,7 +179,7 @@ def _compare(
     if min(row[metric.column] for row in (*other, *base)) <= 0:
         reason = "a value that is not positive has no ratio"
         return Refusal(**names, metric=metric.column, reason=reason)
-    values = [{_block(row): float(row[metric.column]) for row in side} for side in (base, other)]
+    values = [{row[BLOCK]: float(row[metric.column]) for row in side} for side in (base, other)]
     pilot = _pilot((*base, *other), first_cycles)
     ratio = paired_ratio(*values, pilot=pilot)
     shared = values[0].keys() & values[1].keys()
@@ -181,7 +187,7 @@ def _compare(
         ratio = unpaired_ratio(*values, pilot=pilot)
         assert ratio is not None  # both sides have values
     else:
-        base, other = ([row for row in side if _block(row) in shared] for side in (base, other))
+        base, other = ([row for row in side if row[BLOCK] in shared] for side in (base, other))
     marks = _marks(other, base, metric, paired=bool(shared))
     if "other_device" in marks and metric.sensor:
         limits = (sensor_limits(metric, side) or () for side in (base, other))
@@ -199,14 +205,9 @@ def _natural(row: Mapping[str, Any]) -> bool:
     return NATURAL_LENGTH in str(row["flags"] or "").split(";")
 
 
-def _block(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in SAME_BLOCK)
-
-
 def _marks(other: Rows, base: Rows, metric: Metric, *, paired: bool) -> tuple[str, ...]:
-    def differ(*columns: str) -> bool:
-        sides = ({tuple(row[c] for c in columns) for row in side} for side in (other, base))
-        return len(set(map(frozenset, sides))) > 1
+    def differ(column: str) -> bool:
+        return {row[column] for row in other} != {row[column] for row in base}
 
     apart = not paired and not (
         {row["session_id"] for row in other} & {row["session_id"] for row in base}
@@ -214,7 +215,7 @@ def _marks(other: Rows, base: Rows, metric: Metric, *, paired: bool) -> tuple[st
     checks = {
         "unpaired": not paired,
         "other_session": apart,
-        "other_device": differ("host", "device_model", "device_uuids"),
+        "other_device": differ(DEVICE),
         "other_power_limit": differ("limit_before_watts"),
         "other_power_mode": differ("power_modes"),
         "other_tokenizer": metric in PER_TOKEN
@@ -227,7 +228,7 @@ def _marks(other: Rows, base: Rows, metric: Metric, *, paired: bool) -> tuple[st
 def _pilot(rows: Rows, first_cycles: Mapping[str, int]) -> set[tuple[Any, ...]] | None:
     """Blocks that decided how many there are; None where the number was given on both sides."""
     limits = [first_cycles[name] for row in rows if (name := row["experiment"]) in first_cycles]
-    return {_block(row) for row in rows if row["cycle"] <= min(limits)} if limits else None
+    return {row[BLOCK] for row in rows if row["cycle"] <= min(limits)} if limits else None
 
 
 def _same_device(rows: Rows, *, paired: bool) -> str:

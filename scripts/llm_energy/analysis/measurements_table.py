@@ -194,15 +194,16 @@ def measurements_table(
 def varying_settings(measurements: pd.DataFrame) -> dict[str, list[Any]]:
     """Settings that take more than one value in the campaign, with their sorted values.
 
-    An engine's option varies where it does on one engine: the same name on another is another
-    option.
+    An engine's option varies where it does on one engine: on another it is another option.
     """
     found = {}
     for name in measurements.columns:
         if isinstance(name, str) and name.startswith(SETTING):
-            by_engine = measurements.groupby(BACKEND)[name].nunique().max()
             values = measurements[name].dropna().unique().tolist()
-            if len(values) > 1 and (by_engine > 1 or not name.startswith(OPTION)):
+            if len(values) < 2:
+                continue
+            on_engines = measurements[name].groupby(measurements[BACKEND])
+            if not name.startswith(OPTION) or on_engines.nunique().max() > 1:
                 found[name.removeprefix(SETTING)] = sorted(values)
     return found
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -57,13 +58,26 @@ def _forget_what_was_given(model: BaseModel) -> None:
 
     Nothing reads it, and a set for each takes as much memory as the numbers.
     """
-    object.__setattr__(model, "__pydantic_fields_set__", _fields(type(model)))
-    for part in vars(model).values():
+    names, parts = _fields(type(model))
+    object.__setattr__(model, "__pydantic_fields_set__", names)
+    for name in parts:
+        part = getattr(model, name)
         for one in part if isinstance(part, list) else (part,):
-            if isinstance(one, BaseModel):
+            if one is not None:
                 _forget_what_was_given(one)
 
 
 @cache
-def _fields(model: type[BaseModel]) -> set[str]:
-    return set(model.model_fields)
+def _fields(model: type[BaseModel]) -> tuple[set[str], list[str]]:
+    """(names of the fields, those that hold models or lists of them)."""
+    fields = model.model_fields
+    parts = [name for name, field in fields.items() if _holds_models(field.annotation)]
+    return set(fields), parts
+
+
+def _holds_models(annotation: Any) -> bool:
+    kinds = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return False
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return is_model or any(map(_holds_models, kinds))

@@ -13,6 +13,7 @@ from llm_energy.analysis.courses_over_time import CycleDependence, ShortWarmups,
 from llm_energy.analysis.design import Design
 from llm_energy.analysis.device_differences import DeviceDifference
 from llm_energy.analysis.highest_good import HighestGoodRate
+from llm_energy.analysis.table_columns import csv_of
 from llm_energy.analysis.two_stages import CyclesDecided
 from llm_energy.results.parts import Model
 from llm_energy.stats.drift import RunDrift
@@ -270,7 +271,7 @@ def write_summary(folder: Path, summary: Summary) -> None:
     for name in TABLES:
         table: pd.DataFrame = getattr(summary, name)
         if name in FLAT_TABLES:
-            write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
+            write_atomically(folder / f"{name}.csv", csv_of(table))
         write_atomically(folder / f"{name}.parquet", table.to_parquet(index=False))
     findings = summary.findings.model_dump_json(indent=1)
     write_atomically(folder / "summary.json", f"{findings}\n".encode())

@@ -1,5 +1,7 @@
 """Columns of tables as fields of models: the docstring is the meaning, the annotation the type."""
 
+import csv
+import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
@@ -62,6 +64,20 @@ def uniform_series(values: Sequence[Any]) -> pd.Series:
     if types in dtypes:
         return pd.Series(values, dtype=dtypes[types])
     return pd.Series([None if value is None else str(value) for value in values], dtype="string")
+
+
+def csv_of(table: pd.DataFrame) -> bytes:
+    """Return a table as CSV with all digits, as pandas writes it in five times as long."""
+    columns = (_plain(values) for _, values in table.items())
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([list(table), *zip(*columns, strict=True)])
+    return file.getvalue().encode()
+
+
+def _plain(values: pd.Series) -> list[Any]:
+    """The values of a column as Python's own; None where one is missing."""
+    plain: list[Any] = values.astype(object).where(values.notna(), None).tolist()
+    return plain
 
 
 def records_by(

@@ -50,8 +50,9 @@ def _front(
 ) -> Front:
     rows, blocks = _keys(group, PLACE), _keys(group, SAME_BLOCK)
     energy, other = (_logarithms(group, one, rows=rows, blocks=blocks) for one in (against, metric))
-    first = group.loc[~rows.duplicated()].set_index(rows[~rows.duplicated()])
-    names = [str(first.loc[row, "experiment"]) for row in energy.index]
+    first = ~rows.duplicated()
+    places = dict(zip(rows[first], group.loc[first, list(PLACE)].to_dict("records"), strict=True))
+    names = [str(places[row]["experiment"]) for row in energy.index]
     pilot = None
     if first_cycles is not None:
         cycles = dict(zip(blocks, group["cycle"], strict=True))
@@ -60,8 +61,8 @@ def _front(
     points = [
         FrontPoint(
             experiment=names[index],
-            device_model=str(first.loc[row, "device_model"]),
-            power_limit_watts=_number(first.loc[row, "power_limit_watts"]),
+            device_model=str(places[row]["device_model"]),
+            power_limit_watts=_number(places[row]["power_limit_watts"]),
             status=standing.status,
             certain=standing.certain,
             dominated_by=None if standing.dominated_by is None else names[standing.dominated_by],

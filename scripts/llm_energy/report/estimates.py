@@ -134,16 +134,14 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
     """
     table = summary.experiments[summary.experiments["metric"] == metric.column]
     of_scope = [metric.scope_column] if metric.scope_column else []
-    needed = summary.measurements[[*GROUP, *TERMS, *of_scope, "status", metric.column]]
-    groups: dict[tuple[str, ...], list[Row]] = defaultdict(list)
-    for row in needed.to_dict("records"):
-        groups[_text_key(row[name] for name in GROUP)].append(row)
+    needed = summary.measurements[[*TERMS, *of_scope, "status", metric.column]].to_dict("records")
+    groups = _rows_by_group(summary)
     names = short_names(summary)
     places = place_columns(summary)
     factor = metric.shown_factor
     found = []
     for row in table.to_dict("records"):
-        group = groups[_text_key(row[name] for name in GROUP)]
+        group = [needed[index] for index in groups[_text_key(row[name] for name in GROUP)]]
         place = tuple(place_text(row, name) for name in places)
         values = [each[metric.column] for each in group]
         found.append(
@@ -170,6 +168,15 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
         )
     sign = -1 if metric.higher_is_better else 1
     return tuple(sorted(found, key=lambda estimate: (estimate.terms, sign * estimate.mean)))
+
+
+@lru_cache(maxsize=4)
+def _rows_by_group(summary: Summary) -> Mapping[tuple[str, ...], Sequence[int]]:
+    """The places in the table of measurements of the rows of each group."""
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for index, row in enumerate(summary.measurements[list(GROUP)].to_dict("records")):
+        groups[_text_key(row.values())].append(index)
+    return groups
 
 
 def ranked(summary: Summary, metric: Metric) -> Sequence[Estimate]:

@@ -32,12 +32,13 @@ def write_labels(
     places: Sequence[Place],
     labels: Sequence[str],
     ranks: Mapping[str, int],
-    taken: Sequence[Place],
+    taken: np.ndarray,
 ) -> None:
     """Label every point, with its name or, among many, its rank.
 
     Args:
-        taken: more places in data units that a label should leave free, such as ends of lines.
+        taken: one row each for more places in data units that a label should leave free, such as
+            ends of lines.
     """
     written = sorted(zip(places, labels, labels, strict=True))
     if len(ranks) > MOST_NAMES:
@@ -48,7 +49,7 @@ def write_labels(
         ]
     if not written:
         return
-    obstacles = axes.transData.transform([*places, *taken])
+    obstacles = axes.transData.transform(np.vstack([places, taken]))
     boxes = np.empty((0, 4))
     (left_end, bottom_end), (right_end, top_end) = axes.transAxes.transform([(0, 0), (1, 1)])
     scale = axes.figure.dpi / 72
@@ -73,6 +74,7 @@ def write_labels(
             gid=f"{POINT}{name}",
             xytext=(across * GAP, up * GAP),
             textcoords="offset points",
+            annotation_clip=False,  # to see that a point is inside takes as long as its text
             ha=("right", "center", "left")[across + 1],
             va=("top", "center", "bottom")[up + 1],
             fontsize=POINT_SIZE,
@@ -90,8 +92,10 @@ def _overlaps(sides: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 def _holds(sides: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The number of places that lie in each side."""
-    low, high = sides[:, None, :2], sides[:, None, 2:]
-    inside = ((low <= places) & (places <= high)).all(axis=-1)
+    (left, low), (right, top) = sides[:, :2].min(axis=0), sides[:, 2:].max(axis=0)
+    x, y = places.T
+    near = places[(left <= x) & (x <= right) & (low <= y) & (y <= top)]  # of tens of thousands
+    inside = ((sides[:, None, :2] <= near) & (near <= sides[:, None, 2:])).all(axis=-1)
     counts: np.ndarray = np.count_nonzero(inside, axis=1)
     return counts
 

@@ -24,7 +24,7 @@ def packed(content: bytes) -> str:
 
 def breakable(text: str) -> Markup:
     """Text with a possible line break after each underscore, so that codes fit into columns."""
-    return escape(text).replace("_", Markup("_<wbr>"))
+    return Markup(str(escape(text)).replace("_", "_<wbr>"))
 
 
 def marked(text: str) -> Markup:

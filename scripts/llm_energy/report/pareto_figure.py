@@ -142,16 +142,18 @@ def _draw(axes: Axes, points: Sequence[Point], ranks: dict[str, int]) -> None:
     axes.grid(visible=False)  # a label would have lines through it
     axes.spines["left"].set_visible(True)
     places = [(x.mean, y.mean) for x, y, _ in points]
-    taken = [(at, y.mean) for x, y, _ in points for at in _along(x)]
-    taken += [(x.mean, at) for x, y, _ in points for at in _along(y)]
-    write_labels(axes, places, [x.label for x, _, _ in points], ranks, taken)
+    level = _along([(x, y.mean) for x, y, _ in points])
+    upright = _along([(y, x.mean) for x, y, _ in points])[:, ::-1]
+    labels = [x.label for x, _, _ in points]
+    write_labels(axes, places, labels, ranks, np.vstack([level, upright]))
 
 
-def _along(estimate: Estimate) -> list[float]:
-    """Values along an interval; none where there is none."""
-    if estimate.low is None or estimate.high is None:
-        return []
-    return [float(value) for value in np.linspace(estimate.low, estimate.high, SAMPLES)]
+def _along(estimates: Sequence[tuple[Estimate, float]]) -> np.ndarray:
+    """(value along the interval of an estimate, what is beside it), for those that have one."""
+    known = [(e.low, e.high, beside) for e, beside in estimates if e.low is not None]
+    low, high, beside = np.asarray(known, dtype=float).reshape(-1, 3).T
+    values = np.linspace(low, high, SAMPLES)
+    return np.column_stack([values.ravel(), np.tile(beside, SAMPLES)])
 
 
 def _axis(metric: Metric) -> str:

@@ -20,7 +20,7 @@ def settings_table(summary: Summary) -> Table | None:
     names = short_names(summary)
     rows = [
         [name_cell(names, row["experiment"]), *(cell(row[name], setting_text) for name in shown)]
-        for _, row in first.iterrows()
+        for row in first[["experiment", *shown]].to_dict("records")
     ]
     columns = [
         Column(name.removeprefix(SETTING).replace("_", " "), numeric=is_numeric_dtype(first[name]))
@@ -38,9 +38,9 @@ def common_settings(summary: Summary) -> list[tuple[str, str]]:
     for name in table.columns:
         if not name.startswith(SETTING) or name.removeprefix(SETTING) in varying:
             continue
-        for value, given in table.groupby(name, sort=False):
-            backends = ", ".join(sorted(given[BACKEND].unique()))
-            some = "" if len(given) == table[BACKEND].isin(given[BACKEND]).sum() else "some of "
+        for value, given in table[BACKEND].groupby(table[name], sort=False):
+            backends = ", ".join(sorted(given.unique()))
+            some = "" if len(given) == table[BACKEND].isin(given).sum() else "some of "
             only = "" if len(given) == len(table) else f" ({some}{backends})"
             found.append((name.removeprefix(SETTING), f"{setting_text(value)}{only}"))
     return found

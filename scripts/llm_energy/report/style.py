@@ -1,6 +1,7 @@
 """One look for all figures: colours, type, parts that several draw, and rendering to files."""
 
 import io
+import logging
 import math
 import textwrap
 from collections.abc import Sequence
@@ -47,9 +48,21 @@ MOST_ROWS = 30
 MOST_PANELS = 12
 """Small panels of one figure."""
 
-# What a font knows of shaping texts takes half of the time to embed it, and a PDF, which says where
-# each glyph stands, has no use for it.
-subset.Options._drop_tables_default += ["GDEF", "GPOS", "GSUB", "MATH"]
+_load_font = subset.load_font
+
+
+def _load_font_without_shaping(*arguments: Any, **options: Any) -> Any:
+    """Load a font to embed. What it knows of shaping texts takes half of the time of that, and a
+    PDF, which says where each glyph stands, has no use for it."""
+    font = _load_font(*arguments, **options)
+    for table in ("GDEF", "GPOS", "GSUB", "MATH", "kern"):
+        if table in font:
+            del font[table]
+    return font
+
+
+subset.load_font = _load_font_without_shaping
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table of a font
 
 THEME = {INK: "ink", MUTED: "muted", GRID: "line", PAPER: "paper"} | {
     colour: f"series-{number}" for number, colour in enumerate(SERIES, start=1)

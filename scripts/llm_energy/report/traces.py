@@ -121,6 +121,7 @@ def warmup(summary: Summary) -> Drawing | None:
     names = ranked[:MOST_PANELS]
     short = short_names(summary)
     figure, axes = style.panels([short[name] for name in names], head_inches=0.7, row_inches=1.35)
+    span = _span(traces)
     for panel, name in zip(axes, names, strict=True):
         panel.axhline(100, color=MUTED, lw=0.8)
         for trace in by_experiment[name]:
@@ -134,7 +135,7 @@ def warmup(summary: Summary) -> Drawing | None:
                 ms=2.2,
                 zorder=3 if trace.capped else 2,
             )
-        panel.set_ylim(*_span(traces))
+        panel.set_ylim(*span)
         style.whole_ticks(panel)
     figure.supxlabel("warm-up wave", fontsize=8.5)
     figure.supylabel("throughput (% of the window)", fontsize=8.5)

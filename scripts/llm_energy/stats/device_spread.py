@@ -29,11 +29,13 @@ def device_spread(values: Sequence[float], devices: Sequence[Hashable]) -> Devic
     None where it cannot be distinguished from the spread between cycles: one device, one cycle on
     each, or devices that differ by no more than their cycles do.
     """
+    if len(set(devices)) < 2:
+        return None
     groups: dict[Hashable, list[float]] = {}
     for value, device in zip(values, devices, strict=True):
         groups.setdefault(device, []).append(value)
     total, count = len(values), len(groups)
-    if count < 2 or total == count:
+    if total == count:
         return None
     mean = fmean(values)
     means = {device: fmean(own) for device, own in groups.items()}

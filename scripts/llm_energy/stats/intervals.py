@@ -45,6 +45,12 @@ def ends(interval: Interval | None, form: str = "{}") -> dict[str, Any]:
 
 def standard_deviation(values: Sequence[float]) -> float:
     """Sample standard deviation of two values or more, over n − 1: the float next to it."""
+    return _standard_deviation(tuple(values))
+
+
+@lru_cache(maxsize=64)
+def _standard_deviation(values: tuple[float, ...]) -> float:
+    """The same, cached: the intervals and tests of one experiment need it many times in a row."""
     over, under = _variance(values)
     if over == 0:
         return 0.0

@@ -44,44 +44,57 @@ def standings(
         pilot: one for each block, true for those that decided how many there are: their spread
             alone counts, as in `t_interval`; None for all.
     """
-    chosen = np.full(first.shape[1], True) if pilot is None else np.asarray(pilot, dtype=bool)
+    chosen = None if pilot is None else np.asarray(pilot, dtype=bool)
+    quantiles = np.full(first.shape[1] + 1, np.inf)
+    for n in range(MINIMUM_PAIRS, len(quantiles)):
+        quantiles[n] = t_quantile(n - 1, confidence)
     found = []
-    with np.errstate(invalid="ignore"):
-        sides = [(m, np.nansum(m, axis=1) / np.isfinite(m).sum(axis=1)) for m in (first, second)]
-    for row in range(len(first)):
-        better, clearly, clearly_worse = zip(
-            *(_against(matrix, means, row, chosen, confidence) for matrix, means in sides),
-            strict=True,
-        )
-        dominating, clearly_dominating = better[0] & better[1], clearly[0] & clearly[1]
-        others = np.arange(len(first)) != row
-        settled = bool((clearly_worse[0] | clearly_worse[1])[others].all())
-        if clearly_dominating.any():
-            found.append(Standing("dominated", True, int(clearly_dominating.argmax())))
-        elif dominating.any():
-            found.append(Standing("not_distinguishable", False, int(dominating.argmax())))
-        else:
-            found.append(Standing("non_dominated", settled, None))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # By block: sums over a few blocks of thousands of experiments are sums of whole rows.
+        sides = [
+            (np.ascontiguousarray(m.T), np.nansum(m, axis=1) / np.isfinite(m).sum(axis=1))
+            for m in (first, second)
+        ]
+        for row in range(len(first)):
+            better, clearly, clearly_worse = zip(
+                *(_against(logs, means, row, chosen, quantiles) for logs, means in sides),
+                strict=True,
+            )
+            dominating, clearly_dominating = better[0] & better[1], clearly[0] & clearly[1]
+            not_clearly_worse = ~(clearly_worse[0] | clearly_worse[1])
+            not_clearly_worse[row] = False
+            if clearly_dominating.any():
+                found.append(Standing("dominated", True, int(clearly_dominating.argmax())))
+            elif dominating.any():
+                found.append(Standing("not_distinguishable", False, int(dominating.argmax())))
+            else:
+                found.append(Standing("non_dominated", not not_clearly_worse.any(), None))
     return found
 
 
 def _against(
-    matrix: Matrix, means: Matrix, row: int, pilot: NDArray[np.bool_], confidence: float
+    logs: Matrix, means: Matrix, row: int, pilot: NDArray[np.bool_] | None, quantiles: Matrix
 ) -> Sequence[NDArray[np.bool_]]:
-    """(better, clearly better, clearly worse) than the experiment of `row`, for each experiment."""
-    differences = matrix - matrix[row]
-    pairs = np.isfinite(differences).sum(axis=1)
-    with np.errstate(invalid="ignore"):
-        mean = np.nansum(differences, axis=1) / pairs
-        known = differences[:, pilot]
-        counts = np.isfinite(known).sum(axis=1)
-        centre = np.nansum(known, axis=1) / counts
-        spread = np.sqrt(np.nansum((known - centre[:, None]) ** 2, axis=1) / (counts - 1))
-        quantiles = np.full(matrix.shape[1] + 1, np.inf)
-        for n in np.unique(counts[counts > 1]):
-            quantiles[n] = t_quantile(int(n) - 1, confidence)
-        half_width = np.where(
-            counts >= MINIMUM_PAIRS, quantiles[counts] * spread / np.sqrt(pairs), np.inf
-        )
+    """(better, clearly better, clearly worse) than the experiment of `row`, for each experiment.
+
+    Args:
+        logs: block × experiment.
+        quantiles: of Student's t, by the number of pairs.
+    """
+    differences = logs - logs[:, row, None]
+    pairs, total = _sum(differences)
+    mean = total / pairs
+    known = differences if pilot is None else differences[pilot]
+    counts, known_total = (pairs, total) if pilot is None else _sum(known)
+    _, squares = _sum((known - known_total / counts) ** 2)
+    spread = np.sqrt(squares / (counts - 1))
+    enough = counts >= MINIMUM_PAIRS
+    half_width = np.where(enough, quantiles[counts] * spread / np.sqrt(pairs), np.inf)
     mean = np.where(pairs > 0, mean, means - means[row])
     return mean < 0, mean + half_width < 0, mean - half_width > 0
+
+
+def _sum(values: Matrix) -> tuple[NDArray[np.int_], Matrix]:
+    """(number of values, their sum) of each column; nan is no value."""
+    there = ~np.isnan(values)
+    return np.count_nonzero(there, axis=0), np.sum(values, axis=0, where=there)

@@ -41,7 +41,7 @@ def read_regular(path: Path) -> bytes:
     Raises:
         OSError: not readable, or no regular file.
     """
-    if path.exists() and not path.is_file():
+    if not path.is_file() and path.exists():
         raise OSError(errno.EINVAL, "no regular file", str(path))
     return path.read_bytes()
 

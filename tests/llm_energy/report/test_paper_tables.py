@@ -114,6 +114,29 @@ def test_signs_and_special_characters_stay_what_they_are():
     assert " 0.10 |" in markdown(table)
 
 
+CELL = st.text("ab_|\\~^&%$#{}± <", max_size=6)
+
+
+@given(st.lists(st.tuples(CELL, CELL), min_size=1, max_size=4), CELL.filter(str.strip))
+def test_the_texts_are_those_of_pandas(rows, title):
+    shown = pd.DataFrame(rows, columns=[title, "p"])
+    table = PaperTable("names", "At 95 %.", shown, shown, texts=1)
+    style = shown.style.hide(axis="index").format(escape="latex")
+    styled = style.format_index(escape="latex", axis="columns").to_latex(
+        hrules=True,
+        column_format="lr",
+        position_float="centering",
+        caption=r"At 95 \%.",
+        label="tab:names",
+    )
+    plain = str.maketrans({"±": r"$\pm$"})
+    assert latex(table) == styled.translate(plain)
+    barred = shown.replace(r"\|", r"\\|", regex=True).to_markdown(
+        index=False, disable_numparse=True, colalign=["left", "right"]
+    )
+    assert markdown(table) == f"{barred}\n\nAt 95 %.\n"
+
+
 def test_all_four_files_of_each_table_hold_the_same_rows(summary_of, tmp_path):
     summary = summary_of()
     write_tables(tmp_path / "tables", summary)

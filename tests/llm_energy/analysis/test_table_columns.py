@@ -1,0 +1,32 @@
+"""Tables as CSV, equal to what pandas writes."""
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from llm_energy.analysis.table_columns import csv_of
+
+FLOATS = st.floats(allow_nan=False)
+COLUMNS = {
+    "string": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5),
+    "Int64": st.integers(-(2**63), 2**63 - 1),
+    "Float64": FLOATS,
+    "boolean": st.booleans(),
+    "float64": FLOATS,
+    "object": st.one_of(st.integers(), FLOATS, st.text("a,\"' \n;", max_size=3), st.booleans()),
+}
+"""Type of a column -> its values."""
+
+
+@given(st.data())
+def test_a_table_is_the_csv_that_pandas_writes(data):
+    rows = data.draw(st.integers(0, 4))
+    table = pd.DataFrame(
+        {
+            f"{kind}, its values": pd.Series(
+                data.draw(st.lists(st.none() | values, min_size=rows, max_size=rows)), dtype=kind
+            )
+            for kind, values in COLUMNS.items()
+        }
+    )
+    assert csv_of(table) == table.to_csv(index=False, lineterminator="\n").encode()
