@@ -1,5 +1,6 @@
 """Experiments as ranked bars: the mean, its interval as a line, the cycles as ticks beneath."""
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -121,24 +122,34 @@ def _draw_rows(
     axes: Axes, rows: Sequence[Estimate | None], missing: Gaps, names: Sequence[str]
 ) -> None:
     """One row each from the top; a row without a value says why."""
-    colour = SERIES[0]
+    known = [(row, estimate) for row, estimate in enumerate(rows) if estimate is not None]
+    if known:
+        _draw_marks(axes, known)
     for row, estimate in enumerate(rows):
         if estimate is None:
             style.note_in_row(axes, row, "not defined for one token")
             continue
-        if estimate.low is not None and estimate.high is not None:
-            ends = [estimate.low, estimate.high]
-            axes.plot(ends, [row, row], "|-", color=colour, lw=1.8, ms=7, mew=1.2)
         if estimate.reaches_below_zero:
-            style.open_end(axes, (0, row), "<", colour)
-        axes.barh(row, estimate.mean, height=0.5, color=colour, alpha=0.22, lw=0)
-        axes.plot(estimate.mean, row, "o", ms=3.6, color=colour)
-        axes.plot(estimate.values, [row + 0.3] * estimate.n, "|", ms=4, mew=0.9, color=MUTED)
+            style.open_end(axes, (0, row), "<", SERIES[0])
         style.value_beside(axes, row, _value_text(estimate))
     for row, (_, why) in enumerate(missing, start=len(rows)):
         style.note_in_row(axes, row, why)
     style.label_rows(axes, [*names, *(label for label, _ in missing)])
     axes.set_xmargin(0.08)
+
+
+def _draw_marks(axes: Axes, known: Sequence[tuple[int, Estimate]]) -> None:
+    """Draw intervals, bars, means and cycles: one line for all of a kind, whatever their number."""
+    colour, means, rows = SERIES[0], [e.mean for _, e in known], [row for row, _ in known]
+    ends = [(row, e.low, e.high) for row, e in known if e.low is not None and e.high is not None]
+    if ends:
+        across = [x for _, low, high in ends for x in (low, high, math.nan)]
+        at = [row for row, *_ in ends for _ in range(3)]
+        axes.plot(across, at, "|-", color=colour, lw=1.8, ms=7, mew=1.2)
+    axes.barh(rows, means, height=0.5, color=colour, alpha=0.22, lw=0)
+    axes.plot(means, rows, "o", ms=3.6, color=colour)
+    cycles = [(value, row + 0.3) for row, estimate in known for value in estimate.values]
+    axes.plot(*zip(*cycles, strict=True), "|", ms=4, mew=0.9, color=MUTED)
 
 
 def _value_text(estimate: Estimate) -> str:
