@@ -151,7 +151,7 @@ def experiments_table(
     of_metrics = (metric.column for metric in metrics)
     needed = ("cycle", "device_uuids", "host", "arrivals", *SENSOR, *HOST_SENSOR, *of_metrics)
     rows = [
-        dict(_row(cycles, metric, first_cycles))
+        vars(_row(cycles, metric, first_cycles))
         for cycles in records_by(measurements, GROUP, needed).values()
         for metric in metrics
         if any(cycle[metric.column] is not None for cycle in cycles)

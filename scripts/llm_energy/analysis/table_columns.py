@@ -8,6 +8,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import pandas as pd
+from pandas.api.types import is_float_dtype
 from pydantic import BaseModel, ConfigDict
 
 from llm_energy.system.docstrings import field_docstrings
@@ -66,18 +67,30 @@ def uniform_series(values: Sequence[Any]) -> pd.Series:
     return pd.Series([None if value is None else str(value) for value in values], dtype="string")
 
 
-def csv_of(table: pd.DataFrame) -> bytes:
-    """Return a table as CSV with all digits, as pandas writes it in five times as long."""
-    columns = (_plain(values) for _, values in table.items())
+def csv_of(table: pd.DataFrame, *, digits: int | None = None) -> bytes:
+    """Return a table as CSV, as pandas writes it in five times as long.
+
+    Args:
+        digits: significant ones of columns of floats; None: as many as it takes.
+    """
+    columns = [plain(values) for _, values in table.items()]
+    if digits is not None:
+        for place, dtype in enumerate(table.dtypes):
+            if is_float_dtype(dtype):
+                known = columns[place]
+                columns[place] = [None if v is None else f"{v:.{digits}g}" for v in known]
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerows([list(table), *zip(*columns, strict=True)])
     return file.getvalue().encode()
 
 
-def _plain(values: pd.Series) -> list[Any]:
+def plain(values: pd.Series) -> list[Any]:
     """The values of a column as Python's own; None where one is missing."""
-    plain: list[Any] = values.astype(object).where(values.notna(), None).tolist()
-    return plain
+    listed: list[Any] = values.tolist()
+    known = values.notna()
+    if known.all():
+        return listed
+    return [value if is_known else None for value, is_known in zip(listed, known, strict=True)]
 
 
 def records_by(
@@ -89,12 +102,10 @@ def records_by(
         group: columns that rows of one group share.
         columns: further columns that are read.
     """
-    chosen = table[list(dict.fromkeys((*group, *columns)))]
-    plain = chosen.astype(object).where(chosen.notna(), None)
+    names = list(dict.fromkeys((*group, *columns)))
     found: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for row in plain.to_dict("records"):
-        record = {str(name): value for name, value in row.items()}
-        found.setdefault(tuple(record[name] for name in group), []).append(record)
+    for values in zip(*(plain(table[name]) for name in names), strict=True):
+        found.setdefault(values[: len(group)], []).append(dict(zip(names, values, strict=True)))
     return found
 
 

@@ -1,6 +1,5 @@
 """Estimates of one metric, ranked, with labels and intervals: for figures, tables and headline."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,10 +10,9 @@ import pandas as pd
 
 from llm_energy.analysis.experiments_table import GROUP
 from llm_energy.analysis.summary import Summary
+from llm_energy.report.groups import column, places_of_groups, rows_of_metrics, text_key
 from llm_energy.results.metrics import Metric
 from llm_energy.system.numbers import interval, number
-
-Row = Mapping[Any, Any]
 
 TERMS = ("load_mode", "request_rate", "trace")
 """Columns of the terms of a measurement; of energies there is the scope as well."""
@@ -132,18 +130,16 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
 
     Cached, because many figures and tables need the same ones.
     """
-    table = summary.experiments[summary.experiments["metric"] == metric.column]
-    of_scope = [metric.scope_column] if metric.scope_column else []
-    needed = summary.measurements[[*TERMS, *of_scope, "status", metric.column]].to_dict("records")
-    groups = _rows_by_group(summary)
+    terms_of = (*TERMS, *([metric.scope_column] if metric.scope_column else []))
+    values, status = column(summary, metric.column), column(summary, "status")
+    groups = places_of_groups(summary)
     names = short_names(summary)
     places = place_columns(summary)
     factor = metric.shown_factor
     found = []
-    for row in table.to_dict("records"):
-        group = [needed[index] for index in groups[_text_key(row[name] for name in GROUP)]]
+    for row in rows_of_metrics(summary).get(metric.column, ()):
+        group = groups[text_key(row[name] for name in GROUP)]
         place = tuple(place_text(row, name) for name in places)
-        values = [each[metric.column] for each in group]
         found.append(
             Estimate(
                 metric=metric,
@@ -152,8 +148,8 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
                 places=place,
                 device_model=str(row["device_model"]),
                 power_limit_watts=_number(row["power_limit_watts"]),
-                terms=_terms(group, [*TERMS, *of_scope]),
-                scope=_terms(group, of_scope),
+                terms=_terms(summary, group, terms_of),
+                scope=_terms(summary, group, terms_of[len(TERMS) :]),
                 saturated=row["saturated"] is True,
                 n=int(row["n"]),
                 mean=row["mean"] * factor,
@@ -162,21 +158,12 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
                 high=_number(row["t_high"], factor),
                 total_low=_number(row["total_low"], factor),
                 total_high=_number(row["total_high"], factor),
-                values=tuple(float(value) * factor for value in values if pd.notna(value)),
-                out_of_memory=sum(each["status"] == "out_of_memory" for each in group),
+                values=tuple(float(values[i]) * factor for i in group if values[i] is not None),
+                out_of_memory=sum(status[i] == "out_of_memory" for i in group),
             )
         )
     sign = -1 if metric.higher_is_better else 1
     return tuple(sorted(found, key=lambda estimate: (estimate.terms, sign * estimate.mean)))
-
-
-@lru_cache(maxsize=4)
-def _rows_by_group(summary: Summary) -> Mapping[tuple[str, ...], Sequence[int]]:
-    """The places in the table of measurements of the rows of each group."""
-    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for index, row in enumerate(summary.measurements[list(GROUP)].to_dict("records")):
-        groups[_text_key(row.values())].append(index)
-    return groups
 
 
 def ranked(summary: Summary, metric: Metric) -> Sequence[Estimate]:
@@ -280,20 +267,15 @@ def place_text(row: Mapping[Any, Any], column: str) -> str:
     return "no power limit" if pd.isna(value) else f"{value:g} W"
 
 
-def _terms(group: Iterable[Row], names: Sequence[str]) -> str:
+def _terms(summary: Summary, group: Sequence[int], names: Sequence[str]) -> str:
     found = dict.fromkeys(
-        f"{row[name]:g} requests/s" if name == "request_rate" else str(row[name])
+        f"{value:g} requests/s" if name == "request_rate" else str(value)
         for name in names
-        for row in group
-        if pd.notna(row[name])
+        for value in map(column(summary, name).__getitem__, group)
+        if value is not None
     )
     return ", ".join(found)
 
 
 def _number(value: Any, factor: float = 1.0) -> float | None:
     return None if pd.isna(value) else float(value) * factor
-
-
-def _text_key(key: Iterable[Any]) -> tuple[str, ...]:
-    """Missing values differ from themselves and by table: keys are compared as text."""
-    return tuple("" if pd.isna(value) else str(value) for value in key)

@@ -33,14 +33,15 @@ def common_settings(summary: Summary) -> list[tuple[str, str]]:
     """(setting, value) of the settings that are equal in all experiments that have them."""
     table = summary.measurements
     varying = varying_settings(table)
+    sizes = table[BACKEND].value_counts().to_dict()
     weights = table["weights"].dropna().unique()
     found = [("weights", str(weights[0]))] if len(weights) == 1 else []
     for name in table.columns:
         if not name.startswith(SETTING) or name.removeprefix(SETTING) in varying:
             continue
         for value, given in table[BACKEND].groupby(table[name], sort=False):
-            backends = ", ".join(sorted(given.unique()))
-            some = "" if len(given) == table[BACKEND].isin(given).sum() else "some of "
-            only = "" if len(given) == len(table) else f" ({some}{backends})"
+            backends = sorted(given.unique())
+            some = "" if len(given) == sum(sizes[name] for name in backends) else "some of "
+            only = "" if len(given) == len(table) else f" ({some}{', '.join(backends)})"
             found.append((name.removeprefix(SETTING), f"{setting_text(value)}{only}"))
     return found

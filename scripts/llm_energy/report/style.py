@@ -21,6 +21,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
+from llm_energy.analysis.table_columns import csv_of
 from llm_energy.report.svg import compact
 from llm_energy.system.numbers import exact, plural
 
@@ -257,7 +258,7 @@ def rendered(drawing: Drawing, column: Drawing | None = None) -> Figure:
         title=drawing.title,
         caption=drawing.caption,
         svg=compact(svg.decode()),
-        csv=drawing.data.to_csv(index=False, float_format="%.9g"),
+        csv=csv_of(drawing.data, digits=9).decode(),
         png=_pixels(drawing.canvas) if column else b"",
         pdf=_saved(column.canvas, "pdf", title | {"CreationDate": None}) if column else b"",
     )

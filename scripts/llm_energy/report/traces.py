@@ -151,16 +151,11 @@ def warmup(summary: Summary) -> Drawing | None:
         figure,
         pd.DataFrame(
             [
-                {
-                    "experiment": trace.experiment,
-                    "cycle": trace.cycle,
-                    "steady": not trace.capped,
-                    "warmup_wave": wave,
-                    "throughput_relative": value,
-                }
+                (trace.experiment, trace.cycle, not trace.capped, wave, value)
                 for trace in traces
                 for wave, value in enumerate(trace.throughput_relative, start=1)
-            ]
+            ],
+            columns=["experiment", "cycle", "steady", "warmup_wave", "throughput_relative"],
         ),
     )
 

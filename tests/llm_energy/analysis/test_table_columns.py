@@ -30,3 +30,5 @@ def test_a_table_is_the_csv_that_pandas_writes(data):
         }
     )
     assert csv_of(table) == table.to_csv(index=False, lineterminator="\n").encode()
+    short = table.to_csv(index=False, lineterminator="\n", float_format="%.9g")
+    assert csv_of(table, digits=9) == short.encode()
