@@ -92,10 +92,12 @@ def _overlaps(sides: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 def _holds(sides: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The number of places that lie in each side."""
-    (left, low), (right, top) = sides[:, :2].min(axis=0), sides[:, 2:].max(axis=0)
     x, y = places.T
-    near = places[(left <= x) & (x <= right) & (low <= y) & (y <= top)]  # of tens of thousands
-    inside = ((sides[:, None, :2] <= near) & (near <= sides[:, None, 2:])).all(axis=-1)
+    (left, low), (right, top) = sides[:, :2].min(axis=0), sides[:, 2:].max(axis=0)
+    near = (left <= x) & (x <= right) & (low <= y) & (y <= top)  # a few of tens of thousands
+    x, y = x[near], y[near]
+    lefts, lows, rights, tops = sides.T[:, :, None]
+    inside = (lefts <= x) & (x <= rights) & (lows <= y) & (y <= tops)
     counts: np.ndarray = np.count_nonzero(inside, axis=1)
     return counts
 
