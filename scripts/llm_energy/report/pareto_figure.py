@@ -17,6 +17,7 @@ from llm_energy.report.estimates import (
     estimates,
 )
 from llm_energy.report.labels import MOST_NAMES, MOST_NUMBERS, write_labels
+from llm_energy.report.straight_lines import straight_lines
 from llm_energy.report.style import MUTED, SERIES, Drawing
 from llm_energy.results.metrics import METRICS, Metric
 
@@ -126,9 +127,9 @@ def _draw(axes: Axes, points: Sequence[Point], ranks: dict[str, int]) -> None:
         level = [(y.mean, max(0, x.low), x.high) for x, y in own if x.low is not None]
         upright = [(x.mean, max(0, y.low), y.high) for x, y in own if y.low is not None]
         if level:
-            axes.hlines(*zip(*level, strict=True), color=colour, lw=1.3)
+            straight_lines(axes, level, upright=False, colour=colour, width=1.3)
         if upright:
-            axes.vlines(*zip(*upright, strict=True), color=colour, lw=1.3)
+            straight_lines(axes, upright, upright=True, colour=colour, width=1.3)
         for x, y in own:
             if x.reaches_below_zero:
                 style.open_end(axes, (0, y.mean), "<", colour)

@@ -22,6 +22,7 @@ from llm_energy.report.estimates import (
     place_columns,
     place_text,
 )
+from llm_energy.report.straight_lines import straight_lines
 from llm_energy.report.style import MARKERS, SERIES, Drawing
 from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
 from llm_energy.system.numbers import setting_label
@@ -121,8 +122,8 @@ def _draw(
         x, means = [place(value) for value, _ in points], [e.mean for _, e in points]
         axes.plot(x, means, color=colour, lw=1, alpha=0.55)
         known = [(at, e.low, e.high) for at, (_, e) in zip(x, points, strict=True) if e.half_width]
-        if known:  # one artist for all: there may be thousands
-            axes.vlines(*zip(*known, strict=True), color=colour, lw=1.6)
+        if known:
+            straight_lines(axes, known, upright=True, colour=colour, width=1.6)
         for position, (_, e) in zip(x, points, strict=True):
             if e.reaches_below_zero:
                 style.open_end(axes, (position, 0), "v", colour)
