@@ -64,8 +64,9 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     own = {place_of(path).spec_hash: result.experiment for path, result in found.items()}
     design = design.model_copy(update={"names": own | dict(design.names)})
     for path, result in found.items():  # in place: of ten thousand there should not be two copies
-        limited = with_limits(result, design.assumptions.sensor)
-        found[path] = limited.model_copy(update={"experiment": design.name_at(path)})
+        limited, name = with_limits(result, design.assumptions.sensor), design.name_at(path)
+        renamed = limited.experiment != name
+        found[path] = limited.model_copy(update={"experiment": name}) if renamed else limited
     everything = list(found.values())
     anchors, unusable_anchors = read_anchors(campaign_folder)
     gaps = list(_side_file_gaps(campaign_folder, [*everything, *anchors]))

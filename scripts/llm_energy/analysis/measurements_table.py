@@ -186,9 +186,8 @@ def measurements_table(
     free = [_free_columns(r, flat) for r in ordered]
     names = dict.fromkeys(name for row in free for name in row)
     described = {name: series(values[name], c) for name, c in described_columns().items()}
-    return pd.DataFrame(
-        described | {name: uniform_series([row.get(name) for row in free]) for name in names}
-    )
+    chosen = {name: uniform_series([row.get(name) for row in free]) for name in names}
+    return pd.DataFrame(described | chosen, copy=False)
 
 
 def varying_settings(measurements: pd.DataFrame) -> dict[str, list[Any]]:

@@ -37,20 +37,21 @@ def read_planned(campaign_folder: Path, planned: Sequence[str]) -> PlannedResult
         except ResultError as error:
             read.unusable.append(Gap(path=path, reason=str(error)))
             continue
-        latest = sharing(result, earlier.get(result.spec_hash, latest))
-        _forget_what_was_given(latest)
-        read.found[path] = earlier[result.spec_hash] = latest
+        share(result, earlier.get(result.spec_hash, latest))
+        _forget_what_was_given(result)
+        read.found[path] = earlier[result.spec_hash] = latest = result
     return read
 
 
-def sharing(result: Result, earlier: Result | None) -> Result:
-    """Return the result with parts of an earlier one in place of its own, where they are equal."""
+def share(result: Result, earlier: Result | None) -> None:
+    """Put parts of an earlier result in place of those of one that was just read, where they are
+    equal."""
     equal = {
         name: part
         for name in ALIKE
         if earlier is not None and (part := getattr(earlier, name)) == getattr(result, name)
     }
-    return result.model_copy(update=equal)
+    vars(result).update(equal)  # a copy would have a second set of all names
 
 
 def _forget_what_was_given(model: BaseModel) -> None:
