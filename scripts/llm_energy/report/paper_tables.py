@@ -127,7 +127,8 @@ def latex(table: PaperTable) -> str:
     Written here: the styles of pandas take fifty times as long for thousands of rows.
     """
     head, *rows = (
-        " & ".join(map(_escaped, row)) + " \\\\\n" for row in (table.shown.columns, *_cells(table))
+        " & ".join(map(_escaped, row)) + " \\\\\n"
+        for row in (map(str, table.shown), *_cells(table))
     )
     columns = "l" * table.texts + "r" * (len(table.shown.columns) - table.texts)
     caption = table.caption.replace("%", r"\%")

@@ -124,12 +124,14 @@ def _draw(axes: Axes, points: Sequence[Point], ranks: dict[str, int]) -> None:
         own = [(x, y) for x, y, status in points if status == kind]
         if not own:  # an empty artist that is not clipped has no extent to lay out
             continue
-        level = [(y.mean, max(0, x.low), x.high) for x, y in own if x.low is not None]
-        upright = [(x.mean, max(0, y.low), y.high) for x, y in own if y.low is not None]
-        if level:
-            straight_lines(axes, level, upright=False, colour=colour, width=1.3)
-        if upright:
-            straight_lines(axes, upright, upright=True, colour=colour, width=1.3)
+        for upright, ends in ((False, own), (True, [(y, x) for x, y in own])):
+            lines = [
+                (beside.mean, max(0, e.low), e.high)
+                for e, beside in ends
+                if e.low is not None and e.high is not None
+            ]
+            if lines:
+                straight_lines(axes, lines, upright=upright, colour=colour, width=1.3)
         for x, y in own:
             if x.reaches_below_zero:
                 style.open_end(axes, (0, y.mean), "<", colour)
@@ -143,10 +145,9 @@ def _draw(axes: Axes, points: Sequence[Point], ranks: dict[str, int]) -> None:
     axes.grid(visible=False)  # a label would have lines through it
     axes.spines["left"].set_visible(True)
     places = [(x.mean, y.mean) for x, y, _ in points]
-    level = _along([(x, y.mean) for x, y, _ in points])
-    upright = _along([(y, x.mean) for x, y, _ in points])[:, ::-1]
-    labels = [x.label for x, _, _ in points]
-    write_labels(axes, places, labels, ranks, np.vstack([level, upright]))
+    across = _along([(x, y.mean) for x, y, _ in points])
+    up = _along([(y, x.mean) for x, y, _ in points])[:, ::-1]
+    write_labels(axes, places, [x.label for x, _, _ in points], ranks, np.vstack([across, up]))
 
 
 def _along(estimates: Sequence[tuple[Estimate, float]]) -> np.ndarray:

@@ -121,7 +121,11 @@ def _draw(
     ):
         x, means = [place(value) for value, _ in points], [e.mean for _, e in points]
         axes.plot(x, means, color=colour, lw=1, alpha=0.55)
-        known = [(at, e.low, e.high) for at, (_, e) in zip(x, points, strict=True) if e.half_width]
+        known = [
+            (at, e.low, e.high)
+            for at, (_, e) in zip(x, points, strict=True)
+            if e.low is not None and e.high is not None and e.low < e.high
+        ]
         if known:
             straight_lines(axes, known, upright=True, colour=colour, width=1.6)
         for position, (_, e) in zip(x, points, strict=True):

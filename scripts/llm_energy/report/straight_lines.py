@@ -8,7 +8,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.path import Path
 
 LINES_OF_PATH = 500
-"""Of a path with more than 1,024 points, lines are not put on whole pixels."""
+"""Lines of a path with more than 1,024 points would not be put on whole pixels."""
 
 
 def straight_lines(
@@ -33,5 +33,6 @@ def straight_lines(
     paths = [Path(part, codes[: len(part)]) for part in parts]
     for path in paths:
         path.should_simplify = False
-    look = {"facecolors": "none", "edgecolors": colour, "linewidths": width}
-    axes.add_collection(PathCollection(paths, zorder=2, **look))
+    axes.add_collection(
+        PathCollection(paths, zorder=2, facecolors="none", edgecolors=colour, linewidths=width)
+    )
