@@ -24,7 +24,11 @@ def packed(content: bytes) -> str:
 
 def breakable(text: str) -> Markup:
     """Text with a possible line break after each underscore, so that codes fit into columns."""
-    return Markup(str(escape(text)).replace("_", "_<wbr>"))
+    return Markup(_broken(text))
+
+
+def _broken(text: str) -> str:
+    return str(escape(text)).replace("_", "_<wbr>")
 
 
 def marked(text: str) -> Markup:
@@ -55,5 +59,5 @@ def _cell(column: Column, cell: Cell) -> str:
         # Nine digits are more than any interval supports.
         key = f"{cell.sort:.9g}" if isinstance(cell.sort, float) else escape(cell.sort)
         attributes += f' data-sort="{key}"'
-    detail = f"<small>{breakable(cell.detail)}</small>" if cell.detail else ""
-    return f"<{tag}{attributes}>{breakable(cell.text)}{detail}</{tag}>\n"
+    detail = f"<small>{_broken(cell.detail)}</small>" if cell.detail else ""
+    return f"<{tag}{attributes}>{_broken(cell.text)}{detail}</{tag}>\n"
