@@ -63,7 +63,9 @@ def write_labels(
         cost += 0.5 * (top > top_end) + 0.01 * np.arange(len(_SIDES))
         # A label that is as near to another point would name that one.
         own = _distances(sides, axes.transData.transform([place]))
-        near = _distances(sides, obstacles[: len(places)]) < own + CLOSE * scale
+        too_near = own + CLOSE * scale
+        others = _near(obstacles[: len(places)], sides, too_near.max())
+        near = _distances(sides, others) < too_near
         cost += 1.5 * (np.count_nonzero(near, axis=1) - 1)
         best = int(cost.argmin())
         boxes = np.vstack([boxes, sides[best]])
@@ -92,14 +94,20 @@ def _overlaps(sides: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 def _holds(sides: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The number of places that lie in each side."""
-    x, y = places.T
-    (left, low), (right, top) = sides[:, :2].min(axis=0), sides[:, 2:].max(axis=0)
-    near = (left <= x) & (x <= right) & (low <= y) & (y <= top)  # a few of tens of thousands
-    x, y = x[near], y[near]
+    x, y = _near(places, sides).T
     lefts, lows, rights, tops = sides.T[:, :, None]
     inside = (lefts <= x) & (x <= rights) & (lows <= y) & (y <= tops)
     counts: np.ndarray = np.count_nonzero(inside, axis=1)
     return counts
+
+
+def _near(places: np.ndarray, sides: np.ndarray, reach: float = 0.0) -> np.ndarray:
+    """The places, few of tens of thousands, in a box that holds all sides and `reach` around."""
+    least, greatest = sides[:, :2].min(axis=0) - reach, sides[:, 2:].max(axis=0) + reach
+    x, y = places.T
+    beside = (least[0] <= x) & (x <= greatest[0])
+    near: np.ndarray = places[beside & (least[1] <= y) & (y <= greatest[1])]
+    return near
 
 
 def _distances(sides: np.ndarray, places: np.ndarray) -> np.ndarray:
