@@ -34,6 +34,12 @@ class MadeChassis:
     """Further entries of PowerControl."""
 
 
+def open_gate() -> threading.Event:
+    gate = threading.Event()
+    gate.set()
+    return gate
+
+
 @dataclass
 class Faults:
     """Wrong behaviour of the service; may be changed while it runs."""
@@ -41,6 +47,8 @@ class Faults:
     status: int | None = None
     """Answer everything with this status."""
     delay_s: float = 0.0
+    gate: threading.Event = field(default_factory=open_gate)
+    """Answer nothing until it is set."""
     body: bytes | None = None
     """Answer everything with this."""
     closes: bool = False
@@ -184,6 +192,7 @@ def _handler_of(service: RedfishServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             service.paths.append(self.path)
             faults = service.faults
+            faults.gate.wait()
             time.sleep(faults.delay_s)
             if faults.closes:
                 self.close_connection = True

@@ -55,8 +55,8 @@ def test_every_first_cycle_comes_before_any_decision_and_the_rest_in_planned_blo
     assert finished(said) == tree.plan()
     assert len(tree.plan()) == 10
     assert [cycle for _, cycle in finished(said)] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
-    times = {path.stat().st_mtime: path.stem for path in [*tree.results(), *decisions(tree)]}
-    order = [times[at].partition("_")[0] for at in sorted(times)]
+    made = sorted((p.stat().st_mtime_ns, p.stem) for p in [*tree.results(), *decisions(tree)])
+    order = [name.partition("_")[0] for _, name in made]
     assert order == [
         *(f"cycle-0{cycle}" for cycle in (1, 1, 2, 2, 3, 3)),
         *("first-3", "first-3"),

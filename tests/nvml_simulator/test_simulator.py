@@ -9,6 +9,7 @@ import pytest
 
 from tests.nvml_simulator import scenario as made
 from tests.nvml_simulator.scenario import Fault, Gpu
+from tests.waiting import sleep_until
 
 FIELD_AVERAGE, FIELD_INSTANT = 185, 186
 
@@ -156,18 +157,18 @@ def test_a_fault_is_what_its_query_answers_for_its_time(simulate, pynvml):
 
 def test_a_driver_reload_takes_the_library_away_until_it_is_initialised_again(simulate, pynvml):
     epoch = time.monotonic()
-    simulate(Gpu(counter_update_s=0.0, counter_start_mj=10**9), epoch_s=epoch, reload=(0.2, 0.4))
+    simulate(Gpu(counter_update_s=0.0, counter_start_mj=10**9), epoch_s=epoch, reload=(1.5, 2.5))
     device = handle(pynvml)
     _, joules, _ = counter_joules(pynvml, device)
     assert joules >= 1e6
-    time.sleep(0.25)
+    sleep_until(epoch + 1.5)
     with pytest.raises(pynvml.NVMLError_DriverNotLoaded):
         pynvml.nvmlDeviceGetTotalEnergyConsumption(device)
-    time.sleep(0.2)
+    sleep_until(epoch + 2.5)
     with pytest.raises(pynvml.NVMLError_Uninitialized):
         pynvml.nvmlDeviceGetTotalEnergyConsumption(device)
     before, joules, after = counter_joules(pynvml, handle(pynvml))
-    assert 100.0 * (before - epoch - 0.4) - 0.01 <= joules <= 100.0 * (after - epoch - 0.4) + 0.01
+    assert 100.0 * (before - epoch - 2.5) - 0.01 <= joules <= 100.0 * (after - epoch - 2.5) + 0.01
 
 
 def test_processes_and_mig(simulate, pynvml):

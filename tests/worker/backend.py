@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-PATIENCE_S = 60.0
-"""How long a test waits for what must happen; generous, since nothing is asserted on time."""
+from tests.waiting import PATIENCE_S, wait_until
 
+ROOT = Path(__file__).parents[2]
 PROMPTS = [[1, 2, 3, 4], [5, 6, 7], [8, 9], [10, 11, 12]]
 
 
@@ -54,13 +53,6 @@ def group_members(group: int) -> list[int]:
             if int(its_group) == group and state not in "ZX":
                 members.append(int(stat.parent.name))
     return members
-
-
-def wait_until(condition: Any, *, what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.01)
 
 
 class Peer:

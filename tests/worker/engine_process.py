@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from tests.worker.backend import Backend, Peer, group_members, wait_until
+from tests.waiting import wait_until
+from tests.worker.backend import Backend, Peer, group_members
 
 from worker.protocol import PROTOCOL
 

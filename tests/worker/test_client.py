@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
-from tests.worker.backend import PATIENCE_S, ROOT, Backend
+from tests.waiting import PATIENCE_S
+from tests.worker.backend import ROOT, Backend
 
 from worker.protocol import PROTOCOL, encode
 

@@ -5,7 +5,8 @@ import signal
 from typing import Any
 
 import pytest
-from tests.worker.backend import Backend, Peer, group_members, wait_until, workload
+from tests.waiting import wait_until
+from tests.worker.backend import Backend, Peer, group_members, workload
 from tests.worker.engine_process import engine_is_gone, faulty, supervisor_has_no_engine
 
 from worker.child import LOG_LIMIT_BYTES

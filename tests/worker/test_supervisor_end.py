@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.worker.backend import Backend, Peer, group_members, wait_until, workload
+from tests.waiting import wait_until
+from tests.worker.backend import Backend, Peer, group_members, workload
 from tests.worker.engine_process import (
     child_of_engine,
     engine_is_gone,

@@ -5,6 +5,7 @@ from functools import partial
 
 import pytest
 from tests.llm_energy.validation.samplers import COUNTING, sampler
+from tests.waiting import wait_until
 
 from llm_energy.backends import running
 from llm_energy.backends.running import runtime_named
@@ -24,8 +25,8 @@ def test_a_command_in_a_container(run):
 
     with Beside(execute, COUNTING) as beside:
         with sampler():
-            time.sleep(1.0)
-            assert docker.processes(record) > before
+            wait_until(lambda: docker.processes(record) > before, what="it runs")
+            wait_until(lambda: beside.lines, what="it has printed")
         over_s = time.monotonic()
     assert beside.lines[0][1] == "row 1 UTC0"
     assert beside.lines[-1][0] > over_s

@@ -8,6 +8,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.waiting import PATIENCE_S
 
 from llm_energy.containers.stream import STDERR, STDOUT, Frame, Stream
 
@@ -45,9 +46,9 @@ def test_frames_arrive_as_they_were_sent_wherever_they_are_cut(sent, cuts):
     thread = threading.Thread(target=send)
     thread.start()
     stream = Stream(ours)
-    assert [stream.receive(time.monotonic() + 5.0) for _ in sent] == sent
+    assert [stream.receive(time.monotonic() + PATIENCE_S) for _ in sent] == sent
     with pytest.raises(EOFError):
-        stream.receive(time.monotonic() + 5.0)
+        stream.receive(time.monotonic() + PATIENCE_S)
     thread.join()
 
 
@@ -57,7 +58,7 @@ def test_a_frame_that_is_not_whole_by_the_deadline_is_waited_for_later(pair):
     engine.sendall(whole[:10])
     assert stream.receive(time.monotonic()) is None
     engine.sendall(whole[10:])
-    assert stream.receive(time.monotonic() + 5.0) == Frame(STDOUT, b"late")
+    assert stream.receive(time.monotonic() + PATIENCE_S) == Frame(STDOUT, b"late")
 
 
 def test_a_connection_that_ends_within_a_frame_is_lost(pair):
@@ -65,7 +66,7 @@ def test_a_connection_that_ends_within_a_frame_is_lost(pair):
     engine.sendall(encoded(Frame(STDOUT, b"cut short"))[:12])
     engine.close()
     with pytest.raises(EOFError):
-        stream.receive(time.monotonic() + 5.0)
+        stream.receive(time.monotonic() + PATIENCE_S)
 
 
 def test_the_process_sees_the_end_of_its_input(pair):

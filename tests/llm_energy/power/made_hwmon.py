@@ -1,9 +1,6 @@
 """hwmon and power-supply trees as the kernel lays them out, with links into a tree of devices."""
 
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -76,23 +73,3 @@ def battery(classes: Path, name: str = "BAT0", **files: object) -> Path:
     for file, content in known.items():
         (folder / file).write_text(f"{content}\n")
     return folder
-
-
-@contextmanager
-def counting(file: Path, watts: float) -> Iterator[None]:
-    """Let a file of µJ count while the block runs."""
-    ended, begin_s, first = threading.Event(), time.monotonic(), int(file.read_text())
-
-    def count() -> None:
-        while not ended.wait(0.002):
-            new = file.with_name("new")
-            new.write_text(f"{first + round(1e6 * watts * (time.monotonic() - begin_s))}\n")
-            new.replace(file)
-
-    thread = threading.Thread(target=count)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from llm_energy.power.meter import Device, Reading
@@ -94,24 +94,48 @@ def powercap(
     return root
 
 
+class Counters:
+    """Files of counters that a thread of the test keeps up to date."""
+
+    def __init__(self, watts: Mapping[Path, float]) -> None:
+        self.longest_pause_s = 0.0
+        """The longest time without an update: a busy machine holds up the thread."""
+        self._watts = watts
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._count)
+
+    def start(self) -> None:
+        self._begin_s = self._last_s = time.monotonic()
+        self._first = {file: int(file.read_text()) for file in self._watts}
+        self._thread.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _count(self) -> None:
+        while not self._ended.wait(0.002):
+            for file, power in self._watts.items():
+                joules = power * (time.monotonic() - self._begin_s)
+                whole = file.with_name(f"{file.name}.new")
+                whole.write_text(f"{self._first[file] + round(1e6 * joules)}\n")
+                whole.replace(file)
+            now_s = time.monotonic()
+            self.longest_pause_s = max(self.longest_pause_s, now_s - self._last_s)
+            self._last_s = now_s
+
+
 @contextmanager
-def drawing(root: Path, watts: Mapping[str, float]) -> Iterator[None]:
-    """Let the counters of a powercap tree count while the block runs: folder name -> power."""
-    ended, begin_s = threading.Event(), time.monotonic()
-    first = {name: int((root / name / "energy_uj").read_text()) for name in watts}
-
-    def count() -> None:
-        while not ended.wait(0.002):
-            for name, power in watts.items():
-                joules = power * (time.monotonic() - begin_s)
-                whole = root / name / "energy_uj.new"
-                whole.write_text(f"{first[name] + round(1e6 * joules)}\n")
-                whole.replace(root / name / "energy_uj")
-
-    thread = threading.Thread(target=count)
-    thread.start()
+def counting(watts: Mapping[Path, float]) -> Iterator[Counters]:
+    """Let files of µJ count while the block runs: file -> power."""
+    counters = Counters(watts)
+    counters.start()
     try:
-        yield
+        yield counters
     finally:
-        ended.set()
-        thread.join()
+        counters.end()
+
+
+def drawing(root: Path, watts: Mapping[str, float]) -> AbstractContextManager[Counters]:
+    """Let the counters of a powercap tree count while the block runs: folder name -> power."""
+    return counting({root / name / "energy_uj": power for name, power in watts.items()})

@@ -14,14 +14,8 @@ from llm_energy.power.series import Series
 from llm_energy.results.parts import Phase
 
 LOADED = Gpu(knots=made.constant(600.0), counter_update_s=0.02)
-AFTER_OPENING = (0.8, 1e9)
+AFTER_OPENING = (1.5, 1e9)
 """Seconds since the scenario's start in which a fault lies that must not hit the first look."""
-
-
-def wait_until(moment_s: float) -> None:
-    """Sleep until a moment on CLOCK_MONOTONIC has passed."""
-    while (left := moment_s - time.monotonic()) >= 0:
-        time.sleep(left + 0.01)
 
 
 @contextmanager

@@ -9,8 +9,9 @@ import pytest
 from tests.amd_smi_simulator import scenario as made
 from tests.amd_smi_simulator.scenario import UNITS_PER_JOULE, AmdGpu
 from tests.llm_energy.power.made_power import phases
-from tests.llm_energy.power.simulated_gpus import AFTER_OPENING, wait_until
+from tests.llm_energy.power.simulated_gpus import AFTER_OPENING
 from tests.nvml_simulator.scenario import Fault, constant, with_uuid
+from tests.waiting import sleep_until
 
 from llm_energy.power import amd_smi
 from llm_energy.power.accounting import account_energy
@@ -196,7 +197,7 @@ class TestReading:
         failing = [replace(BUSY, faults=(Fault("all", code, AFTER_OPENING),)) for code in reasons]
         truth = simulate_amd(*(with_uuid(gpu, number) for number, gpu in enumerate(failing)))
         with opened() as meter:
-            wait_until(truth.epoch_s + AFTER_OPENING[0])
+            sleep_until(truth.epoch_s + AFTER_OPENING[0])
             found = [meter.read(device, slow=True) for device in meter.devices]
         assert [reading.unavailable for reading in found] == [
             dict.fromkeys(OF_A_BOARD, reason) | {"usage_power_watts": "not_supported"}
@@ -209,7 +210,7 @@ class TestReading:
         (tmp_path / "0000:10:00.0").mkdir()
         truth = simulate_amd(replace(BUSY, faults=(Fault("power", 10, AFTER_OPENING),)))
         with opened() as meter:
-            wait_until(truth.epoch_s + AFTER_OPENING[0])
+            sleep_until(truth.epoch_s + AFTER_OPENING[0])
             (device,) = meter.devices
             before = meter.read(device, slow=False).unavailable["instant_power_watts"]
             (tmp_path / "0000:10:00.0").rmdir()

@@ -1,13 +1,11 @@
 """A driver that never answers: everything ends all the same, with the reason `timeout`."""
 
-import os
-import subprocess
-import sys
 import threading
 import time
 from functools import partial
 
 import pytest
+from tests.llm_energy.power.hanging_driver import sampled_reasons
 from tests.llm_energy.power.made_power import GPU, phases, reading
 from tests.nvml_simulator.scenario import Gpu
 
@@ -18,24 +16,7 @@ from llm_energy.power.meter import QUANTITIES
 from llm_energy.power.sampler import Sampler
 
 DEADLINE_S = 0.2
-
-SAMPLE_A_HANGING_DRIVER = """
-import sys
-import time
-from pathlib import Path
-from llm_energy.power import deadline, sources
-from llm_energy.power.sampler import Sampler
-deadline.OPEN_DEADLINE_S = deadline.READ_DEADLINE_S = 1.0
-meters = sources.open_meters(cpu_model="Made CPU", gpus=True)
-with Sampler(meters, rate_hz=20.0) as sampler:
-    time.sleep(0.5)
-    Path(sys.argv[1]).touch()
-    time.sleep(0.5)
-for meter in meters:
-    meter.close()
-for reading in sampler.series().readings:
-    print(reading.unavailable.get("energy_counter_joules"))
-"""
+"""Of a call that is never answered; one that is answered has the long deadline of the product."""
 
 
 class SilentMeter:
@@ -43,9 +24,19 @@ class SilentMeter:
 
     devices = (GPU,)
 
-    def __init__(self):
+    def __init__(self, monkeypatch):
         self.silent = threading.Event()
         self.released = threading.Event()
+        self._monkeypatch = monkeypatch
+
+    def silence(self):
+        self._monkeypatch.setattr(deadline, "READ_DEADLINE_S", DEADLINE_S)
+        self.silent.set()
+
+    def release(self):
+        self._monkeypatch.undo()
+        self.silent.clear()
+        self.released.set()
 
     def read(self, _device, *, slow):  # noqa: ARG002 - the interface's names
         if self.silent.is_set():
@@ -58,8 +49,7 @@ class SilentMeter:
 
 @pytest.fixture
 def silent(monkeypatch):
-    monkeypatch.setattr(deadline, "READ_DEADLINE_S", DEADLINE_S)
-    meter = SilentMeter()
+    meter = SilentMeter(monkeypatch)
     yield meter
     meter.released.set()
 
@@ -67,7 +57,7 @@ def silent(monkeypatch):
 def test_a_reading_that_does_not_come_in_time_says_so(silent):
     meter = TimedMeter.open(lambda: silent)
     assert meter.read(GPU, slow=True).unavailable == {}
-    silent.silent.set()
+    silent.silence()
     for _ in range(2):
         assert meter.read(GPU, slow=True).unavailable == dict.fromkeys(QUANTITIES, "timeout")
     meter.close()
@@ -75,10 +65,9 @@ def test_a_reading_that_does_not_come_in_time_says_so(silent):
 
 def test_a_driver_that_answers_again_is_read_again(silent):
     meter = TimedMeter.open(lambda: silent)
-    silent.silent.set()
+    silent.silence()
     meter.read(GPU, slow=False)
-    silent.silent.clear()
-    silent.released.set()
+    silent.release()
     found = [meter.read(GPU, slow=False)]
     while found[-1].unavailable:
         time.sleep(0.01)
@@ -90,7 +79,7 @@ def test_a_sampler_ends_although_its_meter_hangs(silent):
     meter = TimedMeter.open(lambda: silent)
     with Sampler([meter], rate_hz=50.0) as sampler:
         time.sleep(0.2)
-        silent.silent.set()
+        silent.silence()
         time.sleep(0.1)
     assert sampler.series().readings[-1].unavailable["energy_counter_joules"] == "timeout"
 
@@ -112,29 +101,17 @@ def test_a_call_gives_what_it_returns_or_raises():
 
 
 class TestNvmlThatNeverReturns:
-    """In a process of its own, which must end although a thread of it never does."""
-
-    def reasons(self, nvml_library, hanging):
-        environment = os.environ | {
-            "LD_LIBRARY_PATH": str(nvml_library.parent),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        }
-        command = [sys.executable, "-c", SAMPLE_A_HANGING_DRIVER, str(hanging)]
-        ran = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=True, timeout=120
-        )
-        return ran.stdout.split()
-
     def test_from_the_start(self, simulate, nvml_library, tmp_path):
-        hanging = tmp_path / "hangs"
-        hanging.touch()
-        simulate(Gpu(hangs_file=hanging))
-        assert self.reasons(nvml_library, hanging) == []  # no GPU is metered
+        hangs = tmp_path / "hangs"
+        hangs.touch()
+        simulate(Gpu(hangs_file=hangs))
+        found = sampled_reasons(nvml_library, hangs, Gpu().uuid, open_deadline_s=0.5)
+        assert found == []  # no GPU is metered
 
     def test_while_it_is_sampled(self, simulate, nvml_library, tmp_path):
-        hanging = tmp_path / "hangs"
-        simulate(Gpu(hangs_file=hanging))
-        reasons = self.reasons(nvml_library, hanging)
+        hangs = tmp_path / "hangs"
+        simulate(Gpu(hangs_file=hangs))
+        reasons = sampled_reasons(nvml_library, hangs, Gpu().uuid)
         assert (reasons[0], reasons[-1]) == ("None", "timeout")
 
 
@@ -143,7 +120,7 @@ def test_the_energy_of_a_window_that_the_driver_did_not_answer_in(silent):
     with Sampler([meter], rate_hz=50.0) as sampler:
         time.sleep(0.2)
         start = time.monotonic()
-        silent.silent.set()
+        silent.silence()
         time.sleep(0.2)
         end = time.monotonic()
     found = account_energy(sampler.series(), phases(window=(start, end)), None).energy

@@ -1,36 +1,14 @@
 """Which driver's GPUs are metered: NVIDIA's, and AMD's only where there are none."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 from tests.amd_smi_simulator.library import VARIABLE
 from tests.amd_smi_simulator.scenario import AmdGpu
+from tests.llm_energy.power.hanging_driver import sampled_reasons
 from tests.nvml_simulator.scenario import Gpu
 
 from llm_energy.power import gpu_driver
 from llm_energy.power.gpu_driver import GpuDriverError, connect_gpus, open_gpus
 from llm_energy.power.sources import can_meter, open_meters
-
-SAMPLE_A_HANGING_DRIVER = """
-import sys
-import time
-from pathlib import Path
-from llm_energy.power import deadline, sources
-from llm_energy.power.sampler import Sampler
-deadline.READ_DEADLINE_S = 1.0
-meters = sources.open_meters(cpu_model="Made CPU", gpus=True)
-with Sampler(meters, rate_hz=20.0) as sampler:
-    time.sleep(0.5)
-    Path(sys.argv[1]).touch()
-    time.sleep(0.5)
-for meter in meters:
-    meter.close()
-for reading in sampler.series().readings:
-    if reading.device.endswith("0001"):
-        print(reading.unavailable.get("energy_counter_joules"))
-"""
 
 
 def test_amds_gpus_are_metered_where_nvml_is_not_there(simulate_amd, tmp_path):
@@ -73,17 +51,5 @@ def test_amd_is_named_only_where_its_kernel_driver_is_loaded(monkeypatch, tmp_pa
 def test_a_library_that_never_answers_ends_nothing(simulate_amd, amd_library, tmp_path):
     hangs = tmp_path / "hangs"
     simulate_amd(AmdGpu(hangs_file=hangs))
-    environment = os.environ | {
-        "LD_LIBRARY_PATH": str(amd_library.parent),
-        "PYTHONPATH": os.pathsep.join(sys.path),
-    }
-    ran = subprocess.run(
-        [sys.executable, "-c", SAMPLE_A_HANGING_DRIVER, str(hangs)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60.0,
-        check=True,
-    )
-    reasons = ran.stdout.split()
+    reasons = sampled_reasons(amd_library, hangs, AmdGpu().id)
     assert (reasons[0], reasons[-1]) == ("None", "timeout")

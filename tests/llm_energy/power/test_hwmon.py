@@ -1,7 +1,8 @@
 """Sensors of the kernel's hwmon tree: which are metered, in which scope, and what they never do."""
 
 import pytest
-from tests.llm_energy.power.made_hwmon import acpi, counting, grace_hopper, hwmon, jetson, measures
+from tests.llm_energy.power.made_hwmon import acpi, grace_hopper, hwmon, jetson, measures
+from tests.llm_energy.power.made_power import counting
 
 from llm_energy.power.hwmon import hwmon_sensors
 from llm_energy.power.sampler import Sampler
@@ -193,7 +194,7 @@ def test_the_probe_sees_how_often_each_sensor_updates(classes):
         "board",
         *["rail"] * 2,
     ]
-    with counting(own / "energy1_input", 200.0):
+    with counting({own / "energy1_input": 200.0}):
         (card,) = probe([opened_card(classes)], duration_s=0.5).values()
     assert (card["scope"], card["fields"]["energy_counter_joules"]["reason"]) == ("gpu_board", None)
     assert card["fields"]["energy_counter_joules"]["update_period_s"] < 0.2

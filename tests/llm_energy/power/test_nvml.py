@@ -8,10 +8,11 @@ from itertools import pairwise
 
 import pytest
 from tests.llm_energy.power.made_power import powercap
-from tests.llm_energy.power.simulated_gpus import AFTER_OPENING, LOADED, opened, sampled, wait_until
+from tests.llm_energy.power.simulated_gpus import AFTER_OPENING, LOADED, opened, sampled
 from tests.nvml_simulator import scenario as made
 from tests.nvml_simulator.library import VARIABLE
 from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
+from tests.waiting import sleep_until
 
 from llm_energy.power.accounting import account_energy
 from llm_energy.power.meter import QUANTITIES, State
@@ -191,7 +192,7 @@ class TestReading:
         failing = [Gpu(faults=(Fault("all", code, AFTER_OPENING),)) for code in reasons]
         truth = simulate(*(with_uuid(gpu, number) for number, gpu in enumerate(failing)))
         with opened() as meter:
-            wait_until(truth.epoch_s + AFTER_OPENING[0])
+            sleep_until(truth.epoch_s + AFTER_OPENING[0])
             found = [meter.read(device, slow=True) for device in meter.devices]
         assert [reading.unavailable for reading in found] == [
             dict.fromkeys(OF_A_BOARD, reason) for reason in reasons.values()

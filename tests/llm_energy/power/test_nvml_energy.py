@@ -15,6 +15,7 @@ from llm_energy.power.sampler import Sampler
 from llm_energy.results.parts import Tokens
 
 TOKENS = Tokens(input=10, output=100, requests=1)
+FOR_A_MOMENT = (AFTER_OPENING[0], AFTER_OPENING[0] + 0.4)
 
 
 class TestAgainstTheTruth:
@@ -139,7 +140,7 @@ class TestRefusals:
         for number, changes in enumerate(
             (
                 {"faults": (Fault("all", made.GPU_LOST, AFTER_OPENING),)},
-                {"faults": (Fault("all", made.TIMEOUT, (AFTER_OPENING[0], 1.2)),)},
+                {"faults": (Fault("all", made.TIMEOUT, FOR_A_MOMENT),)},
                 {"mig": True},
                 {"faults": (Fault("counter", made.NOT_SUPPORTED),)},
                 {"processes": ((1, 0.0, 1e9), (4711, 0.0, 1e9))},
@@ -156,7 +157,7 @@ class TestRefusals:
         file = tmp_path_factory.mktemp("refusals") / "scenario.txt"
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(VARIABLE, str(Scenario(gpus).write(file)))
-            return sampled(1.4)
+            return sampled(AFTER_OPENING[0] + 0.6)
 
     def account(self, window, *gpus, **options):
         series, spans = window
@@ -177,7 +178,7 @@ class TestRefusals:
 
     def test_a_driver_that_was_reloaded_ends_the_energy_of_its_gpus(self, simulate):
         simulate(LOADED, reload=(AFTER_OPENING[0], AFTER_OPENING[0] + 0.1))
-        series, spans = sampled(1.0)
+        series, spans = sampled(AFTER_OPENING[0] + 0.2)
         energy = account_energy(series, spans, TOKENS).energy
         assert (energy.energy_joules, energy.reason) == (None, "driver_reloaded")
 

@@ -70,8 +70,8 @@ class TestLost:
         return of_status("problem", gpu_findings(gpus, used=True))
 
     def test_one_that_is_lost_while_its_sensors_are_watched(self, simulate, monkeypatch):
-        monkeypatch.setattr(module, "probe", partial(probe, duration_s=1.0))
-        lost = with_uuid(Gpu(faults=(Fault("all", made.GPU_LOST, (0.7, 1e9)),)), 2)
+        monkeypatch.setattr(module, "probe", partial(probe, duration_s=1.8))
+        lost = with_uuid(Gpu(faults=(Fault("all", made.GPU_LOST, (1.5, 1e9)),)), 2)
         simulate(Gpu(), lost)
         gpus = read_gpus(probed=True)
         assert [each.lost for each in gpus] == [None, "gpu_lost"]

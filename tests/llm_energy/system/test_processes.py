@@ -4,10 +4,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from tests.waiting import PATIENCE_S, wait_until
 
 from llm_energy.system.processes import ProcessId, wait_until_gone
 
@@ -74,12 +74,10 @@ def test_a_child_dies_with_its_parent_when_requested(tmp_path):
     parent = subprocess.Popen(
         [sys.executable, "-c", parent_code], env=os.environ | {"PYTHONPATH": str(SCRIPTS)}
     )
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    identity = ProcessId.of(int((tmp_path / "pid").read_text()))
+    written = tmp_path / "pid"
+    wait_until(lambda: written.exists() and written.read_text(), what="the child runs")
+    identity = ProcessId.of(int(written.read_text()))
     assert identity is not None
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    assert wait_until_gone(identity, timeout_s=5.0)
+    assert wait_until_gone(identity, timeout_s=PATIENCE_S)

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.worker.backend import ROOT, Backend, Peer, group_members, wait_until
+from tests.waiting import wait_until
+from tests.worker.backend import ROOT, Backend, Peer, group_members
 from tests.worker.engines import reference
 from tests.worker.engines.conftest import Engines, supervise
 from tests.worker.engines.conftest import supervisor as supervisor_of

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from worker.engines.base import Request
 from worker.serving.address import Address
@@ -234,6 +234,8 @@ class StandIn:
     requests: list[dict[str, Any]] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
     connections: int = 0
+    closed: int = 0
+    """Connections that have ended."""
     port: int = 0
     host: str = "127.0.0.1"
 
@@ -259,22 +261,26 @@ class StandIn:
 
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines, suppress(OSError):
-            for _ in range(self.close_after):
-                head = b""
-                while (line := lines.readline()).strip():
-                    head += line
-                if not head:
-                    return
-                self.heads.append(head.decode())
-                length = [h for h in head.splitlines() if h.lower().startswith(b"content-length")]
-                body = lines.read(int(length[0].split(b":")[1])) if length else b"{}"
-                self.requests.append(json.loads(body))
-                answer = self.answer(self.requests[-1])
-                pieces = [answer] if isinstance(answer, bytes) else answer
-                for piece in pieces:
-                    connection.sendall(piece)
-                if b"Connection: close" in b"".join(pieces):
-                    return
+            self._answer_requests(connection, lines)
+        self.closed += 1
+
+    def _answer_requests(self, connection: socket.socket, lines: BinaryIO) -> None:
+        for _ in range(self.close_after):
+            head = b""
+            while (line := lines.readline()).strip():
+                head += line
+            if not head:
+                return
+            self.heads.append(head.decode())
+            length = [h for h in head.splitlines() if h.lower().startswith(b"content-length")]
+            body = lines.read(int(length[0].split(b":")[1])) if length else b"{}"
+            self.requests.append(json.loads(body))
+            answer = self.answer(self.requests[-1])
+            pieces = [answer] if isinstance(answer, bytes) else answer
+            for piece in pieces:
+                connection.sendall(piece)
+            if b"Connection: close" in b"".join(pieces):
+                return
 
 
 def answer_all(body: dict[str, Any]) -> bytes:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.waiting import PATIENCE_S, wait_until
 from tests.worker.backend import ROOT
 from tests.worker.serving import stand_in
 from tests.worker.serving.stand_in import DIALECTS, StandIn, chunked, refusing, request, serving
@@ -35,7 +38,6 @@ from worker.serving.faults import (
     ServerError,
 )
 from worker.serving.http_answer import HttpAnswer
-from worker.serving.launch import free_port
 from worker.serving.load import Client
 
 FRAMES = (stand_in.chunked, stand_in.whole, stand_in.until_closed)
@@ -202,19 +204,19 @@ def test_a_connection_that_was_closed_while_it_was_idle_is_replaced():
         client = Client(server.address, IDS, model="m", stall_s=30.0)
         for number in range(3):
             client.run(iter([request(number), None]).__next__, 1, lambda *_: None)
-            time.sleep(0.05)
+            wait_until(lambda: server.closed == server.connections, what="it is closed")
         assert server.connections == 3
         taken, _ = run(server, IDS, [request(number) for number in range(6)], slots=2)
     assert all(len(chunks) == 5 for chunks in taken.values())
 
 
 def test_never_more_requests_in_flight_than_slots():
-    in_flight, most = set(), []
+    in_flight, most, four = set(), [], threading.Barrier(4)
 
     def answer(body: dict[str, Any]) -> bytes:
         in_flight.add(id(body))
         most.append(len(in_flight))
-        time.sleep(0.01)
+        four.wait(PATIENCE_S)
         in_flight.discard(id(body))
         return chunked(stand_in.vllm(body))
 
@@ -377,9 +379,12 @@ def test_a_server_that_stalls_is_given_up_after_its_silence():
 
 
 def test_nobody_listening_is_an_error():
-    client = Client(Address("127.0.0.1", free_port()), IDS, model="m", stall_s=30.0)
-    with pytest.raises(ServerError) as error:
-        client.run(iter([request(), None]).__next__, 1, lambda *_: None)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # so that nobody else gets its port
+        address = Address("127.0.0.1", held.getsockname()[1])
+        client = Client(address, IDS, model="m", stall_s=30.0)
+        with pytest.raises(ServerError) as error:
+            client.run(iter([request(), None]).__next__, 1, lambda *_: None)
     assert error.value.reason == CLOSED
     assert "cannot be reached" in str(error.value)
 
