@@ -25,7 +25,7 @@ for part in ${*:-stats window open arrivals loads server warmup power}; do
       ;;
     loads)
       modules=$(echo worker/{closed,open,recording,waves}.py)
-      tests=$(echo worker/test_{closed,harness,open,recording,waves}.py)
+      tests=$(echo worker/test_{closed,harness,open,open_stepping,recording,waves}.py)
       ;;
     open)
       modules=$(echo llm_energy/measurement/open_{queue,requests,window}.py)
@@ -33,7 +33,7 @@ for part in ${*:-stats window open arrivals loads server warmup power}; do
       ;;
     arrivals) modules=worker/arrivals.py tests=worker/test_arrivals.py ;;
     server)
-      modules=worker/serving/load.py tests=worker/serving/test_load.py
+      modules=worker/serving/load.py tests=$(echo worker/serving/test_{load,faults}.py)
       ;;
     warmup)
       modules=$(echo worker/{warmup,steady,courses}.py)

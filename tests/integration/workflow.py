@@ -52,6 +52,11 @@ CAMPAIGN: dict[str, Any] = {
 """Two experiments × two cycles on the engine that sleeps."""
 
 
+def changed(**changes: Any) -> dict[str, Any]:
+    """The campaign with top-level keys replaced."""
+    return copy.deepcopy(CAMPAIGN) | changes
+
+
 def in_containers(campaign: dict[str, Any], **container: Any) -> dict[str, Any]:
     """A campaign with its backends in containers, on the base image that is made of Debian."""
     backends = {

@@ -1,6 +1,7 @@
 """A small checkout with two made-up backends, and campaigns to load in it."""
 
 import copy
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,19 @@ BASE: dict[str, Any] = {
 }
 
 
+HEAD = """\
+campaign: trial
+backends: {toy: {}}
+models:
+  small:
+    source: {package: tiny, version: "1.0", file: t.gguf, sha256: SHA}
+prompts:
+  short: {shipped: everyday, limit: 8}
+defaults: {backend: toy, model: small, prompts: short}
+""".replace("SHA", SHA["a"])
+"""The text of a campaign without experiments, in eight lines."""
+
+
 def make_checkout(root: Path) -> Path:
     """A folder with what `load_campaign` reads of a checkout."""
     engines = root / "scripts" / "worker" / "engines"
@@ -100,6 +114,11 @@ def with_experiments(**groups: Any) -> dict[str, Any]:
     return {**copy.deepcopy(BASE), "experiments": groups}
 
 
+def one(**settings: Any) -> dict[str, Any]:
+    """The base campaign with one experiment, `one`, of these settings."""
+    return with_experiments(one={"settings": settings})
+
+
 def load(root: Path, config: Mapping[str, Any] = BASE, **options: Any) -> Campaign:
     """Load a configuration that no file holds."""
     return load_campaign(config, files=[], root=root, lock=root / "lock.yaml", **options)
@@ -119,6 +138,34 @@ def mistakes(root: Path, config: Mapping[str, Any]) -> list[str]:
     except CampaignError as error:
         return [message.removeprefix("--config: ") for message in error.messages]
     return []
+
+
+def messages_of(root: Path, text: str) -> list[str]:
+    """The messages that the text of a campaign earns, each with its place."""
+    try:
+        load_text(root, text)
+    except CampaignError as error:
+        return error.messages
+    return []
+
+
+def steady_trace(count: int) -> list[str]:
+    """Lines of a trace with ten requests per second."""
+    entry = {"input_length": 9, "output_length": 3}
+    return [json.dumps({"timestamp": 100 * number, **entry}) for number in range(count)]
+
+
+def spec_of(root: Path, config: Mapping[str, Any]) -> str:
+    """The hash of the specification of a campaign's only experiment."""
+    (experiment,) = load(root, config).experiments
+    return experiment.spec_hash
+
+
+def written(folder: Path, content: bytes | str, name: str = "mine.jsonl") -> Path:
+    """Write a file of prompts."""
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
 
 
 def specs(campaign: Campaign) -> dict[str, str]:

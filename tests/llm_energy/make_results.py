@@ -8,32 +8,36 @@ model say `synthetic`, and energies are marked as simulated.
 import json
 import math
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from tests.llm_energy import make_side_files
+from tests.llm_energy.make_result_parts import (
+    NO_METER,
+    PACKAGES,
+    made_energy,
+    made_environment,
+    made_latency,
+    made_phases,
+    made_warmup,
+    made_window,
+)
 
 from llm_energy.analysis.design import Design
 from llm_energy.analysis.record_checks import named_records
-from llm_energy.inputs.environment import package_list, packages_sha256
-from llm_energy.results.energy import DeviceEnergy, Energy
+from llm_energy.inputs.environment import package_list
 from llm_energy.results.layout import REPLICATE, REPLICATE_NAME, result_path
 from llm_energy.results.parts import (
     Distribution,
     Drift,
-    Environment,
     Flag,
-    Latency,
-    Phase,
     ProcessState,
     PromptSet,
     SampleOutput,
     Settings,
     Tokens,
-    Warmup,
-    Window,
 )
 from llm_energy.results.result import SCHEMA_VERSION, Result, result_file
 from llm_energy.system.files import sha256_of, write_atomically
@@ -65,31 +69,9 @@ EXPERIMENTS: dict[str, dict[str, Any]] = {
     for length in (16, 48)
 }
 REFERENCE = "batch-by-length_batch1_out16"
-NO_METER = Energy(
-    energy_joules=None,
-    reason="no_meter",
-    method=None,
-    scope=None,
-    mean_power_watts=None,
-    loaded_idle_power_watts=None,
-    loaded_idle_standard_error_watts=None,
-    energy_above_loaded_idle_joules=None,
-    gain_limit_relative=None,
-    offset_limit_watts=None,
-    edge_uncertainty_joules=None,
-    joules_per_output_token=None,
-    joules_per_token=None,
-    joules_per_request=None,
-    output_tokens_per_joule=None,
-    load_energy_joules=None,
-    warmup_energy_joules=None,
-    devices=[],
-    simulated=False,
-)
 
 
 MODEL = {"path": "synthetic", "format": "gguf"}
-PACKAGES = {"synthetic": "1.0"}
 PROMPTS = [[token] * length for token, length in enumerate((41, 42, 41, 42))]
 """Token ids."""
 
@@ -145,7 +127,7 @@ def make_result(
     tokens = round(duration * throughput)
     start = 1_000.0 + 12.0 * position
     began = datetime(2026, 11, 24, 9, 0, tzinfo=UTC) + timedelta(seconds=12 * position)
-    energy = _energy(tokens, duration, batch, length, chance) if metered else NO_METER
+    energy = made_energy(tokens, duration, batch, length, chance) if metered else NO_METER
     fields: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "protocol_version": protocol,
@@ -167,8 +149,8 @@ def make_result(
             mean_input_tokens=41.5,
         ),
         "load_mode": "waves",
-        "phases": _phases(start, duration),
-        "environment": _environment(device_model, power_limit_watts),
+        "phases": made_phases(start, duration),
+        "environment": made_environment(device_model, power_limit_watts),
         "process": ProcessState(
             engine_reused=position % 4 != 0,
             engine_age_s=30.0,
@@ -176,12 +158,12 @@ def make_result(
             supervisor_age_s=start,
             supervisor_jobs=position,
         ),
-        "window": _window(start, duration, began, tokens // (batch * length)),
+        "window": made_window(start, duration, began, tokens // (batch * length)),
         "tokens": Tokens(input=40 * tokens // length, output=tokens, requests=tokens // length),
         "output_tokens_per_second": throughput,
         "requests_per_second": throughput / length,
-        "latency": _latency(batch, length, throughput),
-        "warmup": _warmup(throughput, capped, chance),
+        "latency": made_latency(batch, length, throughput),
+        "warmup": made_warmup(throughput, capped, chance),
         "drift": Drift(
             throughput_relative=chance.gauss(0, 0.005),
             power_relative=None,
@@ -278,122 +260,3 @@ def scattered(result: Result, factor: float) -> Result:
         if distribution is not None
     }
     return result.model_copy(update={"latency": result.latency.model_copy(update=stretched)})
-
-
-def _window(start: float, duration: float, began: datetime, waves: int) -> Window:
-    opened = began + timedelta(seconds=6)
-    return Window(
-        start_monotonic_s=start + 6,
-        end_monotonic_s=start + 6 + duration,
-        start_wall=opened.isoformat(),
-        end_wall=(opened + timedelta(seconds=duration)).isoformat(),
-        duration_s=duration,
-        waves=waves,
-        passes=max(1, waves // 4),
-    )
-
-
-def _phases(start: float, duration: float) -> list[Phase]:
-    edges = [start, start + 1, start + 3, start + 6, start + 6 + duration, start + 7 + duration]
-    names = ("load", "idle", "warmup", "window", "tail")
-    return [
-        Phase(name=name, start_monotonic_s=a, end_monotonic_s=b)
-        for name, a, b in zip(names, edges[:-1], edges[1:], strict=True)
-    ]
-
-
-def _latency(batch: int, length: int, throughput: float) -> Latency:
-    gap = batch / throughput
-    return Latency(
-        time_to_first_token_s=_distribution(gap * 4, 12),
-        inter_token_latency_s=_distribution(gap, 12 * length) if length > 1 else None,
-        end_to_end_s=_distribution(gap * (length + 4), 12),
-    )
-
-
-def _distribution(centre: float, count: int) -> Distribution:
-    factors: Sequence[float] = (1.02, 0.9, 1.0, 1.1, 1.2, 1.4, 1.5)
-    mean, low, p50, p90, p95, p99, high = (centre * factor for factor in factors)
-    return Distribution(
-        count=count, mean=mean, minimum=low, p50=p50, p90=p90, p95=p95, p99=p99, maximum=high
-    )
-
-
-def _warmup(throughput: float, capped: bool, chance: random.Random) -> Warmup:
-    rise = (0.55, 0.82, 0.97, 1.0, 1.01, 0.99, 1.0)[: 5 if capped else 7]
-    first_wave_s = 0.9 if capped else 1.1
-    return Warmup(
-        steady=not capped,
-        capped=capped,
-        verdict="not_steady" if capped else "steady",
-        waves=len(rise),
-        duration_s=3.0,
-        first_wave_s=first_wave_s,
-        throughput_tokens_per_second=[throughput * r * chance.gauss(1, 0.01) for r in rise],
-        wave_ends_s=[first_wave_s + 0.3 * wave for wave in range(len(rise))],
-        coefficient_of_variation=0.012,
-        trend_interval=(-0.012, 0.009),
-        bound=0.062 if capped else 0.015,
-        time_constant_s=300.0,
-    )
-
-
-def _energy(tokens: int, duration: float, batch: int, length: int, chance: random.Random) -> Energy:
-    power = 60.0 + 15.0 * math.log2(2 * batch) + chance.gauss(0, 0.5)
-    joules, idle = power * duration, 52.0
-    prompt_tokens = 40 * tokens // length
-    return Energy(
-        energy_joules=joules,
-        reason=None,
-        method="counter",
-        scope="gpu_board",
-        mean_power_watts=power,
-        loaded_idle_power_watts=idle,
-        loaded_idle_standard_error_watts=0.2,
-        energy_above_loaded_idle_joules=joules - idle * duration,
-        gain_limit_relative=0.05,
-        offset_limit_watts=5.0,
-        edge_uncertainty_joules=0.0,
-        joules_per_output_token=joules / tokens,
-        joules_per_token=joules / (tokens + prompt_tokens),
-        joules_per_request=joules / (tokens // length),
-        output_tokens_per_joule=tokens / joules,
-        load_energy_joules=300.0,
-        warmup_energy_joules=200.0,
-        devices=[
-            DeviceEnergy(
-                device="GPU-synthetic",
-                scope="gpu_board",
-                energy_joules=joules,
-                reason=None,
-                counter_joules=joules,
-                integrated_instant_joules=joules * 1.01,
-                integrated_average_joules=None,
-            )
-        ],
-        simulated=True,
-    )
-
-
-def _environment(device_model: str, power_limit_watts: float | None) -> Environment:
-    return Environment(
-        session_id="synthetic-session",
-        run_id="synthetic-run",
-        host="synthetic-host",
-        cpu_model="Synthetic CPU",
-        kernel="6.1.0-synthetic",
-        device_model=device_model,
-        device_uuids=[],
-        power_limit_watts=power_limit_watts,
-        driver=None,
-        runtime="process",
-        environment_hash="1" * 64,
-        image_digest=None,
-        python_version="3.11.7",
-        engine_version="0.0-synthetic",
-        packages_sha256=packages_sha256(PACKAGES),
-        model_sha256="3" * 64,
-        code_digest="4" * 64,
-        git_commit="5" * 40,
-        git_dirty=False,
-    )

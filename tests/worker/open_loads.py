@@ -13,6 +13,10 @@ Report = dict[str, Any]
 PROMPTS = ((1, 2, 3), (4, 5), (6, 7, 8, 9))
 
 
+def engine_of(clock: Clock, **changes: Any) -> VirtualEngine:
+    return VirtualEngine(clock, **({"slots": 8, "prefill_s": 0.05, "token_s": 0.01} | changes))
+
+
 def workload(
     recipe: ArrivalRecipe, *, output_tokens: int, duration_s: float, cap_s: float = 5.0
 ) -> Workload:
@@ -44,4 +48,4 @@ def run_open(
     return measure(engine, config, load, emit=emit)
 
 
-__all__ = ["Clock", "VirtualEngine", "run_open", "workload"]
+__all__ = ["Clock", "VirtualEngine", "engine_of", "run_open", "workload"]

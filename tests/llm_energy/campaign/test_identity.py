@@ -8,29 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.make_campaigns import (
     BASE,
-    COMMIT,
     SHA,
-    changed,
     load,
     make_checkout,
+    one,
+    spec_of,
     specs,
     with_experiments,
 )
 
 from llm_energy.campaign.campaign import load_campaign
-from llm_energy.campaign.identity import PROTOCOL_VERSION, short_hash, substance
-from llm_energy.campaign.problems import CampaignError
+from llm_energy.campaign.identity import PROTOCOL_VERSION, short_hash
 from llm_energy.campaign.types import canonical
 from llm_energy.system.files import sha256_of
-
-
-def spec_of(root, config):
-    (experiment,) = load(root, config).experiments
-    return experiment.spec_hash
-
-
-def one(**settings):
-    return with_experiments(one={"settings": settings})
 
 
 def test_a_spec_names_all_that_identifies_a_measurement(root):
@@ -222,145 +212,6 @@ def _with_floats(value):
     if isinstance(value, list):
         return [_with_floats(item) for item in value]
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def test_comments_and_line_ends_of_an_environment_change_no_spec(own_root):
-    before = specs(load(own_root))
-    requirements = own_root / "envs" / "toy" / "requirements.txt"
-    requirements.write_bytes(b"# why\r\n\r\ntoy-engine==1.0  \r\n")
-    assert specs(load(own_root)) == before
-
-
-def test_another_pin_changes_the_specs_of_its_backend_only(own_root):
-    config = changed(lambda c: c["experiments"].update(other={"settings": {"backend": "boxy"}}))
-    before = specs(load(own_root, config))
-    (own_root / "envs" / "toy" / "requirements.txt").write_text("toy-engine==1.1\n")
-    after = specs(load(own_root, config))
-    assert {name for name in before if before[name] == after[name]} == {"other"}
-
-
-def test_an_environment_is_its_content_wherever_the_checkout_lies(own_root, root):
-    assert specs(load(own_root)) == specs(load(root))
-
-
-def test_only_comments_and_empty_lines_are_no_substance(tmp_path):
-    path = tmp_path / "requirements.txt"
-    path.write_text("# head\na==1 \\\n    --hash=sha256:12\n\n  # why\nb==2  # kept\n")
-    assert substance(path) == "a==1 \\\n    --hash=sha256:12\nb==2  # kept"
-
-
-def test_the_tokenizer_is_that_of_the_default_source_whatever_backend_runs(root):
-    config = with_experiments(
-        a={"settings": {"backend": "toy"}}, b={"settings": {"backend": "boxy"}}
-    )
-    config["models"]["small"]["sources"] = {"boxy": {"hub": "a/b", "revision": COMMIT}}
-    a, b = load(root, config).experiments
-    assert a.spec["tokenizer"] == b.spec["tokenizer"]
-    assert a.spec["model"] != b.spec["model"]
-    assert a.prompts.id == b.prompts.id
-
-
-def test_a_model_is_converted_where_the_backend_needs_another_format(root):
-    experiment = load(root, one(backend="boxy")).experiments[0]
-    assert experiment.model.identity["format"] == "hf"
-    assert experiment.model.identity["converted_from"] == "gguf"
-    assert experiment.tokenizer.identity["format"] == "gguf"
-
-
-def test_the_path_of_a_local_model_is_no_part_of_it(root):
-    def config(path):
-        config = one()
-        config["models"]["small"] = {"source": {"path": path, "sha256": SHA["c"]}}
-        return config
-
-    assert spec_of(root, config("a.gguf")) == spec_of(root, config("/elsewhere/b.gguf"))
-
-
-def test_the_path_of_an_interpreter_is_no_part_of_its_environment(root):
-    def config(python, packages):
-        environment = {"python": python, "packages_sha256": packages}
-        return {**one(), "backends": {"toy": {"environment": environment}}}
-
-    assert spec_of(root, config("/a", SHA["1"])) == spec_of(root, config("/b", SHA["1"]))
-    assert spec_of(root, config("/a", SHA["1"])) != spec_of(root, config("/a", SHA["2"]))
-
-
-def test_a_prompt_file_is_its_content(root, tmp_path):
-    def config(name, content):
-        (tmp_path / name).write_text(content)
-        return {**one(), "prompts": {"short": {"file": str(tmp_path / name)}}}
-
-    line = '{"prompt": "Hello."}\n'
-    assert spec_of(root, config("a.jsonl", line)) == spec_of(root, config("b.jsonl", line))
-    assert spec_of(root, config("a.jsonl", line)) != spec_of(root, config("a.jsonl", line * 2))
-
-
-def test_synthetic_prompts_are_made_of_the_shipped_text(own_root):
-    config = {**one(), "prompts": {"short": {"synthetic": {"input_tokens": 8, "count": 4}}}}
-    before = spec_of(own_root, config)
-    (own_root / "config" / "prompts" / "prose.txt").write_text("Another text.\n")
-    assert spec_of(own_root, config) != before
-
-
-UNPINNED = {
-    "package:tiny==1.0:t.gguf": {"package": "tiny", "version": "1.0", "file": "t.gguf"},
-    "path:models/t.gguf": {"path": "models/t.gguf"},
-    "hub:a/b": {"hub": "a/b", "files": ["*.gguf"]},
-    "hub:a/b@main": {"hub": "a/b", "revision": "main", "files": ["*.gguf"]},
-}
-
-
-@pytest.mark.parametrize("key", UNPINNED)
-def test_a_source_without_a_pin_is_an_error_until_it_is_locked(own_root, key):
-    source = UNPINNED[key]
-    config = {**one(), "models": {"small": {"source": source}}}
-    with pytest.raises(CampaignError) as error:
-        load(own_root, config)
-    assert error.value.messages == [
-        f"--config: models.small.source: {key} is not pinned; pin it with the target `lock`: "
-        "`snakemake lock` and the rest of this command"
-    ]
-
-    pin = {"revision": COMMIT} if "hub" in source else {"sha256": SHA["e"]}
-    (own_root / "lock.yaml").write_text(yaml.safe_dump({"models": {key: pin}}))
-    locked = load(own_root, config).experiments[0]
-
-    config["models"]["small"]["source"] = {**source, **pin}
-    (own_root / "lock.yaml").unlink()
-    assert load(own_root, config).experiments[0].spec_hash == locked.spec_hash
-
-
-def test_an_interpreter_without_a_pin_is_an_error_until_it_is_locked(own_root):
-    config = {**one(), "backends": {"toy": {"environment": {"python": "/opt/toy/bin/python"}}}}
-    with pytest.raises(CampaignError, match=r"backends\.toy\.environment: .* not pinned; pin it"):
-        load(own_root, config)
-    lock = {"environments": {"toy": {"packages_sha256": SHA["f"]}}}
-    (own_root / "lock.yaml").write_text(yaml.safe_dump(lock))
-    assert load(own_root, config).experiments[0].environment.identity == lock["environments"]["toy"]
-
-
-def test_the_lock_target_can_read_a_campaign_with_identities_to_pin(root):
-    config = {**one(), "models": {"small": {"source": UNPINNED["path:models/t.gguf"]}}}
-    campaign = load(root, config, allow_unpinned=True)
-    assert [line.split(" is ")[0] for line in campaign.unpinned] == [
-        "--config: models.small.source: path:models/t.gguf"
-    ]
-    with pytest.raises(CampaignError, match="cycles"):
-        load(root, config | {"cycles": 0}, allow_unpinned=True)
-
-
-def test_a_damaged_lock_file_is_one_line(own_root):
-    (own_root / "lock.yaml").write_text("models: [1]\n")
-    with pytest.raises(CampaignError, match=r"lock\.yaml: models: .*; remove it and run"):
-        load(own_root)
-
-
-def test_several_sources_without_a_default_leave_the_tokenizer_open(root):
-    config = one(backend="boxy")
-    sources = {"boxy": {"hub": "a/b", "revision": COMMIT}, "toy": {"path": "x", "sha256": SHA["a"]}}
-    config["models"]["small"] = {"sources": sources}
-    with pytest.raises(CampaignError, match="needs `source` beside several `sources`"):
-        load(root, config)
 
 
 def test_reading_a_campaign_writes_nothing(tmp_path, monkeypatch):

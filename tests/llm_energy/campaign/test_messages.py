@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
@@ -11,47 +10,19 @@ from hypothesis import given
 from tests.llm_energy.altered_campaigns import altered
 from tests.llm_energy.make_campaigns import (
     BASE,
+    HEAD,
     SHA,
     changed,
-    load_text,
+    messages_of,
     mistakes,
-    with_experiments,
 )
 
-from llm_energy.campaign.campaign import load_campaign
-from llm_energy.campaign.problems import CampaignError, dotted
+from llm_energy.campaign.problems import dotted
+
+pytestmark = pytest.mark.usefixtures("working_directory")
+
 
 LOCAL = {"path": "weights.gguf", "sha256": SHA["a"]}
-
-HEAD = """\
-campaign: trial
-backends: {toy: {}}
-models:
-  small:
-    source: {package: tiny, version: "1.0", file: t.gguf, sha256: SHA}
-prompts:
-  short: {shipped: everyday, limit: 8}
-defaults: {backend: toy, model: small, prompts: short}
-""".replace("SHA", SHA["a"])
-
-
-@pytest.fixture(autouse=True)
-def _working_directory(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
-def messages_of(root, text):
-    with pytest.raises(CampaignError) as error:
-        load_text(root, text)
-    return error.value.messages
-
-
-def messages_if_any(root, text):
-    try:
-        load_text(root, text)
-    except CampaignError as error:
-        return error.messages
-    return []
 
 
 @pytest.mark.parametrize(
@@ -141,122 +112,6 @@ def test_a_mistake_at_the_top_of_the_file(root, line, message):
     assert found.startswith("campaign.yaml:10: ")
     assert message in found
     assert "marker" not in found
-
-
-@pytest.mark.parametrize(
-    ("group", "message"),
-    [
-        ({"axis": {}}, "experiments.x.axis: unknown key; did you mean axes?"),
-        ({"settings": {"batchsize": 2}}, "experiments.x.settings.batchsize: unknown key; did you"),
-        ({"settings": {"sampling": {"temp": 1}}}, "settings.sampling.temp: unknown key"),
-        (
-            {"settings": {"sampling": {"top_p": 0}}},
-            "sampling.top_p: must be at least 0.0001",
-        ),
-        ({"settings": {"batch_size": 0}}, "settings.batch_size: must be at least 1, not 0"),
-        (
-            {"settings": {"load_mode": "opne"}},
-            "must be 'waves', 'closed' or 'open', not \"opne\"; did",
-        ),
-        ({"settings": {"backend": "boxi"}}, "unknown backend `boxi`; did you mean boxy?"),
-        ({"settings": {"prompts": "shot"}}, "unknown prompts `shot`; did you mean short?"),
-        ({"settings": {"model": None}, "axes": []}, "axes: must be keys with values, not []"),
-        ({"axes": {"batch_size": []}}, "axes.batch_size: must not be empty"),
-        ({"axes": {"batch_size": 4}}, "axes.batch_size: must be a list, not 4"),
-        ({"axes": {"batch_size": [[1]]}}, "batch_size[0]: must be one number or text"),
-        ({"axes": {"batch_size": [1, "4"]}}, 'batch_size[1]: must be a whole number, not "4"'),
-        ({"axes": {"batch_size": [4, 4.0]}}, "axes.batch_size: has 4 twice; keep one"),
-        (
-            {"linked": [{"batch_size": [1, 4, 1], "output_tokens": [16, 48, 16]}]},
-            "linked[0]: has 1 with 16 twice; keep one",
-        ),
-        ({"axes": {"load_mode": ["waves", "wave"]}}, "load_mode[1]: must be 'waves', "),
-        ({"axes": {"model": ["small", "tiny"]}}, "axes.model[1]: unknown model `tiny`; known"),
-        ({"axes": {"engine": [1]}}, "axes.engine: unknown setting; known: "),
-        ({"axes": {"sampling.temprature": [0]}}, "did you mean sampling.temperature?"),
-        ({"axes": {"engine.toi.threads": [1]}}, "unknown backend `toi`; did you mean toy?"),
-        ({"axes": {"engine.toy.thread": [1]}}, "unknown option of toy; did you mean threads?"),
-        ({"axes": {"engine.toy.threads": [0]}}, "threads[0]: must be at least 1, not 0"),
-        ({"axes": {"engine.toy.threads": [True]}}, "threads[0]: must be a whole number, not true"),
-        ({"axes": {"engine.toy.slots": ["x"]}}, 'slots[0]: must be a whole number, not "x"'),
-        ({"axes": {"engine.toy.cache": [1]}}, "cache[0]: must be true or false, not 1"),
-        ({"axes": {"engine.toy.layout": [True]}}, "must be text, not true; put it in quotes"),
-        ({"axes": {"engine.toy.layout": ["x"]}}, "layout[0]: must be one of rows, columns"),
-        ({"settings": {"engine": {"toy": {"gain": "x"}}}}, 'toy.gain: must be a number, not "x"'),
-        (
-            {"settings": {"batch_size": 4, "engine": {"toy": {"slots": 2}}}},
-            "experiments.x.settings.engine.toy.slots: must be at least 4, the batch size",
-        ),
-        ({"axes": {"batch_size": {"from": 8, "to": 1, "step": 1}}}, "`to` lies below `from`"),
-        ({"axes": {"batch_size": {"from": 1, "to": 8}}}, "needs exactly one of the keys step and"),
-        ({"axes": {"batch_size": {"from": 0, "to": 8, "factor": 2}}}, "must begin above 0 to grow"),
-        ({"axes": {"batch_size": {"from": 1, "to": 8, "faktor": 2}}}, "did you mean factor?"),
-        (
-            {"axes": {"batch_size": {"from": 1, "to": 1e9, "step": 1}}},
-            "axes.batch_size: has over 10000 values; use a larger step",
-        ),
-        (
-            {
-                "axes": {
-                    "output_tokens": {"from": 1, "to": 9999, "step": 1},
-                    "sampling.seed": {"from": 1, "to": 9999, "step": 1},
-                }
-            },
-            "experiments.x: makes more than 10000 experiments; use fewer values",
-        ),
-        (
-            {"linked": [{"batch_size": [1, 2], "output_tokens": [16]}]},
-            "linked[0]: needs lists of one length (here batch_size: 2, output_tokens: 1)",
-        ),
-        (
-            {"axes": {"batch_size": [1]}, "linked": [{"batch_size": [2]}]},
-            "experiments.x: batch_size varies twice; keep it in one axis",
-        ),
-        (
-            {"axes": {"batch_size": [1]}, "exclude": [{"output_tokens": 16}]},
-            "exclude[0].output_tokens: unknown axis of this group; known: batch_size",
-        ),
-        (
-            {"axes": {"batch_size": [1, 4]}, "exclude": [{"batch_size": 1}, {"batch_size": 4}]},
-            "experiments.x.exclude: excludes every combination; keep one, or drop the group",
-        ),
-        (
-            {"axes": {"batch_size": [1]}, "include": [{"output_tokens": 16}]},
-            "include[0]: needs a value for batch_size",
-        ),
-        (
-            {"axes": {"batch_size": [1]}, "include": [{"batch_size": 3}]},
-            "experiments.x.include: 8 prompts are no multiple of batch size 3; change one of them",
-        ),
-        (
-            {"axes": {"batch_size": [1]}, "include": [{"batch_size": 1}]},
-            "a second experiment is named x_batch1; rename its group",
-        ),
-        (
-            {"axes": {"engine.boxy.eager": [True, False]}},
-            "x_eagerfalse is the same as x_eagertrue; leave one out, with `exclude`",
-        ),
-        (
-            {"settings": {"backend": "boxy", "load_mode": "closed", "model": "large"}},
-            "boxy has no load mode `closed`; it has waves",
-        ),
-        (
-            {
-                "settings": {
-                    "backend": "boxy",
-                    "model": "large",
-                    "engine": {"boxy": {"graphs": True}},
-                }
-            },
-            "experiments.x.settings.engine.boxy.graphs: needs eager false",
-        ),
-        ({"settings": {"model": "large"}}, "models.large.source: toy reads gguf, and hf cannot be"),
-    ],
-)
-def test_a_mistake_in_a_group(root, group, message):
-    found = mistakes(root, with_experiments(x=group))
-    assert len(found) == 1, found
-    assert message in found[0]
 
 
 @pytest.mark.parametrize(
@@ -365,76 +220,9 @@ def test_a_misspelt_required_key_is_one_mistake(root):
     ]
 
 
-def test_wrong_yaml_is_one_line_with_its_place(root):
-    with pytest.raises(CampaignError) as error:
-        load_campaign({}, files=[_file("a: [1\nb: 2\n")], root=root, lock=None)
-    (message,) = error.value.messages
-    assert message.startswith("campaign.yaml:2: not valid YAML: ")
-
-
-def test_a_key_given_twice_is_a_mistake_wherever_it_is(root):
-    text = HEAD + "experiments:\n  one: {}\n  two: {settings: {batch_size: 2}}\n  one: {}\n"
-    assert messages_of(root, text) == ["campaign.yaml:12: one: key given twice; keep one"]
-
-
-def test_a_file_that_cannot_be_read_is_named(root):
-    with pytest.raises(CampaignError) as error:
-        load_campaign({}, files=[Path("absent.yaml")], root=root, lock=None)
-    assert error.value.messages == [
-        "absent.yaml: there is no such file; put a target before --configfile and other options"
-    ]
-
-
-@pytest.mark.parametrize("text", ["# nothing yet\n", "- a list\n", "a text\n"])
-def test_a_file_without_keys_is_one_line(root, text):
-    with pytest.raises(CampaignError) as error:
-        load_campaign({}, files=[_file(text)], root=root, lock=None)
-    assert error.value.messages == [
-        "campaign.yaml:1: must be keys with values; config/README.md explains them"
-    ]
-
-
-@pytest.mark.parametrize("code", ["import nothing_of_this_name", "ENGINE = 3", "ENGINE ="])
-def test_an_engine_module_that_cannot_be_read_is_one_line(own_root, code):
-    (own_root / "scripts" / "worker" / "engines" / "boxy.py").write_text(code)
-    (message,) = mistakes(own_root, BASE)
-    assert message.startswith("backends.boxy: its engine module cannot be read: ")
-    assert "\n" not in message
-
-
-def test_of_several_files_the_one_that_won_is_named(root):
-    first = _file(HEAD + "experiments: {one: {}}\ncycles: 0\n", "first.yaml")
-    second = _file("order: sequential\ncycles: -1\n", "second.yaml")
-    config = {**_read(first), **_read(second)}
-    with pytest.raises(CampaignError) as error:
-        load_campaign(config, files=[first, second], root=root, lock=None)
-    (message,) = error.value.messages
-    assert message == "second.yaml:2: cycles: must be at least 1, not -1"
-
-
-def test_a_value_from_the_command_line_is_stated_to_be_from_there(root):
-    file = _file(HEAD + "experiments: {one: {}}\ncycles: 3\n")
-    for change, key in (({"cycles": 0}, "cycles"), ({"cylces": 3}, "cylces")):
-        with pytest.raises(CampaignError) as error:
-            load_campaign(_read(file) | change, files=[file], root=root, lock=None)
-        (message,) = error.value.messages
-        assert message.startswith(f"--config: {key}: ")
-
-
-def test_a_key_that_an_anchor_brings_is_found_at_the_anchor(root):
-    text = HEAD + (
-        "experiments:\n"
-        "  one: {settings: &shared {batch_size: 3}}\n"
-        "  two:\n"
-        "    settings: {<<: *shared, output_tokens: 8}\n"
-    )
-    messages = messages_of(root, text)
-    assert [message.split(" ")[0] for message in messages] == ["campaign.yaml:10:"] * 2
-
-
 @given(altered())
 def test_whatever_is_wrong_is_reported_in_lines_and_never_in_a_traceback(root, config):
-    messages = messages_if_any(root, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
+    messages = messages_of(root, yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
     assert len(set(messages)) == len(messages)
     for message in messages:
         assert re.fullmatch(r"campaign\.yaml:[0-9]+: \S.*: .+", message)
@@ -466,46 +254,3 @@ def test_reading_a_campaign_prints_nothing_and_imports_nothing_heavy(root):
 
 def test_paths_are_written_as_in_the_file():
     assert dotted(("axes", "sampling.seed", 0, "x")) == "axes.sampling.seed[0].x"
-
-
-def _file(text, name="campaign.yaml"):
-    Path(name).write_text(text)
-    return Path(name)
-
-
-def _read(path):
-    return yaml.safe_load(path.read_text())
-
-
-class TestReference:
-    """A mistake in a group is none of the reference, whose name it may change."""
-
-    @pytest.mark.parametrize(
-        ("axes", "reference"),
-        [
-            ({"engine.toy.treads": [1, 4]}, "sweep_threads1"),
-            ({"engine.toy.threads": [1, -4]}, "sweep_threads1"),
-            ({"batch_size": [1, "x"]}, "sweep_batch1"),
-            ({"batch_size": [1, 1]}, "sweep_batch1"),
-        ],
-    )
-    def test_a_bad_axis_does_not_brand_it(self, root, axes, reference):
-        def change(config):
-            config["experiments"] = {
-                "sweep": {"axes": axes},
-                "other": {"settings": {"output_tokens": 99}},
-            }
-            config["reference"] = reference
-
-        found = mistakes(root, changed(change))
-        assert found
-        assert [text for text in found if "experiments.sweep.axes." not in text] == []
-
-    def test_an_unknown_one_is_reported_beside_a_mistake_in_another_group(self, root):
-        def change(config):
-            config["experiments"] = {"sweep": {"axes": {"batch_size": [1, "x"]}}, "other": {}}
-            config["reference"] = "othr"
-
-        assert any(
-            "reference: unknown experiment" in text for text in mistakes(root, changed(change))
-        )

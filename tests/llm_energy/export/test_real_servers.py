@@ -16,10 +16,7 @@ from llm_energy.power.integration import integrate
 from llm_energy.power.series import Samples
 
 pytestmark = pytest.mark.long
-QUANTITIES = {
-    "counter": "energy_counter_joules",
-    "integrated_instant": "instant_power_watts",
-}
+QUANTITIES = {"counter": "energy_counter_joules", "integrated_instant": "instant_power_watts"}
 
 
 @pytest.fixture(autouse=True)

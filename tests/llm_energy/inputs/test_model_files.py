@@ -3,33 +3,24 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.llm_energy.inputs.hub_server import HubServer, Repository
+from tests.llm_energy.inputs.made_models import GGUF, SHA256, WEIGHTS, prepare, target
 from tests.llm_energy.inputs.packages import build_wheel
 
-from llm_energy.campaign.declared_inputs import HubSource, PackageSource, PathSource, Source
-from llm_energy.inputs.checksums import file_sha256, files_sha256, write_marker
+from llm_energy.campaign.declared_inputs import HubSource, PackageSource, PathSource
+from llm_energy.inputs.checksums import file_sha256, files_sha256
 from llm_energy.inputs.models import (
-    convert_model,
     local_facts,
     local_files,
     local_sha256,
     megabytes,
-    prepare_model,
     verify_model,
 )
 from llm_energy.system.errors import ModelError
 
-WEIGHTS = b"GGUF" + bytes(500)
-SHA256 = hashlib.sha256(WEIGHTS).hexdigest()
-GGUF = {"sha256": SHA256, "format": "gguf"}
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Path:
-    return tmp_path / "models" / "tiny-0123456789ab"
+__all__ = ["target"]
 
 
 @pytest.fixture
@@ -48,14 +39,6 @@ def own_folder(tmp_path: Path) -> Path:
     (folder / "config.json").write_text("{}")
     (folder / "model.safetensors").write_bytes(WEIGHTS)
     return folder
-
-
-def prepare(source: Source, identity: dict[str, Any], target: Path) -> Path:
-    """Prepare a model as its rule does; returns the marker."""
-    target.mkdir(parents=True, exist_ok=True)
-    content = prepare_model(source, identity, target=target, log=target / "log")
-    write_marker(target / "ready.json", content)
-    return target / "ready.json"
 
 
 def test_a_file_of_a_package(target: Path, index: Path) -> None:
@@ -165,77 +148,6 @@ def test_a_folder_that_is_no_model_is_refused(target: Path, own_folder: Path) ->
     identity = {"sha256": local_sha256(own_folder, local_facts(own_folder)), "format": "hf"}
     with pytest.raises(ModelError, match=r"has no config\.json; it is no model folder"):
         prepare(PathSource(path=str(own_folder)), identity, target)
-
-
-class TestInParts:
-    """A GGUF model in several files, of which the first is named."""
-
-    @pytest.fixture
-    def parts(self, tmp_path: Path) -> list[Path]:
-        folder = tmp_path / "parts"
-        folder.mkdir()
-        paths = [folder / f"big-0000{number}-of-00003.gguf" for number in (1, 2, 3)]
-        for number, path in enumerate(paths):
-            path.write_bytes(WEIGHTS + bytes(number))
-        return paths
-
-    @staticmethod
-    def pinned(path: Path) -> dict[str, Any]:
-        return {"sha256": local_sha256(path, local_facts(path)), "format": "gguf"}
-
-    @pytest.mark.parametrize("named", [0, 1, 2])
-    def test_all_are_prepared_and_the_first_is_loaded(
-        self, target: Path, parts: list[Path], named: int
-    ) -> None:
-        source = PathSource(path=str(parts[named]))
-        model = verify_model(prepare(source, self.pinned(parts[0]), target))
-        assert model.path == parts[0]
-        assert list(model.files) == parts == local_files(source)
-
-    def test_a_part_that_changes_is_refused(self, target: Path, parts: list[Path]) -> None:
-        source, pin = PathSource(path=str(parts[0])), self.pinned(parts[0])
-        marker = prepare(source, pin, target)
-        parts[2].write_bytes(b"GGUF, but another")
-        with pytest.raises(ModelError, match=r"big-00003-of-00003\.gguf is not the file that was"):
-            verify_model(marker)
-        with pytest.raises(ModelError, match=r"has sha256 .*, declared is .*; restore the files"):
-            prepare(source, pin, target)
-
-    def test_a_part_that_is_missing_is_named(self, parts: list[Path]) -> None:
-        parts[1].unlink()
-        with pytest.raises(ModelError, match=r"big-00002-of-00003\.gguf: No such file"):
-            local_facts(parts[0])
-
-    def test_its_identity_is_not_its_name(self, parts: list[Path]) -> None:
-        before = self.pinned(parts[0])
-        renamed = [path.with_name(path.name.replace("big", "other")) for path in parts]
-        for path, new in zip(parts, renamed, strict=True):
-            path.rename(new)
-        assert self.pinned(renamed[0]) == before
-
-    def test_the_hub_gives_all_where_one_is_named(
-        self, target: Path, hub_server: HubServer
-    ) -> None:
-        names = [f"q/m-0000{number}-of-00002.gguf" for number in (1, 2)]
-        hub_server.repositories["org/big"] = Repository(dict.fromkeys(names, WEIGHTS))
-        identity = {"hub": "org/big", "revision": "a" * 40, "files": names[:1], "format": "gguf"}
-        model = verify_model(prepare(HubSource(hub="org/big", files=names[:1]), identity, target))
-        assert [path.name for path in model.files] == [name[2:] for name in names]
-        assert model.path == model.files[0]
-
-    def test_one_of_a_package_is_refused(self, target: Path) -> None:
-        source = PackageSource(package="big", version="1", file="big/m-00001-of-00002.gguf")
-        with pytest.raises(ModelError, match="is one part of several; unpack the package"):
-            prepare(source, GGUF, target)
-
-    def test_they_are_not_converted(self, target: Path, parts: list[Path]) -> None:
-        marker = prepare(PathSource(path=str(parts[0])), self.pinned(parts[0]), target)
-        environment = target / "environment.json"
-        write_marker(environment, {"kind": "venv", "python": "/nowhere"})
-        with pytest.raises(ModelError, match="a GGUF model in 3 parts cannot be converted; join"):
-            convert_model(
-                {}, model=marker, environment=environment, target=target, log=target / "log"
-            )
 
 
 def test_a_snapshot_of_the_hugging_face_cache_is_its_links_one_by_one(

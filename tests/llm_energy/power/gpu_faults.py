@@ -118,8 +118,7 @@ def nobody_restores_what_a_living_process_set(machine):
 def a_process_with_the_same_id_is_not_the_owner(machine):
     owner = machine.owner()
     set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
-    other = machine.record["owner"] | {"start_ticks": 1}
-    machine.rewrite(owner=other)
+    machine.rewrite(owner=machine.record["owner"] | {"start_ticks": 1})
     assert len(restore_all(owner=None)) == 1
     assert machine.limit_watts == 650.0
 
@@ -269,8 +268,7 @@ def a_gpu_that_is_lost_while_it_is_set(machine):
 def an_owner_in_another_container(machine):
     owner = machine.owner()
     set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
-    elsewhere = machine.record["owner"] | {"pid_namespace": "pid:[1]"}
-    machine.rewrite(owner=elsewhere)
+    machine.rewrite(owner=machine.record["owner"] | {"pid_namespace": "pid:[1]"})
     killed(owner)
     with pytest.raises(GpuControlError, match="has set it, and lives"):
         set_gpu(UUID, GpuSetting(300.0), owner_pid=machine.owner().pid)

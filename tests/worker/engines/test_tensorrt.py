@@ -1,8 +1,6 @@
 """The adapter of TensorRT-LLM on a stand-in with the published signatures: no GPU, no model."""
 
 import importlib
-import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,38 +8,17 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.worker.backend import ROOT, Backend, Peer, ask_oneshot, measured_open
-from tests.worker.engines.reference import (
-    GRAVITY_IDS,
-    QUESTION,
-    QUESTION_IDS,
-    measure,
-    outputs,
-)
+from tests.worker.engines.tensorrt import STAND_IN, expected, model
 
 from worker.engines.base import EngineError, Request, resolve_options
 from worker.engines.tensorrt import TensorRT
 from worker.workload import EngineConfig, Sampling
 
-STAND_IN = Path(__file__).parent / "tensorrt_stand_in"
+__all__ = ["model"]
+
+
 PROMPT = (100, 150)
 """Its greedy output passes the end of text (token 0) after 6 tokens."""
-
-
-def expected(prompt: tuple[int, ...] | list[int], tokens: int) -> list[int]:
-    return [(sum(prompt) + step) % 256 for step in range(tokens)]
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Callable[..., Path]:
-    """Makes a model folder with a config.json."""
-
-    def make(**facts: Any) -> Path:
-        plain = {"torch_dtype": "bfloat16", "max_position_embeddings": 4096}
-        (tmp_path / "config.json").write_text(json.dumps(plain | facts))
-        return tmp_path
-
-    return make
 
 
 @pytest.fixture
@@ -259,61 +236,3 @@ def test_closing_shuts_the_engine_down(loaded: Callable[..., Any]) -> None:
     engine.close()
     with pytest.raises(RuntimeError, match="shutting down"):
         llm.generate_async([1])
-
-
-@pytest.fixture
-def peer(short_folder: Path) -> Iterator[Peer]:
-    """A supervisor whose engine processes find the stand-in."""
-    scripts = Path(os.pathsep.join([str(ROOT / "scripts"), str(STAND_IN)]))
-    backend = Backend(short_folder, scripts=scripts, python=sys.executable)
-    peer = backend.connect()
-    yield peer
-    peer.close()
-    backend.stop()
-
-
-@pytest.mark.parametrize("mode", ["waves", "closed"])
-def test_measures_in_an_engine_process(peer: Peer, model: Callable[..., Path], mode: str) -> None:
-    engine = {"backend": "tensorrt", "model_path": str(model()), "dtype": "auto"}
-    told = peer.load(**engine, context_tokens=128, slots=2)
-    assert told["engine_version"] == "tensorrt_llm 1.2.1"
-    measured = measure(peer, [[1, 2], [3]], mode=mode, minimum_waves=2)
-    assert outputs(measured) == [expected([1, 2], 7), expected([3], 7)]
-    for one in measured["requests"]:
-        times = [one["submitted"], *one["token_times"]]
-        assert times == sorted(times)
-        assert len(set(times)) == 8
-    assert peer.ask("unload")["event"] == "unloaded"
-
-
-def test_requests_that_arrive_at_a_rate(peer: Peer, model: Callable[..., Path]) -> None:
-    """Far more than it can serve: those after the window are aborted, and the engine is idle."""
-    engine = {"backend": "tensorrt", "model_path": str(model()), "dtype": "auto"}
-    peer.load(**engine, context_tokens=128, slots=2)
-    measured = measured_open(
-        peer, rate=100.0, prompts=[[1, 2], [3]], output_tokens=40, minimum_duration_s=0.2
-    )
-    start, end = measured["window"]["start"], measured["window"]["end"]
-    counted = [r for r in measured["requests"] if start <= r["scheduled"] <= end]
-    assert counted
-    assert {len(r["token_times"]) for r in counted} == {40}
-    assert outputs(measure(peer, [[1, 2], [3]])) == [expected([1, 2], 7), expected([3], 7)]
-
-
-@pytest.mark.parametrize("worker", ["says", "prints"])
-def test_out_of_memory_is_reported_as_such(
-    peer: Peer, model: Callable[..., Path], worker: str
-) -> None:
-    folder = model(stand_in_memory_tokens=64, stand_in_dies=worker == "prints")
-    engine = {"backend": "tensorrt", "model_path": str(folder), "dtype": "auto"}
-    error = peer.load(**engine, context_tokens=128, slots=2)
-    assert error["reason"] == "out_of_memory", error
-
-
-@pytest.mark.engine
-def test_tokenizes_with_the_models_chat_template(pytorch_python: str, hf_folder: Path) -> None:
-    question = {"op": "tokenize", "backend": "tensorrt", "model_path": str(hf_folder)}
-    chat = {**question, "texts": [QUESTION], "template_date": "2026-01-01"}
-    assert ask_oneshot(chat, python=pytorch_python)[0] == {"token_ids": [QUESTION_IDS]}
-    plain = {**question, "texts": ["Gravity is"], "template_date": None}
-    assert ask_oneshot(plain, python=pytorch_python)[0] == {"token_ids": [GRAVITY_IDS]}

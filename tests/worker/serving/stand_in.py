@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from tests.worker.serving.frames import chunked, refusing
+
 from worker.engines.base import Request
 from worker.serving.address import Address
 from worker.serving.dialect import (
@@ -193,35 +195,6 @@ def body_of(one: Request, dialect: Dialect) -> dict[str, Any]:
     sent = one.prompt if dialect.prompt == IDS else letters(one.prompt)
     body = json.loads(f"{{{dialect.prompt_field(sent)}}}")
     return {**body, "max_tokens": one.output_tokens}
-
-
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\n"
-
-
-def chunked(events: Sequence[str]) -> bytes:
-    """An answer as most servers frame it: one chunk of HTTP for each event."""
-    body = b""
-    for event in events:
-        content = event.encode()
-        body += b"%x\r\n%b\r\n" % (len(content), content)
-    return HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + body + b"0\r\n\r\n"
-
-
-def whole(events: Sequence[str]) -> bytes:
-    """An answer of a known length."""
-    content = "".join(events).encode()
-    return HEAD + b"Content-Length: %d\r\n\r\n" % len(content) + content
-
-
-def until_closed(events: Sequence[str]) -> bytes:
-    """An answer that ends with the connection."""
-    return HEAD + b"Connection: close\r\n\r\n" + "".join(events).encode()
-
-
-def refusing(status: int, content: Any) -> bytes:
-    """An answer with a status that is no success."""
-    body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return b"HTTP/1.1 %d Nope\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body
 
 
 @dataclass

@@ -11,7 +11,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
-from tests.worker.serving.stand_in import DIALECTS, StandIn, answer_all, chunked
+from tests.worker.serving.frames import chunked
+from tests.worker.serving.stand_in import DIALECTS, StandIn, answer_all
 
 DIALECT, MOST_ANSWERS = (*sys.argv[2:], None, None)[:2]
 answers = 0

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from tests.worker.serving import stand_in
-from tests.worker.serving.stand_in import DIALECTS, chunked, refusing, serving
+from tests.worker.serving.frames import chunked, refusing
+from tests.worker.serving.stand_in import DIALECTS, serving
 
 from worker.serving.dialect import (
     CHAT,

@@ -16,7 +16,7 @@ from worker.serving.texts import same_text
 
 class Words:
     """In place of the package `tokenizers`, which is in an engine's environment: splits at blanks
-    and signs, as a real one in tests/worker/engines/test_openai.py does."""
+    and signs, as a real one in tests/worker/engines/test_openai_engines.py does."""
 
     @classmethod
     def from_file(cls, _: str) -> "Words":

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from tests.worker.serving import stand_in
-from tests.worker.serving.stand_in import StandIn, chunked, request
+from tests.worker.serving.frames import chunked
+from tests.worker.serving.stand_in import StandIn, request
 
 from worker.serving.address import Address, AddressError, listed_models
 from worker.serving.dialect import TOKEN_IDS, Dialect
