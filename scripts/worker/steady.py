@@ -96,6 +96,16 @@ class Verdict:
     """90 % interval of slope × span."""
 
 
+@dataclass(frozen=True)
+class Bias:
+    """The bias of a window's mean, relative to the steady mean."""
+
+    limit: float
+    """Its upper limit."""
+    moved: bool
+    """True where a trend or an approach is no chance of the waves."""
+
+
 def bound_ahead(waves: Sequence[Wave], *, window_s: float, rules: WarmupRules) -> float | None:
     """Bound the bias of a window that opens at the end of the last wave.
 
@@ -113,13 +123,13 @@ def bound_ahead(waves: Sequence[Wave], *, window_s: float, rules: WarmupRules) -
     if rules.cap_s < SHORT_CAP_S:
         between_means_s = (end_s - start_s + window_s) / 2.0
         return series.trend().limit(between_means_s, series.quantile(_AHEAD))
-    bound = bias_limit(series, window, _AHEAD)
-    if bound > rules.bound or not moves(series):
-        return bound
+    bias = bias_of(series, window, _AHEAD)
+    if bias.limit > rules.bound or not bias.moved:
+        return bias.limit
     later = _later(waves, end_s)
     if not _suffice(later, window_s):
         return None
-    return max(bound, bias_limit(Series(later), window, _AHEAD))
+    return max(bias.limit, bias_of(Series(later), window, _AHEAD).limit)
 
 
 def judge(waves: Sequence[Wave], *, window: tuple[float, float], cap_s: float) -> Verdict:
@@ -140,10 +150,10 @@ def judge(waves: Sequence[Wave], *, window: tuple[float, float], cap_s: float) -
         bound = course.limit(1.0, series.quantile(_AFTER))
     else:
         course = series.approach(SLOWEST_S)
-        bound = bias_limit(series, window, _AFTER)
-        later = _later(waves, opened_s)
-        if moves(series) and len(later) > _places(later) + 2:
-            bound = max(bound, bias_limit(Series(later), window, _AFTER))
+        bias = bias_of(series, window, _AFTER)
+        bound, later = bias.limit, _later(waves, opened_s)
+        if bias.moved and len(later) > _places(later) + 2:
+            bound = max(bound, bias_of(Series(later), window, _AFTER).limit)
     stretch_s = 2.0 * opened_s - closed_s
     step = step_limit(Series(near), window) if len(near := _since(waves, stretch_s)) > 2 else None
     seen = trend.visible(quantile) or course.visible(quantile) or step is not None
@@ -164,8 +174,8 @@ def judge(waves: Sequence[Wave], *, window: tuple[float, float], cap_s: float) -
     )
 
 
-def bias_limit(series: Series, window: tuple[float, float], level: float) -> float:
-    """Return the upper limit of the bias of a window's mean, relative to the steady mean."""
+def bias_of(series: Series, window: tuple[float, float], level: float) -> Bias:
+    """Bound the bias of a window's mean by every trend and approach that the waves allow."""
     start_s, end_s = window[0] - series.start_s, window[1] - series.start_s
     trend = series.trend()
     changes = [(trend, (end_s - start_s) / trend.level_at_zero)]
@@ -173,20 +183,14 @@ def bias_limit(series: Series, window: tuple[float, float], level: float) -> flo
         fit = series.approach(tau_s)
         changes.append((fit, _mean_left(tau_s, start_s, end_s) / fit.level_at_zero))
     best = min((fit for fit, _ in changes), key=lambda fit: fit.residual)
-    allowed = series.quantile(_ALLOWED) ** 2 * best.variance
-    quantile = series.quantile(level)
-    return max(
+    chance, quantile = series.quantile(_ALLOWED), series.quantile(level)
+    allowed = chance**2 * best.variance
+    limits = [
         fit.limit(change, quantile)
         for fit, change in changes
         if fit.residual - best.residual <= allowed
-    )
-
-
-def moves(series: Series) -> bool:
-    """Return True where a trend or an approach is no chance of the waves."""
-    quantile = series.quantile(_ALLOWED)
-    fits = [series.trend(), *map(series.approach, _time_constants(series))]
-    return any(fit.visible(quantile) for fit in fits)
+    ]
+    return Bias(max(limits), any(fit.visible(chance) for fit, _ in changes))
 
 
 def step_limit(series: Series, window: tuple[float, float]) -> float | None:

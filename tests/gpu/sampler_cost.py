@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import median
 
+from llm_energy.power.gpu_driver import open_gpus
 from llm_energy.power.meter import Device
 from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.sampler import Sampler
@@ -25,8 +26,8 @@ DELIVERED = 0.95
 
 def lines(python: str, duration_s: float) -> Iterator[Line]:
     """Yield one line for each rate."""
-    meter = NvmlMeter.open()
-    if meter is None:
+    meter = open_gpus()
+    if not isinstance(meter, NvmlMeter):
         yield Line("FAIL", "sampler", "NVML shows no GPU")
         return
     try:

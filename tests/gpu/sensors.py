@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pynvml
 
+from llm_energy.power.gpu_driver import open_gpus
 from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.series_file import write_series
 from llm_energy.validation.gpu_sensors import LoadError, Timing, Watched, load_on, read_sensor
@@ -28,8 +29,8 @@ QUICK = Timing(idle_s=2.0, warm_s=1.0, loaded_s=6.0, windows_s=(1.0, 2.0))
 
 def lines(python: str, timing: Timing, folder: Path, *, change: bool) -> Iterator[Line]:
     """Yield what was seen of the first GPU; all answers go into `nvml.json`."""
-    meter = NvmlMeter.open()
-    if meter is None:
+    meter = open_gpus()
+    if not isinstance(meter, NvmlMeter):
         yield Line("FAIL", "NVML", "no library, no working driver or no GPU")
         return
     try:

@@ -18,7 +18,7 @@ from worker.steady import (
     STEADY,
     TOO_FEW_WAVES,
     UNDECIDED,
-    bias_limit,
+    bias_of,
     bound_ahead,
     judge,
     step_limit,
@@ -170,7 +170,7 @@ def test_a_dip_that_moves_neither_mean_nor_trend_is_a_drift_that_was_seen() -> N
 def test_a_trend_is_carried_on_over_the_whole_window() -> None:
     """0.1 % of the first level in each second, for 30 s."""
     waves = waves_over(60.0, level=lambda t: 0.001 * t)
-    assert bias_limit(Series(waves), (60.0, 90.0), 0.96) == pytest.approx(0.03, rel=1e-6)
+    assert bias_of(Series(waves), (60.0, 90.0), 0.96).limit == pytest.approx(0.03, rel=1e-6)
 
 
 def test_a_short_warm_up_compares_the_middles_of_warm_up_and_window() -> None:

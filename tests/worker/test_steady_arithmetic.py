@@ -14,7 +14,7 @@ from worker.steady import (
     SLOWEST_S,
     STEADY,
     TOO_FEW_WAVES,
-    bias_limit,
+    bias_of,
     bound_ahead,
     judge,
     step_limit,
@@ -128,7 +128,7 @@ def test_an_approach_counts_unless_another_explains_the_waves_far_better(
     """One of 11.7 s explains them best. One of 17.6 s is 11.8 and 8.3 variances behind it, and
     t(0.9987)² = 9.9 are allowed; it leaves five times as much in the window."""
     waves = waves_over(60.0, level=approach(0.1, 10.0), noise=noise, wave_s=1.0)
-    assert least < bias_limit(Series(waves), (60.0, 90.0), 0.96) < most
+    assert least < bias_of(Series(waves), (60.0, 90.0), 0.96).limit < most
 
 
 def test_a_step_at_the_opening_of_a_window_of_two_waves_is_seen_with_two_before_it() -> None:

@@ -161,12 +161,6 @@ def read_files(files: Sequence[Path]) -> SourceLines:
     return lines
 
 
-def _problem(error: yaml.MarkedYAMLError) -> str:
-    """The problem in the words of YAML; of a tab, which it does not name, the remedy."""
-    tab = "\\t" in str(error.problem)
-    return f"{error.problem}; indent with spaces, not tabs" if tab else str(error.problem)
-
-
 class _Constructor(FullConstructor):
     """Snakemake's constructor of values, with the line of each that cannot be made."""
 

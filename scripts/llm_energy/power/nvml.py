@@ -62,20 +62,6 @@ class NvmlMeter:
         self._on_modules = {u for u, handle in self._handles.items() if self._has_module(handle)}
 
     @classmethod
-    def open(cls, only: Collection[str] | None = None) -> "NvmlMeter | None":
-        """The GPUs of this machine, or those of some UUIDs; None without NVML, a working driver or
-        a GPU."""
-        try:
-            meter = cls.connect(only)
-        except NvmlError as error:
-            LOG.warning("no GPU is metered: %s", error)
-            return None
-        if meter.devices:
-            return meter
-        meter.close()
-        return None
-
-    @classmethod
     def connect(cls, only: Collection[str] | None = None) -> "NvmlMeter":
         """The GPUs of this machine, or those of some UUIDs, which may be none that can be read.
 

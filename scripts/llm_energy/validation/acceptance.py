@@ -59,8 +59,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def try_sensors(python: str, timing: gpu_sensors.Timing, folder: Path) -> Iterator[Line]:
     """Watch each GPU in its turn, and keep what was read."""
-    meter = NvmlMeter.open()
-    assert meter is not None
+    meter = NvmlMeter.connect()
     try:
         for device in meter.devices:
             print(f"\n{device.id}: at rest for {timing.idle_s:g} s, then ", end="")

@@ -17,8 +17,7 @@ FOREVER_S = 1e9
 
 
 def refuse(own=()):
-    meter = NvmlMeter.open()
-    assert meter is not None
+    meter = NvmlMeter.connect()
     try:
         device_exclusivity.refuse_leftovers([(meter, gpu) for gpu in meter.devices], own)
     finally:
@@ -53,8 +52,7 @@ def test_a_free_gpu_is_taken_at_once(simulate):
 class TestWorkingDevices:
     def test_the_gpus_that_the_backend_gets(self, simulate):
         simulate(Gpu(), with_uuid(Gpu(), 2))
-        meter = NvmlMeter.open()
-        assert meter is not None
+        meter = NvmlMeter.connect()
         try:
             everyone = [gpu.id for gpu in meter.devices]
             last = tuple(everyone[1:])
@@ -75,8 +73,7 @@ def test_the_gpus_in_use_are_those_with_processes_of_the_backend(simulate):
         Gpu(processes=((4711, 0.0, FOREVER_S),)),
         with_uuid(Gpu(processes=((99, 0.0, FOREVER_S),)), 2),
     )
-    meter = NvmlMeter.open()
-    assert meter is not None
+    meter = NvmlMeter.connect()
     try:
         sampler = Sampler([meter], rate_hz=10.0)
         with sampler:

@@ -20,8 +20,7 @@ AFTER_OPENING = (1.5, 1e9)
 
 @contextmanager
 def opened() -> Iterator[NvmlMeter]:
-    meter = NvmlMeter.open()
-    assert meter is not None
+    meter = NvmlMeter.connect()
     try:
         yield meter
     finally:

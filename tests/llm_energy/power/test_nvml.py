@@ -15,8 +15,8 @@ from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
 from tests.waiting import sleep_until
 
 from llm_energy.power.accounting import account_energy
+from llm_energy.power.gpu_driver import open_gpus
 from llm_energy.power.meter import QUANTITIES, State
-from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.sources import open_meters
 from llm_energy.results.parts import Tokens
 
@@ -105,7 +105,7 @@ class TestDevices:
     def test_a_driver_that_cannot_count_its_gpus_has_none(self, simulate, monkeypatch):
         simulate(Gpu())
         monkeypatch.setattr("pynvml.nvmlDeviceGetCount", lambda: 1 / 0)
-        assert NvmlMeter.open() is None
+        assert open_gpus() is None
 
     def test_a_limit_of_0_is_none(self, simulate):
         simulate(Gpu(limit_watts=0.0))
@@ -114,11 +114,11 @@ class TestDevices:
 
     def test_without_a_driver_there_is_no_meter(self, monkeypatch):
         monkeypatch.delenv(VARIABLE, raising=False)
-        assert NvmlMeter.open() is None
+        assert open_gpus() is None
 
     def test_without_a_gpu_there_is_no_meter(self, simulate):
         simulate()
-        assert NvmlMeter.open() is None
+        assert open_gpus() is None
 
 
 class TestReading:

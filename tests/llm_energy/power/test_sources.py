@@ -24,8 +24,7 @@ def short_probe(monkeypatch):
 
 
 def source_of(results):
-    meter = NvmlMeter.open()
-    assert meter is not None
+    meter = NvmlMeter.connect()
     try:
         return campaign_source(results, [meter], meter.devices, lock=results / "lock")
     finally:
