@@ -116,6 +116,13 @@ class Browser:
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
 
+    def until(self, expression: str, wanted: Any = True) -> None:
+        """Wait until an expression has a value: what a click begins may go on after it."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while (found := self.evaluate(expression)) != wanted:
+            assert time.monotonic() < deadline, f"{expression} is {found!r}, not {wanted!r}"
+            time.sleep(0.02)
+
     def screenshot(self, path: Path, *, whole: bool = True) -> None:
         """A PNG of the whole page, or of what fits the screen."""
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)

@@ -1,17 +1,20 @@
 """The page in a real browser, without a network: it opens, sorts, filters, draws and downloads."""
 
-import time
-
 import pytest
 from tests.browser import PHONE, Browser
+from tests.waiting import wait_until
 
 from llm_energy.report import markup
 from llm_energy.report.page import render_page, write_page
 
+OPEN = """document.querySelector(".courses").open"""
 FIRST = """[...document.querySelectorAll("#results-table tbody tr")]
   .map((row) => row.cells[0].textContent)"""
 SHOWN = """[...document.querySelectorAll("#measurements-table tbody tr")]
   .filter((row) => !row.hidden).length"""
+INPUT = """document.querySelector('[aria-controls="measurements-table"]')"""
+TYPED = f"""{INPUT}.value = "%s"; {INPUT}.dispatchEvent(new Event("input"))"""
+FILTERED = f"""{INPUT}.closest(".filter").querySelector("output").textContent"""
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +70,8 @@ def test_a_click_on_a_heading_sorts_and_the_next_one_turns_it_round(browser, pag
 def test_a_filter_shows_the_rows_that_hold_every_word(browser, page):
     browser.open(page)
     assert browser.evaluate(SHOWN) == 12
-    typed = """(async () => {
-      const input = document.querySelector('[aria-controls="measurements-table"]');
-      input.value = "OUT48 batch4";
-      input.dispatchEvent(new Event("input"));
-      await new Promise((done) => setTimeout(done, 100));
-      return input.closest(".filter").querySelector("output").textContent;
-    })()"""
-    assert browser.evaluate(typed) == "3 of 12 rows"
+    browser.evaluate(TYPED % "OUT48 batch4")
+    browser.until(FILTERED, "3 of 12 rows")
     assert browser.evaluate(SHOWN) == 3
 
 
@@ -92,50 +89,41 @@ ORDERS = """[...document.querySelectorAll("#measurements-table tbody tr")]
 PAGES = (
     """document.querySelector("#measurements-table").closest("section").querySelector(".pages")"""
 )
-CLICK = f"""(async () => {{
-  {PAGES}.querySelector("[data-step='%d']").click();
-  await new Promise((done) => setTimeout(done, 100));
-  return {PAGES}.querySelector("output").textContent;
-}})()"""
+CLICK = f"""{PAGES}.querySelector("[data-step='%d']").click()"""
+ROWS = f"""{PAGES}.querySelector("output").textContent"""
 
 
 def test_a_long_table_has_its_rows_by_pages(browser, paged):
     browser.open(paged)
     assert browser.evaluate(ORDERS) == [1, 2, 3, 4, 5]
-    assert browser.evaluate(CLICK % 1) == "Rows 6 to 10 of 12"
+    browser.evaluate(CLICK % 1)
+    browser.until(ROWS, "Rows 6 to 10 of 12")
     assert browser.evaluate(ORDERS) == [6, 7, 8, 9, 10]
-    assert browser.evaluate(CLICK % 1) == "Rows 11 to 12 of 12"
+    browser.evaluate(CLICK % 1)
+    browser.until(ROWS, "Rows 11 to 12 of 12")
     assert browser.evaluate(f"""{PAGES}.querySelector("[data-step='1']").disabled""")
-    assert browser.evaluate(CLICK % -1) == "Rows 6 to 10 of 12"
+    browser.evaluate(CLICK % -1)
+    browser.until(ROWS, "Rows 6 to 10 of 12")
     assert browser.complaints() == []
 
 
 def test_a_long_table_is_sorted_and_filtered_as_a_whole(browser, paged):
     browser.open(paged)
     heading = """document.querySelectorAll("#measurements-table th button")[0]"""
-    wait = "new Promise((done) => setTimeout(done, 100))"
     browser.evaluate(f"{heading}.click()")
-    browser.evaluate(wait)
     browser.evaluate(f"{heading}.click()")
-    browser.evaluate(wait)
-    assert browser.evaluate(ORDERS) == [12, 11, 10, 9, 8]
-    typed = f"""(async () => {{
-      const input = document.querySelector('[aria-controls="measurements-table"]');
-      input.value = "batch4";
-      input.dispatchEvent(new Event("input"));
-      await {wait};
-      return input.closest(".filter").querySelector("output").textContent;
-    }})()"""
-    assert browser.evaluate(typed) == "6 of 12 rows"
-    pages = f"""{PAGES}.querySelector("output").textContent"""
-    assert browser.evaluate(pages) == "Rows 1 to 5 of 6"
+    browser.until(ORDERS, [12, 11, 10, 9, 8])
+    browser.evaluate(TYPED % "batch4")
+    browser.until(FILTERED, "6 of 12 rows")
+    assert browser.evaluate(ROWS) == "Rows 1 to 5 of 6"
 
 
 def test_a_row_of_a_further_page_leads_to_its_power(browser, paged):
     browser.open(paged)
     browser.evaluate(CLICK % 1)
+    browser.until(ROWS, "Rows 6 to 10 of 12")
     browser.evaluate("""document.querySelector("#measurements-table td.leads").click()""")
-    browser.evaluate("new Promise((done) => setTimeout(done, 100))")
+    browser.until(OPEN)
     row = """document.querySelector("#measurements-table tbody tr")"""
     name = browser.evaluate(f"{row}.cells[1].textContent")
     cycle = browser.evaluate(f"{row}.cells[2].textContent")
@@ -148,8 +136,7 @@ def test_the_power_of_each_measurement_is_drawn_when_it_is_requested(browser, pa
     chart = """document.querySelector(".courses .chart").innerHTML.length"""
     assert browser.evaluate(chart) == 0
     browser.evaluate("""document.querySelector(".courses").open = true""")
-    browser.evaluate("new Promise((done) => setTimeout(done, 50))")
-    assert browser.evaluate("""document.querySelectorAll(".courses option").length""") == 12
+    browser.until("""document.querySelectorAll(".courses option").length""", 12)
     shown = """document.querySelector(".courses .what").textContent"""
     assert "cycle 1: power of GPU-synthetic" in browser.evaluate(shown)
     first = browser.evaluate("""document.querySelector(".courses .line").getAttribute("d")""")
@@ -164,18 +151,18 @@ def test_the_power_of_each_measurement_is_drawn_when_it_is_requested(browser, pa
 
 def test_the_answer_follows_the_limits_that_a_reader_sets(browser, page):
     browser.open(page)
-    answer = """(async () => {
-      const input = document.querySelector('[data-latency="time_to_first_token"]');
-      input.value = "%s";
-      input.dispatchEvent(new Event("input", { bubbles: true }));
-      await new Promise((done) => setTimeout(done, 100));
-      return document.querySelector(".limits output").textContent;
-    })()"""
-    loose = browser.evaluate(answer % 1e6)
+    limit = """document.querySelector('[data-latency="time_to_first_token"]')"""
+    change = f"""{limit}.value = "%s";
+      {limit}.dispatchEvent(new Event("input", {{ bubbles: true }}))"""
+    answer = """document.querySelector(".limits output").textContent"""
+    browser.evaluate(change % 1e6)
+    browser.until(f"{answer}.endsWith('4 of 4 experiments keep the limits.')")
+    loose = browser.evaluate(answer)
     assert loose.startswith("batch4 out48: least energy per output token in the means, ")
-    assert loose.endswith("4 of 4 experiments keep the limits.")
-    assert browser.evaluate(answer % 1e-3) == "No experiment keeps the limits."
-    assert browser.evaluate(answer % "") == ""
+    browser.evaluate(change % 1e-3)
+    browser.until(answer, "No experiment keeps the limits.")
+    browser.evaluate(change % "")
+    browser.until(answer, "")
     assert browser.requests() == [page.as_uri()]
 
 
@@ -192,7 +179,7 @@ def test_a_measurement_and_a_point_of_the_trade_off_lead_to_their_power(
     browser.open(page)
     browser.evaluate(f"""document.querySelector('{start}')
       .dispatchEvent(new Event("click", {{ bubbles: true }}))""")
-    browser.evaluate("new Promise((done) => setTimeout(done, 200))")
+    browser.until(OPEN)
     shown = browser.evaluate("""document.querySelector(".courses .what").textContent""")
     if cycle is None:
         row = f"""document.querySelector('{start}').closest("tr")"""
@@ -201,7 +188,6 @@ def test_a_measurement_and_a_point_of_the_trade_off_lead_to_their_power(
     else:
         name = browser.evaluate(f"""document.querySelector('{start}').textContent""")
     assert shown.startswith(f"{name}, cycle {cycle}: power of")
-    assert browser.evaluate("""document.querySelector(".courses").open""")
     assert browser.complaints() == []
 
 
@@ -215,9 +201,8 @@ def test_figures_and_their_data_are_downloaded_from_the_page_itself(
     browser.open(page)
     browser.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
     browser.evaluate(f"""document.querySelector('a[download^="throughput.{kind}"]').click()""")
-    file, deadline = tmp_path / f"throughput.{kind}", time.monotonic() + 20
-    while not file.exists() and time.monotonic() < deadline:
-        browser.evaluate("new Promise((done) => setTimeout(done, 50))")
+    file = tmp_path / f"throughput.{kind}"
+    wait_until(file.exists, what="it is there")
     assert file.read_bytes().startswith(start)
 
 
@@ -246,8 +231,7 @@ def test_on_a_phone_only_what_says_so_is_wider_than_the_screen(browser, page):
     assert browser.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     hints = """[...document.querySelectorAll(".scroll")].every(
       (box) => box.scrollWidth <= box.clientWidth + 1 || !box.previousElementSibling.hidden)"""
-    browser.evaluate("new Promise((done) => setTimeout(done, 100))")
-    assert browser.evaluate(hints)
+    browser.until(hints)
 
 
 def test_it_prints_with_all_figures_and_without_what_needs_a_screen(browser, page, tmp_path):

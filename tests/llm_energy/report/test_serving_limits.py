@@ -24,10 +24,8 @@ from llm_energy.report.serving_limits import serving_data
 
 __all__ = ["measured", "serve", "virtual_clock"]
 
-ANSWER = """(async () => {
+ANSWER = """(() => {
   const form = document.querySelector("#serving-limits");
-  for (let tries = 0; form.hidden && tries < 100; tries += 1)
-    await new Promise((done) => setTimeout(done, 50));
   form.querySelector("[data-rate]").selectedIndex = %d;
   form.querySelector('[data-latency="end_to_end"]').value = "%s";
   form.dispatchEvent(new Event("input"));
@@ -79,6 +77,7 @@ def test_the_answer_follows_rate_and_objectives(serve: Serve, tmp_path) -> None:
     text = render_page(with_undecided(serve(), 5.0), [], partial=False)
     with Browser() as browser:
         browser.open(write_page(tmp_path, text, partial=False))
+        browser.until("!document.querySelector('#serving-limits').hidden")
         slow, *rows = browser.evaluate(ANSWER % (2, "1000"))
         assert slow.startswith("batch size 16: ")
         assert "J per good request, the least in the means. 1 of 2 configurations" in slow
