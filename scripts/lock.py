@@ -20,7 +20,7 @@ with rule_script(snakemake, CampaignError):
         sources=[TypeAdapter(DeclaredSource).validate_python(s) for s in plan["sources"]],
         interpreters=plan["interpreters"],
         log=Path(snakemake.log[0]),
-        tell=lambda line: print(line, file=sys.stderr),
+        report=lambda line: print(line, file=sys.stderr),
     )
     write_lock(path, lock)
     print(f"wrote {path}", file=sys.stderr)

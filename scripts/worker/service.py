@@ -205,7 +205,7 @@ class Supervisor:
             self._engine = None
 
     async def end_unused(self, limit_s: float) -> None:
-        """End an engine that nobody was connected to for `limit_s`."""
+        """End an engine that has had no connection for `limit_s`."""
         if self._engine and not self._connections and time.monotonic() - self._left >= limit_s:
             async with self._turn:
                 await self._drop_engine()

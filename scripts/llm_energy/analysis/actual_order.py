@@ -53,8 +53,8 @@ def _by_run(results: Sequence[Result]) -> Iterable[list[int]]:
 
 
 def _actual_order(results: Sequence[Result], indices: Sequence[int]) -> list[int]:
-    """The results of one run in their order: phases are stamped on a clock that nobody sets; a run
-    without is ordered by the wall clock."""
+    """Return the results of one run in their order, by the monotonic stamps of their phases; a run
+    without phases is ordered by the wall clock."""
     if all(results[index].phases for index in indices):
         return sorted(indices, key=lambda index: results[index].phases[0].start_monotonic_s)
     return sorted(indices, key=lambda index: results[index].started)

@@ -97,7 +97,7 @@ class AttachedRuntime(DockerRuntime):
         return False
 
     def stop(self, record: BackendRecord) -> None:
-        """Do nothing: its supervisor ends an engine that nobody is connected to any more."""
+        """Do nothing: the supervisor ends an engine that has no connection any more."""
 
 
 def refused(

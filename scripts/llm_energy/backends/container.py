@@ -44,8 +44,10 @@ LOG_OPTIONS = {"max-size": "10m", "max-file": "2"}
 def container_options(
     declared: DeclaredBackend, python: str, *, campaign: str, kind: EngineKind
 ) -> dict[str, Any]:
-    """Return what the container of a backend is, whoever starts it: arguments of
-    `containers.create`, except for image and name."""
+    """Return the arguments of `containers.create` for a backend, except for image and name.
+
+    A container that its user starts must have the same.
+    """
     container = declared.container
     labels = {
         "campaign": campaign,

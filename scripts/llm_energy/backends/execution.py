@@ -1,7 +1,7 @@
 """Dispatch by exec: the worker's client, run in a living container, as a transport of lines.
 
 docker-py's `exec_run` knows no deadline, so the low-level calls are used: the connection is read
-with one, and closing it ends the client, which tells the supervisor that the host is gone.
+with one. Closing it ends the client, by which the supervisor notices that the host is gone.
 """
 
 import contextlib

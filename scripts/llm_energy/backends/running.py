@@ -164,9 +164,9 @@ def unload_others(run: Run, backend: str) -> None:
 
 
 def release_attached(run: Run) -> None:
-    """Unload the engines of a run from containers that stay, as long as nobody else may use them.
+    """Unload the engines of a run from containers that stay, before another run may use them.
 
-    What does not answer keeps its engine until its supervisor misses its clients.
+    Where a supervisor does not answer, it ends its engine itself once it has no connection.
     """
     for record in known_backends(run):
         if record.attached:

@@ -121,7 +121,7 @@ class Transport(Protocol):
     """A two-way stream of lines to a supervisor."""
 
     def send(self, line: bytes) -> None:
-        """Send one line. Raises BackendError(`backend_lost`) when nobody takes it."""
+        """Send one line. Raises BackendError(`backend_lost`) where the other end is closed."""
 
     def receive(self, timeout_s: float) -> bytes | None:
         """The next line without its end, None if none came in time.
@@ -181,10 +181,10 @@ class Runtime(Protocol):
         """End what was started for `run` and never entered in its records."""
 
     def reap(self) -> None:
-        """End what runs that are proven dead left behind and no record tells of."""
+        """End processes and containers of dead runs that no record lists."""
 
     def check_cuda(self, record: BackendRecord) -> None:
-        """Raises BackendError(`cuda_unusable`) where the engine could not use its GPUs."""
+        """Raise BackendError(`cuda_unusable`) where the engine could not use its GPUs."""
 
     def hung(self, record: BackendRecord) -> bool:
         """Return whether the supervisor is known to hang; where nothing else checks that."""

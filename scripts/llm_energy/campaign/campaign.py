@@ -74,7 +74,7 @@ class Campaign:
     schedule: tuple[PlannedMeasurement, ...]
     """In planned order."""
     searches: tuple[RateSearch, ...]
-    """Experiments of which only those are measured that a search for a rate visits."""
+    """Experiments that are measured only if a search for a rate visits them."""
     unpinned: tuple[str, ...]
     """One line for each identity that has to be pinned before anything is measured."""
 

@@ -88,7 +88,7 @@ def other_forms(key: str) -> list[str]:
 
 
 def layered(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return flat settings of which later ones win, also where they have another form."""
+    """Return flat settings; later ones replace earlier ones, also those given in another form."""
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():

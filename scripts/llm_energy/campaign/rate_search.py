@@ -14,7 +14,7 @@ RATE = "request_rate"
 
 @dataclass(frozen=True, eq=False)
 class RateSearch:
-    """The experiments of a group that differ in their rate alone, of which a search visits some."""
+    """The experiments of a group that differ in their rate alone: a search visits some of them."""
 
     name: str
     """Name of its experiments without their rate."""

@@ -46,7 +46,7 @@ class Stream:
         self._buffer = bytearray()
 
     def send(self, data: bytes) -> None:
-        """Raises OSError when nobody takes it."""
+        """Send bytes. Raises OSError where the other end is closed."""
         self._socket.sendall(data)
 
     def end_input(self) -> None:

@@ -46,7 +46,7 @@ class InputJob(Generic[R]):
             return False
         return newer and self.recipe.accepts(read_marker(self.marker))
 
-    def tell(self, words: str) -> None:
+    def report(self, words: str) -> None:
         print(f"{self.name}: {words}", file=sys.stderr)
 
 
@@ -70,11 +70,11 @@ def input_job(snakemake: Any, kind: type[R], make: Callable[[InputJob[R]], Made]
             log=log,
             planned_s=snakemake.params.planned_s,
         )
-        job.tell(f"making it ready (log: {log})")
+        job.report(f"making it ready (log: {log})")
         started_s = time.monotonic()
         with alone(job.target):
             if job.made_meanwhile:
-                job.tell("another run has made it ready meanwhile")
+                job.report("another run has made it ready meanwhile")
                 return
             try:
                 content, summary = make(job)
@@ -83,4 +83,4 @@ def input_job(snakemake: Any, kind: type[R], make: Callable[[InputJob[R]], Made]
                     marker.unlink(missing_ok=True)
                 raise
             write_marker(marker, content)
-            job.tell(f"ready after {time.monotonic() - started_s:.0f} s: {summary}")
+            job.report(f"ready after {time.monotonic() - started_s:.0f} s: {summary}")

@@ -191,7 +191,7 @@ def local_sha256(path: Path, facts: Mapping[str, FileFacts]) -> str:
 
 
 def refuse_parts(source: PackageSource) -> None:
-    """Refuse a GGUF model in parts from a package, of which one file is pinned.
+    """Refuse a GGUF model in parts from a package, for which only one file is pinned.
 
     Raises:
         ModelError: it is one.

@@ -71,24 +71,24 @@ def updated(
     sources: list[Source],
     interpreters: Mapping[str, str],
     log: Path,
-    tell: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Lock:
     """Return the lock with every source and interpreter pinned; keep entries of other campaigns.
 
     Args:
         interpreters: Python interpreter by backend.
-        tell: called with one line for each entry.
+        report: called with one line for each entry.
     """
     models, environments = dict(lock.models), dict(lock.environments)
     for source in sources:
         key = source_key(source)
         before = models.get(key)
         models[key] = pin_of(source, before, log=log)
-        tell(f"{key}: {_change(before, models[key])}")
+        report(f"{key}: {_change(before, models[key])}")
     for backend, python in interpreters.items():
         packages = installed_packages(own_interpreter(python, backend), log=log)
         found = LockedEnvironment(packages_sha256=packages_sha256(packages))
-        tell(f"packages of {backend}: {_change(environments.get(backend), found)}")
+        report(f"packages of {backend}: {_change(environments.get(backend), found)}")
         environments[backend] = found
     return Lock(models=models, environments=environments)
 

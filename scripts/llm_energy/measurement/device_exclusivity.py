@@ -1,4 +1,4 @@
-"""The devices of a measurement: which are its own, and that nobody else computes on them."""
+"""The devices of a measurement, on which no other process may compute."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -57,7 +57,7 @@ def lock_names(working: Metered, *, device: str) -> list[str]:
 
 
 def refuse_leftovers(gpus: Metered, own: Collection[int]) -> None:
-    """Before an engine starts, nobody may compute on its GPUs: not even what an engine left.
+    """Check that no process computes on an engine's GPUs before it starts, leftovers included.
 
     A process that was just killed may be listed for a moment longer, so it is given some time.
 

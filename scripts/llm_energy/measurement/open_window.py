@@ -52,7 +52,7 @@ RATE_ERRORS = 3.0
 """Standard errors of the number of arrivals beyond which the rate is off."""
 
 PIECES = 60
-"""Pieces of the window of which the course keeps means."""
+"""Number of pieces of the window whose means the course keeps."""
 
 
 def attained(

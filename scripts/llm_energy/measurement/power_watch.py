@@ -1,8 +1,8 @@
 """The host's part in a warm-up: whether power and temperature are steady while the load runs.
 
-The worker knows its waves and nothing of power; it tells the host of each wave, and goes on until
-the host has sent `steady` too. Nobody waits for anybody: the host's verdict counts from the next
-wave on, and none is needed inside the window.
+The worker knows its waves and nothing of power. It reports each wave to the host, and goes on until
+the host has sent `steady` too. Neither waits for the other: the host's verdict counts from the
+next wave on, and none is needed inside the window.
 
 Power is judged by the rule of the waves (worker/steady.py), on means over whole waves of together
 at least a second (steadiness.py). How steady it was is judged after the window.

@@ -209,7 +209,7 @@ def _per_unit(joules: float, tokens: Tokens) -> dict[str, float | None]:
 
 
 def _energy(**known: Any) -> Energy:
-    """An energy of which only `known` is known."""
+    """Return an energy whose only known fields are `known`."""
     nothing: dict[str, Any] = dict.fromkeys(Energy.model_fields)
     nothing |= {"devices": [], "simulated": False}
     return Energy(**(nothing | known))

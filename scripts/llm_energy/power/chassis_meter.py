@@ -44,7 +44,7 @@ class ChassisMeter:
     """One chassis; one that does not answer is a device all the same, whose readings say why."""
 
     def __init__(self, source: HostPowerSource, *, refusal: str | None = None) -> None:
-        """Args: refusal: why its energy would be nobody's; the controller is then left alone."""
+        """Args: refusal: reason why its energy belongs to no measurement; it is then not read."""
         self._source = source
         self._calls = DriverCalls()
         self._chassis: Chassis | None = None
@@ -89,7 +89,7 @@ class ChassisMeter:
         self._calls.end()
 
     def _connected(self) -> Chassis:
-        """Return the chassis; one that refused is not tried again, lest it lock the account."""
+        """Return the chassis; one that refused is not tried again, which could lock the account."""
         if self._refused is not None:
             raise self._refused
         try:

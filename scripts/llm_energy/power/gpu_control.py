@@ -84,7 +84,7 @@ def check(uuid: str) -> None:
 
 
 def set_gpu(uuid: str, wanted: GpuSetting, *, owner_pid: int) -> float:
-    """Set a GPU; whatever is None is as it was found. Returns the power limit found before, in W.
+    """Set a GPU, but what is None, and return the power limit found before, in W.
 
     Raises:
         GpuControlError: the driver refused it or does otherwise, or another one has set it.
@@ -119,7 +119,7 @@ def outstanding() -> list[Outstanding]:
 
 
 def damaged_records() -> list[Path]:
-    """Return the records that nobody can read: what was set there is not known."""
+    """Return the records that cannot be read: what they set is not known."""
     return [path for path, one in _records().items() if one is None]
 
 

@@ -14,12 +14,12 @@ class PowerRange:
 
     @classmethod
     def of(cls, watts: Iterable[float]) -> "PowerRange":
-        """The range of some values, of which there must be one."""
+        """Return the range of one or more values."""
         values = tuple(watts)
         return cls(min(values), max(values))
 
     def guess_limit_joules(self, duration_s: float, guessed_watts: float) -> float:
-        """Largest error of a guessed mean power over `duration_s` of which nothing is known."""
+        """Return the largest error of a guessed mean power over an unobserved `duration_s`."""
         return duration_s * max(self.high_watts - guessed_watts, guessed_watts - self.low_watts)
 
     def line_limit_joules(self, duration_s: float, mean_watts: float) -> float:
@@ -36,4 +36,4 @@ class PowerRange:
 
 
 ANY_POWER = PowerRange(0.0, math.inf)
-"""The range of a device of which nothing is known."""
+"""The range of a device without any reading."""

@@ -88,7 +88,7 @@ class _Lane:
     """Devices that one thread reads one after the other, at one rate."""
 
     def __init__(self, sources: _Sources, period_s: float, *, own: bool = False) -> None:
-        """Args: own: the rate is that of one slow device, whose first reading nobody waits for."""
+        """Args: own: the rate is that of one slow device; its first reading is not waited for."""
         self._own = own
         self._sources = sources
         self._period_s = period_s

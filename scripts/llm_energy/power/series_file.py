@@ -45,7 +45,7 @@ UNITS = {
     **{name: unit for pair in STAMPS.values() for name, unit in zip(pair, _STAMP, strict=True)},
 }
 _UNSIGNED = ("memory_used_bytes", "throttle_reasons")
-"""NVML's unsigned 64 bits, all of which some drivers set for what they do not know."""
+"""The largest unsigned 64-bit value, which some drivers of NVML return for unknown values."""
 _STATE = tuple(field.name for field in dataclasses.fields(State))
 
 

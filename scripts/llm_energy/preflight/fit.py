@@ -99,10 +99,10 @@ def _need(
 
 
 def options_of(experiment: Experiment) -> Mapping[str, Any]:
-    """Return the engine options that decide memory; of a server by what its arguments mean.
+    """Return the engine options that decide memory; those of a server by what its arguments mean.
 
     Raises:
-        UnknownFormatError: a server decides what these settings do not tell.
+        UnknownFormatError: a server decides what these settings leave open.
     """
     server, given = experiment.server, experiment.settings.engine_options
     if server is None:

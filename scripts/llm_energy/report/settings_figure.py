@@ -28,7 +28,7 @@ from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metr
 from llm_energy.system.numbers import setting_label
 
 MOST_LINES = 12
-"""Nobody reads a longer legend: the figure then shows the first lines and says so."""
+"""Most lines of a legend: a figure with more shows the first ones and says so."""
 
 LOGARITHMIC_FROM = 4
 """Axes whose largest value is at least that many times the smallest get a logarithmic scale."""

@@ -1,4 +1,4 @@
-"""SVG as matplotlib writes it: without what nobody sees, and as part of a page."""
+"""SVG as matplotlib writes it: without invisible parts, and as part of a page."""
 
 import re
 from collections.abc import Mapping

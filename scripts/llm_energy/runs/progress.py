@@ -122,7 +122,7 @@ class Progress:
     left_s: float
     """Estimated time for the others."""
     undecided: str | None
-    """`cycles` or `rates`, of which decisions may request more; None where they do not."""
+    """`cycles` or `rates`, if decisions may request more of them; else None."""
 
     def place(self, done: int) -> str:
         """Return `[ 5/12]`."""

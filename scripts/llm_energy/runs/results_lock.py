@@ -1,8 +1,9 @@
-"""The lock of a results folder, which lies in it: whoever shares the folder shares the lock.
+"""The lock of a results folder, which lies in it: all that share the folder share the lock.
 
-A file that is created exclusively and says who made it. Its owner also holds it with flock, which
-the kernel frees with the process; on the same host that and the owner's process tell whether it is
-dead. Of another host nothing can be told from here: such a lock is never taken over.
+It is a file that is created exclusively and names its owner. The owner also holds it with flock,
+which the kernel frees with the process. On the same host, flock and the owner's process show
+whether the owner is dead. Whether an owner on another host is dead cannot be known here: such a
+lock is never taken over.
 """
 
 import contextlib
@@ -53,7 +54,7 @@ class Owner:
         return cls(host, machine, pid_namespace(), user, process, utc_now())
 
     def is_dead(self) -> bool:
-        """Return whether it is proven dead, where nobody holds the lock with flock on this host."""
+        """Return whether it is proven dead, given that no process of this host holds the flock."""
         here = Owner.here()
         if self.process.boot != here.process.boot:
             known = bool(self.machine)

@@ -245,7 +245,7 @@ class Run:
 
     @property
     def measuring_lock(self) -> Path:
-        """Held during a measurement, and by whoever must not disturb one."""
+        """Lock that is held during a measurement, and by work that must not disturb one."""
         return self.folder / "measuring.lock"
 
     def add_event(self, kind: str, **facts: Any) -> None:

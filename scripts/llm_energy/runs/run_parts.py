@@ -116,7 +116,7 @@ def host_share(
 ) -> Iterator[None]:
     """Measure inside the block beside the other sets of a run, or while none of them measures.
 
-    Whoever waits to be alone closes the gate, so that those who come later let it go first.
+    One that waits to be alone holds the gate, so that later ones wait behind it.
     """
     if not part.record.shares_host:
         yield

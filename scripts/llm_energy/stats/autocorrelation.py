@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST_CYCLES = 5
-"""With fewer, no order of the cycles is rare enough to be told from chance."""
+"""With fewer cycles, no order is rare enough to be distinguished from chance."""
 
 ORDERS = 5040
 """All orders of the cycles are compared up to so many (7 cycles), else so many random ones."""

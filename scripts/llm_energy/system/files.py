@@ -14,7 +14,7 @@ TEMPORARY = ".*.tmp"
 """Pattern of the names of files that are being written."""
 
 ABANDONED_S = 600.0
-"""Nobody writes to a file any more that has not changed for so long."""
+"""A file that has not changed for so long is no longer being written."""
 
 AT_FDCWD = -100
 RENAME_NOREPLACE = 1

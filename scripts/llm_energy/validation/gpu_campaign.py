@@ -64,7 +64,7 @@ def prepared(
             sources=[source],
             interpreters={BACKEND: interpreter},
             log=log,
-            tell=lambda _: None,
+            report=lambda _: None,
         )
     except InputError as error:
         return None, Line("FAIL", "interpreter and model", str(error))

@@ -164,7 +164,7 @@ def query(address: Address, path: str, body: dict[str, Any] | None = None) -> Re
 
 
 def listed_models(address: Address) -> list[str]:
-    """Return the names of the models that a server lists, of which there is one at least.
+    """Return the names of the models that a server lists, at least one.
 
     Raises:
         ServerError: it lists none.

@@ -27,7 +27,7 @@ MOST_PRINTED = 3
 
 
 def free_port() -> int:
-    """Return a port on the loopback interface that nobody listens on."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]

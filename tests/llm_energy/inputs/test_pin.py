@@ -42,7 +42,7 @@ def lock(
         sources=[TypeAdapter(DeclaredSource).validate_python(s) for s in plan["sources"]],
         interpreters=plan["interpreters"],
         log=log,
-        tell=lines.append,
+        report=lines.append,
     )
 
 
