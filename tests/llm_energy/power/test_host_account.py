@@ -19,16 +19,16 @@ from llm_energy.power.sources import (
 from llm_energy.results.parts import Tokens
 
 TOKENS = Tokens(input=100, output=50, requests=5)
-LONGEST_PAUSE_S, LAG = 0.1, 0.15
-"""The counters are written by a thread: its pauses, and what they may change at both edges of a
-window of 2 s."""
-
 CARD_WATTS, PACKAGE_WATTS, MEMORY_WATTS, MACHINE_WATTS = 200.0, 60.0, 10.0, 500.0
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """A server with an Intel card and an ACPI meter of the machine: its series, and its account."""
+    """A server with an Intel card and an ACPI meter of the machine: its series, and its account.
+
+    The counters are written by a thread, which a busy machine holds up: the last value is by how
+    much that may change an energy at both edges of the window, relative.
+    """
     folder = tmp_path_factory.mktemp("server")
     classes = folder / "sys" / "class"
     zones = {"intel-rapl:0": ("package-0", 5), "intel-rapl:0:0": ("dram", 5)}
@@ -42,33 +42,29 @@ def measured(tmp_path_factory):
         classes / "powercap/intel-rapl:0/energy_uj": PACKAGE_WATTS,
         classes / "powercap/intel-rapl:0:0/energy_uj": MEMORY_WATTS,
     }
-    for _ in range(20):
-        with ExitStack() as stack:
-            counters = stack.enter_context(counting(watts))
-            meters = open_meters(cpu_model="Made CPU", gpus=True, classes=classes)
-            for meter in meters:
-                stack.callback(meter.close)
-            boards = [d for m in meters for d in m.devices if d.scope == "gpu_board"]
-            method, abilities = campaign_source(results, meters, boards, lock=folder / "lock")
-            counters.longest_pause_s = 0.0
-            with Sampler(meters, rate_hz=50.0) as sampler:
-                time.sleep(0.4)
-                start_s = time.monotonic()
-                time.sleep(2.0)
-                end_s = time.monotonic()
-                time.sleep(0.2)
-        series = with_known_periods(sampler.series(), abilities)
-        if counters.longest_pause_s < LONGEST_PAUSE_S:
-            break
-    else:
-        pytest.fail("the machine is too busy to let the counters count")
+    with ExitStack() as stack:
+        counters = stack.enter_context(counting(watts))
+        meters = open_meters(cpu_model="Made CPU", gpus=True, classes=classes)
+        for meter in meters:
+            stack.callback(meter.close)
+        boards = [d for m in meters for d in m.devices if d.scope == "gpu_board"]
+        method, abilities = campaign_source(results, meters, boards, lock=folder / "lock")
+        counters.longest_pause_s = 0.0
+        with Sampler(meters, rate_hz=50.0) as sampler:
+            time.sleep(0.4)
+            start_s = time.monotonic()
+            time.sleep(2.0)
+            end_s = time.monotonic()
+            time.sleep(0.2)
+    series = with_known_periods(sampler.series(), abilities)
     spans = phases(window=(start_s, end_s))
     account = account_energy(series, spans, TOKENS, scope="gpu_board", method=method)
-    return folder, series, spans, account
+    lag = 0.02 + 2.0 * counters.longest_pause_s / (end_s - start_s)
+    return folder, series, spans, account, lag
 
 
 def test_each_scope_has_the_energy_that_was_drawn_in_it(measured):
-    _, _, spans, account = measured
+    _, _, spans, account, lag = measured
     seconds = spans[0].end_monotonic_s - spans[0].start_monotonic_s
     truth = {
         "gpu_board": CARD_WATTS,
@@ -78,12 +74,12 @@ def test_each_scope_has_the_energy_that_was_drawn_in_it(measured):
     }
     energy = account.energy
     found = {device.scope: device.energy_joules for device in energy.devices}
-    assert found == pytest.approx({s: watts * seconds for s, watts in truth.items()}, rel=LAG)
+    assert found == pytest.approx({s: watts * seconds for s, watts in truth.items()}, rel=lag)
     assert (energy.scope, energy.method, energy.reason) == ("gpu_board", "counter", None)
     parts = CARD_WATTS + PACKAGE_WATTS + MEMORY_WATTS
-    assert energy.gpu_cpu_dram_joules == pytest.approx(parts * seconds, rel=LAG)
+    assert energy.gpu_cpu_dram_joules == pytest.approx(parts * seconds, rel=lag)
     assert energy.host.scope == "chassis"
-    assert energy.host.energy_joules == pytest.approx(MACHINE_WATTS * seconds, rel=LAG)
+    assert energy.host.energy_joules == pytest.approx(MACHINE_WATTS * seconds, rel=lag)
     assert energy.host.joules_per_output_token == pytest.approx(energy.host.energy_joules / 50)
 
 
@@ -106,7 +102,7 @@ def test_each_device_is_in_the_record_of_sensors_with_scope_and_update_period(me
 
 
 def test_who_reads_the_series_again_comes_to_the_same_account(measured, tmp_path):
-    _, series, spans, account = measured
+    _, series, spans, account, _ = measured
     file = write_series(tmp_path, "series/1.parquet", series)
     again = read_series(tmp_path / file.path)
     assert again.devices == series.devices
