@@ -16,7 +16,7 @@ from llm_energy.power.meter import QUANTITIES
 from llm_energy.power.sampler import Sampler
 
 DEADLINE_S = 0.2
-"""Of a call that is never answered; one that is answered has the long deadline of the product."""
+"""For calls that are never answered; others have the long deadline of the product."""
 
 
 class SilentMeter:

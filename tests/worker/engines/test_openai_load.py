@@ -68,7 +68,7 @@ class TestPresetsOfText:
 
 
 class TestLoad:
-    """What is found out before anything is measured, against a stand-in that is attached."""
+    """Findings before anything is measured, against a stand-in that is attached."""
 
     def test_another_number_of_tokens_is_an_error(self, peer: Peer) -> None:
         def short(body: dict[str, Any]) -> bytes:
