@@ -20,6 +20,7 @@ from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.design import Design
 from llm_energy.results.result import ResultError, read_planned_result
 from llm_energy.runs.results_lock import FILE, LockedError, ResultsLock
+from llm_energy.system.processes import ProcessId
 from tests.integration.workflow import CAMPAIGN, GONE_S, PATIENCE_S, Tree, finished, wait_for
 
 VICTIMS = {
@@ -149,7 +150,9 @@ def found(tree: Tree, victim: str) -> list[int]:
     forked."""
     word = VICTIMS[victim]
     assert word is not None
-    return sorted(pid for pid in tree.processes() if word in words_of(pid))
+    named = (ProcessId.of(pid) for pid in tree.processes() if word in words_of(pid))
+    started = ((process.start_ticks, process.pid) for process in named if process is not None)
+    return [pid for _, pid in sorted(started)]
 
 
 def living(tree: Tree) -> list[str]:

@@ -12,6 +12,7 @@ from llm_energy.backends import healing, health, running
 from llm_energy.backends.running import runtime_named
 from llm_energy.containers import engine as containers_engine
 from llm_energy.runs.run import Run
+from llm_energy.system.processes import ProcessId
 
 PATIENCE_S = 60.0
 
@@ -67,8 +68,9 @@ def answers(record):
 
 
 def supervisor_of(record):
-    pids = runtime_named("docker").processes(record)
-    return max(pids)  # the init process was there before it
+    processes = map(ProcessId.of, runtime_named("docker").processes(record))
+    # The init process was there before it.
+    return max((process.start_ticks, process.pid) for process in processes if process)[1]
 
 
 def test_a_hung_supervisor_is_restarted_in_its_container(run, healed):
