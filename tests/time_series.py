@@ -162,7 +162,8 @@ def postgresql(folder: Path, *, fsync: bool = False) -> Iterator[str]:
 
 def post(address: str, path: str, query: dict[str, str]) -> None:
     """Send a POST request, again while the server does not know its users yet."""
-    url, end = f"http://{address}{path}?{urllib.parse.urlencode(query)}", time.monotonic() + 10.0
+    url = f"http://{address}{path}?{urllib.parse.urlencode(query)}"
+    end = time.monotonic() + PATIENCE_S
     while True:
         try:
             with urllib.request.urlopen(urllib.request.Request(url, method="POST")):

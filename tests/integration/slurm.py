@@ -163,7 +163,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
     def ask(self, *command: str) -> str:
         """Return the output of one of Slurm's commands; empty where it fails."""
         done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=60
+            command, env=self.environment, capture_output=True, text=True, timeout=600
         )
         return done.stdout if done.returncode == 0 else ""
 
@@ -175,7 +175,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
@@ -192,7 +192,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
             )
 
     def _wait(self, condition: Callable[[], bool], what: str) -> None:
-        for _ in range(600):
+        for _ in range(6000):  # tenths of a second
             if condition():
                 return
             dead = [d.args for d in self._daemons if d.poll() is not None]

@@ -20,7 +20,7 @@ def boxed(debian: str) -> dict[str, Any]:
 
 
 def printed(boxed: dict[str, Any], code: str, log: Path, **paths: Any) -> str:
-    done = run_python(boxed, ["-c", code], deadline_s=30.0, log=log, **paths)
+    done = run_python(boxed, ["-c", code], deadline_s=300.0, log=log, **paths)
     assert done.returncode == 0, log.read_text()
     return done.stdout.decode().strip()
 
