@@ -5,11 +5,13 @@ import copy
 import json
 import os
 import signal
+from contextlib import ExitStack
 
 import pytest
 
 from llm_energy.runs.run import utc_now
 from llm_energy.runs.run_records import RunRecord
+from llm_energy.system import locks
 from llm_energy.system.host import HostDescription
 from llm_energy.system.processes import ProcessId
 from tests.integration.workflow import CAMPAIGN, PATIENCE_S, finished, wait_for
@@ -36,6 +38,17 @@ def running(ready):
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@pytest.fixture
+def waiting(ready):
+    """A workflow whose first measurement waits until the test gives back the device."""
+    with ExitStack() as device:
+        device.enter_context(locks.devices(["cpu"]))
+        process = ready.start("measurements")
+        wait_for(lambda: "Waiting for cpu" in ready.output(), why="no measurement waits")
+        yield ready, process, device
+    process.wait(timeout=PATIENCE_S)
 
 
 def watchdog_of(tree):
@@ -81,9 +94,10 @@ def test_a_backend_that_fails_again_and_again_is_given_up_while_others_go_on(rea
     assert tree.processes() == []
 
 
-def test_a_campaign_is_measured_by_one_run_at_a_time(running):
-    tree, process = running
+def test_a_campaign_is_measured_by_one_run_at_a_time(waiting):
+    tree, process, device = waiting
     message = tree.refusal()
+    device.close()
     assert f"campaign `nap` is being measured by process {process.pid}" in message
     assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
     assert len(tree.results()) == 4
@@ -108,10 +122,11 @@ def test_a_campaign_that_another_host_measures_is_left_to_it(fresh):
     assert fresh.results() == []
 
 
-def test_looking_does_not_disturb_a_run(running):
-    tree, process = running
-    assert tree.planned() > 0
+def test_looking_does_not_disturb_a_run(waiting):
+    tree, process, device = waiting
+    assert tree.planned() == 4
     assert "nap_batch1" in tree.run("plan", check=True).stdout
+    device.close()
     assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
     assert len(tree.results()) == 4
     assert tree.processes() == []
