@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from llm_energy.system import locks
 from tests.integration.faults import found
 from tests.integration.workflow import CAMPAIGN, PATIENCE_S, Tree, finished, wait_for
 
@@ -35,9 +36,12 @@ def test_code_that_changes_while_a_campaign_runs_measures_nothing_more(ready):
 
 def test_without_its_fork_server_a_campaign_goes_on(ready):
     process = start_measuring(ready)
-    (run,) = ready.runs()
-    wait_for(lambda: len(found(ready, "fork server")) == 2)  # it, and what it forked
-    os.kill(found(ready, "fork server")[0], signal.SIGKILL)
+    with locks.devices(["cpu"]):  # so that the next measurement waits, and cannot end in time
+        wait_for(lambda: "Waiting for cpu" in ready.output(), why="no measurement waits")
+        (run,) = ready.runs()
+        server, job = found(ready, "fork server")
+        os.kill(server, signal.SIGKILL)
+        wait_for(lambda: job not in found(ready, "fork server"), why="the job lives on")
     assert process.wait(timeout=PATIENCE_S) == 1, ready.output()
     assert ready.output().count("the run's fork server ended, and this job with it") == 1
     assert not run.exists()
