@@ -9,7 +9,8 @@ from pathlib import Path
 
 from llm_energy.results.result import Result
 from llm_energy.runs.run import Run, utc_now
-from llm_energy.runs.run_records import Measuring, PlanEntry, Spread
+from llm_energy.runs.run_parts import at_once, longest_lane_s
+from llm_energy.runs.run_records import Measuring, PlanEntry
 from llm_energy.system.processes import ProcessId
 
 MEASURING = "measuring"
@@ -37,17 +38,16 @@ def note_duration(run: Run, *, experiment: str, duration_s: float) -> None:
         file.write(json.dumps([experiment, duration_s]) + "\n")
 
 
-def remaining_s(
-    expected: Mapping[str, float], *, left: Iterable[str], taken: Iterable[tuple[str, float]]
-) -> float:
-    """Estimated time for what is left, in s.
+def estimated_s(
+    expected: Mapping[str, float], taken: Iterable[tuple[str, float]]
+) -> dict[str, float]:
+    """Return the estimated time of one measurement of each experiment, in s.
 
     The expectation for each experiment, replaced by the mean of what was seen of that experiment,
     and scaled by seen over expected for experiments that were not seen yet.
 
     Args:
         expected: time of one measurement of each experiment, in s.
-        left: the experiment of each measurement that is left.
         taken: (experiment, duration in s) of each measurement that was made.
     """
     seen: dict[str, list[float]] = {}
@@ -55,10 +55,10 @@ def remaining_s(
         seen.setdefault(experiment, []).append(duration_s)
     planned = sum(expected[name] * len(values) for name, values in seen.items() if name in expected)
     scale = sum(map(sum, seen.values())) / planned if planned else 1.0
-    return sum(
-        sum(seen[name]) / len(seen[name]) if name in seen else expected[name] * scale
-        for name in left
-    )
+    return {
+        name: sum(seen[name]) / len(seen[name]) if name in seen else each_s * scale
+        for name, each_s in expected.items()
+    }
 
 
 def human_duration(seconds: float) -> str:
@@ -136,14 +136,15 @@ def progress_of(run: Run, *, results: Path, whole_plan: Iterable[PlanEntry]) -> 
     lines = record.read_text().splitlines() if record.exists() else []
     # There may be ten thousand after each measurement: a Path for each would take ten times as long
     open_ = [
-        entry.experiment
+        entry
         for entry in plan
         if not os.path.exists(f"{results}/{entry.result}")  # noqa: PTH110
     ]
     expected = {entry.experiment: entry.expected_s for entry in plan}
-    left_s = remaining_s(expected, left=open_, taken=[json.loads(text) for text in lines])
-    if spread := run.find("spread", Spread):
-        left_s /= spread.at_once
+    each_s = estimated_s(expected, [json.loads(text) for text in lines])
+    left_s = longest_lane_s(
+        ((entry.cycle, each_s[entry.experiment]) for entry in open_), at_once(run)
+    )
     return Progress(len(plan) - len(open_), len(plan), left_s, undecided)
 
 

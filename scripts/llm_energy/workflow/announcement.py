@@ -7,10 +7,10 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.runs.progress import human_duration
+from llm_energy.runs.run_parts import longest_lane_s
 from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.numbers import plural
 from llm_energy.workflow.anchors import Anchor
-from llm_energy.workflow.lanes import longest_lane_s
 from llm_energy.workflow.plan import expected_duration_s
 from llm_energy.workflow.snakemake_internals import JobToRun
 

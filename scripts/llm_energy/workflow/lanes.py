@@ -8,11 +8,12 @@ On a cluster as many blocks as there are lanes are one job of it, in an allocati
 of GPUs for each. There the lanes are those of the allocation.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.runs.run import Run
+from llm_energy.runs.run_parts import lane_of
 from llm_energy.runs.run_records import Spread
 from llm_energy.system.numbers import plural
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
@@ -59,23 +60,6 @@ def spread_refusal(campaign: Campaign, snakemake: SnakemakeInternals) -> str | N
 def lane_count(campaign: Campaign, snakemake: SnakemakeInternals) -> int:
     """Return the number of lanes: no more than there are blocks."""
     return min(most_at_once(campaign, snakemake), campaign.cycles)
-
-
-def longest_lane_s(durations: Iterable[tuple[int, float]], lanes: int) -> float:
-    """Return the time in s after which all lanes are done.
-
-    Args:
-        durations: (cycle, time in s) of each measurement.
-    """
-    lasts_s = [0.0] * lanes
-    for cycle, duration_s in durations:
-        lasts_s[lane_of(cycle, lanes)] += duration_s
-    return max(lasts_s)
-
-
-def lane_of(cycle: int, lanes: int) -> int:
-    """Return the lane of a block, from 0; its set follows from the cycle alike (`Spread`)."""
-    return (cycle - 1) % lanes
 
 
 def lane_resources(lanes: int, snakemake: SnakemakeInternals) -> dict[str, Callable[[Any], int]]:

@@ -15,9 +15,9 @@ from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.campaign.experiment_settings import flatten
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.results.layout import cycles_of
+from llm_energy.runs.run_parts import longest_lane_s
 from llm_energy.workflow.anchors import Anchor, anchors
 from llm_energy.workflow.decisions import decided, first_cycles, most_that_follow, requested
-from llm_energy.workflow.lanes import longest_lane_s
 from llm_energy.workflow.rate_searches import lines
 
 DurationSource = Literal["results", "phases"]

@@ -20,9 +20,11 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results import failures
 from llm_energy.results.layout import REPLICATE_NAME
-from llm_energy.runs.progress import MEASURING, human_duration, remaining_s
+from llm_energy.runs import run_parts
+from llm_energy.runs.progress import MEASURING, estimated_s, human_duration
 from llm_energy.runs.run import Run
-from llm_energy.runs.run_records import Measuring, Spread
+from llm_energy.runs.run_parts import longest_lane_s
+from llm_energy.runs.run_records import Measuring
 from llm_energy.system.files import read_regular, write_atomically
 from llm_energy.system.numbers import plural
 from llm_energy.workflow.decisions import decided, requested, undecided
@@ -107,8 +109,7 @@ def at_once(results: Path) -> int:
     for run in Run.all():
         with contextlib.suppress(OSError, ValueError):  # it ends at this moment
             if run.results == results.absolute() and run.alive():
-                spread = run.find("spread", Spread)
-                found.append(spread.at_once if spread else 1)
+                found.append(run_parts.at_once(run))
     return max(found)
 
 
@@ -207,17 +208,15 @@ def left_s(
     taken = [(row.experiment, row.duration_s) for row in rows if row.duration_s is not None]
     expected = {experiment.name: phases_s(campaign) for experiment in campaign.experiments}
 
-    def time_of(*names: str) -> float:
-        return remaining_s(expected, left=names, taken=taken)
-
-    pending = time_of(*(row.experiment for row in rows if row.status == "pending"))
+    each_s = estimated_s(expected, taken)
+    pending = [(r.cycle, each_s[r.experiment]) for r in rows if r.status == "pending"]
     # What takes longer than expected takes nothing off the time of the others.
     running = [
-        max(0.0, time_of(row.experiment) - _elapsed_s(row, now))
-        for row in rows
-        if row.status == "running"
+        (r.cycle, max(0.0, each_s[r.experiment] - _elapsed_s(r, now)))
+        for r in rows
+        if r.status == "running"
     ]
-    return (pending + sum(running)) / at_once
+    return longest_lane_s([*pending, *running], at_once)
 
 
 def _elapsed_s(row: Standing, now: datetime) -> float:

@@ -10,20 +10,20 @@ EXPECTED = {"a": 10.0, "b": 30.0}
 
 
 def test_before_the_first_result_the_plan_is_all_there_is():
-    assert progress.remaining_s(EXPECTED, left=["a", "b"], taken=[]) == 40.0
+    assert progress.estimated_s(EXPECTED, []) == EXPECTED
 
 
 def test_what_was_seen_of_an_experiment_replaces_its_expectation():
-    assert progress.remaining_s(EXPECTED, left=["a"], taken=[("a", 12.0)]) == 12.0
+    assert progress.estimated_s(EXPECTED, [("a", 12.0), ("a", 14.0)])["a"] == 13.0
 
 
 def test_experiments_not_seen_yet_are_scaled_by_those_seen():
-    assert progress.remaining_s(EXPECTED, left=["b"], taken=[("a", 20.0)]) == 60.0
+    assert progress.estimated_s(EXPECTED, [("a", 20.0)])["b"] == 60.0
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0.1, 1e4)), max_size=5))
-def test_nothing_remains_where_nothing_is_left(taken):
-    assert progress.remaining_s(EXPECTED, left=[], taken=taken) == 0
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.1, 1e4)), max_size=5))
+def test_every_planned_experiment_and_no_other_has_an_estimate(taken):
+    assert progress.estimated_s(EXPECTED, taken).keys() == EXPECTED.keys()
 
 
 @pytest.mark.parametrize(

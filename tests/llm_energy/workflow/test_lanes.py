@@ -6,14 +6,13 @@ import pytest
 
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.runs.run import RUN_VARIABLE, Run
+from llm_energy.runs.run_parts import lane_of, longest_lane_s
 from llm_energy.runs.run_records import DeviceSet, Spread
 from llm_energy.workflow.lanes import (
     block_group,
     gpu_resources,
     lane_count,
-    lane_of,
     lane_resources,
-    longest_lane_s,
     spread_refusal,
 )
 

@@ -14,8 +14,15 @@ from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.results.failures import write_failure
 from llm_energy.runs.progress import note_start
 from llm_energy.runs.run import Run
-from llm_energy.runs.run_records import Measuring
-from llm_energy.workflow.status import Standing, as_text, left_s, standings, write_manifest
+from llm_energy.runs.run_parts import create_part
+from llm_energy.runs.run_records import Measuring, Spread
+from llm_energy.workflow.status import (
+    Standing,
+    as_text,
+    left_s,
+    standings,
+    write_manifest,
+)
 
 
 @pytest.fixture
@@ -61,6 +68,27 @@ def test_what_takes_longer_than_expected_takes_nothing_off_the_time_of_the_other
     assert left_s(campaign, [running, pending], now=now) == (11 - 4) + 11
     now = datetime(2026, 1, 1, 0, 1, tzinfo=UTC)
     assert left_s(campaign, [running, pending], now=now) == 11
+
+
+def test_what_is_left_of_a_spread_campaign_takes_as_long_as_its_longest_set(campaign, results):
+    """Of two sets one has a measurement less to do: half of the sum would be too short."""
+    assert {planned.cycle for planned in campaign.schedule} == {1, 2}
+    measure(results, campaign.schedule[0])
+    rows = standings(campaign, results)
+    one, both = (left_s(campaign, rows, now=datetime.now(UTC), at_once=n) for n in (1, 2))
+    assert (one, both) == (pytest.approx(7 * 20), pytest.approx(4 * 20))
+
+
+def test_allocations_that_measure_side_by_side_share_the_time_that_is_left(campaign, results):
+    whole = Run.create(campaign="trial", results=results, scripts=SCRIPTS)
+    whole.write("plan", [])
+    whole.write("spread", Spread("gpu", new_device=False, schedule=()))
+    rows = standings(campaign, results)
+    assert "; about 88 s left" in as_text(campaign, results, rows)
+    jobs = [create_part(whole, f"job{n}", scripts=SCRIPTS, job=str(n)) for n in (7, 8)]
+    assert "; about 44 s left" in as_text(campaign, results, rows)
+    for run in (*jobs, whole):
+        run.remove()
 
 
 def test_a_result_is_done_and_says_how_long_it_took(campaign, results):
