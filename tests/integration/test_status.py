@@ -30,6 +30,8 @@ def test_a_run_is_looked_at_without_disturbing_it(ready):
     tree.write_campaign(campaign())
     before = tree.run("status", check=True).stdout
     assert "Campaign nap: 2 measurements: 2 pending; about 0.5 s left" in before
+    by_rule = tree.run("status", "--nocolor", check=True).stdout
+    assert before.splitlines()[1:] == by_rule.splitlines()[1 : len(before.splitlines())]
     assert not (tree.folder / "results/nap").exists()
     assert tree.runs() == []
 

@@ -6,8 +6,9 @@ from functools import cached_property
 from typing import Any, Literal
 
 from llm_energy.campaign.experiment_settings import Settings
-from llm_energy.campaign.identity import Declared, short_hash
+from llm_energy.campaign.identity import Declared, hash_of_canonical
 from llm_energy.campaign.server_settings import Server, server_identity
+from llm_energy.campaign.types import canonical
 from llm_energy.results.layout import result_path
 
 MeasuredControl = Literal["a_a", "sampler_off", "neighbours"]
@@ -53,10 +54,8 @@ class Experiment:
         An A/A control has a process of its own, for processes are what it compares.
         """
         settings = self.settings
-        loaded_with = {
-            "environment": self.environment.identity,
+        loaded_with: dict[str, Any] = {
             "backend": settings.backend,
-            "model": self.model.identity,
             "dtype": settings.dtype,
             "context_tokens": settings.context_tokens,
             "slots": settings.slots,
@@ -68,7 +67,11 @@ class Experiment:
             own["server"] = server_identity(self.server)
         if gpu := settings.gpu.declared():  # it was loaded, and may have tuned itself, under these
             own["gpu"] = gpu
-        return short_hash(loaded_with | own)
+        inputs = {
+            "environment": self.environment.canonical_identity,
+            "model": self.model.canonical_identity,
+        }
+        return hash_of_canonical(canonical(loaded_with | own) | inputs)
 
     @property
     def sampled(self) -> bool:

@@ -7,6 +7,7 @@ gives to a model, comments and line ends leave every identity as it is. Numbers 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +74,25 @@ class Declared:
     """The source, prompt set or backend as declared; all that is needed to get the input."""
     identity: Mapping[str, Any]
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Name of the input's folder in the cache: `NAME-HASH`."""
         return f"{self.name}-{short_hash(self.identity)}"
 
+    @cached_property
+    def canonical_identity(self) -> Mapping[str, Any]:
+        """The identity with its numbers in their one form, made once for all experiments."""
+        return dict(canonical(self.identity))
+
 
 def short_hash(value: Any) -> str:
     """Return the first digits of the hash of a value, its numbers in their one form."""
-    return sha256_of(canonical(value))[:HASH_LENGTH]
+    return hash_of_canonical(canonical(value))
+
+
+def hash_of_canonical(value: Any) -> str:
+    """Return the first digits of the hash of a value whose numbers are in their one form."""
+    return sha256_of(value)[:HASH_LENGTH]
 
 
 def source_identity(source: Source, lock: Lock) -> dict[str, Any]:

@@ -12,7 +12,12 @@ from llm_energy.campaign.expand import Point, axis_blocks, searched_axis, values
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.campaign.experiment_settings import Settings, flatten, nest
 from llm_energy.campaign.gpu_settings import gpu_faults, layered
-from llm_energy.campaign.identity import PROTOCOL_VERSION, container_identity, short_hash
+from llm_energy.campaign.identity import (
+    PROTOCOL_VERSION,
+    Declared,
+    container_identity,
+    hash_of_canonical,
+)
 from llm_energy.campaign.measurement_settings import NOT_IDENTIFYING
 from llm_energy.campaign.problems import KeyPath, listed
 from llm_energy.campaign.server_checks import length_faults, load_mode_faults, prompt_faults
@@ -40,7 +45,9 @@ class Resolver:
         self.config, self.problems = self.catalogue.config, self.catalogue.problems
         self.defaults = dict(flatten(self.config.defaults.declared()))
         self._axes_with = cache(self._values_of_axes)
-        self.measurement = self.config.measurement.model_dump(exclude=set(NOT_IDENTIFYING))
+        self._tokenized = cache(self._tokenized_prompts)
+        measurement = self.config.measurement.model_dump(exclude=set(NOT_IDENTIFYING))
+        self.measurement = canonical(measurement)
 
     def experiment(self, group: str, point: Point) -> Experiment | None:
         """Return the experiment of a point; None where something is wrong with it."""
@@ -69,24 +76,25 @@ class Resolver:
         server = catalogue.server(settings.backend)
         identified = {} if server is None else {"server": server_identity(server)}
         # All that identifies what is measured; nothing of it is known only later.
-        spec = canonical(
-            {
-                "protocol": PROTOCOL_VERSION,
-                "backend": {
-                    "name": settings.backend,
-                    "environment": sha256_of(environment.identity),
-                    **container_identity(environment.config),
-                    **identified,
-                },
-                "model": model.identity,
-                "tokenizer": tokenizer.identity,
-                "prompts": prompts.identity,
-                "settings": {k: v for k, v in settings.resolved().items() if k not in NAMES},
-                "measurement": self.measurement,
-                **({"trace": trace.identity} if trace and settings.load_mode == OPEN else {}),
-            }
-        )
-        tokenized = {**prompts.identity, "tokenizer": tokenizer.identity}
+        own = {
+            "backend": {
+                "name": settings.backend,
+                "environment": sha256_of(environment.identity),
+                **container_identity(environment.config),
+                **identified,
+            },
+            "settings": {k: v for k, v in settings.resolved().items() if k not in NAMES},
+        }
+        spec = {
+            "protocol": PROTOCOL_VERSION,
+            "model": model.canonical_identity,
+            "tokenizer": tokenizer.canonical_identity,
+            "prompts": prompts.canonical_identity,
+            "measurement": self.measurement,
+            **canonical(own),
+        }
+        if trace and settings.load_mode == OPEN:
+            spec["trace"] = trace.canonical_identity
         return Experiment(
             name=point.name,
             group=group,
@@ -94,15 +102,22 @@ class Resolver:
             factors=point.factors,
             declared=declared,
             spec=spec,
-            spec_hash=short_hash(spec),
+            spec_hash=hash_of_canonical(spec),
             environment=environment,
             model=model,
             tokenizer=tokenizer,
-            prompts=replace(prompts, identity=tokenized),
+            prompts=self._tokenized(settings.prompts, settings.model),
             adapter=catalogue.adapter(settings.backend),
             server=server,
             trace=trace if settings.load_mode == OPEN else None,
         )
+
+    def _tokenized_prompts(self, name: str, model: str) -> Declared:
+        """Return a prompt set as it is identified once a model's tokenizer is known."""
+        prompts, tokenizer = self.catalogue.prompts(name), self.catalogue.tokenizer(model)
+        assert prompts is not None
+        assert tokenizer is not None
+        return replace(prompts, identity={**prompts.identity, "tokenizer": tokenizer.identity})
 
     def _check(self, group: str, point: Point, settings: Settings) -> None:
         """Add what the backend cannot do, and what does not fit the prompts."""

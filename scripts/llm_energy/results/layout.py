@@ -11,6 +11,7 @@ of the campaign file of the day, and stands in no path.
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,6 +76,26 @@ def files(folder: Path, *kinds: str) -> Iterator[Path]:
     for kind in kinds:
         for pattern in GLOBS[kind]:
             yield from sorted(folder.glob(pattern))
+
+
+def names(folder: Path, top: str) -> set[str]:
+    """Return the path of everything in the folders of specs below `top`, relative to a results
+    folder: in a tenth of the time that `files` takes.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    found = set[str]()
+    for spec in _names_in(f"{folder}/{top}"):
+        found.update(f"{top}/{spec}/{name}" for name in _names_in(f"{folder}/{top}/{spec}"))
+    return found
+
+
+def _names_in(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - a Path for each name would take most of the time
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def cycles_of(folder: Path, spec_hash: str, kind: Kind = MEASURED) -> list[Path]:

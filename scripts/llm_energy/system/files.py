@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,15 +36,18 @@ def remove_abandoned(paths: Iterable[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def read_regular(path: Path) -> bytes:
+def read_regular(path: Path | str) -> bytes:
     """Return the content of a file; a pipe or a device in its place would never end.
 
     Raises:
         OSError: not readable, or no regular file.
     """
-    if not path.is_file() and path.exists():
-        raise OSError(errno.EINVAL, "no regular file", str(path))
-    return path.read_bytes()
+    # Without O_NONBLOCK a pipe would wait for a writer.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "no regular file", str(path))
+        return file.read()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -3,6 +3,7 @@
 Nothing here imports Snakemake: it gets the object `workflow` that rule files find.
 """
 
+import argparse
 import logging
 import re
 import sys
@@ -123,10 +124,9 @@ class SnakemakeInternals:
         Args:
             snakefile: the one whose rules are known: another one that includes it may add some.
         """
-        program, *words = sys.argv
-        is_outermost = Path(self._workflow.main_snakefile).resolve() == snakefile.resolve()
-        if "snakemake" not in program or not is_outermost:
+        if not self._is_command_of(snakefile):
             return []
+        words = sys.argv[1:]
         if before := list(takewhile(_is_no_option, words)):
             return before
         last = list(takewhile(_is_no_option, reversed(words)))
@@ -135,6 +135,29 @@ class SnakemakeInternals:
             return []
         parser = sys.modules["snakemake.cli"].get_argument_parser()
         return list(parser.parse_known_args(words)[0].targets)
+
+    def only_target(self, snakefile: Path) -> str | None:
+        """Return the one target of a command that has no option but those that say where to look
+        and how much to run at once; None for any other command. It needs no rule to be read."""
+        parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        for one in ("--profile", "--workflow-profile", "-s", "--snakefile", "-d", "--directory"):
+            parser.add_argument(one)
+        for one in ("-c", "--cores", "-j", "--jobs"):
+            parser.add_argument(one, nargs="?")
+        for several in ("--configfile", "--configfiles", "-C", "--config", "-q", "--quiet"):
+            parser.add_argument(several, nargs="*")
+        parser.add_argument("targets", nargs="*")
+        try:
+            known, others = parser.parse_known_args(sys.argv[1:])
+        except argparse.ArgumentError:
+            return None
+        if others or len(known.targets) != 1 or not self._is_command_of(snakefile):
+            return None
+        return str(known.targets[0])
+
+    def _is_command_of(self, snakefile: Path) -> bool:
+        is_outermost = Path(self._workflow.main_snakefile).resolve() == snakefile.resolve()
+        return "snakemake" in sys.argv[0] and is_outermost
 
     def makes(self, path: str) -> bool:
         """Return whether a rule makes a file of this path."""

@@ -14,18 +14,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic_core import from_json
-
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
-from llm_energy.results import failures
+from llm_energy.results import failures, layout
+from llm_energy.results.heads import read_head
 from llm_energy.results.layout import REPLICATE_NAME
 from llm_energy.runs import run_parts
 from llm_energy.runs.progress import MEASURING, estimated_s, human_duration
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_parts import longest_lane_s
 from llm_energy.runs.run_records import Measuring
-from llm_energy.system.files import read_regular, write_atomically
+from llm_energy.system.files import write_atomically
 from llm_energy.system.numbers import plural
 from llm_energy.workflow.decisions import decided, requested, undecided
 from llm_energy.workflow.plan import phases_s, taken_s
@@ -78,12 +77,27 @@ def standings(campaign: Campaign, results: Path) -> list[Standing]:
 
     Args:
         results: `results/{campaign}`.
+
+    Raises:
+        OSError: a folder of results or failures cannot be read.
+        ResultError: a decision cannot be read.
     """
     living = [found for run in Run.all() if (found := _living(run, results))]
     running = {measuring.result: measuring for _, measuring in living if measuring}
     begun = min((started for started, _ in living), default=None)
-    wanted = requested(campaign, decided(campaign, results))
-    return [_standing(planned, results, running, begun) for planned in wanted]
+    there, failed = layout.names(results, layout.MEASURED), layout.names(results, "failures")
+    found = []
+    for planned in requested(campaign, decided(campaign, results)):
+        path = planned.result_path
+        row = _with_result(planned, results) if path in there else None
+        if row is None:
+            row = _pending(planned)
+            if layout.failure_path(path, 1) in failed:
+                row = _after_failure(row, results, begun)
+            if now := running.get(path):
+                row = _running(row, now)
+        found.append(row)
+    return found
 
 
 def _living(run: Run, results: Path) -> tuple[str, Measuring | None] | None:
@@ -113,59 +127,67 @@ def at_once(results: Path) -> int:
     return max(found)
 
 
-def _standing(
-    planned: PlannedMeasurement,
-    results: Path,
-    running: Mapping[str, Measuring],
-    begun: str | None,
-) -> Standing:
-    path, experiment = planned.result_path, planned.experiment
-    row = Standing(planned.position, experiment.name, planned.cycle, experiment.spec_hash, path)
+def _pending(planned: PlannedMeasurement) -> Standing:
+    experiment = planned.experiment
+    names = (experiment.name, planned.cycle, experiment.spec_hash, planned.result_path)
+    return Standing(planned.position, *names)
+
+
+def _with_result(planned: PlannedMeasurement, results: Path) -> Standing | None:
+    """Return a measurement by its result; None where that is gone."""
+    path = planned.result_path
     try:
-        return _done(row, from_json(read_regular(results / path)), path)
+        return _done(planned, read_head(f"{results}/{path}"))
     except FileNotFoundError:
-        pass
+        return None
     except OSError as error:
-        return replace(row, status="unusable", reason=str(error.strerror), file=path)
+        reason = str(error.strerror)
     except (ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
-        return replace(row, status="unusable", reason=reason, file=path)
-    row = _after_failure(row, results, path)
-    if now := running.get(path):
-        return replace(
-            row,
-            status="running",
-            reason=f"waits for {now.waits_for}" if now.waits_for else row.reason,
-            attempt=now.attempt,
-            started=now.started,
-            finished=None,
-        )
-    # What failed before the living run began is measured again in it.
-    if row.status == "failed" and begun is not None and (row.finished or "") < begun:
-        return replace(row, status="pending")
-    return row
+    return replace(_pending(planned), status="unusable", reason=reason, file=path)
 
 
-def _done(row: Standing, result: Mapping[str, Any], file: str) -> Standing:
+def _done(planned: PlannedMeasurement, result: Mapping[str, Any]) -> Standing:
+    experiment, path = planned.experiment, planned.result_path
     started, finished = result["started"], result["finished"]
     replicate = str(result["experiment"]).endswith(REPLICATE_NAME)  # an older one: its base's spec
-    if result["cycle"] != row.cycle or not (replicate or result["spec_hash"] == row.spec_hash):
+    same = replicate or result["spec_hash"] == experiment.spec_hash
+    if result["cycle"] != planned.cycle or not same:
         raise ValueError("it is the result of another measurement")
-    return replace(
-        row,
+    return Standing(
+        planned.position,
+        experiment.name,
+        planned.cycle,
+        experiment.spec_hash,
+        path,
         status="done",
         reason="" if result["status"] == "completed" else result["status"],
         attempt=result["attempt"],
         started=started,
         finished=finished,
         duration_s=round(taken_s(started, finished), 3),
-        file=file,
+        file=path,
     )
 
 
-def _after_failure(row: Standing, results: Path, result_path: str) -> Standing:
-    """The row with its last failed attempt, where one failed."""
-    failed = failures.last_failure(results, result_path)
+def _running(row: Standing, now: Measuring) -> Standing:
+    return replace(
+        row,
+        status="running",
+        reason=f"waits for {now.waits_for}" if now.waits_for else row.reason,
+        attempt=now.attempt,
+        started=now.started,
+        finished=None,
+    )
+
+
+def _after_failure(row: Standing, results: Path, begun: str | None) -> Standing:
+    """Return the row with its last failed attempt.
+
+    Args:
+        begun: when the living run began, which measures again what failed before; None without.
+    """
+    failed = failures.last_failure(results, row.path)
     if failed is None:
         return row
     attempt, path = failed
@@ -173,13 +195,14 @@ def _after_failure(row: Standing, results: Path, result_path: str) -> Standing:
         record = dict(json.loads(path.read_bytes()))
     except (OSError, ValueError, TypeError):
         record = {"reason": "record_unusable"}
+    finished = record.get("failed")
     return replace(
         row,
-        status="failed",
+        status="pending" if begun is not None and (finished or "") < begun else "failed",
         reason=str(record.get("reason", "")),
         attempt=attempt,
         started=record.get("started"),
-        finished=record.get("failed"),
+        finished=finished,
         file=path.relative_to(results).as_posix(),
     )
 

@@ -39,7 +39,7 @@ def campaign_status(campaign: Campaign, results: Path, rows: Sequence[Standing])
 
 def as_json(status: CampaignStatus, rows: Sequence[Standing]) -> str:
     """Return the numbers, and each measurement as in `campaign.tsv`, as one JSON document."""
-    content = {**asdict(status), "rows": [asdict(row) for row in rows]}
+    content = {**asdict(status), "rows": [vars(row) for row in rows]}
     return json.dumps(content, indent=1, ensure_ascii=False)
 
 

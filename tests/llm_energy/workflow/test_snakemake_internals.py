@@ -5,11 +5,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from llm_energy.backends.runtime import SCRIPTS
-from llm_energy.workflow.snakemake_internals import UNIMPORTANT
+from llm_energy.workflow.snakemake_internals import UNIMPORTANT, SnakemakeInternals
 
 SNAKEFILE = f"""
 import json
@@ -227,3 +228,32 @@ def test_rule_files_use_nothing_of_it_themselves():
     lines = [line for file in files for line in file.read_text().splitlines()]
     code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
     assert set(pattern.findall(code)) == {"current_basedir"}
+
+
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [
+        ("snakemake status --cores 1 --profile workflow-profile", "status"),
+        ("snakemake --cores 1 --profile=workflow-profile status --configfile a.yaml", "status"),
+        ("snakemake -c1 -d folder status --config status=json --quiet", "status"),
+        ("snakemake --configfile a.yaml b.yaml -j 4 -- status", "status"),
+        ("snakemake status report --cores 1", None),
+        ("snakemake --cores 1 report status", None),
+        ("snakemake status --dry-run", None),
+        ("snakemake status -n", None),
+        ("snakemake status --forceall", None),
+        ("snakemake --forcerun measure status", None),
+        ("snakemake --cores 1", None),
+        ("snakemake --cores 1 --config status=json", None),
+        ("snakemake --profile", None),
+        ("pytest status", None),
+    ],
+)
+def test_a_lone_target_is_known_before_the_rules(monkeypatch, tmp_path, command, target):
+    """An option that is not known here may take the word after it, or change what is done."""
+    monkeypatch.setattr(sys, "argv", command.split())
+    modifier = SimpleNamespace(modify_rulename=lambda name: name)
+    workflow = SimpleNamespace(modifier=modifier, main_snakefile=str(tmp_path / "Snakefile"))
+    snakemake = SnakemakeInternals(workflow)
+    assert snakemake.only_target(tmp_path / "Snakefile") == target
+    assert snakemake.only_target(tmp_path / "workflow/Snakefile") is None

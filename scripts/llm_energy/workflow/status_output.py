@@ -1,0 +1,49 @@
+"""The output of the target `status`."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+from llm_energy.campaign.campaign import Campaign
+from llm_energy.results.result import ResultError
+from llm_energy.system.scripting import rule_script
+from llm_energy.workflow.opening import Opened
+from llm_energy.workflow.status import as_text, standings, write_manifest
+
+
+def show(campaign: Campaign, results: Path, *, for_programs: bool) -> None:
+    """Print where every measurement stands, and write `campaign.tsv`.
+
+    Args:
+        results: `results/{campaign}`.
+        for_programs: as JSON.
+
+    Raises:
+        OSError: a folder of results or failures cannot be read.
+        ResultError: a decision cannot be read.
+    """
+    rows = standings(campaign, results)
+    if for_programs:
+        # What this loads people need not wait for.
+        from llm_energy.workflow.status_numbers import as_json, campaign_status
+
+        print(as_json(campaign_status(campaign, results, rows), rows), flush=True)
+    else:
+        print(as_text(campaign, results, rows), end="", flush=True)
+    if results.exists():
+        try:
+            path = write_manifest(results, rows)
+            print(f"Table: {path}", file=sys.stderr if for_programs else sys.stdout, flush=True)
+        except OSError as error:  # only looked at: it need not be writable
+            print(f"campaign.tsv is not written: {error}", file=sys.stderr)
+
+
+def show_at_once(opened: Opened, config: Mapping[str, Any]) -> NoReturn:
+    """End this program as the rule `status` does, before any rule is read."""
+    log = f"logs/{opened.campaign.name}/status.log"
+    with rule_script(SimpleNamespace(rule="status", log=[log], input=[]), ResultError):
+        json = config.get("status") == "json"
+        show(opened.campaign, Path(opened.results), for_programs=json)
+    sys.exit(0)
