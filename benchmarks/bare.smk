@@ -2,17 +2,37 @@
 
 `benchmarks/scale.py` compares its dry run with that of the workflow, so that what Snakemake itself
 takes is not counted as the workflow's. `bare.json` lists the results.
+
+With `--config functions=true` the inputs and the priority of a measurement, and the inputs of what
+comes after all of them, are functions of wildcards, as those of any workflow in which jobs of one
+rule differ in their inputs.
 """
 
 import json
 from pathlib import Path
 
+FUNCTIONS = config.get("functions", False)
 MEASUREMENTS = json.loads(Path("bare.json").read_text())
+MARKERS = ["bare/environments/sleep.json", "bare/models/pillow.json", "bare/prompts/sheep.json"]
+POSITIONS = {path: position for position, path in enumerate(MEASUREMENTS)}
+
+
+def measurements(wildcards):
+    return MEASUREMENTS
+
+
+def markers(wildcards):
+    return MARKERS
+
+
+def position(wildcards):
+    path = f"results/bare/measurements/{wildcards.spec}/cycle-{wildcards.cycle}.json"
+    return len(POSITIONS) - POSITIONS[path]
 
 
 rule all:
     input:
-        MEASUREMENTS,
+        measurements if FUNCTIONS else MEASUREMENTS,
         "bare/report.html",
         "bare/tables",
 
@@ -61,9 +81,7 @@ rule prompts:
 
 rule measure:
     input:
-        "bare/environments/sleep.json",
-        "bare/models/pillow.json",
-        "bare/prompts/sheep.json",
+        markers if FUNCTIONS else MARKERS,
     output:
         "results/bare/measurements/{spec}/cycle-{cycle}.json",
     log:
@@ -71,7 +89,7 @@ rule measure:
     wildcard_constraints:
         spec="[0-9a-f]{12}",
         cycle=r"\d+",
-    priority: 1
+    priority: position if FUNCTIONS else 1
     conda:
         "../envs/workflow/environment.yaml"
     threads: workflow.cores
@@ -85,7 +103,7 @@ rule measure:
 
 rule report:
     input:
-        MEASUREMENTS,
+        measurements if FUNCTIONS else MEASUREMENTS,
     output:
         page="bare/report.html",
         tables=directory("bare/tables"),

@@ -53,7 +53,8 @@ from llm_energy.workflow.lanes import (
     lane_resources,
     most_at_once,
 )
-from llm_energy.workflow.requested import Requested, inputs_of
+from llm_energy.workflow.input_functions import inputs_of
+from llm_energy.workflow.requested import Requested
 
 INPUTS = campaign_recipes(CAMPAIGN, ROOT)
 REQUESTED = Requested(OPENED, SNAKEMAKE, remeasure=config.get("remeasure", False))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from llm_energy.results.result import read_result
-from llm_energy.workflow.requested import inputs_of
+from llm_energy.workflow.input_functions import inputs_of
 from tests.integration.faults import differences, left
 from tests.integration.workflow import PATIENCE_S, finished, wait_for
 

@@ -4,12 +4,10 @@ All of them, or as many cycles as each experiment's own spread requests. Paths a
 Snakemake: relative to the working directory.
 """
 
-import math
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,6 @@ from llm_energy.campaign.rate_search import RateSearch
 from llm_energy.results.layout import ANCHORS, MEASURED, Kind, result_pattern
 from llm_energy.results.result import ResultError
 from llm_energy.stats.bisection import bisect
-from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.workflow.anchors import anchors
 from llm_energy.workflow.decisions import (
     decided,
@@ -30,17 +27,17 @@ from llm_energy.workflow.decisions import (
     may_follow,
     requested,
 )
+from llm_energy.workflow.input_functions import InputFunction, inputs_of, of_wildcards
 from llm_energy.workflow.invalid import invalid_results, without_sensor_line
 from llm_energy.workflow.opening import Opened
 from llm_energy.workflow.rate_searches import judgement_path, standing
+from llm_energy.workflow.settled import settled
 from llm_energy.workflow.snakemake_internals import JobToRun, SnakemakeInternals
 
 REMEASURE_HINT = "remeasure=true measures again what --forcerun names; add: --forcerun measure"
 
 DECIDING = ("decide", "judge")
 """Rules whose jobs decide what is measured further."""
-
-InputFunction = Callable[[Any], list[str]]
 
 
 class Requested:
@@ -197,19 +194,25 @@ class Requested:
         paths = self._results_of[wildcards.spec][: adaptive.first if adaptive else None]
         return [self._now_at(path) for path in paths]
 
-    def before_measuring(self, wildcards: Any) -> list[str]:
-        """Return the inputs of a measurement: nothing once its result exists.
+    @cached_property
+    def before_measuring(self) -> InputFunction:
+        """The inputs of a measurement: nothing once its result exists.
 
         Then no age of anything, and no lost metadata, can make Snakemake measure again.
         """
-        if self._snakemake.in_allocation:
-            self._snakemake.keep_going()
-        path = self._path_of(MEASURED, wildcards)
-        if path in self._invalid:
-            self._snakemake.force(path)
-        elif Path(path).exists():
-            return []
-        return inputs_of(self.planned[path].experiment)
+
+        @of_wildcards
+        def inputs(wildcards: Any) -> list[str]:
+            if self._snakemake.in_allocation:
+                self._snakemake.keep_going()
+            path = self._path_of(MEASURED, wildcards)
+            if path in self._invalid:
+                self._snakemake.force(path)
+            elif os.path.exists(path):  # noqa: PTH110 - there may be ten thousand
+                return []
+            return inputs_of(self.planned[path].experiment)
+
+        return inputs
 
     def before_anchor(self, wildcards: Any) -> list[str]:
         """Return the inputs of an anchor: nothing once its result exists."""
@@ -222,9 +225,16 @@ class Requested:
 
     # The order: a priority for each job, the earlier the higher.
 
-    def priority(self, wildcards: Any) -> int:
-        planned = self.planned[self._path_of(MEASURED, wildcards)]
-        return len(self.planned) - planned.position + (planned in self._first)
+    @cached_property
+    def priority(self) -> Callable[[Any], int]:
+        """That of a measurement, as a function of its wildcards."""
+
+        @of_wildcards
+        def priority(wildcards: Any) -> int:
+            planned = self.planned[self._path_of(MEASURED, wildcards)]
+            return len(self.planned) - planned.position + (planned in self._first)
+
+        return priority
 
     @property
     def deciding_priority(self) -> int:
@@ -269,32 +279,3 @@ class Requested:
             needed=needed,
             again=self._snakemake.forces("measure"),
         )
-
-
-@cache
-def inputs_of(experiment: Experiment) -> list[str]:
-    """The markers of all that an experiment is measured with."""
-    return [
-        str(environment_marker(experiment.environment.id)),
-        str(model_marker(experiment.model.id)),
-        str(prompts_marker(experiment.prompts.id)),
-    ]
-
-
-def settled(results: Path, paths: Iterable[str]) -> frozenset[str]:
-    """Those of `paths` that exist and are not younger than the oldest file of the summary.
-
-    They need no job. Without a summary age says nothing, for it will be made of all of them; but
-    those that are newer than the clock need one, which corrects their time.
-    """
-    made = [path.stat().st_mtime for path in (results / "summary").glob("*")]
-    summarised = min([*made, time.time()])
-    return frozenset(path for path in paths if _modified(path) <= summarised)
-
-
-def _modified(path: str) -> float:
-    """Seconds since the epoch; NaN, which compares with nothing, for a file that is not there."""
-    try:
-        return os.stat(path).st_mtime  # noqa: PTH116 - half the time, for ten thousand
-    except OSError:
-        return math.nan

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from llm_energy.workflow.requested import settled
+from llm_energy.workflow.settled import settled
 
 
 @pytest.fixture
