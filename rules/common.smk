@@ -16,6 +16,7 @@ from llm_energy.workflow.snakemake_internals import SnakemakeInternals
 
 SNAKEMAKE = SnakemakeInternals(workflow)
 SNAKEMAKE.hide_pandas()
+SNAKEMAKE.collect_garbage_seldom()
 SNAKEMAKE.quieten()
 
 from llm_energy.workflow.opening import (
