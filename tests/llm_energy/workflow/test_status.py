@@ -71,7 +71,7 @@ def test_what_takes_longer_than_expected_takes_nothing_off_the_time_of_the_other
 
 
 def test_what_is_left_of_a_spread_campaign_takes_as_long_as_its_longest_set(campaign, results):
-    """Of two sets one has a measurement less to do: half of the sum would be too short."""
+    """One of two sets has a measurement less to do: half of the sum would be too short."""
     assert {planned.cycle for planned in campaign.schedule} == {1, 2}
     measure(results, campaign.schedule[0])
     rows = standings(campaign, results)
