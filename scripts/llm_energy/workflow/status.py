@@ -86,7 +86,7 @@ def standings(campaign: Campaign, results: Path) -> list[Standing]:
     running = {measuring.result: measuring for _, measuring in living if measuring}
     begun = min((started for started, _ in living), default=None)
     there, failed = layout.names(results, layout.MEASURED), layout.names(results, "failures")
-    found = []
+    rows = []
     for planned in requested(campaign, decided(campaign, results)):
         path = planned.result_path
         row = _with_result(planned, results) if path in there else None
@@ -96,8 +96,8 @@ def standings(campaign: Campaign, results: Path) -> list[Standing]:
                 row = _after_failure(row, results, begun)
             if now := running.get(path):
                 row = _running(row, now)
-        found.append(row)
-    return found
+        rows.append(row)
+    return rows
 
 
 def _living(run: Run, results: Path) -> tuple[str, Measuring | None] | None:
