@@ -1,7 +1,6 @@
 """One look for all figures: colours, type, parts that several draw, and rendering to files."""
 
 import io
-import logging
 import math
 import textwrap
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from fontTools import subset
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -22,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 from llm_energy.analysis.table_columns import csv_of
+from llm_energy.report.fonts import embed_quickly
 from llm_energy.report.svg import compact
 from llm_energy.system.numbers import exact, plural
 
@@ -49,21 +48,7 @@ MOST_ROWS = 30
 MOST_PANELS = 12
 """Small panels of one figure."""
 
-_load_font = subset.load_font
-
-
-def _load_font_without_shaping(*arguments: Any, **options: Any) -> Any:
-    """Load a font to embed. What it knows of shaping texts takes half of the time of that, and a
-    PDF, which says where each glyph stands, has no use for it."""
-    font = _load_font(*arguments, **options)
-    for table in ("GDEF", "GPOS", "GSUB", "MATH", "kern"):
-        if table in font:
-            del font[table]
-    return font
-
-
-subset.load_font = _load_font_without_shaping
-logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table of a font
+embed_quickly()
 
 THEME = {INK: "ink", MUTED: "muted", GRID: "line", PAPER: "paper"} | {
     colour: f"series-{number}" for number, colour in enumerate(SERIES, start=1)
