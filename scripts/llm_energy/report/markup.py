@@ -57,7 +57,7 @@ def _cell(column: Column, cell: Cell) -> str:
         tag, attributes = "th", ' scope="row"'
     if cell.sort is not None:
         # Nine digits are more than any interval supports.
-        key = f"{cell.sort:.9g}" if isinstance(cell.sort, float) else escape(cell.sort)
+        key = f"{cell.sort:.9g}" if isinstance(cell.sort, float) else escape(str(cell.sort))
         attributes += f' data-sort="{key}"'
     detail = f"<small>{_broken(cell.detail)}</small>" if cell.detail else ""
     return f"<{tag}{attributes}>{_broken(cell.text)}{detail}</{tag}>\n"

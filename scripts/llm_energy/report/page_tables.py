@@ -244,7 +244,7 @@ def measurements_table(summary: Summary) -> Table:
     needed = ["experiment", "cycle", "status", "message", "flags", "energy_joules", "energy_reason"]
     needed += [name for name, _, _ in shown]  # of many more columns, which take time
     rows = []
-    ran = summary.measurements.sort_values("started")[needed].to_dict("records")
+    ran = summary.measurements[["started", *needed]].sort_values("started").to_dict("records")
     for rank, row in enumerate(ran, start=1):
         cells = [cell(rank, whole), name_cell(names, row["experiment"]), cell(row["cycle"], whole)]
         if metered:

@@ -18,7 +18,8 @@ from llm_energy.system.numbers import fixed, percent
 def order(summary: Summary, metric: Metric) -> Drawing | None:
     """A metric over the order of the run, relative to its experiment's mean."""
     column = metric.column
-    ran = summary.measurements.dropna(subset=[column]).sort_values("started")
+    needed = ["experiment", "device_model", "cycle", "started", column]  # of many more columns
+    ran = summary.measurements[needed].dropna(subset=[column]).sort_values("started")
     groups = ran.groupby(["experiment", "device_model"])[column]
     counts = groups.transform("size")
     if ran.empty or counts.max() < 2:
