@@ -9,8 +9,7 @@ from fontTools import subset
 from fontTools.ttLib import TTFont
 
 SHAPING = ("GDEF", "GPOS", "GSUB", "MATH", "kern")
-"""What a font knows of shaping texts: a PDF, which says where each glyph stands, has no use for
-it."""
+"""Tables for shaping texts, which a PDF has no use for: it says where each glyph stands."""
 
 load_font = subset.load_font
 """As it is in fontTools."""
