@@ -5,6 +5,7 @@ import tarfile
 
 import pytest
 
+from llm_energy.results.result import read_result
 from tests.integration.workflow import CAMPAIGN, Tree
 
 pytestmark = pytest.mark.integration
@@ -31,6 +32,8 @@ def test_secrets_of_the_environment_are_in_no_file(tmp_path):
     # The user's own: a job of Snakemake, in which the first engine starts, has 1.
     assert "('OMP_NUM_THREADS', '3')" in str(failures["engine_error"]["log_tail"])
     assert SECRET not in failed.stdout + done.stdout
+    for result in map(read_result, tree.results()):
+        assert result.environment.variables["OMP_NUM_THREADS"] == "3"
     files = [path for path in tree.folder.rglob("*") if path.is_file()]
     assert [path for path in files if SECRET.encode() in path.read_bytes()] == []
     (archive,) = tree.folder.glob("results/nap/archive/*.tar.gz")

@@ -21,6 +21,12 @@ Raised = Iterator[tuple[Result, str, str]]
 """Result, code of its flag, and message."""
 
 
+UNSET = "not set"
+
+CHOICE_OF_DEVICES = ("VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL")
+"""Ends of variables that choose GPUs, which results name by their UUIDs: Slurm sets others in each
+allocation."""
+
 UNSEEN = {NO_DRIFT_SEEN, UNDECIDED}
 """Verdicts of short warm-ups in which no drift was seen: the report says once what they show."""
 
@@ -41,6 +47,7 @@ def with_campaign_flags(
         _outlier(results),
         _suspect(results),
         _other_token_ids(results),
+        _other_variables(results),
     )
     found: dict[int, list[Flag]] = defaultdict(list)
     for result, code, message in raised:
@@ -117,3 +124,21 @@ def _other_token_ids(results: Sequence[Result]) -> Raised:
     for result, first in with_other_token_ids(results):
         message = f"sha256 {result.prompts.sha256[:12]}, that of cycle {first.cycle} is "
         yield result, "other_token_ids", message + first.prompts.sha256[:12]
+
+
+def _other_variables(results: Sequence[Result]) -> Raised:
+    known = [result for result in results if result.environment.variables is not None]
+    if not known:
+        return
+    first = min(known, key=lambda result: result.started)
+    usual = first.environment.variables or {}
+    for result in known:
+        own = result.environment.variables or {}
+        differing = (name for name in own | usual if own.get(name) != usual.get(name))
+        names = sorted(name for name in differing if not name.endswith(CHOICE_OF_DEVICES))
+        if names:
+            differ = "; ".join(
+                f"{name} is {own.get(name, UNSET)}, there {usual.get(name, UNSET)}"
+                for name in names
+            )
+            yield result, "other_variables", f"{differ} ({first.experiment} cycle {first.cycle})"

@@ -40,9 +40,7 @@ _OWN = ("campaign", "experiment", "spec_hash", "cycle", "position", "status", "a
 COLUMNS = {
     **{name: name for name in (*_OWN, "started", "finished")},
     **fields("environment", "device_model power_limit_watts"),
-    "load_mode": "load_mode",
-    "output_tokens_per_second": "output_tokens_per_second",
-    "requests_per_second": "requests_per_second",
+    **{n: n for n in ("load_mode", "output_tokens_per_second", "requests_per_second")},
     **{
         f"{latency}_{statistic}_s": f"latency.{latency}_s.{statistic}"
         for latency in _LATENCIES
@@ -71,11 +69,9 @@ COLUMNS = {
     **fields("prompts", "sha256 count mean_input_tokens", "prompts_"),
     **fields("process", "engine_reused engine_age_s engine_jobs"),
     **fields("environment", "session_id run_id host cpu_model kernel driver power_modes runtime"),
-    **fields("environment", "container_engine python_version engine_version"),
-    **fields("environment", "image_digest packages_sha256"),
-    **fields("environment", "model_sha256 code_digest git_commit git_dirty"),
-    "protocol_version": "protocol_version",
-    "message": "message",
+    **fields("environment", "container_engine python_version engine_version image_digest"),
+    **fields("environment", "packages_sha256 model_sha256 code_digest git_commit git_dirty"),
+    **{name: name for name in ("protocol_version", "message")},
 }
 """Column -> dotted path of the field of `Result` that it is read from and described by; empty where
 the path meets None. Behind them come the columns of `Computed`, and one for each resolved setting
@@ -100,6 +96,8 @@ class Computed(Row):
     mode `open` alone."""
     device_uuids: str
     """Identifiers of the devices, joined by `;`."""
+    variables: str | None
+    """Environment variables of the user that may change its engine, joined by `;`."""
     limit_before_watts: float | None
     """Power limit before the campaign set one of its own; the enforced one where it set none."""
     temperature_mean_celsius: float | None
@@ -255,6 +253,7 @@ def _computed(
         trace=result.settings.resolved.get("trace") if rate is None else None,
         saturated=is_saturated(result),
         device_uuids=_joined(result.environment.device_uuids),
+        variables=result.environment.variables_in_words,
         limit_before_watts=result.environment.limit_before_watts,
         temperature_mean_celsius=_over(fmean, (s.temperature_mean_celsius for s in states)),
         temperature_max_celsius=_over(max, (s.temperature_max_celsius for s in states)),

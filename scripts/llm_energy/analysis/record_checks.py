@@ -116,6 +116,8 @@ def _of_run(run: Mapping[str, Any], result: Result) -> Iterator[str]:
     environment = result.environment.model_dump()
     stated = {"campaign": result.campaign} | {name: environment[name] for name in OF_RUN}
     recorded = {**run, **run.get("host_facts", {})}
+    if environment["variables"] is not None:
+        stated["variables"] = environment["variables"]
     for name, value in stated.items():
         if name in recorded and recorded[name] != value:
             yield f"its {name} is {value}, the record of its run has {recorded[name]}"

@@ -32,6 +32,8 @@ from llm_energy.results.result import SCHEMA_VERSION, Result
 from llm_energy.results.side_files import write_requests
 from llm_energy.runs.run import Run, utc_now
 from llm_energy.runs.run_records import RunRecord
+from llm_energy.system.variables import shown
+from llm_energy.system.vocabulary import PROCESS
 
 WINDOW_FIELDS = (
     "window",
@@ -111,6 +113,7 @@ def environment(job: Job, seen: Observation, run: RunRecord) -> Environment:
         power_modes=str(modes) if gpus and (modes := gpus[0].facts.get("power_modes")) else None,
         shares_host=run.shares_host,
         cpu_set=run.cpu_set,
+        variables=shown(run.variables) if _inherits(job) else None,
         runtime=job.experiment.runtime,
         environment_hash=ready.environment_hash,
         image_digest=ready.image,
@@ -123,6 +126,11 @@ def environment(job: Job, seen: Observation, run: RunRecord) -> Environment:
         git_commit=host.git_commit,
         git_dirty=host.git_dirty,
     )
+
+
+def _inherits(job: Job) -> bool:
+    """Return whether the engine got the user's environment: not in a container, not elsewhere."""
+    return job.experiment.runtime == PROCESS and not job.experiment.engine.attached
 
 
 def process_state(peer: Mapping[str, Any], loaded: Mapping[str, Any]) -> ProcessState:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from llm_energy.preflight.findings import Finding, Status
 from llm_energy.results.codes import ENERGY_REASONS
 from llm_energy.system.host import cpu_model
 from llm_energy.system.numbers import gigabytes
+from llm_energy.system.variables import decisive, shown
 
 BUSY_SHARE, BUSY_LEAST = 0.05, 0.5
 """Load that counts as other work: a twentieth of the cores, and no less than half a core, which
@@ -70,6 +72,16 @@ def host_findings(host: Host) -> list[Finding]:
     )
     message = f"{host.system}, Linux {host.kernel}, {host.cpu}, {host.cores} cores, {memory}"
     return [Finding("ok", "host", message, asdict(host)), _load(host), _governor(host)]
+
+
+def variable_findings(environment: Mapping[str, str]) -> list[Finding]:
+    """Name the variables of the user that engines as processes inherit and that may change them."""
+    variables = shown(decisive(environment))
+    if not variables:
+        return []
+    listed = ", ".join(f"{name}={value}" for name, value in variables.items())
+    message = f"engines that run as processes inherit {listed}; results record them"
+    return [Finding("note", "variables", message, {"variables": variables})]
 
 
 def cpu_energy_finding(*, cpu: str, needed: bool, root: Path = POWERCAP) -> Finding:

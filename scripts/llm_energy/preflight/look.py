@@ -1,5 +1,6 @@
 """Run every check of preflight and return the findings in reading order."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,12 @@ from llm_energy.preflight.gpu_control_findings import outstanding_findings
 from llm_energy.preflight.gpu_findings import gpu_findings
 from llm_energy.preflight.gpu_holders import holder_finding
 from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
-from llm_energy.preflight.host_findings import cpu_energy_finding, host_findings, read_host
+from llm_energy.preflight.host_findings import (
+    cpu_energy_finding,
+    host_findings,
+    read_host,
+    variable_findings,
+)
 from llm_energy.preflight.host_sensors import host_sensor_finding
 from llm_energy.preflight.input_findings import environment_finding, model_finding
 from llm_energy.preflight.memory_estimate import FORMULA
@@ -29,6 +35,7 @@ from llm_energy.preflight.obstacles import (
     uses_docker,
 )
 from llm_energy.preflight.server_findings import server_findings
+from llm_energy.system.vocabulary import PROCESS
 
 Answers = Mapping[str, Any]
 
@@ -53,6 +60,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
     docker_root = Path(docker["DockerRootDir"]) if isinstance(docker, dict) else None
     return [
         *host_findings(host),
+        *(variable_findings(os.environ) if _runs_processes(campaign) else ()),
         *_docker(campaign, docker, toolkit=on_gpu and not any(gpu.is_amd for gpu in gpus)),
         *_gpus(campaign, answers["gpus"]),
         *outstanding_findings(),
@@ -66,6 +74,10 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
         *memory_findings(campaign, host=host, gpus=gpus, cache=cache),
         Finding("note", "memory", f"estimates: {FORMULA}"),
     ]
+
+
+def _runs_processes(campaign: Campaign) -> bool:
+    return any(campaign.backends[name].runtime == PROCESS for name in backends_of(campaign))
 
 
 def _about_machine(campaign: Campaign) -> dict[str, Callable[[], Any]]:

@@ -27,6 +27,7 @@ _BACKEND = {
     "python_version": "Python",
     "image_digest": "Image digest",
     "packages_sha256": "Packages (SHA-256)",
+    "variables": "Environment variables",
 }
 _CODE = {
     "git_commit": "Commit of the workflow",

@@ -56,6 +56,9 @@ FLAGS = {
     "the order may not be the random one that the plan made.",
     "other_token_ids": "Its prompts have other token ids than the first result of the same "
     "specification: a mean over both is one of two workloads. Measure the experiment again.",
+    "other_variables": "Its engine inherited other environment variables, of those that may change "
+    "what an engine does, than the first result of the campaign: docs/backends.md lists them. A "
+    "comparison of both may show what they do.",
     "output_suspect": "The outputs repeat themselves: more than half of their 4-grams occurred "
     "before. Speed and energy may be those of an engine that generates nonsense.",
     "attached": "The engine is a server that ran already, whose settings the workflow did not "

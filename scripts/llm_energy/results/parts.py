@@ -237,6 +237,9 @@ class Environment(Model):
     cpu_set: list[int] | None = None
     """Numbers of the CPUs near its set of GPUs, which the engine was bound to; None where it was
     not."""
+    variables: dict[str, str] | None = None
+    """Environment variables of the user that may change what an engine does, as its process
+    inherited them; None in a container, of an attached server, and in older results."""
     environment_hash: str
     image_digest: str | None
     """Digest of the container image."""
@@ -257,6 +260,12 @@ class Environment(Model):
     """Commit of the workflow."""
     git_dirty: bool | None
     """True where the checkout had changes that were not committed."""
+
+    @property
+    def variables_in_words(self) -> str | None:
+        """`NAME=VALUE` of each variable, joined by `;`; None where they are not known."""
+        known = self.variables
+        return None if known is None else ";".join(f"{n}={known[n]}" for n in sorted(known))
 
     @property
     def limit_before_watts(self) -> float | None:

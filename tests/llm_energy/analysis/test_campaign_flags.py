@@ -53,3 +53,31 @@ def test_power_is_judged_as_well():
 
 def test_bounds_of_earlier_protocols_are_other_bounds():
     assert messages(protocol=2, verdict="not_steady", bound=0.5) == []
+
+
+def under(cycle, variables):
+    plain = make_result(cycle=cycle, position=cycle)
+    environment = plain.environment.model_copy(update={"variables": variables})
+    return plain.model_copy(update={"environment": environment})
+
+
+def test_results_under_other_variables_are_flagged_with_what_differs():
+    usual = {"KMP_BLOCKTIME": "0", "OMP_NUM_THREADS": "2"}
+    results = [under(4, {"OMP_NUM_THREADS": "4"}), under(1, None), under(2, usual), under(3, usual)]
+    flagged = with_campaign_flags(results, [], margin=0.02)
+    found = [[f.message for f in r.flags if f.code == "other_variables"] for r in flagged]
+    assert found[1:] == [[], [], []]
+    (message,) = found[0]
+    assert message.startswith("KMP_BLOCKTIME is not set, there 0; OMP_NUM_THREADS is 4, there 2 (")
+    assert message.endswith(" cycle 2)")
+
+
+def test_another_choice_of_gpus_is_no_other_work():
+    results = [under(cycle, {"CUDA_VISIBLE_DEVICES": str(cycle)}) for cycle in (1, 2)]
+    flagged = with_campaign_flags(results, [], margin=0.02)
+    assert [f for r in flagged for f in r.flags if f.code == "other_variables"] == []
+
+
+def test_where_no_variables_are_known_none_differ():
+    results = with_campaign_flags([under(1, None), under(2, None)], [], margin=0.02)
+    assert [f for r in results for f in r.flags if f.code == "other_variables"] == []

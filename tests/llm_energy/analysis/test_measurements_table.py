@@ -30,6 +30,15 @@ def test_what_was_not_measured_is_empty_and_never_zero():
     assert row["energy_reason"] == "no_meter"
 
 
+def test_variables_are_one_text_and_empty_where_they_are_not_known():
+    old = make_results.make_result()
+    environment = old.environment.model_copy(update={"variables": {"OMP_X": "2", "KMP_Y": "a=b"}})
+    new = make_results.make_result(cycle=2, position=1, environment=environment)
+    texts = measurements_table([old, new])["variables"]
+    assert pd.isna(texts[0])
+    assert texts[1] == "KMP_Y=a=b;OMP_X=2"
+
+
 def test_rows_are_in_planned_order():
     results = [make_results.make_result(cycle=c, position=p) for c, p in ((3, 9), (1, 0), (2, 4))]
     assert measurements_table(results)["position"].tolist() == [0, 4, 9]

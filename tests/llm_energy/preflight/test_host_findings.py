@@ -9,7 +9,12 @@ from tests.llm_energy.preflight.made_machines import QUIET
 
 from llm_energy.preflight.disk import Disk, disk_findings, read_disks
 from llm_energy.preflight.findings import Finding
-from llm_energy.preflight.host_findings import cpu_energy_finding, host_findings, read_host
+from llm_energy.preflight.host_findings import (
+    cpu_energy_finding,
+    host_findings,
+    read_host,
+    variable_findings,
+)
 from llm_energy.results.codes import ENERGY_REASONS
 
 
@@ -22,6 +27,14 @@ def test_a_quiet_host_is_described():
     assert {finding.status for finding in found.values()} == {"ok"}
     expected = "Made OS 1, Linux 6.1, Made CPU, 64 cores, 256 GB of memory, 200 GB available"
     assert found["host"].message == expected
+
+
+def test_variables_that_engines_inherit_are_named_but_no_secret():
+    assert variable_findings({"LANG": "C", "HF_TOKEN": "s"}) == []
+    user = {"VLLM_API_KEY": "s", "OMP_NUM_THREADS": "4", "KMP_BLOCKTIME": "0"}
+    (finding,) = variable_findings(user)
+    assert finding.status == "note"
+    assert "inherit KMP_BLOCKTIME=0, OMP_NUM_THREADS=4; results record them" in finding.message
 
 
 @pytest.mark.parametrize(
