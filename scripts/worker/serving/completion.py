@@ -28,6 +28,12 @@ from worker.serving.faults import (
 
 DONE = b"[DONE]"
 
+OUTPUT, PROMPT = "completion_tokens", "prompt_tokens"
+"""Numbers of tokens in a usage."""
+
+MOST_TOKENS = 10_000_000
+"""No answer has more; a list of what a broken server counts would fill the memory."""
+
 
 class Completion:
     """One request's tokens, taken from the data of its events or from one whole answer."""
@@ -63,11 +69,22 @@ class Completion:
     def take_whole(self, body: bytes) -> list[int]:
         """Return the ids of an answer that was not streamed; raises as `take_event`."""
         ids = self._take(_parse(body) or {})
-        counted = (self.usage or {}).get("completion_tokens")
-        if isinstance(count := counted, int) and self._counts != RETOKENISED:
+        count = number_of(self.usage, OUTPUT)
+        if count is not None and self._counts != RETOKENISED:
             ids += [UNKNOWN_ID] * (count - len(ids))
             self.tokens = len(ids)
         return ids
+
+    def check_whole(self) -> None:
+        """Check a complete answer that came whole: as `check`, and that it tells its tokens.
+
+        Raises:
+            ServerError: as there, or it does not tell them.
+        """
+        self.check()
+        if not self.tokens:
+            missing = "no text" if self._counts == RETOKENISED else "no usage.completion_tokens"
+            raise ServerError(MISCOUNTED, f"the answer has {missing} to count its tokens by")
 
     def check(self, rest: bytes = b"") -> None:
         """Check a complete answer against what was requested, and against its own usage.
@@ -89,19 +106,19 @@ class Completion:
             self._check_usage(self.usage)
 
     def _check_usage(self, usage: Mapping[str, Any]) -> None:
-        counted, prompt = usage.get("completion_tokens"), usage.get("prompt_tokens")
+        counted, prompt = number_of(usage, OUTPUT), number_of(usage, PROMPT)
         known = self._counts != RETOKENISED
-        if known and isinstance(counted, int) and counted != self.tokens:
+        if known and counted is not None and counted != self.tokens:
             message = (
                 f"the server's usage has {counted} output tokens, its answer has {self.tokens} "
                 f"(counted by {self._counts})"
             )
             raise ServerError(MISCOUNTED, message)
         sent = len(self._request.prompt)
-        if isinstance(prompt, int) and (prompt < sent if self._in_template else prompt != sent):
+        if prompt is not None and (prompt < sent if self._in_template else prompt != sent):
             message = f"the server counts {prompt} prompt tokens, {sent} were sent"
             raise ServerError(MISCOUNTED, message)
-        if cached := (usage.get("prompt_tokens_details") or {}).get("cached_tokens"):
+        if cached := cached_of(usage):
             message = (
                 f"the server took {cached} of {len(self._request.prompt)} prompt tokens from a "
                 "cache; switch its prefix cache off"
@@ -162,10 +179,20 @@ class Completion:
         return [UNKNOWN_ID] if text else []
 
 
-def count_of(usage: Mapping[str, Any] | None) -> int:
+def count_of(usage: Any) -> int:
     """Return the output tokens in a usage; 0 where it has none."""
-    count = (usage or {}).get("completion_tokens")
-    return count if isinstance(count, int) else 0
+    return number_of(usage, OUTPUT) or 0
+
+
+def number_of(usage: Any, name: str) -> int | None:
+    """Return a number of tokens in a usage; None where it has none that can be true."""
+    count = usage.get(name) if isinstance(usage, dict) else None
+    return count if type(count) is int and 0 <= count <= MOST_TOKENS else None
+
+
+def cached_of(usage: Mapping[str, Any] | None) -> int | None:
+    """Return the prompt tokens that came from a cache; None where the usage does not tell."""
+    return number_of((usage or {}).get("prompt_tokens_details"), "cached_tokens")
 
 
 def text_of(choice: Mapping[str, Any]) -> str | None:

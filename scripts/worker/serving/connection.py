@@ -4,7 +4,7 @@ import ssl
 
 from worker.engines.base import OnTokens, Request
 from worker.serving.address import PIECE_BYTES, Address
-from worker.serving.completion import Completion, not_streamed, refusal
+from worker.serving.completion import Completion, not_streamed, refusal, streamed_anyway
 from worker.serving.dialect import Dialect
 from worker.serving.event_stream import EventStream
 from worker.serving.faults import CLOSED, ServerError
@@ -126,7 +126,10 @@ class Connection:
             ids = self.completion.take_whole(bytes(self._whole))
             if self._wants_stream:
                 raise not_streamed(self._answer.media_type)
+            self.completion.check_whole()
             self._on_tokens(self.request, ids)
+        elif not self._wants_stream:
+            raise streamed_anyway()
         self.completion.check(self._events.rest)
         self._fresh = False
         self._used_up = not self._answer.reusable

@@ -208,10 +208,11 @@ class Client:
         silent = [c for c in busy if now - heard.setdefault(c, now) > self._stall_s]
         if silent:
             tokens = min(connection.completion.tokens for connection in silent)
+            whole = "" if self._streams else "; an answer comes whole: is stall_s too short for it?"
             raise ServerError(
                 STALLED,
                 f"the server sent nothing for {self._stall_s:g} s, after {tokens} tokens of a "
-                f"request; {len(busy)} were in flight",
+                f"request; {len(busy)} were in flight{whole}",
             )
 
     @property

@@ -6,7 +6,16 @@ from dataclasses import dataclass, replace
 
 from worker.engines.base import Request
 from worker.serving.address import Address, query
-from worker.serving.completion import Completion, not_streamed, refusal, streamed_anyway
+from worker.serving.completion import (
+    OUTPUT,
+    PROMPT,
+    Completion,
+    cached_of,
+    not_streamed,
+    number_of,
+    refusal,
+    streamed_anyway,
+)
 from worker.serving.dialect import (
     CHAT,
     CHUNKS,
@@ -158,15 +167,14 @@ def probe(
     usage, again, free = (
         _read(events, exact, dialect, CHUNKS).usage for events in (first, second, third)
     )
-    details = (again or {}).get("prompt_tokens_details") or {}
     return DialectFacts(
         requested=length,
         prompt=len(ids) if dialect.prompt == IDS else text_tokens,
         counts=_counts(first, exact, dialect),
-        usage_tokens=(usage or {}).get("completion_tokens"),
-        usage_prompt_tokens=(usage or {}).get("prompt_tokens"),
-        cached_tokens=details.get("cached_tokens"),
-        natural_tokens=(free or {}).get("completion_tokens"),
+        usage_tokens=number_of(usage, OUTPUT),
+        usage_prompt_tokens=number_of(usage, PROMPT),
+        cached_tokens=cached_of(again),
+        natural_tokens=number_of(free, OUTPUT),
     )
 
 

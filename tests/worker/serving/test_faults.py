@@ -41,6 +41,9 @@ def test_a_text_that_the_server_splits_otherwise_is_an_error():
     assert error.value.reason == MISCOUNTED
 
 
+WITHOUT_USAGE = {"choices": [{"text": "a", "finish_reason": "length"}]}
+
+
 @pytest.mark.parametrize(
     ("answer", "reason", "words"),
     [
@@ -59,6 +62,23 @@ def test_a_text_that_the_server_splits_otherwise_is_an_error():
             ),
             MISCOUNTED,
             "4 prompt tokens, 3 were sent",
+        ),
+        *(
+            (refusing(200, WITHOUT_USAGE | {"usage": usage}), MISCOUNTED, "no usage.completion_tok")
+            for usage in (None, [5], "5")
+        ),
+        *(
+            (
+                refusing(200, WITHOUT_USAGE | {"usage": {"completion_tokens": n}}),
+                MISCOUNTED,
+                "no us",
+            )
+            for n in ("5", 5.0, True, -5, 0, 10**12, None, [5])
+        ),
+        (
+            chunked(DIALECTS["vllm"][0]({"prompt": [1, 2, 3], "max_tokens": 5})),
+            INVALID,
+            "the server streams, though",
         ),
     ],
 )
@@ -172,6 +192,13 @@ def test_a_server_that_stalls_is_given_up_after_its_silence():
     server.close()
     assert error.value.reason == STALLED
     assert "sent nothing for 0.2 s" in str(error.value)
+
+
+def test_a_silence_that_may_be_an_answer_on_its_way_names_the_key():
+    with serving(lambda _: [b""]) as server, pytest.raises(ServerError) as error:
+        run(server, Dialect(USAGE, streams=False), [request()], stall_s=0.2)
+    assert error.value.reason == STALLED
+    assert str(error.value).endswith("; an answer comes whole: is stall_s too short for it?")
 
 
 def test_nobody_listening_is_an_error():

@@ -168,6 +168,18 @@ def test_answers_that_come_whole_are_checked_as_a_stream_is() -> None:
         facts(lambda _: refusing(200, {"error": {"message": "no such model"}}), WHOLE)
 
 
+@pytest.mark.parametrize("usage", [{"prompt_tokens": "64", "completion_tokens": "16"}, [16], "x"])
+def test_a_usage_of_other_types_is_none(usage: Any) -> None:
+    def answer(_: dict[str, Any]) -> bytes:
+        choices = [{"text": "abc", "finish_reason": "stop"}]
+        return refusing(200, {"choices": choices, "usage": usage})
+
+    found = facts(answer, WHOLE)
+    assert found.usage_tokens is found.usage_prompt_tokens is found.natural_tokens is None
+    (fault,) = found.faults(WHOLE)
+    assert "token_counts usage counts none of an unknown number of tokens" in fault
+
+
 def test_a_server_that_streams_is_not_declared_to_have_no_stream() -> None:
     with pytest.raises(ServerError, match="the server streams, though"):
         facts(lambda body: chunked(stand_in.vllm(body)), WHOLE)
