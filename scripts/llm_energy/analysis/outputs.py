@@ -1,9 +1,14 @@
-"""The outputs that results keep: repetition in them, and agreement with a reference."""
+"""The outputs that results keep: repetition in them, and agreement with a reference.
+
+Many servers tell how many tokens they made, and not which: `UNKNOWN_ID` stands for those. It tells
+nothing of an output.
+"""
 
 from collections.abc import Sequence
 
 from llm_energy.results.result import Result
 from llm_energy.stats.intervals import known_mean
+from worker.engines.base import UNKNOWN_ID
 
 NGRAM = 4
 
@@ -17,7 +22,8 @@ def repeated_share(ids: Sequence[int]) -> float | None:
 
     1 − (different 4-grams) / (4-grams): seq-rep-4 of Welleck et al., ICLR 2020.
     """
-    grams = [tuple(ids[i : i + NGRAM]) for i in range(len(ids) - NGRAM + 1)]
+    every = (tuple(ids[i : i + NGRAM]) for i in range(len(ids) - NGRAM + 1))
+    grams = [gram for gram in every if UNKNOWN_ID not in gram]
     return 1.0 - len(set(grams)) / len(grams) if grams else None
 
 
@@ -25,13 +31,13 @@ def equal_share(ids: Sequence[int], reference: Sequence[int]) -> float | None:
     """Share of tokens before the first that differs from the reference, over the shorter length.
 
     Greedy outputs of other kernels, precisions or batches part at a near tie and never meet again:
-    tokens after the first divergence carry no information. None where a side is empty.
+    tokens after the first divergence carry no information. None where no token is known of both.
     """
-    length = min(len(ids), len(reference))
-    if not length:
+    pairs = list(zip(ids, reference, strict=False))
+    known = [(index, pair) for index, pair in enumerate(pairs) if UNKNOWN_ID not in pair]
+    if not known:
         return None
-    pairs = enumerate(zip(ids, reference, strict=False))
-    return next((index for index, (one, other) in pairs if one != other), length) / length
+    return next((index for index, (one, other) in known if one != other), len(pairs)) / len(pairs)
 
 
 def output_repetition(result: Result) -> float | None:

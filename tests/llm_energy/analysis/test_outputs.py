@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_energy.analysis.outputs import equal_share, repeated_share
+from worker.engines.base import UNKNOWN_ID
 
 ids = st.lists(st.integers(0, 9), max_size=30)
 
@@ -28,6 +29,16 @@ def test_only_what_comes_before_the_first_divergence_counts():
 def test_outputs_of_different_lengths_are_held_against_each_other_as_far_as_both_go():
     assert equal_share([1, 2], [1, 2, 3, 4]) == 1.0
     assert equal_share([1], []) is None
+
+
+def test_tokens_that_are_not_known_tell_nothing():
+    """Many servers tell their number alone: such outputs would repeat only themselves."""
+    assert repeated_share([UNKNOWN_ID] * 16) is None
+    assert repeated_share([1, 2, 3, 4, UNKNOWN_ID, 1, 2, 3, 4]) == pytest.approx(0.5)
+    assert equal_share([UNKNOWN_ID] * 4, [1, 2, 3, 4]) is None
+    assert equal_share([1, 2], [UNKNOWN_ID] * 2) is None
+    assert equal_share([1, UNKNOWN_ID, 3, 4], [1, 2, 3, 5]) == pytest.approx(0.75)
+    assert equal_share([1, UNKNOWN_ID], [1, 2]) == 1.0
 
 
 @given(ids, ids)
