@@ -59,7 +59,7 @@ class NvmlMeter:
         # One device, however often it is listed.
         self._handles = dict(self._listed() if only is None else self._named(only))
         self._devices = {uuid: self._describe(uuid, h) for uuid, h in self._handles.items()}
-        self._on_modules = {u for u, handle in self._handles.items() if self._has_module(handle)}
+        self._fields = {uuid: self._fields_of(handle) for uuid, handle in self._handles.items()}
 
     @classmethod
     def connect(cls, only: Collection[str] | None = None) -> "NvmlMeter":
@@ -90,7 +90,9 @@ class NvmlMeter:
         return tuple(self._devices.values())
 
     def read(self, device: Device, *, slow: bool) -> Reading:
-        """One pass: each quantity is stamped on its own, the state follows them."""
+        """One pass: each query is stamped on its own, the state follows them. One query gives all
+        fields, each with an error of its own: where the driver finds several in one call of its
+        own, it makes that once."""
         nvml, handle = self._nvml, self._handles[device.id]
         values: dict[str, float] = {}
         unavailable: dict[str, str] = {}
@@ -106,16 +108,24 @@ class NvmlMeter:
             stamps[quantity] = Stamp.since(began_s)
             values[quantity] = milli * _MILLI
 
-        gpu, module = nvml.NVML_POWER_SCOPE_GPU, nvml.NVML_POWER_SCOPE_MODULE
         start_s = time.monotonic()
         keep("energy_counter_joules", lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
-        keep("instant_power_watts", lambda: self._field(handle, FIELD_INSTANT, gpu))
-        keep("average_power_watts", lambda: self._field(handle, FIELD_AVERAGE, gpu))
+        fields = self._fields[device.id]
+        began_s = time.monotonic()
+        try:
+            found = nvml.nvmlDeviceGetFieldValues(handle, list(fields.values()))
+        except Exception as error:
+            unavailable.update(dict.fromkeys(fields, self._reason(error)))
+        else:
+            stamp = Stamp.since(began_s)
+            for quantity, field in zip(fields, found, strict=True):
+                if field.nvmlReturn == nvml.NVML_SUCCESS:
+                    stamps[quantity], values[quantity] = stamp, field.value.uiVal * _MILLI
+                else:
+                    unavailable[quantity] = self._reason(nvml.NVMLError(field.nvmlReturn))
         keep("usage_power_watts", lambda: nvml.nvmlDeviceGetPowerUsage(handle))
-        if device.id in self._on_modules:
-            keep("module_power_watts", lambda: self._field(handle, FIELD_INSTANT, module))
-        found = reading_since(start_s, device, unavailable=unavailable, stamps=stamps, **values)
-        return replace(found, state=self._state(handle)) if slow else found
+        reading = reading_since(start_s, device, unavailable=unavailable, stamps=stamps, **values)
+        return replace(reading, state=self._state(handle)) if slow else reading
 
     def memory_bytes(self, device: Device) -> int | None:
         """The memory of a GPU."""
@@ -175,16 +185,18 @@ class NvmlMeter:
             except Exception as error:
                 LOG.warning("%s cannot be metered: %s", uuid, error)
 
-    def _has_module(self, handle: Any) -> bool:
-        scope = self._nvml.NVML_POWER_SCOPE_MODULE
-        return self._known(self._field, handle, FIELD_INSTANT, scope) is not None
-
-    def _field(self, handle: Any, field: int, scope: int) -> int:
-        (value,) = self._nvml.nvmlDeviceGetFieldValues(handle, [(field, scope)])
-        if value.nvmlReturn != self._nvml.NVML_SUCCESS:
-            raise self._nvml.NVMLError(value.nvmlReturn)
-        milliwatts: int = value.value.uiVal
-        return milliwatts
+    def _fields_of(self, handle: Any) -> dict[Quantity, tuple[int, int]]:
+        """Return the (field, scope) of each quantity that is read as a field."""
+        gpu, of_module = self._nvml.NVML_POWER_SCOPE_GPU, self._nvml.NVML_POWER_SCOPE_MODULE
+        fields: dict[Quantity, tuple[int, int]] = {
+            "instant_power_watts": (FIELD_INSTANT, gpu),
+            "average_power_watts": (FIELD_AVERAGE, gpu),
+        }
+        module = (FIELD_INSTANT, of_module)
+        found = self._known(self._nvml.nvmlDeviceGetFieldValues, handle, [module])
+        if found and found[0].nvmlReturn == self._nvml.NVML_SUCCESS:
+            fields["module_power_watts"] = module
+        return fields
 
     def _state(self, handle: Any) -> State:
         nvml, known = self._nvml, self._known
