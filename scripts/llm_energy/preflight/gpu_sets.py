@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.preflight.findings import Finding
-from llm_energy.preflight.gpus import Gpu
+from llm_energy.preflight.gpus import Gpu, are_amd
 from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.numbers import plural
 
@@ -18,15 +18,20 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 def visible(gpus: Sequence[Gpu]) -> list[Gpu]:
     """Return the GPUs that `CUDA_VISIBLE_DEVICES` leaves, in its order; all where it is not set.
 
-    As CUDA does, it stops at the first entry that names none.
+    As CUDA does, it takes the beginning of a UUID for the one GPU that has it, and stops at the
+    first entry that names none.
     """
     words = os.environ.get(VISIBLE)
     if words is None:
         return list(gpus)
     left = list[Gpu]()
     for word in (word.strip() for word in words.split(",")):
-        own = [gpu for gpu in gpus if word in (str(gpu.index), gpu.uuid)]
-        if not own:
+        own = [
+            gpu
+            for gpu in gpus
+            if word == str(gpu.index) or (word.startswith("GPU-") and gpu.uuid.startswith(word))
+        ]
+        if len(own) != 1:
             break
         left += own
     return left
@@ -45,16 +50,19 @@ def device_sets(parallel: Parallel, gpus: Sequence[Gpu]) -> tuple[DeviceSet, ...
 
 def set_findings(parallel: Parallel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
     """Yield a problem for each reason why the sets cannot be made, else what they are."""
-    if any(gpu.is_amd for gpu in gpus):
+    if are_amd(gpus):
         message = "parallel: sets are made of NVIDIA's GPUs only; remove `parallel`"
         yield Finding("problem", SUBJECT, message)
         return
     there = {gpu.uuid for gpu in visible(gpus) if not gpu.lost}
     listed = [] if parallel.devices == "all" else parallel.devices
     missing = [uuid for uuid in listed if uuid not in there]
+    hidden = len(there) < len(gpus) and VISIBLE in os.environ
+    why = f" ({VISIBLE} is `{os.environ[VISIBLE]}`)" if hidden else ""
     for uuid in missing:
-        message = f"parallel.devices: this machine has no {uuid}, but {', '.join(sorted(there))}"
-        yield Finding("problem", SUBJECT, f"{message}; correct it")
+        known = ", ".join(sorted(there)) or "none that can be used"
+        message = f"parallel.devices: this machine has no {uuid}, but {known}{why}; correct it"
+        yield Finding("problem", SUBJECT, message)
     split = [gpu for gpu in _chosen(parallel, gpus) if gpu.device.refusal]
     for gpu in split:
         message = (
@@ -66,10 +74,13 @@ def set_findings(parallel: Parallel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
         return
     size, sets = parallel.devices_per_measurement, device_sets(parallel, gpus)
     if not sets:
-        message = f"{plural(len(there), 'GPU')} cannot make a set of {size}"
-        if len(there) < len(gpus) and VISIBLE in os.environ:
-            message += f" ({VISIBLE} is `{os.environ[VISIBLE]}`)"
-        yield Finding("problem", SUBJECT, f"{message}; lower parallel.devices_per_measurement")
+        message = f"{plural(len(there), 'GPU')} cannot make a set of {size}{why}"
+        remedy = "lower parallel.devices_per_measurement"
+        if hidden:
+            remedy = (
+                f"name more whole GPUs in it, or {remedy}" if there else "name whole GPUs in it"
+            )
+        yield Finding("problem", SUBJECT, f"{message}; {remedy}")
         return
     over = len(_chosen(parallel, gpus)) % size
     unused = f"; {plural(over, 'GPU')} left over" if over else ""

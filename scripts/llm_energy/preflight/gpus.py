@@ -90,6 +90,11 @@ def read_gpus(*, probed: bool = False) -> list[Gpu]:
     return [*gpus.values(), *unreadable]
 
 
+def are_amd(gpus: object) -> bool:
+    """Return whether an answer to `read_gpus`, which may be an error, shows GPUs of AMD."""
+    return isinstance(gpus, list) and any(gpu.is_amd for gpu in gpus)
+
+
 def _watched(gpu: Gpu, fields: Mapping[str, Any]) -> Gpu:
     """The GPU with what watching its sensors showed."""
     reasons = {quantity: field["reason"] for quantity, field in fields.items() if field["reason"]}

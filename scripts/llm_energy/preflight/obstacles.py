@@ -17,7 +17,7 @@ from llm_energy.preflight.findings import Finding, problems
 from llm_energy.preflight.gpu_control_findings import control_findings
 from llm_energy.preflight.gpu_findings import enough_findings
 from llm_energy.preflight.gpu_sets import set_findings
-from llm_energy.preflight.gpus import Gpu, NoGpuError, read_gpus
+from llm_energy.preflight.gpus import Gpu, NoGpuError, are_amd, read_gpus
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 from llm_energy.system.errors import InputError, ModelError
 
@@ -154,7 +154,7 @@ def too_few_gpus(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
 
 def request_findings(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
     """Yield the findings about what a campaign asks of the GPUs beyond their number."""
-    if any(gpu.is_amd for gpu in gpus):
+    if are_amd(gpus):
         yield from amd_findings(campaign)
     else:
         yield from control_findings(campaign, gpus)
@@ -173,13 +173,12 @@ def gpu_obstacles(campaign: Campaign) -> list[str]:
         questions["docker"] = ask_engine
     answers = ask_all(questions)
     found: list[Finding] = []
-    on_amd = False
     if isinstance(answers["gpus"], NoGpuError):
         found.append(no_gpu_finding(answers["gpus"]))
     elif isinstance(answers["gpus"], list):
         found += too_few_gpus(campaign, answers["gpus"])
         found += request_findings(campaign, answers["gpus"])
-        on_amd = any(gpu.is_amd for gpu in answers["gpus"])
-    if isinstance(answers.get("docker"), dict) and not on_amd:  # a silent one: with its images
+    # A silent engine is reported with its images.
+    if isinstance(answers.get("docker"), dict) and not are_amd(answers["gpus"]):
         found.append(toolkit_finding(answers["docker"]))
     return [f"{finding.subject}: {finding.message}" for finding in problems(found)]

@@ -18,6 +18,9 @@ from llm_energy.containers.engine import (
     kind_of,
 )
 from llm_energy.inputs.declared_backends import declare_backend
+from llm_energy.preflight.amd_findings import no_container
+from llm_energy.preflight.asking import ask_all
+from llm_energy.preflight.gpus import are_amd, read_gpus
 from llm_energy.results.layout import COMPOSE_FILE
 from llm_energy.system.files import write_atomically
 from llm_energy.system.scripting import UserError
@@ -34,7 +37,8 @@ def write_compose(campaign: Campaign, results: Path) -> Path:
     """Write the Compose file of a campaign whose images are ready; return its path.
 
     Raises:
-        UserError: it has no backend in a container, or the engine does not answer.
+        UserError: it has no backend in a container, its containers would not be those of a run, or
+            the engine does not answer.
     """
     used = dict.fromkeys(e.settings.backend for e in campaign.experiments)
     names = [name for name in used if campaign.backends[name].in_container]
@@ -44,6 +48,8 @@ def write_compose(campaign: Campaign, results: Path) -> Path:
     if campaign.parallel is not None:
         message = "`parallel` gives each set of GPUs containers of its own, which only a run has"
         raise UserError(f"campaign `{campaign.name}`: {message}; leave it out")
+    if campaign.measurement.on_gpu and are_amd(ask_all({"gpus": read_gpus})["gpus"]):
+        raise UserError(f"campaign `{campaign.name}`: {no_container(names[0])}")
     try:
         with closing(connect()) as client, docker_errors():
             kind = kind_of(client)

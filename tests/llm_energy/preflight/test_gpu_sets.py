@@ -91,6 +91,8 @@ NUMBERED = [replace(each, index=number) for number, each in enumerate(FOUR)]
         ("2,3", [("GPU-2",), ("GPU-3",)]),
         ("3, GPU-0", [("GPU-3",), ("GPU-0",)]),
         ("1,-1,2", [("GPU-1",)]),  # as CUDA, which ignores what follows a wrong one
+        ("GPU-3,GPU-", [("GPU-3",)]),  # as CUDA, to which the beginning of several is none
+        ("G", []),
         ("", []),
     ],
 )
@@ -104,4 +106,18 @@ def test_hidden_gpus_are_named_where_the_others_are_too_few(monkeypatch):
     ((_, message),) = findings(NUMBERED, devices_per_measurement=2)
     assert message.startswith("1 GPU cannot make a set of 2 (CUDA_VISIBLE_DEVICES is `1`)")
     ((_, message),) = findings(NUMBERED, devices=["GPU-2"])
-    assert message.startswith("parallel.devices: this machine has no GPU-2, but GPU-1")
+    assert message == (
+        "parallel.devices: this machine has no GPU-2, but GPU-1 (CUDA_VISIBLE_DEVICES is `1`); "
+        "correct it"
+    )
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1")
+    ((_, message),) = findings(NUMBERED)
+    assert message == (
+        "0 GPUs cannot make a set of 1 (CUDA_VISIBLE_DEVICES is `MIG-1`); name whole GPUs in it"
+    )
+
+
+def test_the_beginning_of_a_uuid_names_its_gpu(monkeypatch):
+    machine = [replace(gpu(number), index=number) for number in (10, 20)]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-2")
+    assert sets(machine) == [("GPU-20",)]

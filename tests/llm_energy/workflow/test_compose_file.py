@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.amd_smi_simulator.scenario import AmdGpu
 from tests.llm_energy.make_campaigns import BASE, changed, load, make_checkout
 
 from llm_energy.system.scripting import UserError
@@ -36,4 +37,17 @@ def test_a_campaign_without_containers_that_outlive_a_run(tmp_path, monkeypatch,
     with pytest.raises(UserError) as caught:
         write_compose(campaign, Path("results/trial"))
     assert str(caught.value) == message
+    assert not Path("results").exists()
+
+
+def test_containers_for_amd_gpus_which_none_would_get(tmp_path, monkeypatch, simulate_amd):
+    simulate_amd(AmdGpu())
+    monkeypatch.chdir(tmp_path)
+    config = changed(in_container) | {"measurement": {"device": "gpu"}}
+    campaign = load(make_checkout(tmp_path / "checkout"), config)
+    with pytest.raises(UserError) as caught:
+        write_compose(campaign, Path("results/trial"))
+    assert str(caught.value) == (
+        "campaign `trial`: backends.toy: no container gets AMD GPUs; use `runtime: process`"
+    )
     assert not Path("results").exists()
