@@ -15,6 +15,7 @@ from llm_energy.results.metrics import WATCHED, value_of
 from llm_energy.results.parts import Flag, PowerSteadiness, Warmup
 from llm_energy.results.result import Result
 from llm_energy.stats.outliers import outlier
+from llm_energy.system.numbers import plural
 from worker.steady import DRIFT_SEEN, NO_DRIFT_SEEN, UNDECIDED
 
 Raised = Iterator[tuple[Result, str, str]]
@@ -48,6 +49,7 @@ def with_campaign_flags(
         _suspect(results),
         _other_token_ids(results),
         _other_variables(results),
+        _other_gpu_count(results),
     )
     found: dict[int, list[Flag]] = defaultdict(list)
     for result, code, message in raised:
@@ -142,3 +144,14 @@ def _other_variables(results: Sequence[Result]) -> Raised:
                 for name in names
             )
             yield result, "other_variables", f"{differ} ({first.experiment} cycle {first.cycle})"
+
+
+def _other_gpu_count(results: Sequence[Result]) -> Raised:
+    first: dict[str, Result] = {}
+    for result in sorted(results, key=lambda r: r.started):
+        if not (count := len(result.environment.device_uuids)):
+            continue  # on a CPU, or on GPUs that nobody could read
+        earliest = first.setdefault(result.spec_hash, result)
+        if (before := len(earliest.environment.device_uuids)) != count:
+            message = f"{plural(count, 'GPU')}, cycle {earliest.cycle} on {before}"
+            yield result, "other_gpu_count", message

@@ -59,6 +59,9 @@ FLAGS = {
     "other_variables": "Its engine inherited other environment variables, of those that may change "
     "what an engine does, than the first result of the campaign: docs/backends.md lists them. A "
     "comparison of both may show what they do.",
+    "other_gpu_count": "It was computed on another number of GPUs than the first result of the "
+    "same specification: the engine uses all GPUs that it gets, and gets others since. A mean over "
+    "both is one of two machines. Measure the experiment again.",
     "output_suspect": "The outputs repeat themselves: more than half of their 4-grams occurred "
     "before. Speed and energy may be those of an engine that generates nonsense.",
     "attached": "The engine is a server that ran already, whose settings the workflow did not "

@@ -54,11 +54,14 @@ def _inputs(jobs: Iterable[JobToRun], rule: str) -> str:
 
 
 def sets_line(sets: Sequence[DeviceSet], *, at_once: int) -> str:
-    """Describe the sets of GPUs that are measured on at once, and how to use all of them."""
+    """Describe the sets of GPUs that are measured on at once, and how to use each for one cycle."""
     gpus = sum(len(each.devices) for each in sets)
-    line = f"Measuring on {plural(len(sets), 'set')} of GPUs, {at_once} at a time"
+    line = f"Measuring on {plural(len(sets), 'set')} of GPUs, {min(at_once, len(sets))} at a time"
+    remedy = f"--cores {len(sets)} --resources gpu={gpus}"
     if at_once < len(sets):
-        line += f"; for all at once add: --cores {len(sets)} --resources gpu={gpus}"
+        line += f"; for all at once add: {remedy}"
+    if at_once > len(sets):
+        line += f"; {at_once} cycles take turns on them, for one on each at a time give: {remedy}"
     return line
 
 

@@ -81,3 +81,19 @@ def test_another_choice_of_gpus_is_no_other_work():
 def test_where_no_variables_are_known_none_differ():
     results = with_campaign_flags([under(1, None), under(2, None)], [], margin=0.02)
     assert [f for r in results for f in r.flags if f.code == "other_variables"] == []
+
+
+def test_cycles_on_another_number_of_gpus_are_flagged():
+    """The engine of a set takes all GPUs of it, and the sets became larger between two runs."""
+
+    def on(cycle, *uuids):
+        plain = result().model_copy(
+            update={"cycle": cycle, "started": f"2026-01-01T0{cycle}:00:00.000Z"}
+        )
+        place = plain.environment.model_copy(update={"device_uuids": list(uuids)})
+        return plain.model_copy(update={"environment": place})
+
+    cycles = [on(3, "GPU-1", "GPU-2"), on(1, "GPU-1"), on(2, "GPU-2"), on(4)]
+    flagged = with_campaign_flags(cycles, [], margin=0.02)
+    found = [(r.cycle, f.message) for r in flagged for f in r.flags if f.code == "other_gpu_count"]
+    assert found == [(3, "2 GPUs, cycle 1 on 1")]
