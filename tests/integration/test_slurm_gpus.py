@@ -44,18 +44,27 @@ def powered(cluster, tmp_path_factory, nvml_library):
     with pytest.MonkeyPatch.context() as environment:
         folder = tmp_path_factory.mktemp("gpus")
         tree, truth = powered_tree(CAMPAIGN, gpus(), folder, nvml_library, environment, apart=True)
-        (tree.folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
-        profile = tree.folder / "workflow-profile/slurm/config.yaml"
-        of_one, of_two = (GPUS_OF_ALLOCATION.format(number) for number in (1, 2))
-        assert of_one in profile.read_text()
-        profile.write_text(profile.read_text().replace(of_one, of_two))
-        cluster.inherit("LD_LIBRARY_PATH", "NVML_SIMULATOR_LOAD", "NVML_SIMULATOR_SCENARIO")
+        on_two_gpus(cluster, tree)
         yield tree, truth
 
 
+def on_two_gpus(cluster, tree):
+    """Let each allocation of a tree request both simulated GPUs, which its jobs see too."""
+    (tree.folder / ".venv").symlink_to(Path(sys.executable).parent.parent)
+    profile = tree.folder / "workflow-profile/slurm/config.yaml"
+    of_one, of_two = (GPUS_OF_ALLOCATION.format(number) for number in (1, 2))
+    assert of_one in profile.read_text()
+    profile.write_text(profile.read_text().replace(of_one, of_two))
+    cluster.inherit("LD_LIBRARY_PATH", "NVML_SIMULATOR_LOAD", "NVML_SIMULATOR_SCENARIO")
+
+
 @pytest.fixture(scope="module")
-def head(cluster, powered, tmp_path_factory):
-    python = python_with_plugin(tmp_path_factory.mktemp("plugin"))
+def python(tmp_path_factory):
+    return python_with_plugin(tmp_path_factory.mktemp("plugin"))
+
+
+@pytest.fixture(scope="module")
+def head(cluster, powered, python):
     head = Head(cluster, python, powered[0])
     yield head
     head.end()
