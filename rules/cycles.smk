@@ -47,5 +47,5 @@ elif CAMPAIGN.searches:
             "../scripts/judge.py"
 
 
-MEASUREMENTS = [*REQUESTED.measurements(checkpoints), list(REQUESTED.anchors)]
+MEASUREMENTS = [*REQUESTED.measurements(checkpoints), REQUESTED.all_anchors]
 """Input of every target behind the measurements: what is requested of them, and anchors."""

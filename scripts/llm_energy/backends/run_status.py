@@ -40,11 +40,13 @@ def note_last(run: Run, result: Result) -> None:
 
 
 def report_status(whole: Run, *, results: Path, plan: Sequence[PlanEntry], running: bool) -> None:
-    """Replace the campaign's `status.prom`.
+    """Replace the campaign's `status.prom`; not in an allocation, which knows its blocks alone.
 
     Args:
         running: True where the measurement of this process has begun, False where it has ended.
     """
+    if whole.record.invocation is not None:
+        return
     entries, _ = requested(plan, results=results)
     now = progress_of(whole, results=results, whole_plan=plan)
     living = living_runs(results)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from llm_energy.backends import health
@@ -64,16 +65,17 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
             "this job runs elsewhere than the workflow, and its allocation has no run: start the "
             "workflow with --workflow-profile workflow-profile/slurm"
         )
-    if not whole.record.owner.alive():
-        # It died before this job could ask the kernel to die with it.
+    invocation = whole.invocation
+    if not (whole.record.owner.alive() and (invocation.folder / "run.json").exists()):
+        # It died before this job could ask the kernel to die with it, or on the head of a cluster.
         raise UserError("the run that this measurement belongs to has ended")
-    record = whole.read(f"experiments/{spec_hash}", ExperimentRecord)
+    record = invocation.read(f"experiments/{spec_hash}", ExperimentRecord)
     plan = plan_beside(whole, cycle)
     results = whole.results
     own = output.absolute().relative_to(results).as_posix()
     entry = next(entry for entry in plan if entry.result == own)
-    first = failures.next_attempt(results, own)
-    for attempt in range(first, first + len(failures.BACKOFF_S) + 1):
+    waits_s = list(failures.BACKOFF_S)
+    for attempt in count(failures.next_attempt(results, own)):
         run = run_of_block(whole, cycle) or whole  # another set, if that one is given up meanwhile
         job = Job(record, cycle, entry.position, attempt, own)
         started, times_s = utc_now(), [begun_s, time.monotonic()]
@@ -110,9 +112,10 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
             reason = failure.reason
             health.note_failure(run, job.backend, reason)
             kept = write_record(job, failure, started=started, results=results, log=log, seen=seen)
-            moves = gives_up_set(whole, run, job.backend, reason)
-            worth_it = moves or reason in failures.RETRIED
-            if not (worth_it and attempt - first < len(failures.BACKOFF_S)):
+            if gives_up_set(whole, run, job.backend, reason):
+                # On another set, of which there are ever fewer, it has all its attempts.
+                waits_s = [failures.BACKOFF_S[0], *failures.BACKOFF_S]
+            elif reason not in failures.RETRIED or not waits_s:
                 with unharmed():
                     report_status(whole, results=results, plan=plan, running=False)
                 raise UserError(
@@ -120,7 +123,7 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
                     f"log: {log}; the same command measures what is missing"
                 ) from error
             LOG.warning("attempt %d failed: %s: %s", attempt, reason, failure)
-            time.sleep(failures.BACKOFF_S[attempt - first])
+            time.sleep(waits_s.pop(0))
         else:
             with unharmed():
                 health.note_success(run, job.backend)

@@ -152,7 +152,7 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
         seen.container_engine, seen.attached = started.container_engine, started.attached
         running.unload_others(run, backend)
         devices = tuple(d for _, d in working)
-        lock = run.whole.folder / "sensors.lock"
+        lock = run.invocation.folder / "sensors.lock"
         seen.method, abilities = sources.campaign_source(run.results, meters, devices, lock=lock)
         watch = Watch(Sampler(meters, rate_hz=job.experiment.sampling_hz), devices, seen.method)
         own_processes = partial(runtime_named(started.runtime).processes, started)

@@ -5,6 +5,8 @@ that whoever cleans up (the run itself, its watchdog, a later run) finds everyth
 
     run.json            owner, campaign, digest of the measuring code, session
     plan.json           what it may measure, in planned order
+    plan/*.json         the same of each allocation of a cluster, in place of it
+    schedule.json       every result of the campaign, for allocations
     spread.json         where its blocks are measured; only where that is in parts of it, which are
                         runs of their own: allocations of a cluster, or sets of devices
     given_up/*.json     sets of devices that are measured on no more
@@ -238,6 +240,14 @@ class Run:
         """The run that this one is a part of; itself where it is no part."""
         invocation = self.record.invocation
         return Run(self.folder.with_name(invocation)) if invocation else self
+
+    @property
+    def invocation(self) -> "Run":
+        """The run that it was planned in, which may have ended: an allocation of a cluster is a
+        part of that, and a set of devices may be a part of an allocation."""
+        whole = self.whole
+        ends = whole == self or not (whole.folder / "run.json").exists()
+        return whole if ends else whole.invocation
 
     @property
     def lease(self) -> Path:

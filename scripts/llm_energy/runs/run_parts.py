@@ -8,7 +8,7 @@ with backends, watchdog, locks and thermal state.
 import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,7 +34,7 @@ def create_part(
     device_set: DeviceSet | None = None,
     shares_host: bool = False,
 ) -> Run:
-    """Enter a run that measures a part of another one, with its code and its plan.
+    """Enter a run that measures a part of another one, with its code and its backends.
 
     Args:
         name: of the part; see `Run.part`.
@@ -60,9 +60,7 @@ def create_part(
             variables=decisive(os.environ),
         )
     )
-    for folder in ("experiments", "declared"):
-        shutil.copytree(whole.folder / folder, run.folder / folder, dirs_exist_ok=True)
-    shutil.copy(whole.folder / "plan.json", run.folder)
+    shutil.copytree(whole.folder / "declared", run.folder / "declared", dirs_exist_ok=True)
     return run
 
 
@@ -132,18 +130,40 @@ def longest_lane_s(durations: Iterable[tuple[int, float]], lanes: int) -> float:
     return max(lasts_s)
 
 
-def plan_beside(whole: Run, cycle: int) -> list[PlanEntry]:
+def write_plan(run: Run, plan: Sequence[PlanEntry], *, cycles_of_allocation: int | None) -> None:
+    """Write what a run may measure; where that is in allocations, a file for each of them.
+
+    A job reads all of its file, and looks for every result in it: 100,000 of them would take each
+    job a second, and no file system could be looked at that often.
+
+    Args:
+        cycles_of_allocation: of a cluster; None where all is measured on this host.
+    """
+    if cycles_of_allocation is None:
+        run.write("plan", plan)
+        return
+    plans: dict[int, list[PlanEntry]] = {}
+    for entry in plan:
+        plans.setdefault(allocation_of(entry.cycle, cycles_of_allocation), []).append(entry)
+    for number, entries in plans.items():
+        run.write(f"plan/{number}", entries)
+
+
+def plan_beside(whole: Run, cycle: int) -> tuple[PlanEntry, ...]:
     """Return what may be measured where a block is: in an allocation its own blocks, else all.
 
-    A job looks for every result of it; of 100,000 results on 512 GPUs, no file system could be
-    looked at that often.
+    Raises:
+        ValueError: the invocation that planned it has ended.
     """
-    plan = whole.read("plan", tuple[PlanEntry, ...])
-    spread = whole.whole.find("spread", Spread)
-    if whole.record.job is None or spread is None:
-        return list(plan)
-    own = spread.allocation_of(cycle)
-    return [entry for entry in plan if spread.allocation_of(entry.cycle) == own]
+    plan, name = whole.invocation, "plan"
+    if plan != whole:
+        name = f"plan/{allocation_of(cycle, plan.read('spread', Spread).at_once)}"
+    return plan.read(name, tuple[PlanEntry, ...])
+
+
+def allocation_of(cycle: int, cycles_of_allocation: int) -> int:
+    """Return the number of the allocation that a block lies in, from 1."""
+    return (cycle - 1) // cycles_of_allocation + 1
 
 
 @contextmanager

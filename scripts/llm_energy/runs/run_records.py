@@ -91,8 +91,8 @@ class Spread:
 
     device: str
     new_device: bool
-    schedule: tuple[str, ...]
-    """Every result of the campaign, relative to its results folder."""
+    schedule: tuple[str, ...] = ()
+    """In records of earlier versions; now it is a file of its own, which no measuring job reads."""
     sets: tuple[DeviceSet, ...] = ()
     """The sets of this host; empty where the parts are allocations."""
     begun: dict[str, int] = field(default_factory=dict)
@@ -103,10 +103,6 @@ class Spread:
     """Engines that may load at the same time."""
     gpus_of_set: int | None = None
     """GPUs of each of the sets that an allocation is spread over; None where it is one itself."""
-
-    def allocation_of(self, cycle: int) -> int:
-        """Return the number of the allocation that a block lies in, from 1."""
-        return (cycle - 1) // self.at_once + 1
 
     def set_of(self, cycle: int, lost: Collection[int] = ()) -> int:
         """Return the index of the set that a block lies on; where that is lost, of another.

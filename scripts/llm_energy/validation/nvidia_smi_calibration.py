@@ -51,7 +51,7 @@ def calibrate(spec_hash: str) -> tuple[Path, dict[str, Any]]:
     if whole is None:
         raise UserError("start it through the workflow, without --no-hooks")
     run = run_of_block(whole, 1) or whole
-    record = run.read(f"experiments/{spec_hash}", ExperimentRecord)
+    record = whole.read(f"experiments/{spec_hash}", ExperimentRecord)
     # Cycle 0 is in no campaign: the engine process is this job's own.
     job = Job(record, cycle=0, position=0, attempt=1, result_path="")
     backend = running.ensure_backend(run, job.backend)

@@ -13,7 +13,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from llm_energy.backends.running import (
@@ -24,16 +24,18 @@ from llm_energy.backends.running import (
 )
 from llm_energy.backends.runtime import SCRIPTS, BackendError, DeclaredBackend
 from llm_energy.campaign.parallel_settings import Parallel
+from llm_energy.preflight.amd_findings import no_container
 from llm_energy.preflight.asking import ask_all
 from llm_energy.preflight.findings import problems
 from llm_energy.preflight.gpu_sets import device_sets, set_findings
-from llm_energy.preflight.gpus import read_gpus
+from llm_energy.preflight.gpus import are_amd, read_gpus
 from llm_energy.runs.run import JOB_VARIABLE, Run
 from llm_energy.runs.run_parts import create_part, set_runs
 from llm_energy.runs.run_records import DeviceSet, Spread
 from llm_energy.system.cache import environment_marker
 from llm_energy.system.numbers import plural
 from llm_energy.system.processes import ProcessId
+from llm_energy.system.vocabulary import DOCKER
 from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_device
 from llm_energy.workflow.parallel_sessions import open_sessions, start_backends
 
@@ -45,8 +47,8 @@ class AllocationError(Exception):
     """An allocation that cannot measure, or cannot be ended; the message is one line."""
 
 
-class NoSetsError(Exception):
-    """An allocation that cannot be spread over sets of its GPUs."""
+class UnfitNodeError(Exception):
+    """A node whose GPUs cannot be used as the campaign asks; the message is one line."""
 
 
 def begin(owner: ProcessId) -> Run:
@@ -65,13 +67,15 @@ def begin(owner: ProcessId) -> Run:
         raise AllocationError("the workflow that submitted this job has ended: nothing is measured")
     campaign = invocation.record.campaign
     declared = invocation.all_in("declared", DeclaredBackend)
+    spread = invocation.read("spread", Spread)
     reap_dead_runs()
     try:
+        _refuse_amd_in_containers(spread, declared)
         for runtime in {each.runtime for each in declared.values()}:
             runtime_named(runtime).reap()
-        spread = invocation.read("spread", Spread)
         if not spread.new_device:
-            results = (invocation.results / path for path in spread.schedule)
+            schedule = invocation.read("schedule", tuple[str, ...])
+            results = (invocation.results / path for path in schedule)
             refuse_foreign_device(campaign, spread.device, results)
         sets = sets_of_allocation(spread)
         job = os.environ[JOB_VARIABLE]
@@ -80,9 +84,9 @@ def begin(owner: ProcessId) -> Run:
         parts = [run]
         if sets:
             parts = open_sessions(run, replace(spread, sets=sets), scripts=SCRIPTS)
-        ready = (n for n, e in declared.items() if environment_marker(e.environment_id).exists())
+        ready = [n for n, e in declared.items() if environment_marker(e.environment_id).exists()]
         start_backends(parts, ready)
-    except (BackendError, ForeignDeviceError, NoSetsError) as error:
+    except (BackendError, ForeignDeviceError, UnfitNodeError) as error:
         end()
         raise AllocationError(f"{campaign}: {error}") from error
     if Run.of_invocation() is None:  # then nobody else knows of this one
@@ -91,25 +95,36 @@ def begin(owner: ProcessId) -> Run:
     return run
 
 
+def _refuse_amd_in_containers(spread: Spread, declared: Mapping[str, DeclaredBackend]) -> None:
+    """Refuse what the head, which may have no GPU or others, cannot know of its nodes.
+
+    Raises:
+        UnfitNodeError: a backend is a container, which gets no AMD GPU.
+    """
+    in_containers = [name for name, each in declared.items() if each.runtime == DOCKER]
+    if spread.device == "gpu" and in_containers and are_amd(ask_all({"gpus": read_gpus})["gpus"]):
+        raise UnfitNodeError(no_container(in_containers[0]))
+
+
 def sets_of_allocation(spread: Spread) -> tuple[DeviceSet, ...]:
     """Return the sets of GPUs that this allocation is spread over; none where it is one itself.
 
     Raises:
-        NoSetsError: its GPUs cannot make as many sets as it has cycles at a time.
+        UnfitNodeError: its GPUs cannot make as many sets as it has cycles at a time.
     """
     if spread.gpus_of_set is None:
         return ()
     gpus = ask_all({"gpus": read_gpus})["gpus"]  # a driver may never answer
     if isinstance(gpus, Exception):
-        raise NoSetsError(str(gpus))
+        raise UnfitNodeError(str(gpus))
     parallel = Parallel(devices_per_measurement=spread.gpus_of_set)
     for finding in problems(set_findings(parallel, gpus)):
-        raise NoSetsError(finding.message)
+        raise UnfitNodeError(finding.message)
     sets = device_sets(parallel, gpus)
     if len(sets) < spread.at_once:
         has = f"this allocation has {plural(sum(len(s.devices) for s in sets), 'GPU')}"
         wanted = spread.at_once * spread.gpus_of_set
-        raise NoSetsError(f"{has}, `parallel` needs {wanted}: correct `gpu` under `resources`")
+        raise UnfitNodeError(f"{has}, `parallel` needs {wanted}: correct `gpu` under `resources`")
     return sets[: spread.at_once]
 
 

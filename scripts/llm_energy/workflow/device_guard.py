@@ -1,6 +1,7 @@
 """The guard against adding to a campaign on another device model than it was measured on."""
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from llm_energy.preflight.asking import ask_all
@@ -53,9 +54,13 @@ def foreign_device(device: str, results: Iterable[Path]) -> tuple[str, str] | No
 
 
 def _measured_on(results: Iterable[Path]) -> str | None:
+    # A cluster's file system is not asked for each of 100,000 results that are not there yet.
+    names = cache(lambda folder: {path.name for path in folder.glob("*")})
     for path in results:
+        if path.name not in names(path.parent):
+            continue
         try:
             return read_result(path).environment.device_model
         except ResultError:
-            continue  # not measured yet, or unusable: aggregation reports it
+            continue  # unusable: aggregation reports it
     return None

@@ -127,6 +127,7 @@ class Lifecycle:
             results=self.results,
             scripts=self.scripts,
             undecided=frozenset(further),
+            cycles_of_allocation=at_once if spreads else None,
         )
         for uuid, board in boards.items():
             self.run.write(f"gpu_ranges/{uuid}", board)
@@ -212,12 +213,11 @@ class Lifecycle:
     def _describe_to_allocations(self, *, new_device: bool, at_once: int) -> None:
         """Write down what the runs of allocations must know of this one."""
         assert self.run is not None
-        schedule = tuple(planned.result_path for planned in self.campaign.schedule)
+        self.run.write("schedule", [planned.result_path for planned in self.campaign.schedule])
         parallel = self.campaign.parallel
         spread = Spread(
             self.campaign.measurement.device,
             new_device,
-            schedule,
             at_once=at_once,
             loads_at_once=parallel.loads_at_once if parallel else 1,
             gpus_of_set=parallel.devices_per_measurement if parallel else None,

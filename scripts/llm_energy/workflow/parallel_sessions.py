@@ -53,7 +53,6 @@ def spread_over(
     return Spread(
         device=campaign.measurement.device,
         new_device=True,
-        schedule=(),
         sets=tuple(sets),
         begun=begun_blocks(campaign, run.results, cycles=cycles, sets=sets),
         at_once=max(1, min(at_once, len(sets))),
@@ -109,7 +108,7 @@ def begun_blocks(
     return found
 
 
-def start_backends(parts: Iterable[Run], names: Iterable[str]) -> None:
+def start_backends(parts: Iterable[Run], names: Sequence[str]) -> None:
     """Start backends in runs, at most as many at a time as the host's memory has room for.
 
     Raises:

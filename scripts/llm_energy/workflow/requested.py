@@ -79,16 +79,22 @@ class Requested:
         for planned in self._first:
             if self._path(planned) in self._invalid:
                 self._cycles.pop(planned.experiment.name, None)
-        older = {f"{self._results}/{path}" for path in self._elsewhere}
-        self._settled = (settled(folder, self.planned) | older) - self._invalid
-        self.anchors = {} if opened.is_pilot else self._anchors()
-        """By their results, those that there are and the one that what is missing adds."""
+        self._is_pilot = opened.is_pilot
 
     def _path(self, planned: PlannedMeasurement) -> str:
         return f"{self._results}/{planned.result_path}"
 
-    def _anchors(self) -> dict[str, PlannedMeasurement]:
-        if self._campaign.reference is None:
+    # These two look for every result; an allocation of a cluster, whose jobs are named, does not.
+
+    @cached_property
+    def _settled(self) -> frozenset[str]:
+        older = {f"{self._results}/{path}" for path in self._elsewhere}
+        return (settled(Path(self._results), self.planned) | older) - self._invalid
+
+    @cached_property
+    def anchors(self) -> dict[str, PlannedMeasurement]:
+        """By their results, those that there are and the one that what is missing adds."""
+        if self._campaign.reference is None or self._is_pilot:
             return {}
         missing = [
             planned
@@ -132,6 +138,10 @@ class Requested:
         if name is None:
             further += [self._searched(search, checkpoints) for search in searches]
         return [self._all_of(first), *further]
+
+    def all_anchors(self, _wildcards: Any) -> list[str]:
+        """Return the results of all anchors."""
+        return list(self.anchors)
 
     def _all_of(self, planned: Sequence[PlannedMeasurement]) -> InputFunction:
         def results(_wildcards: Any) -> list[str]:

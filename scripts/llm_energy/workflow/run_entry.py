@@ -9,6 +9,7 @@ from llm_energy.inputs.declared_backends import declare_backend
 from llm_energy.measurement.job import ExperimentRecord
 from llm_energy.runs.progress import note_duration
 from llm_energy.runs.run import Run
+from llm_energy.runs.run_parts import write_plan
 from llm_energy.runs.run_records import PlanEntry
 from llm_energy.workflow.decisions import decision_path
 from llm_energy.workflow.plan import expected_duration_s, phases_s
@@ -23,6 +24,7 @@ def enter_run(
     results: Path,
     scripts: Path,
     undecided: Collection[PlannedMeasurement],
+    cycles_of_allocation: int | None = None,
 ) -> Run:
     """A new run with its plan, its experiments and its backends.
 
@@ -31,10 +33,13 @@ def enter_run(
         experiments: all whose engine its jobs may load.
         results: the folder that it adds to.
         undecided: those of `ordered` that a decision of this run may ask for.
+        cycles_of_allocation: of a cluster; None where all is measured on this host.
     """
     run = Run.create(campaign=campaign.name, results=results, scripts=scripts)
     try:
-        _describe(run, campaign, ordered, experiments, results=results, undecided=undecided)
+        _describe(run, campaign, experiments, results=results)
+        plan = _plan(campaign, ordered, undecided)
+        write_plan(run, plan, cycles_of_allocation=cycles_of_allocation)
     except BaseException:  # a full disk
         run.remove()
         raise
@@ -42,13 +47,7 @@ def enter_run(
 
 
 def _describe(
-    run: Run,
-    campaign: Campaign,
-    ordered: Sequence[PlannedMeasurement],
-    experiments: Collection[Experiment],
-    *,
-    results: Path,
-    undecided: Collection[PlannedMeasurement],
+    run: Run, campaign: Campaign, experiments: Collection[Experiment], *, results: Path
 ) -> None:
     for experiment in experiments:
         duration_s, source = expected_duration_s(experiment, campaign, results)
@@ -58,7 +57,14 @@ def _describe(
         run.write(f"experiments/{experiment.spec_hash}", record)
     for name in sorted({e.settings.backend for e in experiments}):
         run.write(f"declared/{name}", declare_backend(campaign, name, experiments))
-    plan = [
+
+
+def _plan(
+    campaign: Campaign,
+    ordered: Sequence[PlannedMeasurement],
+    undecided: Collection[PlannedMeasurement],
+) -> list[PlanEntry]:
+    return [
         PlanEntry(
             experiment=planned.experiment.name,
             cycle=planned.cycle,
@@ -70,7 +76,6 @@ def _describe(
         )
         for planned in ordered
     ]
-    run.write("plan", plan)
 
 
 def decision_of(campaign: Campaign, planned: PlannedMeasurement) -> str | None:

@@ -8,13 +8,14 @@ from typing import Any, NoReturn
 
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.results.result import ResultError
+from llm_energy.runs.campaign_status import write_status
 from llm_energy.system.scripting import rule_script
 from llm_energy.workflow.opening import Opened
 from llm_energy.workflow.status import as_text, standings, write_manifest
 
 
 def show(campaign: Campaign, results: Path, *, for_programs: bool) -> None:
-    """Print where every measurement stands, and write `campaign.tsv`.
+    """Print where every measurement stands, and write `campaign.tsv`; for programs `status.prom`.
 
     Args:
         results: `results/{campaign}`.
@@ -29,12 +30,15 @@ def show(campaign: Campaign, results: Path, *, for_programs: bool) -> None:
         # What this loads people need not wait for.
         from llm_energy.workflow.status_numbers import as_json, campaign_status
 
-        print(as_json(campaign_status(campaign, results, rows), rows), flush=True)
+        status = campaign_status(campaign, results, rows)
+        print(as_json(status, rows), flush=True)
     else:
         print(as_text(campaign, results, rows), end="", flush=True)
     if results.exists():
         try:
             path = write_manifest(results, rows)
+            if for_programs:
+                write_status(results, status)
             print(f"Table: {path}", file=sys.stderr if for_programs else sys.stdout, flush=True)
         except OSError as error:  # only looked at: it need not be writable
             print(f"campaign.tsv is not written: {error}", file=sys.stderr)

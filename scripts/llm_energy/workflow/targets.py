@@ -23,7 +23,10 @@ COMPARE = "compare: name its page as the target: results/NAME+NAME.html, with na
 def refuse_unknown_targets(
     snakemake: SnakemakeInternals, opened: Opened, requested: Requested
 ) -> None:
-    """End the program where a target before the options is none."""
+    """End the program where a target before the options is none; whoever submitted this one to a
+    cluster has looked."""
+    if snakemake.in_allocation:
+        return
     targets = _Targets(snakemake, opened, requested)
     words = snakemake.targets(opened.root / "Snakefile")
     if lines := [problem for word in words if (problem := targets.problem(word))]:

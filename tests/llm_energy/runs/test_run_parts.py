@@ -16,7 +16,7 @@ SETS = tuple(DeviceSet((f"GPU-{n}",)) for n in range(4))
 
 
 def spread(**known):
-    return Spread("gpu", new_device=True, schedule=(), sets=SETS, **known)
+    return Spread("gpu", new_device=True, sets=SETS, **known)
 
 
 def test_blocks_go_round_the_sets():
@@ -54,7 +54,7 @@ def test_a_run_without_parts_measures_its_blocks_itself(whole):
 
 
 def test_a_run_on_a_cluster_measures_no_block_itself(whole):
-    whole.write("spread", Spread("gpu", new_device=False, schedule=()))
+    whole.write("spread", Spread("gpu", new_device=False))
     assert parts.run_of_block(whole, 1) is None
 
 
@@ -129,7 +129,7 @@ def test_as_many_measurements_run_at_once_as_there_are_sets_in_all_allocations(w
     assert parts.at_once(whole) == 1
     whole.write("spread", spread(at_once=3))
     assert parts.at_once(whole) == 3
-    whole.write("spread", Spread("gpu", new_device=False, schedule=(), at_once=2))
+    whole.write("spread", Spread("gpu", new_device=False, at_once=2))
     assert parts.at_once(whole) == 2  # none has begun yet
     jobs = [parts.create_part(whole, f"job{n}", scripts=SCRIPTS, job=str(n)) for n in (7, 8)]
     assert parts.at_once(whole) == 4
@@ -142,12 +142,34 @@ def test_as_many_measurements_run_at_once_as_there_are_sets_in_all_allocations(w
     jobs[1].remove()
 
 
-def test_in_an_allocation_a_job_sees_its_own_blocks_alone(whole):
-    plan = [PlanEntry("nap", cycle, cycle, f"cycle-{cycle}", 1.0) for cycle in range(1, 6)]
-    whole.write("plan", plan)
-    assert parts.plan_beside(whole, 1) == plan
-    whole.write("spread", Spread("gpu", new_device=False, schedule=(), at_once=2))
+PLAN = tuple(PlanEntry("nap", cycle, cycle, f"cycle-{cycle}", 1.0) for cycle in range(1, 6))
+
+
+def test_on_this_host_a_job_sees_the_whole_plan_also_with_sets(whole):
+    parts.write_plan(whole, PLAN, cycles_of_allocation=None)
+    assert parts.plan_beside(whole, 1) == PLAN
+    whole.write("spread", spread())
+    assert parts.plan_beside(whole, 1) == PLAN
+
+
+def test_in_an_allocation_a_job_reads_the_plan_of_its_own_blocks_alone(whole):
+    parts.write_plan(whole, PLAN, cycles_of_allocation=2)
+    whole.write("spread", Spread("gpu", new_device=False, at_once=2))
     job = parts.create_part(whole, "job7", scripts=SCRIPTS, job="7")
-    assert [entry.cycle for entry in parts.plan_beside(job, 4)] == [3, 4]
-    assert [entry.cycle for entry in parts.plan_beside(job, 5)] == [5]
+    part = parts.create_part(job, "set1", scripts=SCRIPTS, job="7")
+    for planned in (whole.folder / "plan").glob("*.json"):
+        if planned.stem != "2":
+            planned.unlink()
+    assert [entry.cycle for entry in parts.plan_beside(job, 3)] == [3, 4]
+    assert part.invocation == job.invocation == whole.invocation == whole
+    with pytest.raises(ValueError, match="has no plan/3"):
+        parts.plan_beside(job, 5)
+    part.remove()
     job.remove()
+
+
+def test_a_run_of_an_earlier_version_that_died_can_be_ended(whole):
+    older = {"device": "gpu", "new_device": False, "schedule": ["measurements/a/cycle-01.json"]}
+    whole.write("spread", older)
+    assert parts.set_runs(whole) == []
+    assert parts.run_of_block(whole, 1) is None

@@ -1,20 +1,32 @@
 """Runs of allocations: opened for a living invocation only, and ended with it."""
 
+import json
 import os
 import stat
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.amd_smi_simulator.scenario import AmdGpu
 from tests.llm_energy.make_results import make_result, put_result
 from tests.nvml_simulator.scenario import Gpu, with_uuid
 
-from llm_energy.backends.runtime import SCRIPTS
+from llm_energy.backends.running import known_backend
+from llm_energy.backends.runtime import (
+    SCRIPTS,
+    ContainerSettings,
+    DeclaredBackend,
+    ReadyEnvironment,
+)
+from llm_energy.campaign.backend_settings import Container
 from llm_energy.runs.run import JOB_VARIABLE, RUN_VARIABLE, Run
-from llm_energy.runs.run_parts import run_of_block, set_runs
+from llm_energy.runs.run_parts import plan_beside, run_of_block, set_runs
 from llm_energy.runs.run_records import PlanEntry, Spread
+from llm_energy.system.cache import environment_marker
 from llm_energy.system.host import cpu_model
 from llm_energy.system.processes import ProcessId
+from llm_energy.system.vocabulary import DOCKER
 from llm_energy.workflow import allocation
 from llm_energy.workflow.allocation import AllocationError
 
@@ -28,8 +40,9 @@ def invocation(tmp_path, monkeypatch):
     run = Run.create(campaign="nap", results=Path("results/nap"), scripts=SCRIPTS)
     record = run.record
     run.write("run", replace(record, host_facts=replace(record.host_facts, git_commit="c0ffee")))
-    run.write("plan", [PlanEntry("nap", 1, 0, RESULT, 10.0)])
-    run.write("spread", Spread("cpu", new_device=False, schedule=(RESULT,)))
+    run.write("plan/1", [PlanEntry("nap", 1, 0, RESULT, 10.0)])
+    run.write("schedule", [RESULT])
+    run.write("spread", Spread("cpu", new_device=False))
     monkeypatch.setenv(RUN_VARIABLE, str(run.folder))
     monkeypatch.setenv(JOB_VARIABLE, "7")
     yield run
@@ -44,8 +57,7 @@ def begin():
 
 def test_it_measures_what_the_invocation_planned_as_a_session_of_its_own(invocation):
     run = begin()
-    plan = tuple[PlanEntry, ...]
-    assert run.read("plan", plan) == invocation.read("plan", plan)
+    assert plan_beside(run, 1) == (PlanEntry("nap", 1, 0, RESULT, 10.0),)
     assert run.record.session_id != invocation.record.session_id
     assert run.record.host_facts.cpu_model == cpu_model()
     assert run.record.host_facts.git_commit == "c0ffee"
@@ -68,7 +80,7 @@ def test_a_node_of_another_device_model_adds_nothing_unless_allowed(invocation):
     with pytest.raises(AllocationError, match="was measured on `Abacus`"):
         begin()
     assert Run.all() == [invocation]
-    invocation.write("spread", Spread("cpu", new_device=True, schedule=(RESULT,)))
+    invocation.write("spread", Spread("cpu", new_device=True))
     assert begin().record.job == "7"
 
 
@@ -88,24 +100,41 @@ def slurm(tmp_path, monkeypatch):
 ONE, TWO = with_uuid(Gpu(cpus=(0,)), 1), with_uuid(Gpu(), 2)
 
 
+def declare_bare(invocation):
+    """Declare a backend whose supervisor needs Python alone."""
+    ready = ReadyEnvironment(sys.executable, "3", "0", {}, "0")
+    marker = environment_marker("bare")
+    marker.parent.mkdir(parents=True)
+    marker.write_text(json.dumps(vars(ready) | {"kind": "interpreter"}))
+    container = ContainerSettings(**Container().model_dump())
+    invocation.write("declared/bare", DeclaredBackend("bare", "process", "bare", container, ()))
+
+
 def spread_over(invocation, sets, **known):
     invocation.write(
         "spread",
-        Spread("gpu", True, (RESULT,), at_once=sets, **{"gpus_of_set": 1, **known}),
+        Spread("gpu", True, at_once=sets, **{"gpus_of_set": 1, **known}),
     )
 
 
 def test_an_allocation_of_several_gpus_is_spread_over_them(invocation, simulate):
     simulate(ONE, TWO)
     spread_over(invocation, 2, loads_at_once=2)
+    declare_bare(invocation)
     run = begin()
     parts = set_runs(run)
+    supervisors = {
+        ProcessId.from_json(known_backend(part, "bare").handle["process"]) for part in parts
+    }
+    assert len(supervisors) == 2
+    assert all(supervisor.alive() for supervisor in supervisors)
     assert [part.record.device_set.devices for part in parts] == [(ONE.uuid,), (TWO.uuid,)]
     assert [run_of_block(run, cycle) for cycle in (1, 2, 3)] == [parts[0], parts[1], parts[0]]
     for part in parts:
         record = part.record
         assert (record.job, record.owner, record.shares_host) == ("7", run.record.owner, True)
         assert part.whole == run
+        assert part.invocation == invocation
     assert run.read("spread", Spread).loads_at_once == 2
     watchdogs = [part.read("watchdog", ProcessId) for part in parts]
     assert all(watchdog.alive() for watchdog in watchdogs)
@@ -138,6 +167,20 @@ def test_gpus_that_make_no_sets_end_the_allocation(
     with pytest.raises(AllocationError, match=message) as refused:
         begin()
     assert "\n" not in str(refused.value)
+    assert Run.all() == [invocation]
+
+
+@pytest.mark.parametrize("gpus_of_set", [None, 1])
+def test_a_container_on_a_node_with_amd_gpus_is_refused(invocation, simulate_amd, gpus_of_set):
+    simulate_amd(AmdGpu())
+    spread_over(invocation, 1, gpus_of_set=gpus_of_set)
+    container = ContainerSettings(**Container(gpus="all").model_dump())
+    invocation.write("declared/boxy", DeclaredBackend("boxy", DOCKER, "boxy", container, ()))
+    with pytest.raises(AllocationError) as refused:
+        begin()
+    assert str(refused.value) == (
+        "nap: backends.boxy: no container gets AMD GPUs; use `runtime: process`"
+    )
     assert Run.all() == [invocation]
 
 
