@@ -9,10 +9,13 @@ drives the GPUs, a campaign file, and `environment.sh`, which names all of that.
 import argparse
 import os
 import shlex
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 from tests.integration.gpus import powered_tree
 from tests.integration.workflow import CAMPAIGN, SNAKEMAKE
