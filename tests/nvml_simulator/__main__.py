@@ -22,8 +22,10 @@ from tests.integration.workflow import CAMPAIGN, SNAKEMAKE
 from tests.nvml_simulator.library import build
 from tests.nvml_simulator.scenario import Gpu, constant, with_uuid
 
-VARIABLES = ("LD_LIBRARY_PATH", "NVML_SIMULATOR_LOAD", "NVML_SIMULATOR_SCENARIO")
-VARIABLES += ("GPU_CONTROL_RECORDS",)
+VARIABLES = (
+    *("LD_LIBRARY_PATH", "NVML_SIMULATOR_LOAD", "NVML_SIMULATOR_SCENARIO"),
+    "GPU_CONTROL_RECORDS",
+)
 
 SIMULATED = CAMPAIGN | {
     "campaign": "simulated",
