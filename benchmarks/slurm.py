@@ -47,7 +47,7 @@ def plain(tree: Tree, cluster: Cluster, python: str) -> None:  # noqa: ARG001
 def allocated(tree: Tree, cluster: Cluster, python: str) -> None:  # noqa: ARG001
     script = Path("workflow-profile/slurm/campaign.sbatch")
     job = cluster.submit(script, "measurements", *CONFIG, options=[], cwd=tree.folder)
-    wait_for(lambda: cluster.state(job) == "COMPLETED", timeout_s=300.0, why=cluster.state(job))
+    wait_for(lambda: cluster.state(job) == "COMPLETED", why=cluster.state(job))
 
 
 def spread(tree: Tree, cluster: Cluster, python: str) -> None:

@@ -4,9 +4,8 @@ Whoever starts a backend during a run enters it in the run's folder `.cache/runs
 that whoever cleans up (the run itself, its watchdog, a later run) finds everything there is:
 
     run.json            owner, campaign, digest of the measuring code, session
-    plan.json           what it may measure, in planned order
-    plan/*.json         the same of each allocation of a cluster, in place of it
-    schedule.json       every result of the campaign, for allocations
+    plan.json           what it may measure, in planned order; of a cluster in plan/*.json, by
+                        allocation, with every result of the campaign in schedule.json
     spread.json         where its blocks are measured; only where that is in parts of it, which are
                         runs of their own: allocations of a cluster, or sets of devices
     given_up/*.json     sets of devices that are measured on no more
@@ -243,8 +242,7 @@ class Run:
 
     @property
     def invocation(self) -> "Run":
-        """The run that it was planned in, which may have ended: an allocation of a cluster is a
-        part of that, and a set of devices may be a part of an allocation."""
+        """The run that it was planned in, which may have ended; a part may be one of a part."""
         whole = self.whole
         ends = whole == self or not (whole.folder / "run.json").exists()
         return whole if ends else whole.invocation
