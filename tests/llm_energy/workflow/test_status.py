@@ -82,7 +82,7 @@ def test_what_is_left_of_a_spread_campaign_takes_as_long_as_its_longest_set(camp
 def test_allocations_that_measure_side_by_side_share_the_time_that_is_left(campaign, results):
     whole = Run.create(campaign="trial", results=results, scripts=SCRIPTS)
     whole.write("plan", [])
-    whole.write("spread", Spread("gpu", new_device=False, schedule=()))
+    whole.write("spread", Spread("gpu", new_device=False))
     rows = standings(campaign, results)
     assert "; about 88 s left" in as_text(campaign, results, rows)
     jobs = [create_part(whole, f"job{n}", scripts=SCRIPTS, job=str(n)) for n in (7, 8)]
