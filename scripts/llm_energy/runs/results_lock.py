@@ -11,6 +11,7 @@ import fcntl
 import getpass
 import os
 import socket
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -47,19 +48,28 @@ class Owner:
     @classmethod
     def here(cls) -> "Owner":
         machine = MACHINE.read_text().strip() if MACHINE.exists() else ""
+        if machine == "uninitialized":  # by systemd, on a host that has never been started
+            machine = ""
         user = str(os.getuid())
         with contextlib.suppress(OSError, KeyError):
             user = getpass.getuser()
         host, process = socket.gethostname(), ProcessId.current()
         return cls(host, machine, pid_namespace(), user, process, utc_now())
 
-    def is_dead(self) -> bool:
-        """Return whether it is proven dead, given that no process of this host holds the flock."""
+    def is_dead(self, *, flock: bool) -> bool:
+        """Return whether it is proven dead, given that no process of this host holds the flock.
+
+        Args:
+            flock: the file system knows flock; without it nothing is known of a process whose id
+                means nothing here.
+        """
         here = Owner.here()
         if self.process.boot != here.process.boot:
             known = bool(self.machine)
             return known and (self.host, self.machine) == (here.host, here.machine)  # it rebooted
-        return self.namespace != here.namespace or not self.process.alive()
+        if self.namespace != here.namespace:
+            return flock
+        return not self.process.alive()
 
     def is_here(self) -> bool:
         """Return whether it is of this boot of this host."""
@@ -127,30 +137,43 @@ class ResultsLock:
     def _replaced_dead(self, own: Path) -> bool:
         """Take over the lock of a dead owner; False where it changed meanwhile."""
         with self._opened() as there:
-            held = False
+            held, flock = False, True
             try:
                 _try_to_hold(there)
             except BlockingIOError:
                 held = True
             except OSError:
-                pass
+                flock = False
             if not os.path.samestat(os.fstat(there.fileno()), self._path.stat()):
                 return False
             owner = _owner(there)
-            if owner is None or held or not owner.is_dead():
+            if owner is None or held or not owner.is_dead(flock=flock):
                 raise LockedError(self._refusal(owner))
             # Whoever else finds it dead on this host is kept out by flock until it is replaced.
             own.replace(self._path)
             return True
 
     def _opened(self) -> IO[str]:
+        """Open the lock that is there; a link is not followed, a pipe is not waited for.
+
+        Raises:
+            FileNotFoundError: it was released meanwhile.
+            LockedError: it is no file, or cannot be read.
+        """
         try:
-            return self._path.open()
-        except PermissionError as error:
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
             raise LockedError(self._refusal(None)) from error
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return os.fdopen(descriptor)
+        os.close(descriptor)
+        raise LockedError(self._refusal(None))
 
     def _refusal(self, owner: Owner | None) -> str:
-        release = f"rm {self._path}"
+        is_folder = self._path.is_dir() and not self._path.is_symlink()
+        release = f"rm {'-r ' * is_folder}{self._path}"
         if owner is None:
             return f"may be being measured: its lock does not say by whom; if by nobody: {release}"
         if owner.is_here():

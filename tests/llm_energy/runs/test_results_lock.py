@@ -9,10 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests import damaged
 
 from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.runs import results_lock
-from llm_energy.runs.results_lock import FILE, LockedError, ResultsLock
+from llm_energy.runs.results_lock import FILE, LockedError, Owner, ResultsLock
 
 TAKE = """
 import sys, time
@@ -112,6 +113,46 @@ def test_a_lock_that_nobody_can_read_is_left_alone(tmp_path):
     (tmp_path / FILE).write_text("{")
     with pytest.raises(LockedError, match=rf"if by nobody: rm {tmp_path / FILE}"):
         ResultsLock(tmp_path)
+
+
+@pytest.mark.parametrize("harm", [*damaged.NO_FILE, damaged.empty], ids=lambda harm: harm.__name__)
+def test_what_is_no_lock_is_left_alone_and_named_with_its_remedy(tmp_path, harm):
+    damaged.replace(path := tmp_path / FILE, harm)
+    remedy = f"if by nobody: rm {'-r ' * (harm is damaged.folder)}{path}"
+    with pytest.raises(LockedError) as caught:
+        ResultsLock(tmp_path)
+    assert str(caught.value).endswith(remedy)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_to_the_lock_of_another_folder_is_not_followed(killed, tmp_path):
+    (other := tmp_path / "other").mkdir()
+    (other / FILE).symlink_to(killed / FILE)
+    with pytest.raises(LockedError, match=rf"if by nobody: rm {other / FILE}"):
+        ResultsLock(other)
+
+
+def test_without_flock_one_in_another_container_may_live(killed, monkeypatch):
+    """Processes of another namespace cannot be seen from here."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "no locks here")
+
+    edit(killed, namespace="pid:[1]")
+    with monkeypatch.context() as without:
+        without.setattr(results_lock.fcntl, "flock", refuse)
+        with pytest.raises(LockedError, match="is being measured by"):
+            ResultsLock(killed)
+    ResultsLock(killed).release()
+
+
+def test_a_host_whose_id_is_not_made_yet_is_not_known_again(killed, monkeypatch, tmp_path):
+    machine = tmp_path / "machine-id"
+    machine.write_text("uninitialized\n")
+    monkeypatch.setattr(results_lock, "MACHINE", machine)
+    edit(killed, machine=Owner.here().machine, process={"boot": "another"})
+    with pytest.raises(LockedError, match="of which nothing can be known from here"):
+        ResultsLock(killed)
 
 
 def test_the_lock_of_the_next_one_is_not_given_back(tmp_path):
