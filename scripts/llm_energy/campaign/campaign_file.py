@@ -201,8 +201,8 @@ class CampaignConfig(Model):
     """Title, authors and licence of an archive of the campaign."""
     remeasure: Literal[True, False, "invalid"] = False
     """For `--config`: `true`: measure again what `--forcerun` names; `invalid`: measure again what
-    cannot be used, or has no energy where this machine has a sensor. The old results go to
-    superseded/."""
+    cannot be used, has lost its raw data, or has no energy where this machine has a sensor. The old
+    results go to superseded/."""
     new_device: bool = False
     """For `--config`: allow to add to a campaign that was measured on another device model."""
     status: Literal["text", "json"] = "text"

@@ -178,7 +178,7 @@ class Catalogue:
             return None
         declared = getattr(prompts, "sha256", None)
         file = prompt_file(prompts, self.root)
-        found = hashlib.sha256(file.read_bytes()).hexdigest() if file and file.is_file() else None
+        found = self._sha256_of(file, ("prompts", name, "file")) if file else None
         if found and declared not in (None, found):
             message = f"is not that of the file, {found}; correct one of them"
             self.problems.add(("prompts", name, "sha256"), message)
@@ -189,10 +189,23 @@ class Catalogue:
             message = unknown("shipped prompt set", prompts.shipped, shipped)
             self.problems.add(("prompts", name, "shipped"), message)
         else:
-            file = prompt_file(prompts, self.root)
-            message = f"{file} does not exist; paths start at the working directory"
-            self.problems.add(("prompts", name, "file"), message)
+            assert file is not None
+            self._refuse_missing(file, ("prompts", name, "file"))
         return None
+
+    def _sha256_of(self, file: Path, path: KeyPath) -> str | None:
+        """Return the checksum of a file; None where it is no file, or not readable, which is a
+        mistake."""
+        try:
+            return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+        except OSError as error:
+            self.problems.add(path, f"{file}: {error.strerror}; change its permissions")
+            return None
+
+    def _refuse_missing(self, file: Path, path: KeyPath) -> None:
+        if not file.is_file():
+            what = "is no file" if file.exists() else "does not exist"
+            self.problems.add(path, f"{file} {what}; paths start at the working directory")
 
     def _prompt_count(self, name: str) -> int | None:
         """Number of prompts of the set; None where it cannot be known yet."""
@@ -215,13 +228,13 @@ class Catalogue:
     def _trace(self, name: str) -> Declared | None:
         """A trace of arrivals by the content of its file."""
         trace = self.config.traces.get(name)
-        if trace is None or not (file := Path(trace.file)).is_file():
-            if trace is not None:
-                what = "is no file" if file.exists() else "does not exist"
-                message = f"{trace.file} {what}; paths start at the working directory"
-                self.problems.add(("traces", name, "file"), message)
+        if trace is None:
             return None
-        found = hashlib.sha256(file.read_bytes()).hexdigest()
+        file, path = Path(trace.file), ("traces", name, "file")
+        self._refuse_missing(file, path)
+        found = self._sha256_of(file, path)
+        if found is None:
+            return None
         if trace.sha256 not in (None, found):
             message = f"is not that of the file, {found}; correct one of them"
             self.problems.add(("traces", name, "sha256"), message)

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError, FullConstructor, SafeConstructor
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import Reader
 
 from llm_energy.campaign.problems import CampaignError, KeyPath, Problems, dotted, first_of
 
@@ -27,6 +28,10 @@ MOST_ENTRIES = 100_000
 
 TEXT_KEYS = ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge")
 """Tags of keys that are text, or `<<`, which brings in the keys of another block."""
+
+YAML = "tag:yaml.org,2002:"
+OF_PYTHON = f"{YAML}python/"
+"""Beginning of the tags of objects that PyYAML makes beyond what YAML has."""
 
 KINDS = {
     "bool": "true or false",
@@ -143,7 +148,11 @@ def read_files(files: Sequence[Path]) -> SourceLines:
             unreadable.append(Mistake(name, 0, target))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
-            unreadable.append(Mistake(name, 0, f"cannot be read: {reason}"))
+            strange_one = Reader.NON_PRINTABLE.search(text)
+            line = text.count("\n", 0, strange_one.start()) + 1 if strange_one else 0
+            if strange_one:
+                reason = f"the character U+{ord(strange_one[0]):04X}, which no YAML may hold"
+            unreadable.append(Mistake(name, line, f"cannot be read: {reason}"))
         else:
             if isinstance(tree, MappingNode):
                 lines.trees[name] = tree
@@ -169,6 +178,10 @@ class _Constructor(FullConstructor):
             return super().construct_object(node, deep)
         except ValueError as error:  # a date that no calendar has
             raise ConstructorError(None, None, str(error), node.start_mark) from error
+        except (KeyError, AttributeError) as error:  # `!!bool maybe`, `!!timestamp soon`
+            kind = node.tag.rpartition(":")[2]
+            message = f"{node.value} is no {kind}"
+            raise ConstructorError(None, None, message, node.start_mark) from error
 
 
 def _place_and_problem(error: yaml.MarkedYAMLError, text: str) -> tuple[int, str]:
@@ -194,10 +207,14 @@ def _strange(tree: Node | None) -> Iterator[tuple[int, str]]:
     todo, seen = [(tree, 0)] if tree is not None else [], set[int]()
     while todo:
         node, depth = todo.pop()
-        if id(node) in seen or isinstance(node, ScalarNode):
+        if id(node) in seen:
             continue
         seen.add(id(node))
         line = node.start_mark.line + 1
+        if node.tag.startswith(OF_PYTHON):
+            yield line, f"{node.tag.replace(YAML, '!!')}: objects of Python are not taken"
+        if isinstance(node, ScalarNode):
+            continue
         if depth >= DEEPEST:
             yield line, f"nested deeper than {DEEPEST} levels; no key of a campaign is"
             return

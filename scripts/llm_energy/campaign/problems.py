@@ -72,7 +72,7 @@ def shown(value: object) -> str:
     try:
         text = json.dumps(value, default=str, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):  # no text as key, or too deep, or in itself
-        text = str(value)
+        text = f"{value:#x}" if isinstance(value, int) else str(value)  # or too many digits
     return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 

@@ -16,7 +16,7 @@ SHA256 = r"^[0-9a-f]{64}$"
 PINNED_IMAGE = r"^([^@\s]+@)?sha256:[0-9a-f]{64}$"
 BASE_IMAGE = r"^(debian|\S+:[A-Za-z0-9_][A-Za-z0-9_.-]*|\S+@sha256:[0-9a-f]{64})$"
 CONTAINER = r"^[a-zA-Z0-9][a-zA-Z0-9_.-]+$"
-MEMORY = r"^[1-9][0-9]*[bkmg]$"
+MEMORY = r"^([1-9][0-9]{0,14}b|[1-9][0-9]{0,11}k|[1-9][0-9]{0,8}m|[1-9][0-9]{0,5}g)$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 CURRENCY = r"^[A-Z]{3}$"
 PACKAGE = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"
@@ -35,7 +35,7 @@ PATTERNS_IN_WORDS = {
     PINNED_IMAGE: "must be an image by digest, `NAME@sha256:...`; `docker image inspect` tells it",
     BASE_IMAGE: "must be `debian`, or an image with its tag or digest",
     CONTAINER: "must be the name of a container: letters, digits, `_`, `.` and `-`",
-    MEMORY: "must be a whole number with its unit b, k, m or g, such as 8g",
+    MEMORY: "must be a whole number with its unit b, k, m or g, such as 8g, below 1000000g",
     VARIABLE: "may hold letters, digits and `_`, and begins with no digit",
     PACKAGE: "must be the name of a package alone: letters, digits, `.`, `_` and `-`",
     VERSION: "must be one exact version as PEP 440 writes it, such as 1.2.0",

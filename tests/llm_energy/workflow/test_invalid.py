@@ -1,7 +1,8 @@
 """`remeasure=invalid` takes what another measurement can mend, and nothing else."""
 
 import pytest
-from tests.llm_energy import make_results
+from tests import damaged
+from tests.llm_energy import make_results, make_side_files
 from tests.nvml_simulator.scenario import Gpu
 
 from llm_energy.results.codes import SAMPLER_OFF
@@ -30,6 +31,23 @@ def found(results, **options):
     folder, paths = results
     options = {"on_gpu": True, "elsewhere": False} | options
     return invalid_results(folder, [*paths.values(), "measurements/0/cycle-01.json"], **options)
+
+
+@pytest.mark.parametrize("harm", ["gone", "changed", *damaged.NO_FILE])
+def test_a_result_whose_raw_data_are_gone_or_changed_is_mended(tmp_path, harm):
+    result = make_side_files.with_numbers(tmp_path, make_results.make_result(metered=True))
+    path = make_results.path_of(result)
+    make_results.put_result(tmp_path / path, result)
+    options = {"on_gpu": True, "elsewhere": True}
+    assert invalid_results(tmp_path, [path], **options) == Invalid([], 0)
+    requests = tmp_path / result.side_files["requests"].path
+    if harm == "gone":
+        requests.unlink()
+    elif harm == "changed":
+        requests.write_bytes(requests.read_bytes()[:-1])
+    else:
+        damaged.replace(requests, harm)
+    assert invalid_results(tmp_path, [path], **options) == Invalid([path], 0)
 
 
 def test_without_a_sensor_only_what_cannot_be_used(results):
