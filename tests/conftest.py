@@ -9,8 +9,7 @@ import yaml
 from hypothesis import HealthCheck, settings
 
 from llm_energy.campaign.campaign import load_campaign
-from llm_energy.inputs.checksums import read_marker
-from llm_energy.system.cache import environment_marker, model_marker
+from llm_energy.system.cache import environment_marker, model_marker, read_marker
 
 ROOT = Path(__file__).parents[1]
 CAMPAIGNS = (ROOT / "config/config.yaml", *sorted((ROOT / "config/campaigns").glob("*.yaml")))

@@ -48,6 +48,7 @@ from llm_energy.results.metrics import (
 )
 from llm_energy.results.result import Result
 from llm_energy.stats.drift import RunDrift, drift_over_positions
+from llm_energy.system.files import read_regular
 
 
 def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) -> Summary:
@@ -143,11 +144,15 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
 def _side_file_gaps(campaign_folder: Path, results: Iterable[Result]) -> Iterator[Gap]:
     for result in results:
         for file in result.side_files.values():
-            path = campaign_folder / file.path
-            if not path.exists():
+            try:
+                content = read_regular(campaign_folder / file.path)
+            except FileNotFoundError:
                 yield Gap(path=file.path, reason="absent")
-            elif hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
-                yield Gap(path=file.path, reason="changed since it was measured")
+            except OSError as error:
+                yield Gap(path=file.path, reason=f"not readable: {error.strerror}")
+            else:
+                if hashlib.sha256(content).hexdigest() != file.sha256:
+                    yield Gap(path=file.path, reason="changed since it was measured")
 
 
 def _flags(results: Iterable[Result]) -> list[CodeUse]:

@@ -1,7 +1,6 @@
 """Checks of one result against the records beside the results: of runs, environments and inputs."""
 
 import contextlib
-import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,7 @@ from llm_energy.inputs.checksums import file_sha256
 from llm_energy.power.device_account import total
 from llm_energy.results.layout import files
 from llm_energy.results.result import Result
-from llm_energy.system.files import sha256_of
+from llm_energy.system.files import DamagedError, read_object, sha256_of
 
 OF_RUN = (
     *("run_id", "session_id", "code_digest"),
@@ -42,8 +41,12 @@ class Records:
         return cls(
             runs=list(_read(campaign_folder, "runs")),
             environments=[record for record in beside if "environment_hash" in record],
-            packages={file_sha256(path) for path in files(campaign_folder, "packages")},
-            models={(r["name"], r["sha256"]) for r in beside if {"name", "files"} <= r.keys()},
+            packages={
+                file_sha256(path) for path in files(campaign_folder, "packages") if path.is_file()
+            },
+            models={
+                (r["name"], str(r.get("sha256"))) for r in beside if {"name", "files"} <= r.keys()
+            },
             prompts={sha256_of(r["token_ids"]): r for r in beside if "token_ids" in r},
         )
 
@@ -97,19 +100,18 @@ def record_problem(path: Path, keys: Collection[str]) -> str | None:
     if path.stat().st_size == 0:
         return "is empty"
     try:
-        record = json.loads(path.read_bytes())
-    except ValueError:
+        record = read_object(path)
+    except (OSError, DamagedError):
         return None  # reported where every record is read
-    lacking = sorted(set(keys) - set(record if isinstance(record, dict) else ()))
+    lacking = sorted(set(keys) - set(record))
     return f"lacks {', '.join(lacking)}" if lacking else None
 
 
 def _read(folder: Path, kind: str) -> Iterator[dict[str, Any]]:
     for path in files(folder, kind):
-        with contextlib.suppress(ValueError):  # a damaged one is reported where it is checked
-            record = json.loads(path.read_bytes())
-            if isinstance(record, dict):
-                yield record
+        # A damaged one is reported where it is checked.
+        with contextlib.suppress(OSError, DamagedError):
+            yield read_object(path)
 
 
 def _of_run(run: Mapping[str, Any], result: Result) -> Iterator[str]:

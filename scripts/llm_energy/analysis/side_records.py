@@ -4,7 +4,6 @@ No number depends on them, so a damaged one is reported, and stops nothing.
 """
 
 import contextlib
-import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from llm_energy.analysis.summary import Event, Failure, Gap
 from llm_energy.results.codes import FAILURES
 from llm_energy.results.layout import ANCHORS, failed_place, files
 from llm_energy.results.result import ResultError
+from llm_energy.system.files import DamagedError, read_object
 
 SENTENCES = {
     "backend_discarded": "Backend {backend} was ended, since it could no longer be trusted "
@@ -43,7 +43,10 @@ def failures(campaign_folder: Path, names: Mapping[str, str]) -> Iterator[Failur
     """
     for path in files(campaign_folder, "failures"):
         name = path.relative_to(campaign_folder).as_posix()
-        place, attempt = failed_place(name)
+        try:
+            place, attempt = failed_place(name)
+        except ValueError:
+            continue  # somebody's copy; `verify` names it
         try:
             record = _read_record(path, "reason", "message")
         except ResultError as error:
@@ -99,14 +102,11 @@ def _read_record(path: Path, *needed: str) -> dict[str, Any]:
             record, so a half-written one is reported, and stops nothing.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_bytes())
-    except OSError as error:
+        return read_object(path, *needed)
+    except FileNotFoundError as error:
         raise ResultError(f"not readable ({error.strerror})") from error
-    except ValueError as error:
-        raise ResultError("damaged (no complete JSON)") from error
-    if not isinstance(record, dict) or any(name not in record for name in needed):
-        raise ResultError(f"damaged (without {' or '.join(needed)})")
-    return record
+    except DamagedError as error:
+        raise ResultError(f"damaged ({error})") from error
 
 
 def sentence(event: Mapping[str, Any]) -> str:

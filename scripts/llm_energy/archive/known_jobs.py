@@ -1,6 +1,5 @@
 """All known jobs of a campaign: from its results, its failure records and Snakemake's metadata."""
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
@@ -15,6 +14,7 @@ from llm_energy.results.energy import Energy
 from llm_energy.results.layout import failed_place, files, folders
 from llm_energy.results.result import Result, read_result
 from llm_energy.system.cache import CACHE, environment_marker, model_marker, prompts_marker
+from llm_energy.system.files import read_object
 
 ENERGIES = ("energy_joules", "warmup_energy_joules", "load_energy_joules")
 """Keys of a result: energy of the window, of the warm-up before it, and of loading the engine."""
@@ -75,8 +75,8 @@ class Records:
         self.top = f"{top}/{ENVIRONMENT}"
         self._environments: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {}
         for path in files(results, "environment"):
-            record = json.loads(path.read_bytes())
-            if isinstance(record, dict) and {"backend", "environment_hash"} <= record.keys():
+            record = read_object(path)
+            if {"backend", "environment_hash", "packages"} <= record.keys():
                 key = (record["backend"], record["environment_hash"], record["packages"])
                 self._environments[(*key, str(record.get("image")))] = (path.name, record)
 
@@ -147,7 +147,7 @@ def _energy_text(energy: Energy) -> str:
 def failed_jobs(results: Path, *, top: str) -> Iterator[Job]:
     """A job for each attempt that failed, from its record."""
     for path in files(results, "failures"):
-        record = json.loads(path.read_bytes())
+        record = read_object(path)
         name = path.relative_to(results).as_posix()
         spent = record.get("energy_spent", {})
         joules = spent.get("energy_joules")

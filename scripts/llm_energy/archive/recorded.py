@@ -4,7 +4,6 @@ The metadata lie in the folder where the campaign ran and are not copied: in a c
 `.snakemake` was removed, there are none, and such jobs are unknown.
 """
 
-import json
 from base64 import urlsafe_b64encode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from llm_energy.archive.jobs import KINDS, STEPS, Job
 from llm_energy.system.cache import CACHE
+from llm_energy.system.files import DamagedError, read_object
 
 METADATA = Path(".snakemake/metadata")
 LONGEST = 254
@@ -63,11 +63,11 @@ def read_record(target: str, metadata: Path) -> dict[str, Any] | None:
     """Snakemake's (9) record of the finished job that made an output; None if there is none."""
     name = urlsafe_b64encode(target.encode()).decode()
     parts = [name[start : start + LONGEST] for start in range(0, len(name), LONGEST)]
+    path = metadata.joinpath(*[f"@{part}" for part in parts[:-1]], parts[-1])
     try:
-        content = metadata.joinpath(*[f"@{part}" for part in parts[:-1]], parts[-1]).read_bytes()
-    except OSError:
+        record = read_object(path, "rule", "log", "input", "starttime")
+    except (OSError, DamagedError):
         return None
-    record: dict[str, Any] = json.loads(content)
     return None if record.get("incomplete") or record.get("endtime") is None else record
 
 

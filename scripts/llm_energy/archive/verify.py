@@ -20,7 +20,14 @@ from llm_energy.analysis.record_checks import (
 from llm_energy.analysis.result_checks import contradictions
 from llm_energy.analysis.token_ids import with_other_token_ids
 from llm_energy.inputs.checksums import file_sha256
-from llm_energy.results.layout import JUDGEMENT, SUPERSEDED, files, folders, result_path
+from llm_energy.results.layout import (
+    JUDGEMENT,
+    SUPERSEDED,
+    failed_place,
+    files,
+    folders,
+    result_path,
+)
 from llm_energy.results.result import (
     Result,
     ResultError,
@@ -28,6 +35,7 @@ from llm_energy.results.result import (
     read_planned_result,
     read_result,
 )
+from llm_energy.system.files import read_object
 from llm_energy.system.numbers import plural
 
 SUMS = "SHA256SUMS"
@@ -125,11 +133,14 @@ def verify_results(campaign_folder: Path) -> Verdict:
     for path in files(campaign_folder, "failures", "runs", "environment"):
         where = path.relative_to(campaign_folder).as_posix()
         try:
-            record = json.loads(path.read_bytes())
-        except ValueError:
-            problems += [f"{where}: no complete JSON"] * (where not in lost)
+            record = read_object(path)
+            if where.startswith("failures/"):
+                failed_place(where)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            problems += [f"{where}: {reason}"] * (where not in lost)
             continue
-        if path.parent.name == "runs" and "ended" in record and record["ended"] is None:
+        if path.parent.name == "runs" and record.get("ended", "") is None:
             notes.append(f"{where}: {WITHOUT_END}")
     if unsealed:
         notes.append(
@@ -258,7 +269,10 @@ def _until_it_breaks(check: Iterator[str]) -> Iterator[str]:
 def _damaged_side_files(folder: Path, result: Result) -> Iterator[str]:
     for file in result.side_files.values():
         path = folder / file.path
-        if not path.is_file():
-            yield f"its {file.path} is not there"
-        elif file_sha256(path) != file.sha256:
-            yield f"its {file.path} was changed: its sha256 is not the recorded one"
+        try:
+            if not path.is_file():
+                yield f"its {file.path} is not there"
+            elif file_sha256(path) != file.sha256:
+                yield f"its {file.path} was changed: its sha256 is not the recorded one"
+        except OSError as error:
+            yield f"its {file.path} is not readable: {error.strerror}"

@@ -180,15 +180,19 @@ def stop_backends(run: Run) -> None:
     A Docker engine that does not answer is waited for once: its containers end with their lease,
     and the next start of a campaign removes what they leave.
     """
-    silent = set()
-    for record in known_backends(run):
+    silent, records, declared = set(), list[BackendRecord](), {PROCESS, DOCKER}
+    # What a damaged record names is found by its mark.
+    with contextlib.suppress(ValueError):
+        records = known_backends(run)
+    with contextlib.suppress(ValueError):
+        declared = {each.runtime for each in run.all_in("declared", DeclaredBackend).values()}
+    for record in records:
         if record.runtime not in silent:
             try:
                 runtime_named(record.runtime).stop(record)
             except (BackendError, OSError) as error:
                 if isinstance(error, BackendError) and error.reason == health.SILENT:
                     silent.add(record.runtime)
-    declared = {each.runtime for each in run.all_in("declared", DeclaredBackend).values()}
     for runtime in declared - silent:
         with contextlib.suppress(BackendError, OSError):
             runtime_named(runtime).sweep(run)
@@ -214,12 +218,15 @@ def end_run(run: Run) -> None:
     """Stop everything that the run started and forget it; may be called any number of times."""
     if not (run.folder / "run.json").exists():
         return
-    watchdog = run.find("watchdog", ProcessId)
-    if watchdog is not None and watchdog != ProcessId.current():
-        watchdog.end(patience_s=2.0)
-    parts = set_runs(run)
-    with ThreadPoolExecutor(max_workers=max(1, len(parts))) as pool:
-        list(pool.map(end_run, parts))
+    # A damaged record, of a full disk or a crash of the host, keeps nothing alive.
+    with contextlib.suppress(ValueError):
+        watchdog = run.find("watchdog", ProcessId)
+        if watchdog is not None and watchdog != ProcessId.current():
+            watchdog.end(patience_s=2.0)
+    with contextlib.suppress(ValueError):
+        parts = set_runs(run)
+        with ThreadPoolExecutor(max_workers=max(1, len(parts))) as pool:
+            list(pool.map(end_run, parts))
     if not run.spreads:
         stop_backends(run)
     with contextlib.suppress(ValueError):

@@ -5,16 +5,16 @@ environment), `docker` (a container) and `attached` (a container that somebody e
 use `BackendRecord`s and never depend on the runtime.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
 from llm_energy.runs.run import Run
-from llm_energy.system.cache import environment_marker, in_place
+from llm_energy.system.cache import environment_marker, read_marker
+from llm_energy.system.errors import InputError
 from llm_energy.system.vocabulary import ATTACHED
-from worker.records import read_record
+from worker.records import RecordError, read_record
 
 SCRIPTS = Path(__file__).parents[2]
 """Folder of the worker's code."""
@@ -88,15 +88,15 @@ class ReadyEnvironment:
 def read_environment(environment_id: str) -> ReadyEnvironment:
     """Read the readiness marker of an environment."""
     marker = environment_marker(environment_id)
-    try:
-        content = in_place(marker, json.loads(marker.read_text()))
-    except FileNotFoundError as error:
-        message = f"{marker}: the environment is not ready; start the same command again"
-        raise BackendError("environment_missing", message) from error
     known = {field.name for field in fields(ReadyEnvironment)}
-    return read_record(
-        ReadyEnvironment, {k: v for k, v in content.items() if k in known}, str(marker)
-    )
+    try:
+        content = {key: v for key, v in read_marker(marker).items() if key in known}
+        return read_record(ReadyEnvironment, content, str(marker))
+    except RecordError as error:
+        message = f"{error}; remove {marker} and start the same command again"
+        raise BackendError("environment_missing", message) from error
+    except InputError as error:
+        raise BackendError("environment_missing", str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.system import locks
-from llm_energy.system.cache import in_place
 from llm_energy.system.files import write_atomically
 
 FILES = "files"
@@ -57,11 +56,6 @@ def alone(folder: Path) -> AbstractContextManager[None]:
         print(f"Waiting for {folder.name}, made ready by {holder}", file=sys.stderr, flush=True)
 
     return locks.waiting(Path(".cache/locks") / f"{folder.name}.lock", blocked=blocked)
-
-
-def read_marker(path: Path) -> dict[str, Any]:
-    """Content of a readiness marker."""
-    return in_place(path, json.loads(path.read_text()))
 
 
 def write_marker(path: Path, content: Mapping[str, Any]) -> None:

@@ -7,7 +7,6 @@ its HTTP client would log may be signed, so they are not logged.
 
 import glob
 import hashlib
-import json
 import logging
 import os
 import re
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 from llm_energy.inputs.checksums import FILES, FileFacts, facts_of, write_marker
 from llm_energy.inputs.weights import files_needed
 from llm_energy.system.errors import ModelError
+from llm_energy.system.files import DamagedError, read_object
 
 LICENCES = "https://huggingface.co"
 """Where a person accepts the licence of a gated model, whatever mirror the files come from."""
@@ -135,9 +135,10 @@ def read_listing(repository: str, commit: str) -> dict[str, HubFile]:
 
 def kept_listing(repository: str, commit: str, *, kept: Path) -> dict[str, HubFile]:
     """The listing of a commit, which never changes: from the file `kept`, or else from the hub."""
-    if not kept.exists():
+    try:
+        files = read_object(kept, "files")["files"]
+    except (FileNotFoundError, DamagedError):
         return read_listing(repository, commit)
-    files = json.loads(kept.read_text())["files"]
     return {name: HubFile(**file) for name, file in files.items()}
 
 

@@ -9,9 +9,9 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from llm_energy.inputs.checksums import alone, read_marker, write_marker
+from llm_energy.inputs.checksums import alone, write_marker
 from llm_energy.inputs.recipes import Recipe
-from llm_energy.system.cache import READY
+from llm_energy.system.cache import READY, read_marker
 from llm_energy.system.scripting import rule_script
 
 R = TypeVar("R", bound=Recipe)

@@ -6,7 +6,7 @@ working folder, where it lies in there), its format, and checksum, size and time
 file.
 """
 
-import json
+import contextlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,13 +22,14 @@ from llm_energy.inputs.checksums import (
     file_sha256,
     files_below,
     files_sha256,
-    read_marker,
+    write_marker,
 )
 from llm_energy.inputs.interpreter import ask_worker
 from llm_energy.inputs.packages import file_of_package
 from llm_energy.inputs.weights import main_file
-from llm_energy.system.cache import READY
+from llm_energy.system.cache import READY, read_marker
 from llm_energy.system.errors import ModelError
+from llm_energy.system.files import DamagedError, read_object
 from worker.gguf import part_names
 
 DTYPE = "bfloat16"
@@ -114,7 +115,7 @@ def convert_model(
         )
     wanted = {"source_sha256": source.sha256, "dtype": DTYPE, "recipe": identity.get("recipe")}
     folder, record = target / FILES, target / RECORD
-    if not (record.exists() and wanted.items() <= json.loads(record.read_text()).items()):
+    if not wanted.items() <= _record_of(record).items():
         for file in (target / READY, record):
             file.unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
@@ -130,8 +131,15 @@ def convert_model(
         for name in files_below(folder):
             (folder / name).chmod(0o644)  # written for the owner only; a container's user reads it
         made_by = {"environment_hash": converter["environment_hash"]}
-        record.write_text(json.dumps(wanted | made_by))
+        write_marker(record, wanted | made_by)
     return marker_of(folder, facts_of(folder, files_below(folder)), identity, target=target)
+
+
+def _record_of(path: Path) -> dict[str, Any]:
+    """Return the record of a conversion; empty where it is missing or damaged."""
+    with contextlib.suppress(OSError, DamagedError):
+        return read_object(path)
+    return {}
 
 
 def marker_of(
@@ -219,12 +227,9 @@ def verify_model(marker: Path) -> VerifiedModel:
     takes minutes; any other file is hashed again.
 
     Raises:
-        ModelError: a file is missing or has another content; one line with the remedy.
+        InputError: a file is missing or has another content; one line with the remedy.
     """
-    try:
-        content = read_marker(marker)
-    except FileNotFoundError as error:
-        raise ModelError(f"{marker} is missing; start the same command again") from error
+    content = read_marker(marker)
     prepared = marker.parent.absolute()
     path = prepared / content["path"]  # an absolute path stays as it is
     mine = Path(content["path"]).is_absolute()

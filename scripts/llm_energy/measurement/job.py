@@ -1,6 +1,5 @@
 """The task of a measurement, and the observations that were made in it."""
 
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from llm_energy.power.sensor import Method
 from llm_energy.power.series import Series
 from llm_energy.results.parts import GpuSet, Phase, PowerSteadiness
 from llm_energy.runs.run_records import HostIdle
-from llm_energy.system.cache import prompts_marker
+from llm_energy.system.cache import prompts_marker, read_marker
 from llm_energy.system.vocabulary import EXACT, OPEN
 from worker.arrivals import ArrivalRecipe
 from worker.protocol import Event
@@ -181,7 +180,7 @@ class FixedPrompts:
 
     @classmethod
     def read(cls, prompts_id: str) -> "FixedPrompts":
-        content = json.loads(prompts_marker(prompts_id).read_text())
+        content = read_marker(prompts_marker(prompts_id))
         token_ids = tuple(map(tuple, content["token_ids"]))
         return cls(content["sha256"], token_ids, content["input_tokens"]["mean"])
 

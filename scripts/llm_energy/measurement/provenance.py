@@ -16,12 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from llm_energy.inputs.checksums import read_marker, write_marker
+from llm_energy.inputs.checksums import write_marker
 from llm_energy.inputs.environment import keep_package_list
 from llm_energy.measurement.job import Job, Observation
 from llm_energy.preflight.host_findings import read_host
 from llm_energy.runs.run import Run
-from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
+from llm_energy.system.cache import environment_marker, model_marker, prompts_marker, read_marker
 from llm_energy.system.files import sha256_of
 
 ENVIRONMENT = "environment"

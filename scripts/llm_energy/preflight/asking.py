@@ -34,8 +34,10 @@ def ask_all(
         try:
             answers[name] = question()
         except Exception as error:
+            # To the log of a rule's script; at the start of a run, which has none, to nowhere: the
+            # console gets the line that whoever asks makes of the answer.
             if not isinstance(error, RefusalError):
-                LOG.warning("%s", name, exc_info=True)
+                LOG.info("%s", name, exc_info=True)
             answers[name] = error
 
     threads = [threading.Thread(target=ask, args=q, daemon=True) for q in questions.items()]

@@ -69,5 +69,5 @@ def _check(campaign: Campaign, name: str) -> BackendRecord:
         for descriptor in hold_containers(campaign, [name]):
             os.close(descriptor)
         return AttachedRuntime().checked(declared, campaign=campaign.name)
-    except BackendError as error:
+    except (BackendError, OSError) as error:
         raise RefusalError(str(error)) from error

@@ -5,13 +5,13 @@ from typing import Any
 
 from llm_energy.campaign.declared_inputs import HubSource, PackageSource, PathSource
 from llm_energy.inputs import hub
-from llm_energy.inputs.checksums import FILES, read_marker
+from llm_energy.inputs.checksums import FILES
 from llm_energy.inputs.models import megabytes
 from llm_energy.inputs.recipes import ConversionRecipe, EnvironmentRecipe, ModelRecipe, Recipes
 from llm_energy.inputs.weights import files_needed
 from llm_energy.preflight.findings import Finding
 from llm_energy.preflight.obstacles import check_source, obstacles
-from llm_energy.system.cache import environment_marker, model_marker
+from llm_energy.system.cache import environment_marker, model_marker, read_marker
 from llm_energy.system.errors import ModelError
 from llm_energy.system.numbers import gigabytes
 

@@ -8,10 +8,9 @@ from typing import Any
 
 from llm_energy.campaign.declared_inputs import PathSource
 from llm_energy.campaign.identity import Declared
-from llm_energy.inputs.checksums import read_marker
 from llm_energy.inputs.models import local_files, local_path
 from llm_energy.inputs.recipes import is_converted
-from llm_energy.system.cache import model_marker
+from llm_energy.system.cache import model_marker, read_marker
 from worker.gguf import GgufError, read_metadata
 
 HYBRID_KEYS = ("kv_lora_rank", "ssm_cfg", "mamba_d_state", "linear_num_key_heads", "state_size")

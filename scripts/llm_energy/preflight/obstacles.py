@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING, Any
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import HubSource, PathSource
 from llm_energy.inputs import hub
-from llm_energy.inputs.checksums import read_marker
 from llm_energy.inputs.environment import check_packages, installed_packages, own_interpreter
-from llm_energy.inputs.recipes import EnvironmentRecipe, ModelRecipe, Recipes
+from llm_energy.inputs.recipes import EnvironmentRecipe, ModelRecipe, PromptsRecipe, Recipes
 from llm_energy.preflight.amd_findings import amd_findings
-from llm_energy.preflight.asking import ask_all
+from llm_energy.preflight.asking import SilentError, ask_all, reason
 from llm_energy.preflight.findings import Finding, problems
 from llm_energy.preflight.gpu_control_findings import control_findings
 from llm_energy.preflight.gpu_findings import enough_findings
 from llm_energy.preflight.gpu_sets import set_findings
 from llm_energy.preflight.gpus import Gpu, NoGpuError, are_amd, read_gpus
-from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
+from llm_energy.system.cache import environment_marker, model_marker, prompts_marker, read_marker
 from llm_energy.system.errors import InputError, ModelError
 
 if TYPE_CHECKING:
@@ -72,8 +71,12 @@ def _checks(recipes: Recipes, cache: Path) -> Iterator[Callable[[], Any]]:
         if recipe.kind == "venv" and environment_marker(name, cache).exists():
             yield partial(check_venv, environment_marker(name, cache))
     for name, model in recipes.models.items():
-        if not model_marker(name, cache).exists():
-            yield partial(check_source, model, model_marker(name, cache).parent)
+        marker = model_marker(name, cache)
+        ready = marker.exists()
+        yield partial(read_marker, marker) if ready else partial(check_source, model, marker.parent)
+    for name in recipes.conversions:
+        if (marker := model_marker(name, cache)).exists():
+            yield partial(read_marker, marker)
     yield from _checks_of_prompts(recipes, cache)
 
 
@@ -81,7 +84,12 @@ def _checks_of_prompts(recipes: Recipes, cache: Path) -> Iterator[Callable[[], A
     for name, prompts in recipes.prompts.items():
         marker = prompts_marker(name, cache)
         if marker.exists():  # made for another campaign, whose contexts may be longer
-            yield partial(prompts.room.check, read_marker(marker)["input_tokens"]["maximum"])
+            yield partial(check_prompts, prompts, marker)
+
+
+def check_prompts(recipe: PromptsRecipe, marker: Path) -> None:
+    """Check that prompts that are ready fit the contexts of this campaign."""
+    recipe.room.check(read_marker(marker)["input_tokens"]["maximum"])
 
 
 def check_interpreter(recipe: EnvironmentRecipe) -> None:
@@ -178,6 +186,9 @@ def gpu_obstacles(campaign: Campaign) -> list[str]:
     elif isinstance(answers["gpus"], list):
         found += too_few_gpus(campaign, answers["gpus"])
         found += request_findings(campaign, answers["gpus"])
+    elif not isinstance(answers["gpus"], SilentError):  # which may only be slow
+        message = f"the GPUs cannot be read: {reason(answers['gpus'])}"
+        found.append(Finding("problem", "gpu", message))
     # A silent engine is reported with its images.
     if isinstance(answers.get("docker"), dict) and not are_amd(answers["gpus"]):
         found.append(toolkit_finding(answers["docker"]))

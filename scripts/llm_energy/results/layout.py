@@ -42,6 +42,12 @@ SPEC = "[0-9a-f]{12}"
 JUDGEMENT = "highest-good_"
 """Beginning of the name of a judgement, which lies among the decisions."""
 
+FOLDERS = (
+    *("measurements", "anchors", "failures", "decisions", "requests", "series", "runs"),
+    *("environment", "superseded", "summary", "tables", "figures", "archive"),
+)
+"""Folders in a results folder."""
+
 GLOBS = {
     "measurements": ["measurements/*/cycle-*.json"],
     "anchors": ["anchors/*/cycle-*.json"],
@@ -126,8 +132,8 @@ def place_of(path: str) -> Place:
     """
     match path.split("/"):
         case ["measurements" | "anchors" as kind, spec_hash, name]:
-            cycle = name.removeprefix("cycle-").removesuffix(".json")
-            return Place(kind, spec_hash, int(cycle))
+            if found := re.fullmatch(r"cycle-(\d+)\.json", name):
+                return Place(kind, spec_hash, int(found[1]))
     raise ValueError(f"{path} is the path of no result")
 
 
@@ -157,11 +163,17 @@ def failure_path(path: str, attempt: int) -> str:
 
 
 def failed_place(path: str) -> tuple[Place, int]:
-    """Return the measurement and the attempt that the path of a failure record names."""
-    *folders, name = path.removesuffix(".json").split("/")
-    cycle, _, attempt = name.partition(".attempt-")
+    """Return the measurement and the attempt that the path of a failure record names.
+
+    Raises:
+        ValueError: it is the path of no failure record.
+    """
+    *folders, name = path.split("/")
+    found = re.fullmatch(r"cycle-(\d+)\.attempt-(\d+)\.json", name)
+    if found is None:
+        raise ValueError(f"{path} is the path of no failure record")
     kind = ANCHORS if folders[1:-1] == [ANCHORS] else MEASURED
-    return Place(kind, folders[-1], int(cycle.removeprefix("cycle-"))), int(attempt)
+    return Place(kind, folders[-1], int(found[1])), int(found[2])
 
 
 def decision_path(spec_hash: str, *, first: int, target_relative_half_width: float) -> str:

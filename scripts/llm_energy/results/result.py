@@ -158,7 +158,10 @@ def read_planned_result(campaign_folder: Path, path: str) -> Result:
     """
     file = campaign_folder / path
     result = read_result(file)
-    place = place_of(path)
+    try:
+        place = place_of(path)
+    except ValueError as error:
+        raise ResultError(f"{file}: is the path of no result") from error
     of_spec = sha256_of(result.spec)[: len(place.spec_hash)]
     if place.spec_hash == replicate_hash(result):
         place = replace(place, spec_hash=of_spec)

@@ -11,6 +11,7 @@ from llm_energy.results.result import Result
 from llm_energy.runs.run import Run, utc_now
 from llm_energy.runs.run_parts import at_once, longest_lane_s
 from llm_energy.runs.run_records import Measuring, PlanEntry
+from llm_energy.system.files import read_lines
 from llm_energy.system.processes import ProcessId
 
 MEASURING = "measuring"
@@ -132,8 +133,6 @@ class Progress:
 def progress_of(run: Run, *, results: Path, whole_plan: Iterable[PlanEntry]) -> Progress:
     """Return how far a run is now, by the results that are there."""
     plan, undecided = requested(whole_plan, results=results)
-    record = run.folder / "durations.jsonl"
-    lines = record.read_text().splitlines() if record.exists() else []
     # There may be ten thousand after each measurement: a Path for each would take ten times as long
     open_ = [
         entry
@@ -141,7 +140,7 @@ def progress_of(run: Run, *, results: Path, whole_plan: Iterable[PlanEntry]) -> 
         if not os.path.exists(f"{results}/{entry.result}")  # noqa: PTH110
     ]
     expected = {entry.experiment: entry.expected_s for entry in plan}
-    each_s = estimated_s(expected, [json.loads(text) for text in lines])
+    each_s = estimated_s(expected, read_lines(run.folder / "durations.jsonl"))
     left_s = longest_lane_s(
         ((entry.cycle, each_s[entry.experiment]) for entry in open_), at_once(run)
     )

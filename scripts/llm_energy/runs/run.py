@@ -39,7 +39,7 @@ from typing import Any, TypeVar
 
 from llm_energy.runs import lease
 from llm_energy.runs.run_records import HostIdle, RunRecord
-from llm_energy.system.files import write_atomically
+from llm_energy.system.files import read_json, read_lines, write_atomically
 from llm_energy.system.host import describe_host
 from llm_energy.system.processes import ProcessId
 from llm_energy.system.variables import decisive, shown
@@ -181,7 +181,7 @@ class Run:
             ValueError: it is no such record.
         """
         try:
-            content = json.loads((self.folder / f"{name}.json").read_text())
+            content = read_json(self.folder / f"{name}.json")
         except FileNotFoundError:
             return None
         return read_value(kind, content, name)
@@ -263,10 +263,7 @@ class Run:
             file.write(line + "\n")
 
     def events(self) -> Iterator[dict[str, Any]]:
-        path = self.folder / "events.jsonl"
-        if path.exists():
-            for line in path.read_text().splitlines():
-                yield json.loads(line)
+        yield from read_lines(self.folder / "events.jsonl")
 
     def publish(self) -> None:
         """Keep what a reader of the results must know of this run beside them."""

@@ -8,6 +8,9 @@ the job that makes the input does so, under the lock of its folder.
 from pathlib import Path
 from typing import Any
 
+from llm_energy.system.errors import InputError
+from llm_energy.system.files import DamagedError, read_object
+
 CACHE = Path(".cache")
 READY = "ready.json"
 """Name of a marker that describes what lies beside it."""
@@ -31,7 +34,22 @@ def until_made(made: Path, needed: Path) -> list[Path]:
     return [] if made.exists() else [needed]
 
 
-def in_place(marker: Path, content: dict[str, Any]) -> dict[str, Any]:
+def read_marker(marker: Path) -> dict[str, Any]:
+    """Return the content of a marker.
+
+    Raises:
+        InputError: it is missing, damaged or not readable; one line with the remedy.
+    """
+    again = "start the same command again"
+    try:
+        return _in_place(marker, read_object(marker))
+    except FileNotFoundError as error:
+        raise InputError(f"{marker} is missing; {again}") from error
+    except DamagedError as error:
+        raise InputError(f"{marker} is damaged ({error}); remove it and {again}") from error
+
+
+def _in_place(marker: Path, content: dict[str, Any]) -> dict[str, Any]:
     """Return the content of a marker with paths as they are now, also in a checkout that was moved:
     of an environment that was made beside it, and of a model in the working folder."""
     if content.get("kind") == "venv":

@@ -1,5 +1,6 @@
 """Write every file of a campaign whole or not at all, and give equal values one text and hash."""
 
+import contextlib
 import ctypes
 import errno
 import hashlib
@@ -7,7 +8,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,74 @@ def read_regular(path: Path | str) -> bytes:
         return file.read()
 
 
+def read_lines(path: Path) -> Iterator[Any]:
+    """Yield the JSON value in each line of a record that was added to line by line.
+
+    A line that a full disk or an end of the process cut short is left out.
+
+    Raises:
+        OSError: not readable; none where there is no such file.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        for line in read_regular(path).splitlines():
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
+
+
+class DamagedError(ValueError):
+    """A record that cannot be used; the message says why, such as `no complete JSON`."""
+
+
+def read_json(path: Path) -> Any:
+    """Return the JSON value in a file.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedError: it is no file, not readable, or no JSON.
+    """
+    try:
+        return json.loads(read_regular(path))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise DamagedError(f"not readable: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise DamagedError("no complete JSON") from error
+
+
+def read_object(path: Path, *needed: str) -> dict[str, Any]:
+    """Return the JSON object in a file.
+
+    Args:
+        needed: keys that it must have.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        DamagedError: it is no file, not readable, no JSON, or no such object.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise DamagedError("no JSON object")
+    if lacking := [key for key in needed if key not in content]:
+        raise DamagedError(f"without {' or '.join(lacking)}")
+    return content
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing.
+
+    Raises:
+        NotADirectoryError: a file or a link that leads nowhere lies in its place.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # which must not pass for that of the file in the folder
+        raise NotADirectoryError(errno.ENOTDIR, "Not a directory", error.filename) from error
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` under a temporary name in the same folder, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         _write(temporary, content)
@@ -69,7 +135,7 @@ def write_new(path: Path, content: bytes) -> None:
         FileExistsError: there is one, which stays as it is.
         OSError: this file system can neither link nor rename without replacing.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         _write(temporary, content)

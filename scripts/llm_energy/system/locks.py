@@ -1,6 +1,7 @@
 """Locks that the kernel frees when their holder dies, however it dies (flock)."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import pwd
@@ -196,7 +197,7 @@ def _not_ours(path: Path, number: int | None = None) -> PermissionError:
         owner = _user_name(path.lstat().st_uid)
     reason = os.strerror(number) if number else "no regular file"
     words = f"not a lock that every user may open ({reason}); {owner} must remove it"
-    return PermissionError(number, words, str(path))
+    return PermissionError(errno.EPERM, words, str(path))
 
 
 def _take(descriptor: int, blocked: Blocked, kind: int = fcntl.LOCK_EX) -> None:

@@ -21,6 +21,8 @@ FOLDER_TIME = ".snakemake_timestamp"
 
 INTERRUPTED = 128 + signal.SIGINT
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.ELOOP)
+BROKEN = (errno.EIO, errno.ESTALE)
 
 
 def end_without_traceback() -> None:
@@ -121,6 +123,12 @@ def disk_refusal(error: Exception) -> str | None:
     number = error.errno if isinstance(error, OSError) else None
     if number in FULL:
         return "no space left on the disk: make room, then start the same command again"
-    if number in REFUSED:
-        return f"cannot write or read here: {error}; change its permissions"
+    remedies = {
+        REFUSED: "change its permissions",
+        IN_THE_WAY: "move away what lies there",
+        BROKEN: "see whether its disk is well",
+    }
+    for numbers, remedy in remedies.items():
+        if number in numbers:
+            return f"cannot write or read here: {error}; {remedy}"
     return None

@@ -234,7 +234,7 @@ class Lifecycle:
     def _hold_containers(self, backends: Collection[str]) -> None:
         try:
             self._containers = hold_containers(self.campaign, backends)
-        except BackendError as error:
+        except (BackendError, OSError) as error:
             raise LifecycleError(str(error)) from error
 
     def _may_remeasure(

@@ -1,5 +1,6 @@
 """From the configuration that Snakemake read to the campaign of this invocation."""
 
+import os
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
@@ -11,7 +12,7 @@ from llm_energy.campaign import pilot_config
 from llm_energy.campaign.campaign import Campaign, load_campaign
 from llm_energy.campaign.line_numbers import read_files
 from llm_energy.campaign.problems import CampaignError
-from llm_energy.results import older_layout
+from llm_energy.results import layout, older_layout
 from llm_energy.runs.run import Run
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
 
@@ -58,12 +59,32 @@ def refuse_place(root: Path) -> None:
             )
 
 
+SPEC_FOLDER = "[0-9a-f]" * 12
+"""Pattern of the folder of a spec, for `glob`: whatever else lies beside it is somebody's own."""
+
+
 def refuse_no_folder(results: Path) -> None:
-    """End the program where a results folder, or one above it, is a file or leads nowhere."""
+    """End the program where a results folder, one above it or one in it is a file or leads nowhere,
+    or a result is a link that leads nowhere, as where a copy of the results lacks their content."""
     for path in (*reversed(results.parents), results):
-        if (path.exists() or path.is_symlink()) and not path.is_dir():
-            lies = f"a link to {path.readlink()}, which is" if path.is_symlink() else "a file,"
-            sys.exit(f"{path} is {lies} no folder: results cannot lie there; move or remove it")
+        _refuse_other_than_folder(path)
+    for path in map(results.joinpath, layout.FOLDERS):
+        _refuse_other_than_folder(path)
+    for kind in (layout.MEASURED, layout.ANCHORS):
+        for path in (results / kind).glob(SPEC_FOLDER):
+            _refuse_other_than_folder(path)
+            for file in os.scandir(path):
+                if file.is_symlink() and not Path(file.path).exists():
+                    sys.exit(
+                        f"{file.path} is a link to {Path(file.path).readlink()}, which is not "
+                        "there: bring it back, or remove the link to measure again"
+                    )
+
+
+def _refuse_other_than_folder(path: Path) -> None:
+    if (path.exists() or path.is_symlink()) and not path.is_dir():
+        lies = f"a link to {path.readlink()}, which is" if path.is_symlink() else "a file,"
+        sys.exit(f"{path} is {lies} no folder: results cannot lie there; move or remove it")
 
 
 def default_campaign(root: Path) -> str:

@@ -13,8 +13,8 @@ def settled(results: Path, paths: Iterable[str]) -> frozenset[str]:
     They need no job. Without a summary age says nothing, for it will be made of all of them; but
     those that are newer than the clock need one, which corrects their time.
     """
-    made = [path.stat().st_mtime for path in (results / "summary").glob("*")]
-    summarised = min([*made, time.time()])
+    made = (_modified(str(path)) for path in (results / "summary").glob("*"))
+    summarised = min([*(age for age in made if not math.isnan(age)), time.time()])
     return frozenset(path for path in paths if _modified(path) <= summarised)
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tests import damaged
 from tests.llm_energy import make_results, make_side_files
 
 from llm_energy.analysis.decision import decide
@@ -110,3 +111,35 @@ def test_the_record_of_a_run_without_end_is_a_note_and_no_problem(recorded):
     verdict = verify_results(folder)
     assert verdict.problems == []
     assert verdict.notes[0].startswith(f"{names['runs/']}: has no end: the run goes on, or")
+
+
+@pytest.mark.parametrize("harm", [*damaged.NO_FILE, *damaged.NO_RECORD], ids=lambda h: h.__name__)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_record_is_named_and_stops_no_other_check(recorded, kind, harm):
+    folder, names = recorded
+    (folder / make_results.path_of(make_results.make_result(cycle=2, protocol=3))).unlink()
+    damaged.replace(folder / names[kind], harm)
+    problems = verify_results(folder).problems
+    assert any(problem.startswith(f"{names[kind]}: ") for problem in problems)
+
+
+@pytest.mark.parametrize("harm", damaged.NO_FILE, ids=lambda h: h.__name__)
+def test_raw_data_that_are_no_file_are_named(recorded, harm):
+    folder, _ = recorded
+    (requests, *_) = sorted((folder / "requests").rglob("*.parquet"))
+    damaged.replace(requests, harm)
+    (problem,) = verify_results(folder).problems
+    assert problem.endswith(f"its {requests.relative_to(folder)} is not there")
+
+
+@pytest.mark.parametrize(
+    "name", ["measurements/0123456789ab/cycle-01 (copy).json", "failures/x/cycle-1.attempt-a.json"]
+)
+def test_a_copy_that_somebody_left_is_named(recorded, name):
+    folder, _ = recorded
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    result = folder / make_results.path_of(make_results.make_result(protocol=CHECKSUM_SINCE))
+    (folder / name).write_bytes(result.read_bytes())
+    (problem,) = verify_results(folder).problems
+    assert problem.startswith(f"{name}: ")
+    assert "is the path of no " in problem

@@ -14,9 +14,9 @@ from llm_energy.inputs.checksums import (
     file_sha256,
     files_below,
     files_sha256,
-    read_marker,
     write_marker,
 )
+from llm_energy.system.cache import read_marker
 
 CHECKSUMS = st.dictionaries(
     st.text("abc/.-", min_size=1, max_size=8), st.binary(max_size=4).map(lambda b: b.hex())

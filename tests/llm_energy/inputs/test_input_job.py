@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llm_energy.campaign.declared_inputs import HubSource, PathSource, ShippedPrompts
-from llm_energy.inputs.checksums import read_marker, write_marker
+from llm_energy.inputs.checksums import write_marker
 from llm_energy.inputs.input_job import InputJob, Made, input_job
 from llm_energy.inputs.recipes import (
     EnvironmentRecipe,
@@ -19,6 +19,7 @@ from llm_energy.inputs.recipes import (
     as_text,
 )
 from llm_energy.inputs.token_length import Room
+from llm_energy.system.cache import read_marker
 from llm_energy.system.errors import InputError, PromptError
 
 MARKER = Path(".cache/models/tiny-0123456789ab/ready.json")

@@ -1,8 +1,12 @@
 """How findings are told, and questions that get no answer."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 
+from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.preflight.asking import RefusalError, SilentError, ask_all, reason
 from llm_energy.preflight.findings import Finding, as_json, as_text, problems, summary
 
@@ -67,3 +71,16 @@ def test_questions_are_sent_at_once_and_silent_ones_share_the_deadline():
     assert reason(answers["c"]) == "no answer within 1 s"
     assert reason(answers["d"]) == "no"
     assert reason(answers["e"]) == "KeyError: 'x'"
+
+
+def test_a_defect_in_an_answer_prints_no_traceback_at_the_start_of_a_run():
+    """Nothing but a rule's script sets up a log; without one, warnings go to the console."""
+    code = "from llm_energy.preflight.asking import ask_all; ask_all({'a': lambda: {}['x']})"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""

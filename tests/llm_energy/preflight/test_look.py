@@ -234,3 +234,14 @@ class TestMemory:
         (found,) = memory_findings(campaign, host=QUIET, gpus=(), cache=cache)
         assert found.status == "unknown"
         assert "cannot be estimated" in found.message
+
+
+def test_gpus_that_cannot_be_read_are_one_line(tmp_path, monkeypatch):
+    """Unlike a silent driver, which may only be slow."""
+
+    def fails():
+        raise KeyError("uuid")
+
+    monkeypatch.setattr("llm_energy.preflight.obstacles.read_gpus", fails)
+    campaign = campaign_of(tmp_path, measurement=GPU_TIMES)
+    assert gpu_obstacles(campaign) == ["gpu: the GPUs cannot be read: KeyError: 'uuid'"]

@@ -2,10 +2,12 @@
 
 import copy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import damaged
 from tests.llm_energy.inputs.hub_server import HubServer, Repository
 from tests.llm_energy.inputs.interpreters import interpreter
 from tests.llm_energy.make_campaigns import BASE, COMMIT, SHA, load, make_checkout
@@ -14,7 +16,7 @@ from llm_energy.inputs.checksums import write_marker
 from llm_energy.inputs.environment import packages_sha256
 from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.preflight.obstacles import obstacles
-from llm_energy.system.cache import environment_marker, prompts_marker
+from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def test_a_model_that_is_ready_or_being_fetched_is_not_looked_up(
     inputs = campaign_recipes(load(root, config), root)
     for name in inputs.models:
         (cache / "models" / name).mkdir(parents=True)
-        (cache / "models" / name / file).touch()
+        (cache / "models" / name / file).write_text("{}")
     assert obstacles(inputs, cache=cache) == []
     assert not hub_server.requests
 
@@ -207,3 +209,26 @@ def test_a_hub_that_cannot_be_reached_is_queried_once(
     monkeypatch.setattr("time.sleep", again)
     (line,) = found(tmp_path, cache, models=on_the_hub())
     assert "the hub cannot be reached" in line
+
+
+@pytest.mark.parametrize("harm", [*damaged.NO_FILE, *damaged.NO_RECORD], ids=lambda h: h.__name__)
+@pytest.mark.parametrize("kind", ["environments", "models", "prompts"])
+def test_a_marker_that_is_damaged_is_one_line_with_its_remedy(
+    tmp_path: Path, cache: Path, kind: str, harm: Callable[[Path], None]
+) -> None:
+    marker_of = {
+        "environments": environment_marker,
+        "models": model_marker,
+        "prompts": prompts_marker,
+    }
+    root = make_checkout(tmp_path / "checkout")
+    plans = campaign_recipes(load(root, copy.deepcopy(BASE)), root)
+    marker = marker_of[kind](next(iter(getattr(plans, kind))), cache)
+    damaged.replace(marker, harm)
+    lines = obstacles(plans, cache=cache)
+    if harm is damaged.link_to_nowhere:  # as one that is missing: it is made
+        assert lines == []
+    else:
+        (line,) = lines
+        assert line.startswith(f"{marker} is damaged (")
+        assert line.endswith("); remove it and start the same command again")

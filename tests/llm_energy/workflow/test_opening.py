@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy.workflow.opening import refuse_place
+from llm_energy.workflow.opening import refuse_no_folder, refuse_place
 
 ROOT = Path("/home/alice/energy")
 
@@ -23,3 +23,42 @@ def test_a_checkout_in_braces_is_refused_and_one_with_spaces_is_not(monkeypatch)
     refuse_place(Path("/home/alice/my energy"))
     with pytest.raises(SystemExit, match=r"^/home/alice/\{energy\}: "):
         refuse_place(Path("/home/alice/{energy}"))
+
+
+PLACES = ["results/nap", "results/nap/runs", "results/nap/measurements"]
+PLACES += ["results/nap/measurements/0123456789ab", "results/nap/anchors/0123456789ab"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_what_is_no_folder_where_results_lie_is_refused_by_name(tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    path = Path(place)
+    path.parent.mkdir(parents=True)
+    path.touch()
+    with pytest.raises(SystemExit, match=rf"^{place} is a file, no folder: .*; move or remove it$"):
+        refuse_no_folder(Path("results/nap"))
+    path.unlink()
+    path.symlink_to("nowhere")
+    with pytest.raises(SystemExit, match=rf"^{place} is a link to nowhere, which is no folder: "):
+        refuse_no_folder(Path("results/nap"))
+
+
+def test_a_result_that_is_a_link_to_nowhere_is_not_measured_again(tmp_path, monkeypatch):
+    """As in a clone whose large files were not fetched."""
+    monkeypatch.chdir(tmp_path)
+    folder = Path("results/nap/measurements/0123456789ab")
+    folder.mkdir(parents=True)
+    (folder / "cycle-01.json").symlink_to("../../content")
+    with pytest.raises(SystemExit, match=r"is a link to \.\./\.\./content, which is not"):
+        refuse_no_folder(Path("results/nap"))
+    Path("results/nap/content").touch()
+    refuse_no_folder(Path("results/nap"))
+
+
+def test_what_somebody_left_beside_results_is_no_matter(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("results/nap/measurements").mkdir(parents=True)
+    for name in ("notes.txt", ".DS_Store", "measurements/.DS_Store"):
+        Path("results/nap", name).touch()
+    Path("results/nap/measurements/mine").symlink_to("nowhere")
+    refuse_no_folder(Path("results/nap"))
