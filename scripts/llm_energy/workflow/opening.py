@@ -59,26 +59,28 @@ def refuse_place(root: Path) -> None:
             )
 
 
-SPEC_FOLDER = "[0-9a-f]" * 12
+SPEC = "[0-9a-f]" * 12
 """Pattern of the folder of a spec, for `glob`: whatever else lies beside it is somebody's own."""
 
 
 def refuse_no_folder(results: Path) -> None:
-    """End the program where a results folder, one above it or one in it is a file or leads nowhere,
-    or a result is a link that leads nowhere, as where a copy of the results lacks their content."""
+    """End the program where a results folder, one above it or one in it is a file, or it or a file
+    in it is a link that leads nowhere, as where a copy of the results lacks their content."""
     for path in (*reversed(results.parents), results):
         _refuse_other_than_folder(path)
     for path in map(results.joinpath, layout.FOLDERS):
         _refuse_other_than_folder(path)
-    for kind in (layout.MEASURED, layout.ANCHORS):
-        for path in (results / kind).glob(SPEC_FOLDER):
-            _refuse_other_than_folder(path)
-            for file in os.scandir(path):
-                if file.is_symlink() and not Path(file.path).exists():
-                    sys.exit(
-                        f"{file.path} is a link to {Path(file.path).readlink()}, which is not "
-                        "there: bring it back, or remove the link to measure again"
-                    )
+    specs = [*results.glob(f"{layout.MEASURED}/{SPEC}"), *results.glob(f"{layout.ANCHORS}/{SPEC}")]
+    for path in specs:
+        _refuse_other_than_folder(path)
+    for path in (results, results / "summary", *specs):
+        for file in os.scandir(path) if path.exists() else ():
+            hidden = file.name.startswith(".")  # the lock of an editor is such a link
+            if not hidden and file.is_symlink() and not Path(file.path).exists():
+                sys.exit(
+                    f"{file.path} is a link to {Path(file.path).readlink()}, which is not there: "
+                    "bring it back, or remove the link, and it is made again"
+                )
 
 
 def _refuse_other_than_folder(path: Path) -> None:

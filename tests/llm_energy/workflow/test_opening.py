@@ -43,15 +43,18 @@ def test_what_is_no_folder_where_results_lie_is_refused_by_name(tmp_path, monkey
         refuse_no_folder(Path("results/nap"))
 
 
-def test_a_result_that_is_a_link_to_nowhere_is_not_measured_again(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "name", ["measurements/0123456789ab/cycle-01.json", "summary/summary.json", "report.html"]
+)
+def test_a_link_to_nowhere_is_refused_by_name_and_not_made_again(tmp_path, monkeypatch, name):
     """As in a clone whose large files were not fetched."""
     monkeypatch.chdir(tmp_path)
-    folder = Path("results/nap/measurements/0123456789ab")
-    folder.mkdir(parents=True)
-    (folder / "cycle-01.json").symlink_to("../../content")
-    with pytest.raises(SystemExit, match=r"is a link to \.\./\.\./content, which is not"):
+    path, content = Path("results/nap", name), tmp_path / "content"
+    path.parent.mkdir(parents=True)
+    path.symlink_to(content)
+    with pytest.raises(SystemExit, match=rf"^{path} is a link to {content}, which is not there"):
         refuse_no_folder(Path("results/nap"))
-    Path("results/nap/content").touch()
+    content.touch()
     refuse_no_folder(Path("results/nap"))
 
 
@@ -60,5 +63,6 @@ def test_what_somebody_left_beside_results_is_no_matter(tmp_path, monkeypatch):
     Path("results/nap/measurements").mkdir(parents=True)
     for name in ("notes.txt", ".DS_Store", "measurements/.DS_Store"):
         Path("results/nap", name).touch()
-    Path("results/nap/measurements/mine").symlink_to("nowhere")
+    for name in ("measurements/mine", ".#report.html"):  # the second as editors leave it
+        Path("results/nap", name).symlink_to("nowhere")
     refuse_no_folder(Path("results/nap"))
