@@ -16,6 +16,9 @@ from llm_energy.system.cache import CACHE
 from llm_energy.system.files import DamagedError, read_object
 
 METADATA = Path(".snakemake/metadata")
+NEEDED = ("rule", "log", "input", "starttime", "endtime")
+"""Keys of a record of Snakemake's; one without them counts as none."""
+
 LONGEST = 254
 """Length of a file's name there; longer names are divided into folders."""
 
@@ -65,7 +68,7 @@ def read_record(target: str, metadata: Path) -> dict[str, Any] | None:
     parts = [name[start : start + LONGEST] for start in range(0, len(name), LONGEST)]
     path = metadata.joinpath(*[f"@{part}" for part in parts[:-1]], parts[-1])
     try:
-        record = read_object(path, "rule", "log", "input", "starttime")
+        record = read_object(path, *NEEDED)
     except (OSError, DamagedError):
         return None
     return None if record.get("incomplete") or record.get("endtime") is None else record

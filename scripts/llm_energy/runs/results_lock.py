@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import getpass
 import os
+import secrets
 import socket
 import stat
 from dataclasses import dataclass
@@ -90,8 +91,9 @@ class ResultsLock:
             OSError: the folder cannot be written.
         """
         self._path = results / FILE
-        # Written and held under a name of its own, so that nobody ever sees half of it.
-        own = results / f"{FILE}.{socket.gethostname()}.{os.getpid()}"
+        # Written and held under a name of its own, so that nobody ever sees half of it: one that
+        # no other host or container has, and that is swept where this process is killed now.
+        own = results / f"{FILE}.{secrets.token_hex(8)}.tmp"
         self._file = own.open("w+")
         try:
             self._file.write(canonical_json(TypeAdapter(Owner).dump_python(Owner.here())))

@@ -32,9 +32,10 @@ def is_abandoned(path: Path) -> bool:
 
 
 def remove_abandoned(paths: Iterable[Path]) -> None:
-    """Remove those of these files whose writers were killed."""
+    """Remove those of these files whose writers were killed; what cannot be removed stays."""
     for path in filter(is_abandoned, paths):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a folder, or of another user
+            path.unlink()
 
 
 def read_regular(path: Path | str) -> bytes:

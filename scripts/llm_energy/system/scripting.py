@@ -21,7 +21,7 @@ FOLDER_TIME = ".snakemake_timestamp"
 
 INTERRUPTED = 128 + signal.SIGINT
 REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
-IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.ENOTEMPTY, errno.ELOOP)
+IN_THE_WAY = (errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP)
 BROKEN = (errno.EIO, errno.ESTALE)
 
 

@@ -5,7 +5,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from llm_energy.archive.recorded import read_record, recorded_jobs
+from llm_energy.archive.recorded import NEEDED, read_record, recorded_jobs
 
 REPORT = {
     "rule": "report",
@@ -79,7 +79,10 @@ def test_long_names_are_found_where_snakemake_puts_them(tmp_path):
     target = f"results/{'x' * 100}/decisions/{'y' * 100}/0123456789ab/decision.json"
     name = urlsafe_b64encode(target.encode()).decode()
     (tmp_path / f"@{name[:254]}").mkdir()
-    (tmp_path / f"@{name[:254]}" / name[254:]).write_text('{"endtime": 1, "rule": "decide"}')
+    path, content = tmp_path / f"@{name[:254]}" / name[254:], dict.fromkeys(NEEDED, 1)
+    path.write_text(json.dumps(content | {"rule": "decide"}))
     record = read_record(target, tmp_path)
     assert record is not None
     assert record["rule"] == "decide"
+    path.write_text("")  # by a host that lost its power
+    assert read_record(target, tmp_path) is None

@@ -18,7 +18,7 @@ from llm_energy.inputs.models import (
     megabytes,
     verify_model,
 )
-from llm_energy.system.errors import ModelError
+from llm_energy.system.errors import InputError, ModelError
 
 __all__ = ["target"]
 
@@ -214,7 +214,7 @@ def test_a_cache_that_was_moved_is_still_good(target: Path, index: Path, tmp_pat
 
 
 def test_a_missing_marker_is_reported(target: Path) -> None:
-    with pytest.raises(ModelError, match=r"ready\.json is missing; start the same command again"):
+    with pytest.raises(InputError, match=r"ready\.json is missing; start the same command again"):
         verify_model(target / "ready.json")
 
 

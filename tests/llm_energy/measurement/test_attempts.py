@@ -37,6 +37,8 @@ def test_without_room_for_what_it_writes_nothing_is_measured(tmp_path):
         (ModelError("another file"), "input_error"),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "disk_full"),
         (OSError(errno.EROFS, os.strerror(errno.EROFS)), "disk_refused"),
+        (OSError(errno.EIO, os.strerror(errno.EIO)), "disk_refused"),
+        (NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)), "disk_refused"),
     ],
 )
 def test_every_failure_has_its_reason(error, reason):
@@ -47,7 +49,7 @@ def test_a_defect_is_a_failure_with_its_traceback_in_the_log(caplog):
     failure = as_failure(KeyError("tokens"))
     assert (failure.reason, str(failure)) == ("internal_error", "KeyError: 'tokens'")
     assert "KeyError" in caplog.records[0].exc_text
-    assert as_failure(OSError(errno.EIO, os.strerror(errno.EIO))).reason == "internal_error"
+    assert as_failure(OSError(errno.EINVAL, os.strerror(errno.EINVAL))).reason == "internal_error"
 
 
 def test_a_job_whose_run_died_before_it_began_measures_nothing(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from tests import damaged
 from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.runs import results_lock
 from llm_energy.runs.results_lock import FILE, LockedError, Owner, ResultsLock
+from llm_energy.system.files import TEMPORARY
 
 TAKE = """
 import sys, time
@@ -153,6 +154,13 @@ def test_a_host_whose_id_is_not_made_yet_is_not_known_again(killed, monkeypatch,
     edit(killed, machine=Owner.here().machine, process={"boot": "another"})
     with pytest.raises(LockedError, match="of which nothing can be known from here"):
         ResultsLock(killed)
+
+
+def test_what_a_taker_leaves_that_is_killed_is_swept(tmp_path, monkeypatch):
+    seen = list[Path]()
+    monkeypatch.setattr(ResultsLock, "_put_into_place", lambda _, own: seen.append(own))
+    ResultsLock(tmp_path).release()
+    assert [own.match(TEMPORARY) for own in seen] == [True]
 
 
 def test_the_lock_of_the_next_one_is_not_given_back(tmp_path):

@@ -54,10 +54,11 @@ def test_only_what_was_not_changed_for_long_is_abandoned(tmp_path):
     old, new, result = (tmp_path / name for name in (".a.json.1.tmp", ".b.json.2.tmp", "c.json"))
     for path in (old, new, result):
         path.write_bytes(b"")
-    for path in (old, result):
+    (folder := tmp_path / ".d.tmp").mkdir()  # somebody else's: it stays, and stops nothing
+    for path in (folder, old, result):
         os.utime(path, (0, 0))
-    remove_abandoned(tmp_path.rglob(TEMPORARY))
-    assert sorted(tmp_path.iterdir()) == [new, result]
+    remove_abandoned(sorted(tmp_path.rglob(TEMPORARY), reverse=True))
+    assert sorted(tmp_path.iterdir()) == [new, folder, result]
 
 
 @pytest.mark.parametrize("write", [write_atomically, write_new])

@@ -41,7 +41,17 @@ def os_error(number, path=None):
             "measure: cannot write or read here: [Errno 13] Permission denied: 'results/x'; change "
             "its permissions; see LOG",
         ),
-        (os_error(errno.EIO), "measure: OSError: [Errno 5] Input/output error (traceback: LOG)"),
+        (
+            os_error(errno.EISDIR, "results/x"),
+            "measure: cannot write or read here: [Errno 21] Is a directory: 'results/x'; move away "
+            "what lies there; see LOG",
+        ),
+        (
+            os_error(errno.EIO),
+            "measure: cannot write or read here: [Errno 5] Input/output error; see whether its "
+            "disk is well; see LOG",
+        ),
+        (os_error(errno.EINVAL), "measure: OSError: [Errno 22] Invalid argument (traceback: LOG)"),
     ],
 )
 def test_what_is_raised_is_one_line_and_leaves_its_traceback(job, capsys, error, told):
