@@ -22,7 +22,10 @@ with rule_script(snakemake):
             if run.results == results.absolute():
                 run.publish()  # of this very invocation, or of one that was killed since
     if not print_verdict(verify_results(results)):
-        raise UserError("no archive is made of results with problems; they are listed above")
+        raise UserError(
+            "no archive is made of results with problems, which are listed above; restore the "
+            "files, or measure again what cannot be used: --config remeasure=invalid"
+        )
     campaign = campaign_of_script(snakemake)
     files = [Path(path) for path in snakemake.params.files]
     write_manifest(results, standings(campaign, results))

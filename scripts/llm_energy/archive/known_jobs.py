@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,7 +13,7 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.measurement.provenance import ENVIRONMENT
 from llm_energy.results.energy import Energy
 from llm_energy.results.layout import failed_place, files, folders
-from llm_energy.results.result import Result, read_result
+from llm_energy.results.result import Result, ResultError, read_result
 from llm_energy.system.cache import CACHE, environment_marker, model_marker, prompts_marker
 from llm_energy.system.files import read_object
 
@@ -58,14 +59,16 @@ def jobs_of(
 
 
 def read_results(results: Path) -> Iterator[tuple[str, Result]]:
-    """Every result that the campaign ever had, with its path below `results`.
+    """Every result that the campaign ever had, with its path below `results`; of superseded ones
+    those that can be read, for others were superseded because they cannot.
 
     Raises:
-        ResultError: a result cannot be read.
+        ResultError: another result cannot be read.
     """
     for folder in folders(results):
         for path in files(folder, *KINDS):
-            yield path.relative_to(results).as_posix(), read_result(path)
+            with suppress(*(() if folder == results else (ResultError,))):
+                yield path.relative_to(results).as_posix(), read_result(path)
 
 
 class Records:

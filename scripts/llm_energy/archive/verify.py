@@ -122,6 +122,11 @@ def verify_results(campaign_folder: Path) -> Verdict:
             looked_at[where.partition("/")[0]] += 1
             users.update(checked.records.items())
             problems += [f"{where}: {problem}" for problem in checked.problems]
+            unusable = [f"{where}: {problem}" for problem in checked.unusable]
+            if folder == campaign_folder:
+                problems += unusable
+            else:
+                notes += [f"{line}; it was set aside for that" for line in unusable]
             unsealed += not checked.sealed
         problems += _wrong_decisions(folder, campaign_folder)
     lost = {
@@ -230,6 +235,9 @@ class Checked:
     """The outcome of the check of one result."""
 
     problems: list[str]
+    unusable: list[str] = field(default_factory=list)
+    """Problems for which `remeasure=invalid` measures it again: it cannot be read, or has lost its
+    raw data."""
     sealed: bool = True
     """False where it can be read and has no checksum."""
     records: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -241,9 +249,9 @@ def check_result(folder: Path, name: str, records: Records) -> Checked:
     try:
         result = read_planned_result(folder, name)
     except ResultError as error:
-        return Checked([str(error).removeprefix(f"{folder / name}: ")])
+        return Checked([], [str(error).removeprefix(f"{folder / name}: ")])
     damaged = list(_damaged_side_files(folder, result))
-    checks = [contradictions(result), record_differences(records, result), iter(damaged)]
+    checks = [contradictions(result), record_differences(records, result)]
     if not damaged:
         checks.append(differences(folder, result))
     problems = [problem for check in checks for problem in _until_it_breaks(check)]
@@ -251,10 +259,10 @@ def check_result(folder: Path, name: str, records: Records) -> Checked:
     if result.checksum is None and recent:
         problems.append("it has no checksum")
     elif result.checksum not in (None, checksum_of(json.loads((folder / name).read_bytes()))):
-        what = "" if problems else "; what was changed is not determined by raw data"
+        what = "" if problems or damaged else "; what was changed is not determined by raw data"
         problems.append(f"it was changed after it was written: its checksum does not fit{what}")
     sealed = result.checksum is not None
-    return Checked(problems, sealed, named_records(result) if recent else {})
+    return Checked(problems, damaged, sealed, named_records(result) if recent else {})
 
 
 def _until_it_breaks(check: Iterator[str]) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Decisions must follow from the first cycles, and records that results refer to must be there."""
 
 import json
+import shutil
 
 import pytest
 from tests import damaged
@@ -9,6 +10,7 @@ from tests.llm_energy import make_results, make_side_files
 from llm_energy.analysis.decision import decide
 from llm_energy.analysis.derived_records import write_record
 from llm_energy.analysis.record_checks import named_records
+from llm_energy.archive.known_jobs import read_results
 from llm_energy.archive.verify import CHECKSUM_SINCE, verify_results
 from llm_energy.campaign.campaign_file import AdaptiveCycles
 from llm_energy.results.result import read_result
@@ -143,3 +145,23 @@ def test_a_copy_that_somebody_left_is_named(recorded, name):
     (problem,) = verify_results(folder).problems
     assert problem.startswith(f"{name}: ")
     assert "is the path of no " in problem
+
+
+@pytest.mark.parametrize("harm", ["no result", "no raw data"])
+def test_what_was_measured_again_for_its_damage_is_a_note(recorded, harm):
+    """Else a result that was damaged once would refuse every archive."""
+    folder, _ = recorded
+    kept = folder / "superseded/20260101T000000Z"
+    for name in ("measurements", "requests"):
+        shutil.copytree(folder / name, kept / name)
+    result, requests = (
+        min((kept / name).rglob("cycle-*")) for name in ("measurements", "requests")
+    )
+    result.write_bytes(b"") if harm == "no result" else requests.unlink()
+    verdict = verify_results(folder)
+    assert verdict.problems == []
+    (note,) = verdict.notes
+    assert note.startswith(f"{result.relative_to(folder)}: ")
+    assert note.endswith("; it was set aside for that")
+    found = {path for path, _ in read_results(folder)}
+    assert (str(result.relative_to(folder)) in found) == (harm == "no raw data")
