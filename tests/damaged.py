@@ -33,12 +33,16 @@ def a_list(path: Path) -> None:
     path.write_bytes(b"[1]")
 
 
+def no_keys(path: Path) -> None:
+    path.write_bytes(b"{}")
+
+
 def no_text(path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
 
 
 NO_FILE: tuple[Callable[[Path], None], ...] = (folder, link_to_nowhere, pipe)
-NO_RECORD: tuple[Callable[[Path], None], ...] = (empty, cut_short, deep, a_list, no_text)
+NO_RECORD: tuple[Callable[[Path], None], ...] = (empty, cut_short, deep, a_list, no_keys, no_text)
 
 
 def replace(path: Path, harm: Callable[[Path], None]) -> None:

@@ -35,6 +35,9 @@ from worker.gguf import part_names
 DTYPE = "bfloat16"
 """Number format of converted weights. Quantised weights have fewer digits than it keeps."""
 
+OF_A_MODEL = ("path", "format", "files", "identity")
+"""Keys of the marker of a model."""
+
 RECORD = "conversion.json"
 """Record of the source of a converted folder, and of the environment that converted it."""
 
@@ -229,7 +232,7 @@ def verify_model(marker: Path) -> VerifiedModel:
     Raises:
         InputError: a file is missing or has another content; one line with the remedy.
     """
-    content = read_marker(marker)
+    content = read_marker(marker, *OF_A_MODEL)
     prepared = marker.parent.absolute()
     path = prepared / content["path"]  # an absolute path stays as it is
     mine = Path(content["path"]).is_absolute()

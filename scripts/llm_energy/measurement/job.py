@@ -180,7 +180,7 @@ class FixedPrompts:
 
     @classmethod
     def read(cls, prompts_id: str) -> "FixedPrompts":
-        content = read_marker(prompts_marker(prompts_id))
+        content = read_marker(prompts_marker(prompts_id), "sha256", "token_ids", "input_tokens")
         token_ids = tuple(map(tuple, content["token_ids"]))
         return cls(content["sha256"], token_ids, content["input_tokens"]["mean"])
 

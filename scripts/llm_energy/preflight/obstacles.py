@@ -9,6 +9,7 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import HubSource, PathSource
 from llm_energy.inputs import hub
 from llm_energy.inputs.environment import check_packages, installed_packages, own_interpreter
+from llm_energy.inputs.models import OF_A_MODEL
 from llm_energy.inputs.recipes import EnvironmentRecipe, ModelRecipe, PromptsRecipe, Recipes
 from llm_energy.preflight.amd_findings import amd_findings
 from llm_energy.preflight.asking import SilentError, ask_all, reason
@@ -72,11 +73,11 @@ def _checks(recipes: Recipes, cache: Path) -> Iterator[Callable[[], Any]]:
             yield partial(check_venv, environment_marker(name, cache))
     for name, model in recipes.models.items():
         marker = model_marker(name, cache)
-        ready = marker.exists()
-        yield partial(read_marker, marker) if ready else partial(check_source, model, marker.parent)
+        ready = partial(read_marker, marker, *OF_A_MODEL)
+        yield ready if marker.exists() else partial(check_source, model, marker.parent)
     for name in recipes.conversions:
         if (marker := model_marker(name, cache)).exists():
-            yield partial(read_marker, marker)
+            yield partial(read_marker, marker, *OF_A_MODEL)
     yield from _checks_of_prompts(recipes, cache)
 
 
@@ -89,7 +90,7 @@ def _checks_of_prompts(recipes: Recipes, cache: Path) -> Iterator[Callable[[], A
 
 def check_prompts(recipe: PromptsRecipe, marker: Path) -> None:
     """Check that prompts that are ready fit the contexts of this campaign."""
-    recipe.room.check(read_marker(marker)["input_tokens"]["maximum"])
+    recipe.room.check(read_marker(marker, "input_tokens")["input_tokens"]["maximum"])
 
 
 def check_interpreter(recipe: EnvironmentRecipe) -> None:
@@ -101,7 +102,7 @@ def check_interpreter(recipe: EnvironmentRecipe) -> None:
 
 def check_venv(marker: Path) -> None:
     """Check that an environment that was made ready is still there."""
-    python = read_marker(marker)["python"]
+    python = read_marker(marker, "python")["python"]
     if not Path(python).exists():
         raise InputError(f"{python} is gone; remove {marker} and start the same command again")
 
@@ -123,7 +124,7 @@ def check_image(client: "docker.DockerClient", recipe: EnvironmentRecipe, marker
     from llm_energy.inputs.image import check_has_name, find_image
 
     if marker.exists():
-        ready = read_marker(marker)
+        ready = read_marker(marker, "image", "reference")
         if images.find(client, ready["image"]) is None:
             raise InputError(
                 f"the image {ready['reference']} of backend {recipe.backend} is gone from this "

@@ -34,15 +34,18 @@ def until_made(made: Path, needed: Path) -> list[Path]:
     return [] if made.exists() else [needed]
 
 
-def read_marker(marker: Path) -> dict[str, Any]:
+def read_marker(marker: Path, *needed: str) -> dict[str, Any]:
     """Return the content of a marker.
+
+    Args:
+        needed: keys that it must have.
 
     Raises:
         InputError: it is missing, damaged or not readable; one line with the remedy.
     """
     again = "start the same command again"
     try:
-        return _in_place(marker, read_object(marker))
+        return _in_place(marker, read_object(marker, *needed))
     except FileNotFoundError as error:
         raise InputError(f"{marker} is missing; {again}") from error
     except DamagedError as error:

@@ -1,6 +1,7 @@
 """Obstacles in a campaign's inputs are found before a run spends minutes on making them."""
 
 import copy
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.llm_energy.make_campaigns import BASE, COMMIT, SHA, load, make_checko
 
 from llm_energy.inputs.checksums import write_marker
 from llm_energy.inputs.environment import packages_sha256
+from llm_energy.inputs.models import OF_A_MODEL
 from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.preflight.obstacles import obstacles
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker
@@ -73,7 +75,7 @@ def test_a_model_that_is_ready_or_being_fetched_is_not_looked_up(
     inputs = campaign_recipes(load(root, config), root)
     for name in inputs.models:
         (cache / "models" / name).mkdir(parents=True)
-        (cache / "models" / name / file).write_text("{}")
+        (cache / "models" / name / file).write_text(json.dumps(dict.fromkeys(OF_A_MODEL)))
     assert obstacles(inputs, cache=cache) == []
     assert not hub_server.requests
 

@@ -76,7 +76,7 @@ def test_what_is_no_record_is_damaged_or_missing(tmp_path, harm):
     damaged.replace(path := tmp_path / "record.json", harm)
     missing = harm is damaged.link_to_nowhere
     with pytest.raises(FileNotFoundError if missing else DamagedError):
-        read_object(path)
+        read_object(path, "token_ids")
 
 
 def test_a_record_without_a_key_is_damaged(tmp_path):
