@@ -234,13 +234,14 @@ def _check_references(model: CampaignConfig, known: Sequence[str], problems: Pro
 
 def _check_distinct(experiments: Sequence[Experiment], problems: Problems) -> None:
     """Check that every experiment has a name and a spec of its own."""
-    names, specs = set[str](), dict[str, str]()
+    names, specs = set[str](), dict[str, Experiment]()
     wrong = {path[:2] for path in problems}
     for experiment in experiments:
         path, name = ("experiments", experiment.group), experiment.name
-        same = specs.setdefault(experiment.spec_hash, name)
+        same = specs.setdefault(experiment.spec_hash, experiment)
         if name in names:
             problems.add(path, f"a second experiment is named {name}; rename its group")
-        elif same != name and path not in wrong:  # a setting that is refused makes no difference
-            problems.add(path, f"{name} is the same as {same}; leave one out, with `exclude`")
+        elif same is not experiment and path not in wrong:  # a refused setting is no difference
+            remedy = ", with `exclude`" if same.group == experiment.group else ""
+            problems.add(path, f"{name} is the same as {same.name}; leave one out{remedy}")
         names.add(name)

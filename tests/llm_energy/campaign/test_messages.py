@@ -254,3 +254,9 @@ def test_reading_a_campaign_prints_nothing_and_imports_nothing_heavy(root):
 
 def test_paths_are_written_as_in_the_file():
     assert dotted(("axes", "sampling.seed", 0, "x")) == "axes.sampling.seed[0].x"
+
+
+def test_one_experiment_in_two_groups_is_a_mistake_that_no_exclude_mends(root):
+    text = HEAD + "experiments:\n  one: {}\n  two: {settings: {batch_size: 1}}\n"
+    (message,) = messages_of(root, text)
+    assert message.endswith("experiments.two: two is the same as one; leave one out")
