@@ -14,6 +14,7 @@ from llm_energy.campaign.line_numbers import read_files
 from llm_energy.campaign.problems import CampaignError
 from llm_energy.results import layout, older_layout
 from llm_energy.runs.run import Run
+from llm_energy.system.cache import CACHE
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
 
 LOCK_FILE = Path("config/models.lock.yaml")
@@ -83,10 +84,18 @@ def refuse_no_folder(results: Path) -> None:
                 )
 
 
-def _refuse_other_than_folder(path: Path) -> None:
+def refuse_no_work_folder(campaign: str) -> None:
+    """End the program where a folder of logs or of the cache is a file or leads nowhere."""
+    for path in (Path("logs"), Path("logs", campaign)):
+        _refuse_other_than_folder(path, "logs")
+    for name in ("", "environments", "models", "prompts", "runs", "locks"):
+        _refuse_other_than_folder(CACHE / name, "inputs and runs")
+
+
+def _refuse_other_than_folder(path: Path, what: str = "results") -> None:
     if (path.exists() or path.is_symlink()) and not path.is_dir():
         lies = f"a link to {path.readlink()}, which is" if path.is_symlink() else "a file,"
-        sys.exit(f"{path} is {lies} no folder: results cannot lie there; move or remove it")
+        sys.exit(f"{path} is {lies} no folder: {what} cannot lie there; move or remove it")
 
 
 def default_campaign(root: Path) -> str:
@@ -133,6 +142,7 @@ def open_campaign(
         sys.exit("\n".join(error.messages))
     results = Path("results", campaign.name, pilot_config.FOLDER if is_pilot else "")
     refuse_no_folder(results)
+    refuse_no_work_folder(campaign.name)
     elsewhere = older_layout.links(results, campaign.names)
     if count := sum(path.startswith("measurements/") for path in elsewhere):
         lie = "result lies" if count == 1 else "results lie"

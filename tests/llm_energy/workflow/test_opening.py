@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy.workflow.opening import refuse_no_folder, refuse_place
+from llm_energy.workflow.opening import refuse_no_folder, refuse_no_work_folder, refuse_place
 
 ROOT = Path("/home/alice/energy")
 
@@ -41,6 +41,24 @@ def test_what_is_no_folder_where_results_lie_is_refused_by_name(tmp_path, monkey
     path.symlink_to("nowhere")
     with pytest.raises(SystemExit, match=rf"^{place} is a link to nowhere, which is no folder: "):
         refuse_no_folder(Path("results/nap"))
+
+
+@pytest.mark.parametrize(
+    "place", ["logs", "logs/nap", ".cache", ".cache/prompts", ".cache/runs", ".cache/locks"]
+)
+def test_what_is_no_folder_where_logs_and_inputs_lie_is_refused_by_name(
+    tmp_path, monkeypatch, place
+):
+    """Snakemake would end in a traceback when the first job begins."""
+    monkeypatch.chdir(tmp_path)
+    path = Path(place)
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    with pytest.raises(SystemExit, match=rf"^{place} is a file, no folder: .*; move or remove it$"):
+        refuse_no_work_folder("nap")
+    path.unlink()
+    path.mkdir()
+    refuse_no_work_folder("nap")
 
 
 @pytest.mark.parametrize(
