@@ -1,5 +1,6 @@
 """The summary of a campaign: its tables and findings, and the files that keep them between jobs."""
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,7 +18,8 @@ from llm_energy.analysis.table_columns import csv_of
 from llm_energy.analysis.two_stages import CyclesDecided
 from llm_energy.results.parts import Model
 from llm_energy.stats.drift import RunDrift
-from llm_energy.system.files import write_atomically
+from llm_energy.system.files import read_regular, write_atomically
+from llm_energy.system.scripting import UserError
 
 Verdict = Literal["different", "equivalent", "inconclusive", "not_testable"]
 """`equivalent`: shown to lie within the margin. `different`: the simultaneous interval excludes 1.
@@ -278,8 +280,21 @@ def write_summary(folder: Path, summary: Summary) -> None:
 
 
 def read_summary(folder: Path) -> Summary:
-    """Read the summary that `write_summary` wrote."""
-    return Summary(
-        Findings.model_validate_json((folder / "summary.json").read_bytes()),
-        **{name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES},
-    )
+    """Read the summary that `write_summary` wrote.
+
+    Raises:
+        UserError: a file of it is missing, damaged or of another version; all are made again.
+    """
+    path = folder / "summary.json"
+    try:
+        findings = Findings.model_validate_json(read_regular(path))
+        tables = {}
+        for name in TABLES:
+            path = folder / f"{name}.parquet"
+            tables[name] = pd.read_parquet(io.BytesIO(read_regular(path)))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "damaged, or of another version"
+        raise UserError(
+            f"{path}: {reason}; remove {folder}, and the campaign's next run makes it again"
+        ) from error
+    return Summary(findings, **tables)
