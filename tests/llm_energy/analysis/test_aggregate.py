@@ -293,9 +293,7 @@ class TestFiles:
         assert again.measurements.equals(summary.measurements)
         assert again.experiments.equals(summary.experiments)
 
-    @pytest.mark.parametrize(
-        "harm", [*damaged.NO_FILE, *damaged.NO_RECORD], ids=lambda h: h.__name__
-    )
+    @pytest.mark.parametrize("harm", [damaged.folder, damaged.empty, damaged.cut_short])
     @pytest.mark.parametrize("name", ["summary.json", *(f"{name}.parquet" for name in TABLES)])
     def test_a_damaged_summary_is_one_line_with_its_remedy(self, written, tmp_path, name, harm):
         shutil.copytree(written, folder := tmp_path / "summary")
