@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from llm_energy.results.parts import Model
 from llm_energy.results.result import ResultError
-from llm_energy.system.files import write_atomically
+from llm_energy.system.files import read_regular, write_atomically
 
 Record = TypeVar("Record", bound=Model)
 
@@ -23,7 +23,7 @@ def read_record(kind: type[Record], path: Path) -> Record:
         ResultError: not readable, or no record of its kind; it may be deleted, and is made again.
     """
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(read_regular(path))
     except (OSError, ValidationError) as error:
         message = f"{path}: no {kind.__name__.lower()}; delete it, and it is made again"
         raise ResultError(message) from error

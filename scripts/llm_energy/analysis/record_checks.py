@@ -41,9 +41,7 @@ class Records:
         return cls(
             runs=list(_read(campaign_folder, "runs")),
             environments=[record for record in beside if "environment_hash" in record],
-            packages={
-                file_sha256(path) for path in files(campaign_folder, "packages") if path.is_file()
-            },
+            packages=set(_sha256_of_lists(campaign_folder)),
             models={
                 (r["name"], str(r.get("sha256"))) for r in beside if {"name", "files"} <= r.keys()
             },
@@ -96,7 +94,11 @@ def record_problem(path: Path, keys: Collection[str]) -> str | None:
         return "is not there"
     if not keys:
         named = path.stem.rpartition("-")[2]
-        return None if file_sha256(path).startswith(named) else "has not the SHA-256 of its name"
+        try:
+            found = file_sha256(path)
+        except OSError as error:
+            return f"is not readable: {error.strerror}"
+        return None if found.startswith(named) else "has not the SHA-256 of its name"
     if path.stat().st_size == 0:
         return "is empty"
     try:
@@ -105,6 +107,13 @@ def record_problem(path: Path, keys: Collection[str]) -> str | None:
         return None  # reported where every record is read
     lacking = sorted(set(keys) - set(record))
     return f"lacks {', '.join(lacking)}" if lacking else None
+
+
+def _sha256_of_lists(folder: Path) -> Iterator[str]:
+    for path in files(folder, "packages"):
+        if path.is_file():
+            with contextlib.suppress(OSError):
+                yield file_sha256(path)
 
 
 def _read(folder: Path, kind: str) -> Iterator[dict[str, Any]]:

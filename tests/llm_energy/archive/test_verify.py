@@ -1,5 +1,6 @@
 """Decisions must follow from the first cycles, and records that results refer to must be there."""
 
+import errno
 import json
 import shutil
 
@@ -165,3 +166,15 @@ def test_what_was_measured_again_for_its_damage_is_a_note(recorded, harm):
     assert note.endswith("; it was set aside for that")
     found = {path for path, _ in read_results(folder)}
     assert (str(result.relative_to(folder)) in found) == (harm == "no raw data")
+
+
+def test_a_package_list_that_this_user_may_not_read_is_named(recorded, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    folder, names = recorded
+    monkeypatch.setattr("llm_energy.analysis.record_checks.file_sha256", refuse)
+    (problem,) = verify_results(folder).problems
+    assert problem.startswith(
+        f"{names['environment/llamacpp']}: is not readable: Permission denied"
+    )
