@@ -54,7 +54,7 @@ def test_a_run_ends_whose_parts_cannot_be_known(run):
 
 
 def test_the_dead_run_of_a_damaged_record_stops_no_start(run):
-    """Of an owner that cannot be read nothing is known, of one that is dead all is removed."""
+    """A run whose owner cannot be read is left alone; all of one whose owner is dead is removed."""
     record = run.record
     gone = ProcessId(pid=record.owner.pid, start_ticks=1, boot=record.owner.boot)
     run.write("run", json.loads(json.dumps(record, default=vars)) | {"owner": vars(gone)})
