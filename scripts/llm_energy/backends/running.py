@@ -180,8 +180,8 @@ def stop_backends(run: Run) -> None:
     A Docker engine that does not answer is waited for once: its containers end with their lease,
     and the next start of a campaign removes what they leave.
     """
-    silent, records, declared = set(), list[BackendRecord](), {PROCESS, DOCKER}
-    # What a damaged record names is found by its mark.
+    silent, records, declared = set(), list[BackendRecord](), {PROCESS}
+    # A process that a damaged record names is found by its mark; a container ends with its lease.
     with contextlib.suppress(ValueError):
         records = known_backends(run)
     with contextlib.suppress(ValueError):
