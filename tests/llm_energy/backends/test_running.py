@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from llm_energy.campaign.backend_settings import Container
 from llm_energy.runs.run import Run
 from llm_energy.system.processes import ProcessId
 from llm_energy.system.vocabulary import PROCESS
-from worker.orphans import RUN_MARK
+from worker.orphans import RUN_MARK, marked
 
 HARMS = (damaged.folder, damaged.empty, damaged.cut_short)
 
@@ -32,13 +33,15 @@ def run(tmp_path, monkeypatch):
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.__name__)
 @pytest.mark.parametrize("name", ["watchdog", "backends/sleep", "declared/sleep"])
 def test_a_run_with_a_damaged_record_ends_with_what_it_marked(run, name, harm):
-    marked = subprocess.Popen(["sleep", "600"], env=os.environ | {RUN_MARK: run.run_id})
+    process = subprocess.Popen(["sleep", "600"], env=os.environ | {RUN_MARK: run.run_id})
+    while not marked(RUN_MARK, run.run_id):  # the kernel shows its environment some time later
+        time.sleep(0.01)
     damaged.replace(run.folder / f"{name}.json", harm)
     run.add_event("backend_lost", backend="sleep", reason="gone")
     with (run.folder / "events.jsonl").open("a") as file:
         file.write('{"kind": "cut sh')
     end_run(run)
-    assert marked.wait(timeout=60) == -9
+    assert process.wait(timeout=60) == -9
     assert not run.folder.exists()
     (record,) = Path("results/nap/runs").glob("*.json")
     content = json.loads(record.read_text())
