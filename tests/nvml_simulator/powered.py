@@ -38,10 +38,13 @@ def powered(engine: type[Engine]) -> type[Engine]:
             if self.waves == int(os.environ.get("NVML_SIMULATOR_LOST_AFTER", 0)):
                 Path(f"{load_file()}.lost").touch()
             say(1.0, 0.0)
-            options = self._options
-            self._options = slowed(options, len(requests))
-            super().wave(requests, on_tokens)
-            self._options = options
+            if "NVML_SIMULATOR_COMPUTES" in os.environ:
+                options = self._options
+                self._options = slowed(options, len(requests))
+                super().wave(requests, on_tokens)
+                self._options = options
+            else:
+                super().wave(requests, on_tokens)
             say(0.0, HOLD_S)
 
         def stream(
@@ -91,9 +94,7 @@ class Busy:
 
 
 def slowed(options: Mapping[str, Any], batch: int) -> Mapping[str, Any]:
-    """Return the options of an engine whose steps take longer at a lower clock."""
-    if "NVML_SIMULATOR_COMPUTES" not in os.environ:
-        return options
+    """Return the options of the sleeping engine whose steps take longer at a lower clock."""
     shares = dict(each.split(":") for each in os.environ["NVML_SIMULATOR_COMPUTES"].split(","))
     file, idle_watts, full_watts = os.environ["NVML_SIMULATOR_SETTINGS"].split()
     lines = Path(file).read_text().splitlines() if Path(file).exists() else []

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from tests import time_series
@@ -44,9 +46,11 @@ def victoria(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory):
+def postgres():
+    # Every pytest that starts takes the rights of other users from the root of its folders.
     with (
-        time_series.postgresql(tmp_path_factory.mktemp("postgresql")) as address,
+        TemporaryDirectory(prefix="llm-energy-postgresql-") as folder,
+        time_series.postgresql(Path(folder)) as address,
         pytest.MonkeyPatch.context() as environment,
     ):
         environment.setenv("PGUSER", "postgres")
