@@ -5,12 +5,12 @@ For people a number has its standard uncertainty in parentheses, in units of its
 """
 
 import math
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from tabulate import tabulate
 
 from llm_energy.analysis.dictionary import dictionary
 from llm_energy.analysis.summary import Summary
@@ -52,16 +52,7 @@ _TOTAL_COLUMNS = {"_total_low": "total_low", "_total_high": "total_high"}
 _LATEX = str.maketrans(
     {"×": r"$\times$", "±": r"$\pm$", "–": "--", "\N{MINUS SIGN}": "$-$", "`": None}
 )
-"""Characters that LaTeX does not set everywhere."""
-
-_COMMANDS = {"\\": r"\textbackslash ", "~": r"\textasciitilde ", "^": r"\textasciicircum "}
-_ESCAPED = (
-    _COMMANDS
-    | {f"{sign} ": rf"{command}\space " for sign, command in _COMMANDS.items()}
-    | {sign: f"\\{sign}" for sign in "&%$#_{}"}
-)
-_SPECIAL = re.compile(r"[\\~^] ?|[&%$#_{}]")
-"""Characters that mean something to LaTeX, with the space that a command would swallow."""
+"""Characters that LaTeX does not set everywhere; tabulate escapes its special ones."""
 
 
 @dataclass(frozen=True)
@@ -104,48 +95,36 @@ def write_tables(folder: Path, summary: Summary) -> Files:
 
 
 def markdown(table: PaperTable) -> str:
-    """A table with bars. Written here: tabulate takes ten times as long for thousands of rows."""
-    rows = [[cell.replace("|", r"\|").strip() for cell in row] for row in _cells(table)]
-    head = list(table.shown.columns)
-    widths = [
-        max(len(title) + 2, *map(len, column))
-        for title, column in zip(head, zip(*rows, strict=True), strict=True)
-    ]
-    sides = "<" * table.texts + ">" * (len(head) - table.texts)
-    line = "".join(f"| {{:{s}{w}}} " for s, w in zip(sides, widths, strict=True)) + "|\n"
-    rule = "|".join(
-        f":{'-' * (w + 1)}" if s == "<" else f"{'-' * (w + 1)}:"
-        for s, w in zip(sides, widths, strict=True)
-    )
-    body = "".join(line.format(*row) for row in rows)
-    return f"{line.format(*head)}|{rule}|\n{body}\n{table.caption}\n"
+    """A table with bars, and its caption below."""
+    rows = [[cell.replace("|", r"\|") for cell in row] for row in _cells(table)]
+    return f"{_tabulated(table, rows, 'pipe')}\n\n{table.caption}\n"
 
 
 def latex(table: PaperTable) -> str:
-    """A `table` environment that needs the package booktabs and no other.
-
-    Written here: the styles of pandas take fifty times as long for thousands of rows.
-    """
-    head, *rows = (
-        " & ".join(map(_escaped, row)) + " \\\\\n"
-        for row in (map(str, table.shown), *_cells(table))
-    )
-    columns = "l" * table.texts + "r" * (len(table.shown.columns) - table.texts)
+    """A `table` environment that needs the package booktabs and no other."""
     caption = table.caption.replace("%", r"\%")
     text = (
         f"\\begin{{table}}\n\\centering\n\\caption{{{caption}}}\n\\label{{tab:{table.name}}}\n"
-        f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{head}\\midrule\n{''.join(rows)}"
-        "\\bottomrule\n\\end{tabular}\n\\end{table}\n"
+        f"{_tabulated(table, _cells(table), 'latex_booktabs')}\n\\end{{table}}\n"
     )
     return text.translate(_LATEX)
 
 
+def _tabulated(table: PaperTable, rows: Iterable[Sequence[str]], form: str) -> str:
+    numbers = len(table.shown.columns) - table.texts
+    text: str = tabulate(
+        rows,
+        headers=list(table.shown),
+        tablefmt=form,
+        disable_numparse=True,
+        colalign=["left"] * table.texts + ["right"] * numbers,
+    )
+    return text
+
+
 def _cells(table: PaperTable) -> Iterable[Sequence[str]]:
+    """The rows of a table: `Styler`, which pandas has for LaTeX, takes fifty times as long."""
     return zip(*(table.shown[name].tolist() for name in table.shown), strict=True)
-
-
-def _escaped(text: str) -> str:
-    return _SPECIAL.sub(lambda found: _ESCAPED[found[0]], text)
 
 
 def with_uncertainty(value: float, standard_uncertainty: float | None) -> str:
