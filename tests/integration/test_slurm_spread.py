@@ -63,6 +63,8 @@ class Head:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                # A background job of a shell ignores Ctrl-C, and so does all that it starts.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
             )
         self._started.append(process)
         return process
