@@ -32,6 +32,8 @@ def settings_table(summary: Summary) -> Table | None:
 def common_settings(summary: Summary) -> list[tuple[str, str]]:
     """(setting, value) of the settings that are equal in all experiments that have them."""
     table = summary.measurements
+    if table.empty:  # without a result there is no column of a setting either
+        return []
     varying = varying_settings(table)
     sizes = table[BACKEND].value_counts().to_dict()
     weights = table["weights"].dropna().unique()
