@@ -1,6 +1,5 @@
 """The summary of a campaign from its result files: all that figures and report read."""
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -47,8 +46,8 @@ from llm_energy.results.metrics import (
     value_of,
 )
 from llm_energy.results.result import Result
+from llm_energy.results.side_files import fault_of
 from llm_energy.stats.drift import RunDrift, drift_over_positions
-from llm_energy.system.files import read_regular
 
 
 def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) -> Summary:
@@ -144,15 +143,8 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
 def _side_file_gaps(campaign_folder: Path, results: Iterable[Result]) -> Iterator[Gap]:
     for result in results:
         for file in result.side_files.values():
-            try:
-                content = read_regular(campaign_folder / file.path)
-            except FileNotFoundError:
-                yield Gap(path=file.path, reason="absent")
-            except OSError as error:
-                yield Gap(path=file.path, reason=f"not readable: {error.strerror}")
-            else:
-                if hashlib.sha256(content).hexdigest() != file.sha256:
-                    yield Gap(path=file.path, reason="changed since it was measured")
+            if fault := fault_of(campaign_folder, file):
+                yield Gap(path=file.path, reason=fault)
 
 
 def _flags(results: Iterable[Result]) -> list[CodeUse]:

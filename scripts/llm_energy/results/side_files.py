@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_energy.results.parts import SideFile
-from llm_energy.system.files import write_atomically
+from llm_energy.system.files import read_regular, write_atomically
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +22,18 @@ OPEN_COLUMNS = {
     "fault": ("fault", "text"),
 }
 """Column of requests of load mode `open` -> key of the worker's report, and kind of its values."""
+
+
+def fault_of(root: Path, file: SideFile) -> str | None:
+    """Return why a side file below `root` is not the measured one; None where it is."""
+    try:
+        content = read_regular(root / file.path)
+    except FileNotFoundError:
+        return "absent"
+    except OSError as error:
+        return f"not readable: {error.strerror}"
+    same = hashlib.sha256(content).hexdigest() == file.sha256
+    return None if same else "changed since it was measured"
 
 
 def write_rows(

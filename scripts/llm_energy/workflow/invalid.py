@@ -4,12 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm_energy.inputs.checksums import file_sha256
 from llm_energy.power.sources import can_meter
 from llm_energy.preflight.host_findings import forbidden_cpu_energy
 from llm_energy.results.codes import SAMPLER_OFF
-from llm_energy.results.parts import SideFile
 from llm_energy.results.result import ResultError, read_planned_result
+from llm_energy.results.side_files import fault_of
 from llm_energy.system.numbers import plural
 
 
@@ -49,19 +48,11 @@ def _lacks(results: Path, path: str) -> str | None:
         result = read_planned_result(results, path)
     except ResultError:
         return "all"
-    if not all(_is_whole(results / file.path, file) for file in result.side_files.values()):
+    if any(fault_of(results, file) for file in result.side_files.values()):
         return "all"
     energy = result.energy
     lacks = energy.energy_joules is None and energy.reason != SAMPLER_OFF
     return "energy" if result.status == "completed" and lacks else None
-
-
-def _is_whole(path: Path, recorded: SideFile) -> bool:
-    """Return whether the raw data of a result are there, as they were measured."""
-    try:
-        return path.is_file() and file_sha256(path) == recorded.sha256
-    except OSError:
-        return False
 
 
 def without_sensor_line(count: int, *, on_gpu: bool) -> str:
