@@ -17,17 +17,8 @@ DECISIVE = (
     *("RAYON_", "ONEDNN_", "DNNL_", "OPENVINO_", "OV_"),
     # GPUs, and what computes on them
     *("CUDA_", "CUBLAS_", "CUDNN_", "NVIDIA_", "NCCL_", "TORCH", "PYTORCH_", "TRITON_"),
-    *(
-        "FLASHINFER_",
-        "HIP_",
-        "HSA_",
-        "ROCM_",
-        "ROCR_",
-        "RCCL_",
-        "MIOPEN_",
-        "GPU_DEVICE_",
-        "GPU_MAX_",
-    ),
+    *("FLASHINFER_", "HIP_", "HSA_", "ROCM_", "ROCR_", "RCCL_", "MIOPEN_"),
+    *("GPU_DEVICE_", "GPU_MAX_"),
     # Engines
     *("GGML_", "LLAMA_", "VLLM_", "SGLANG_", "SGL_", "TRTLLM_", "TLLM_", "OLLAMA_"),
     *("TRANSFORMERS_", "TOKENIZERS_"),

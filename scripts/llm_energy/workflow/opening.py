@@ -60,18 +60,14 @@ def refuse_place(root: Path) -> None:
             )
 
 
-SPEC = "[0-9a-f]" * 12
-"""Pattern of the folder of a spec, for `glob`: whatever else lies beside it is somebody's own."""
-
-
 def refuse_no_folder(results: Path) -> None:
     """End the program where a results folder, one above it or one in it is a file, or it or a file
     in it is a link that leads nowhere, as where a copy of the results lacks their content."""
-    for path in (*reversed(results.parents), results):
+    for path in (*reversed(results.parents), results, *map(results.joinpath, layout.FOLDERS)):
         _refuse_other_than_folder(path)
-    for path in map(results.joinpath, layout.FOLDERS):
-        _refuse_other_than_folder(path)
-    specs = [*results.glob(f"{layout.MEASURED}/{SPEC}"), *results.glob(f"{layout.ANCHORS}/{SPEC}")]
+    beside = [p for kind in (layout.MEASURED, layout.ANCHORS) for p in (results / kind).glob("*")]
+    # What else lies beside the folders of specs is somebody's own.
+    specs = [path for path in beside if re.fullmatch(layout.SPEC, path.name)]
     for path in specs:
         _refuse_other_than_folder(path)
     for path in (results, results / "summary", *specs):

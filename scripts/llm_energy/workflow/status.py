@@ -127,10 +127,15 @@ def at_once(results: Path) -> int:
     return max(found)
 
 
-def _pending(planned: PlannedMeasurement) -> Standing:
+def _place(planned: PlannedMeasurement) -> tuple[int, str, int, str, str]:
+    """Return the fields of `Standing` that name a measurement."""
     experiment = planned.experiment
     names = (experiment.name, planned.cycle, experiment.spec_hash, planned.result_path)
-    return Standing(planned.position, *names)
+    return (planned.position, *names)
+
+
+def _pending(planned: PlannedMeasurement) -> Standing:
+    return Standing(*_place(planned))
 
 
 def _with_result(planned: PlannedMeasurement, results: Path) -> Standing | None:
@@ -148,25 +153,20 @@ def _with_result(planned: PlannedMeasurement, results: Path) -> Standing | None:
 
 
 def _done(planned: PlannedMeasurement, result: Mapping[str, Any]) -> Standing:
-    experiment, path = planned.experiment, planned.result_path
     started, finished = result["started"], result["finished"]
     replicate = str(result["experiment"]).endswith(REPLICATE_NAME)  # an older one: its base's spec
-    same = replicate or result["spec_hash"] == experiment.spec_hash
+    same = replicate or result["spec_hash"] == planned.experiment.spec_hash
     if result["cycle"] != planned.cycle or not same:
         raise ValueError("it is the result of another measurement")
     return Standing(
-        planned.position,
-        experiment.name,
-        planned.cycle,
-        experiment.spec_hash,
-        path,
+        *_place(planned),
         status="done",
         reason="" if result["status"] == "completed" else result["status"],
         attempt=result["attempt"],
         started=started,
         finished=finished,
         duration_s=round(taken_s(started, finished), 3),
-        file=path,
+        file=planned.result_path,
     )
 
 
