@@ -37,7 +37,7 @@ if not SNAKEMAKE.given_config_files:
 OPENED = open_campaign(config, root=ROOT, snakemake=SNAKEMAKE)
 CAMPAIGN, RESULTS = OPENED.campaign, OPENED.results
 
-# The rule `status` does the same, which with ten thousand results takes twice the time.
+# The rule `status` does the same, after all rules were read and jobs were planned.
 if SNAKEMAKE.only_target(ROOT / "Snakefile") == "status":
     from llm_energy.workflow.status_output import show_at_once
 

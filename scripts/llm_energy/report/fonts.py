@@ -18,7 +18,7 @@ load_font = subset.load_font
 def embed_quickly() -> None:
     """Let fontTools load a font of a PDF without tables for shaping, and read others once."""
     subset.load_font = _loaded
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every table of a font
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it logs every table of a font
 
 
 def _loaded(file: Any, options: subset.Options, **others: Any) -> TTFont:
@@ -28,7 +28,7 @@ def _loaded(file: Any, options: subset.Options, **others: Any) -> TTFont:
             del font[name]
     first = _first(str(file), options.font_number)
     font.setGlyphOrder(list(first.getGlyphOrder()))
-    for name in ("cmap", "post", "hmtx"):  # half of the time; a subset of them is made in place
+    for name in ("cmap", "post", "hmtx"):  # slow to read; a subset of them is made in place
         font[name] = _copied(first[name])
     return font
 

@@ -123,7 +123,7 @@ def _tabulated(table: PaperTable, rows: Iterable[Sequence[str]], form: str) -> s
 
 
 def _cells(table: PaperTable) -> Iterable[Sequence[str]]:
-    """The rows of a table: `Styler`, which pandas has for LaTeX, takes fifty times as long."""
+    """The rows of a table, for tabulate: `Styler` of pandas is slow with thousands of rows."""
     return zip(*(table.shown[name].tolist() for name in table.shown), strict=True)
 
 

@@ -21,7 +21,7 @@ def straight_lines(
 ) -> None:
     """Draw each (place, begin, end): level at its place, or `upright`.
 
-    SVG and PDF write every path with all its properties, which takes as long as a hundred points.
+    SVG and PDF write every path with all its properties, which is slow for thousands of paths.
     """
     places, begins, ends = np.asarray(lines, dtype=float).T
     points = np.column_stack([np.column_stack([begins, ends]).ravel(), np.repeat(places, 2)])

@@ -86,7 +86,7 @@ def files(folder: Path, *kinds: str) -> Iterator[Path]:
 
 def names(folder: Path, top: str) -> set[str]:
     """Return the path of everything in the folders of specs below `top`, relative to a results
-    folder: in a tenth of the time that `files` takes.
+    folder, without a `Path` for each, which is slow for ten thousand.
 
     Raises:
         OSError: one of them cannot be read.

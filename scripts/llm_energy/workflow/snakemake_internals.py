@@ -74,7 +74,7 @@ class SnakemakeInternals:
 
     def collect_garbage_seldom(self) -> None:
         """Let Python look for garbage in cycles a hundred times more seldom, unless another
-        workflow uses this one: a tenth of the time of a command that plans thousands of jobs."""
+        workflow uses this one: that search is slow where thousands of jobs are planned."""
         if self._is_outermost:
             gc.set_threshold(100_000, 20, 20)
 
