@@ -143,7 +143,7 @@ ALTERED = {
     ),
     "other requests": (
         lambda folder, path: requests_of(folder, path).write_bytes(b"PAR1"),
-        "was changed: its sha256 is not the recorded one",
+        "was changed after it was measured",
     ),
 }
 

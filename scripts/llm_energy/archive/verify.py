@@ -29,12 +29,12 @@ from llm_energy.results.layout import (
     result_path,
 )
 from llm_energy.results.result import (
-    Result,
     ResultError,
     checksum_of,
     read_planned_result,
     read_result,
 )
+from llm_energy.results.side_files import fault_of
 from llm_energy.system.files import read_object
 from llm_energy.system.numbers import plural
 
@@ -250,7 +250,8 @@ def check_result(folder: Path, name: str, records: Records) -> Checked:
         result = read_planned_result(folder, name)
     except ResultError as error:
         return Checked([], [str(error).removeprefix(f"{folder / name}: ")])
-    damaged = list(_damaged_side_files(folder, result))
+    found = ((file, fault_of(folder, file)) for file in result.side_files.values())
+    damaged = [f"its {file.path} {fault}" for file, fault in found if fault]
     checks = [contradictions(result), record_differences(records, result)]
     if not damaged:
         checks.append(differences(folder, result))
@@ -272,15 +273,3 @@ def _until_it_breaks(check: Iterator[str]) -> Iterator[str]:
         yield from check
     except Exception as error:
         yield f"it cannot be checked further: {type(error).__name__}: {error}"
-
-
-def _damaged_side_files(folder: Path, result: Result) -> Iterator[str]:
-    for file in result.side_files.values():
-        path = folder / file.path
-        try:
-            if not path.is_file():
-                yield f"its {file.path} is not there"
-            elif file_sha256(path) != file.sha256:
-                yield f"its {file.path} was changed: its sha256 is not the recorded one"
-        except OSError as error:
-            yield f"its {file.path} is not readable: {error.strerror}"

@@ -29,11 +29,11 @@ def fault_of(root: Path, file: SideFile) -> str | None:
     try:
         content = read_regular(root / file.path)
     except FileNotFoundError:
-        return "absent"
+        return "is not there"
     except OSError as error:
-        return f"not readable: {error.strerror}"
+        return f"is not readable: {error.strerror}"
     same = hashlib.sha256(content).hexdigest() == file.sha256
-    return None if same else "changed since it was measured"
+    return None if same else "was changed after it was measured"
 
 
 def write_rows(

@@ -132,7 +132,9 @@ def test_raw_data_that_are_no_file_are_named(recorded, harm):
     (requests, *_) = sorted((folder / "requests").rglob("*.parquet"))
     damaged.replace(requests, harm)
     (problem,) = verify_results(folder).problems
-    assert problem.endswith(f"its {requests.relative_to(folder)} is not there")
+    nothing = harm is damaged.link_to_nowhere
+    fault = "is not there" if nothing else "is not readable: no regular file"
+    assert problem.endswith(f"its {requests.relative_to(folder)} {fault}")
 
 
 @pytest.mark.parametrize(
