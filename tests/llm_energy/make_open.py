@@ -9,10 +9,11 @@ from tests.llm_energy.make_results import SETTINGS, make_result, specification
 from tests.worker.open_loads import PROMPTS, Clock, VirtualEngine, run_open
 
 from llm_energy.campaign.identity import PROTOCOL_VERSION
-from llm_energy.measurement import flags, open_requests, window
+from llm_energy.measurement import flags, window
 from llm_energy.measurement.arrival_recipes import recipe_from
 from llm_energy.measurement.open_window import flags as open_flags
 from llm_energy.measurement.open_window import open_load
+from llm_energy.measurement.request_numbers import request_numbers
 from llm_energy.measurement.steadiness import judged
 from llm_energy.results.layout import result_path, side_path
 from llm_energy.results.open_load import Objectives
@@ -49,9 +50,9 @@ def make_open_result(
     )
     spec = specification(name, SETTINGS | own, PROTOCOL_VERSION)
     spec |= {"measurement": spec["measurement"] | {"minimum_duration_s": duration_s}}
-    tokens = window.tokens(report["requests"], input_lengths=[3, 2, 4], start=start, end=end)
-    latency = open_requests.latency(report["requests"], start=start, end=end)
-    drift = window.drift(report["requests"], start=start, end=end, waves=None, passes=None)
+    found = request_numbers(
+        report["requests"], input_lengths=[3, 2, 4], start=start, end=end, is_open=True
+    )
     load = open_load(
         report["requests"],
         (start, end),
@@ -60,9 +61,9 @@ def make_open_result(
         idle_joules=None,
         is_server=is_server,
     )
-    raised = open_flags(load, latency, duration_s=end - start, recipe=recipe)
+    raised = open_flags(load, found.latency, duration_s=end - start, recipe=recipe)
     raised += flags.of_measurement(
-        drift=drift, duration_s=end - start, minimum_duration_s=duration_s
+        drift=found.drift, duration_s=end - start, minimum_duration_s=duration_s
     )
     path = result_path(plain.spec_hash, cycle)
     side = write_requests(
@@ -77,11 +78,11 @@ def make_open_result(
     result = plain.model_copy(
         update={
             "open_load": load,
-            "latency": latency,
-            "tokens": tokens,
-            "drift": drift,
-            "output_tokens_per_second": tokens.output / (end - start),
-            "requests_per_second": tokens.requests / (end - start),
+            "latency": found.latency,
+            "tokens": found.tokens,
+            "drift": found.drift,
+            "output_tokens_per_second": found.tokens.output / (end - start),
+            "requests_per_second": found.tokens.requests / (end - start),
             "window": Window(
                 start_monotonic_s=start,
                 end_monotonic_s=end,

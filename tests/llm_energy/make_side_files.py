@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 from itertools import accumulate
 from pathlib import Path
 
-from llm_energy.measurement import flags, window
+from llm_energy.measurement import flags
+from llm_energy.measurement.request_numbers import request_numbers
 from llm_energy.measurement.steadiness import judged
 from llm_energy.measurement.window_drift import with_power
 from llm_energy.power.accounting import account_energy
@@ -48,11 +49,11 @@ def with_numbers(folder: Path, result: Result) -> Result:
     closed = datetime.fromisoformat(result.window.start_wall) + timedelta(seconds=end_s - start_s)
     counts = {"waves": waves, "passes": passes, "end_wall": closed.isoformat()}
     opened = result.window.model_copy(update={**span, **counts, "duration_s": end_s - start_s})
-    tokens = window.tokens(requests, input_lengths=lengths, start=start_s, end=end_s)
-    latency = window.latency(requests, start=start_s, end=end_s)
-    drift = window.drift(requests, start=start_s, end=end_s, waves=waves, passes=passes)
+    found = request_numbers(
+        requests, input_lengths=lengths, start=start_s, end=end_s, waves=waves, passes=passes
+    )
     raised = flags.of_measurement(
-        drift=drift,
+        drift=found.drift,
         duration_s=opened.duration_s,
         minimum_duration_s=result.spec["measurement"]["minimum_duration_s"],
     )
@@ -64,11 +65,11 @@ def with_numbers(folder: Path, result: Result) -> Result:
         "window": opened,
         "finished": (closed + timedelta(seconds=1)).isoformat(),
         "phases": [p.model_copy(update=spans.get(p.name, {})) for p in result.phases],
-        "tokens": tokens,
-        "output_tokens_per_second": tokens.output / opened.duration_s,
-        "requests_per_second": tokens.requests / opened.duration_s,
-        "latency": latency,
-        "drift": drift,
+        "tokens": found.tokens,
+        "output_tokens_per_second": found.tokens.output / opened.duration_s,
+        "requests_per_second": found.tokens.requests / opened.duration_s,
+        "latency": found.latency,
+        "drift": found.drift,
         "flags": raised,
     }
     result = result.model_copy(update=changes)
@@ -78,11 +79,11 @@ def with_numbers(folder: Path, result: Result) -> Result:
     identity = {"campaign": result.campaign, "experiment": result.experiment}
     identity |= {"cycle": result.cycle, "spec": result.spec_hash}
     file = write_series(folder, name, series := _series(result), identity=identity)
-    gaps = latency.inter_token_latency_s
+    gaps = found.latency.inter_token_latency_s
     account = account_energy(
         series,
         result.phases,
-        tokens,
+        found.tokens,
         scope=DEVICE.scope,
         gpus=[DEVICE.id],
         median_step_s=gaps.p50 if gaps else None,
@@ -92,7 +93,7 @@ def with_numbers(folder: Path, result: Result) -> Result:
         update={
             "side_files": result.side_files | {"series": file},
             "environment": result.environment.model_copy(update=board),
-            "drift": with_power(drift, account),
+            "drift": with_power(found.drift, account),
             "energy": account.energy,
             "flags": raised + account.flags,
         }

@@ -7,9 +7,11 @@ from typing import Any
 
 from llm_energy.analysis import open_checks
 from llm_energy.campaign.identity import PROTOCOL_VERSION
-from llm_energy.measurement import flags, open_requests, window
+from llm_energy.measurement import flags
 from llm_energy.measurement.open_queue import idle_spans
+from llm_energy.measurement.request_numbers import request_numbers
 from llm_energy.measurement.steadiness import judged
+from llm_energy.measurement.window import RequestRecord
 from llm_energy.measurement.window_drift import power_scatter_limit, with_power
 from llm_energy.power.accounting import EnergyAccount, account_energy, for_reason, unsampled
 from llm_energy.power.series import Series
@@ -100,7 +102,7 @@ def same(one: float | None, other: float | None) -> bool:
 
 
 def _of_requests(
-    result: Result, requests: Sequence[window.RequestRecord], lengths: Sequence[int]
+    result: Result, requests: Sequence[RequestRecord], lengths: Sequence[int]
 ) -> dict[str, Any]:
     """Return the fields of the result that follow from its requests, by name."""
     assert result.window is not None
@@ -113,19 +115,22 @@ def _of_requests(
         per_pass = result.prompts.count // result.settings.resolved["batch_size"]
         passes = waves // max(1, per_pass)
         edges = {"start_monotonic_s": start_s, "end_monotonic_s": end_s}
-    tokens = window.tokens(requests, input_lengths=lengths, start=start_s, end=end_s)
-    in_chunks = result.of_server
-    if result.open_load:
-        latency = open_requests.latency(requests, start=start_s, end=end_s, in_chunks=in_chunks)
-    else:
-        latency = window.latency(
-            requests, start=start_s, end=end_s, in_chunks=in_chunks, streamed=result.streamed
-        )
+    found = request_numbers(
+        requests,
+        input_lengths=lengths,
+        start=start_s,
+        end=end_s,
+        waves=waves,
+        passes=passes,
+        is_open=result.open_load is not None,
+        in_chunks=result.of_server,
+        streamed=result.streamed,
+    )
     return {
         "window": {**edges, "waves": waves, "passes": passes},
-        "tokens": tokens.model_dump(),
-        "latency": latency,
-        "drift": window.drift(requests, start=start_s, end=end_s, waves=waves, passes=passes),
+        "tokens": found.tokens.model_dump(),
+        "latency": found.latency,
+        "drift": found.drift,
     }
 
 

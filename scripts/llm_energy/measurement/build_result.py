@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.inputs.environment import packages_sha256
-from llm_energy.measurement import flags, gpu_limits, open_requests, served, window
+from llm_energy.measurement import flags, gpu_limits, served, window
 from llm_energy.measurement.job import Job, Observation
 from llm_energy.measurement.job_energy import energy_of, metered_gpus
 from llm_energy.measurement.open_queue import idle_spans
 from llm_energy.measurement.open_window import flags as open_flags
 from llm_energy.measurement.open_window import open_load
+from llm_energy.measurement.request_numbers import request_numbers
 from llm_energy.measurement.steadiness import judged
 from llm_energy.measurement.window_drift import with_power
 from llm_energy.power.series_file import write_series
@@ -150,22 +151,22 @@ def numbers_of(job: Job, seen: Observation) -> dict[str, Any]:
     requests: Sequence[Mapping[str, Any]] = seen.measured["requests"]
     edges = seen.measured["window"]
     start, end = edges["start"], edges["end"]
-    tokens = window.tokens(requests, input_lengths=seen.input_lengths, start=start, end=end)
     server, is_open = job.experiment.engine.server, seen.arrivals is not None
-    in_chunks = server is not None
-    if is_open:
-        latency = open_requests.latency(requests, start=start, end=end, in_chunks=in_chunks)
-    else:
-        streamed = server is None or server.streams
-        latency = window.latency(
-            requests, start=start, end=end, in_chunks=in_chunks, streamed=streamed
-        )
-    drift = window.drift(
-        requests, start=start, end=end, waves=edges["waves"], passes=edges["passes"]
+    found = request_numbers(
+        requests,
+        input_lengths=seen.input_lengths,
+        start=start,
+        end=end,
+        waves=edges["waves"],
+        passes=edges["passes"],
+        is_open=is_open,
+        in_chunks=server is not None,
+        streamed=server is None or server.streams,
     )
+    tokens, latency = found.tokens, found.latency
     idle = idle_spans(requests, (start, end)) if is_open else ()
     account = energy_of(job, seen, tokens, latency, idle)
-    drift = with_power(drift, account)
+    drift = with_power(found.drift, account)
     duration_s = end - start
     load, raised = None, list[Flag]()
     if seen.arrivals is not None:
