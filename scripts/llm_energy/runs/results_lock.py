@@ -12,7 +12,6 @@ import getpass
 import os
 import secrets
 import socket
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -20,7 +19,7 @@ from typing import IO
 from pydantic import TypeAdapter, ValidationError
 
 from llm_energy.runs.run import utc_now
-from llm_energy.system.files import canonical_json
+from llm_energy.system.files import canonical_json, open_regular
 from llm_energy.system.processes import ProcessId, pid_namespace
 
 FILE = ".lock"
@@ -163,15 +162,11 @@ class ResultsLock:
             LockedError: it is no file, or cannot be read.
         """
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            return os.fdopen(open_regular(self._path, os.O_NOFOLLOW))
         except FileNotFoundError:
             raise
         except OSError as error:
             raise LockedError(self._refusal(None)) from error
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return os.fdopen(descriptor)
-        os.close(descriptor)
-        raise LockedError(self._refusal(None))
 
     def _refusal(self, owner: Owner | None) -> str:
         is_folder = self._path.is_dir() and not self._path.is_symlink()

@@ -38,18 +38,29 @@ def remove_abandoned(paths: Iterable[Path]) -> None:
             path.unlink()
 
 
-def read_regular(path: Path | str) -> bytes:
-    """Return the content of a file; a pipe or a device in its place would never end.
+def open_regular(path: Path | str, flags: int = 0) -> int:
+    """Open a file for reading; a pipe or a device in its place would never end.
+
+    Args:
+        flags: further ones of open(2), such as O_NOFOLLOW.
+
+    Returns:
+        Its descriptor, which the caller closes.
 
     Raises:
         OSError: not readable, or no regular file.
     """
     # Without O_NONBLOCK a pipe would wait for a writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "no regular file", str(path))
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | flags)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "no regular file", str(path))
+
+
+def read_regular(path: Path | str) -> bytes:
+    """Return the content of a file, opened as by `open_regular`."""
+    with os.fdopen(open_regular(path), "rb", buffering=0) as file:
         return file.read()
 
 

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from llm_energy.system.files import open_regular
+
 DEVICE_FOLDERS = (Path("/run/lock"), Path("/tmp"))
 """The first of these that is sticky and open to all holds the locks of the devices: one place for
 all users of the host, where nobody removes or replaces the file of another."""
@@ -173,30 +175,23 @@ def _hold_shared(path: Path, blocked: Blocked) -> int:
 def _open_shared(path: Path) -> int:
     """Open a lock for reading, which is enough for flock and which the kernel grants for a file of
     another user in a sticky folder; make it where it is missing."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     while True:
         try:
-            descriptor = os.open(path, flags)
+            return open_regular(path, os.O_NOFOLLOW)
         except FileNotFoundError:
             with contextlib.suppress(FileExistsError):
-                descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o444)
+                descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL, 0o444)
                 os.fchmod(descriptor, 0o444)  # past the umask
                 return descriptor
-            continue
         except OSError as error:
-            raise _not_ours(path, error.errno) from error
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return descriptor
-        os.close(descriptor)
-        raise _not_ours(path)
+            raise _not_ours(path, error) from error
 
 
-def _not_ours(path: Path, number: int | None = None) -> PermissionError:
+def _not_ours(path: Path, error: OSError) -> PermissionError:
     owner = "another user"
     with contextlib.suppress(OSError):
         owner = _user_name(path.lstat().st_uid)
-    reason = os.strerror(number) if number else "no regular file"
-    words = f"not a lock that every user may open ({reason}); {owner} must remove it"
+    words = f"not a lock that every user may open ({error.strerror}); {owner} must remove it"
     return PermissionError(errno.EPERM, words, str(path))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_energy.system import locks
+from llm_energy.system import files, locks
 
 SCRIPTS = Path(__file__).parents[3] / "scripts"
 
@@ -96,7 +96,9 @@ class TestDevices:
     @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
     def test_another_user_waits_for_the_same_lock(self, shared):
         """Also where the kernel protects the files of others in sticky folders."""
-        code = Path(locks.__file__).read_text()
+        # This user may not read the checkout.
+        code = "".join(Path(module.__file__).read_text() for module in (files, locks))
+        code = code.replace("from llm_energy.system.files import", "from __main__ import")
         code += f"""
 import sys
 DEVICE_FOLDERS = (Path({str(shared)!r}),)
