@@ -1,6 +1,6 @@
 """Kinds of AMD GPUs: what the sensor of each covers, and where its counter begins again.
 
-From documents and the kernel's sources; not seen on a card.
+From documents and the kernel's sources; not run on an AMD GPU.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """AMD GPUs through AMD SMI of ROCm 7: one pass over the sensors of a GPU, by UUID.
 
-Tested on a simulated library only, never seen on a card. As with NVML, a query that a GPU or its
-driver does not have, or answers badly, costs its own quantity only. One thread makes all calls:
-counters that several read went backwards (https://github.com/ROCm/amdsmi/issues/115).
+Tested on a simulated library only, not on an AMD GPU. A query that fails leaves only its own
+quantity without a value, as with NVML. One thread makes all calls: users report counters that go
+backwards when several threads read them (https://github.com/ROCm/amdsmi/issues/115).
 """
 
 import logging

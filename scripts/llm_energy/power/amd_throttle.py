@@ -2,7 +2,7 @@
 
 Older GPUs report a mask of throttlers (SMU_THROTTLER_* of the kernel's amdgpu_smu.h), which the
 binding folds to one truth value: the structure is read instead. From MI300 on there is no mask, but
-times that each kind of throttling has lasted. Not seen on a card.
+times that each kind of throttling has lasted. Not run on an AMD GPU.
 """
 
 import ctypes

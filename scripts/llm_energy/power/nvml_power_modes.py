@@ -1,6 +1,6 @@
 """Modes of newer NVIDIA drivers that change what a GPU draws beside its limit and its clocks.
 
-Measurements under different modes are never paired. Not seen on a GPU yet.
+Measurements under different modes are never paired. Not run on a GPU yet.
 """
 
 import ctypes
