@@ -81,6 +81,12 @@ def vllm(vllm_python: str) -> Iterator[Engines]:
     yield from supervise(vllm_python)
 
 
+@pytest.fixture(scope="module")
+def vllm_server(vllm_server_python: str) -> Iterator[Engines]:
+    """The environment of vLLM's own server, whose client launches it."""
+    yield from supervise(vllm_server_python)
+
+
 MakeGguf = Callable[..., Path]
 
 

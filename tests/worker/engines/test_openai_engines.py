@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 from tests.waiting import wait_until
 from tests.worker.backend import group_members
 from tests.worker.engines import reference
-from tests.worker.engines.conftest import Engines, supervise, supervisor
+from tests.worker.engines.conftest import Engines, supervisor
 from tests.worker.engines.reference import (
     ANSWER_IDS,
     GRAVITY_IDS,
@@ -21,16 +20,6 @@ from tests.worker.engines.reference import (
 from tests.worker.engines.servers import attached, load, preset
 from tests.worker.serving.frames import chunked, refusing
 from tests.worker.serving.stand_in import BARE, serving
-
-
-@pytest.fixture(scope="module")
-def llamacpp_server(llamacpp_python: str) -> Iterator[Engines]:
-    yield from supervise(llamacpp_python)
-
-
-@pytest.fixture(scope="module")
-def vllm_server(vllm_server_python: str) -> Iterator[Engines]:
-    yield from supervise(vllm_server_python)
 
 
 @pytest.mark.engine
@@ -80,8 +69,8 @@ class TestLlamaCpp:
     """llama.cpp's own HTTP server, launched."""
 
     @pytest.fixture
-    def loaded(self, llamacpp_server: Engines, gguf: str) -> dict[str, Any]:
-        return load(llamacpp_server, preset("llamacpp-server"), model_path=gguf)
+    def loaded(self, llamacpp: Engines, gguf: str) -> dict[str, Any]:
+        return load(llamacpp, preset("llamacpp-server"), model_path=gguf)
 
     def test_tells_of_itself(self, loaded: dict[str, Any]) -> None:
         observed = loaded["observed"]
@@ -92,65 +81,59 @@ class TestLlamaCpp:
         assert loaded["engine_version"] == observed["version"]
 
     @pytest.mark.usefixtures("loaded")
-    def test_says_what_the_model_says_alone_and_in_a_batch(self, llamacpp_server: Engines) -> None:
+    def test_says_what_the_model_says_alone_and_in_a_batch(self, llamacpp: Engines) -> None:
         prompts = [QUESTION_IDS, GRAVITY_IDS, QUESTION_IDS, GRAVITY_IDS]
-        assert outputs(measure(llamacpp_server, prompts))[0] == ANSWER_IDS
-        measured = measure(llamacpp_server, [QUESTION_IDS], output_tokens=32)
+        assert outputs(measure(llamacpp, prompts))[0] == ANSWER_IDS
+        measured = measure(llamacpp, [QUESTION_IDS], output_tokens=32)
         reference.check_every_token_is_counted(measured, 32)
         assert outputs(measured)[0][:7] == ANSWER_IDS
 
     @pytest.mark.usefixtures("loaded")
-    def test_a_constant_stream(self, llamacpp_server: Engines) -> None:
-        measured = measure(
-            llamacpp_server, [QUESTION_IDS, GRAVITY_IDS], mode="closed", minimum_waves=2
-        )
+    def test_a_constant_stream(self, llamacpp: Engines) -> None:
+        measured = measure(llamacpp, [QUESTION_IDS, GRAVITY_IDS], mode="closed", minimum_waves=2)
         reference.check_slots_are_busy(measured, 2)
 
     @pytest.mark.usefixtures("loaded")
-    def test_requests_that_arrive_at_a_rate(self, llamacpp_server: Engines) -> None:
-        reference.check_open_load(llamacpp_server)
+    def test_requests_that_arrive_at_a_rate(self, llamacpp: Engines) -> None:
+        reference.check_open_load(llamacpp)
 
     def test_texts_in_place_of_token_ids_give_the_same_answer(
-        self, llamacpp_server: Engines, gguf: str
+        self, llamacpp: Engines, gguf: str
     ) -> None:
         server = preset("llamacpp-server") | {"prompt": "text"}
-        observed = load(llamacpp_server, server, model_path=gguf, seed=1)["observed"]
+        observed = load(llamacpp, server, model_path=gguf, seed=1)["observed"]
         assert observed["prompts_sent_as"] == "text"
-        measured = measure(llamacpp_server, [QUESTION_IDS, GRAVITY_IDS])
+        measured = measure(llamacpp, [QUESTION_IDS, GRAVITY_IDS])
         assert outputs(measured)[0] == ANSWER_IDS
 
-    def test_answers_as_a_whole_have_as_many_tokens(
-        self, llamacpp_server: Engines, gguf: str
-    ) -> None:
+    def test_answers_as_a_whole_have_as_many_tokens(self, llamacpp: Engines, gguf: str) -> None:
         server = preset("llamacpp-server") | {"streams": False, "token_counts": "usage"}
-        load(llamacpp_server, server, model_path=gguf, seed=3)
-        requests = measure(llamacpp_server, [QUESTION_IDS, GRAVITY_IDS])["requests"]
+        load(llamacpp, server, model_path=gguf, seed=3)
+        requests = measure(llamacpp, [QUESTION_IDS, GRAVITY_IDS])["requests"]
         assert {len(request["token_times"]) for request in requests} == {7}
         assert {len(set(request["token_times"])) for request in requests} == {1}
 
-    def test_a_chat_gets_the_template_of_its_server(
-        self, llamacpp_server: Engines, gguf: str
-    ) -> None:
+    def test_a_chat_gets_the_template_of_its_server(self, llamacpp: Engines, gguf: str) -> None:
         server = preset("llamacpp-server") | {"prompt": "chat"}
-        observed = load(llamacpp_server, server, model_path=gguf, seed=2)["observed"]
+        observed = load(llamacpp, server, model_path=gguf, seed=2)["observed"]
         assert observed["chat_template_tokens"] > 0
-        reference.check_every_token_is_counted(measure(llamacpp_server, [GRAVITY_IDS]), 7)
+        reference.check_every_token_is_counted(measure(llamacpp, [GRAVITY_IDS]), 7)
 
-    def test_arguments_reach_the_command(self, llamacpp_server: Engines, gguf: str) -> None:
+    def test_arguments_reach_the_command(self, llamacpp: Engines, gguf: str) -> None:
         server = preset("llamacpp-server")
-        error = load(llamacpp_server, server, model_path=gguf, options={"cache-type": "q5_9"})
+        error = load(llamacpp, server, model_path=gguf, options={"cache-type": "q5_9"})
         assert error["reason"] == "server_ended"
         assert "invalid choice: 'q5_9'" in error["message"]
 
     def test_ends_with_its_engine_process(
-        self, llamacpp_server: Engines, gguf: str, loaded: dict[str, Any]
+        self, llamacpp: Engines, gguf: str, loaded: dict[str, Any]
     ) -> None:
         group = loaded["engine_pid"]
         children = [pid for pid in group_members(group) if pid != group]
         assert len(children) >= 2  # the guard, and the server
         os.kill(group, signal.SIGKILL)
         wait_until(lambda: not group_members(group), what="the server is gone")
-        assert load(llamacpp_server, preset("llamacpp-server"), model_path=gguf)["reused"] is False
+        assert load(llamacpp, preset("llamacpp-server"), model_path=gguf)["reused"] is False
 
 
 @pytest.mark.engine
