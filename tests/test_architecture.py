@@ -15,7 +15,9 @@ MODULES = sorted(
     path for path in SCRIPTS.rglob("*.py") if path.parent != SCRIPTS and path.name != "__init__.py"
 )
 RULE_SCRIPTS = sorted(SCRIPTS.glob("*.py"))
-ELSEWHERE = ("tests", "benchmarks", "docs")
+OTHER_FILES = sorted(
+    path for top in ("tests", "benchmarks", "docs") for path in (ROOT / top).rglob("*.py")
+)
 
 LONGEST = 300
 """Lines of a file: one idea."""
@@ -184,8 +186,9 @@ def test_a_rule_script_is_a_thin_call_without_arithmetic(path):
 
 
 def test_a_file_is_one_idea():
-    lengths = {name_of(p): len(p.read_text(encoding="utf-8").splitlines()) for p in MODULES}
-    assert {name for name, count in lengths.items() if count > LONGEST} == set()
+    paths = [*MODULES, *OTHER_FILES]
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in paths}
+    assert {str(path) for path, count in lengths.items() if count > LONGEST} == set()
 
 
 def test_what_a_module_offers_says_what_it_is():
@@ -213,10 +216,9 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
 
 def test_a_docstring_begins_with_a_verb_or_a_noun():
     """`Return the ...`, `Check that ...`, `The ...`: never a subordinate clause."""
-    elsewhere = [path for top in ELSEWHERE for path in sorted((ROOT / top).rglob("*.py"))]
     wrong = [
         f"{path.relative_to(ROOT)}:{line}: {text.splitlines()[0]}"
-        for path in [*MODULES, *RULE_SCRIPTS, *elsewhere]
+        for path in [*MODULES, *RULE_SCRIPTS, *OTHER_FILES]
         for line, text in docstrings(path)
         if text.split(maxsplit=1)[:1] in (["What"], ["Whether"], ["Of"])
     ]

@@ -1,6 +1,5 @@
 """Campaigns in real servers: the same joules read back, twice is once, and what users get wrong."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -8,8 +7,10 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from tests import time_series
+from tests.llm_energy.export import server_contents as contents
 from tests.llm_energy.export.made_campaign import DEVICES, joules, make_exported
-from tests.time_series import PASSWORD, got, got_json
+from tests.llm_energy.export.server_contents import influx_rows, victoria_series
+from tests.time_series import PASSWORD
 
 from llm_energy.export import line_servers, postgresql, sending
 from llm_energy.export.sending import send_campaign
@@ -56,19 +57,6 @@ def postgres():
         environment.setenv("PGUSER", "postgres")
         environment.setenv("PGPASSWORD", PASSWORD)
         yield address
-
-
-def influx_rows(address: str, query: str, database: str = "energy") -> list[list]:
-    content = got_json(address, "/query", db=database, q=query, epoch="ns")
-    series = content["results"][0].get("series", [])
-    return [row for each in series for row in each["values"]]
-
-
-def victoria_series(address: str, selector: str) -> list[tuple[dict, list, list]]:
-    got(address, "/internal/force_flush")
-    lines = got(address, "/api/v1/export", **{"match[]": selector}).decode().splitlines()
-    found = [json.loads(line) for line in lines]
-    return [(each["metric"], each["timestamps"], each["values"]) for each in found]
 
 
 def integrated(times_s: list[float], values: list[float], duration_s: float, method: str) -> float:
@@ -144,35 +132,25 @@ def test_joules_read_back_from_postgresql_are_those_of_the_file(campaign, postgr
                 assert found == pytest.approx(joules(folder, result, device, method), rel=1e-9)
 
 
-def influx_content(address: str) -> object:
-    return {
-        name: influx_rows(address, f"SELECT * FROM {name}")
-        for name in ("power", "phases", "results")
-    }
-
-
-def victoria_content(address: str) -> object:
-    found = victoria_series(address, '{campaign="synthetic"}')
-    return sorted(((sorted(m.items()), t, v) for m, t, v in found), key=str)
-
-
-def postgres_content(address: str) -> object:
-    import psycopg
-
-    content = {}
-    with psycopg.connect(f"postgresql://{address}/energy") as connection:
-        for table in ("results", "devices", "phases", "power"):
-            if connection.execute(f"SELECT to_regclass('llm_energy.{table}')").fetchone()[0]:
-                rows = connection.execute(f"SELECT * FROM llm_energy.{table}").fetchall()
-                # Numbers of results differ between exports, as those of what was rolled back.
-                content[table] = sorted(row[1:] for row in rows)
-    return content
-
-
 SERVERS = {
-    "influx": ("influxdb://{}/energy", influx_content, (line_servers, "BATCH_LINES")),
-    "victoria": ("victoriametrics://{}", victoria_content, (line_servers, "BATCH_LINES")),
-    "postgres": ("postgresql://{}/energy", postgres_content, (postgresql, "BATCH_ROWS")),
+    "influx": (
+        "influxdb://{}/energy",
+        contents.influx_content,
+        contents.influx_drop,
+        (line_servers, "BATCH_LINES"),
+    ),
+    "victoria": (
+        "victoriametrics://{}",
+        contents.victoria_content,
+        contents.victoria_drop,
+        (line_servers, "BATCH_LINES"),
+    ),
+    "postgres": (
+        "postgresql://{}/energy",
+        contents.postgres_content,
+        contents.postgres_drop,
+        (postgresql, "BATCH_ROWS"),
+    ),
 }
 
 
@@ -196,7 +174,7 @@ def interrupted_after(count: int):
 def test_an_export_is_resumed_and_twice_is_once(campaign, request, monkeypatch, name):
     folder, results = campaign
     address = request.getfixturevalue(name)
-    form, content, (module, batch) = SERVERS[name]
+    form, content, drop, (module, batch) = SERVERS[name]
     url = form.format(address)
     send_campaign(folder, url)
     before = content(address)
@@ -204,12 +182,7 @@ def test_an_export_is_resumed_and_twice_is_once(campaign, request, monkeypatch, 
     assert (again.sent, again.before) == (0, len(results))
     assert content(address) == before
 
-    if name == "influx":
-        influx_drop(address)
-    elif name == "victoria":
-        got_post(address, "/api/v1/admin/tsdb/delete_series", **{"match[]": '{campaign!=""}'})
-    else:
-        postgres_drop(url)
+    drop(address)
     monkeypatch.setattr(module, batch, 500)
     for count in (2, 8, 4):
         monkeypatch.setattr(sending, "undisturbed", interrupted_after(count))
@@ -219,22 +192,6 @@ def test_an_export_is_resumed_and_twice_is_once(campaign, request, monkeypatch, 
     last = send_campaign(folder, url)
     assert last.sent > 0
     assert content(address) == before
-
-
-def influx_drop(address: str) -> None:
-    for name in ("power", "phases", "results"):
-        got_post(address, "/query", db="energy", q=f"DROP MEASUREMENT {name}")
-
-
-def got_post(address: str, path: str, **query: str) -> None:
-    time_series.post(address, path, query)
-
-
-def postgres_drop(url: str) -> None:
-    import psycopg
-
-    with psycopg.connect(url) as connection:
-        connection.execute("DROP SCHEMA llm_energy CASCADE")
 
 
 def test_timescaledb_makes_a_hypertable_where_it_is(campaign, postgres):
