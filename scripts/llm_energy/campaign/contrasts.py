@@ -37,12 +37,15 @@ def contrasts(config: CampaignConfig, experiments: Sequence[Experiment]) -> tupl
     that is declared first.
     """
     factors = config.comparisons.factors
+    members: dict[str, list[Experiment]] = {name: [] for name in config.experiments}
+    for experiment in experiments:
+        members[experiment.group].append(experiment)
     return tuple(
         contrast
         for name, group in config.experiments.items()
         for axis in axes_of(group)
         if "request_rate" not in axis and (factors is None or set(axis) & set(factors))
-        for contrast in _along(axis, [e for e in experiments if e.group == name], config.reference)
+        for contrast in _along(axis, members[name], config.reference)
     )
 
 

@@ -18,6 +18,10 @@ from llm_energy.results.layout import REPLICATE
 MEASURED: Sequence[ControlKind] = ("a_a", "sampler_off", "neighbours")
 """Controls that need measurements of their own."""
 
+NAMES = tuple(f".{kind}" for kind in MEASURED)
+"""Ends of the names of these, which no other experiment may have: older results of A/A controls are
+known by their names alone."""
+
 SAMPLER_OFF = {"sampler": "off"}
 """Addition to the spec of a measurement without the power sampler."""
 
@@ -75,16 +79,16 @@ def check_controls(
     parallel: bool,
     problems: Problems,
 ) -> None:
-    """Add why a control cannot be made.
+    """Add why a control cannot be made, and which experiments have the name of one.
 
     Args:
         parallel: several sets of GPUs are measured on at once.
     """
-    names = {experiment.name for experiment in experiments}
+    for experiment in experiments:
+        if experiment.name.endswith(NAMES):
+            message = f"{experiment.name} is a name of a control; rename the group"
+            problems.add(("experiments", experiment.group), message)
     for control in controls:
-        if control.kind in MEASURED and control.experiment in names:
-            message = f"an experiment is named {control.experiment} already; rename its group"
-            problems.add(("controls", control.kind), message)
         if control.kind == "neighbours" and not parallel:
             message = "needs `parallel`: without it nothing is measured beside anything"
             problems.add(("controls", "neighbours"), message)

@@ -1,5 +1,6 @@
 """Controls of a campaign: what they measure, and that nothing else changes for them."""
 
+import pytest
 from tests.llm_energy.make_campaigns import BASE, changed, load, mistakes, specs, with_experiments
 
 from llm_energy.campaign.pilot_config import pilot_config
@@ -76,10 +77,12 @@ def test_no_idle_phase_has_no_idle_control(root):
     assert found == "controls.idle: there is no idle phase; set measurement.baseline_s above 0"
 
 
-def test_a_name_that_is_taken_is_reported(root):
-    config = with_experiments(x={}, **{"x.a_a": {"settings": {"batch_size": 2}}})
-    (found,) = mistakes(root, config | {"controls": {"a_a": True}})
-    assert found == "controls.a_a: an experiment is named x.a_a already; rename its group"
+@pytest.mark.parametrize("controls", [{}, {"a_a": True}])
+@pytest.mark.parametrize("kind", ["a_a", "sampler_off", "neighbours"])
+def test_no_experiment_has_the_name_of_a_control(root, kind, controls):
+    config = with_experiments(x={}, **{f"x.{kind}": {"settings": {"batch_size": 2}}})
+    (found,) = mistakes(root, config | {"controls": controls})
+    assert found == f"experiments.x.{kind}: x.{kind} is a name of a control; rename the group"
 
 
 def test_a_reference_that_does_not_exist_is_reported_once(root):
