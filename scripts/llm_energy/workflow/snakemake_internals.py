@@ -28,6 +28,9 @@ UNIMPORTANT = re.compile(
 """Messages that say nothing about a campaign; a script that ends with 1 has said why, and
 whoever interrupts it knows."""
 
+JOB_TABLE = "Job stats:"
+"""Beginning of the table of jobs: a dry run prints it before its jobs and after them."""
+
 CONSTRAINT = re.compile(r"\{(\w+),(?:[^{}]|\{[^{}]*\})*\}")
 """A wildcard with the expression that constrains it."""
 
@@ -40,6 +43,19 @@ class JobToRun:
     outputs: tuple[str, ...]
     spec_hash: str | None
     """Its wildcard `spec`."""
+
+
+class _Worthwhile(logging.Filter):
+    """Leaves out unimportant messages, and a table of jobs that would follow itself."""
+
+    _last = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = str(record.msg)
+        if UNIMPORTANT.match(text):
+            return False
+        before, self._last = self._last, text
+        return text != before or not text.startswith(JOB_TABLE)
 
 
 class SnakemakeInternals:
@@ -61,7 +77,7 @@ class SnakemakeInternals:
                 if isinstance(handler, logging.StreamHandler) and not isinstance(
                     handler, logging.FileHandler
                 ):
-                    handler.addFilter(lambda record: UNIMPORTANT.match(str(record.msg)) is None)
+                    handler.addFilter(_Worthwhile())
 
     def hide_pandas(self) -> None:
         """Let Snakemake find no pandas, unless another workflow uses this one and may want it.

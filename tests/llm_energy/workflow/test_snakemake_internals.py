@@ -10,7 +10,11 @@ from types import SimpleNamespace
 import pytest
 
 from llm_energy.backends.runtime import SCRIPTS
-from llm_energy.workflow.snakemake_internals import UNIMPORTANT, SnakemakeInternals
+from llm_energy.workflow.snakemake_internals import (
+    JOB_TABLE,
+    UNIMPORTANT,
+    SnakemakeInternals,
+)
 
 SNAKEFILE = f"""
 import json
@@ -201,6 +205,14 @@ def test_the_console_is_quiet_and_the_log_is_not(folder):
     assert "rule make" in done.stderr
     (log,) = (folder / ".snakemake/log").glob("*.log")
     assert "Select jobs to execute" in log.read_text()
+
+
+@pytest.mark.parametrize(("quiet", "tables"), [(["--quiet", "rules"], 1), ([], 2)])
+def test_no_table_of_jobs_follows_itself(folder, quiet, tables):
+    """A dry run prints it before the jobs and after them, where they are not listed too."""
+    command = [sys.executable, "-m", "snakemake", "pilot", "--dry-run", *quiet]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert (done.stdout + done.stderr).count(JOB_TABLE) == tables
 
 
 @pytest.mark.parametrize(
