@@ -114,7 +114,7 @@ def test_a_higher_maximum_asks_for_the_difference_without_deciding_anew(decided)
 
 def test_forcing_sets_all_aside_and_decides_anew(decided):
     message = decided.refusal("--forcerun", "measure")
-    assert "10 of the measurements asked for have a result already" in message
+    assert "10 of the requested measurements have a result already" in message
     assert len(decided.results()) == 10
     measured = decided.measured("--forcerun", "measure", "--config", "remeasure=true")
     assert measured == decided.plan()

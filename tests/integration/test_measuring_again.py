@@ -16,7 +16,7 @@ def test_forcing_does_not_overwrite_results(measured, force):
     before = {path: path.read_bytes() for path in measured.results()}
     assert measured.planned(*force) == 4
     message = measured.refusal(*force)
-    assert "4 of the measurements asked for have a result already" in message
+    assert "4 of the requested measurements have a result already" in message
     assert "--config remeasure=true" in message
     assert {path: path.read_bytes() for path in measured.results()} == before
     assert measured.runs() == []
@@ -87,4 +87,4 @@ def test_a_valid_result_is_not_invalid_because_it_is_forced(measured):
     for path in measured.results():
         given_energy(path)
     message = measured.refusal("--forcerun", "measure", "--config", "remeasure=invalid")
-    assert "4 of the measurements asked for have a result already" in message
+    assert "4 of the requested measurements have a result already" in message

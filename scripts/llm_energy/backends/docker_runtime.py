@@ -145,7 +145,7 @@ class DockerRuntime:
     def hung(self, record: BackendRecord) -> bool:
         """Return whether the heartbeat of a supervisor in Podman is too old."""
         if not in_podman(record):
-            return False  # Docker runs the health check; it is not even asked beside a window
+            return False  # Docker runs the health check; it is not even queried beside a window
         with engine() as client, docker_errors():
             found = find(client, record)
             if found is None or found.status != "running":
@@ -191,7 +191,7 @@ def engine() -> Any:
 
 
 def in_podman(record: BackendRecord) -> bool:
-    """Return whether a container runs in Podman, by its record: the engine is not asked again."""
+    """Return whether a container runs in Podman, by its record: the engine is not queried again."""
     return (record.container_engine or "").startswith(PODMAN)
 
 

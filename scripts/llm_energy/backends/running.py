@@ -128,7 +128,7 @@ def connect(record: BackendRecord) -> Session:
 def trusted(run: Run, record: BackendRecord) -> Iterator[Session]:
     """A session with a backend, which is ended if it stops answering in it.
 
-    What hangs cannot be asked to unload its engine; what was ended certainly holds none.
+    A backend that hangs cannot unload its engine; one that was ended certainly holds none.
     """
     try:
         with connect(record) as session:

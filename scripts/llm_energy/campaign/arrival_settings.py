@@ -13,7 +13,7 @@ WINDOW_ON_GPU_S = 120.0
 """Default window of a campaign with load mode `open` on a GPU: arrivals scatter."""
 
 LEAST_ARRIVALS = 30
-"""A window with fewer on average is refused: nothing could be said of its queue."""
+"""A window with fewer on average is refused: its queue cannot be judged."""
 
 
 class Arrivals(Model):

@@ -1,1 +1,1 @@
-"""Containers through the Docker API: the engine, what is said to a process in one, images."""
+"""Containers through the Docker API: the engine, messages to a process in one, images."""

@@ -134,7 +134,7 @@ def in_one_line(error: Exception) -> str:
     message = str(error.explanation or error) if isinstance(error, APIError) else str(error)
     message = " ".join(message.split())
     socket = host().removeprefix("unix://")
-    # An engine that refuses a connection cannot be asked for its name; its socket tells.
+    # An engine that refuses a connection does not give its name, but its socket shows it.
     podman = socket.endswith("podman.sock")
     engine = PODMAN if podman else "the Docker engine"
     if "PermissionError" in message or "Permission denied" in message:

@@ -106,7 +106,7 @@ def resolve(repository: str, revision: str | None) -> tuple[str, dict[str, HubFi
 def check_access(repository: str, commit: str) -> None:
     """Check that this user may fetch a model, before anything large is fetched.
 
-    A gated model's description is open to all; only its files are not, so one is asked for.
+    A gated model's description is open to all; only its files are not, so one is requested.
     """
     from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
 

@@ -1,7 +1,7 @@
 """The `lock` target: look identities up once and write them down.
 
 What a campaign pins itself is not looked up. A hub revision that is locked stays, since a branch
-moves without being asked (remove its entry to pin anew); files and interpreters of the user's own
+moves by itself (remove its entry to pin anew); files and interpreters of the user's own
 are read again each time, since only their owner changes them.
 """
 

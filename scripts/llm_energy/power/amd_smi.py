@@ -112,7 +112,7 @@ class AmdSmiMeter:
         return found
 
     def cpus(self, device: Device) -> tuple[int, ...] | None:  # noqa: ARG002
-        """The CPUs near a GPU: not asked, since sets of AMD GPUs are refused."""
+        """The CPUs near a GPU: not looked up, since sets of AMD GPUs are refused."""
         return None
 
     def default_limit_watts(self, device: Device) -> float | None:

@@ -1,7 +1,7 @@
 """Energy of what did the work together with the host around it, in the widest scope that is known.
 
 Either one device holds all of it, such as the input of the machine, or parts that share nothing are
-added up. Which scopes hold which is said in `scopes.py`.
+added up. `scopes.py` defines which scopes hold which.
 """
 
 from collections.abc import Iterator, Sequence

@@ -93,7 +93,7 @@ def integrate(
 def gap_limit_s(sampling_period_s: float) -> float:
     """How far apart two samples may lie before the time between them is a gap.
 
-    The update period that is seen has no say: power that does not change makes it long.
+    The observed update period does not count: power that does not change makes it long.
     """
     return max(GAP_PERIODS * sampling_period_s, MINIMUM_GAP_S)
 

@@ -42,7 +42,7 @@ class NvmlMeter:
     """The GPUs that NVML lists, or some of them."""
 
     def __init__(self, nvml: Any, only: Collection[str] | None = None) -> None:
-        """Args: only: UUIDs; the driver is asked nothing about any other GPU. None: all GPUs."""
+        """Args: only: UUIDs of the GPUs to query, and no others. None: all GPUs."""
         self._nvml = nvml
         self._reasons = {
             nvml.NVML_ERROR_NOT_SUPPORTED: "not_supported",

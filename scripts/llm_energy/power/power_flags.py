@@ -77,7 +77,7 @@ def _listed(accounts: Iterable[Account], own: Collection[int]) -> bool:
     """Return True where the driver lists a process of the measurement on some device.
 
     Inside a container it lists the host's ids, by which our own processes are not known: then
-    nothing can be said of others.
+    nothing is known of others.
     """
     listed = {
         pid

@@ -1,4 +1,4 @@
-"""Scopes of energy: what each covers and which holds which, said here alone.
+"""Scopes of energy: what each covers and which holds which, defined here alone.
 
 A device lies in one scope. Energies are added up only where none of their domains can hold a part
 of another.

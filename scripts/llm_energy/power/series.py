@@ -85,7 +85,7 @@ class Series:
 
     def covered(self) -> tuple[float, float]:
         """The time over which every quantity of each device's first and last pass lies around it;
-        slow devices with a rate of their own have no say. There must be a reading."""
+        slow devices with a rate of their own do not count. There must be a reading."""
         own = {device.id for device in self.devices if device.own_period_s is not None}
         kept = [found for id_, found in self.by_device.items() if id_ not in own]
         passes = kept or list(self.by_device.values())

@@ -43,7 +43,7 @@ TOO_OLD = (
 )
 
 CDI_SINCE = 29
-"""First version of the engine that hands out whole GPUs by CDI where it is asked for GPUs."""
+"""First version of the engine that answers requests for GPUs with whole GPUs by CDI."""
 
 
 def ask_engine() -> dict[str, Any]:

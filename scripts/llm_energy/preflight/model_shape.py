@@ -35,7 +35,7 @@ class Shape:
     context_tokens: int | None
     """Longest sequence that the model is made for."""
     dtype: str | None
-    """Number format of the weights; None where several are mixed or it is not said."""
+    """Number format of the weights; None where several are mixed or it is not stated."""
     quantized: bool
     """The weights are packed: their size does not depend on dtype."""
     windowed: bool = False

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def obstacles(recipes: Recipes, *, cache: Path) -> list[str]:
     """Return one line for each input that cannot be made ready, or is no longer what it was.
 
-    No registry is asked. A Docker engine that does not answer is one line.
+    No registry is queried. A Docker engine that does not answer is one line.
 
     Args:
         cache: the folder `.cache`; what is ready there is not checked again.

@@ -110,7 +110,7 @@ def names_in_common(base: pd.DataFrame, other: pd.DataFrame) -> dict[str, str]:
     own = dict(zip(other["experiment"], other["spec_hash"], strict=True))
     found = {name: by_spec[spec] for name, spec in own.items() if spec in by_spec}
     taken = {*found.values()}
-    # A name that means another experiment here is told from it.
+    # A name that means another experiment here is distinguished from it.
     apart = {name: f"{name} ({own[name]})" for name in own.keys() & taken if name not in found}
     return {name: common for name, common in found.items() if name != common} | apart
 

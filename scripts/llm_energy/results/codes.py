@@ -146,7 +146,7 @@ ENERGY_REASONS = {
     "sampling_gap": "Samples are missing for so long that the integral may be wrong by more than "
     "the limit.",
     "too_few_samples": "Too few samples lie inside the window for a mean.",
-    "non_positive_sample": "The wall meter says 0 W or less inside the window.",
+    "non_positive_sample": "The wall meter reads 0 W or less inside the window.",
     "counter_reset": "The energy counter went backwards inside the interval, by more than a wrap "
     "explains.",
     "counter_jumped": "The energy counter rose by more than the device can draw.",

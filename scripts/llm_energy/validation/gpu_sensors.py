@@ -88,14 +88,14 @@ def load_on(uuid: str, *, python: str) -> Iterator[None]:
         def last_line() -> str:
             errors.seek(0)
             lines = errors.read().decode(errors="replace").split("\n")
-            return next((line for line in reversed(lines) if line.strip()), "nothing")
+            return next((line for line in reversed(lines) if line.strip()), "none")
 
         try:
             if not _says_working(process):
-                raise LoadError(f"no load within {STARTED_S:.0f} s; it said: {last_line()}")
+                raise LoadError(f"no load within {STARTED_S:.0f} s; its last line: {last_line()}")
             yield
             if process.poll() is not None:
-                raise LoadError(f"the load ended by itself; it said: {last_line()}")
+                raise LoadError(f"the load ended by itself; its last line: {last_line()}")
         finally:
             _end(process)
 

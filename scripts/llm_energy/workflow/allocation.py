@@ -141,7 +141,7 @@ def cancel_orphans() -> Iterator[str]:
     Jobs of it that have not begun yet find it gone and measure nothing.
 
     Raises:
-        AllocationError: Slurm cannot be asked, or a job does not end.
+        AllocationError: Slurm does not answer, or a job does not end.
     """
     for run in Run.all():
         try:

@@ -54,7 +54,7 @@ def foreign_device(device: str, results: Iterable[Path]) -> tuple[str, str] | No
 
 
 def _measured_on(results: Iterable[Path]) -> str | None:
-    # A cluster's file system is not asked for each of 100,000 results that are not there yet.
+    # 100,000 results that are not there yet are not looked up singly on a cluster's file system.
     names = cache(lambda folder: {path.name for path in folder.glob("*")})
     for path in results:
         if path.name not in names(path.parent):

@@ -110,7 +110,7 @@ class Lifecycle:
         existing = [planned for planned in (*needed, *further) if self._path(planned).exists()]
         if not self._may_remeasure(existing, remeasure, elsewhere=spreads):
             raise LifecycleError(
-                f"{len(existing)} of the measurements asked for have a result already "
+                f"{len(existing)} of the requested measurements have a result already "
                 f"(the first is {self._path(existing[0])}); to measure them again and keep the "
                 "old results under superseded/, add: --config remeasure=true"
             )

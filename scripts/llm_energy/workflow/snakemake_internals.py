@@ -25,7 +25,7 @@ UNIMPORTANT = re.compile(
     r"|RuleException:\s+CalledProcessError in [^\n]+\n[^\n]+ "
     rf"(returned non-zero exit status (1|{INTERRUPTED})\.|died with <Signals\.SIGINT: 2>\.)\s*$"
 )
-"""Messages that say nothing about a campaign; a script that ends with 1 has said why, and
+"""Messages without news of a campaign; a script that ends with 1 has printed the reason, and
 whoever interrupts it knows."""
 
 JOB_TABLE = "Job stats:"
@@ -69,8 +69,8 @@ class SnakemakeInternals:
         """When this invocation began to look for what is missing, in seconds since the epoch."""
 
     def quieten(self) -> None:
-        """Leave out of the console, not out of its log, what Snakemake says of itself and what a
-        rule script has said better, and the traceback of Ctrl-C. Not with `--verbose`."""
+        """Leave out of the console, not out of its log, messages about Snakemake itself, those that
+        a rule script has worded better, and the traceback of Ctrl-C. Not with `--verbose`."""
         if not self._workflow.output_settings.verbose:
             end_without_traceback()
             for handler in logging.getLogger("snakemake.logging").handlers:
@@ -227,7 +227,7 @@ class SnakemakeInternals:
         return int(getattr(known, "value", known) or 0)
 
     def limit(self, resource: str, total: int) -> None:
-        """Let jobs have so much of a resource at once, as if the profile said so; on a cluster
+        """Let jobs have so much of a resource at once, as if the profile set it; on a cluster
         those of each allocation."""
         self._workflow.global_resources[resource] = total
         self._workflow.resource_scopes[resource] = "local"

@@ -69,8 +69,8 @@ def test_a_load_that_does_not_run_is_a_line_that_fails(simulate, tmp_path):
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("echo working; echo 'CUDA error' >&2", "ended by itself; it said: CUDA error"),
-        ("exit 3", "it said: nothing"),
+        ("echo working; echo 'CUDA error' >&2", "ended by itself; its last line: CUDA error"),
+        ("exit 3", "its last line: none"),
     ],
 )
 def test_a_load_says_why_it_ended(script, words, tmp_path):
