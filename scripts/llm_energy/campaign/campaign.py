@@ -101,6 +101,12 @@ class Campaign:
         """Hash of the spec -> name of each experiment."""
         return {experiment.spec_hash: experiment.name for experiment in self.experiments}
 
+    @property
+    def used_backends(self) -> dict[str, BackendConfig]:
+        """The backends that experiments use, in the order of these."""
+        names = dict.fromkeys(experiment.settings.backend for experiment in self.experiments)
+        return {name: self.backends[name] for name in names}
+
     def experiment(self, name: str) -> Experiment:
         """Return the experiment of this name.
 

@@ -14,8 +14,8 @@ def no_container(backend: str) -> str:
 
 def amd_findings(campaign: Campaign) -> Iterator[Finding]:
     """Yield a problem for each thing that a campaign asks and AMD GPUs do not get."""
-    for name in dict.fromkeys(e.settings.backend for e in campaign.experiments):
-        if campaign.backends[name].in_container:
+    for name, config in campaign.used_backends.items():
+        if config.in_container:
             yield Finding("problem", f"gpus of {name}", no_container(name))
     if sets_gpus(campaign):
         message = "gpu: limits and clocks of AMD GPUs are not set; remove the settings `gpu.*`"

@@ -28,7 +28,6 @@ from llm_energy.preflight.host_sensors import host_sensor_finding
 from llm_energy.preflight.input_findings import environment_finding, model_finding
 from llm_energy.preflight.memory_estimate import FORMULA
 from llm_energy.preflight.obstacles import (
-    backends_of,
     no_gpu_finding,
     request_findings,
     too_few_gpus,
@@ -69,7 +68,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
         host_sensor_finding(),
         *prepared,
         *server_findings(campaign),
-        *container_findings(campaign, backends_of(campaign)),
+        *container_findings(campaign, campaign.used_backends),
         *disk_findings(read_disks(cache, results, docker_root), prepared),
         *memory_findings(campaign, host=host, gpus=gpus, cache=cache),
         Finding("note", "memory", f"estimates: {FORMULA}"),
@@ -77,7 +76,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
 
 
 def _runs_processes(campaign: Campaign) -> bool:
-    return any(campaign.backends[name].runtime == PROCESS for name in backends_of(campaign))
+    return any(config.runtime == PROCESS for config in campaign.used_backends.values())
 
 
 def _about_machine(campaign: Campaign) -> dict[str, Callable[[], Any]]:
@@ -121,7 +120,7 @@ def _docker(campaign: Campaign, answer: Any, *, toolkit: bool) -> Iterator[Findi
         message = f"the Docker engine gives {answer}; restart it" if silent else reason(answer)
         yield Finding("problem", "docker", message)
         return
-    configs = [campaign.backends[name] for name in backends_of(campaign)]
+    configs = campaign.used_backends.values()
     limits = any(config.container.memory is not None for config in configs)
     yield from engine_findings(answer, memory_limits=limits)
     if toolkit:

@@ -138,12 +138,7 @@ def check_image(client: "docker.DockerClient", recipe: EnvironmentRecipe, marker
 
 
 def uses_docker(campaign: Campaign) -> bool:
-    return any(campaign.backends[name].in_container for name in backends_of(campaign))
-
-
-def backends_of(campaign: Campaign) -> list[str]:
-    """Return the backends that experiments use, in declared order."""
-    return list(dict.fromkeys(e.settings.backend for e in campaign.experiments))
+    return any(config.in_container for config in campaign.used_backends.values())
 
 
 def no_gpu_finding(error: NoGpuError) -> Finding:
@@ -152,8 +147,7 @@ def no_gpu_finding(error: NoGpuError) -> Finding:
 
 def too_few_gpus(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
     """Yield a problem for each backend that needs more GPUs than there are, or than it gets."""
-    for backend in backends_of(campaign):
-        config = campaign.backends[backend]
+    for backend, config in campaign.used_backends.items():
         own = [e for e in campaign.experiments if e.settings.backend == backend]
         parallel = max(int(e.settings.engine_options.get("tensor_parallel", 1)) for e in own)
         sets = campaign.parallel

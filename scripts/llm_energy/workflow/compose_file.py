@@ -40,8 +40,7 @@ def write_compose(campaign: Campaign, results: Path) -> Path:
         UserError: it has no backend in a container, its containers would not be those of a run, or
             the engine does not answer.
     """
-    used = dict.fromkeys(e.settings.backend for e in campaign.experiments)
-    names = [name for name in used if campaign.backends[name].in_container]
+    names = [name for name, config in campaign.used_backends.items() if config.in_container]
     if not names:
         message = "no backend has `runtime: docker`, so there is nothing to write"
         raise UserError(f"campaign `{campaign.name}`: {message}")
