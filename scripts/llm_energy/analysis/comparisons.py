@@ -62,21 +62,6 @@ NATURAL_LENGTH = "natural_length"
 
 PER_TOKEN = (THROUGHPUT, JOULES_PER_OUTPUT_TOKEN, HOST_JOULES_PER_OUTPUT_TOKEN, ITL)
 
-MARKS = {
-    "unpaired": "No cycle has both sides, so that drift of the machine is part of the ratio.",
-    "other_session": "The sides come from different sessions: what changed in between is part of "
-    "the ratio.",
-    "other_device": "The sides were measured on different devices: the interval holds the gain of "
-    "both power sensors.",
-    "other_power_limit": "The sides ran under different power limits, which the campaign did not "
-    "set.",
-    "other_power_mode": "The sides ran under different power modes of the driver, such as another "
-    "workload power profile.",
-    "other_tokenizer": "The sides split text into different tokens: a token is not the same work. "
-    "Compare by request.",
-}
-"""Code -> meaning for the reader of such a comparison."""
-
 BLOCK, DEVICE = "block", "device"
 """Keys of a row for what identifies its block and its device."""
 

@@ -115,7 +115,7 @@ class Comparison(Model):
     """Comparisons adjusted for: those of one metric with the reference, or along one axis."""
     verdict: Verdict
     marks: list[str]
-    """Codes of what else differs, such as `other_session`; see `comparisons.MARKS`."""
+    """Codes of what else differs, such as `other_session`; the sentence has them in words."""
     sentence: str
     """The comparison in words, without the names of the two."""
 

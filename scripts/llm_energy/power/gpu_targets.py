@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_MILLI = 1e-3
-
 
 class GpuTargetError(Exception):
     """A board cannot do what a campaign asks; one line with the range."""

@@ -1,7 +1,7 @@
 """Run every check of preflight and return the findings in reading order."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,6 @@ from llm_energy.preflight.obstacles import (
 )
 from llm_energy.preflight.server_findings import server_findings
 from llm_energy.system.vocabulary import PROCESS
-
-Answers = Mapping[str, Any]
 
 
 def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[Finding]:

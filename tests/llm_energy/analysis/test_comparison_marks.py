@@ -3,16 +3,11 @@
 import pytest
 from tests.llm_energy.analysis.made_comparisons import BASE, OTHER, A, B, compared, side, throughput
 
-from llm_energy.analysis.comparisons import MARKS
-from llm_energy.analysis.wording import DIFFERENT
 from llm_energy.results.metrics import THROUGHPUT
 from llm_energy.results.parts import GpuSet
 
 
 class TestMarks:
-    def test_every_mark_has_its_meaning(self):
-        assert set(DIFFERENT) < set(MARKS)
-
     def test_sides_of_different_sessions_are_compared_without_pairs_and_marked(self):
         found = throughput(side(BASE, A, session="monday"), side(OTHER, B, session="tuesday"))
         assert (found.pairs, found.marks) == (0, ["unpaired", "other_session"])
