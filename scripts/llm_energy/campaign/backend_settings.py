@@ -11,6 +11,7 @@ from llm_energy.campaign.types import (
     ContainerName,
     Count,
     EnvironmentVariable,
+    Filled,
     Memory,
     Model,
     PinnedImage,
@@ -100,6 +101,9 @@ class Container(Model):
     """`true`: its root file system cannot be written; /tmp and its home always can."""
 
 
+NO_SERVER = "needs the key command or the key url"
+
+
 class BackendConfig(Model):
     """Runtime and environment of a backend."""
 
@@ -118,13 +122,10 @@ class BackendConfig(Model):
     """
     container: Container = Field(default_factory=Container)
     """Resources of the host for its container."""
-    server: (
-        Annotated[
-            Launch | Attach,
-            Alternatives("command", "url", message="needs the key command or the key url"),
-        ]
-        | None
-    ) = None
+    server: Annotated[
+        Annotated[Launch | Attach, Alternatives("command", "url", message=NO_SERVER)] | None,
+        Filled(NO_SERVER),
+    ] = None
     """A server of OpenAI's completions API as the engine, launched or attached. Default: the
     adapter of this name, or the server that envs/{backend} declares."""
 

@@ -170,7 +170,7 @@ def load_campaign(
         declared_controls,
         experiments,
         baseline_s=model.measurement.baseline_s,
-        parallel=model.parallel is not None,
+        parallel=model.parallel is not None or problems.below("parallel"),
         problems=problems,
     )
     searches = rate_searches(model, experiments)

@@ -23,6 +23,7 @@ from llm_energy.campaign.publication import Publication
 from llm_energy.campaign.types import (
     Alternatives,
     Count,
+    Filled,
     Identifier,
     Model,
     Name,
@@ -187,11 +188,14 @@ class CampaignConfig(Model):
     """Prompt sets in use, by a name of your choice."""
     traces: dict[Name, TraceConfig] = Field(default_factory=dict)
     """Traces of arrivals in use, by a name of your choice."""
-    slo: Annotated[Objectives | None, Alternatives(object, type(None))] = None
+    slo: Annotated[Objectives | None, Filled()] = None
     """Objectives of latency, for experiments with load mode `open`."""
     measurement: Measurement = Field(default_factory=Measurement)
     """Durations and rates of every measurement."""
-    parallel: Parallel | None = None
+    parallel: Annotated[
+        Parallel | None,
+        Filled("must be keys with values, not null; `{}` makes each GPU of the host a set"),
+    ] = None
     """Sets of GPUs of one host that are measured on at the same time."""
     defaults: DeclaredSettings = Field(default_factory=DeclaredSettings)
     """Settings that every experiment starts from."""

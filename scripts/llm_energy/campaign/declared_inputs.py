@@ -8,6 +8,7 @@ from llm_energy.campaign.problems import KeyPath
 from llm_energy.campaign.types import (
     Alternatives,
     Count,
+    Filled,
     Model,
     Name,
     Natural,
@@ -55,12 +56,8 @@ class PathSource(Model):
 Source = PackageSource | HubSource | PathSource
 
 
-DeclaredSource = Annotated[
-    Source,
-    Alternatives(
-        *("package", "hub", "path"), message="needs exactly one of the keys package, hub and path"
-    ),
-]
+ONE_SOURCE = "needs exactly one of the keys package, hub and path"
+DeclaredSource = Annotated[Source, Alternatives("package", "hub", "path", message=ONE_SOURCE)]
 
 
 class ModelConfig(Model):
@@ -68,7 +65,7 @@ class ModelConfig(Model):
 
     licence: Text | None = None
     """Licence of the weights, for the report."""
-    source: DeclaredSource | None = None
+    source: Annotated[DeclaredSource | None, Filled(ONE_SOURCE)] = None
     """Source of the weights: the default for every backend."""
     sources: dict[str, DeclaredSource] = Field(default_factory=dict)
     """Sources for single backends, by backend; they win over `source`."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from llm_energy.campaign.types import Alternatives, Model, Text
+from llm_energy.campaign.types import Alternatives, Filled, Model, Text
 
 ADDRESS = (
     r"^(https://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:]+\])|http://(localhost|127\.[0-9.]+|\[::1\]))"
@@ -45,7 +45,8 @@ class Redfish(Model):
 
 
 HostPower = Redfish | Literal["ipmi"]
+_MESSAGE = "must be `ipmi`, or {redfish: https://HOST}"
 DeclaredHostPower = Annotated[
-    Redfish | Literal["ipmi"] | None,
-    Alternatives(dict, "ipmi", type(None), message="must be `ipmi`, or {redfish: https://HOST}"),
+    Annotated[HostPower, Alternatives(dict, "ipmi", message=_MESSAGE)] | None,
+    Filled(_MESSAGE),
 ]

@@ -1,13 +1,26 @@
 """How a campaign declares that several sets of GPUs of one host are measured on at once."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
 
-from llm_energy.campaign.types import Alternatives, Count, Model, Text
+from llm_energy.campaign.types import Alternatives, Count, Model
 
+UUID = r"^(GPU|MIG)-\S+$"
+
+
+def _uuid(value: Any) -> Any:
+    if not (isinstance(value, str) and re.fullmatch(UUID, value)):
+        message = "must be the UUID of a GPU, as `nvidia-smi -L` prints it"
+        raise PydanticCustomError("kind", message)
+    return value
+
+
+Device = Annotated[str, BeforeValidator(_uuid), Field(json_schema_extra={"pattern": UUID})]
 Devices = Annotated[
-    Literal["all"] | Annotated[list[Text], Field(min_length=1)],
+    Literal["all"] | Annotated[list[Device], Field(min_length=1)],
     Alternatives("all", list, message="must be `all`, or a list of UUIDs"),
 ]
 

@@ -32,6 +32,10 @@ class Problems(dict[KeyPath, dict[str, None]]):
     def add(self, path: KeyPath, message: str) -> None:
         self.setdefault(path, {})[message] = None
 
+    def below(self, section: str) -> bool:
+        """Return whether a section of the file has a mistake, so that it counts as missing."""
+        return any(path[0] == section for path in self)
+
 
 def first_of(messages: Iterable[str]) -> list[str]:
     """Return the first messages about one key; how many more there are stands in the last."""

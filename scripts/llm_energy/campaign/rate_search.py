@@ -70,8 +70,9 @@ def check_searches(
     """
     if not searches:
         return
+    lacks_slo = config.slo is None and not problems.below("slo")
     for name, group in config.experiments.items():
-        if config.slo is None and searched_axis(group) is not None:
+        if lacks_slo and searched_axis(group) is not None:
             message = "highest_good needs `slo`, the objectives that a good request keeps; add it"
             problems.add(("experiments", name, "axes", RATE), message)
     if isinstance(config.cycles, AdaptiveCycles):

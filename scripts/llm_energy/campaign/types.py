@@ -7,7 +7,14 @@ import math
 import secrets
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+)
 from pydantic_core import PydanticCustomError, core_schema
 
 NAME = r"^[a-z0-9][a-z0-9._-]*$"
@@ -80,6 +87,31 @@ TAG = secrets.token_hex(4)
 
 def tag_of(name: str) -> str:
     return f"<{TAG}:{name}>"
+
+
+class Filled:
+    """A section that may be missing, but not stand in the file with nothing in it: it would count
+    as missing, whatever its author meant."""
+
+    def __init__(self, message: str = "must be keys with values, not null") -> None:
+        self.message = message
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        def check(value: Any) -> Any:
+            if value is None:
+                raise PydanticCustomError("kind", "{text}", {"text": self.message})
+            return value
+
+        return core_schema.no_info_before_validator_function(check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        node = handler(schema)
+        others = [each for each in node.pop("anyOf") if each != {"type": "null"}]
+        return node | (others[0] if len(others) == 1 else {"anyOf": others})
 
 
 class Alternatives:

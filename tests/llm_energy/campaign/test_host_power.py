@@ -14,7 +14,8 @@ FORM = "must be like https://HOST or https://HOST:PORT, without user, password a
 
 
 def with_host_power(declared):
-    return copy.deepcopy(BASE) | {"measurement": {"host_power": declared}}
+    measurement = {} if declared is None else {"host_power": declared}
+    return copy.deepcopy(BASE) | {"measurement": measurement}
 
 
 def record_of(root, declared):

@@ -185,6 +185,16 @@ def test_a_mistake_at_the_top_of_the_file(root, line, message):
         (lambda c: c["experiments"].update({8: {}}), "experiments[8]: must be text, not 8"),
         (lambda c: c["experiments"].update(y=None), "experiments.y: must be keys with values"),
         (lambda c: c["experiments"].update({"a" * 101: {}}), "must have at most 100 characters"),
+        (lambda c: c.update(slo=None), "slo: must be keys with values, not null"),
+        (lambda c: c.update(controls=None), "controls: must be keys with values, not null"),
+        (
+            lambda c: c.update(measurement={"host_power": None}),
+            "measurement.host_power: must be `ipmi`, or {redfish: https://HOST}",
+        ),
+        (
+            lambda c: c["backends"]["toy"].update(server=None),
+            "backends.toy.server: needs the key command or the key url",
+        ),
     ],
 )
 def test_a_mistake_elsewhere(root, change, message):

@@ -42,6 +42,8 @@ def test_the_control_of_neighbours_is_measured_alone_and_needs_sets(root):
     assert control.spec["neighbours"] == "none"
     (found,) = mistakes(root, with_experiments(one={}) | controls)
     assert "controls.neighbours: needs `parallel`" in found
+    (found,) = mistakes(root, campaign(None) | controls)
+    assert "parallel: must be keys with values, not null" in found
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,19 @@ def test_the_control_of_neighbours_is_measured_alone_and_needs_sets(root):
             "parallel.devices_per_measurement: must be at least 1, not 0",
         ),
         ({"gpus": 2}, {}, "parallel.gpus: unknown key"),
+        (
+            None,
+            {},
+            "parallel: must be keys with values, not null; `{}` makes each GPU of the host a set",
+        ),
+        *(
+            (
+                {"devices": ["GPU-a", wrong]},
+                {},
+                "parallel.devices[1]: must be the UUID of a GPU, as `nvidia-smi -L` prints it",
+            )
+            for wrong in (1, "1", "gpu 1", "GPU-", None)
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line_with_its_key(root, parallel, options, message):

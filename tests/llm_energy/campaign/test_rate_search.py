@@ -21,6 +21,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return make_checkout(tmp_path)
 
 
+ABSENT = object()
+
+
 def searching(**changes: Any) -> dict[str, Any]:
     """A campaign that searches the highest good rate of two batch sizes."""
     config = copy.deepcopy(BASE)
@@ -28,7 +31,7 @@ def searching(**changes: Any) -> dict[str, Any]:
     config["slo"] = {"time_to_first_token_ms": 500}
     config["defaults"] |= {"load_mode": "open"}
     config["experiments"] = {"x": {"axes": {"batch_size": [1, 8], "request_rate": SEARCH}}}
-    return config | changes
+    return {key: value for key, value in (config | changes).items() if value is not ABSENT}
 
 
 def grid(low: float, high: float, tolerance: float) -> list[float]:
@@ -75,7 +78,9 @@ def of_grid(**limits: Any) -> dict[str, Any]:
 
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
-    ({"slo": None}, "experiments.x.axes.request_rate: highest_good needs `slo`"),
+    ({"slo": ABSENT}, "experiments.x.axes.request_rate: highest_good needs `slo`"),
+    ({"slo": None}, "slo: must be keys with values, not null"),
+    ({"slo": {}}, "slo: holds no objective; give one of"),
     ({"cycles": {"first": 3, "maximum": 9}}, "cycles: must be one number where a highest good"),
     ({"reference": "x_batch1_rate3"}, "reference: x_batch1_rate3 may not be measured"),
     ({"controls": {"a_a": True}}, "controls: would be those of x_batch1_rate2, whose rate"),
