@@ -9,7 +9,8 @@ rule plan:
         "../envs/workflow/environment.yaml"
     params:
         results=RESULTS,
-        at_once=LANES,
+        lanes=LANES,
+        allocations=SNAKEMAKE.allocations,
     script:
         "../scripts/plan.py"
 
@@ -25,7 +26,8 @@ rule pilot:
         "../envs/workflow/environment.yaml"
     params:
         results=RESULTS,
-        at_once=most_at_once(CAMPAIGN, SNAKEMAKE),
+        lanes=most_at_once(CAMPAIGN, SNAKEMAKE),
+        allocations=SNAKEMAKE.allocations,
     script:
         "../scripts/pilot.py"
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llm_energy.results.result import Result
+from llm_energy.runs.concurrency import concurrency_of
 from llm_energy.runs.run import Run, utc_now
-from llm_energy.runs.run_parts import at_once, longest_lane_s
 from llm_energy.runs.run_records import Measuring, PlanEntry
 from llm_energy.system.files import read_lines
 from llm_energy.system.processes import ProcessId
@@ -141,9 +141,8 @@ def progress_of(run: Run, *, results: Path, whole_plan: Iterable[PlanEntry]) -> 
     ]
     expected = {entry.experiment: entry.expected_s for entry in plan}
     each_s = estimated_s(expected, read_lines(run.folder / "durations.jsonl"))
-    left_s = longest_lane_s(
-        ((entry.cycle, each_s[entry.experiment]) for entry in open_), at_once(run)
-    )
+    left = ((entry.cycle, each_s[entry.experiment]) for entry in open_)
+    left_s = concurrency_of(run).lasts_s(left)
     return Progress(len(plan) - len(open_), len(plan), left_s, undecided)
 
 

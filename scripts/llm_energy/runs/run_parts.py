@@ -5,10 +5,9 @@ sets of devices of one host that are measured on at the same time. Each is a ses
 with backends, watchdog, locks and thermal state.
 """
 
-import contextlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -90,44 +89,18 @@ def run_of_block(whole: Run, cycle: int) -> Run | None:
         return whole
     if not spread.sets:
         return None
+    return set_run(whole, spread.set_of(cycle, lost_sets(whole)))
+
+
+def lost_sets(whole: Run) -> tuple[int, ...]:
+    """Return the indices of the sets of a run that are given up."""
     given_up = whole.all_in(GIVEN_UP, GivenUp)
-    lost = [i for i in range(len(spread.sets)) if set_run(whole, i).run_id in given_up]
-    return set_run(whole, spread.set_of(cycle, lost))
-
-
-def at_once(whole: Run) -> int:
-    """Return how many measurements a run makes at the same time: on its sets, or on those of all
-    its allocations that have begun."""
-    spread = whole.find("spread", Spread)
-    if spread is None:
-        return 1
-    if spread.sets:
-        return spread.at_once
-    return spread.at_once * max(1, sum(_is_allocation_of(whole, run) for run in Run.all()))
-
-
-def _is_allocation_of(whole: Run, run: Run) -> bool:
-    with contextlib.suppress(OSError, ValueError):  # it ends at this moment
-        return run.record.invocation == whole.run_id and run.alive()
-    return False
+    return tuple(index for index, run in enumerate(set_runs(whole)) if run.run_id in given_up)
 
 
 def lane_of(cycle: int, lanes: int) -> int:
     """Return the lane of a block, from 0; its set follows from the cycle alike (`Spread`)."""
     return (cycle - 1) % lanes
-
-
-def longest_lane_s(durations: Iterable[tuple[int, float]], lanes: int) -> float:
-    """Return the time in s after which all lanes are done, each of which measures its blocks one
-    after another.
-
-    Args:
-        durations: (cycle, time in s) of each measurement.
-    """
-    lasts_s = [0.0] * lanes
-    for cycle, duration_s in durations:
-        lasts_s[lane_of(cycle, lanes)] += duration_s
-    return max(lasts_s)
 
 
 def write_plan(run: Run, plan: Sequence[PlanEntry], *, cycles_of_allocation: int | None) -> None:

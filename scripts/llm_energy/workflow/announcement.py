@@ -6,12 +6,12 @@ from pathlib import Path, PurePath
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.campaign.parallel_settings import Parallel
-from llm_energy.runs.progress import human_duration
-from llm_energy.runs.run_parts import longest_lane_s
+from llm_energy.runs.concurrency import Concurrency
 from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.numbers import plural
 from llm_energy.workflow.anchors import Anchor
 from llm_energy.workflow.plan import expected_duration_s
+from llm_energy.workflow.plan_text import expected_text
 from llm_energy.workflow.snakemake_internals import JobToRun
 
 INPUTS = ("environment", "model", "convert", "prompts")
@@ -24,19 +24,19 @@ def announcement(
     *,
     campaign: Campaign,
     results: Path,
-    at_once: int = 1,
+    concurrency: Concurrency,
 ) -> list[str]:
     """Return a table of the steps of a run with what each does; empty where it makes nothing.
 
     Args:
         needed: what is measured, anchors included.
-        at_once: measurements that run at the same time.
+        concurrency: what is measured at the same time.
     """
     rows = [(rule, _inputs(jobs, rule)) for rule in INPUTS]
     anchors = [planned for planned in needed if isinstance(planned, Anchor)]
     rows.append(("anchor", ", ".join(f"{a.experiment.name} once more" for a in anchors)))
     planned = [planned for planned in needed if not isinstance(planned, Anchor)]
-    rows.append(("measure", _measurements(planned, campaign, results, at_once)))
+    rows.append(("measure", _measurements(planned, campaign, results, concurrency)))
     after = "tables, figures, page" if any(job.rule == "report" for job in jobs) else ""
     rows.append(("report", after))
     steps = [(step, text) for step, text in rows if text]
@@ -72,7 +72,10 @@ def allocations_line(parallel: Parallel, at_once: int) -> str:
 
 
 def _measurements(
-    needed: Sequence[PlannedMeasurement], campaign: Campaign, results: Path, at_once: int
+    needed: Sequence[PlannedMeasurement],
+    campaign: Campaign,
+    results: Path,
+    concurrency: Concurrency,
 ) -> str:
     if not needed:
         return ""
@@ -81,13 +84,14 @@ def _measurements(
         name: expected_duration_s(experiment, campaign, results)
         for name, experiment in experiments.items()
     }
-    expected_s = longest_lane_s(
-        ((planned.cycle, known[planned.experiment.name][0]) for planned in needed), at_once
-    )
+    durations = [(planned.cycle, known[planned.experiment.name][0]) for planned in needed]
+    allocations = concurrency.used(planned.cycle for planned in needed)
+    lasts_s, in_turn_s = concurrency.lasts_s(durations), concurrency.in_turn_s(durations)
+    expected = expected_text(lasts_s, allocations=allocations, in_turn_s=in_turn_s)
     without = " without loading" if any(source == "phases" for _, source in known.values()) else ""
     cycles = sorted({planned.cycle for planned in needed})
     span = f"{cycles[0]} to {cycles[-1]}" if cycles[1:] else str(cycles[0])
     return (
         f"{plural(len(needed), 'measurement')} of {plural(len(experiments), 'experiment')}, "
-        f"cycle {span}: about {human_duration(expected_s)}{without}"
+        f"cycle {span}: about {expected}{without}"
     )

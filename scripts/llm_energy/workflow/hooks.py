@@ -15,12 +15,13 @@ from llm_energy.preflight.host_findings import forbidden_cpu_energy
 from llm_energy.preflight.obstacles import gpu_obstacles, obstacles
 from llm_energy.results import older_layout
 from llm_energy.runs.campaign_status import write_status
+from llm_energy.runs.concurrency import Concurrency
 from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.cache import CACHE
 from llm_energy.system.scripting import UserError, disk_refusal
 from llm_energy.workflow import conclusion
 from llm_energy.workflow.announcement import allocations_line, announcement, sets_line
-from llm_energy.workflow.lanes import most_at_once, spread_refusal
+from llm_energy.workflow.lanes import most_at_once, planned_concurrency, spread_refusal
 from llm_energy.workflow.lifecycle import Lifecycle, LifecycleError
 from llm_energy.workflow.opening import LOCK_FILE, Opened
 from llm_energy.workflow.parallel_sessions import sets_of_host
@@ -65,6 +66,8 @@ class Hooks:
         self._most_at_once = most_at_once(opened.campaign, snakemake)
         self._results = Path(opened.results)
         scripts = opened.root / "scripts"
+        self._sets: tuple[DeviceSet, ...] = ()
+        """Sets of GPUs of this host, if it measures on several at once."""
         self._reports = False
         """This invocation makes the report, even where it measures nothing."""
         self._lifecycle = Lifecycle(opened.campaign, results=self._results, scripts=scripts)
@@ -98,11 +101,13 @@ class Hooks:
             )
         if spreads and (refusal := spread_refusal(campaign, self._snakemake)):
             sys.exit(f"campaign `{campaign.name}`: {refusal}")
+        if not spreads and (needed or further or calibrated):
+            self._sets = sets_of_host(campaign)
+        concurrency = self._concurrency(self._at_once)
         for line in announcement(
-            jobs, needed, campaign=campaign, results=self._results, at_once=self._at_once
+            jobs, needed, campaign=campaign, results=self._results, concurrency=concurrency
         ):
             print(line, file=sys.stderr)
-        sets: tuple[DeviceSet, ...] = ()
         if needed or further or calibrated:
             lines = obstacles(self._inputs, cache=CACHE)
             used = dict.fromkeys(
@@ -118,13 +123,12 @@ class Hooks:
                 lines += [*gpu_obstacles(campaign), *container_obstacles(campaign, used)]
             if lines:
                 sys.exit("\n".join(lines))
-            sets = () if spreads else sets_of_host(campaign)
-            if campaign.parallel and not (sets or spreads):
+            if campaign.parallel and not (self._sets or spreads):
                 sys.exit(f"campaign `{campaign.name}`: {NO_SETS}")
             if spreads and campaign.parallel:
                 print(allocations_line(campaign.parallel, self._at_once), file=sys.stderr)
-            if sets:
-                print(sets_line(sets, at_once=self._at_once), file=sys.stderr)
+            if self._sets:
+                print(sets_line(self._sets, at_once=self._at_once), file=sys.stderr)
             if not (campaign.measurement.on_gpu or spreads) and (remedy := forbidden_cpu_energy()):
                 print(f"No energy will be measured. {remedy}", file=sys.stderr)
         boards = {}
@@ -143,7 +147,7 @@ class Hooks:
                 remeasure=self._config.get("remeasure", False),
                 new_device=self._config.get("new_device", False),
                 spreads=spreads,
-                sets=sets,
+                sets=self._sets,
                 at_once=self._at_once,
                 boards=boards,
             )
@@ -215,4 +219,12 @@ class Hooks:
         opened = self._opened
         lock = opened.root / LOCK_FILE
         campaign = load_campaign(self._config, files=opened.files, root=opened.root, lock=lock)
-        return findings(campaign, opened.campaign, self._results, at_once=self._most_at_once)
+        concurrency = self._concurrency(self._most_at_once)
+        return findings(campaign, opened.campaign, self._results, concurrency=concurrency)
+
+    def _concurrency(self, lanes: int) -> Concurrency:
+        spreads = self._snakemake.spreads
+        allocations = self._snakemake.allocations if spreads else None
+        return planned_concurrency(
+            self._opened.campaign, lanes, allocations=allocations, sets=self._sets
+        )

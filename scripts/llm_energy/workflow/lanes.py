@@ -8,13 +8,14 @@ On a cluster as many blocks as there are lanes are one job of it, in an allocati
 of GPUs for each. There the lanes are those of the allocation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llm_energy.campaign.campaign import Campaign
+from llm_energy.runs.concurrency import Concurrency
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_parts import lane_of
-from llm_energy.runs.run_records import Spread
+from llm_energy.runs.run_records import DeviceSet, Spread
 from llm_energy.system.numbers import plural
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
 
@@ -60,6 +61,21 @@ def spread_refusal(campaign: Campaign, snakemake: SnakemakeInternals) -> str | N
 def lane_count(campaign: Campaign, snakemake: SnakemakeInternals) -> int:
     """Return the number of lanes: no more than there are blocks."""
     return min(most_at_once(campaign, snakemake), campaign.cycles)
+
+
+def planned_concurrency(
+    campaign: Campaign, lanes: int, *, allocations: int | None, sets: Sequence[DeviceSet]
+) -> Concurrency:
+    """Return what is going to be measured at the same time.
+
+    Args:
+        allocations: of a cluster that there may be at the same time; None on one host.
+        sets: of this host; none where they are not known.
+    """
+    if allocations is not None or not sets:
+        return Concurrency(lanes, allocations=allocations)
+    spread = Spread(campaign.measurement.device, new_device=True, sets=tuple(sets))
+    return Concurrency(lanes, spread)
 
 
 def lane_resources(lanes: int, snakemake: SnakemakeInternals) -> dict[str, Callable[[Any], int]]:

@@ -5,7 +5,6 @@ of any statistics.
 """
 
 import json
-import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results import failures
 from llm_energy.results.result import Result, ResultError, read_result
+from llm_energy.runs.concurrency import SERIAL, Concurrency
 from llm_energy.runs.progress import human_duration
 from llm_energy.stats.bisection import most_points
 from llm_energy.stats.cycles_needed import PooledSpread, cycles_for, pooled_spread
@@ -24,12 +24,14 @@ TARGET_RELATIVE_HALF_WIDTH = 0.02
 """The precision that cycles are estimated for where the campaign names none."""
 
 
-def findings(campaign: Campaign, pilot: Campaign, results: Path, *, at_once: int = 1) -> list[str]:
+def findings(
+    campaign: Campaign, pilot: Campaign, results: Path, *, concurrency: Concurrency = SERIAL
+) -> list[str]:
     """Return what the pilot found, in lines for people.
 
     Args:
         results: the pilot's folder.
-        at_once: measurements of the campaign that run at the same time.
+        concurrency: what is measured of the campaign at the same time.
     """
     measured: dict[str, list[Result]] = {}
     faults = []
@@ -47,7 +49,7 @@ def findings(campaign: Campaign, pilot: Campaign, results: Path, *, at_once: int
     lines += [f"  Failed: {fault}" for fault in faults]
     lines += [f"  Flag {code}: {count} measurements" for code, count in sorted(codes.items())]
     if everything:
-        lines += _estimates(campaign, pilot, measured, at_once)
+        lines += _estimates(campaign, pilot, measured, concurrency)
     return lines
 
 
@@ -71,7 +73,10 @@ def _fault(planned: PlannedMeasurement, results: Path) -> str:
 
 
 def _estimates(
-    campaign: Campaign, pilot: Campaign, measured: Mapping[str, Sequence[Result]], at_once: int
+    campaign: Campaign,
+    pilot: Campaign,
+    measured: Mapping[str, Sequence[Result]],
+    concurrency: Concurrency,
 ) -> list[str]:
     """Spread, cycles and hours, as far as there is something to estimate them from."""
     adaptive = campaign.adaptive
@@ -94,9 +99,12 @@ def _estimates(
     times = visits(campaign, measured)
     once = [(times[name], duration_s(campaign, pilot, own)) for name, own in measured.items()]
     shortest, longest = (sum(n * ends[end] for n, ends in once) for end in (0, 1))
-    first, last = (math.ceil(number / at_once) for number in (cycles[0], cycles[-1]))
-    low, high = (human_duration(s) for s in (shortest * first, longest * last))
+    extremes = ((shortest, cycles[0]), (longest, cycles[-1]))
+    blocks = ([(cycle, each_s) for cycle in range(1, n + 1)] for each_s, n in extremes)
+    low, high = (human_duration(concurrency.lasts_s(every)) for every in blocks)
     hours = low if low == high else f"{low} to {high}"
+    if (used := concurrency.used(range(1, cycles[-1] + 1))) > 1:
+        hours += f" with {used} allocations at a time"
     lines.append(f"  Expected time for {_range(cycles)} cycles: {hours} (estimate)")
     if absent := len(pilot.experiments) - len(measured):
         lines.append(f"  Without the experiments that have no result: {absent}")

@@ -15,7 +15,7 @@ from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.campaign.experiment_settings import flatten
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.results.layout import cycles_of
-from llm_energy.runs.run_parts import longest_lane_s
+from llm_energy.runs.concurrency import SERIAL, Concurrency
 from llm_energy.workflow.anchors import Anchor, anchors
 from llm_energy.workflow.decisions import decided, first_cycles, most_that_follow, requested
 from llm_energy.workflow.rate_searches import lines
@@ -67,15 +67,19 @@ class Plan:
     at_most: int
     """Measurements in that case, those included that are there."""
     parallel: Parallel | None
-    at_once: int
-    """Measurements that run at the same time."""
+    concurrency: Concurrency
+    """Places that measure at the same time."""
+    allocations: int
+    """Allocations of a cluster that measure the rest at the same time; 0 on one host."""
+    in_turn_s: float
+    """Expected time of the rest with one allocation after another."""
 
 
-def make_plan(campaign: Campaign, results: Path, *, at_once: int = 1) -> Plan:
+def make_plan(campaign: Campaign, results: Path, *, concurrency: Concurrency = SERIAL) -> Plan:
     """The plan of a campaign whose results lie under `results` (`results/{campaign}`).
 
     Args:
-        at_once: measurements that run at the same time.
+        concurrency: what is measured at the same time.
     """
     schedule = campaign.schedule
     wanted = requested(campaign, decided(campaign, results))
@@ -113,11 +117,11 @@ def make_plan(campaign: Campaign, results: Path, *, at_once: int = 1) -> Plan:
     each_s = {row.experiment: row.expected_s for row in rows}
     longest_s = max(each_s.values())  # where nothing is known of a rate
 
-    def time_of(every: Iterable[PlannedMeasurement]) -> float:
+    def durations(every: Iterable[PlannedMeasurement]) -> list[tuple[int, float]]:
         left = [p for p in every if not (results / p.result_path).exists()]
-        durations = ((p.cycle, each_s.get(p.experiment.name, longest_s)) for p in left)
-        return anchor_s + longest_lane_s(durations, at_once)
+        return [(p.cycle, each_s.get(p.experiment.name, longest_s)) for p in left]
 
+    rest = durations(wanted)
     most = [*wanted, *most_that_follow(campaign, results)] if campaign.searches else schedule
     return Plan(
         campaign=campaign.name,
@@ -127,12 +131,14 @@ def make_plan(campaign: Campaign, results: Path, *, at_once: int = 1) -> Plan:
         constant=constant,
         rows=rows,
         anchor=anchor,
-        remaining_s=time_of(wanted),
-        at_most_s=time_of(most),
+        remaining_s=anchor_s + concurrency.lasts_s(rest),
+        at_most_s=anchor_s + concurrency.lasts_s(durations(most)),
         searches=lines(campaign, results),
         at_most=len(most),
         parallel=campaign.parallel,
-        at_once=at_once,
+        concurrency=concurrency,
+        allocations=concurrency.used(cycle for cycle, _ in rest),
+        in_turn_s=anchor_s + concurrency.in_turn_s(rest),
     )
 
 

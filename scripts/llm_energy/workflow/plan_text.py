@@ -22,8 +22,7 @@ def as_text(plan: Plan) -> str:
     head = [
         f"Campaign {plan.campaign}: {plural(len(plan.rows), 'experiment')}{_cycles(plan)}"
         f"{plural(total, 'measurement')}, {done} of them measured, order {plan.order}",
-        f"Expected time for the rest: {human_duration(plan.remaining_s)} "
-        f"({_how_known(known, len(plan.rows))})",
+        f"Expected time for the rest: {_rest(plan)} ({_how_known(known, len(plan.rows))})",
     ]
     if plan.adaptive:
         target = f"±{100 * plan.adaptive.target_relative_half_width:g} %"
@@ -40,15 +39,37 @@ def as_text(plan: Plan) -> str:
         )
     if plan.parallel:
         size = plural(plan.parallel.devices_per_measurement, "GPU")
-        head.append(
-            f"On several sets of {size}, each cycle wholly on one: {plan.at_once} at a time with "
-            f"this command (--cores, --resources gpu)"
-        )
+        head.append(f"On several sets of {size}, each cycle wholly on one: {_at_once(plan)}")
     if plan.anchor:
         head.append(f"As an anchor between sessions: {plan.anchor.experiment.name} once more")
     for backend, settings in plan.constant.items():
         head += _listed(f"The same for {backend or 'all'}: ", settings)
     return "\n".join([*head, "", *_table(plan.rows)]) + "\n"
+
+
+def expected_text(lasts_s: float, *, allocations: int, in_turn_s: float) -> str:
+    """Return an expected time; on a cluster, which decides how many allocations it gives at the
+    same time, with all of them and with one."""
+    text = human_duration(lasts_s)
+    if allocations < 2:
+        return text
+    in_turn = human_duration(in_turn_s)
+    return f"{text} with {allocations} allocations at a time, {in_turn} with one after another"
+
+
+def _rest(plan: Plan) -> str:
+    lasts_s, in_turn_s = plan.remaining_s, plan.in_turn_s
+    return expected_text(lasts_s, allocations=plan.allocations, in_turn_s=in_turn_s)
+
+
+def _at_once(plan: Plan) -> str:
+    lanes, spread = plan.concurrency.lanes, plan.concurrency.spread
+    if plan.concurrency.allocations is not None:
+        return f"{lanes} at a time in each allocation (`gpu` under `resources`)"
+    if spread is None:
+        return f"{lanes} at a time with this command (--cores, --resources gpu)"
+    at_once = f"{min(lanes, len(spread.sets))} of {len(spread.sets)}"
+    return f"{at_once} at a time on this host with this command (--cores, --resources gpu)"
 
 
 def _listed(begin: str, settings: Mapping[str, Any]) -> list[str]:

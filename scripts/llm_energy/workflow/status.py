@@ -3,7 +3,6 @@
 Nothing is locked, started or removed: it may be called at any time, also during a run.
 """
 
-import contextlib
 import csv
 import io
 import json
@@ -19,10 +18,9 @@ from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results import failures, layout
 from llm_energy.results.heads import read_head
 from llm_energy.results.layout import REPLICATE_NAME
-from llm_energy.runs import run_parts
+from llm_energy.runs.concurrency import SERIAL, Concurrency, living_concurrency
 from llm_energy.runs.progress import MEASURING, estimated_s, human_duration
 from llm_energy.runs.run import Run
-from llm_energy.runs.run_parts import longest_lane_s
 from llm_energy.runs.run_records import Measuring
 from llm_energy.system.files import write_atomically
 from llm_energy.system.numbers import plural
@@ -115,16 +113,6 @@ def _living(run: Run, results: Path) -> tuple[str, Measuring | None] | None:
     except (OSError, ValueError):
         return None
     return record.started, measuring
-
-
-def at_once(results: Path) -> int:
-    """Return how many measurements a living run makes at the same time."""
-    found = [1]
-    for run in Run.all():
-        with contextlib.suppress(OSError, ValueError):  # it ends at this moment
-            if run.results == results.absolute() and run.alive():
-                found.append(run_parts.at_once(run))
-    return max(found)
 
 
 def _place(planned: PlannedMeasurement) -> tuple[int, str, int, str, str]:
@@ -220,13 +208,17 @@ def write_manifest(results: Path, rows: Iterable[Standing]) -> Path:
 
 
 def left_s(
-    campaign: Campaign, rows: Sequence[Standing], *, now: datetime, at_once: int = 1
+    campaign: Campaign,
+    rows: Sequence[Standing],
+    *,
+    now: datetime,
+    concurrency: Concurrency = SERIAL,
 ) -> float:
     """Estimated time in s for what is running and pending: from what was measured, else from the
     least length of the phases.
 
     Args:
-        at_once: measurements that run at the same time.
+        concurrency: what is measured at the same time.
     """
     taken = [(row.experiment, row.duration_s) for row in rows if row.duration_s is not None]
     expected = {experiment.name: phases_s(campaign) for experiment in campaign.experiments}
@@ -239,7 +231,7 @@ def left_s(
         for r in rows
         if r.status == "running"
     ]
-    return longest_lane_s([*pending, *running], at_once)
+    return concurrency.lasts_s([*pending, *running])
 
 
 def _elapsed_s(row: Standing, now: datetime) -> float:
@@ -251,9 +243,11 @@ def as_text(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> str:
     now = datetime.now(UTC)
     counts = Counter(row.status for row in rows)
     standing = ", ".join(f"{counts[status]} {status}" for status in MARKS if counts[status])
-    left = human_duration(left_s(campaign, rows, now=now, at_once=at_once(results)))
+    living = living_concurrency(results)
+    left = human_duration(left_s(campaign, rows, now=now, concurrency=living or SERIAL))
+    left = f"{left} left{_at_once(campaign, living)}"
     head = f"Campaign {campaign.name}: {plural(len(rows), 'measurement')}: {standing}"
-    lines = [f"{head}; about {left} left" if counts["pending"] + counts["running"] else head]
+    lines = [f"{head}; about {left}" if counts["pending"] + counts["running"] else head]
     lines += [
         f"Running: {row.experiment} cycle {row.cycle}, for {human_duration(_elapsed_s(row, now))}"
         + (f"; {row.reason}" if row.reason.startswith("waits for") else "")
@@ -277,6 +271,16 @@ def as_text(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> str:
         if len(bad) > LISTED:
             lines.append(f"and {len(bad) - LISTED} more, see {results / MANIFEST}")
     return "\n".join(lines) + "\n"
+
+
+def _at_once(campaign: Campaign, living: Concurrency | None) -> str:
+    """Say what the time that is left counts at the same time, where that may become another."""
+    if living is None:  # the next command decides
+        return " with one measurement at a time" if campaign.parallel else ""
+    if living.allocations is None:
+        return ""
+    counted = f" with {plural(max(1, living.allocations), 'allocation')} at a time"
+    return f"{counted}, as now" if living.allocations else counted
 
 
 def _table(campaign: Campaign, rows: Sequence[Standing]) -> list[str]:

@@ -12,8 +12,9 @@ from typing import Any
 from llm_energy.backends.run_status import backends_of, living_runs, recoveries_of
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.runs.campaign_status import CampaignStatus, LastResult
+from llm_energy.runs.concurrency import SERIAL, living_concurrency
 from llm_energy.runs.run import utc_now
-from llm_energy.workflow.status import Standing, at_once, left_s
+from llm_energy.workflow.status import Standing, left_s
 
 
 def campaign_status(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> CampaignStatus:
@@ -30,7 +31,9 @@ def campaign_status(campaign: Campaign, results: Path, rows: Sequence[Standing])
             "running": counts["running"],
             "pending": counts["pending"],
         },
-        time_left_s=left_s(campaign, rows, now=now, at_once=at_once(results)),
+        time_left_s=left_s(
+            campaign, rows, now=now, concurrency=living_concurrency(results) or SERIAL
+        ),
         last=_last(results, rows),
         backends=backends_of(living),
         recoveries=recoveries_of(results, living),

@@ -125,23 +125,6 @@ def test_sets_measure_beside_each_other_and_one_alone_waits_for_all_of_them(two)
     assert [entry for entry in order if not entry.endswith("waits")] == ["alone", "later"]
 
 
-def test_as_many_measurements_run_at_once_as_there_are_sets_in_all_allocations(whole):
-    assert parts.at_once(whole) == 1
-    whole.write("spread", spread(at_once=3))
-    assert parts.at_once(whole) == 3
-    whole.write("spread", Spread("gpu", new_device=False, at_once=2))
-    assert parts.at_once(whole) == 2  # none has begun yet
-    jobs = [parts.create_part(whole, f"job{n}", scripts=SCRIPTS, job=str(n)) for n in (7, 8)]
-    assert parts.at_once(whole) == 4
-    sets = [parts.create_part(job, "set1", scripts=SCRIPTS, device_set=SETS[0]) for job in jobs]
-    assert parts.at_once(whole) == 4
-    assert [parts.at_once(each) for each in (*jobs, *sets)] == [1, 1, 1, 1]
-    for each in (*sets, jobs[0]):
-        each.remove()
-    assert parts.at_once(whole) == 2
-    jobs[1].remove()
-
-
 PLAN = tuple(PlanEntry("nap", cycle, cycle, f"cycle-{cycle}", 1.0) for cycle in range(1, 6))
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from tests.llm_energy.make_campaigns import load
 
+from llm_energy.runs.concurrency import SERIAL, Concurrency
 from llm_energy.workflow.anchors import Anchor
 from llm_energy.workflow.announcement import announcement
 from llm_energy.workflow.snakemake_internals import JobToRun
@@ -17,8 +18,8 @@ def campaign(root):
     return load(root)
 
 
-def table(campaign, jobs, needed):
-    return announcement(jobs, needed, campaign=campaign, results=RESULTS)
+def table(campaign, jobs, needed, concurrency=SERIAL):
+    return announcement(jobs, needed, campaign=campaign, results=RESULTS, concurrency=concurrency)
 
 
 def test_every_step_is_one_row(campaign):
@@ -47,6 +48,14 @@ def test_every_step_is_one_row(campaign):
 def test_one_is_no_plural(campaign):
     _, measure = table(campaign, [], campaign.schedule[:1])
     assert "1 measurement of 1 experiment, cycle 1: about" in measure
+
+
+def test_a_cluster_decides_how_many_allocations_it_gives(campaign):
+    _, measure = table(campaign, [], campaign.schedule, Concurrency(1, allocations=8))
+    expected = "about 44 s with 2 allocations at a time, 88 s with one after another without"
+    assert expected in measure
+    _, measure = table(campaign, [], campaign.schedule, Concurrency(2, allocations=8))
+    assert "about 44 s without loading" in measure  # both cycles are in one
 
 
 def test_a_target_that_makes_nothing_has_no_table(campaign):

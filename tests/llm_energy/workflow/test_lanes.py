@@ -5,14 +5,16 @@ from types import SimpleNamespace
 import pytest
 
 from llm_energy.campaign.parallel_settings import Parallel
+from llm_energy.runs.concurrency import Concurrency
 from llm_energy.runs.run import RUN_VARIABLE, Run
-from llm_energy.runs.run_parts import lane_of, longest_lane_s
+from llm_energy.runs.run_parts import lane_of
 from llm_energy.runs.run_records import DeviceSet, Spread
 from llm_energy.workflow.lanes import (
     block_group,
     gpu_resources,
     lane_count,
     lane_resources,
+    planned_concurrency,
     spread_refusal,
 )
 
@@ -40,7 +42,7 @@ def campaign(cycles=12, on_gpu=True, **parallel):
     return SimpleNamespace(
         cycles=cycles,
         parallel=Parallel.model_validate(parallel),
-        measurement=SimpleNamespace(on_gpu=on_gpu),
+        measurement=SimpleNamespace(on_gpu=on_gpu, device="gpu" if on_gpu else "cpu"),
     )
 
 
@@ -76,11 +78,14 @@ def test_each_block_takes_the_one_lane_that_its_set_has():
         assert taken.index(1) == lane_of(cycle, 3) == sets.set_of(cycle)
 
 
-def test_the_longest_lane_decides_when_all_is_done():
-    durations = [(1, 10.0), (1, 5.0), (2, 12.0), (3, 1.0)]
-    assert longest_lane_s(durations, 2) == 16.0
-    assert longest_lane_s(durations, 1) == 28.0
-    assert longest_lane_s([], 2) == 0.0
+def test_sets_of_this_host_and_allocations_of_a_cluster_share_what_there_is_to_do():
+    sets = [DeviceSet((str(n),)) for n in range(2)]
+    on_host = planned_concurrency(campaign(), 8, allocations=None, sets=sets)
+    assert on_host.spread.sets == tuple(sets)
+    assert on_host.lasts_s((cycle, 1.0) for cycle in range(1, 9)) == 4.0
+    assert planned_concurrency(campaign(), 8, allocations=None, sets=()) == Concurrency(8)
+    there = planned_concurrency(campaign(), 8, allocations=4, sets=())
+    assert there == Concurrency(8, allocations=4)
 
 
 def on_a_cluster(gpu):

@@ -5,6 +5,7 @@ import json
 import pytest
 from tests.llm_energy.make_campaigns import changed, load, with_experiments
 
+from llm_energy.runs.concurrency import Concurrency
 from llm_energy.workflow.plan import expected_duration_s, make_plan, phases_s
 from llm_energy.workflow.plan_text import as_text
 
@@ -61,6 +62,12 @@ def test_only_what_has_no_result_takes_time(campaign, tmp_path):
     measured = {row.experiment: row.measured for row in plan.rows}
     assert measured[done.experiment.name] == 1
     assert sum(measured.values()) == 1
+
+
+def test_allocations_of_a_cluster_share_the_rest(campaign, tmp_path):
+    plan = make_plan(campaign, tmp_path, concurrency=Concurrency(1, allocations=4))
+    expected = "for the rest: 44 s with 2 allocations at a time, 88 s with one after another (from"
+    assert expected in as_text(plan)
 
 
 def test_the_reference_takes_time_once_more_where_the_rest_is_measured_without_it(root, tmp_path):

@@ -12,6 +12,7 @@ from tests.llm_energy.make_campaigns import load, make_checkout
 
 from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.results.failures import write_failure
+from llm_energy.runs.concurrency import Concurrency
 from llm_energy.runs.progress import note_start
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_parts import create_part
@@ -75,7 +76,8 @@ def test_what_is_left_of_a_spread_campaign_takes_as_long_as_its_longest_set(camp
     assert {planned.cycle for planned in campaign.schedule} == {1, 2}
     measure(results, campaign.schedule[0])
     rows = standings(campaign, results)
-    one, both = (left_s(campaign, rows, now=datetime.now(UTC), at_once=n) for n in (1, 2))
+    now = datetime.now(UTC)
+    one, both = (left_s(campaign, rows, now=now, concurrency=Concurrency(n)) for n in (1, 2))
     assert (one, both) == (pytest.approx(7 * 20), pytest.approx(4 * 20))
 
 
@@ -84,9 +86,10 @@ def test_allocations_that_measure_side_by_side_share_the_time_that_is_left(campa
     whole.write("plan", [])
     whole.write("spread", Spread("gpu", new_device=False))
     rows = standings(campaign, results)
-    assert "; about 88 s left" in as_text(campaign, results, rows)
+    assert "; about 88 s left with 1 allocation at a time\n" in as_text(campaign, results, rows)
     jobs = [create_part(whole, f"job{n}", scripts=SCRIPTS, job=str(n)) for n in (7, 8)]
-    assert "; about 44 s left" in as_text(campaign, results, rows)
+    expected = "; about 44 s left with 2 allocations at a time, as now\n"
+    assert expected in as_text(campaign, results, rows)
     for run in (*jobs, whole):
         run.remove()
 
