@@ -50,6 +50,7 @@ def powered_tree(
     gpus = [replace(gpu, uuid=own + gpu.uuid[len(own) :]) for gpu in gpus]
     if apart:
         gpus = [with_load_of_its_own(gpu, folder) for gpu in gpus]
+        environment.setenv("NVML_SIMULATOR_UUIDS", ",".join(gpu.uuid for gpu in gpus))
     truth = Scenario(gpus)
     environment.setenv("LD_LIBRARY_PATH", str(library.parent))
     environment.setenv("NVML_SIMULATOR_LOAD", str(folder / "load"))

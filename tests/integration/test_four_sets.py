@@ -125,3 +125,53 @@ def test_cycles_are_decided_as_on_one_gpu(four, measured):  # noqa: ARG001
     }
     uuids = [[gpu.uuid] for gpu in truth.gpus]
     assert [used[cycle] for cycle in range(1, 6)] == [*uuids, uuids[0]]
+
+
+OTHERS = [
+    # parallel, as indices of GPUs; GPUs of cycle 4's rest; what is printed of it
+    ({"devices": [3, 0]}, [3], None),
+    ({"devices": [0, 1]}, [1], "3: the rest is measured on 1"),
+    ({"devices_per_measurement": 2}, [2, 3], "3: the rest is measured on 2, 3"),
+    (None, [0, 1, 2, 3], "3: the rest is measured on all GPUs of the host"),
+]
+
+
+@pytest.mark.parametrize(("parallel", "gpus", "line"), OTHERS)
+def test_a_begun_block_goes_on_with_other_sets(four, measured, tmp_path, parallel, gpus, line):
+    """The simulated engine uses all the GPUs that it gets."""
+    uuids = [gpu.uuid for gpu in four[1].gpus]
+    campaign = changed(parallel=dict(parallel or {}))
+    if parallel is None:
+        del campaign["parallel"]
+    elif "devices" in parallel:
+        campaign["parallel"]["devices"] = [uuids[index] for index in parallel["devices"]]
+    tree = measured[0].copy(tmp_path / "tree", campaign)
+    gone = next(path for path in tree.results() if read_result(path).cycle == 4)
+    name = read_result(gone).experiment
+    gone.unlink()
+    kept = contents(tree)
+    done = tree.run(*AT_ONCE, check=True)
+    assert finished(done.stdout) == [(name, 4)]
+    assert kept.items() <= contents(tree).items()
+    assert read_result(gone).environment.device_uuids == [uuids[index] for index in gpus]
+    expected = []
+    if line:
+        printed = re.sub(r"\d", lambda index: uuids[int(index[0])], line)
+        expected = [f"Cycle 4, begun on {printed}"]
+    assert [each for each in done.stdout.splitlines() if "begun on" in each] == expected
+    flagged = "other_gpu_count" in (tree.folder / "results/nap/report.html").read_text()
+    assert flagged == (len(gpus) > 1)
+
+
+def test_more_sets_than_before_leave_a_begun_block_on_its_gpu(four, measured, tmp_path):
+    tree, truth = measured[0].copy(tmp_path / "tree"), four[1]
+    uuids = [gpu.uuid for gpu in truth.gpus]
+    tree.write_campaign(changed(campaign="more", cycles=3, parallel={"devices": uuids[:2]}))
+    tree.run("measurements", *AT_ONCE, check=True)
+    third = [path for path in tree.results("more") if read_result(path).cycle == 3]
+    third[0].unlink()
+    tree.write_campaign(changed(campaign="more", cycles=4))
+    done = tree.run("measurements", *AT_ONCE, check=True)
+    assert sorted(cycle for _, cycle in finished(done.stdout)) == [3, 4, 4]
+    assert read_result(third[0]).environment.device_uuids == uuids[:1]
+    assert "begun on" not in done.stdout

@@ -23,7 +23,7 @@ from tests.nvml_simulator.library import build
 from tests.nvml_simulator.scenario import Gpu, constant, with_uuid
 
 VARIABLES = (
-    *("LD_LIBRARY_PATH", "NVML_SIMULATOR_LOAD", "NVML_SIMULATOR_SCENARIO"),
+    *("LD_LIBRARY_PATH", "NVML_SIMULATOR_LOAD", "NVML_SIMULATOR_UUIDS", "NVML_SIMULATOR_SCENARIO"),
     "GPU_CONTROL_RECORDS",
 )
 

@@ -2,8 +2,9 @@
 
 Tests put this file into a copy of the tree as scripts/worker/powered.py and wrap an adapter's
 class in it. The environment variable NVML_SIMULATOR_LOAD names the scenario's load file, followed
-by `-{UUID}` where CUDA_VISIBLE_DEVICES gives the engine a GPU. Beside it, as `{name}.processes`,
-the engine's process enters itself for those GPUs that list it. In the wave
+by `-{UUID}` for each GPU that CUDA_VISIBLE_DEVICES gives the engine, which uses all that it sees;
+without that, for each that NVML_SIMULATOR_UUIDS names. Beside it, as `{name}.processes`, the
+engine's process enters itself for those GPUs that list it. In the wave
 NVML_SIMULATOR_LOST_AFTER of an engine `{name}.lost` appears, for those that then fall off.
 NVML_SIMULATOR_COMPUTES, such as `1:0.1,4:0.9`, is the share of each step that slows down with the
 clock, by batch size; NVML_SIMULATOR_SETTINGS, such as `FILE 100 600`, then names the settings file
@@ -29,14 +30,16 @@ the machine is."""
 def powered(engine: type[Engine]) -> type[Engine]:
     class Powered(engine):  # type: ignore[misc, valid-type]
         def load(self, config: EngineConfig) -> dict[str, Any]:
-            # The one engine that is resident: whoever was there before is gone.
-            Path(f"{load_file()}.processes").write_text(f"{os.getpid()}\n")
+            for name in load_files():  # also beside an engine of another run
+                with Path(f"{name}.processes").open("a") as file:
+                    file.write(f"{os.getpid()}\n")
             return super().load(config)  # type: ignore[no-any-return]
 
         def wave(self, requests: Sequence[Request], on_tokens: OnTokens) -> None:
             self.waves = getattr(self, "waves", 0) + 1
             if self.waves == int(os.environ.get("NVML_SIMULATOR_LOST_AFTER", 0)):
-                Path(f"{load_file()}.lost").touch()
+                for name in load_files():
+                    Path(f"{name}.lost").touch()
             say(1.0, 0.0)
             if "NVML_SIMULATOR_COMPUTES" in os.environ:
                 options = self._options
@@ -113,13 +116,15 @@ def slowdown(computes: float, limit_watts: float, idle_watts: float, full_watts:
     return 1.0 + computes * (1.0 / clock - 1.0)
 
 
-def load_file() -> str:
-    """Path of the load file of the GPU that this process sees."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    return os.environ["NVML_SIMULATOR_LOAD"] + (f"-{visible}" if visible else "")
+def load_files() -> list[str]:
+    """Paths of the load files of the GPUs that this process sees."""
+    file, every = os.environ["NVML_SIMULATOR_LOAD"], os.environ.get("NVML_SIMULATOR_UUIDS", "")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "") or every
+    return [f"{file}-{uuid}" for uuid in visible.split(",")] if visible else [file]
 
 
 def say(load: float, delay_s: float) -> None:
-    """One line of the load file: the load from so many seconds on."""
-    with Path(load_file()).open("a") as file:
-        file.write(f"{time.monotonic() + delay_s!r} {load!r}\n")
+    """One line of each load file: the load from so many seconds on."""
+    for name in load_files():
+        with Path(name).open("a") as file:
+            file.write(f"{time.monotonic() + delay_s!r} {load!r}\n")

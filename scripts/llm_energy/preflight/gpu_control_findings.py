@@ -8,6 +8,7 @@ from llm_energy.power import gpu_control
 from llm_energy.power.gpu_control import GpuControlError, Outstanding
 from llm_energy.power.gpu_targets import GpuTargetError, GpuTargets
 from llm_energy.preflight.findings import Finding
+from llm_energy.preflight.gpu_sets import unlike
 from llm_energy.preflight.gpus import Gpu
 
 SUBJECT = "gpu limits"
@@ -44,6 +45,20 @@ def control_findings(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Findin
             message = f"{gpu.uuid}: can be set, from {board.least_limit_watts:g} to "
             message += f"{board.greatest_limit_watts:g} W (default {board.default_limit_watts:g} W)"
             yield Finding("ok", SUBJECT, message, {"uuid": gpu.uuid})
+
+
+def limit_findings(gpus: Sequence[Gpu]) -> Iterator[Finding]:
+    """Yield a problem where GPUs that blocks take turns on have several power limits, which the
+    campaign leaves as they are."""
+    set_now = {one.device for one in gpu_control.outstanding() if one.owner_lives}
+    limits = {gpu.uuid: gpu.device.power_limit_watts for gpu in gpus if gpu.uuid not in set_now}
+    if several := unlike({uuid: f"{watts:g} W" for uuid, watts in limits.items() if watts}):
+        message = (
+            f"the GPUs have several power limits, whose results are never averaged ({several}); "
+            "set the same (sudo nvidia-smi -i UUID -pl WATTS), or list those of one limit in "
+            "parallel.devices"
+        )
+        yield Finding("problem", SUBJECT, message)
 
 
 def outstanding_findings() -> Iterator[Finding]:

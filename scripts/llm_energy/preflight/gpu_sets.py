@@ -1,7 +1,7 @@
 """The sets of GPUs of this machine that a campaign measures on at once, and why there are none."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.preflight.findings import Finding
@@ -48,6 +48,12 @@ def device_sets(parallel: Parallel, gpus: Sequence[Gpu]) -> tuple[DeviceSet, ...
     )
 
 
+def in_sets(parallel: Parallel, gpus: Sequence[Gpu]) -> list[Gpu]:
+    """Return the GPUs of all sets."""
+    members = {uuid for each in device_sets(parallel, gpus) for uuid in each.devices}
+    return [gpu for gpu in gpus if gpu.uuid in members]
+
+
 def set_findings(parallel: Parallel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
     """Yield a problem for each reason why the sets cannot be made, else what they are."""
     if are_amd(gpus):
@@ -82,6 +88,14 @@ def set_findings(parallel: Parallel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
             )
         yield Finding("problem", SUBJECT, f"{message}; {remedy}")
         return
+    models = {gpu.uuid: gpu.device.model for gpu in in_sets(parallel, gpus)}
+    if several := unlike(models):
+        message = (
+            f"the GPUs are of several models, whose results are never averaged ({several}); list "
+            "those of one model in parallel.devices"
+        )
+        yield Finding("problem", SUBJECT, message)
+        return
     over = len(_chosen(parallel, gpus)) % size
     unused = f"; {plural(over, 'GPU')} left over" if over else ""
     members = " | ".join(map(str, sets))
@@ -91,6 +105,15 @@ def set_findings(parallel: Parallel, gpus: Sequence[Gpu]) -> Iterator[Finding]:
         f"{plural(len(sets), 'set')} of {plural(size, 'GPU')}: {members}{unused}",
         {"sets": [list(each.devices) for each in sets], "cpus": [each.cpus for each in sets]},
     )
+
+
+def unlike(values: Mapping[str, str]) -> str:
+    """Name the GPUs of each value; empty where all have the same."""
+    by_value: dict[str, list[str]] = {}
+    for uuid, value in values.items():
+        by_value.setdefault(value, []).append(uuid)
+    listed = (f"{value}: {', '.join(uuids)}" for value, uuids in by_value.items())
+    return "; ".join(listed) if len(by_value) > 1 else ""
 
 
 def _chosen(parallel: Parallel, gpus: Sequence[Gpu]) -> list[Gpu]:

@@ -14,9 +14,9 @@ from llm_energy.inputs.recipes import EnvironmentRecipe, ModelRecipe, PromptsRec
 from llm_energy.preflight.amd_findings import amd_findings
 from llm_energy.preflight.asking import SilentError, ask_all, reason
 from llm_energy.preflight.findings import Finding, problems
-from llm_energy.preflight.gpu_control_findings import control_findings
+from llm_energy.preflight.gpu_control_findings import control_findings, limit_findings, sets_gpus
 from llm_energy.preflight.gpu_findings import enough_findings
-from llm_energy.preflight.gpu_sets import set_findings
+from llm_energy.preflight.gpu_sets import in_sets, set_findings
 from llm_energy.preflight.gpus import Gpu, NoGpuError, are_amd, read_gpus
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker, read_marker
 from llm_energy.system.errors import InputError, ModelError
@@ -157,12 +157,16 @@ def too_few_gpus(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
 
 def request_findings(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
     """Yield the findings about what a campaign asks of the GPUs beyond their number."""
+    parallel = campaign.parallel
+    used = in_sets(parallel, gpus) if parallel else gpus
     if are_amd(gpus):
         yield from amd_findings(campaign)
     else:
-        yield from control_findings(campaign, gpus)
-    if campaign.parallel:
-        yield from set_findings(campaign.parallel, gpus)
+        yield from control_findings(campaign, used)
+    if parallel:
+        yield from set_findings(parallel, gpus)
+        if not sets_gpus(campaign):
+            yield from limit_findings(used)
 
 
 def gpu_obstacles(campaign: Campaign) -> list[str]:

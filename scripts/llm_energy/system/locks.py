@@ -6,8 +6,9 @@ import fcntl
 import os
 import pwd
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -83,11 +84,8 @@ def devices(
     descriptors = []
     try:
         for name in sorted(set(names)):
-
-            def of_this(holder: str, name: str = name) -> None:
-                blocked(name, holder)
-
-            descriptors.append(_hold_shared(folder / DEVICE_LOCK.replace("*", name), of_this))
+            path = folder / DEVICE_LOCK.replace("*", name)
+            descriptors.append(_hold_shared(path, partial(blocked, name)))
         yield
     finally:
         for descriptor in reversed(descriptors):
@@ -102,12 +100,39 @@ def hold_for_run(name: str) -> int:
         HeldError: somebody else holds it.
         PermissionError: it is no file that every user may open.
     """
-    path = _device_folder() / RUN_LOCK.replace("*", name)
 
     def refuse(holder: str) -> None:
         raise HeldError(holder)
 
-    return _hold_shared(path, refuse)
+    return _hold_shared(_run_lock(name), refuse)
+
+
+def gpus_for_run(
+    uuids: Collection[str], *, blocked: Callable[[str, str], None] = lambda _uuid, _holder: None
+) -> list[int]:
+    """Hold GPUs, by UUID, for a whole run, until the returned descriptors are closed.
+
+    Runs that share a GPU follow each other, as the engine of a run stays on its GPUs between its
+    measurements. They are taken in sorted order, so that two runs cannot block each other.
+
+    Args:
+        blocked: takes a UUID, and the process that holds it, before it is waited for.
+
+    Raises:
+        PermissionError: a lock is no file that every user may open.
+    """
+    held = list[int]()
+    try:
+        for uuid in sorted(uuids):
+            held.append(_hold_shared(_run_lock(uuid), partial(blocked, uuid)))
+    except BaseException:
+        _release(held)
+        raise
+    return held
+
+
+def _run_lock(name: str) -> Path:
+    return _device_folder() / RUN_LOCK.replace("*", name)
 
 
 @contextmanager

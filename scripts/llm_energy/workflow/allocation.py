@@ -73,11 +73,12 @@ def begin(owner: ProcessId) -> Run:
         _refuse_amd_in_containers(spread, declared)
         for runtime in {each.runtime for each in declared.values()}:
             runtime_named(runtime).reap()
+        sets = sets_of_allocation(spread)
         if not spread.new_device:
             schedule = invocation.read("schedule", tuple[str, ...])
             results = (invocation.results / path for path in schedule)
-            refuse_foreign_device(campaign, spread.device, results)
-        sets = sets_of_allocation(spread)
+            gpus = [uuid for each in sets for uuid in each.devices]
+            refuse_foreign_device(campaign, spread.device, results, only=gpus)
         job = os.environ[JOB_VARIABLE]
         run = create_part(invocation, f"job{job}", scripts=SCRIPTS, owner=owner, job=job)
         ensure_watchdog(run)

@@ -1,6 +1,6 @@
 """The guard against adding to a campaign on another device model than it was measured on."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -14,18 +14,21 @@ class ForeignDeviceError(Exception):
     """The campaign was measured on another device model."""
 
 
-def refuse_foreign_device(campaign: str, device: str, results: Iterable[Path]) -> None:
+def refuse_foreign_device(
+    campaign: str, device: str, results: Iterable[Path], *, only: Collection[str] = ()
+) -> None:
     """Let a campaign go on only on the device model that it began on.
 
     Args:
         campaign: its name.
         device: `cpu` or `gpu`.
         results: where its results are or will be.
+        only: the GPUs that it measures on, by UUID; none: all of the host.
 
     Raises:
         ForeignDeviceError: with the remedy.
     """
-    found = foreign_device(device, results)
+    found = foreign_device(device, results, only=only)
     if found is not None:
         there, here = found
         raise ForeignDeviceError(
@@ -34,7 +37,9 @@ def refuse_foreign_device(campaign: str, device: str, results: Iterable[Path]) -
         )
 
 
-def foreign_device(device: str, results: Iterable[Path]) -> tuple[str, str] | None:
+def foreign_device(
+    device: str, results: Iterable[Path], *, only: Collection[str] = ()
+) -> tuple[str, str] | None:
     """The device model of a campaign's results and what is here, where they differ.
 
     Results of one campaign belong together: another device model is another campaign. None where
@@ -49,7 +54,8 @@ def foreign_device(device: str, results: Iterable[Path]) -> tuple[str, str] | No
         gpus = ask_all({"gpus": read_gpus})["gpus"]  # a driver may never answer
         if isinstance(gpus, Exception):
             return None
-        here = sorted({gpu.device.model for gpu in gpus if not gpu.lost})
+        usable = [gpu for gpu in gpus if not gpu.lost and (not only or gpu.uuid in only)]
+        here = sorted({gpu.device.model for gpu in usable})
     return None if there in here else (there, ", ".join(here))
 
 

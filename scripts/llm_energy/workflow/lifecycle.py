@@ -1,9 +1,9 @@
 """The life of a run around its jobs: opened by onstart, ended by onsuccess, onerror or atexit.
 
 `start` does, in this order: nothing if no measurement is needed; register the clean-up; lock the
-campaign; refuse to overwrite; reap what dead runs left; hold the containers that run already; enter
-the run; start the fork server, the watchdog and those needed backends whose environment is ready
-(the first job that needs another one starts it).
+campaign; refuse to overwrite; reap what dead runs left; hold the containers that run already, and
+the GPUs, after the runs that have them; enter the run; start the fork server, the watchdog and
+those needed backends whose environment is ready (the first job that needs another one starts it).
 """
 
 import atexit
@@ -36,10 +36,12 @@ from llm_energy.runs.run_records import DeviceSet, Spread
 from llm_energy.system.cache import CACHE, environment_marker
 from llm_energy.system.files import TEMPORARY, remove_abandoned
 from llm_energy.workflow.allocation import AllocationError, cancel_orphans
+from llm_energy.workflow.begun_blocks import begun_blocks, moved_blocks
 from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_device
 from llm_energy.workflow.invalid import invalid_results
 from llm_energy.workflow.parallel_sessions import open_sessions, spread_over, start_backends
 from llm_energy.workflow.run_entry import decision_of, enter_run
+from llm_energy.workflow.run_gpus import gpus_of_run, hold_gpus
 
 
 class LifecycleError(Exception):
@@ -58,8 +60,8 @@ class Lifecycle:
         """This invocation measures, or may do so."""
         self._fork_server: ForkServer | None = None
         self._lock: ResultsLock | None = None
-        self._containers: list[int] = []
-        """Locks of containers that ran already."""
+        self._held: list[int] = []
+        """Locks of GPUs, and of containers that ran already."""
 
     def start(
         self,
@@ -98,8 +100,10 @@ class Lifecycle:
         }.values()
         if not experiments:
             return
+        backends = {e.settings.backend for e in experiments}
+        gpus = set[str]() if spreads else gpus_of_run(self.campaign, backends, sets)
         if not (new_device or spreads):
-            self._refuse_another_device()
+            self._refuse_another_device(gpus)
         atexit.register(self.stop)
         self.results.mkdir(parents=True, exist_ok=True)
         if not os.access(self.results, os.W_OK):  # for root too, where the disk is read-only
@@ -116,10 +120,10 @@ class Lifecycle:
             )
         # A closed terminal must end the run as TERM does: the current measurement is kept.
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-        self._set_aside(existing)
         self._reap(set() if spreads else {self._runtime_of(e) for e in experiments})
         if not spreads:
-            self._hold_containers({e.settings.backend for e in experiments})
+            self._hold(backends, gpus)
+        self._set_aside(existing)
         self.run = enter_run(
             self.campaign,
             ordered,
@@ -141,9 +145,8 @@ class Lifecycle:
         try:
             ensure_watchdog(self.run)
             parts = [self.run]
-            if sets:
-                cycles = {planned.cycle for planned in ordered}
-                spread = spread_over(sets, self.run, self.campaign, at_once=at_once, cycles=cycles)
+            spread = self._spread_over(sets, ordered, at_once=at_once)
+            if spread:
                 parts = open_sessions(self.run, spread, scripts=self.scripts)
             start_backends(parts, _ready_backends(experiments))
         except BackendError as error:
@@ -160,8 +163,8 @@ class Lifecycle:
         if run is not None:
             release_attached(run)
             end_run(run)
-        while self._containers:
-            os.close(self._containers.pop())
+        while self._held:
+            os.close(self._held.pop())
         if self._lock is not None:
             self._lock.release()
             self._lock = None
@@ -173,10 +176,10 @@ class Lifecycle:
     def _path(self, planned: PlannedMeasurement) -> Path:
         return self.results / planned.result_path
 
-    def _refuse_another_device(self) -> None:
+    def _refuse_another_device(self, gpus: Collection[str]) -> None:
         device, paths = self.campaign.measurement.device, map(self._path, self.campaign.schedule)
         try:
-            refuse_foreign_device(self.campaign.name, device, paths)
+            refuse_foreign_device(self.campaign.name, device, paths, only=gpus)
         except ForeignDeviceError as error:
             raise LifecycleError(str(error)) from error
 
@@ -210,6 +213,19 @@ class Lifecycle:
                     return run
         return None
 
+    def _spread_over(
+        self, sets: Sequence[DeviceSet], ordered: Iterable[PlannedMeasurement], *, at_once: int
+    ) -> Spread | None:
+        """Return how this run is spread over sets of GPUs, and print which blocks change theirs."""
+        if not self.campaign.measurement.on_gpu:
+            return None
+        cycles = {planned.cycle for planned in ordered}
+        begun = begun_blocks(self.campaign, self.results, cycles=cycles)
+        spread = spread_over(sets, self.campaign, begun, at_once=at_once) if sets else None
+        for line in moved_blocks(begun, spread):
+            print(line, file=sys.stderr)
+        return spread
+
     def _describe_to_allocations(self, *, new_device: bool, at_once: int) -> None:
         """Write down what the runs of allocations must know of this one."""
         assert self.run is not None
@@ -231,9 +247,11 @@ class Lifecycle:
         except LockedError as error:
             raise LifecycleError(f"campaign `{self.campaign.name}` {error}") from error
 
-    def _hold_containers(self, backends: Collection[str]) -> None:
+    def _hold(self, backends: Collection[str], gpus: Collection[str]) -> None:
+        """Hold what no other run may have meanwhile; another one's GPUs are waited for."""
         try:
-            self._containers = hold_containers(self.campaign, backends)
+            self._held += hold_containers(self.campaign, backends)
+            self._held += hold_gpus(gpus)
         except (BackendError, OSError) as error:
             raise LifecycleError(str(error)) from error
 

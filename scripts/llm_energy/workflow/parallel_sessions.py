@@ -1,7 +1,7 @@
 """Sessions on several sets of GPUs of this host: each opened, with its backends, before a run
 measures, as a part of the run, as each allocation of a cluster is."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +13,10 @@ from llm_energy.preflight.asking import ask_all
 from llm_energy.preflight.gpu_sets import device_sets
 from llm_energy.preflight.gpus import read_gpus
 from llm_energy.preflight.host_findings import read_host
-from llm_energy.results.result import ResultError, read_result
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_parts import create_part, set_name
 from llm_energy.runs.run_records import DeviceSet, Spread
+from llm_energy.workflow.begun_blocks import Begun, sets_of_blocks
 
 START_BYTES = 50_000_000
 """Memory of the host that a starting backend has room for. A supervisor took 23 MB at most with
@@ -36,25 +36,20 @@ def sets_of_host(campaign: Campaign) -> tuple[DeviceSet, ...]:
 
 
 def spread_over(
-    sets: Sequence[DeviceSet],
-    run: Run,
-    campaign: Campaign,
-    *,
-    at_once: int,
-    cycles: Collection[int],
+    sets: Sequence[DeviceSet], campaign: Campaign, begun: Mapping[int, Begun], *, at_once: int
 ) -> Spread:
     """Return how a run on this host is spread over sets of its GPUs.
 
     Args:
+        begun: the blocks that earlier runs began, by cycle.
         at_once: measurements that run at the same time.
-        cycles: the blocks that may be measured.
     """
     assert campaign.parallel is not None
     return Spread(
         device=campaign.measurement.device,
         new_device=True,
         sets=tuple(sets),
-        begun=begun_blocks(campaign, run.results, cycles=cycles, sets=sets),
+        begun=sets_of_blocks(begun, sets),
         at_once=max(1, min(at_once, len(sets))),
         loads_at_once=campaign.parallel.loads_at_once,
     )
@@ -84,28 +79,6 @@ def of_set(declared: DeclaredBackend, own: DeviceSet) -> DeclaredBackend:
     """Return a backend that gets the GPUs of a set, by UUID, and the CPUs near them."""
     container = replace(declared.container, gpus=own.devices)
     return replace(declared, container=container, cpu_set=own.cpus)
-
-
-def begun_blocks(
-    campaign: Campaign, results: Path, *, cycles: Collection[int], sets: Sequence[DeviceSet]
-) -> dict[str, int]:
-    """Return the set on which earlier runs began each of some blocks, by cycle.
-
-    A block goes on there: the rest of it is measured on the same GPUs.
-    """
-    found: dict[str, int] = {}
-    for planned in campaign.schedule:
-        cycle, path = str(planned.cycle), results / planned.result_path
-        if planned.cycle not in cycles or cycle in found or not path.exists():
-            continue
-        try:
-            used = set(read_result(path).environment.device_uuids)
-        except ResultError:
-            continue  # the report names it
-        for index, each in enumerate(sets):
-            if used and used <= set(each.devices):
-                found[cycle] = index
-    return found
 
 
 def start_backends(parts: Iterable[Run], names: Sequence[str]) -> None:

@@ -6,12 +6,16 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from tests.nvml_simulator.scenario import Fault, Gpu
+from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
 
 from llm_energy.campaign.gpu_settings import GpuSettings
 from llm_energy.power import gpu_control
 from llm_energy.power.gpu_targets import GpuSetting
-from llm_energy.preflight.gpu_control_findings import control_findings, outstanding_findings
+from llm_energy.preflight.gpu_control_findings import (
+    control_findings,
+    limit_findings,
+    outstanding_findings,
+)
 from llm_energy.preflight.gpus import read_gpus
 
 UUID = Gpu().uuid
@@ -78,6 +82,36 @@ def test_a_gpu_that_was_left_set_is_named_with_the_command(gpu):
     assert left.status == "warning"
     assert f"restore {UUID}" in left.message
     assert found(GpuSettings()) == []
+
+
+def limits(*watts):
+    boards = [with_uuid(Gpu(limit_watts=limit), n) for n, limit in enumerate(watts, start=1)]
+    return boards, lambda: [f.message for f in limit_findings(read_gpus())]
+
+
+def test_gpus_that_blocks_take_turns_on_have_one_power_limit(gpu, simulate):
+    gpu()
+    boards, found = limits(700.0, 700.0, 500.0)
+    simulate(*boards[:2])
+    assert found() == []
+    simulate(*boards)
+    (message,) = found()
+    a, b, c = (board.uuid for board in boards)
+    assert f"several power limits, whose results are never averaged (700 W: {a}, {b}; " in message
+    assert f"500 W: {c}); set the same (sudo nvidia-smi -i UUID -pl WATTS), or" in message
+
+
+def test_a_limit_that_another_run_has_set_for_now_is_no_difference(gpu, simulate, tmp_path):
+    gpu()
+    owner = subprocess.Popen(["sleep", "600"])
+    gpu_control.set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
+    own = Gpu(settings_file=tmp_path / "settings")
+    simulate(own, with_uuid(Gpu(), 2))
+    assert read_gpus()[0].device.power_limit_watts == 350.0
+    assert list(limit_findings(read_gpus())) == []
+    owner.kill()
+    owner.wait()
+    assert len(list(limit_findings(read_gpus()))) == 1
 
 
 def test_an_owner_in_another_container_is_named_with_the_command(gpu, tmp_path):

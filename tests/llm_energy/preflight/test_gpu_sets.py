@@ -53,6 +53,27 @@ def test_sets_that_cannot_be_made_are_a_problem(known, message):
     assert found.startswith(message)
 
 
+def test_gpus_of_several_models_make_no_sets(simulate):
+    old, new, newer = (with_uuid(Gpu(name=f"Board {n}000"), n) for n in (8, 9, 9))
+    newer = replace(newer, uuid=with_uuid(newer, 10).uuid)
+    simulate(old, new, newer)
+    ((status, message),) = findings(read_gpus())
+    assert (status, message) == (
+        "problem",
+        "the GPUs are of several models, whose results are never averaged (Board 8000: "
+        f"{old.uuid}; Board 9000: {new.uuid}, {newer.uuid}); list those of one model in "
+        "parallel.devices",
+    )
+    ((status, _),) = findings(read_gpus(), devices=[new.uuid, newer.uuid])
+    assert status == "note"
+
+
+def test_one_that_is_left_over_may_be_of_another_model(simulate):
+    simulate(with_uuid(Gpu(), 1), with_uuid(Gpu(), 2), with_uuid(Gpu(name="Another"), 3))
+    ((status, _),) = findings(read_gpus(), devices_per_measurement=2)
+    assert status == "note"
+
+
 def test_a_gpu_that_is_split_by_mig_is_no_part_of_a_set(simulate):
     whole, split = with_uuid(Gpu(), 1), with_uuid(Gpu(mig=True), 2)
     simulate(whole, split)

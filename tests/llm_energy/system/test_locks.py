@@ -169,6 +169,32 @@ with devices(["cpu"], blocked=lambda name, user: print(name, user, flush=True)):
         assert not taken(first)
         assert not taken(second)
 
+    def test_a_run_waits_for_the_gpus_of_another_one_and_measurements_do_not(self, shared):
+        path = shared / "llm-energy-GPU-b.run"
+        for descriptor in locks.gpus_for_run(["GPU-b", "GPU-a"]):
+            os.close(descriptor)
+        other, seen = hold_elsewhere(path), []
+
+        def blocked(uuid, holder):
+            seen.append((uuid, holder, taken(shared / "llm-energy-GPU-a.run")))
+            with locks.devices(["GPU-b"]):
+                other.kill()
+
+        held = locks.gpus_for_run({"GPU-b", "GPU-a", "GPU-c"}, blocked=blocked)
+        other.wait()
+        user = f"process {other.pid} of {pwd.getpwuid(os.getuid()).pw_name}"
+        assert seen == [("GPU-b", user, True)]
+        assert all(taken(shared / f"llm-energy-GPU-{name}.run") for name in "abc")
+        for descriptor in held:
+            os.close(descriptor)
+        assert not any(taken(shared / f"llm-energy-GPU-{name}.run") for name in "abc")
+
+    def test_whoever_gives_up_waiting_holds_nothing(self, shared):
+        (shared / "llm-energy-GPU-b.run").mkdir()
+        with pytest.raises(PermissionError):
+            locks.gpus_for_run(["GPU-a", "GPU-b"])
+        assert not taken(shared / "llm-energy-GPU-a.run")
+
     def test_a_folder_that_is_a_link_or_closed_is_not_used(self, shared, tmp_path, monkeypatch):
         link, closed = tmp_path / "link", tmp_path / "closed"
         link.symlink_to(shared)

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from tests.llm_energy.make_campaigns import changed, load, make_checkout
 from tests.llm_energy.make_results import make_result, put_result
-from tests.nvml_simulator.scenario import Gpu
+from tests.nvml_simulator.scenario import Gpu, with_uuid
 
 from llm_energy.preflight.asking import ask_all
 from llm_energy.system.host import cpu_model
@@ -53,6 +53,17 @@ def test_the_same_gpu_goes_on_and_another_does_not(campaign, tmp_path, simulate)
     assert foreign(gpu, tmp_path) is None
     measured_on("Board 8000", gpu, tmp_path)
     assert foreign(gpu, tmp_path) == ("Board 8000", "Board 9000")
+
+
+def test_only_the_gpus_that_a_campaign_measures_on_count(campaign, tmp_path, simulate):
+    old, new = Gpu(name="Board 8000"), with_uuid(Gpu(name="Board 9000"), 2)
+    simulate(old, new)
+    gpu = campaign("gpu")
+    measured_on("Board 8000", gpu, tmp_path)
+    paths = [tmp_path / planned.result_path for planned in gpu.schedule]
+    assert foreign_device("gpu", paths) is None
+    assert foreign_device("gpu", paths, only={old.uuid}) is None
+    assert foreign_device("gpu", paths, only={new.uuid}) == ("Board 8000", "Board 9000")
 
 
 def test_a_driver_that_never_answers_does_not_hold_up_a_run(campaign, tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ from llm_energy.runs.run_parts import others_left, run_of_block, set_runs
 from llm_energy.runs.run_records import DeviceSet, Spread
 from llm_energy.system.cache import environment_marker
 from llm_energy.system.processes import ProcessId
+from llm_energy.workflow.begun_blocks import begun_blocks
 from llm_energy.workflow.parallel_sessions import open_sessions, spread_over, start_backends
 
 FIRST, SECOND = with_uuid(Gpu(), 1), with_uuid(Gpu(), 2)
@@ -62,7 +63,8 @@ def whole(tmp_path, monkeypatch):
 
 
 def opened(run, **parallel):
-    spread = spread_over(SETS, run, campaign(**parallel), at_once=2, cycles={1, 2, 3})
+    begun = begun_blocks(campaign(), run.results, cycles={1, 2, 3})
+    spread = spread_over(SETS, campaign(**parallel), begun, at_once=2)
     return open_sessions(run, spread, scripts=SCRIPTS)
 
 

@@ -1,0 +1,101 @@
+"""Two clones of the workflow whose campaigns share a simulated GPU: they follow each other."""
+
+import os
+import signal
+
+import pytest
+
+from llm_energy.results.result import read_result
+from tests.integration.gpus import powered_tree
+from tests.integration.test_parallel import AT_ONCE, PARALLEL
+from tests.integration.workflow import PATIENCE_S, Tree, finished, wait_for, wait_until_gone
+from tests.nvml_simulator.fixtures import nvml_library
+from tests.nvml_simulator.scenario import Gpu, constant, with_uuid
+
+__all__ = ["nvml_library"]
+
+pytestmark = [pytest.mark.integration, pytest.mark.long]
+
+BOARD = Gpu(knots=constant(500.0), counter_update_s=0.0, thermal_s=0.5)
+
+
+@pytest.fixture
+def clones(tmp_path, nvml_library, monkeypatch):
+    """(clone, other clone, truth): one measures on the first two of three GPUs, the other one on
+    the last two."""
+    gpus = [with_uuid(BOARD, number) for number in (1, 2, 3)]
+    small = PARALLEL | {"experiments": {"nap": {}}}
+    tree, truth = powered_tree(small, gpus, tmp_path, nvml_library, monkeypatch, apart=True)
+    uuids = [gpu.uuid for gpu in truth.gpus]
+    other = tree.copy(tmp_path / "other", small | {"parallel": {"devices": uuids[1:]}})
+    tree.write_campaign(small | {"parallel": {"devices": uuids[:2]}})
+    return tree, other, truth
+
+
+def started(tree: Tree):
+    """Start a campaign; returns once it measures."""
+    process = tree.start("measurements", *AT_ONCE)
+    wait_for(lambda: tree.runs() or process.poll() is not None, why=tree.output())
+    return process
+
+
+def waits(tree: Tree, holder: int, uuid: str):
+    """Start a campaign; returns once it waits for a GPU of another one."""
+    process = tree.start("measurements", *AT_ONCE)
+    line = f"Waiting for {uuid}, used by the run of process {holder} of "
+    wait_for(lambda: line in tree.output() or process.poll() is not None, why=tree.output())
+    assert tree.output().count(line) == 1
+    assert tree.runs() == []
+    return process
+
+
+def spans(tree: Tree):
+    """(first, last moment) of each measurement, by GPU."""
+    found = {}
+    for result in map(read_result, tree.results()):
+        (uuid,) = result.environment.device_uuids
+        phases = result.phases
+        found[uuid] = (phases[0].start_monotonic_s, phases[-1].end_monotonic_s)
+    return found
+
+
+def test_the_second_campaign_waits_for_the_first_one_and_both_complete(clones):
+    tree, other, truth = clones
+    first = started(tree)
+    shared = truth.gpus[1].uuid
+    second = waits(other, first.pid, shared)
+    assert first.wait(timeout=PATIENCE_S) == 0, tree.output()
+    assert second.wait(timeout=PATIENCE_S) == 0, other.output()
+    before, after = spans(tree), spans(other)
+    assert [set(each) for each in (before, after)] == [
+        {gpu.uuid for gpu in gpus} for gpus in (truth.gpus[:2], truth.gpus[1:])
+    ]
+    assert before[shared][1] < after[shared][0]
+    for clone in (tree, other):
+        assert clone.failures() == []
+        codes = {flag.code for path in clone.results() for flag in read_result(path).flags}
+        assert codes.isdisjoint({"contended", "gpu_use_unknown"})
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_whatever_ends_the_first_campaign_the_second_goes_on(clones, ending):
+    tree, other, truth = clones
+    first = started(tree)
+    second = waits(other, first.pid, truth.gpus[1].uuid)
+    os.killpg(first.pid, ending)
+    assert first.wait(timeout=PATIENCE_S) != 0
+    assert second.wait(timeout=PATIENCE_S) == 0, other.output()
+    assert len(other.results()) == 2
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_a_campaign_that_waits_can_be_ended(clones, ending):
+    tree, other, truth = clones
+    first = started(tree)
+    second = waits(other, first.pid, truth.gpus[1].uuid)
+    os.killpg(second.pid, ending)
+    assert second.wait(timeout=PATIENCE_S) != 0
+    assert "Traceback" not in other.output()
+    wait_until_gone(other.processes)
+    assert first.wait(timeout=PATIENCE_S) == 0, tree.output()
+    assert len(finished(other.run("measurements", *AT_ONCE, check=True).stdout)) == 2

@@ -1,0 +1,54 @@
+"""The GPUs that a run has for itself."""
+
+from types import SimpleNamespace
+
+import pytest
+from tests.nvml_simulator.scenario import Gpu, with_uuid
+
+from llm_energy.campaign.backend_settings import BackendConfig
+from llm_energy.runs.run_records import DeviceSet
+from llm_energy.workflow.run_gpus import gpus_of_run
+
+BOARDS = [with_uuid(Gpu(), number) for number in (1, 2, 3)]
+FIRST, SECOND, THIRD = (board.uuid for board in BOARDS)
+IN_CONTAINER = {"runtime": "docker", "container": {"gpus": [SECOND]}}
+ATTACHED = {"server": {"tokenizer": "toy", "url": "http://127.0.0.1:8000", "gpus": [THIRD]}}
+
+
+def campaign(*, on_gpu=True, **backends):
+    return SimpleNamespace(
+        backends={name: BackendConfig.model_validate(each) for name, each in backends.items()},
+        measurement=SimpleNamespace(on_gpu=on_gpu),
+    )
+
+
+@pytest.mark.parametrize(
+    ("backends", "expected"),
+    [
+        ({"toy": {}}, {FIRST, SECOND, THIRD}),
+        ({"toy": {"runtime": "docker", "container": {"gpus": 1}}}, {FIRST, SECOND, THIRD}),
+        ({"toy": IN_CONTAINER}, {SECOND}),
+        ({"toy": ATTACHED}, {THIRD}),
+        ({"toy": IN_CONTAINER, "other": ATTACHED}, {SECOND, THIRD}),
+        ({"toy": IN_CONTAINER, "other": {}}, {FIRST, SECOND, THIRD}),
+    ],
+)
+def test_they_are_all_that_its_engines_may_use(backends, expected, simulate):
+    simulate(*BOARDS)
+    assert gpus_of_run(campaign(**backends), backends, ()) == expected
+
+
+def test_they_are_those_of_its_sets(simulate):
+    simulate(*BOARDS)
+    sets = [DeviceSet((FIRST,)), DeviceSet((THIRD,))]
+    assert gpus_of_run(campaign(toy={}), ["toy"], sets) == {FIRST, THIRD}
+
+
+def test_on_the_cpu_there_are_none(simulate):
+    simulate(*BOARDS)
+    assert gpus_of_run(campaign(on_gpu=False, toy={}), ["toy"], ()) == set()
+
+
+def test_where_no_driver_answers_there_are_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("NVML_SIMULATOR_SCENARIO", str(tmp_path / "none"))
+    assert gpus_of_run(campaign(toy={}), ["toy"], ()) == set()
