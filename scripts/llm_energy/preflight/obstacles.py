@@ -150,8 +150,9 @@ def too_few_gpus(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
     for backend, config in campaign.used_backends.items():
         own = [e for e in campaign.experiments if e.settings.backend == backend]
         parallel = max(int(e.settings.engine_options.get("tensor_parallel", 1)) for e in own)
-        sets = campaign.parallel
-        wanted = sets.devices_per_measurement if sets else config.container.gpus
+        wanted: object = config.container.gpus
+        if sets := campaign.parallel:  # too few for one are a fault of the sets, not of a backend
+            wanted = min(sets.devices_per_measurement, sum(not gpu.lost for gpu in gpus))
         yield from enough_findings(backend, wanted, parallel, gpus)
 
 

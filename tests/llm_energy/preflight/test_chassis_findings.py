@@ -25,7 +25,8 @@ def found(tmp_path, declared, **changes):
     root = tmp_path / "checkout"
     if not root.exists():
         make_checkout(root)
-    measurement = {"host_power": declared, **changes.pop("measurement", {})}
+    own = {} if declared is None else {"host_power": declared}
+    measurement = own | changes.pop("measurement", {})
     campaign = copy.deepcopy(BASE) | {"measurement": measurement} | changes
     return list(chassis_findings(load(root, campaign)))
 

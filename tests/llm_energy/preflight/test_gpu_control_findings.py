@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -99,6 +100,8 @@ def test_gpus_that_blocks_take_turns_on_have_one_power_limit(gpu, simulate):
     a, b, c = (board.uuid for board in boards)
     assert f"several power limits, whose results are never averaged (700 W: {a}, {b}; " in message
     assert f"500 W: {c}); set the same (sudo nvidia-smi -i UUID -pl WATTS), or" in message
+    simulate(boards[0], replace(boards[2], name="Another model"))
+    assert found() == []  # which is refused as such
 
 
 def test_a_limit_that_another_run_has_set_for_now_is_no_difference(gpu, simulate, tmp_path):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from tests.llm_energy.make_campaigns import load, with_experiments
 from tests.llm_energy.preflight.made_machines import gpu
 from tests.nvml_simulator.scenario import Gpu, with_uuid
 
@@ -10,6 +11,7 @@ from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.preflight import gpu_sets
 from llm_energy.preflight.gpu_sets import device_sets, set_findings
 from llm_energy.preflight.gpus import read_gpus
+from llm_energy.preflight.obstacles import gpu_obstacles
 
 
 def parallel(**known):
@@ -142,3 +144,15 @@ def test_the_beginning_of_a_uuid_names_its_gpu(monkeypatch):
     machine = [replace(gpu(number), index=number) for number in (10, 20)]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-2")
     assert sets(machine) == [("GPU-20",)]
+
+
+def test_too_few_gpus_for_one_set_are_one_line_of_the_sets(own_root, simulate):
+    """No backend has asked for so many."""
+    simulate(Gpu(), with_uuid(Gpu(), 2))
+    config = with_experiments(one={}) | {"measurement": {"device": "gpu"}}
+    campaign = load(own_root, config | {"parallel": {"devices_per_measurement": 3}})
+    assert gpu_obstacles(campaign) == [
+        "gpu sets: 2 GPUs cannot make a set of 3; lower parallel.devices_per_measurement"
+    ]
+    campaign = load(own_root, config | {"parallel": {"devices_per_measurement": 2}})
+    assert gpu_obstacles(campaign) == []
