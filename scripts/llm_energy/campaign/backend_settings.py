@@ -136,6 +136,11 @@ class BackendConfig(Model):
         return own.container if isinstance(own, RunningContainer) else None
 
     @property
+    def runs_already(self) -> bool:
+        """True where no run starts its engine's container or server."""
+        return self.attached is not None or isinstance(self.server, Attach)
+
+    @property
     def own_image(self) -> Image | None:
         """The user's image; None where there is none."""
         match self.environment:

@@ -41,7 +41,7 @@ from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_
 from llm_energy.workflow.invalid import invalid_results
 from llm_energy.workflow.parallel_sessions import open_sessions, spread_over, start_backends
 from llm_energy.workflow.run_entry import decision_of, enter_run
-from llm_energy.workflow.run_gpus import gpus_of_run, hold_gpus
+from llm_energy.workflow.run_gpus import foreign_processes, gpus_of_run, hold_gpus
 
 
 class LifecycleError(Exception):
@@ -252,6 +252,10 @@ class Lifecycle:
         try:
             self._held += hold_containers(self.campaign, backends)
             self._held += hold_gpus(gpus)
+            # The engine in a container or a server that runs already is no foreign process.
+            if not any(self.campaign.backends[name].runs_already for name in backends):
+                for line in foreign_processes(gpus):
+                    print(line, file=sys.stderr)
         except (BackendError, OSError) as error:
             raise LifecycleError(str(error)) from error
 

@@ -9,6 +9,7 @@ from llm_energy.preflight.asking import ask_all
 from llm_energy.preflight.gpus import read_gpus
 from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system import locks
+from llm_energy.system.processes import process_name
 
 
 def gpus_of_run(campaign: Campaign, backends: Iterable[str], sets: Sequence[DeviceSet]) -> set[str]:
@@ -33,6 +34,21 @@ def _named(campaign: Campaign, backend: str) -> set[str] | None:
     config = campaign.backends[backend]
     gpus = config.server.gpus if isinstance(config.server, Attach) else config.container.gpus
     return set(gpus) if isinstance(gpus, list) else None
+
+
+def foreign_processes(uuids: Collection[str]) -> list[str]:
+    """Return one line for each process that computes on GPUs before a run has started anything."""
+    if not uuids:
+        return []
+    gpus = ask_all({"gpus": read_gpus})["gpus"]
+    states = [(g.uuid, g.reading.state) for g in gpus] if isinstance(gpus, list) else []
+    return [
+        f"{uuid}: {process_name(pid) or 'unknown'} ({pid}) computes there; end it, or its "
+        "measurements fail (device_occupied)"
+        for uuid, state in states
+        if uuid in uuids
+        for pid in sorted(set((state and state.process_ids) or ()))
+    ]
 
 
 def hold_gpus(uuids: Collection[str]) -> list[int]:

@@ -1,5 +1,7 @@
 """The GPUs that a run has for itself."""
 
+import os
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +9,7 @@ from tests.nvml_simulator.scenario import Gpu, with_uuid
 
 from llm_energy.campaign.backend_settings import BackendConfig
 from llm_energy.runs.run_records import DeviceSet
-from llm_energy.workflow.run_gpus import gpus_of_run
+from llm_energy.workflow.run_gpus import foreign_processes, gpus_of_run
 
 BOARDS = [with_uuid(Gpu(), number) for number in (1, 2, 3)]
 FIRST, SECOND, THIRD = (board.uuid for board in BOARDS)
@@ -52,3 +54,13 @@ def test_on_the_cpu_there_are_none(simulate):
 def test_where_no_driver_answers_there_are_none(tmp_path, monkeypatch):
     monkeypatch.setenv("NVML_SIMULATOR_SCENARIO", str(tmp_path / "none"))
     assert gpus_of_run(campaign(toy={}), ["toy"], ()) == set()
+
+
+def test_who_computes_on_its_gpus_is_named(simulate):
+    mine, gone = (os.getpid(), 0.0, 1e9), (4711, -2.0, -1.0)
+    busy = [replace(board, processes=(mine,)) for board in BOARDS[:2]]
+    simulate(*busy, replace(BOARDS[2], processes=(gone,)))
+    (line,) = foreign_processes({SECOND, THIRD})
+    assert line.startswith(f"{SECOND}: ")
+    assert f" ({os.getpid()}) computes there; end it, or its measurements fail" in line
+    assert foreign_processes(set()) == []
