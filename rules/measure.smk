@@ -33,7 +33,7 @@ use rule measure as anchor with:
         f"logs/{CAMPAIGN.name}/anchor/{{spec}}/cycle-{{cycle}}.log",
     priority: REQUESTED.anchor_priority
     group:
-        "anchor" if SNAKEMAKE.may_spread else None
+        None if SNAKEMAKE.allocations is None else "anchor"
 
 
 rule measurements:

@@ -81,7 +81,7 @@ def planned_concurrency(
 def lane_resources(lanes: int, snakemake: SnakemakeInternals) -> dict[str, Callable[[Any], int]]:
     """Return the resources of a measurement's lane, as functions of its wildcards; none for one,
     unless that is of an allocation."""
-    if lanes == 1 and not snakemake.may_spread:
+    if lanes == 1 and snakemake.allocations is None:
         return {}
     for lane in range(lanes):
         snakemake.limit(LANE.format(lane + 1), 1)
@@ -109,14 +109,14 @@ def gpu_resources(
     def gpu(_wildcards: Any) -> int:
         return 0 if snakemake.spreads else size
 
-    if not (snakemake.may_spread and campaign.measurement.on_gpu):
+    if snakemake.allocations is None or not campaign.measurement.on_gpu:
         return {"gpu": gpu}
     return {"gpu": gpu, "gres": f"gpu:{max(1, snakemake.total('gpu'))}"}
 
 
 def block_group(lanes: int, snakemake: SnakemakeInternals) -> Callable[[Any], str] | None:
     """Return the function that names the job of a cluster that measures a block; None without."""
-    if not snakemake.may_spread:
+    if snakemake.allocations is None:
         return None
 
     def group(wildcards: Any) -> str:

@@ -130,14 +130,10 @@ class SnakemakeInternals:
         return bool(self._workflow.non_local_exec)
 
     @property
-    def may_spread(self) -> bool:
-        """The same as far as it is known while the rules are read, before there is an executor: the
-        command names a number of jobs, as Snakemake requires for a cluster."""
-        return self.allocations is not None
-
-    @property
     def allocations(self) -> int | None:
-        """Allocations of a cluster that there may be at the same time; None on one host."""
+        """Allocations of a cluster that there may be at the same time; None on one host. Known
+        while the rules are read, before there is an executor: the command names a number of jobs,
+        as Snakemake requires for a cluster."""
         nodes: int | None = self._workflow.resource_settings.nodes
         return nodes
 

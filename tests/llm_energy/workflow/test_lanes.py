@@ -24,7 +24,7 @@ class Snakemake:
 
     def __init__(self, cores, gpu, *, spreads=False):
         self.cores, self._gpu = cores, gpu
-        self.spreads = self.may_spread = spreads
+        self.spreads, self.allocations = spreads, 4 if spreads else None
         self.limits_cores = not spreads
         self.limits = {}
 
