@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.results.layout import failure_path
-from llm_energy.system.files import write_atomically
+from llm_energy.system.files import DamagedError, read_object, write_atomically
 
 RETRIED = frozenset(
     {
@@ -37,6 +37,14 @@ def last_failure(results: Path, result_path: str) -> tuple[int, Path] | None:
     """Number and record of the last failed attempt; None where none failed."""
     last = next_attempt(results, result_path) - 1
     return (last, results / failure_path(result_path, last)) if last else None
+
+
+def reason_of(record: Path) -> str:
+    """Return why an attempt failed, by the record of it; a damaged one stops no message."""
+    try:
+        return str(read_object(record, "reason")["reason"])
+    except (OSError, DamagedError):
+        return "its record is damaged"
 
 
 def write_failure(results: Path, result_path: str, attempt: int, record: dict[str, Any]) -> Path:

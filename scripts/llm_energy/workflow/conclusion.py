@@ -1,12 +1,11 @@
 """The last lines of a run: place and headline of the report, or what failed and why."""
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
-from llm_energy.results.failures import last_failure
+from llm_energy.results.failures import last_failure, reason_of
 from llm_energy.results.result import ResultError, read_planned_result
 from llm_energy.system.scripting import disk_refusal
 from llm_energy.workflow.decisions import decided, requested
@@ -68,7 +67,7 @@ def _of_anchor(anchor: PlannedMeasurement, results: Path) -> str:
     failed = last_failure(results, anchor.result_path)
     if failed is None:
         return f"{name} was not measured."
-    return f"{name} failed: {_why(failed[1])}, see {failed[1]}"
+    return f"{name} failed: {reason_of(failed[1])}, see {failed[1]}"
 
 
 def _of_unusable(reasons: Sequence[str], there: int) -> list[str]:
@@ -97,14 +96,7 @@ def _why_unusable(planned: PlannedMeasurement, results: Path) -> str | None:
 
 
 def _failed(planned: PlannedMeasurement, record: Path) -> str:
-    return f"{planned.experiment.name} cycle {planned.cycle}: {_why(record)}, see {record}"
-
-
-def _why(record: Path) -> str:
-    try:
-        return str(json.loads(record.read_bytes())["reason"])
-    except (OSError, ValueError, LookupError, TypeError):
-        return "its record is damaged"
+    return f"{planned.experiment.name} cycle {planned.cycle}: {reason_of(record)}, see {record}"
 
 
 def _partial_report(campaign: Campaign, wanted: Sequence[PlannedMeasurement], results: Path) -> str:

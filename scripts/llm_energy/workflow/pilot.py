@@ -4,7 +4,6 @@ Its numbers come from short windows and few cycles: they are estimates, marked a
 of any statistics.
 """
 
-import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -69,7 +68,7 @@ def _fault(planned: PlannedMeasurement, results: Path) -> str:
     if failed is None:
         return f"{name}: not measured"
     _, record = failed
-    return f"{name}: {json.loads(record.read_text())['reason']}, see {record}"
+    return f"{name}: {failures.reason_of(record)}, see {record}"
 
 
 def _estimates(

@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+from tests import damaged
+
 from llm_energy.results import failures
 
 RESULT = "measurements/sweep_batch4/0123456789ab/cycle-02.json"
@@ -25,3 +28,11 @@ def test_a_record_lies_where_its_result_would(tmp_path):
 def test_only_faults_of_the_infrastructure_are_tried_again():
     assert "backend_lost" in failures.RETRIED
     assert not failures.RETRIED & {"out_of_memory", "engine_error", "bad_request"}
+
+
+@pytest.mark.parametrize("harm", [*damaged.NO_FILE, *damaged.NO_RECORD], ids=lambda h: h.__name__)
+def test_a_damaged_record_is_named_as_such(tmp_path, harm):
+    path = failures.write_failure(tmp_path, RESULT, 1, {"reason": "engine_died"})
+    assert failures.reason_of(path) == "engine_died"
+    damaged.replace(path, harm)
+    assert failures.reason_of(path) == "its record is damaged"
