@@ -13,7 +13,7 @@ from typing import Any
 from worker import arrivals
 from worker.engines.base import Engine, EngineError, OpenLoad, Request
 from worker.protocol import Event
-from worker.recording import SAMPLED_PROMPTS, OpenRecord, RequestRecord, sample_outputs
+from worker.recording import OpenRecord, RequestRecord, sample_outputs
 from worker.warmup import Warmup
 from worker.workload import Workload
 
@@ -107,11 +107,7 @@ class OpenStream(OpenLoad):
             return found
 
     def on_tokens(self, request: Request, ids: Sequence[int]) -> None:
-        now = time.monotonic()
-        record = self.records[request.id]
-        record.token_times += [now] * len(ids)
-        if record.prompt < SAMPLED_PROMPTS:
-            record.output_ids += ids
+        self.records[request.id].add(ids)
         if self._phase == "warmup":
             with self._lock:
                 self._piece_tokens += len(ids)

@@ -42,6 +42,14 @@ class RequestRecord:
     open: "OpenRecord | None" = None
     """None in other load modes than `open`."""
 
+    def add(self, ids: Sequence[int]) -> float:
+        """Record tokens that have just come; return their time."""
+        now = time.monotonic()
+        self.token_times += [now] * len(ids)
+        if self.prompt < SAMPLED_PROMPTS:
+            self.output_ids += ids
+        return now
+
     def to_json(self, start: float, end: float) -> dict[str, Any]:
         """Return it as it is reported; `counted` is its tokens inside the window [start, end]."""
         return {
@@ -77,12 +85,7 @@ class Recorder:
 
     def on_tokens(self, request: Request, ids: Sequence[int]) -> float:
         """Record tokens that have just come; return their time."""
-        now = time.monotonic()
-        record = self.records[request.id]
-        record.token_times += [now] * len(ids)
-        if record.prompt < SAMPLED_PROMPTS:
-            record.output_ids += ids
-        return now
+        return self.records[request.id].add(ids)
 
     def recount(self, engine: Engine, records: Sequence[RequestRecord]) -> bool:
         """Give complete requests the tokens that the engine knows of only now.
