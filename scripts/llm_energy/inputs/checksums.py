@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_energy.system import locks
+from llm_energy.system.cache import CACHE
 from llm_energy.system.files import write_atomically
 
 FILES = "files"
@@ -55,7 +56,7 @@ def alone(folder: Path) -> AbstractContextManager[None]:
     def blocked(holder: str) -> None:
         print(f"Waiting for {folder.name}, made ready by {holder}", file=sys.stderr, flush=True)
 
-    return locks.waiting(Path(".cache/locks") / f"{folder.name}.lock", blocked=blocked)
+    return locks.waiting(CACHE / "locks" / f"{folder.name}.lock", blocked=blocked)
 
 
 def write_marker(path: Path, content: Mapping[str, Any]) -> None:

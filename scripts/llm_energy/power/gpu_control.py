@@ -177,11 +177,8 @@ def _outstanding(record: dict[str, Any]) -> Outstanding:
 
 
 def _lives(owner: dict[str, Any]) -> bool:
-    try:
-        fields = Path(f"/proc/{owner['pid']}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return False
-    return fields[0] not in "ZX" and int(fields[19]) == owner["start_ticks"]
+    process = ProcessId.of(owner["pid"])
+    return process is not None and process.start_ticks == owner["start_ticks"]
 
 
 def _call(*words: str) -> dict[str, Any]:

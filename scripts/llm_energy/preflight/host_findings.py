@@ -9,6 +9,7 @@ from pathlib import Path
 from llm_energy.power.rapl import RaplMeter
 from llm_energy.power.sensor_probe import probe
 from llm_energy.power.sources import CLASSES
+from llm_energy.power.sysfs import text
 from llm_energy.preflight.findings import Finding, Status
 from llm_energy.results.codes import ENERGY_REASONS
 from llm_energy.system.host import cpu_model
@@ -62,7 +63,7 @@ def read_host(sys: Path = Path("/sys")) -> Host:
         memory_bytes=memory.total,
         available_bytes=memory.available,
         load_1min=os.getloadavg()[0],
-        governors=tuple(sorted({text for path in governors if (text := _text(path))})),
+        governors=tuple(sorted({governor for path in governors if (governor := text(path))})),
     )
 
 
@@ -149,13 +150,6 @@ def _governor(host: Host) -> Finding:
         return Finding("ok", subject, message, facts)
     remedy = f"`sudo cpupower frequency-set -g {FIXED}` holds the clock up"
     return Finding("warning", subject, f"{message}: the clock follows the load; {remedy}", facts)
-
-
-def _text(file: Path) -> str | None:
-    try:
-        return file.read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return None  # as of a core that is off
 
 
 def _system() -> str:

@@ -39,6 +39,7 @@ from typing import Any, TypeVar
 
 from llm_energy.runs import lease
 from llm_energy.runs.run_records import HostIdle, RunRecord
+from llm_energy.system.cache import CACHE
 from llm_energy.system.files import read_json, read_lines, write_atomically
 from llm_energy.system.host import describe_host
 from llm_energy.system.processes import ProcessId
@@ -47,7 +48,7 @@ from worker.records import read_value
 
 Record = TypeVar("Record")
 
-RUNS = Path(".cache/runs")
+RUNS = CACHE / "runs"
 RUN_VARIABLE = "LLM_ENERGY_RUN"
 """Environment variable that tells the jobs of a run which run they belong to."""
 
