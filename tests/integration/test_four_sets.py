@@ -56,19 +56,18 @@ def contents(tree):
 
 @pytest.fixture(scope="module")
 def measured(four):
-    """The tree after Ctrl-C, SIGKILL and the run that finished it; with what each left."""
+    """The tree after Ctrl-C, SIGKILL and the run that finished it; with the results of each."""
     tree, _ = four
     interrupted = ended(tree, signal.SIGINT)
     killed = ended(tree, signal.SIGKILL)
     tree.run(*AT_ONCE, check=True)
-    return tree, interrupted, killed
+    return tree, interrupted, killed, contents(tree)
 
 
 def test_whatever_ends_a_run_takes_all_sets_along_and_keeps_what_is_measured(measured):
-    tree, (code, first), (_, second) = measured
+    tree, (code, first), (_, second), results = measured
     assert code != 0
     assert 0 < len(first) < len(second) < 8
-    results = contents(tree)
     assert len(results) == 8
     assert first.items() <= second.items() <= results.items()
     assert tree.processes() == []
