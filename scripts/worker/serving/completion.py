@@ -28,6 +28,9 @@ from worker.serving.faults import (
 
 DONE = b"[DONE]"
 
+FINISHED = ("stop", "length", "eos_token")
+"""Values of `finish_reason` of a complete answer."""
+
 OUTPUT, PROMPT = "completion_tokens", "prompt_tokens"
 """Numbers of tokens in a usage."""
 
@@ -95,15 +98,19 @@ class Completion:
         Raises:
             ServerError: it ended too early, or counts differ.
         """
+        self.check_end(rest)
+        if self.usage is not None:
+            self._check_usage(self.usage)
+
+    def check_end(self, rest: bytes = b"") -> None:
+        """Check that an answer ended as a complete one does; arguments and errors as in `check`."""
         if rest and rest.removeprefix(b"data:").strip() != DONE:
             message = f"the stream ended inside a chunk: {shortened(rest.decode(errors='replace'))}"
             raise ServerError(CLOSED, message)
         if self.finish_reason is None:
             raise ServerError(CLOSED, f"the answer ended after {self.tokens} tokens, unfinished")
-        if self.finish_reason not in ("stop", "length", "eos_token"):
+        if self.finish_reason not in FINISHED:
             raise ServerError(FAILED, f"the server ended a request as {self.finish_reason!r}")
-        if self.usage is not None:
-            self._check_usage(self.usage)
 
     def _check_usage(self, usage: Mapping[str, Any]) -> None:
         counted, prompt = number_of(usage, OUTPUT), number_of(usage, PROMPT)

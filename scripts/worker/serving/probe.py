@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from worker.engines.base import Request
 from worker.serving.address import Address, query
 from worker.serving.completion import (
+    FINISHED,
     OUTPUT,
     PROMPT,
     Completion,
@@ -65,6 +66,10 @@ class DialectFacts:
     """Prompt tokens of the second, equal request that came from a cache; None: not reported."""
     natural_tokens: int | None
     """Output tokens of the third, which might end by itself."""
+    finish_reason: str | None
+    """The end of the first answer in the server's word; None where it has none."""
+    unfinished: str | None
+    """Why neither of the first two passes for a complete answer; None where both do."""
 
     @property
     def template_tokens(self) -> int | None:
@@ -114,19 +119,45 @@ class DialectFacts:
                 f"{self.prompt} {what} were sent, the server counts {self.usage_prompt_tokens} "
                 "prompt tokens: it does not take them as they are"
             )
-        exact = bool(dialect.exact_length)  # else experiments say that lengths are natural
-        if exact and self.tokens is not None and self.tokens != self.requested:
+        if self.tokens is not None and (remedy := self._length_remedy(self.tokens, dialect)):
+            end = f" (finish_reason {self.finish_reason})" if self.finish_reason else ""
             found.append(
-                f"{self.tokens} tokens came where {self.requested} were requested; give "
-                "exact_length the fields by which this server ignores the end of text, or remove "
-                "it and set output_length: natural"
+                f"{self.tokens} tokens came where {self.requested} were requested{end}; {remedy}"
             )
+        if self.unfinished is not None:
+            found.append(f"{self.unfinished}; {_remedy_of_end(self.finish_reason)}")
         if self.cached_tokens:
             found.append(
                 f"{self.cached_tokens} of {self.prompt} prompt tokens came from a cache; switch "
                 "the server's cache of prompts off"
             )
         return found
+
+    def _length_remedy(self, tokens: int, dialect: Dialect) -> str:
+        """Return the remedy for an answer of another length than requested; empty for a right one.
+
+        Without `exact_length`, experiments say that lengths are natural: shorter ones are right.
+        """
+        if tokens > self.requested:
+            return (
+                "give request the field by which this server limits an answer, such as "
+                'max_completion_tokens: "{output_tokens}"'
+            )
+        if tokens == self.requested or not dialect.exact_length:
+            return ""
+        return (
+            "give exact_length the fields by which this server ignores the end of text, or remove "
+            "it and set output_length: natural"
+        )
+
+
+def _remedy_of_end(finish_reason: str | None) -> str:
+    if finish_reason is not None and finish_reason not in FINISHED:
+        return f"switch off what ends them as {finish_reason}; the server's log may name it"
+    return (
+        "so an answer that was cut cannot be distinguished from a complete one; have the server, "
+        "or a proxy before it, end each with finish_reason and an empty line"
+    )
 
 
 def output_length(context_tokens: int) -> int:
@@ -161,20 +192,23 @@ def probe(
     prompt = ids if dialect.prompt == IDS else probe_text(context_tokens)
     exact, natural = (Request(0, ids, length, Sampling(), exact) for exact in (True, False))
     first, second, third = (
-        _events(address, dialect, request, prompt, model=model)
+        _answer(address, dialect, request, prompt, model=model)
         for request in (exact, exact, natural)
     )
-    usage, again, free = (
-        _read(events, exact, dialect, CHUNKS).usage for events in (first, second, third)
+    one, again, free = (
+        _read(answer.events, exact, dialect, CHUNKS) for answer in (first, second, third)
     )
+    usage = one.usage
     return DialectFacts(
         requested=length,
         prompt=len(ids) if dialect.prompt == IDS else text_tokens,
-        counts=_counts(first, exact, dialect),
+        counts=_counts(first.events, exact, dialect),
         usage_tokens=number_of(usage, OUTPUT),
         usage_prompt_tokens=number_of(usage, PROMPT),
-        cached_tokens=cached_of(again),
-        natural_tokens=number_of(free, OUTPUT),
+        cached_tokens=cached_of(again.usage),
+        natural_tokens=number_of(free.usage, OUTPUT),
+        finish_reason=one.finish_reason,
+        unfinished=_unfinished([(one, first.rest), (again, second.rest)]),
     )
 
 
@@ -188,15 +222,42 @@ def check(facts: DialectFacts, dialect: Dialect) -> None:
         raise ServerError(MISCOUNTED, "; ".join(faults))
 
 
-def _events(
+@dataclass(frozen=True)
+class _Answer:
+    """One answer as it came."""
+
+    events: Sequence[bytes]
+    """Data of each whole event; an answer that came whole is one."""
+    rest: bytes
+    """What came after them."""
+
+
+def _unfinished(answers: Sequence[tuple[Completion, bytes]]) -> str | None:
+    """Return why no answer passes for a complete one; None where all do.
+
+    Raises:
+        ServerError: only some of them do, which may pass.
+    """
+    faults: list[ServerError] = []
+    for completion, rest in answers:
+        try:
+            completion.check_end(rest)
+        except ServerError as error:
+            faults.append(error)
+    if faults and len(faults) < len(answers):
+        raise faults[0]
+    return str(faults[0]) if faults else None
+
+
+def _answer(
     address: Address,
     dialect: Dialect,
     request: Request,
     prompt: tuple[int, ...] | str,
     *,
     model: str,
-) -> list[bytes]:
-    """Return the data of each event of the answer to one request; a whole answer is one."""
+) -> _Answer:
+    """Return the answer to one request."""
     body = json.loads(f"{{{dialect.prompt_field(prompt)}}}")
     body |= dialect.body(request, model=model, stream=dialect.streams)
     reply = query(address, dialect.path, body)
@@ -208,8 +269,9 @@ def _events(
     if streamed != dialect.streams:
         raise streamed_anyway() if streamed else not_streamed(reply.media_type)
     if not streamed:
-        return [reply.body]
-    return EventStream().feed(reply.body + b"\n\n")
+        return _Answer([reply.body], b"")
+    stream = EventStream()
+    return _Answer(stream.feed(reply.body), stream.rest)
 
 
 def _read(events: Sequence[bytes], request: Request, dialect: Dialect, way: str) -> Completion:

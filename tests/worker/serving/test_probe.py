@@ -20,7 +20,7 @@ from worker.serving.dialect import (
     USAGE_AT_END,
     Dialect,
 )
-from worker.serving.faults import ServerError
+from worker.serving.faults import FAILED, MISCOUNTED, ServerError
 from worker.serving.probe import DialectFacts, check, probe, probe_text
 
 
@@ -95,9 +95,55 @@ def test_what_ends_early_or_comes_from_a_cache_is_named_with_its_remedy() -> Non
 
     found = facts(answer, Dialect(TOKEN_IDS))
     early, cache = found.faults(Dialect(TOKEN_IDS, exact_length={"ignore_eos": True}))
-    assert "7 tokens came where 16 were requested; give exact_length" in early
+    assert "7 tokens came where 16 were requested (finish_reason length); give exact_le" in early
     assert "48 of 64 prompt tokens came from a cache" in cache
     assert found.faults(Dialect(TOKEN_IDS)) == [cache]
+
+
+LONG = 'request the field by which this server limits an answer, such as max_completion_tokens: "{'
+
+
+@pytest.mark.parametrize("exact", [{}, {"ignore_eos": True}])
+def test_an_answer_longer_than_requested_is_a_fault_of_any_length(exact: dict[str, Any]) -> None:
+    found = facts(lambda b: chunked(stand_in.vllm({**b, "max_tokens": 20})), Dialect(TOKEN_IDS))
+    (fault,) = found.faults(Dialect(TOKEN_IDS, exact_length=exact))
+    assert fault.startswith("20 tokens came where 16 were requested (finish_reason length); ")
+    assert LONG in fault
+
+
+UNFINISHED = {
+    "no end": ('"finish_reason": "length"', '"finish_reason": null', "after 16 tokens, unfinished"),
+    "aborted": ('"length"', '"abort"', "ended a request as 'abort'; switch off what ends them as"),
+    "in a chunk": ("data: [DONE]\n\n", "data: {", "the stream ended inside a chunk: data: {; so"),
+}
+
+
+@pytest.mark.parametrize("name", UNFINISHED)
+def test_answers_that_pass_for_incomplete_are_a_fault(name: str) -> None:
+    """Each measurement would end with it in its first wave."""
+    old, new, words = UNFINISHED[name]
+
+    def answer(body: dict[str, Any]) -> bytes:
+        return chunked([event.replace(old, new) for event in stand_in.vllm(body)])
+
+    (fault,) = facts(answer, Dialect(TOKEN_IDS)).faults(Dialect(TOKEN_IDS))
+    assert words in fault
+    with pytest.raises(ServerError) as error:
+        check(facts(answer, Dialect(TOKEN_IDS)), Dialect(TOKEN_IDS))
+    assert error.value.reason == MISCOUNTED
+
+
+def test_one_incomplete_answer_of_two_may_be_whole_another_time() -> None:
+    answers = []
+
+    def answer(body: dict[str, Any]) -> bytes:
+        answers.append(body)
+        end = '"abort"' if len(answers) == 2 else '"length"'
+        return chunked([event.replace('"length"', end) for event in stand_in.vllm(body)])
+
+    with pytest.raises(ServerError, match="ended a request as 'abort'") as error:
+        facts(answer, Dialect(TOKEN_IDS))
+    assert error.value.reason == FAILED
 
 
 def test_a_stream_without_usage_cannot_be_checked() -> None:
@@ -159,13 +205,23 @@ def test_answers_that_come_whole_and_tell_no_number_leave_the_text() -> None:
 
 def test_answers_that_come_whole_are_checked_as_a_stream_is() -> None:
     early = facts(lambda body: stand_in.answer_whole({**body, "max_tokens": 7}), WHOLE)
-    assert "7 tokens came where 16 were requested; give exact_length" in early.faults(WHOLE)[0]
+    assert "7 tokens came where 16 were requested (finish_reason length)" in early.faults(WHOLE)[0]
     other = facts(lambda b: stand_in.answer_whole({**b, "prompt": [1, *b["prompt"]]}), WHOLE)
     assert "64 token ids were sent, the server counts 65" in other.faults(WHOLE)[0]
     with pytest.raises(ServerError, match="answered 429 at /v1/completions: slow down"):
         facts(lambda _: refusing(429, {"error": {"message": "slow down"}}), WHOLE)
     with pytest.raises(ServerError, match="the server reports: no such model"):
         facts(lambda _: refusing(200, {"error": {"message": "no such model"}}), WHOLE)
+
+
+@pytest.mark.parametrize(("end", "words"), [(None, "unfinished; so"), ("abort", "as 'abort'; sw")])
+def test_an_answer_that_comes_whole_says_that_it_is_complete(end: str | None, words: str) -> None:
+    def answer(_: dict[str, Any]) -> bytes:
+        usage = {"prompt_tokens": 64, "completion_tokens": 16}
+        return refusing(200, {"choices": [{"text": "a", "finish_reason": end}], "usage": usage})
+
+    (fault,) = facts(answer, WHOLE).faults(WHOLE)
+    assert words in fault
 
 
 @pytest.mark.parametrize("usage", [{"prompt_tokens": "64", "completion_tokens": "16"}, [16], "x"])
