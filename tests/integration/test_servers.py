@@ -144,12 +144,19 @@ def test_preflight_names_another_model_and_a_context_that_is_too_short(ready, li
     assert "has a context of 4096 tokens, the experiments need 5000" in checked.stdout
 
 
-def test_a_launched_server_that_is_unfit_costs_one_load(ready, live):
+@pytest.mark.parametrize(
+    ("reason", "end", "words"),
+    [
+        ("server_unfit", 'exec "$0" "$@"', "set token_counts: token_ids"),
+        ("server_not_started", "echo unknown argument: --x >&2; exit 2", "unknown argument: --x"),
+    ],
+)
+def test_a_launched_server_that_cannot_be_measured_costs_one_load(ready, live, reason, end, words):
     """It would cost every one of its measurements the minutes that a large model loads."""
     changed = campaign(live)
     starts = ready.folder / "starts"
     own = changed["backends"]["own-server"]["server"]
-    script = f'echo >> {starts}; exec "$0" "$@"'
+    script = f"echo >> {starts}; {end}"
     own |= {"command": ["/bin/sh", "-c", script, *own["command"]], "token_counts": "logprobs"}
     changed |= {"cycles": 3, "backends": {"own-server": {"server": own}}}
     changed["experiments"]["served"]["axes"]["backend"] = ["own-server"]
@@ -158,8 +165,8 @@ def test_a_launched_server_that_is_unfit_costs_one_load(ready, live):
     done = ready.run("measurements")
     assert done.returncode != 0
     failures = ready.failures()
-    assert [failure["reason"] for failure in failures] == ["server_unfit"] * 3
-    assert all("set token_counts: token_ids" in failure["message"] for failure in failures)
+    assert [failure["reason"] for failure in failures] == [reason] * 3
+    assert all(words in failure["message"] for failure in failures)
     assert starts.read_text() == "\n"
 
 

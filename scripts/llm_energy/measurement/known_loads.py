@@ -8,9 +8,9 @@ from llm_energy.backends.session import EngineReportedError
 from llm_energy.measurement.job import Job
 from llm_energy.runs.run import Run
 from worker.protocol import ENGINE_ERROR, OUT_OF_MEMORY
-from worker.serving.faults import UNFIT
+from worker.serving.faults import NOT_STARTED, UNFIT
 
-SETTLED = frozenset({ENGINE_ERROR, OUT_OF_MEMORY, UNFIT})
+SETTLED = frozenset({ENGINE_ERROR, OUT_OF_MEMORY, NOT_STARTED, UNFIT})
 """Reasons that lie in what was to be loaded, for which every other load would fail too. An engine
 that died or missed its deadline may do better another time, and so may the infrastructure."""
 

@@ -36,7 +36,8 @@ def server_findings(campaign: Campaign) -> Iterator[Finding]:
         else:
             message = (
                 "is launched: three requests try it at its first load, before the warm-up; one "
-                "that is unfit is not loaded again in that run. The target pilot shows it before"
+                "that is unfit, or ends before it is ready, is not loaded again in that run. The "
+                "target pilot shows it before"
             )
             yield Finding("note", f"server {backend}", message)
     if not questions:

@@ -196,6 +196,7 @@ FAILURES = {
     "record_unusable": "the record of the failure cannot be read",
     "server_closed": "its server closed the connection too early",
     "server_ended": "its server ended by itself",
+    "server_not_started": "its server ended by itself before it was ready",
     "server_failed": "its server failed",
     "server_invalid": "its server sent what is no answer",
     "server_miscounted": "its server counted other tokens than it sent or got",

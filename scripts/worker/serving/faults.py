@@ -10,6 +10,7 @@ INVALID = "server_invalid"
 STALLED = "server_stalled"
 MISCOUNTED = "server_miscounted"
 ENDED = "server_ended"
+NOT_STARTED = "server_not_started"
 UNFIT = "server_unfit"
 
 PASSING = frozenset({OVERLOADED, FAILED, CLOSED, STALLED, ENDED})

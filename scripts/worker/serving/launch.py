@@ -15,7 +15,7 @@ from typing import Any
 from worker.engines._printed import printed_since
 from worker.engines.base import EngineError
 from worker.serving.address import Address, query
-from worker.serving.faults import ENDED, ServerError
+from worker.serving.faults import ENDED, NOT_STARTED, ServerError
 from worker.workload import EngineConfig, ServerConfig
 
 HOST = "127.0.0.1"
@@ -103,13 +103,16 @@ class LaunchedServer:
         """Wait until the server answers 200 at `path`; the caller's own deadline ends it.
 
         Raises:
-            ServerError: it ended before, with what it printed.
+            ServerError: it ended before, with what it printed: `NOT_STARTED` where it exited by
+                itself, as over an argument, and would again; `ENDED` where a signal ended it, or
+                another process has its port.
         """
         while True:
             ready = self._is_ready(path)
             if (code := self._process.poll()) is not None:  # another one may listen on its port
                 message = f"the server {ended(code)} before it was ready{self.printed()}"
-                raise ServerError(ENDED, message)
+                passing = code < 0 or self._port_is_taken()
+                raise ServerError(ENDED if passing else NOT_STARTED, message)
             if ready:
                 return
             time.sleep(LOOK_S)
@@ -119,6 +122,13 @@ class LaunchedServer:
             return query(self.address, path).status == 200
         except ServerError:
             return False
+
+    def _port_is_taken(self) -> bool:
+        try:
+            self.address.connect().close()
+        except ServerError:
+            return False
+        return True
 
     def death(self, patience_s: float = 0.0) -> str | None:
         """Return how the server ended, None while it lives; wait for its end as long as given."""

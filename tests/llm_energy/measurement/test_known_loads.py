@@ -41,7 +41,9 @@ def fail(run: Run, job: Job, reason: str, message: str = "no such option") -> No
         raise EngineReportedError(reason, message, phase="load")
 
 
-@pytest.mark.parametrize("reason", ["engine_error", "out_of_memory", "server_unfit"])
+@pytest.mark.parametrize(
+    "reason", ["engine_error", "out_of_memory", "server_not_started", "server_unfit"]
+)
 def test_one_load_is_enough_and_the_others_name_it(run, experiment, reason):
     refuse(run, job_of(experiment))
     fail(run, job_of(experiment), reason)
@@ -90,10 +92,11 @@ def test_an_engine_that_was_loaded_once_is_always_tried(run, experiment):
 
 def test_a_set_of_gpus_does_not_fail_for_another_but_a_server_is_unfit_on_all(run, experiment):
     one, other = (create_part(run, name, scripts=SCRIPTS) for name in ("set1", "set2"))
-    fail(one, job_of(experiment), "engine_error", "CUDA error: uncorrectable ECC error")
-    refuse(other, job_of(experiment, 2))
-    with pytest.raises(EngineReportedError):
-        refuse(one, job_of(experiment, 3))
+    for reason in ("engine_error", "server_not_started"):
+        fail(one, job_of(experiment, key=reason), reason, "CUDA error: uncorrectable ECC error")
+        refuse(other, job_of(experiment, 2, key=reason))
+        with pytest.raises(EngineReportedError):
+            refuse(one, job_of(experiment, 3, key=reason))
     fail(one, job_of(experiment, key="k2"), "server_unfit")
     with pytest.raises(EngineReportedError):
         refuse(other, job_of(experiment, 2, key="k2"))

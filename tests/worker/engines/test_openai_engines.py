@@ -122,7 +122,7 @@ class TestLlamaCpp:
     def test_arguments_reach_the_command(self, llamacpp: Engines, gguf: str) -> None:
         server = preset("llamacpp-server")
         error = load(llamacpp, server, model_path=gguf, options={"cache-type": "q5_9"})
-        assert error["reason"] == "server_ended"
+        assert error["reason"] == "server_not_started"
         assert "invalid choice: 'q5_9'" in error["message"]
 
     def test_ends_with_its_engine_process(

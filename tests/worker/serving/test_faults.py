@@ -23,6 +23,7 @@ from worker.serving.faults import (
     FAILED,
     INVALID,
     MISCOUNTED,
+    NOT_STARTED,
     OVERLOADED,
     REFUSED,
     STALLED,
@@ -162,7 +163,7 @@ def test_every_documented_reason_is_raised():
     """Here, or in tests/worker/engines/test_openai_load.py by a real engine process."""
     text = (ROOT / "docs/servers.md").read_text()
     documented = re.findall(r"^\| `(server_\w+)` \|", text, re.MULTILINE)
-    raised = {reason for _, reason, _ in FAULTS.values()} | {STALLED, ENDED, UNFIT}
+    raised = {reason for _, reason, _ in FAULTS.values()} | {STALLED, ENDED, NOT_STARTED, UNFIT}
     assert set(documented) == raised == {name for name in FAILURES if name.startswith("server_")}
 
 
