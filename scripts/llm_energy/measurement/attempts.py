@@ -20,14 +20,14 @@ from llm_energy.measurement.job_energy import energy_spent
 from llm_energy.measurement.measurement import measure, prepare
 from llm_energy.measurement.provenance import keep_provenance
 from llm_energy.measurement.set_failure import gives_up_set
+from llm_energy.measurement.token_id_check import refuse_other_token_ids
 from llm_energy.results import failures
-from llm_energy.results.layout import ANCHORS, MEASURED, cycles_of
 from llm_energy.results.result import ResultExistsError, write_result
 from llm_energy.runs import progress
 from llm_energy.runs.live_line import LiveLine
 from llm_energy.runs.run import Run, code_digest, utc_now
 from llm_energy.runs.run_parts import plan_beside, run_of_block
-from llm_energy.system.errors import InputError, PromptError
+from llm_energy.system.errors import InputError
 from llm_energy.system.processes import nothing_but_kill_ends
 from llm_energy.system.scripting import FULL, UserError, disk_refusal
 from worker.protocol import OUT_OF_MEMORY
@@ -163,30 +163,8 @@ def begin(job: Job, run: Run) -> Observation:
         )
     known_loads.refuse(run, job, outcomes={OUT_OF_MEMORY})
     seen = prepare(job)
-    refuse_other_token_ids(run.results, job, seen.prompts.sha256)
+    refuse_other_token_ids(run, job, seen.prompts.sha256)
     return seen
-
-
-def refuse_other_token_ids(results: Path, job: Job, sha256: str) -> None:
-    """Refuse to add a measurement of other token ids to those of the same specification.
-
-    Raises:
-        PromptError: another tokenizer, or an older version of the workflow, made the set of those.
-    """
-    for kind in (MEASURED, ANCHORS):
-        for path in cycles_of(results, job.experiment.spec_hash, kind):
-            try:
-                known = json.loads(path.read_bytes())["prompts"]["sha256"]
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # `verify` and the report name a damaged result
-            if known != sha256:
-                place = path.relative_to(results)
-                raise PromptError(
-                    f"the prompts {job.experiment.prompts} have other token ids (sha256 "
-                    f"{sha256[:12]}) than those of {place} ({known[:12]}), a result of the same "
-                    "specification: measure all of them again with `--forcerun measure --config "
-                    "remeasure=true`"
-                )
 
 
 def refuse_full_disk(results: Path) -> None:

@@ -1,5 +1,6 @@
 """Results of one specification with two sets of token ids: they are named, and none is added."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,11 +9,13 @@ from tests.llm_energy.make_results import put_result
 
 from llm_energy.analysis.campaign_flags import with_campaign_flags
 from llm_energy.archive.verify import verify_results
-from llm_energy.measurement.attempts import refuse_other_token_ids
+from llm_energy.measurement.token_id_check import refuse_other_token_ids
 from llm_energy.results.result import read_result
+from llm_energy.runs.run import Run
 from llm_energy.system.errors import PromptError
 
 OTHER = "e" * 64
+SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 
 @pytest.fixture
@@ -24,6 +27,15 @@ def paths(tmp_path):
     prompts = last.prompts.model_copy(update={"sha256": OTHER})
     put_result(own[-1], last.model_copy(update={"prompts": prompts}))
     return own
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """A run that adds to those results."""
+    monkeypatch.chdir(tmp_path)
+    run = Run.create(campaign="c", results=Path(), scripts=SCRIPTS)
+    yield run
+    run.remove()
 
 
 def job(paths):
@@ -46,19 +58,46 @@ def test_verify_names_a_result_with_other_token_ids(paths, tmp_path):
     ) in verify_results(tmp_path).problems
 
 
-def test_no_measurement_of_other_token_ids_is_added(paths, tmp_path):
+def test_no_measurement_of_other_token_ids_is_added(paths, run):
     paths[-1].write_text("{")  # a damaged one is named elsewhere
     sha256 = read_result(paths[0]).prompts.sha256
-    refuse_other_token_ids(tmp_path, job(paths), sha256)
-    with pytest.raises(PromptError, match="prompts short have other token ids"):
-        refuse_other_token_ids(tmp_path, job(paths), OTHER)
+    for _ in range(2):
+        refuse_other_token_ids(run, job(paths), sha256)
+        with pytest.raises(PromptError, match="prompts short have other token ids"):
+            refuse_other_token_ids(run, job(paths), OTHER)
 
 
-def test_an_anchor_counts_as_a_result_of_its_specification(paths, tmp_path):
+def test_a_result_that_came_since_counts(paths, run):
+    last, sha256 = paths[-1].read_bytes(), read_result(paths[0]).prompts.sha256
+    for missing in (lambda: paths[-1].unlink(), lambda: paths[-1].write_text("{")):
+        missing()
+        refuse_other_token_ids(run, job(paths), sha256)
+        paths[-1].write_bytes(last)
+        with pytest.raises(PromptError, match="cycle-3"):
+            refuse_other_token_ids(run, job(paths), sha256)
+
+
+def test_a_run_reads_each_result_once(paths, run, monkeypatch):
+    """With many cycles, reading all for each attempt would take longer and longer."""
+    paths[-1].unlink()
+    read, read_bytes = [], Path.read_bytes
+
+    def noted(path):
+        read.append(path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", noted)
+    for _ in range(3):
+        refuse_other_token_ids(run, job(paths), read_result(paths[0]).prompts.sha256)
+    own = [path for path in read if path in paths]
+    assert own.count(paths[1]) == 1
+
+
+def test_an_anchor_counts_as_a_result_of_its_specification(paths, tmp_path, run):
     anchor = tmp_path / "anchors" / paths[0].relative_to(tmp_path / "measurements")
     anchor.parent.mkdir(parents=True)
     for path in paths[1:]:
         path.unlink()
     paths[0].rename(anchor)
     with pytest.raises(PromptError, match="anchors/"):
-        refuse_other_token_ids(tmp_path, job(paths), OTHER)
+        refuse_other_token_ids(run, job(paths), OTHER)
