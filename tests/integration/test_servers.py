@@ -64,9 +64,16 @@ def live() -> Iterator[StandIn]:
 
 
 def test_both_are_measured_and_verified_and_no_file_has_the_secret(tmp_path, ready_template, live):
-    tree = ready_template.copy(tmp_path / "tree", campaign(live, TEXT) | {"cycles": 1})
-    environment = {"LIVE_TOKEN": SECRET}
+    changed = campaign(live, TEXT) | {"cycles": 1}
+    own = changed["backends"]["own-server"] | {"pass_variables": ["MINE_KEY"]}
+    needs_key = 'test "$MINE_KEY" && exec "$0" "$@"'
+    own["server"]["command"] = ["/bin/sh", "-c", needs_key, *own["server"]["command"]]
+    changed["backends"]["own-server"] = own
+    tree = ready_template.copy(tmp_path / "tree", changed)
+    environment = {"LIVE_TOKEN": SECRET, "MINE_KEY": f"{SECRET}2"}
+    assert "pass_variables: MINE_KEY is not set" in tree.run("preflight").stdout
     checked = tree.run("preflight", environment=environment)
+    assert "MINE_KEY is set; its value is not recorded" in checked.stdout
     assert "server live: chunks" in checked.stdout, checked.stdout
     assert "16 of 16 tokens by usage_at_end" in checked.stdout
     assert "a text was sent" in checked.stdout
@@ -131,7 +138,12 @@ def test_a_server_that_is_gone_is_one_problem_of_preflight(ready, live):
     query_fails = ready.run("preflight", environment={"LIVE_TOKEN": SECRET})
     assert query_fails.returncode != 0
     assert "cannot be reached" in query_fails.stdout
-    assert "LIVE_TOKEN is empty; set it" in ready.run("preflight").stdout
+    without = ready.run("preflight").stdout
+    assert "LIVE_TOKEN is not set, or is empty; set it" in without
+    started = ready.run("measurements")
+    assert started.returncode != 0
+    assert "backends.live.server.token_variable: LIVE_TOKEN is not set" in started.stderr
+    assert ready.failures() == []
 
 
 def test_preflight_names_another_model_and_a_context_that_is_too_short(ready, live):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from llm_energy.archive.verify import SUMS
 from llm_energy.inputs.checksums import file_sha256
+from llm_energy.system.variables import is_secret
 
 PACKED = 315532800
 """Modification time of every member: 1980-01-01, the earliest in all archive formats."""
@@ -24,7 +25,7 @@ LEVEL = 6
 """Level of gzip. Equal bytes need an equal zlib as well; the tar within is equal everywhere."""
 
 NAMES = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|ACCESS_?KEY|CREDENTIAL", re.IGNORECASE)
-"""Names of environment variables whose values are secret."""
+"""Names of environment variables whose values are secret, with those that no engine gets."""
 
 SHORTEST = 12
 """Characters: a shorter value of such a variable may be an ordinary word."""
@@ -102,7 +103,9 @@ def known_secrets(environment: Mapping[str, str] | None = None) -> dict[bytes, s
     found = {
         value.strip().encode(): f"the value of {name}"
         for name, value in environment.items()
-        if NAMES.search(name) and len(value.strip()) >= SHORTEST and not Path(value).exists()
+        if (NAMES.search(name) or is_secret(name))
+        and len(value.strip()) >= SHORTEST
+        and not Path(value).exists()
     }
     home = Path(environment.get("HF_HOME", Path.home() / ".cache/huggingface"))
     token = Path(environment.get("HF_TOKEN_PATH", home / "token"))

@@ -7,7 +7,7 @@ from typing import Any
 
 from docker.types import Healthcheck, Ulimit
 
-from llm_energy.backends.runtime import SCRIPTS, DeclaredBackend, worker_variables
+from llm_energy.backends.runtime import SCRIPTS, DeclaredBackend, secrets_of, worker_variables
 from llm_energy.containers.engine import LABEL, EngineKind, confined, gpu_options, read_only
 from llm_energy.runs.run import Run
 from llm_energy.system.files import sha256_of
@@ -46,7 +46,7 @@ def container_options(
 ) -> dict[str, Any]:
     """Return the arguments of `containers.create` for a backend, except for image and name.
 
-    A container that its user starts must have the same.
+    A container that its user starts must have the same. Variables with secrets have the value None.
     """
     container = declared.container
     labels = {
@@ -65,7 +65,11 @@ def container_options(
         **confined(
             user=container.user,
             rootless=kind.rootless,
-            environment={**worker_variables(CODE), **container.environment},
+            environment={
+                **worker_variables(CODE),
+                **container.environment,
+                **dict.fromkeys(declared.secrets),
+            },
         ),
         "mounts": [
             read_only(SCRIPTS / "worker", target=f"{CODE}/worker"),
@@ -103,6 +107,7 @@ def run_options(
         **options,
         "name": f"llm-energy-{run.run_id}-{declared.name}",
         "command": [*options["command"], "--lease", str(run.lease)],
+        "environment": options["environment"] | secrets_of(declared),
         "labels": options["labels"] | {f"{LABEL}.{key}": value for key, value in labels.items()},
         "mounts": [*options["mounts"], read_only(run.folder)],
         "auto_remove": True,

@@ -5,6 +5,8 @@ from typing import Any
 
 from docker.utils import parse_bytes
 
+from llm_energy.system.variables import is_secret
+
 ROOT = {True: "read-only", False: "writable"}
 
 OF_THE_ENGINE = {"HOSTNAME", "TERM", "container"}
@@ -58,13 +60,21 @@ def differences(
 
 
 def _variables(
-    found: Sequence[str], of_image: Sequence[str], described: Mapping[str, str]
+    found: Sequence[str], of_image: Sequence[str], described: Mapping[str, str | None]
 ) -> Iterator[str]:
     wanted = {**_by_name(of_image), **described}
     has = _by_name(found)
     for name in sorted({*wanted, *has} - OF_THE_ENGINE):
-        if has.get(name) != wanted.get(name):
-            yield f"its variable {name} is {has.get(name)}, not {wanted.get(name)}"
+        if name in described and described[name] is None:  # any value of a secret will do
+            if not has.get(name):
+                yield f"its variable {name} is {'empty' if name in has else 'not set'}"
+        elif has.get(name) != wanted.get(name):
+            values = (_shown(name, variables.get(name)) for variables in (has, wanted))
+            yield "its variable {} is {}, not {}".format(name, *values)
+
+
+def _shown(name: str, value: str | None) -> str | None:
+    return "a secret" if value is not None and is_secret(name) else value
 
 
 def _by_name(variables: Sequence[str]) -> dict[str, str]:

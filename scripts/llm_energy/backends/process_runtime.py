@@ -23,6 +23,7 @@ from llm_energy.backends.runtime import (
     Transport,
     read_environment,
     refuse_unusable_cuda,
+    secrets_of,
     worker_variables,
 )
 from llm_energy.runs.run import Run
@@ -96,7 +97,7 @@ class ProcessRuntime:
         # A process gets all, except of a run that has some of them.
         own = gpus if isinstance(gpus, tuple) else ()
         environment = worker_environment(
-            own, variables=run.record.variables, secrets=declared.secrets
+            own, variables=run.record.variables, secrets=secrets_of(declared)
         )
         environment[RUN_MARK] = run.run_id
         process = start_detached(command, folder=run.folder, log=log, environment=environment)

@@ -5,6 +5,7 @@ environment), `docker` (a container) and `attached` (a container that somebody e
 use `BackendRecord`s and never depend on the runtime.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -66,6 +67,20 @@ class DeclaredBackend:
     """Name of the container that runs already; None where a run starts one."""
     secrets: tuple[str, ...] = ()
     """Names of variables with secrets that its engine needs."""
+
+
+def secrets_of(declared: DeclaredBackend) -> dict[str, str]:
+    """Return the variables with secrets that the engine of a backend needs, from those of this
+    process.
+
+    Raises:
+        BackendError: `backend_refused`: one is not set.
+    """
+    for name in declared.secrets:
+        if not os.environ.get(name):
+            message = f"`{declared.name}` needs the environment variable {name}, which is not set"
+            raise BackendError("backend_refused", message)
+    return {name: os.environ[name] for name in declared.secrets}
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,10 @@ class BackendConfig(Model):
     """A server of OpenAI's completions API as the engine, launched or attached. Default: the
     adapter of this name, or the server that envs/{backend} declares."""
 
+    pass_variables: list[EnvironmentVariable] = Field(default_factory=list)
+    """Names of environment variables of yours with secrets, such as `LICENSE_KEY`, that the engine
+    gets: no other secret reaches it. Their values are stored nowhere."""
+
     @property
     def attached(self) -> str | None:
         """Name of the container that runs already; None where a run starts one."""

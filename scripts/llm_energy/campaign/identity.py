@@ -193,7 +193,8 @@ def base_identity(root: Path, base: str | None) -> dict[str, str]:
 
 
 def container_identity(config: BackendConfig) -> dict[str, Any]:
-    """Return those limits of a container that can change what is measured.
+    """Return the limits of a container that can change what is measured, and the names of the
+    variables with secrets that the engine gets.
 
     GPUs by number: which ones of a host is no part of an experiment.
     """
@@ -204,7 +205,8 @@ def container_identity(config: BackendConfig) -> dict[str, Any]:
         del given["gpus"]  # what it is where nothing is declared
     elif isinstance(given.get("gpus"), list):
         given["gpus"] = len(given["gpus"])
-    return given
+    names = sorted(set(config.pass_variables))
+    return given | ({"pass_variables": names} if names else {})
 
 
 def substance(path: Path) -> str:

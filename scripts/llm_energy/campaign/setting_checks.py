@@ -10,11 +10,12 @@ from llm_energy.campaign.campaign_file import CampaignConfig, HighestGood
 from llm_energy.campaign.engine_options import EngineTable
 from llm_energy.campaign.expand import axis_blocks, values_of
 from llm_energy.campaign.experiment_settings import DeclaredSettings, flatten, nest
-from llm_energy.campaign.problems import KeyPath, Problems, unknown
+from llm_energy.campaign.problems import KeyPath, Problems, listed, unknown
 from llm_energy.campaign.server_checks import attach_faults, launch_faults
 from llm_energy.campaign.server_settings import Attach
 from llm_energy.campaign.structure import message_of
 from llm_energy.campaign.types import canonical_number
+from llm_energy.system.variables import NOT_PASSED_ON, is_secret
 
 MINIMUM_GPU_DURATION_S = 10.0
 """Below it the edges of the window cost more than 1 % at the update periods of GPU sensors."""
@@ -156,6 +157,26 @@ def check_parallel(config: CampaignConfig, problems: Problems) -> None:
         problems.add(path, f"{message}; add some, or leave them out")
 
 
+def _passed_faults(backend: BackendConfig) -> Iterator[tuple[str, str]]:
+    """Yield why variables cannot be passed on: those that are recorded are no secrets."""
+    if backend.pass_variables and isinstance(backend.server, Attach):
+        message = "a server that runs already has an environment of its own; remove it"
+        yield "pass_variables", message
+        return
+    for name in backend.pass_variables:
+        if name.startswith(NOT_PASSED_ON):
+            message = f"{name}: variables that begin with {listed(NOT_PASSED_ON)} are not passed on"
+            yield "pass_variables", f"{message}; rename it"
+        elif name in backend.container.environment:
+            yield "pass_variables", f"{name} is in container.environment; leave one of them out"
+        elif not is_secret(name):
+            message = f"{name} has no name of a secret"
+            remedy = "processes inherit it; remove it"
+            if backend.in_container:
+                remedy = "set it in container.environment, or rename it, such as to MINE_KEY"
+            yield "pass_variables", f"{message}; {remedy}"
+
+
 def _backend_faults(backend: BackendConfig, *, gpu: bool) -> Iterator[tuple[str, str]]:
     if isinstance(backend.server, Attach):
         if backend.in_container:
@@ -166,6 +187,7 @@ def _backend_faults(backend: BackendConfig, *, gpu: bool) -> Iterator[tuple[str,
         if backend.managed and backend.server.environment is None:
             message = "a server of yours needs an environment of yours: an interpreter or an image"
             yield "environment", message
+    yield from _passed_faults(backend)
     if not backend.in_container:
         for key in {"base", "container"} & backend.model_fields_set:
             yield key, "is for runtime docker only; leave it out"

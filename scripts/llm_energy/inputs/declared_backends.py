@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
+from llm_energy.campaign.backend_settings import BackendConfig
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import PathSource
 from llm_energy.campaign.experiment import Experiment
-from llm_energy.campaign.server_settings import Attach, Server
+from llm_energy.campaign.server_settings import Attach
 from llm_energy.inputs.models import local_files
 from llm_energy.system.cache import CACHE
 from llm_energy.system.vocabulary import ATTACHED
@@ -41,9 +42,13 @@ def declare_backend(
         container=ContainerSettings(**container),
         readable=(str(models), *sorted(local)),
         attached=config.attached,
-        secrets=(token,) if (token := _token_variable(server)) else (),
+        secrets=tuple(secret_variables(config)),
     )
 
 
-def _token_variable(server: Server | None) -> str | None:
-    return server.token_variable if isinstance(server, Attach) else None
+def secret_variables(config: BackendConfig) -> dict[str, str]:
+    """Return the variables with secrets that a backend needs, each with the key that names it."""
+    found = dict.fromkeys(config.pass_variables, "pass_variables")
+    if isinstance(config.server, Attach) and config.server.token_variable:
+        found[config.server.token_variable] = "server.token_variable"
+    return found

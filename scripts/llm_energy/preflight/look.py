@@ -30,6 +30,7 @@ from llm_energy.preflight.memory_estimate import FORMULA
 from llm_energy.preflight.obstacles import (
     no_gpu_finding,
     request_findings,
+    secret_findings,
     too_few_gpus,
     uses_docker,
 )
@@ -58,6 +59,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
     return [
         *host_findings(host),
         *(variable_findings(os.environ) if _runs_processes(campaign) else ()),
+        *secret_findings(campaign, backends_of(campaign), os.environ),
         *_docker(campaign, docker, toolkit=on_gpu and not any(gpu.is_amd for gpu in gpus)),
         *_gpus(campaign, answers["gpus"]),
         *outstanding_findings(),

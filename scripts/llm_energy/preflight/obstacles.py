@@ -1,6 +1,6 @@
 """Check what a run of a campaign needs, before it spends minutes on making its inputs ready."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.declared_inputs import HubSource, PathSource
 from llm_energy.inputs import hub
+from llm_energy.inputs.declared_backends import secret_variables
 from llm_energy.inputs.environment import check_packages, installed_packages, own_interpreter
 from llm_energy.inputs.models import OF_A_MODEL
 from llm_energy.inputs.recipes import EnvironmentRecipe, ModelRecipe, PromptsRecipe, Recipes
@@ -168,6 +169,30 @@ def request_findings(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Findin
         yield from set_findings(parallel, gpus)
         if not sets_gpus(campaign):
             yield from limit_findings(used)
+
+
+def secret_findings(
+    campaign: Campaign, backends: Iterable[str], environment: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yield one line for each variable with a secret that a backend needs, but for a container that
+    runs already, which has its own."""
+    for name in backends:
+        if campaign.backends[name].attached is not None:
+            continue
+        for variable, key in secret_variables(campaign.backends[name]).items():
+            subject = f"backends.{name}.{key}"
+            if environment.get(variable):
+                yield Finding("ok", subject, f"{variable} is set; its value is not recorded")
+            else:
+                yield Finding("problem", subject, f"{variable} is not set, or is empty; set it")
+
+
+def secret_obstacles(
+    campaign: Campaign, backends: Iterable[str], environment: Mapping[str, str]
+) -> list[str]:
+    """Return one line for each variable with a secret that a backend needs and that is not set."""
+    found = problems(secret_findings(campaign, backends, environment))
+    return [f"{finding.subject}: {finding.message}" for finding in found]
 
 
 def gpu_obstacles(campaign: Campaign) -> list[str]:

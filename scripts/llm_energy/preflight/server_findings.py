@@ -32,7 +32,8 @@ def server_findings(campaign: Campaign) -> Iterator[Finding]:
     for backend, experiments in used.items():
         server = experiments[0].server
         if isinstance(server, Attach):
-            questions[backend] = partial(_try, server, experiments)
+            if server.token_variable is None or os.environ.get(server.token_variable):
+                questions[backend] = partial(_try, server, experiments)  # else a finding of its own
         else:
             message = (
                 "is launched: three requests try it at its first load, before the warm-up; one "
@@ -68,10 +69,7 @@ class Answers:
 
 
 def _try(server: Attach, experiments: list[Experiment]) -> Answers:
-    variable = server.token_variable
-    token = os.environ.get(variable) if variable else None
-    if variable and not token:
-        raise ServerError("server_refused", f"the environment variable {variable} is empty; set it")
+    token = os.environ[server.token_variable] if server.token_variable else None
     config = server_config(server)
     address = Address.of(server.url, token=token, ca_file=config.ca_file)
     names = _names(address, needed=server.model_name is None)

@@ -169,7 +169,7 @@ ENERGY_REASONS = {
 FAILURES = {
     "backend_broken": "it had failed too often in a row",
     "backend_lost": "the connection to it broke",
-    "backend_refused": "its container was refused",
+    "backend_refused": "its container, or what it needs, was refused",
     "backend_silent": "it did not answer in time",
     "backend_start_failed": "it did not start",
     "bad_request": "the engine does not take these settings",

@@ -61,8 +61,13 @@ def decisive(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def with_decisive(environment: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment with these decisive variables, and no others of its own."""
-    others = {name: value for name, value in environment.items() if not name.startswith(DECISIVE)}
+    """Return an environment with these decisive variables, and no others of its own but secrets,
+    which are never among them."""
+    others = {
+        name: value
+        for name, value in environment.items()
+        if is_secret(name) or not name.startswith(DECISIVE)
+    }
     return others | dict(variables)
 
 

@@ -1,5 +1,6 @@
 """The work of the workflow's hooks `onstart`, `onsuccess` and `onerror`."""
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from llm_energy.preflight.container_findings import container_obstacles
 from llm_energy.preflight.gpu_control_findings import sets_gpus
 from llm_energy.preflight.gpus import read_gpus
 from llm_energy.preflight.host_findings import forbidden_cpu_energy
-from llm_energy.preflight.obstacles import gpu_obstacles, obstacles
+from llm_energy.preflight.obstacles import gpu_obstacles, obstacles, secret_obstacles
 from llm_energy.results import older_layout
 from llm_energy.runs.campaign_status import write_status
 from llm_energy.runs.concurrency import Concurrency
@@ -121,6 +122,7 @@ class Hooks:
                 )
             if not spreads:
                 lines += [*gpu_obstacles(campaign), *container_obstacles(campaign, used)]
+                lines += secret_obstacles(campaign, used, os.environ)
             if lines:
                 sys.exit("\n".join(lines))
             if campaign.parallel and not (self._sets or spreads):

@@ -48,6 +48,11 @@ def test_the_token_of_the_hub_is_known_where_it_is_kept(tmp_path):
     }
 
 
+def test_the_value_of_a_variable_that_no_engine_gets_unasked_is_a_secret(tmp_path):
+    environment = {"HF_HOME": str(tmp_path), "LICENSE_KEY": "a-licence-of-mine"}
+    assert known_secrets(environment) == {b"a-licence-of-mine": "the value of LICENSE_KEY"}
+
+
 def test_a_path_and_a_short_word_are_no_secrets(tmp_path):
     file = tmp_path / "a-file-with-a-token"
     file.write_text("")

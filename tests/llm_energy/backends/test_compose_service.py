@@ -1,6 +1,7 @@
 """A service of a Compose file is the container that a run would start, and nothing else."""
 
 import pytest
+import yaml
 
 from llm_energy.backends.compose_service import escaped, service
 from llm_energy.backends.container import container_options
@@ -17,7 +18,7 @@ LIMITS = {
 }
 
 
-def made(*, podman=False, cpu_set=(0, 3), **limits):
+def made(*, podman=False, cpu_set=(0, 3), secrets=(), **limits):
     container = Container(**limits).model_dump()
     if isinstance(container["gpus"], list):
         container["gpus"] = tuple(container["gpus"])
@@ -28,6 +29,7 @@ def made(*, podman=False, cpu_set=(0, 3), **limits):
         container=ContainerSettings(**container),
         readable=("/models", "/data/my model"),
         cpu_set=cpu_set,
+        secrets=secrets,
     )
     kind = EngineKind(podman=podman, rootless=False)
     options = container_options(declared, "/usr/bin/python3", campaign="c", kind=kind)
@@ -62,6 +64,14 @@ def test_a_missing_source_of_a_mount_is_not_made():
     assert targets == ["/llm-energy/worker", "/models", "/data/my model"]
     assert all(volume["read_only"] for volume in found["volumes"])
     assert not any(volume["bind"]["create_host_path"] for volume in found["volumes"])
+
+
+def test_a_secret_has_no_value_which_compose_takes_from_its_user(monkeypatch):
+    """Compose Specification, `environment`: a key without a value is resolved where it runs."""
+    monkeypatch.setenv("LICENSE_KEY", "s3cret")
+    _, found = made(secrets=("LICENSE_KEY",))
+    assert found["environment"]["LICENSE_KEY"] is None
+    assert "s3cret" not in yaml.safe_dump(found)
 
 
 def test_compose_replaces_no_variables():

@@ -7,7 +7,7 @@ import pytest
 from docker.types import DeviceRequest
 
 from llm_energy.backends.container import run_options
-from llm_energy.backends.runtime import ContainerSettings, DeclaredBackend
+from llm_energy.backends.runtime import BackendError, ContainerSettings, DeclaredBackend
 from llm_energy.campaign.backend_settings import Container
 from llm_energy.containers.engine import EngineKind, gpu_options
 from llm_energy.runs.run import Run
@@ -21,13 +21,14 @@ def options(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = Run.create(campaign="c", results=Path("results/c"), scripts=SCRIPTS)
 
-    def make(*, podman=False, rootless=False, **limits):
+    def make(*, podman=False, rootless=False, secrets=(), **limits):
         declared = DeclaredBackend(
             name="vllm",
             runtime="docker",
             environment_id="vllm-1",
             container=ContainerSettings(**Container(**limits).model_dump()),
             readable=("/models", "/data/my model"),
+            secrets=secrets,
         )
         kind = EngineKind(podman=podman, rootless=rootless)
         return run, run_options(declared, "/opt/engine/bin/python3", run, kind=kind)
@@ -48,6 +49,17 @@ def test_it_sees_code_models_and_the_lease_and_can_write_none_of_them(options):
     }
     assert all(Path(place).is_absolute() for place in mounted)
     assert told["read_only"] is True
+
+
+def test_it_has_the_secrets_that_are_named_and_no_others(options, monkeypatch):
+    for name in ("LICENSE_KEY", "OTHER_KEY"):
+        monkeypatch.setenv(name, "its")
+    found = options(secrets=("LICENSE_KEY",))[1]["environment"]
+    assert found["LICENSE_KEY"] == "its"
+    assert "OTHER_KEY" not in found
+    monkeypatch.delenv("LICENSE_KEY")
+    with pytest.raises(BackendError, match="needs the environment variable LICENSE_KEY"):
+        options(secrets=("LICENSE_KEY",))
 
 
 def test_it_has_no_network_no_privileges_and_is_nobody_else(options):

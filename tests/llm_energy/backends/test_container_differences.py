@@ -105,3 +105,14 @@ def test_podman_shows_no_requests_for_gpus():
     container = inspected(options)
     container["HostConfig"]["DeviceRequests"] = None
     assert found(options, container) == []
+
+
+@pytest.mark.parametrize(("value", "words"), [(None, ["is not set"]), ("", ["is empty"]), ("x", [])])
+def test_a_container_has_a_value_of_each_secret_and_none_is_shown(value, words):
+    options, _ = made(gpus=["GPU-1"], secrets=("A_KEY",), **LIMITS)
+    container = inspected(options)
+    variables = [v for v in container["Config"]["Env"] if not v.startswith("A_KEY=")]
+    container["Config"]["Env"] = variables + ([] if value is None else [f"A_KEY={value}"])
+    assert found(options, container) == [f"its variable A_KEY {word}" for word in words]
+    container["Config"]["Env"] = [*variables, "A_KEY=x", "OTHER_KEY=s3cret"]
+    assert found(options, container) == ["its variable OTHER_KEY is a secret, not None"]

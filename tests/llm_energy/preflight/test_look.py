@@ -15,7 +15,7 @@ from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.power.sensor_probe import probe
 from llm_energy.preflight.fit import memory_findings
 from llm_energy.preflight.look import look
-from llm_energy.preflight.obstacles import gpu_obstacles
+from llm_energy.preflight.obstacles import gpu_obstacles, secret_findings, secret_obstacles
 
 __all__ = ["hub_server"]
 
@@ -245,3 +245,14 @@ def test_gpus_that_cannot_be_read_are_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr("llm_energy.preflight.obstacles.read_gpus", fails)
     campaign = campaign_of(tmp_path, measurement=GPU_TIMES)
     assert gpu_obstacles(campaign) == ["gpu: the GPUs cannot be read: KeyError: 'uuid'"]
+
+
+def test_a_secret_that_a_backend_needs_is_missing_before_anything_starts(tmp_path):
+    campaign = campaign_of(tmp_path, backends={"toy": {"pass_variables": ["MINE_KEY"]}})
+    assert secret_obstacles(campaign, ["toy"], {"MINE_KEY": ""}) == [
+        "backends.toy.pass_variables: MINE_KEY is not set, or is empty; set it"
+    ]
+    assert secret_obstacles(campaign, ["toy"], {"MINE_KEY": "s3cret"}) == []
+    (shown,) = secret_findings(campaign, ["toy"], {"MINE_KEY": "s3cret"})
+    assert shown.status == "ok"
+    assert "s3cret" not in repr(shown)
