@@ -21,6 +21,7 @@ from llm_energy.results.metrics import (
     THROUGHPUT,
     TTFT,
     Metric,
+    by_arrivals,
 )
 from llm_energy.stats.intervals import Interval, ends
 from llm_energy.stats.paired_ratios import (
@@ -140,7 +141,7 @@ def _compare(
     contrast: Contrast | None,
     first_cycles: Mapping[str, int],
 ) -> Compared | Refusal | None:
-    """None where a side has no value of the metric."""
+    """None where a side has no value of the metric, or only that of its arrivals."""
     other, base = (
         [row for row in side if row[metric.column] is not None] for side in (other, base)
     )
@@ -154,6 +155,8 @@ def _compare(
             listed = ", ".join(map(setting_text, ordered))
             reason = f"{name} must not be mixed: {listed}"
             return Refusal(**names, metric=metric.column, reason=reason)
+    if by_arrivals(metric, base[0]["load_mode"]):
+        return None
     if metric == JOULES_PER_REQUEST and any(_natural(row) for row in (*other, *base)):
         reason = "answers of natural length are different work; compare per token"
         return Refusal(**names, metric=metric.column, reason=reason)

@@ -9,6 +9,7 @@ from llm_energy.analysis.comparisons import SAME_BLOCK, SAME_ENERGY_TERMS, SAME_
 from llm_energy.analysis.summary import Front, FrontPoint
 from llm_energy.results.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
 from llm_energy.stats.pareto import standings
+from llm_energy.system.vocabulary import OPEN
 
 TRADES = {
     JOULES_PER_OUTPUT_TOKEN: (THROUGHPUT, TTFT, ITL),
@@ -34,6 +35,8 @@ def fronts(measurements: pd.DataFrame, *, first_cycles: int | None = None) -> It
     for metric in TRADES[against]:
         wanted = [against.column, metric.column]
         known = measurements.dropna(subset=wanted)
+        if THROUGHPUT in (against, metric):
+            known = known[known["load_mode"] != OPEN]  # where arrivals decide it
         known = known[(known[wanted] > 0).all(axis=1)]
         for values, group in known.groupby(names, dropna=False):
             if group["experiment"].nunique() > 1:

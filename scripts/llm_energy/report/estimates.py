@@ -11,7 +11,7 @@ import pandas as pd
 from llm_energy.analysis.experiments_table import GROUP
 from llm_energy.analysis.summary import Summary
 from llm_energy.report.groups import column, places_of_groups, rows_of_metrics, text_key
-from llm_energy.results.metrics import Metric
+from llm_energy.results.metrics import Metric, by_arrivals
 from llm_energy.system.numbers import interval, number
 
 TERMS = ("load_mode", "request_rate", "trace")
@@ -126,12 +126,14 @@ class Estimate:
 
 @lru_cache(maxsize=32)
 def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
-    """Every group with a value of `metric`, best first within its terms.
+    """Every group with a value of `metric`, best first within its terms; none whose values are
+    those of its arrivals.
 
     Cached, because many figures and tables need the same ones.
     """
     terms_of = (*TERMS, *([metric.scope_column] if metric.scope_column else []))
     values, status = column(summary, metric.column), column(summary, "status")
+    modes = column(summary, "load_mode")
     groups = places_of_groups(summary)
     names = short_names(summary)
     places = place_columns(summary)
@@ -139,6 +141,8 @@ def estimates(summary: Summary, metric: Metric) -> Sequence[Estimate]:
     found = []
     for row in rows_of_metrics(summary).get(metric.column, ()):
         group = groups[text_key(row[name] for name in GROUP)]
+        if by_arrivals(metric, modes[group[0]]):
+            continue
         place = tuple(place_text(row, name) for name in places)
         found.append(
             Estimate(
@@ -212,8 +216,10 @@ def without_value(summary: Summary, metric: Metric) -> list[tuple[str, str]]:
     """(label, reason) of every planned experiment without a value of `metric`."""
     valued = {e.experiment for e in estimates(summary, metric)}
     reasons_of = ["energy_reason", "token_latency_reason"]
-    measured = summary.measurements[["experiment", "status", *reasons_of]]
+    measured = summary.measurements[["experiment", "status", "load_mode", *reasons_of]]
     measured = measured[~measured["experiment"].isin(valued)]
+    decided = measured["load_mode"].map(lambda mode: by_arrivals(metric, mode)).astype(bool)
+    measured = measured[~(decided & measured["status"].eq("completed"))]
     name_at = summary.findings.design.name_at
     why = {name_at(gap.path): "not measured" for gap in summary.findings.missing}
     why |= {name_at(gap.path): "result unusable" for gap in summary.findings.unusable}

@@ -8,8 +8,10 @@ from llm_energy.analysis.wording import DIFFERENT
 from llm_energy.report.estimates import Estimate, ranked, short_names
 from llm_energy.report.host_headline import ranking_notices
 from llm_energy.results.metrics import (
+    GOODPUT,
     HOST_JOULES_PER_OUTPUT_TOKEN,
     ITL,
+    JOULES_PER_GOOD_REQUEST,
     JOULES_PER_OUTPUT_TOKEN,
     METRICS,
     THROUGHPUT,
@@ -20,8 +22,10 @@ from llm_energy.system.numbers import fixed, interval, number, percent, plural
 from llm_energy.system.vocabulary import OPEN
 
 BEST = {
+    JOULES_PER_GOOD_REQUEST: "Least energy per good request",
     JOULES_PER_OUTPUT_TOKEN: "Least energy per output token",
     HOST_JOULES_PER_OUTPUT_TOKEN: "Least energy per output token with the host",
+    GOODPUT: "Highest goodput",
     THROUGHPUT: "Highest throughput",
     TTFT: "Shortest time to first token",
     ITL: "Shortest inter-token latency",

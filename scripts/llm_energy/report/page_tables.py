@@ -20,6 +20,7 @@ from llm_energy.results.metrics import (
     ITL,
     JOULES_PER_OUTPUT_TOKEN,
     MEAN_POWER,
+    SERVED,
     THROUGHPUT,
     TTFT,
 )
@@ -51,7 +52,7 @@ def bias_is_bounded(measurements: pd.DataFrame) -> bool:
 
 
 _ENERGIES = (JOULES_PER_OUTPUT_TOKEN, HOST_JOULES_PER_OUTPUT_TOKEN, MEAN_POWER)
-METRICS = (*_ENERGIES, THROUGHPUT, TTFT, ITL, END_TO_END)
+METRICS = (*_ENERGIES, *SERVED, THROUGHPUT, TTFT, ITL, END_TO_END)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import pandas as pd
 from tabulate import tabulate
 
 from llm_energy.analysis.dictionary import dictionary
+from llm_energy.analysis.highest_good import HighestGoodRate
 from llm_energy.analysis.summary import Summary
 from llm_energy.analysis.table_columns import csv_of
 from llm_energy.report.estimates import NOTHING, Estimate, by_label, short_names
@@ -23,6 +24,7 @@ from llm_energy.results.metrics import (
     JOULES_PER_OUTPUT_TOKEN,
     MEAN_POWER,
     METRICS,
+    SERVED,
     THROUGHPUT,
     TTFT,
     Metric,
@@ -31,7 +33,7 @@ from llm_energy.system.files import write_atomically
 
 SHOWN = (
     *(JOULES_PER_OUTPUT_TOKEN, HOST_JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, MEAN_POWER),
-    *(TTFT, ITL, END_TO_END),
+    *(*SERVED, TTFT, ITL, END_TO_END),
 )
 UNCERTAINTY_DIGITS = 2
 PLAIN_DIGITS = 4
@@ -69,8 +71,13 @@ class PaperTable:
 
 
 def tables(summary: Summary) -> list[PaperTable]:
-    """Results, comparisons where there are any, and the data dictionary."""
-    found = [_results(summary), _comparisons(summary), _dictionary(summary)]
+    """Results, comparisons and highest good rates where there are any, and the data dictionary."""
+    found = [
+        _results(summary),
+        _comparisons(summary),
+        _highest_good_rates(summary),
+        _dictionary(summary),
+    ]
     return [table for table in found if table is not None]
 
 
@@ -212,6 +219,37 @@ def _comparisons(summary: Summary) -> PaperTable | None:
         pd.DataFrame(shown),
         texts=4,
     )
+
+
+def _highest_good_rates(summary: Summary) -> PaperTable | None:
+    searches = summary.findings.highest_good
+    if not searches:
+        return None
+    shown = [
+        {
+            "Configuration": one.name,
+            "Good requests": f"{100 * one.share:g} %",
+            "Highest good rate (requests/s)": _found_rate(one),
+            "At or above": NOTHING if one.low is None else f"{one.low:g}",
+            "Below": NOTHING if one.high is None else f"{one.high:g}",
+            "Rates": f"{len(one.visited)} of {one.rates}",
+        }
+        for one in searches
+    ]
+    return PaperTable(
+        "highest_good_rates",
+        "Highest rate of arrivals at which the share of good requests that was set is kept, by "
+        "bisection over a grid, and the ends of its 95 % interval; a dash is an open end.",
+        pd.DataFrame([one.model_dump(exclude={"visited", "sentence"}) for one in searches]),
+        pd.DataFrame(shown),
+        texts=1,
+    )
+
+
+def _found_rate(search: HighestGoodRate) -> str:
+    if search.found is None:
+        return "none" if search.complete else NOTHING
+    return f"{'at least ' * search.at_least}{search.found:g}"
 
 
 def _dictionary(summary: Summary) -> PaperTable:

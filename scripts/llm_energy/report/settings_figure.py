@@ -1,4 +1,4 @@
-"""Energy and throughput against each setting that varies, all other settings equal."""
+"""Energy, throughput and goodput against each setting that varies, all other settings equal."""
 
 import math
 from collections import defaultdict
@@ -24,7 +24,7 @@ from llm_energy.report.estimates import (
 )
 from llm_energy.report.straight_lines import straight_lines
 from llm_energy.report.style import MARKERS, SERIES, Drawing
-from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
+from llm_energy.results.metrics import GOODPUT, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
 from llm_energy.system.numbers import setting_label
 
 MOST_LINES = 12
@@ -36,7 +36,7 @@ LOGARITHMIC_FROM = 4
 MOST_TICKS = 12
 """Numbers that stand side by side under one column; beyond it only some values are marked."""
 
-METRICS = {JOULES_PER_OUTPUT_TOKEN: "energy", THROUGHPUT: "throughput"}
+METRICS = {JOULES_PER_OUTPUT_TOKEN: "energy", THROUGHPUT: "throughput", GOODPUT: "goodput"}
 """Metrics that are drawn against settings -> name of their files."""
 
 Point = tuple[Any, Estimate]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from llm_energy.results.result import Result
+from llm_energy.system.vocabulary import OPEN
 
 Kind = Literal["speed", "latency", "energy"]
 
@@ -96,9 +97,18 @@ NET_ENERGY = Metric(
     sensor="net",
 )
 
+SERVED = (JOULES_PER_GOOD_REQUEST, GOODPUT, ATTAINMENT)
+"""Metrics of load mode `open` with objectives, in the place of throughput."""
+
 WATCHED = (THROUGHPUT, JOULES_PER_OUTPUT_TOKEN)
 """Metrics whose outliers are flags, and that anchors show. With more of them, flags by chance alone
 would be common."""
+
+
+def by_arrivals(metric: Metric, load_mode: str | None) -> bool:
+    """Return True for throughput in load mode `open`: it is that of the arrivals as long as the
+    engine keeps up, so no experiment is better than another by it."""
+    return metric == THROUGHPUT and load_mode == OPEN
 
 
 def value_of(result: Result, metric: Metric) -> float | None:

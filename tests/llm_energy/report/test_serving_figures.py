@@ -19,7 +19,7 @@ from llm_energy.report.page import render_page
 from llm_energy.report.serving_figures import by_request_rate
 from llm_energy.report.settings_figure import by_setting
 from llm_energy.report.style import COLUMN_INCHES, PAGE_INCHES, Drawing, rendered, styled
-from llm_energy.results.metrics import THROUGHPUT
+from llm_energy.results.metrics import GOODPUT, THROUGHPUT
 from llm_energy.results.open_load import SATURATED, UNDECIDED
 from llm_energy.results.result import Result
 
@@ -91,8 +91,9 @@ def drawn(summary: Summary, width: float = PAGE_INCHES) -> dict[str, Drawing]:
 
 def test_a_line_along_another_setting_has_its_rate_once(serve: Serve) -> None:
     with styled(PAGE_INCHES):
-        (drawing,) = by_setting(serve(), THROUGHPUT)
-    assert drawing.name == "throughput-by-batch-size"
+        assert by_setting(serve(), THROUGHPUT) == []
+        (drawing,) = by_setting(serve(), GOODPUT)
+    assert drawing.name == "goodput-by-batch-size"
     lines = drawing.data["line"].unique().tolist()
     assert {"request rate 5", "request rate 15"} <= {line.split(",")[0] for line in lines}
     assert not any("requests/s" in line for line in lines)

@@ -1,5 +1,6 @@
 """The table of serving under load, and what the rest of the page makes of saturated cycles."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -10,13 +11,14 @@ from tests.worker.virtual_engine import Clock, virtual_clock
 from llm_energy.analysis.aggregate import aggregate
 from llm_energy.analysis.summary import Summary
 from llm_energy.campaign.arrival_settings import Objectives
-from llm_energy.report.estimates import estimates, ranked
-from llm_energy.report.headline import key_figures, warmup_notice
+from llm_energy.report.estimates import estimates, ranked, without_value
+from llm_energy.report.headline import console, key_figures, warmup_notice
 from llm_energy.report.methods import methods
-from llm_energy.report.page_tables import Cell, Table
+from llm_energy.report.page_tables import Cell, Table, results_table
+from llm_energy.report.paper_tables import tables
 from llm_energy.report.serving_section import serving_table
 from llm_energy.report.verdict import verdicts
-from llm_energy.results.metrics import THROUGHPUT, TTFT
+from llm_energy.results.metrics import ATTAINMENT, GOODPUT, THROUGHPUT, TTFT
 
 __all__ = ["virtual_clock"]
 
@@ -100,10 +102,10 @@ def test_other_load_modes_have_no_such_table(summary_of) -> None:
 
 
 def test_saturated_cycles_are_shown_and_never_ranked(served: Summary) -> None:
-    assert {e.saturated for e in estimates(served, THROUGHPUT)} == {False, True}
-    assert all(not e.saturated for e in ranked(served, THROUGHPUT))
+    assert {e.saturated for e in estimates(served, GOODPUT)} == {False, True}
+    assert all(not e.saturated for e in ranked(served, GOODPUT))
     assert not any("saturated" in figure.label for figure in key_figures(served))
-    assert {figure.metric for figure in key_figures(served)} >= {THROUGHPUT, TTFT}
+    assert {figure.metric for figure in key_figures(served)} >= {GOODPUT, TTFT}
     assert verdicts(served) == []  # one rate is left, which has no rival
 
 
@@ -111,8 +113,9 @@ def test_random_arrivals_are_named_beside_short_warm_ups(served: Summary) -> Non
     assert "or under random arrivals cannot show" in (warmup_notice(served) or "")
 
 
-def test_under_arrivals_at_a_rate_latency_leads(tmp_path, virtual_clock: Clock) -> None:
-    """Throughput is that of the arrivals, whatever the configuration."""
+@pytest.fixture
+def rivals(tmp_path, virtual_clock: Clock) -> Callable[..., Summary]:
+    """Two configurations at one rate, which both keep up with."""
     results = [
         make_open_result(
             tmp_path,
@@ -129,10 +132,45 @@ def test_under_arrivals_at_a_rate_latency_leads(tmp_path, virtual_clock: Clock) 
     planned = [path_of(result) for result in results]
     for path, result in zip(planned, results, strict=True):
         put_result(tmp_path / path, result)
-    (verdict,) = verdicts(aggregate(tmp_path, planned=planned, design=design(reference=None)))
+    return lambda **own: aggregate(tmp_path, planned=planned, design=design(**own))
+
+
+def test_under_arrivals_at_a_rate_latency_leads(rivals) -> None:
+    (verdict,) = verdicts(rivals(reference=None))
     assert verdict.metric == TTFT
     assert verdict.sentence.startswith("batch8 has the shortest time to first token")
     assert verdict.facts[0].value.endswith("less time to first token")
+
+
+def test_throughput_is_that_of_the_arrivals_and_ranks_nothing(rivals) -> None:
+    """Head, tables, figures, fronts and ratios: both are equal but for the chance of arrivals."""
+    summary = rivals(reference="serve_batch8", slo=SLO)
+    assert summary.measurements[THROUGHPUT.column].notna().all()
+    assert estimates(summary, THROUGHPUT) == ()
+    titles = [figure.title for figure in key_figures(summary)]
+    assert titles[0] == "Highest goodput"
+    assert "Highest throughput" not in titles
+    assert "Highest throughput" not in console(summary)
+    results = results_table(summary)
+    assert [c.title for c in results.columns][2:4] == [GOODPUT.title, ATTAINMENT.title]
+    assert len(results.rows) == 2  # none without a value
+    paper = next(table for table in tables(summary) if table.name == "results")
+    assert "Goodput (requests/s)" in paper.shown
+    assert not any(column.startswith("Throughput") for column in paper.shown)
+    assert {c.metric for c in summary.findings.comparisons} >= {TTFT.column}
+    assert THROUGHPUT.column not in {c.metric for c in summary.findings.comparisons}
+    fronts = summary.findings.fronts
+    assert THROUGHPUT.column not in {name for one in fronts for name in (one.metric, one.against)}
+
+
+def test_an_open_load_without_a_value_is_still_named(rivals) -> None:
+    summary = rivals(reference=None)
+    table = summary.measurements.copy()
+    lost = table["experiment"] == "serve_batch8"
+    table.loc[lost, "status"] = "out_of_memory"
+    experiments = summary.experiments[summary.experiments["experiment"] != "serve_batch8"]
+    changed = replace(summary, measurements=table, experiments=experiments)
+    assert without_value(changed, THROUGHPUT) == [("batch8", "out of memory")]
 
 
 def test_methods_name_the_interval_of_attainment(served: Summary, summary_of) -> None:
