@@ -6,14 +6,15 @@ the rule that was used first (after a second stage: that of all metrics but the 
 with today's. `narrower`: how often an interval was narrower than the one that it must hold.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from llm_energy.stats.attainment import Attainment, attainment_interval
+from llm_energy.stats.attainment import Attainment, Side, attainment_interval, clear_side
+from llm_energy.stats.bisection import bisect, most_points
 from llm_energy.stats.intervals import Interval, t_interval, t_quantile, total_uncertainty
 from llm_energy.stats.paired_ratios import EQUIVALENCE_LEVEL, holm, paired_ratio
 
@@ -27,6 +28,8 @@ LIMITS = (0.3, 1.0, 3.0)
 MARGIN, FAMILY = 0.02, 10
 ARRIVALS, CAMPAIGNS = 100, 2000
 """Requests of a cycle, and campaigns for each row about a share of them."""
+REQUESTS, TRUE_RATE = 400, 11.31
+"""Requests of a cycle of a search, and the rate at which its share is expected to be good."""
 TARGET, MOST = 0.02, 20
 """Half width for which cycles are added, and the most cycles."""
 
@@ -65,6 +68,10 @@ def rows(chance: np.random.Generator, samples: int) -> Iterator[Row]:
     for n in COUNTS:
         for share, together in ((0.9, 0.0), (0.99, 0.0), (0.999, 0.0), (0.9, 0.02), (0.99, 0.05)):
             yield attainment(chance, min(samples, CAMPAIGNS), n, share, together)
+    searches = chance.spawn(1)[0]
+    for n in COUNTS[:2]:
+        for share, together in ((0.9, 0.0), (0.9, 0.05), (0.99, 0.0), (0.99, 0.02), (0.99, 0.05)):
+            yield highest_good(searches, min(samples, CAMPAIGNS), n, share, together)
 
 
 def total_interval(
@@ -151,6 +158,56 @@ def attainment(
     target = None if together else 0.93
     data = f"{share:.1%} of {ARRIVALS} requests a cycle{burst}"
     return Row("attainment", data, n, *(held / samples).tolist(), target=target)
+
+
+def highest_good(
+    chance: np.random.Generator, samples: int, n: int, share: float, together: float
+) -> Row:
+    """The interval of a search on 16 rates: misses grow with the cube of the rate."""
+    rates = 4.0 * 1.15 ** np.arange(16)
+    expected = np.clip(1 - (1 - share) * (rates / TRUE_RATE) ** 3, 1e-6, 1 - 1e-6)
+    shares = np.broadcast_to(expected, (samples, n, len(rates)))
+    if together:
+        shares = chance.beta(
+            *((1 / together - 1) * np.stack((expected, 1 - expected))), shares.shape
+        )
+    good = chance.binomial(REQUESTS, shares)
+    held = np.zeros(2)
+    for campaign in good:
+        mean = campaign.mean(axis=0) / REQUESTS
+        points = bisect(len(rates), lambda point, mean=mean: bool(mean[point] >= share)).visited
+        for rule, decide in enumerate((student_and_all_requests, clear_side)):
+            side = {
+                rates[point]: decide(
+                    [Attainment(int(one), REQUESTS) for one in campaign[:, point]],
+                    share,
+                    tests=most_points(len(rates)),
+                )
+                for point in points
+            }
+            kept = max((rate for rate in side if side[rate] == "above"), default=0.0)
+            missed = min((rate for rate in side if side[rate] == "below"), default=np.inf)
+            held[rule] += kept >= missed or kept <= TRUE_RATE < missed
+    burst = f", correlated by {together:g}" if together else ""
+    target = None if share > 0.9 and together else 0.93
+    data = f"{share:.0%} of {REQUESTS} requests a cycle{burst}"
+    return Row("highest good rate", data, n, *(held / samples).tolist(), target=target)
+
+
+def student_and_all_requests(
+    cycles: Sequence[Attainment], share: float, *, tests: int
+) -> Side | None:
+    """Decide as before: by Student's t over cycles, and by the binomial limit of all requests."""
+    error = 0.05 / tests
+    shares = [cycle.share for cycle in cycles]
+    over = t_interval(shares, 1 - 2 * error)
+    assert over is not None
+    good, count = sum(cycle.good for cycle in cycles), sum(cycle.arrivals for cycle in cycles)
+    least = special.betaincinv(good, count - good + 1, error) if good else 0.0
+    most = special.betaincinv(good + 1, count - good, 1 - error) if good < count else 1.0
+    if min(over.low, least) >= share:
+        return "above"
+    return "below" if max(over.high, most) < share else None
 
 
 def row(

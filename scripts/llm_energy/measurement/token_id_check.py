@@ -15,7 +15,7 @@ class CheckedResults:
 
     sha256: str
     """Checksum of the token ids."""
-    results: list[str]
+    results: tuple[str, ...]
     """Paths relative to the campaign's results folder."""
 
 
@@ -49,4 +49,4 @@ def refuse_other_token_ids(run: Run, job: Job, sha256: str) -> None:
                 )
             read.add(place)
     if read:
-        run.write(record, CheckedResults(sha256, sorted(checked | read)))
+        run.write(record, CheckedResults(sha256, tuple(sorted(checked | read))))

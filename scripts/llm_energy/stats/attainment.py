@@ -1,13 +1,12 @@
 """Attainment over cycles: its interval, and its test against the share that is to be kept."""
 
-import math
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Literal, NamedTuple
 
 from scipy import special
 
-from llm_energy.stats.intervals import CONFIDENCE, Interval, standard_deviation, t_quantile
+from llm_energy.stats.intervals import CONFIDENCE, Interval, t_interval, t_quantile
 
 Side = Literal["above", "below"]
 
@@ -34,13 +33,19 @@ def attainment_interval(cycles: Sequence[Attainment], over_cycles: Interval) -> 
     Args:
         over_cycles: t interval of the mean over cycles.
     """
+    mean, count = _mean_of(cycles, over_cycles)
+    error = (1.0 - over_cycles.confidence) / 2.0
+    return Interval(*_binomial_limits(mean * count, count, error), over_cycles.confidence)
+
+
+def _mean_of(cycles: Sequence[Attainment], over_cycles: Interval) -> tuple[float, float]:
+    """Return the mean attainment, and the effective number of requests that it is known from."""
     count = float(sum(cycle.arrivals for cycle in cycles))
     mean = fmean(cycle.share for cycle in cycles)
     if over_cycles.half_width > 0 and count > 1:
         t = t_quantile(count - 1, over_cycles.confidence)
         count = min(count, mean * (1.0 - mean) * (t / over_cycles.half_width) ** 2)
-    error = (1.0 - over_cycles.confidence) / 2.0
-    return Interval(*_binomial_limits(mean * count, count, error), over_cycles.confidence)
+    return mean, count
 
 
 def _binomial_limits(good: float, count: float, error: float) -> tuple[float, float]:
@@ -56,21 +61,15 @@ def _binomial_limits(good: float, count: float, error: float) -> tuple[float, fl
 def clear_side(cycles: Sequence[Attainment], share: float, *, tests: int) -> Side | None:
     """Return the side of `share` on which the expected attainment clearly lies; None if on none.
 
-    Two one-sided limits must both lie there: that of Student's t over the cycles, which holds the
-    scatter between them, and that of the binomial distribution for all requests together, which
-    holds where all cycles are alike. Each is at 5 % / `tests` (Bonferroni), so that of so many
-    tests none is wrong with 95 %. None below two cycles.
+    The one-sided limit of the interval of the mean attainment must lie there: the binomial one for
+    the same effective number of requests, at 5 % / `tests` (Bonferroni), so that of so many tests
+    none is wrong with 95 %. None below two cycles.
     """
-    if len(cycles) < 2:
+    over_cycles = t_interval([cycle.share for cycle in cycles])
+    if over_cycles is None:
         return None
-    error = (1.0 - CONFIDENCE) / tests
-    shares = [cycle.share for cycle in cycles]
-    spread = standard_deviation(shares) / math.sqrt(len(shares))
-    half = t_quantile(len(shares) - 1, 1.0 - 2.0 * error) * spread
-    good, count = sum(cycle.good for cycle in cycles), sum(cycle.arrivals for cycle in cycles)
-    least, most = _binomial_limits(good, count, error)
-    if min(fmean(shares) - half, least) >= share:
+    mean, count = _mean_of(cycles, over_cycles)
+    least, most = _binomial_limits(mean * count, count, (1.0 - CONFIDENCE) / tests)
+    if least >= share:
         return "above"
-    if max(fmean(shares) + half, most) < share:
-        return "below"
-    return None
+    return "below" if most < share else None

@@ -73,7 +73,7 @@ def test_a_result_that_came_since_counts(paths, run):
         missing()
         refuse_other_token_ids(run, job(paths), sha256)
         paths[-1].write_bytes(last)
-        with pytest.raises(PromptError, match="cycle-3"):
+        with pytest.raises(PromptError, match="cycle-03"):
             refuse_other_token_ids(run, job(paths), sha256)
 
 

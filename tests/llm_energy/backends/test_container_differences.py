@@ -107,7 +107,9 @@ def test_podman_shows_no_requests_for_gpus():
     assert found(options, container) == []
 
 
-@pytest.mark.parametrize(("value", "words"), [(None, ["is not set"]), ("", ["is empty"]), ("x", [])])
+@pytest.mark.parametrize(
+    ("value", "words"), [(None, ["is not set"]), ("", ["is empty"]), ("x", [])]
+)
 def test_a_container_has_a_value_of_each_secret_and_none_is_shown(value, words):
     options, _ = made(gpus=["GPU-1"], secrets=("A_KEY",), **LIMITS)
     container = inspected(options)
