@@ -151,7 +151,7 @@ def in_one_line(error: Exception) -> str:
 
 
 def confined(
-    *, user: str | None = None, rootless: bool, environment: Mapping[str, str]
+    *, user: str | None = None, rootless: bool, environment: Mapping[str, str | None]
 ) -> dict[str, Any]:
     """Options of `containers.create` by which it has no network and no privileges.
 
