@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -97,13 +98,12 @@ def compare_all(
         margin: ratios within a factor of 1 + this of 1 count as no difference.
         first_cycles: experiment -> cycles that decided how many there are, where some did.
     """
-    first = first_cycles or {}
-    rows = _by_experiment(measurements)
+    rows, first = _by_experiment(measurements), first_cycles or {}
     wanted: list[tuple[Contrast | None, str, str]] = []
     if reference in rows:
         wanted += [(None, name, reference) for name in rows if name != reference]
-    along = [(c, c.experiment, c.base) for c in contrasts]
-    wanted += [pair for pair in along if pair[1] in rows and pair[2] in rows]
+    along = (c for c in contrasts if {c.experiment, c.base} <= rows.keys())
+    wanted += ((c, c.experiment, c.base) for c in along)
     found: dict[tuple[str | None, str], list[Compared]] = defaultdict(list)
     refused: dict[Refusal, None] = {}
     for contrast, experiment, base in wanted:
@@ -148,25 +148,22 @@ def _compare(
     if not other or not base:
         return None
     names = {"experiment": other[0]["experiment"], "base": base[0]["experiment"]}
+    refusal = partial(Refusal, **names, metric=metric.column)
     for column, name in _terms(metric).items():
         terms = {row[column] for row in (*other, *base)}
         if len(terms) > 1:
             ordered = sorted(terms, key=lambda term: (term is None, term))
             listed = ", ".join(map(setting_text, ordered))
-            reason = f"{name} must not be mixed: {listed}"
-            return Refusal(**names, metric=metric.column, reason=reason)
+            return refusal(reason=f"{name} must not be mixed: {listed}")
     if by_arrivals(metric, base[0]["load_mode"]):
         return None
     if metric == JOULES_PER_REQUEST and any(_natural(row) for row in (*other, *base)):
-        reason = "answers of natural length are different work; compare per token"
-        return Refusal(**names, metric=metric.column, reason=reason)
+        return refusal(reason="answers of natural length are different work; compare per token")
     other, base = ([row for row in side if not row["saturated"]] for side in (other, base))
     if not other or not base:
-        reason = "a saturated measurement is compared with nothing"
-        return Refusal(**names, metric=metric.column, reason=reason)
+        return refusal(reason="a saturated measurement is compared with nothing")
     if min(row[metric.column] for row in (*other, *base)) <= 0:
-        reason = "a value that is not positive has no ratio"
-        return Refusal(**names, metric=metric.column, reason=reason)
+        return refusal(reason="a value that is not positive has no ratio")
     values = [{row[BLOCK]: float(row[metric.column]) for row in side} for side in (base, other)]
     pilot = _pilot((*base, *other), first_cycles)
     ratio = paired_ratio(*values, pilot=pilot)

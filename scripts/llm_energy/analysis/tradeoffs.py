@@ -7,16 +7,23 @@ import pandas as pd
 
 from llm_energy.analysis.comparisons import SAME_BLOCK, SAME_ENERGY_TERMS, SAME_TERMS
 from llm_energy.analysis.summary import Front, FrontPoint
-from llm_energy.results.metrics import ITL, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT, Metric
+from llm_energy.results.metrics import (
+    ITL,
+    JOULES_PER_OUTPUT_TOKEN,
+    THROUGHPUT,
+    TTFT,
+    Metric,
+    by_arrivals,
+)
 from llm_energy.stats.pareto import standings
-from llm_energy.system.vocabulary import OPEN
 
 TRADES = {
     JOULES_PER_OUTPUT_TOKEN: (THROUGHPUT, TTFT, ITL),
     THROUGHPUT: (TTFT, ITL),
+    TTFT: (ITL,),
 }
 """Metric -> what it is traded for; the first one that was measured counts, so that without energy
-throughput is traded for latency."""
+throughput is traded for latency. Where arrivals decide throughput, it is no part of a trade."""
 PLACE = ("experiment", "device_model", "power_limit_watts")
 
 
@@ -30,18 +37,22 @@ def fronts(measurements: pd.DataFrame, *, first_cycles: int | None = None) -> It
         first_cycles: as in `experiments_table`.
     """
     measurements = measurements[~measurements["saturated"].fillna(False).astype(bool)]
-    against = next((m for m in TRADES if measurements[m.column].notna().any()), THROUGHPUT)
+    against = next((m for m in TRADES if _known(measurements, m).any()), THROUGHPUT)
     names = [*SAME_TERMS, *(SAME_ENERGY_TERMS if against.kind == "energy" else ())]
     for metric in TRADES[against]:
         wanted = [against.column, metric.column]
-        known = measurements.dropna(subset=wanted)
-        if THROUGHPUT in (against, metric):
-            known = known[known["load_mode"] != OPEN]  # where arrivals decide it
+        known = measurements[_known(measurements, against) & _known(measurements, metric)]
         known = known[(known[wanted] > 0).all(axis=1)]
         for values, group in known.groupby(names, dropna=False):
             if group["experiment"].nunique() > 1:
                 terms = dict(zip(names, values, strict=True))
                 yield _front(group, metric, against, terms, first_cycles)
+
+
+def _known(measurements: pd.DataFrame, metric: Metric) -> pd.Series:
+    """Return True for each measurement with a value that is not that of its arrivals."""
+    decided = measurements["load_mode"].map(lambda mode: by_arrivals(metric, mode)).astype(bool)
+    return measurements[metric.column].notna() & ~decided
 
 
 def _front(

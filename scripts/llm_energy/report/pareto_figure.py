@@ -45,7 +45,8 @@ KINDS = {
 
 
 def trade_off(summary: Summary) -> Drawing | None:
-    """Energy, or throughput where none was measured, against latencies, else throughput.
+    """Energy, or throughput where none was measured, against latencies, else throughput; without
+    both, one latency against the other.
 
     Of several sets of terms for the same metrics the one with most experiments is drawn.
     """

@@ -229,7 +229,7 @@ class _Answer:
     events: Sequence[bytes]
     """Data of each whole event; an answer that came whole is one."""
     rest: bytes
-    """What came after them."""
+    """The bytes after them."""
 
 
 def _unfinished(answers: Sequence[tuple[Completion, bytes]]) -> str | None:
