@@ -71,7 +71,7 @@ def test_both_are_measured_and_verified_and_no_file_has_the_secret(tmp_path, rea
     changed["backends"]["own-server"] = own
     tree = ready_template.copy(tmp_path / "tree", changed)
     environment = {"LIVE_TOKEN": SECRET, "MINE_KEY": f"{SECRET}2"}
-    assert "pass_variables: MINE_KEY is not set" in tree.run("preflight").stdout
+    assert "MINE_KEY is not set, or is empty; set it" in tree.run("preflight").stdout
     checked = tree.run("preflight", environment=environment)
     assert "MINE_KEY is set; its value is not recorded" in checked.stdout
     assert "server live: chunks" in checked.stdout, checked.stdout
@@ -142,7 +142,7 @@ def test_a_server_that_is_gone_is_one_problem_of_preflight(ready, live):
     assert "LIVE_TOKEN is not set, or is empty; set it" in without
     started = ready.run("measurements")
     assert started.returncode != 0
-    assert "backends.live.server.token_variable: LIVE_TOKEN is not set" in started.stderr
+    assert "backends.live.server.token_variable: LIVE_TOKEN is not set" in started.stdout
     assert ready.failures() == []
 
 

@@ -59,7 +59,7 @@ def look(campaign: Campaign, *, root: Path, results: Path, cache: Path) -> list[
     return [
         *host_findings(host),
         *(variable_findings(os.environ) if _runs_processes(campaign) else ()),
-        *secret_findings(campaign, backends_of(campaign), os.environ),
+        *secret_findings(campaign, campaign.used_backends, os.environ),
         *_docker(campaign, docker, toolkit=on_gpu and not any(gpu.is_amd for gpu in gpus)),
         *_gpus(campaign, answers["gpus"]),
         *outstanding_findings(),
