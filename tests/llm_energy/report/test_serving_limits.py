@@ -105,6 +105,7 @@ def test_one_configuration_has_nothing_to_compare_it_with(tmp_path, virtual_cloc
     assert "No two configurations are ranked: they were measured under different terms" in text
     with Browser() as browser:
         browser.open(write_page(tmp_path, text, partial=False))
+        browser.until("!document.querySelector('#serving-limits').hidden")
         kept, row = browser.evaluate(ANSWER % (0, "1000"))
         assert kept.startswith("Only one configuration was measured at 5 requests/s: there is ")
         assert kept.endswith("It keeps the objectives.")
