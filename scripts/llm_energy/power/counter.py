@@ -1,7 +1,6 @@
 """Energy of one interval as the difference of an energy counter."""
 
 import math
-from itertools import pairwise
 
 from llm_energy.power.counter_edges import counter_edges
 from llm_energy.power.integration import Amount, gap_limit_s
@@ -32,7 +31,7 @@ def unwrapped(
         return counter
     longest_s = gap_limit_s(sampling_period_s(counter.times_s) or 0.0)
     values, passed = list(counter.values[:1]), 0.0
-    for (t0, earlier), (t1, later) in _steps(counter):
+    for (t0, earlier), (t1, later) in counter.steps():
         wrapped_joules = range_joules + later - earlier
         possible_joules = power_bound_watts * (t1 - t0 + STAMP_SLACK_S)
         if later < earlier and wrapped_joules <= possible_joules and t1 - t0 <= longest_s:
@@ -61,7 +60,7 @@ def counter_energy(
     if reason := counter.uncovered(start_s, end_s):
         return Amount(reason=reason)
     slack_s = STAMP_SLACK_S + LATE_UPDATES * (update_period_s or 0.0)
-    for (t0, earlier), (t1, later) in _steps(counter.around(start_s, end_s)):
+    for (t0, earlier), (t1, later) in counter.around(start_s, end_s).steps():
         if later < earlier:
             return Amount(reason="counter_reset")
         if later - earlier > power_bound_watts * (t1 - t0 + slack_s):
@@ -90,11 +89,7 @@ def counter_energy(
 def _stood_s(counter: Samples) -> float:
     """Return the longest time in s between readings of one value."""
     since_s, longest_s = counter.times_s[0], 0.0
-    for (_, earlier), (time_s, later) in _steps(counter):
+    for (_, earlier), (time_s, later) in counter.steps():
         since_s = since_s if later == earlier else time_s
         longest_s = max(longest_s, time_s - since_s)
     return longest_s
-
-
-def _steps(counter: Samples) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    return list(pairwise(zip(counter.times_s, counter.values, strict=True)))

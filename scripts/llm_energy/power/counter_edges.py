@@ -71,7 +71,7 @@ def counter_edges(
     rough_joules = roughness(counter.around(start_s, end_s)) if slow else 0.0
     for edge_s in (start_s, end_s):
         parts.append(seen.high_watts * counter.stamp_limit_s(edge_s) / math.sqrt(3.0))
-        for (t0, v0), (t1, v1) in _pairs(counter.around(edge_s, edge_s)):
+        for (t0, v0), (t1, v1) in counter.around(edge_s, edge_s).steps():
             drawn = seen if t1 - t0 <= MINIMUM_GAP_S else possible
             limit_joules = drawn.line_limit_joules(t1 - t0, (v1 - v0) / (t1 - t0))
             parts.append(max(limit_joules / math.sqrt(3.0), rough_joules))
@@ -94,13 +94,9 @@ def update_uncertainty(seen: PowerRange, update_s: float) -> float:
 def roughness(counter: Samples) -> float:
     """Root mean square distance in J of readings from the straight line between their neighbours:
     how far energy strays between two readings, as far as the readings themselves show it."""
-    triples = zip(_pairs(counter), _pairs(counter)[1:], strict=False)
+    triples = pairwise(counter.steps())
     squares = [
         (v1 - v0 - (v2 - v0) * (t1 - t0) / (t2 - t0)) ** 2
         for ((t0, v0), (t1, v1)), (_, (t2, v2)) in triples
     ]
     return math.sqrt(fmean(squares)) if squares else 0.0
-
-
-def _pairs(counter: Samples) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    return list(pairwise(zip(counter.times_s, counter.values, strict=True)))

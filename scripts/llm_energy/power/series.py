@@ -30,6 +30,10 @@ class Samples:
     def __len__(self) -> int:
         return len(self.times_s)
 
+    def steps(self) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+        """Return each sample with the next, as pairs of time and value."""
+        return list(pairwise(zip(self.times_s, self.values, strict=True)))
+
     def between(self, start_s: float, end_s: float) -> "Samples":
         """Those within [start, end]."""
         first, last = bisect_left(self.times_s, start_s), bisect_right(self.times_s, end_s)
