@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import pandas as pd
 from pandas.api.types import is_float_dtype
@@ -14,6 +14,9 @@ from pydantic import BaseModel, ConfigDict
 from llm_energy.system.docstrings import field_docstrings
 
 Dtype = Literal["string", "Int64", "Float64", "boolean", "list"]
+
+ROWS_AT_ONCE = 1000
+"""Rows whose values are Python's own at the same time, in which they take several times the room."""
 
 DTYPES: dict[Any, Dtype] = {int: "Int64", float: "Float64", bool: "boolean", list: "list"}
 
@@ -58,8 +61,11 @@ def series(values: Sequence[Any], column: Column) -> pd.Series:
 
 
 def uniform_series(values: Sequence[Any]) -> pd.Series:
-    """A column of one type, whatever types its values have."""
+    """A column of one type, whatever types its values have: of numbers as text where they are whole
+    and too large."""
     types = frozenset(type(value) for value in values if value is not None)
+    if int in types and any(type(v) is int and not -(2**63) <= v < 2**63 for v in values):
+        types = frozenset({str})  # a seed may be larger, and no float is equal to it
     dtypes: dict[frozenset[type], Dtype] = {frozenset({t}): DTYPES[t] for t in (bool, int, float)}
     dtypes[frozenset({int, float})] = "Float64"
     if types in dtypes:
@@ -73,15 +79,21 @@ def csv_of(table: pd.DataFrame, *, digits: int | None = None) -> bytes:
     Args:
         digits: significant ones of columns of floats; None: as many as it takes.
     """
-    columns = [plain(values) for _, values in table.items()]
-    if digits is not None:
-        for place, dtype in enumerate(table.dtypes):
-            if is_float_dtype(dtype):
-                known = columns[place]
-                columns[place] = [None if v is None else f"{v:.{digits}g}" for v in known]
-    file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([list(table), *zip(*columns, strict=True)])
-    return file.getvalue().encode()
+    file = io.BytesIO()
+    text = io.TextIOWrapper(file, "utf-8", newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table)
+    for first in range(0, len(table), ROWS_AT_ONCE):
+        rows = table.iloc[first : first + ROWS_AT_ONCE]
+        columns = [plain(values) for _, values in rows.items()]
+        if digits is not None:
+            for place, dtype in enumerate(table.dtypes):
+                if is_float_dtype(dtype):
+                    known = columns[place]
+                    columns[place] = [None if v is None else f"{v:.{digits}g}" for v in known]
+        writer.writerows(zip(*columns, strict=True))
+    text.flush()
+    return file.getvalue()
 
 
 def plain(values: pd.Series) -> list[Any]:
@@ -111,5 +123,5 @@ def records_by(
 
 def _without_none(annotation: Any) -> Any:
     if get_origin(annotation) in (Union, UnionType):
-        return next(kind for kind in get_args(annotation) if kind is not NoneType)
-    return annotation
+        annotation = next(kind for kind in get_args(annotation) if kind is not NoneType)
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

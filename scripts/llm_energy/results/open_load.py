@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from llm_energy.results.parts import Distribution, Model
+from llm_energy.results.parts import Distribution, Int64, Model
 
 STABLE: Final = "stable"
 SATURATED: Final = "saturated"
@@ -28,7 +28,7 @@ class Attained(Model):
     """Requests of the window that kept the objectives."""
 
     objectives: Objectives
-    good: int
+    good: Int64
     """Requests that ended with the requested tokens and kept every objective."""
     attainment: float
     """Their share of all requests that arrived in the window."""
@@ -61,14 +61,14 @@ class OpenLoad(Model):
 
     schedule_sha256: str
     """SHA-256 of the schedule: offset, prompt and lengths of each arrival."""
-    arrivals: int
-    completed: int
+    arrivals: Int64
+    completed: Int64
     """Requests of the window that ended with the tokens that were requested."""
-    failed: int
+    failed: Int64
     """Those that the engine failed."""
-    cut: int
+    cut: Int64
     """Those that ended with fewer tokens."""
-    unfinished: int
+    unfinished: Int64
     """Those that had not ended when they were followed no further."""
     offered_per_second: float
     """Arrivals over the duration of the window."""
@@ -78,7 +78,7 @@ class OpenLoad(Model):
     """`saturated` where arrivals exceed ends by more than max(3 √arrivals, 5 %). Otherwise
     `undecided` where the median time to first token more than doubles from the first third of the
     window to the last, as it does by chance near capacity, and with too few requests to tell."""
-    excess: int
+    excess: Int64
     """Arrivals less ends inside the window, of whichever requests."""
     first_token_growth: float | None
     """Median time to first token of the last third over that of the first."""
@@ -90,7 +90,7 @@ class OpenLoad(Model):
     batch_size_mean: float | None
     """Requests that were decoded together, mean over the time in which there was one. None of a
     server, as `batch_size_reason` says."""
-    batch_size_maximum: int | None
+    batch_size_maximum: Int64 | None
     batch_size_reason: Literal["server_reports_no_batches"] | None = None
     """Reason for an unknown batch size; `in_flight_mean` is the client's own count instead."""
     idle_share: float

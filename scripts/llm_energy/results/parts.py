@@ -4,9 +4,12 @@ Times called `*_monotonic_s` are seconds on CLOCK_MONOTONIC, which the host and 
 share.
 """
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+Int64 = Annotated[int, Field(ge=-(2**63), lt=2**63), WithJsonSchema({"type": "integer"})]
+"""A whole number that a column of a table can hold, which goes without saying."""
 
 NOT_STREAMED: Final = "not_streamed"
 """Reason of a server that gives each answer whole; the flag has the same name."""
@@ -21,7 +24,7 @@ class Model(BaseModel):
 class Distribution(Model):
     """Summary of one latency over its samples, in seconds. Percentiles interpolate linearly."""
 
-    count: int
+    count: Int64
     mean: float
     minimum: float
     p50: float
@@ -58,20 +61,20 @@ class Window(Model):
     end_wall: str
     duration_s: float
     """From first submission to last counted token."""
-    waves: int | None
+    waves: Int64 | None
     """Waves inside the window; none in load mode `closed`."""
-    passes: int | None
+    passes: Int64 | None
     """Whole passes over the prompt set; none in load mode `closed`."""
 
 
 class Tokens(Model):
     """Counts over the window. Padding is no input token; output tokens are those produced."""
 
-    input: int
+    input: Int64
     """Prompt tokens of the window, without padding."""
-    output: int
+    output: Int64
     """Tokens that the engine produced in the window."""
-    requests: int
+    requests: Int64
     """Requests that ended in the window."""
 
 
@@ -107,7 +110,7 @@ class Warmup(Model):
     """`steady` or `not_steady`; after a warm-up with a cap under 60 s `no_drift_seen`, which is all
     that it can show, `drift_seen`, or `undecided` where the waves scatter too much; or
     `too_few_waves`."""
-    waves: int
+    waves: Int64
     """Waves of the warm-up."""
     duration_s: float
     """From first submission of the warm-up to the start of the window."""
@@ -172,7 +175,7 @@ class PromptSet(Model):
     name: str
     sha256: str
     """SHA-256 of the canonical JSON of the token ids of the prompts."""
-    count: int
+    count: Int64
     """Prompts in the set."""
     mean_input_tokens: float
     """Mean length of a prompt, in tokens."""
@@ -185,23 +188,23 @@ class ProcessState(Model):
     """True where the engine process had served an earlier measurement."""
     engine_age_s: float
     """Age of the engine process when the measurement began."""
-    engine_jobs: int
+    engine_jobs: Int64
     """Measurements that the engine process had served before."""
     supervisor_age_s: float
-    supervisor_jobs: int
+    supervisor_jobs: Int64
 
 
 class GpuSet(Model):
     """Settings of the GPUs that the campaign made before the engine was loaded; None: as found."""
 
     power_limit_watts: float | None
-    sm_clock_mhz: int | None
+    sm_clock_mhz: Int64 | None
     """Highest clock of the multiprocessors, to which it was locked."""
-    memory_clock_mhz: int | None
+    memory_clock_mhz: Int64 | None
     """Highest clock of the memory, likewise."""
-    least_sm_clock_mhz: int | None = None
+    least_sm_clock_mhz: Int64 | None = None
     """Lowest clock of the multiprocessors, where they were locked to a range."""
-    least_memory_clock_mhz: int | None = None
+    least_memory_clock_mhz: Int64 | None = None
     found_power_limit_watts: float
     """Power limit before the campaign set its own."""
 
@@ -284,5 +287,5 @@ class SideFile(Model):
 class SampleOutput(Model):
     """The tokens that an engine generated for one prompt."""
 
-    prompt_index: int
+    prompt_index: Int64
     output_ids: list[int]

@@ -19,6 +19,7 @@ from llm_energy.results.parts import (
     Drift,
     Environment,
     Flag,
+    Int64,
     Latency,
     Model,
     Phase,
@@ -44,7 +45,7 @@ class Result(Model):
     """One measurement: experiment × cycle."""
 
     schema_version: Literal[2]
-    protocol_version: int
+    protocol_version: Int64
     """Version of the measuring protocol; results of different versions are different
     measurements."""
     status: Literal["completed", "out_of_memory"]
@@ -53,15 +54,15 @@ class Result(Model):
     """Name of the campaign."""
     experiment: str
     """Name of the experiment on the day it was measured: a label of the campaign's file."""
-    cycle: int
+    cycle: Int64
     """Repetition of all experiments, from 1."""
-    position: int
+    position: Int64
     """Rank in the planned order of the campaign, from 0."""
     started: str
     """When the measuring job began (ISO 8601, UTC)."""
     finished: str
     """When the measuring job ended (ISO 8601, UTC)."""
-    attempt: int
+    attempt: Int64
     """Attempt that gave the result, from 1; earlier ones failed and have records under
     `failures/`."""
     spec_hash: str

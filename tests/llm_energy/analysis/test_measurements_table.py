@@ -62,6 +62,16 @@ def test_a_setting_of_mixed_types_is_kept_as_text():
     assert sorted(column) == ["2", "all"]
 
 
+@pytest.mark.parametrize("other", [1, 0.5, None])
+def test_a_whole_number_that_no_column_holds_is_kept_as_text(other):
+    results = [
+        make_results.make_result(str(value), settings={"engine_options": {"seed": value}})
+        for value in (2**64 - 1, other)
+    ]
+    column = measurements_table(results)["setting.engine_options.seed"]
+    assert set(column.dropna()) == {"18446744073709551615", *([str(other)] if other else [])}
+
+
 def test_flags_and_devices_are_joined():
     result = make_results.make_result(capped=True)
     assert measurements_table([result])["flags"].tolist() == ["warmup_capped"]
