@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from llm_energy.analysis.derived_records import write_record
-from llm_energy.analysis.objectives import with_objectives
 from llm_energy.campaign.arrival_settings import Objectives
 from llm_energy.inputs.checksums import file_sha256
 from llm_energy.results.layout import result_path
@@ -73,6 +72,9 @@ def write_judgement(path: Path, judgement: Judgement) -> None:
 
 
 def _judged(result: Result, objectives: Objectives, folder: Path) -> Result:
+    # With it the code of open loads, which whoever reads a judgement need not load.
+    from llm_energy.analysis.objectives import with_objectives
+
     try:
         judged = with_objectives(result, objectives, folder)
         if judged is result:  # no file was read

@@ -65,19 +65,33 @@ def refuse_no_folder(results: Path) -> None:
     in it is a link that leads nowhere, as where a copy of the results lacks their content."""
     for path in (*reversed(results.parents), results, *map(results.joinpath, layout.FOLDERS)):
         _refuse_other_than_folder(path)
-    beside = [p for kind in (layout.MEASURED, layout.ANCHORS) for p in (results / kind).glob("*")]
     # What else lies beside the folders of specs is somebody's own.
-    specs = [path for path in beside if re.fullmatch(layout.SPEC, path.name)]
-    for path in specs:
-        _refuse_other_than_folder(path)
+    specs = [
+        entry
+        for kind in (layout.MEASURED, layout.ANCHORS)
+        for entry in _entries(results / kind)
+        if re.fullmatch(layout.SPEC, entry.name)
+    ]
+    for entry in specs:
+        if not entry.is_dir(follow_symlinks=False):
+            _refuse_other_than_folder(Path(entry.path))
     for path in (results, results / "summary", *specs):
-        for file in os.scandir(path) if path.exists() else ():
+        for file in _entries(path):
             hidden = file.name.startswith(".")  # the lock of an editor is such a link
             if not hidden and file.is_symlink() and not Path(file.path).exists():
                 sys.exit(
                     f"{file.path} is a link to {Path(file.path).readlink()}, which is not there: "
                     "bring it back, or remove the link, and it is made again"
                 )
+
+
+def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """Return what is in a folder; nothing where there is none. They know without a look at the disk
+    what is a link or a folder."""
+    try:
+        return list(os.scandir(folder))
+    except FileNotFoundError:
+        return []
 
 
 def refuse_no_work_folder(campaign: str) -> None:
