@@ -9,6 +9,8 @@ from llm_energy.system.scripting import UserError, rule_script
 gc.disable()  # a short job with millions of objects: looking for cycles takes a fifth of its time
 # For matrices as small as these, NumPy with several threads takes up to a hundred times as long.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Arrow's other allocators keep what they gave once, and ten thousand measurements need the room.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 with rule_script(snakemake):
     from llm_energy.analysis.aggregate import aggregate

@@ -2,8 +2,11 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+
+import pandas as pd
 
 from llm_energy.analysis.actual_order import in_actual_order
 from llm_energy.analysis.anchoring import anchor_ratios, read_anchors, with_anchors
@@ -58,6 +61,12 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         planned: every planned result, as its path relative to `campaign_folder`, in planned order.
         design: names the experiments; a result that it has no name for keeps its own.
     """
+    # The results are let go between the two: with ten thousand of them both would take much room.
+    return _with_comparisons(_from_results(campaign_folder, planned, design))
+
+
+def _from_results(campaign_folder: Path, planned: Sequence[str], design: Design) -> Summary:
+    """Return a summary without what the table of measurements alone gives."""
     read = read_planned(campaign_folder, planned)
     found, missing, unusable = read.found, read.missing, read.unusable
     # The name in a result is that of the day on which it was measured.
@@ -75,20 +84,9 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
     results = without_controls(everything, design.controls)
     devices = device_ratios(results)
     results = with_campaign_flags(results, devices, margin=design.equivalence_margin)
-    assumptions = design.assumptions
     table = measurements_table(results, design.reference, everything=everything)
-    measurements = with_derived(table, assumptions)
-    adaptive = design.adaptive
-    first_cycles = adaptive.first if adaptive else None
-    with_reference, along_axes, refused = compare_all(
-        measurements,
-        first_cycles={r.experiment: adaptive.first for r in results} if adaptive else {},
-        reference=design.reference,
-        contrasts=design.contrasts,
-        margin=design.equivalence_margin,
-    )
-    ratios = list(anchor_ratios(anchors, results))
-    decided = cycles_decided(results, adaptive, measurements) if adaptive else []
+    measurements = with_derived(table, design.assumptions)
+    adaptive, first_cycles = design.adaptive, _first_cycles(design)
     events, damaged_runs = runs(campaign_folder)
     findings = Findings(
         design=design,
@@ -109,9 +107,7 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
         drift=_drift(results, THROUGHPUT),
         energy_drift=_drift(results, JOULES_PER_OUTPUT_TOKEN),
         counts=_counts(planned, everything, missing, unusable, design),
-        comparisons=with_anchors(with_reference, ratios, results),
-        axis_comparisons=with_anchors(along_axes, ratios, results),
-        anchors=ratios,
+        anchors=list(anchor_ratios(anchors, results)),
         controls=control_findings(
             design.controls,
             everything,
@@ -119,25 +115,54 @@ def aggregate(campaign_folder: Path, *, planned: Sequence[str], design: Design) 
             first_cycles=first_cycles,
         ),
         carry_over=carry_over(everything),
-        device_differences=device_differences(measurements, margin=design.equivalence_margin),
-        refused_comparisons=refused,
-        fronts=list(fronts(measurements, first_cycles=first_cycles)),
         decode=list(decode_energies(results, first_cycles=first_cycles)),
-        cycles_decided=decided,
+        cycles_decided=cycles_decided(results, adaptive, measurements) if adaptive else [],
         highest_good=highest_good_rates(design, results),
         assumed=stated(
-            assumptions, {e.scope for r in results if (e := r.energy).scope and e.energy_joules}
+            design.assumptions,
+            {e.scope for r in results if (e := r.energy).scope and e.energy_joules},
         ),
     )
-    metrics = (*METRICS, *derived_metrics(assumptions))
     return Summary(
         findings,
         measurements,
-        experiments_table(measurements, metrics, first_cycles=first_cycles),
+        pd.DataFrame(),
         power=power_table(campaign_folder, results, lost),
         latencies=latency_table(campaign_folder, results, lost),
         requests=requests_table(campaign_folder, results, lost),
     )
+
+
+def _with_comparisons(summary: Summary) -> Summary:
+    """Return the summary with the experiments over their cycles, and against each other."""
+    measurements, design = summary.measurements, summary.findings.design
+    anchors, first_cycles = summary.findings.anchors, _first_cycles(design)
+    names = measurements["experiment"].unique() if first_cycles is not None else ()
+    with_reference, along_axes, refused = compare_all(
+        measurements,
+        first_cycles=dict.fromkeys(names, first_cycles or 0),
+        reference=design.reference,
+        contrasts=design.contrasts,
+        margin=design.equivalence_margin,
+    )
+    found = {
+        "comparisons": with_anchors(with_reference, anchors, measurements),
+        "axis_comparisons": with_anchors(along_axes, anchors, measurements),
+        "refused_comparisons": refused,
+        "fronts": list(fronts(measurements, first_cycles=first_cycles)),
+        "device_differences": device_differences(measurements, margin=design.equivalence_margin),
+    }
+    metrics = (*METRICS, *derived_metrics(design.assumptions))
+    return replace(
+        summary,
+        findings=summary.findings.model_copy(update=found),
+        experiments=experiments_table(measurements, metrics, first_cycles=first_cycles),
+    )
+
+
+def _first_cycles(design: Design) -> int | None:
+    """Cycles that decide how many there are; None where their number is given."""
+    return design.adaptive.first if design.adaptive else None
 
 
 def _side_file_gaps(campaign_folder: Path, results: Iterable[Result]) -> Iterator[Gap]:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import geometric_mean
 
+import pandas as pd
+
 from llm_energy.analysis.summary import AnchorRatio, Comparison, Gap
 from llm_energy.results.layout import files
 from llm_energy.results.metrics import WATCHED, value_of
@@ -46,12 +48,15 @@ def anchor_ratios(anchors: Iterable[Result], results: Sequence[Result]) -> Itera
 
 
 def with_anchors(
-    comparisons: Iterable[Comparison], ratios: Sequence[AnchorRatio], results: Iterable[Result]
+    comparisons: Sequence[Comparison], ratios: Sequence[AnchorRatio], measurements: pd.DataFrame
 ) -> list[Comparison]:
     """The comparisons, with the ratio of its anchor in the sentence of one across sessions."""
+    if not ratios:
+        return list(comparisons)
     sessions: dict[str, set[str]] = {}
-    for result in results:
-        sessions.setdefault(result.experiment, set()).add(result.environment.session_id)
+    names = zip(measurements["experiment"], measurements["session_id"], strict=True)
+    for experiment, session_id in names:
+        sessions.setdefault(experiment, set()).add(session_id)
     found = []
     for one in comparisons:
         either = sessions.get(one.experiment, set()) | sessions.get(one.base, set())

@@ -13,6 +13,7 @@ from llm_energy.analysis.summary import Comparison, Refusal, Verdict
 from llm_energy.analysis.table_columns import records_by
 from llm_energy.analysis.wording import comparison_sentence
 from llm_energy.campaign.contrasts import Contrast
+from llm_energy.results.field_names import share_field_names
 from llm_energy.results.metrics import (
     HOST_JOULES_PER_OUTPUT_TOKEN,
     ITL,
@@ -274,6 +275,7 @@ def _adjusted(family: Sequence[Compared], margin: float) -> list[Comparison]:
                 ),
             )
         )
+        share_field_names(made[-1])
     return made
 
 

@@ -183,7 +183,8 @@ def measurements_table(
     flat: dict[tuple[int, int], dict[str, Any]] = {}
     free = [_free_columns(r, flat) for r in ordered]
     names = dict.fromkeys(name for row in free for name in row)
-    described = {name: series(values[name], c) for name, c in described_columns().items()}
+    del parts, computed  # of ten thousand measurements each list takes room
+    described = {name: series(values.pop(name), c) for name, c in described_columns().items()}
     chosen = {name: uniform_series([row.get(name) for row in free]) for name in names}
     return pd.DataFrame(described | chosen, copy=False)
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pandas as pd
 from pydantic import Field
+from pydantic_core import to_json
 
 from llm_energy.analysis.carry_over import CarryOver
 from llm_energy.analysis.controls import ControlFinding
@@ -223,12 +224,12 @@ class Findings(Model):
     """Drift of throughput; None where no experiment was measured often enough to test it."""
     energy_drift: RunDrift | None
     counts: list[OutcomeCounts]
-    comparisons: list[Comparison]
+    comparisons: list[Comparison] = Field(default_factory=list)
     """With the reference of the design, if it names one."""
-    axis_comparisons: list[Comparison]
+    axis_comparisons: list[Comparison] = Field(default_factory=list)
     """Along each axis, with all else being equal."""
-    refused_comparisons: list[Refusal]
-    fronts: list[Front]
+    refused_comparisons: list[Refusal] = Field(default_factory=list)
+    fronts: list[Front] = Field(default_factory=list)
     decode: list[DecodeEnergy]
     anchors: list[AnchorRatio] = Field(default_factory=list)
     """Anchors of sessions that added to the campaign without the reference."""
@@ -275,8 +276,7 @@ def write_summary(folder: Path, summary: Summary) -> None:
         if name in FLAT_TABLES:
             write_atomically(folder / f"{name}.csv", csv_of(table))
         write_atomically(folder / f"{name}.parquet", table.to_parquet(index=False))
-    findings = summary.findings.model_dump_json(indent=1)
-    write_atomically(folder / "summary.json", f"{findings}\n".encode())
+    write_atomically(folder / "summary.json", to_json(summary.findings, indent=1) + b"\n")
 
 
 def read_summary(folder: Path) -> Summary:

@@ -55,7 +55,7 @@ _ENERGIES = (JOULES_PER_OUTPUT_TOKEN, HOST_JOULES_PER_OUTPUT_TOKEN, MEAN_POWER)
 METRICS = (*_ENERGIES, *SERVED, THROUGHPUT, TTFT, ITL, END_TO_END)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Cell:
     text: str = NOTHING
     detail: str = ""

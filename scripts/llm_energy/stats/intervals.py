@@ -242,9 +242,11 @@ def total_uncertainty(
         pilot: as in `t_interval`.
         devices: likewise.
     """
+    if limits is None:
+        return None
     repeatability = t_interval(values, confidence, pilot=pilot, devices=devices)
     error = standard_error(values, pilot=pilot, devices=devices)
-    if limits is None or repeatability is None or error is None:
+    if repeatability is None or error is None:
         return None
     mean = fmean(values)
     half_width = math.hypot(repeatability.half_width, math.fsum(limits) * mean)

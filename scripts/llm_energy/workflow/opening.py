@@ -75,8 +75,8 @@ def refuse_no_folder(results: Path) -> None:
     for entry in specs:
         if not entry.is_dir(follow_symlinks=False):
             _refuse_other_than_folder(Path(entry.path))
-    for path in (results, results / "summary", *specs):
-        for file in _entries(path):
+    for folder in (results, results / "summary", *specs):
+        for file in _entries(folder):
             hidden = file.name.startswith(".")  # the lock of an editor is such a link
             if not hidden and file.is_symlink() and not Path(file.path).exists():
                 sys.exit(
@@ -85,7 +85,7 @@ def refuse_no_folder(results: Path) -> None:
                 )
 
 
-def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+def _entries(folder: os.PathLike[str]) -> list[os.DirEntry[str]]:
     """Return what is in a folder; nothing where there is none. They know without a look at the disk
     what is a link or a folder."""
     try:

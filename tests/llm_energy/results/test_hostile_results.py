@@ -76,7 +76,7 @@ def test_whatever_a_result_file_holds_it_is_accounted_for(tmp_path, content):
         ({"schema_version": 3}, "not a result: schema_version: Input should be 2"),
         ({"spec_hash": "0" * 12}, "its spec hash is 000000000000, its path says"),
         ({"cycle": 2}, "its cycle is 2, its path says 1"),
-        ({"position": 2**63}, "not a result: position: Input should be less than 9223372036854775808"),
+        ({"position": 2**63}, "not a result: position: Input should be less than 922337"),
     ],
 )
 def test_what_is_not_this_result_of_this_schema_is_reported(tmp_path, change, told):
