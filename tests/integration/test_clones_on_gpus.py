@@ -6,11 +6,12 @@ import signal
 import pytest
 
 from llm_energy.results.result import read_result
+from llm_energy.system import locks
 from tests.integration.gpus import powered_tree
 from tests.integration.test_parallel import AT_ONCE, PARALLEL
 from tests.integration.workflow import PATIENCE_S, Tree, finished, wait_for, wait_until_gone
 from tests.nvml_simulator.fixtures import nvml_library
-from tests.nvml_simulator.scenario import Gpu, constant, with_uuid
+from tests.nvml_simulator.scenario import Gpu, Scenario, constant, with_uuid
 
 __all__ = ["nvml_library"]
 
@@ -32,21 +33,20 @@ def clones(tmp_path, nvml_library, monkeypatch):
     return tree, other, truth
 
 
-def started(tree: Tree):
-    """Start a campaign; returns once it measures."""
-    process = tree.start("measurements", *AT_ONCE)
-    wait_for(lambda: tree.runs() or process.poll() is not None, why=tree.output())
-    return process
+def both_started(tree: Tree, other: Tree, truth: Scenario):
+    """Start both campaigns; returns their processes once the second one waits for the first.
 
-
-def waits(tree: Tree, holder: int, uuid: str):
-    """Start a campaign; returns once it waits for a GPU of another one."""
-    process = tree.start("measurements", *AT_ONCE)
-    line = f"Waiting for {uuid}, used by the run of process {holder} of "
-    wait_for(lambda: line in tree.output() or process.poll() is not None, why=tree.output())
-    assert tree.output().count(line) == 1
-    assert tree.runs() == []
-    return process
+    That cannot end before, since the test holds one of its GPUs for a measurement.
+    """
+    with locks.devices([truth.gpus[0].uuid]):
+        first = tree.start("measurements", *AT_ONCE)
+        wait_for(lambda: tree.runs() or first.poll() is not None, why=tree.output())
+        second = other.start("measurements", *AT_ONCE)
+        line = f"Waiting for {truth.gpus[1].uuid}, used by the run of process {first.pid} of "
+        wait_for(lambda: line in other.output() or second.poll() is not None, why=other.output())
+    assert other.output().count(line) == 1
+    assert other.runs() == []
+    return first, second
 
 
 def spans(tree: Tree):
@@ -61,9 +61,8 @@ def spans(tree: Tree):
 
 def test_the_second_campaign_waits_for_the_first_one_and_both_complete(clones):
     tree, other, truth = clones
-    first = started(tree)
+    first, second = both_started(tree, other, truth)
     shared = truth.gpus[1].uuid
-    second = waits(other, first.pid, shared)
     assert first.wait(timeout=PATIENCE_S) == 0, tree.output()
     assert second.wait(timeout=PATIENCE_S) == 0, other.output()
     before, after = spans(tree), spans(other)
@@ -80,8 +79,7 @@ def test_the_second_campaign_waits_for_the_first_one_and_both_complete(clones):
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
 def test_whatever_ends_the_first_campaign_the_second_goes_on(clones, ending):
     tree, other, truth = clones
-    first = started(tree)
-    second = waits(other, first.pid, truth.gpus[1].uuid)
+    first, second = both_started(tree, other, truth)
     os.killpg(first.pid, ending)
     assert first.wait(timeout=PATIENCE_S) != 0
     assert second.wait(timeout=PATIENCE_S) == 0, other.output()
@@ -91,8 +89,7 @@ def test_whatever_ends_the_first_campaign_the_second_goes_on(clones, ending):
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_a_campaign_that_waits_can_be_ended(clones, ending):
     tree, other, truth = clones
-    first = started(tree)
-    second = waits(other, first.pid, truth.gpus[1].uuid)
+    first, second = both_started(tree, other, truth)
     os.killpg(second.pid, ending)
     assert second.wait(timeout=PATIENCE_S) != 0
     assert "Traceback" not in other.output()

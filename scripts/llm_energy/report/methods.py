@@ -2,6 +2,7 @@
 
 import importlib.resources
 import re
+from itertools import pairwise
 
 import jinja2
 import pandas as pd
@@ -47,6 +48,7 @@ def methods(summary: Summary) -> list[tuple[str, str]]:
     prompts = done.drop_duplicates("prompts_sha256") if "setting.prompts" in done else done.head(0)
     length = done.get("setting.output_tokens")
     controls = sum(control.kind in MEASURED for control in design.controls)
+    in_sessions, on_devices = _split_cycles(done)
     text = _template().render(
         design=design,
         findings=findings,
@@ -55,6 +57,8 @@ def methods(summary: Summary) -> list[tuple[str, str]]:
         order=ORDERS.get(design.order, f"in the order `{design.order}`").format(seed=design.seed),
         isolation=ISOLATIONS.get(design.isolation, f"Isolation was `{design.isolation}`."),
         done=done,
+        in_sessions=in_sessions,
+        on_devices=on_devices,
         bounded=bias_is_bounded(done),
         loads=[LOADS.get(mode, f"Load mode `{mode}`.") for mode in done["load_mode"].unique()],
         prompts=prompts.to_dict("records"),
@@ -72,6 +76,20 @@ def methods(summary: Summary) -> list[tuple[str, str]]:
     sections = re.split(r"^# (.+)\n", text, flags=re.MULTILINE)[1:]
     paragraphs = (re.sub(r"[ \n]+", " ", paragraph).strip() for paragraph in sections[1::2])
     return list(zip(sections[::2], paragraphs, strict=True))
+
+
+def _split_cycles(done: pd.DataFrame) -> tuple[int, int]:
+    """Return how many cycles lie in several sessions, and how many of them on several devices.
+
+    Experiments of one session may use more of its devices than others do.
+    """
+    places: dict[int, dict[str, set[str]]] = {}
+    for row in done[["cycle", "session_id", "host", "device_uuids"]].itertuples(index=False):
+        devices = {f"{row.host} {uuid}" for uuid in row.device_uuids.split(";")}
+        places.setdefault(row.cycle, {}).setdefault(row.session_id, set()).update(devices)
+    split = [list(sessions.values()) for sessions in places.values() if len(sessions) > 1]
+    moved = sum(any(not (a <= b or b <= a) for a, b in pairwise(sets)) for sets in split)
+    return len(split), moved
 
 
 def _template() -> jinja2.Template:

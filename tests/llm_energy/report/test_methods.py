@@ -86,6 +86,36 @@ def test_measurements_of_several_hosts_are_stated_to_be(tmp_path):
     assert "They were made on 2 hosts" in " ".join(text_of(summary).values())
 
 
+def placed(tmp_path, *places):
+    """Processes of a campaign with results of (experiment, cycle, session, GPUs)."""
+    planned = []
+    for position, (name, cycle, session, gpus) in enumerate(places):
+        result = make_results.make_result(
+            name, cycle=cycle, position=position, settings={"batch_size": 1 + (name != "a")}
+        )
+        there = {"session_id": session, "device_uuids": gpus.split()}
+        changes = {"environment": result.environment.model_copy(update=there)}
+        planned.append(make_results.path_of(result))
+        put_result(tmp_path / planned[-1], result.model_copy(update=changes))
+    summary = aggregate(tmp_path, planned=planned, design=make_results.design(cycles=2))
+    return text_of(summary)["Processes"]
+
+
+def test_cycles_that_lie_in_several_sessions_are_counted(tmp_path):
+    whole = placed(tmp_path / "whole", ("a", 1, "s1", "G1"), ("b", 1, "s1", "G1 G2"))
+    assert "sessions" not in whole
+    same = placed(tmp_path / "same", ("a", 1, "s1", "G1"), ("b", 1, "s2", "G1 G2"))
+    assert "Those of 1 cycle lie in several sessions, and measurements of two sessions" in same
+    places = (
+        ("a", 1, "s1", "G1"),
+        ("b", 1, "s2", "G2"),
+        ("a", 2, "s1", "G1"),
+        ("b", 2, "s3", "G1"),
+    )
+    other = placed(tmp_path / "other", *places)
+    assert "Those of 2 cycles lie in several sessions, of 1 cycle on several devices, and" in other
+
+
 def test_energy_names_method_scope_and_limits_or_the_reason(summary_of):
     assert "no_meter" in text_of(summary_of())["Energy"]
     energy = text_of(summary_of(metered=True))["Energy"]
