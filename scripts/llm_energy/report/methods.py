@@ -84,9 +84,9 @@ def _split_cycles(done: pd.DataFrame) -> tuple[int, int]:
     Experiments of one session may use more of its devices than others do.
     """
     places: dict[int, dict[str, set[str]]] = {}
-    for row in done[["cycle", "session_id", "host", "device_uuids"]].itertuples(index=False):
-        devices = {f"{row.host} {uuid}" for uuid in row.device_uuids.split(";")}
-        places.setdefault(row.cycle, {}).setdefault(row.session_id, set()).update(devices)
+    for row in done[["cycle", "session_id", "host", "device_uuids"]].to_dict("records"):
+        devices = {f"{row['host']} {uuid}" for uuid in row["device_uuids"].split(";")}
+        places.setdefault(row["cycle"], {}).setdefault(row["session_id"], set()).update(devices)
     split = [list(sessions.values()) for sessions in places.values() if len(sessions) > 1]
     moved = sum(any(not (a <= b or b <= a) for a, b in pairwise(sets)) for sets in split)
     return len(split), moved
