@@ -50,7 +50,7 @@ def control_findings(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Findin
 def limit_findings(gpus: Sequence[Gpu]) -> Iterator[Finding]:
     """Yield a problem where GPUs that blocks take turns on have several power limits, which the
     campaign leaves as they are."""
-    set_now = {one.device for one in gpu_control.outstanding() if one.owner_lives}
+    set_now = {one.device for one in gpu_control.outstanding()}  # which a run or its end restores
     if len({gpu.device.model for gpu in gpus}) > 1:
         return  # reported as that
     limits = {gpu.uuid: gpu.device.power_limit_watts for gpu in gpus if gpu.uuid not in set_now}
