@@ -55,9 +55,13 @@ def standings(
             (np.ascontiguousarray(m.T), np.nansum(m, axis=1) / np.isfinite(m).sum(axis=1))
             for m in (first, second)
         ]
+        complete = [not np.isnan(m).any() for m in (first, second)]
         for row in range(len(first)):
             better, clearly, clearly_worse = zip(
-                *(_against(logs, means, row, chosen, quantiles) for logs, means in sides),
+                *(
+                    _against(logs, means, row, chosen, quantiles, complete=whole)
+                    for (logs, means), whole in zip(sides, complete, strict=True)
+                ),
                 strict=True,
             )
             dominating, clearly_dominating = better[0] & better[1], clearly[0] & clearly[1]
@@ -73,20 +77,27 @@ def standings(
 
 
 def _against(
-    logs: Matrix, means: Matrix, row: int, pilot: NDArray[np.bool_] | None, quantiles: Matrix
+    logs: Matrix,
+    means: Matrix,
+    row: int,
+    pilot: NDArray[np.bool_] | None,
+    quantiles: Matrix,
+    *,
+    complete: bool,
 ) -> Sequence[NDArray[np.bool_]]:
     """(better, clearly better, clearly worse) than the experiment of `row`, for each experiment.
 
     Args:
         logs: block × experiment.
         quantiles: of Student's t, by the number of pairs.
+        complete: every experiment has a value in every block.
     """
     differences = logs - logs[:, row, None]
-    pairs, total = _sum(differences)
+    pairs, total = _sum(differences, complete=complete)
     mean = total / pairs
     known = differences if pilot is None else differences[pilot]
-    counts, known_total = (pairs, total) if pilot is None else _sum(known)
-    _, squares = _sum((known - known_total / counts) ** 2)
+    counts, known_total = (pairs, total) if pilot is None else _sum(known, complete=complete)
+    _, squares = _sum((known - known_total / counts) ** 2, complete=complete)
     spread = np.sqrt(squares / (counts - 1))
     enough = counts >= MINIMUM_PAIRS
     half_width = np.where(enough, quantiles[counts] * spread / np.sqrt(pairs), np.inf)
@@ -94,7 +105,13 @@ def _against(
     return mean < 0, mean + half_width < 0, mean - half_width > 0
 
 
-def _sum(values: Matrix) -> tuple[NDArray[np.int_], Matrix]:
-    """(number of values, their sum) of each column; nan is no value."""
+def _sum(values: Matrix, *, complete: bool) -> tuple[NDArray[np.int_] | int, Matrix]:
+    """(number of values, their sum) of each column; nan is no value.
+
+    Args:
+        complete: there is no nan: to look for one takes longer than the sum.
+    """
+    if complete:
+        return len(values), np.sum(values, axis=0)
     there = ~np.isnan(values)
     return np.count_nonzero(there, axis=0), np.sum(values, axis=0, where=there)

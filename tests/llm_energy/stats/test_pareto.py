@@ -132,3 +132,12 @@ def test_one_is_always_non_dominated_and_none_is_dominated_by_itself(first, seco
 @given(values, values)
 def test_the_front_does_not_depend_on_which_metric_comes_first(first, second):
     assert statuses(first, second) == statuses(second, first)
+
+
+@given(st.integers(2, 6), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_a_block_that_nothing_was_measured_in_changes_nothing(experiments, blocks, seed):
+    first, second = np.random.default_rng(seed).normal(size=(2, experiments, blocks))
+    nothing = np.full((experiments, 1), np.nan)
+    assert standings(first, second) == standings(
+        np.hstack([first, nothing]), np.hstack([second, nothing])
+    )
