@@ -2,9 +2,13 @@
 
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
+from functools import partial
 
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.server_settings import Attach
+from llm_energy.measurement.device_exclusivity import computing
+from llm_energy.power.gpu_driver import connect_gpus
 from llm_energy.preflight.asking import ask_all
 from llm_energy.preflight.gpus import read_gpus
 from llm_energy.runs.run_records import DeviceSet
@@ -38,17 +42,18 @@ def _named(campaign: Campaign, backend: str) -> set[str] | None:
 
 def foreign_processes(uuids: Collection[str]) -> list[str]:
     """Return one line for each process that computes on GPUs before a run has started anything."""
-    if not uuids:
-        return []
-    gpus = ask_all({"gpus": read_gpus})["gpus"]
-    states = [(g.uuid, g.reading.state) for g in gpus] if isinstance(gpus, list) else []
+    found = ask_all({"found": partial(_computing, uuids)})["found"] if uuids else {}
     return [
         f"{uuid}: {process_name(pid) or 'unknown'} ({pid}) computes there; end it, or its "
         "measurements fail (device_occupied)"
-        for uuid, state in states
-        if uuid in uuids
-        for pid in sorted(set((state and state.process_ids) or ()))
+        for uuid, pids in (found.items() if isinstance(found, dict) else ())
+        for pid in sorted(pids)
     ]
+
+
+def _computing(uuids: Collection[str]) -> dict[str, set[int]]:
+    with closing(connect_gpus(uuids)) as meter:
+        return {gpu.id: computing(meter.read(gpu, slow=True)) for gpu in meter.devices}
 
 
 def hold_gpus(uuids: Collection[str]) -> list[int]:
