@@ -220,6 +220,7 @@ class TestLaunched:
         """Its child listens on the port before the server exits."""
         taken = (
             "import http.server as h, os, sys\n"
+            "h.BaseHTTPRequestHandler.log_message = lambda *_: None\n"
             "s = h.HTTPServer(('127.0.0.1', int(sys.argv[1])), h.BaseHTTPRequestHandler)\n"
             "os.fork() or s.serve_forever()\n"
             "sys.exit('address already in use')"
