@@ -1,7 +1,7 @@
 """The page in a real browser, without a network: it opens, sorts, filters, draws and downloads."""
 
 import pytest
-from tests.browser import PHONE, Browser
+from tests.browser import DESKTOP, PHONE, Browser
 from tests.waiting import wait_until
 
 from llm_energy.report import markup
@@ -53,6 +53,21 @@ def test_light_and_dark_are_both_readable(browser, page):
     for dark in (False, True):
         browser.open(page, dark=dark)
         assert browser.evaluate(contrast) >= 4.5  # WCAG 2.2, level AA
+
+
+def test_a_table_wider_than_the_text_is_seen_from_edge_to_edge(browser, page):
+    browser.open(page, screen=DESKTOP | {"width": 1400})
+    seen = """[...document.querySelectorAll(".wide")]
+      .filter((table) => !table.closest("details:not([open])"))
+      .map((table) => {
+        table.scrollIntoView({behavior: "instant"});
+        const box = table.getBoundingClientRect();
+        return box.width > 1000 && [box.left + 5, box.right - 5].every(
+          (x) => table.contains(document.elementFromPoint(x, box.top + 20)));
+      })"""
+    found = browser.evaluate(seen)
+    assert found
+    assert all(found)
 
 
 def test_a_click_on_a_heading_sorts_and_the_next_one_turns_it_round(browser, page):
