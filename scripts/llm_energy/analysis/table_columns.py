@@ -47,7 +47,8 @@ def column_at(model: type[BaseModel], path: str) -> Column:
     """
     meaning, annotation = "", Any
     for name in path.split("."):
-        fields = model.model_fields if isinstance(model, type) else {}
+        is_model = isinstance(model, type) and issubclass(model, BaseModel)
+        fields = model.model_fields if is_model else {}
         if name not in fields:
             break
         meaning = " ".join((field_docstrings(model).get(name) or meaning).split())

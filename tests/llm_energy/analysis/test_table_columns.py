@@ -1,9 +1,10 @@
-"""Tables as CSV, equal to what pandas writes."""
+"""Tables as CSV, equal to what pandas writes, and the columns that fields describe."""
 
 import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_energy.analysis.measurements_table import free_column
 from llm_energy.analysis.table_columns import csv_of
 
 FLOATS = st.floats(allow_nan=False)
@@ -32,3 +33,13 @@ def test_a_table_is_the_csv_that_pandas_writes(data):
     assert csv_of(table) == table.to_csv(index=False, lineterminator="\n").encode()
     short = table.to_csv(index=False, lineterminator="\n", float_format="%.9g")
     assert csv_of(table, digits=9) == short.encode()
+
+
+def test_a_path_into_a_field_that_may_be_a_number_or_a_mapping_is_described_by_the_field():
+    """A setting of GPUs is a number, or `of_default` below it."""
+    plain = free_column("setting.gpu.power_limit_watts", "Float64")
+    share = free_column("setting.gpu.power_limit_watts.of_default", "Float64")
+    assert share == plain
+    assert share.meaning.startswith("Power limit of each GPU")
+    beyond = free_column("setting.gpu.sm_clock_mhz.from", "Float64")
+    assert beyond.meaning.startswith("Locked clock of the multiprocessors")
