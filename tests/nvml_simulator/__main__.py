@@ -32,7 +32,7 @@ SIMULATED = CAMPAIGN | {
     "measurement": {"device": "gpu", "minimum_duration_s": 10, "baseline_s": 1, "warmup_cap_s": 2},
     "defaults": CAMPAIGN["defaults"] | {"engine": {"sleep": {"token_s": 0.05, "prefill_s": 0.05}}},
 }
-"""Two experiments × two cycles, in about a minute on one GPU."""
+"""Two experiments."""
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     folder.mkdir(parents=True)
     board = Gpu(knots=constant(600.0), counter_update_s=0.0, thermal_s=0.5)
     gpus = [with_uuid(board, number) for number in range(1, given.gpus + 1)]
-    own = SIMULATED | {"parallel": {}}
+    own = SIMULATED | {"cycles": max(2, given.gpus), "parallel": {}}  # each GPU has a cycle
     if given.limits:
         gpus = [replace(gpu, settings_file=folder / f"settings-{n}") for n, gpu in enumerate(gpus)]
         own |= {"experiments": {"nap": {"axes": {"gpu.power_limit_watts.of_default": [1, 0.5]}}}}

@@ -29,7 +29,7 @@ from llm_energy.results.result import Result
 from llm_energy.stats.cycles_needed import cycles_for
 from llm_energy.stats.intervals import ends
 from llm_energy.stats.paired_ratios import MINIMUM_PAIRS, Ratio, paired_ratio
-from llm_energy.system.numbers import percent
+from llm_energy.system.numbers import percent, plural
 
 ControlVerdict = Literal["pass", "inconclusive", "undecided", "fail", "not_testable"]
 
@@ -199,6 +199,8 @@ def _finding(
     if control.kind == "neighbours" and ratio and found in ("inconclusive", "not_testable"):
         found = "undecided"
         reason = f"Neither shown to be equal within ±{LIMIT} nor different. {_pairs_needed(ratio)}"
+        if unpaired := len(other) - ratio.pairs:
+            reason += f" {plural(unpaired, 'cycle')} formed no pair: {lacks}."
     if reason is None:
         why = f"under {MINIMUM_PAIRS} cycles" if ratio else lacks
         reason = f"Not testable: {why}."

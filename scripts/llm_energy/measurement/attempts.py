@@ -133,7 +133,7 @@ def measure_planned(output: Path, *, spec_hash: str, cycle: int, log: Path, begu
                 duration_s = times_s[-1] - begun_s - seen.waited_s
                 progress.note_duration(whole, experiment=record.name, duration_s=duration_s)
                 line = progress.line(whole, result, results=results, whole_plan=plan)
-                print(line, file=sys.stderr)
+                progress.show_line(line)
                 note_last(whole, result)
                 report_status(whole, results=results, plan=plan, running=False)
             return

@@ -135,10 +135,10 @@ def measure(job: Job, run: Run, seen: Observation, show: Callable[[str], None]) 
             )
         )
         stack.enter_context(locks.waiting(run.measuring_lock))
-        alone = job.experiment.alone
+        alone, name = job.experiment.alone, f"{job.experiment.name} cycle {job.cycle}"
         others = "all other sets to end" if alone else "a measurement that is made alone"
         stack.enter_context(
-            host_share(run, alone=alone, blocked=lambda _: progress.note_waiting(run, others))
+            host_share(run, alone=alone, blocked=lambda _: progress.note_waiting(run, others, name))
         )
         progress.note_waiting(run, None)
         seen.started, seen.waited_s = utc_now(), time.monotonic() - before

@@ -29,4 +29,7 @@ def read_head(path: Path | str) -> Any:
             # The last value may be cut.
             if isinstance(found, dict) and found.keys() - [*found][-1:] >= {*KEYS}:
                 return found
-    return from_json(content)
+    try:
+        return from_json(content)
+    except ValueError as error:
+        raise ValueError(f"not a result: {error}") from error

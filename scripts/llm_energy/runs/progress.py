@@ -23,13 +23,22 @@ def note_start(run: Run, *, result: str, attempt: int) -> None:
     run.write(MEASURING, Measuring(result, attempt, utc_now(), ProcessId.current()))
 
 
-def note_waiting(run: Run, waits_for: str | None) -> None:
-    """Say that the measurement waits, at once on the console and in the record; None: no longer."""
+def note_waiting(run: Run, waits_for: str | None, name: str = "") -> None:
+    """Say that the measurement waits, at once on the console and in the record; None: no longer.
+
+    Args:
+        name: of the measurement, for the console, where several of a run may wait.
+    """
     measuring = run.find(MEASURING, Measuring)
     if measuring is not None and measuring.waits_for != waits_for:
         run.write(MEASURING, replace(measuring, waits_for=waits_for))
     if waits_for is not None:
-        print(f"Waiting for {waits_for}", file=sys.stderr, flush=True)
+        show_line(f"{name} waits for {waits_for}" if name else f"Waiting for {waits_for}")
+
+
+def show_line(text: str) -> None:
+    """Show a line on the console, in one write: measurements of other sets may show theirs."""
+    print(f"{text}\n", end="", file=sys.stderr, flush=True)
 
 
 def note_duration(run: Run, *, experiment: str, duration_s: float) -> None:

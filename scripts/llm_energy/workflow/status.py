@@ -135,8 +135,10 @@ def _with_result(planned: PlannedMeasurement, results: Path) -> Standing | None:
         return None
     except OSError as error:
         reason = str(error.strerror)
-    except (ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
+    except ValueError as error:
+        reason = str(error)
+    except (KeyError, TypeError):
+        reason = "not a result"
     return replace(_pending(planned), status="unusable", reason=reason, file=path)
 
 

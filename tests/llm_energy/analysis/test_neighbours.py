@@ -88,6 +88,15 @@ def test_too_few_pairs_are_undecided_and_name_how_many_it_takes():
     assert int(found.reason.split("about ")[1].split()[0]) == pytest.approx(needed, abs=3)
 
 
+def test_cycles_without_a_pair_are_counted_and_explained():
+    """The reference of the last cycle has no other set beside it."""
+    found = finding(campaign([1.0, 1.01, 1.0, 1.01])[2:])
+    alone = finding([*campaign([1.0, 1.01]), *campaign([1.0, 1.0, 1.0, 1.0, 1.0])[8:]])
+    assert "formed no pair" not in found.reason
+    assert alone.pairs == 2
+    assert "1 cycle formed no pair: not measured in the same cycle of a session, or" in alone.reason
+
+
 def test_a_reference_that_was_alone_too_forms_no_pair():
     results = campaign([1.0, 1.0, 1.0, 1.0])
     alone = [r for r in results if r.cycle == 1 or r.experiment != BASE]

@@ -1,5 +1,7 @@
 """The time that remains comes from what was seen, where anything was."""
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,3 +41,13 @@ def test_every_planned_experiment_and_no_other_has_an_estimate(taken):
 )
 def test_durations_as_people_say_them(seconds, text):
     assert progress.human_duration(seconds) == text
+
+
+def test_a_line_is_one_write_so_that_those_of_other_sets_cannot_tear_it(monkeypatch):
+    """`print` writes the end of a line by itself where streams are not buffered."""
+    written: list[str] = []
+    stream = SimpleNamespace(write=written.append, flush=lambda: None)
+    monkeypatch.setattr("sys.stderr", stream)
+    progress.show_line("nap cycle 1 waits for all other sets to end")
+    assert "".join(written) == "nap cycle 1 waits for all other sets to end\n"
+    assert len([text for text in written if text]) == 1

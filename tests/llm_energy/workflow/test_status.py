@@ -106,7 +106,9 @@ def test_a_result_is_done_and_says_how_long_it_took(campaign, results):
 def test_a_file_that_is_no_result_is_unusable(campaign, results, content):
     measure(results, campaign.schedule[0])
     (results / campaign.schedule[0].result_path).write_text(content)
-    assert standings(campaign, results)[0].status == "unusable"
+    row = standings(campaign, results)[0]
+    assert row.status == "unusable"
+    assert row.reason.startswith("not a result")
 
 
 def test_the_result_of_another_measurement_is_unusable(campaign, results):
@@ -116,7 +118,7 @@ def test_the_result_of_another_measurement_is_unusable(campaign, results):
     first.write_bytes(second.read_bytes())
     row, other, *_ = standings(campaign, results)
     assert (row.status, other.status) == ("unusable", "done")
-    assert "the result of another measurement" in row.reason
+    assert row.reason == "it is the result of another measurement"
 
 
 def test_a_pipe_in_the_place_of_a_result_is_unusable(campaign, results):
