@@ -73,6 +73,7 @@ _RC: dict[Any, Any] = {
     "axes.spines.right": False,
     "axes.spines.left": False,
     "axes.unicode_minus": True,
+    "axes.formatter.useoffset": False,  # a ratio near 1 is written out
     "grid.color": GRID,
     "grid.linewidth": 0.7,
     "text.color": INK,

@@ -18,6 +18,8 @@ from llm_energy.report.campaigns_page import (
     render_campaigns,
 )
 from llm_energy.report.ratio_figure import ratio_drawings
+from llm_energy.report.style import PAGE_INCHES, styled
+from llm_energy.results.metrics import TTFT
 from llm_energy.system.numbers import number
 
 NAMES = ["here", "there"]
@@ -125,6 +127,18 @@ def test_what_was_measured_once_has_a_ratio_and_no_interval(tmp_path):
     table = ratio_drawings(compared, "here", names)[0].data
     assert table["ratio"].notna().all()
     assert table["low"].isna().all()
+
+
+def test_ratios_near_one_are_written_out_below_their_axis(together):
+    """Not as their distance from a 1 that stands beside the axis."""
+    near = {"simultaneous_low": 1.00001, "ratio": 1.0002, "simultaneous_high": 1.0004}
+    one = together.comparisons[0].model_copy(update=near | {"metric": TTFT.column})
+    with styled(PAGE_INCHES):
+        (drawing,) = ratio_drawings([one], "here", {one.experiment: "a"})
+        drawing.canvas.draw_without_rendering()
+    (axes,) = drawing.canvas.axes
+    assert axes.xaxis.get_offset_text().get_text() == ""
+    assert "1.0002" in {tick.get_text() for tick in axes.get_xticklabels()}
 
 
 def test_the_same_specification_is_the_same_experiment_whatever_its_name(tmp_path):
