@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePath
 
+from llm_energy.analysis.neighbours import FULL_SHARE
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.campaign.parallel_settings import Parallel
@@ -63,6 +64,22 @@ def sets_line(sets: Sequence[DeviceSet], *, at_once: int) -> str:
     if at_once > len(sets):
         line += f"; {at_once} cycles take turns on them, for one on each at a time give: {remedy}"
     return line
+
+
+def lone_neighbours(campaign: Campaign, sets: int, *, at_once: int) -> str:
+    """Say that too few sets are at work at a time for the control `neighbours`; empty otherwise."""
+    others = min(sets, campaign.cycles) - 1  # that have a cycle
+    beside = min(at_once - 1, others)
+    declared = any(control.kind == "neighbours" for control in campaign.controls)
+    if not declared or (others and beside >= FULL_SHARE * others):
+        return ""
+    why = "no other set has a cycle"
+    if others:
+        why = f"{beside} of {plural(others, 'other set')} can be at work, and it takes half of them"
+    return (
+        f"controls.neighbours cannot be tested: beside its reference {why}; "
+        "measure on more sets at a time, or remove the control"
+    )
 
 
 def allocations_line(parallel: Parallel, at_once: int) -> str:

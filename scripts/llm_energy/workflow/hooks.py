@@ -21,7 +21,12 @@ from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.cache import CACHE
 from llm_energy.system.scripting import UserError, disk_refusal
 from llm_energy.workflow import conclusion
-from llm_energy.workflow.announcement import allocations_line, announcement, sets_line
+from llm_energy.workflow.announcement import (
+    allocations_line,
+    announcement,
+    lone_neighbours,
+    sets_line,
+)
 from llm_energy.workflow.lanes import most_at_once, planned_concurrency, spread_refusal
 from llm_energy.workflow.lifecycle import Lifecycle, LifecycleError
 from llm_energy.workflow.opening import LOCK_FILE, Opened
@@ -131,6 +136,8 @@ class Hooks:
                 print(allocations_line(campaign.parallel, self._at_once), file=sys.stderr)
             if self._sets:
                 print(sets_line(self._sets, at_once=self._at_once), file=sys.stderr)
+                if line := lone_neighbours(campaign, len(self._sets), at_once=self._at_once):
+                    print(line, file=sys.stderr)
             if not (campaign.measurement.on_gpu or spreads) and (remedy := forbidden_cpu_energy()):
                 print(f"No energy will be measured. {remedy}", file=sys.stderr)
         boards = {}

@@ -1,13 +1,15 @@
 """The table of what a run will do: inputs by name, measurements by number and time."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.llm_energy.make_campaigns import load
 
+from llm_energy.campaign.control_experiments import Control
 from llm_energy.runs.concurrency import SERIAL, Concurrency
 from llm_energy.workflow.anchors import Anchor
-from llm_energy.workflow.announcement import announcement
+from llm_energy.workflow.announcement import announcement, lone_neighbours
 from llm_energy.workflow.snakemake_internals import JobToRun
 
 RESULTS = Path("results/toys")
@@ -60,3 +62,25 @@ def test_a_cluster_decides_how_many_allocations_it_gives(campaign):
 
 def test_a_target_that_makes_nothing_has_no_table(campaign):
     assert table(campaign, [JobToRun("status", (), None)], []) == []
+
+
+@pytest.mark.parametrize(
+    ("cycles", "sets", "at_once", "why"),
+    [
+        (8, 8, 5, ""),
+        (8, 2, 2, ""),
+        (3, 8, 2, ""),  # three sets have a cycle
+        (8, 8, 3, "beside its reference 2 of 7 other sets can be at work"),
+        (8, 8, 1, "beside its reference 0 of 7 other sets can be at work"),
+        (8, 1, 8, "beside its reference no other set has a cycle"),
+        (1, 8, 8, "beside its reference no other set has a cycle"),
+    ],
+)
+def test_a_control_of_neighbours_without_enough_of_them_is_named(
+    campaign, cycles, sets, at_once, why
+):
+    control = Control("neighbours", "a.neighbours", "a")
+    controlled = replace(campaign, cycles=cycles, controls=(control,))
+    line = lone_neighbours(controlled, sets, at_once=at_once)
+    assert (why in line) if why else not line
+    assert lone_neighbours(campaign, sets, at_once=at_once) == ""
