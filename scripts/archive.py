@@ -1,6 +1,5 @@
 """Rule script: results, code and configuration -> archive/{campaign}.tar.gz."""
 
-from contextlib import suppress
 from pathlib import Path
 
 from llm_energy.system.scripting import UserError, rule_script
@@ -10,17 +9,14 @@ with rule_script(snakemake):
     from llm_energy.archive.contents import contents
     from llm_energy.archive.pack import ArchiveError, pack
     from llm_energy.archive.verify import verify_results
-    from llm_energy.runs.run import Run
+    from llm_energy.runs.run_parts import publish_runs
     from llm_energy.system.files import write_atomically
     from llm_energy.workflow.decisions import decided, requested
     from llm_energy.workflow.opening import campaign_of_script
     from llm_energy.workflow.status import standings, write_manifest
 
     root, results = Path(snakemake.scriptdir).parent, Path(snakemake.input.report).parent
-    for run in Run.all():
-        with suppress(ValueError):  # not a record of ours, or gone meanwhile
-            if run.results == results.absolute():
-                run.publish()  # of this very invocation, or of one that was killed since
+    publish_runs(results)
     if not print_verdict(verify_results(results)):
         raise UserError(
             "no archive is made of results with problems, which are listed above; restore the "

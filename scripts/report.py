@@ -20,9 +20,11 @@ with rule_script(snakemake):
     from llm_energy.report.headline import console
     from llm_energy.report.page import render_page, write_page
     from llm_energy.report.paper_tables import write_tables
+    from llm_energy.runs.run_parts import publish_runs
     from llm_energy.system.files import write_atomically
 
     page = Path(snakemake.output.page)
+    publish_runs(page.parent)  # their events are in the report
     summary = aggregate(
         page.parent,
         planned=snakemake.params.planned,

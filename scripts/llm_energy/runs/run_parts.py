@@ -8,7 +8,7 @@ with backends, watchdog, locks and thermal state.
 import os
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,3 +183,12 @@ def give_up(whole: Run, part: Run, reason: str) -> None:
     if part.run_id not in whole.all_in(GIVEN_UP, GivenUp):
         whole.write(f"{GIVEN_UP}/{part.run_id}", GivenUp(reason))
         whole.add_event("set_given_up", devices=str(part.record.device_set), reason=reason)
+
+
+def publish_runs(results: Path) -> None:
+    """Publish every run that added to `results`, and whose folder is there: those of this very
+    invocation, which are published again at their end, and those that were killed since."""
+    for run in Run.all():
+        with suppress(ValueError):  # not a record of ours, or gone meanwhile
+            if run.results == results.absolute():
+                run.publish()

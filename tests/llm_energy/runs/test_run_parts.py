@@ -1,5 +1,6 @@
 """Runs that are sets of devices: which blocks lie on which, also when one is given up."""
 
+import json
 import threading
 import time
 from collections import Counter
@@ -78,6 +79,16 @@ def test_a_set_is_a_session_of_its_own_until_it_is_given_up(whole):
         "GPU-1",
         "gpu_lost",
     )
+
+
+def test_events_of_a_run_that_goes_on_are_there_for_its_own_report(whole):
+    whole.add_event("set_given_up", devices="GPU-1", reason="gpu_lost")
+    record = whole.results / "runs" / f"{whole.run_id}.json"
+    parts.publish_runs(whole.results.with_name("another"))
+    assert json.loads(record.read_text())["events"] == []
+    parts.publish_runs(whole.results)
+    (event,) = json.loads(record.read_text())["events"]
+    assert event["kind"] == "set_given_up"
 
 
 def test_engines_load_one_after_another_unless_more_may(whole):
