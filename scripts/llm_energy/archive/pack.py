@@ -7,6 +7,7 @@ one.
 import gzip
 import hashlib
 import io
+import json
 import os
 import re
 import tarfile
@@ -101,17 +102,26 @@ def known_secrets(environment: Mapping[str, str] | None = None) -> dict[bytes, s
     """The secrets of this user, each with its name in a message."""
     environment = os.environ if environment is None else environment
     found = {
-        value.strip().encode(): f"the value of {name}"
+        form: f"the value of {name}"
         for name, value in environment.items()
         if (NAMES.search(name) or is_secret(name))
-        and len(value.strip()) >= SHORTEST
-        and not Path(value).exists()
+        and len(line := max(value.splitlines(), key=len, default="").strip()) >= SHORTEST
+        # `Path.exists` raises where it is too long.
+        and not os.path.exists(value)  # noqa: PTH110
+        for form in _forms(line)
     }
     home = Path(environment.get("HF_HOME", Path.home() / ".cache/huggingface"))
     token = Path(environment.get("HF_TOKEN_PATH", home / "token"))
     if token.is_file() and (value := token.read_bytes().strip()):
         found[value] = "your Hugging Face token"
     return found
+
+
+def _forms(line: str) -> set[bytes]:
+    """Return the longest line of a value, since a record keeps a log line by line, as it is and as
+    JSON holds it."""
+    as_json = (json.dumps(line, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
+    return {os.fsencode(form) for form in (line, *as_json)}
 
 
 def secret_in(content: bytes, known: Mapping[bytes, str], *, forms: bool = True) -> str | None:

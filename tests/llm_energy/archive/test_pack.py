@@ -1,5 +1,7 @@
 """Packing: the same bytes for the same input, and no secret in them."""
 
+import json
+
 import pytest
 
 from llm_energy.archive.pack import ArchiveError, Member, known_secrets, pack, secret_in
@@ -51,6 +53,23 @@ def test_the_token_of_the_hub_is_known_where_it_is_kept(tmp_path):
 def test_the_value_of_a_variable_that_no_engine_gets_unasked_is_a_secret(tmp_path):
     environment = {"HF_HOME": str(tmp_path), "LICENSE_KEY": "a-licence-of-mine"}
     assert known_secrets(environment) == {b"a-licence-of-mine": "the value of LICENSE_KEY"}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'of "mine"\\1234',
+        "Lizenz für mich",
+        "BEGIN\nmine, in lines\nEND",
+        300 * "longer than a path",
+    ],
+)
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_a_secret_is_found_in_the_log_of_a_record(tmp_path, value, ascii_only):
+    known = known_secrets({"HF_HOME": str(tmp_path), "LICENSE_KEY": value})
+    record = json.dumps({"log_tail": f"key: {value}".splitlines()}, ensure_ascii=ascii_only)
+    assert secret_in(record.encode(), known) == "the value of LICENSE_KEY"
+    assert secret_in(value.encode(), known) == "the value of LICENSE_KEY"
 
 
 def test_a_path_and_a_short_word_are_no_secrets(tmp_path):
