@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -11,9 +12,18 @@ from contextlib import contextmanager
 
 import pytest
 
+from llm_energy.archive.pack import known_secrets, secret_in
 from llm_energy.results.result import read_result
 from tests.integration.docker import containers_below, own_engine, require_docker
-from tests.integration.workflow import CAMPAIGN, PATIENCE_S, finished, in_containers, wait_for
+from tests.integration.test_servers import DIALECT
+from tests.integration.workflow import (
+    CAMPAIGN,
+    PATIENCE_S,
+    ROOT,
+    finished,
+    in_containers,
+    wait_for,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -21,8 +31,15 @@ FAULTS = {
     "hangs": ({"wave_fault": "hang"}, "deadline_exceeded"),  # and ignores SIGTERM
     "dies": ({"wave_fault": "die"}, "engine_died"),
     "is_killed": ({"wave_fault": "kill", "child": True}, "engine_died"),
+    "confesses": ({"wave_fault": "confess"}, "engine_error"),  # its environment
 }
 """Fault of an engine in its first measurement that generates, and the reason that is recorded."""
+
+SECRETS = {"MINE_KEY": "MarkerOfWhatAnEngineConfesses", "LICENSE_KEY": "MarkerOfWhatAServerNeeds"}
+"""Variables of the sleeping engine, and of a server."""
+
+STAND_IN = "tests/worker/serving/{}.py"
+NEEDS_KEY = 'test "$LICENSE_KEY" && test -z "$MINE_KEY" && exec "$0" "$@"'
 
 
 @pytest.fixture(autouse=True)
@@ -41,9 +58,9 @@ def tree(ready_in_containers, tmp_path):
     return ready_in_containers.copy(tmp_path / "tree")
 
 
-def measure(tree, campaign):
+def measure(tree, campaign, **environment):
     tree.write_campaign(campaign)
-    done = tree.run("measurements")
+    done = tree.run("measurements", environment=environment)
     assert containers_below(tree.folder) == []
     return done
 
@@ -75,7 +92,8 @@ def test_its_archive_names_the_image_of_each_job(measured_in_containers, tmp_pat
 
 @pytest.fixture(scope="module")
 def faulty(ready_in_containers, tmp_path_factory):
-    """Engines of one container that fail, each in its own way, and one that floods its output."""
+    """Engines of one container that fail, each in its own way, and one that floods its output; in
+    another container a server that needs a secret."""
     campaign = copy.deepcopy(CAMPAIGN)
     campaign["measurement"]["measure_deadline_s"] = 6.0
     options = {name: fault for name, (fault, _) in FAULTS.items()} | {
@@ -84,8 +102,21 @@ def faulty(ready_in_containers, tmp_path_factory):
     campaign["experiments"] = {
         name: {"settings": {"engine": once(name, fault)}} for name, fault in options.items()
     }
+    campaign["experiments"]["served"] = {"settings": {"backend": "own-server"}}
+    campaign["backends"]["own-server"] = {}
+    campaign = in_containers(campaign, memory="256m")
     tree = ready_in_containers.copy(tmp_path_factory.mktemp("faulty") / "tree")
-    return tree, measure(tree, in_containers(campaign, memory="256m"))
+    for name in ("frames", "stand_in", "stand_in_process"):  # where the container sees it
+        target = tree.folder / "scripts/worker" / STAND_IN.format(name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / STAND_IN.format(name), target)
+    stand_in = f"/llm-energy/worker/{STAND_IN.format('stand_in_process')}"
+    command = ["/bin/sh", "-c", NEEDS_KEY, "{python}", stand_in, "{port}"]
+    server = {"command": command, "environment": "sleep", "prefix_cache": "off", **DIALECT}
+    for backend, variable in zip(("sleep", "own-server"), SECRETS, strict=True):
+        campaign["backends"][backend]["pass_variables"] = [variable]
+    campaign["backends"]["own-server"]["server"] = server
+    return tree, measure(tree, campaign, **SECRETS)
 
 
 def results_of(tree, experiment):
@@ -106,6 +137,31 @@ def test_an_engine_that_floods_its_output_disturbs_nothing(faulty):
     tree, _ = faulty
     assert len(results_of(tree, "floods")) == 2
     assert len(tree.failures()) == len(FAULTS)
+
+
+def test_a_secret_reaches_its_backend_alone_and_no_file_but_what_an_engine_prints(faulty):
+    tree, done = faulty
+    assert len(results_of(tree, "served")) == 2, done.stdout
+    (confession,) = [each for each in tree.failures() if each["experiment"] == "confesses"]
+    assert f"('MINE_KEY', '{SECRETS['MINE_KEY']}')" in str(confession["log_tail"])
+    files = {path: path.read_bytes() for path in tree.folder.rglob("*") if path.is_file()}
+    confessed, needed = (
+        [path for path, content in files.items() if secret.encode() in content]
+        for secret in SECRETS.values()
+    )
+    assert needed == []
+    assert [path.parents[1].name for path in confessed] == ["failures"]
+    assert not any(secret in done.stdout for secret in SECRETS.values())
+    found = secret_in(files[confessed[0]], known_secrets(SECRETS))
+    assert found == "the value of MINE_KEY"  # an archive is refused
+
+    tree = tree.copy(tree.folder.with_name("unset"))
+    refused = tree.run("measurements", environment=dict.fromkeys(SECRETS, ""))
+    assert refused.returncode != 0
+    lines = [line for line in refused.stdout.splitlines() if line.startswith("backends.")]
+    expected = "backends.sleep.pass_variables: MINE_KEY is not set, or is empty; set it"
+    assert lines == [expected]  # the server has all its results
+    assert finished(refused.stdout) == []
 
 
 def test_a_memory_limit_that_is_exceeded_is_an_outcome(tree):

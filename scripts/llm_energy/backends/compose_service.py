@@ -10,6 +10,10 @@ from docker.types import DeviceRequest, Mount, Ulimit
 
 NANO = 10**9
 
+REQUIRED = "${{{name}:?set it in the environment of this command}}"
+"""Value that Compose takes from its own environment. Where a key has none, Compose starts the
+container without the variable, and prints nothing."""
+
 
 def service(image: str, options: Mapping[str, Any], *, name: str) -> dict[str, Any]:
     """Return a service whose container is the described one.
@@ -27,6 +31,9 @@ def service(image: str, options: Mapping[str, Any], *, name: str) -> dict[str, A
         if value is not None:
             keys |= TRANSLATIONS[option](value)
     literal: dict[str, Any] = escaped(keys)
+    for variable, value in options["environment"].items():
+        if value is None:
+            literal["environment"][variable] = REQUIRED.format(name=variable)
     return literal
 
 

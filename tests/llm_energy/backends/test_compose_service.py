@@ -67,10 +67,11 @@ def test_a_missing_source_of_a_mount_is_not_made():
 
 
 def test_a_secret_has_no_value_which_compose_takes_from_its_user(monkeypatch):
-    """Compose Specification, `environment`: a key without a value is resolved where it runs."""
+    """Compose Specification, "Interpolation": `:?` is an error where it is not set, or is empty."""
     monkeypatch.setenv("LICENSE_KEY", "s3cret")
-    _, found = made(secrets=("LICENSE_KEY",))
-    assert found["environment"]["LICENSE_KEY"] is None
+    _, found = made(secrets=("LICENSE_KEY",), environment={"EMPTY": ""})
+    assert found["environment"]["LICENSE_KEY"].startswith("${LICENSE_KEY:?set it")
+    assert found["environment"]["EMPTY"] == ""
     assert "s3cret" not in yaml.safe_dump(found)
 
 
