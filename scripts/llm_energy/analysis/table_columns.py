@@ -15,7 +15,7 @@ from llm_energy.system.docstrings import field_docstrings
 
 Dtype = Literal["string", "Int64", "Float64", "boolean", "list"]
 
-ROWS_AT_ONCE = 1000
+ROWS_AT_ONCE = 2500
 """Rows whose values are Python's own at the same time: so they take several times the room."""
 
 DTYPES: dict[Any, Dtype] = {int: "Int64", float: "Float64", bool: "boolean", list: "list"}
