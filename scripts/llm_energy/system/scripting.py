@@ -130,5 +130,13 @@ def disk_refusal(error: Exception) -> str | None:
     }
     for numbers, remedy in remedies.items():
         if number in numbers:
-            return f"cannot write or read here: {error}; {remedy}"
+            return f"cannot write or read here: {_place_and_fault(error)}; {remedy}"
     return None
+
+
+def _place_and_fault(error: Exception) -> str:
+    """Return `results/x: Permission denied`; of a file that is renamed, its new place."""
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    place = error.filename if error.filename2 is None else error.filename2
+    return error.strerror if place is None else f"{place}: {error.strerror}"

@@ -182,7 +182,7 @@ class Hooks:
             write_manifest(results, rows)
             write_status(results, campaign_status(campaign, results, rows))
         except OSError as error:
-            print(f"No campaign.tsv: {disk_refusal(error) or error}", file=sys.stderr)
+            print(f"Not written: {disk_refusal(error) or error}", file=sys.stderr)
 
     def finish(self, *, complete: bool) -> None:
         """Stop what this run started, and print how it ended."""

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.results.result import ResultError
 from llm_energy.runs.campaign_status import write_status
-from llm_energy.system.scripting import rule_script
+from llm_energy.system.scripting import disk_refusal, rule_script
 from llm_energy.workflow.opening import Opened
 from llm_energy.workflow.status import as_text, standings, write_manifest
 
@@ -41,7 +41,7 @@ def show(campaign: Campaign, results: Path, *, for_programs: bool) -> None:
                 write_status(results, status)
             print(f"Table: {path}", file=sys.stderr if for_programs else sys.stdout, flush=True)
         except OSError as error:  # only looked at: it need not be writable
-            print(f"campaign.tsv is not written: {error}", file=sys.stderr)
+            print(f"Not written: {disk_refusal(error) or error}", file=sys.stderr)
 
 
 def show_at_once(opened: Opened, config: Mapping[str, Any]) -> NoReturn:

@@ -38,17 +38,17 @@ def os_error(number, path=None):
         ),
         (
             os_error(errno.EACCES, "results/x"),
-            "measure: cannot write or read here: [Errno 13] Permission denied: 'results/x'; change "
+            "measure: cannot write or read here: results/x: Permission denied; change "
             "its permissions; see LOG",
         ),
         (
             os_error(errno.EISDIR, "results/x"),
-            "measure: cannot write or read here: [Errno 21] Is a directory: 'results/x'; move away "
+            "measure: cannot write or read here: results/x: Is a directory; move away "
             "what lies there; see LOG",
         ),
         (
             os_error(errno.EIO),
-            "measure: cannot write or read here: [Errno 5] Input/output error; see whether its "
+            "measure: cannot write or read here: Input/output error; see whether its "
             "disk is well; see LOG",
         ),
         (os_error(errno.EINVAL), "measure: OSError: [Errno 22] Invalid argument (traceback: LOG)"),

@@ -17,6 +17,7 @@ from llm_energy.runs.progress import note_start
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_parts import create_part
 from llm_energy.runs.run_records import Measuring, Spread
+from llm_energy.workflow import status_output
 from llm_energy.workflow.status import (
     Standing,
     as_text,
@@ -196,3 +197,16 @@ def test_the_text_sums_up_and_has_a_mark_for_each_cycle(campaign, results):
     assert head == ("Campaign trial: 8 measurements: 4 done, 1 failed, 3 pending; about 60 s left")
     assert sorted(line.split()[-1] for line in table) == ["+.", "+.", "+.", "+x"]
     assert legend == "+ done  x failed  . pending"
+
+
+@pytest.mark.parametrize(("for_programs", "name"), [(False, "campaign.tsv"), (True, "status.prom")])
+def test_a_folder_in_the_place_of_a_table_is_one_line_with_what_to_do(
+    campaign, results, capsys, for_programs, name
+):
+    (results / name / "inside").mkdir(parents=True)
+    status_output.show(campaign, results, for_programs=for_programs)
+    error = capsys.readouterr().err
+    assert error == (
+        f"Not written: cannot write or read here: {results / name}: Is a directory; "
+        "move away what lies there\n"
+    )
