@@ -5,13 +5,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from heapq import heapreplace
 from pathlib import Path
+from typing import NamedTuple
 
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_parts import allocation_of, lane_of, lost_sets
 from llm_energy.runs.run_records import Spread
 
-Durations = Iterable[tuple[int, float]]
-"""(cycle, time in s) of each measurement."""
+
+class Expected(NamedTuple):
+    """The time that one measurement is expected to take."""
+
+    cycle: int
+    lasts_s: float
+    alone: bool = False
+    """True where no other set of its host measures meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -27,14 +34,17 @@ class Concurrency:
     allocations: int | None = None
     """Allocations of a cluster at the same time; None on one host."""
 
-    def lasts_s(self, durations: Durations) -> float:
-        """Return the time in s after which all is measured."""
-        return self._lasts_s(_by_cycle(durations))
+    def lasts_s(self, measurements: Iterable[Expected]) -> float:
+        """Return the time in s after which all is measured, without the waits of a measurement
+        that is made alone until the current ones have ended."""
+        if self.allocations is None:
+            return self._on_host_s(measurements)
+        return self._in_allocations_s(measurements, self.allocations)
 
-    def in_turn_s(self, durations: Durations) -> float:
+    def in_turn_s(self, measurements: Iterable[Expected]) -> float:
         """Return the same with one allocation of a cluster after another."""
         one = None if self.allocations is None else 1
-        return replace(self, allocations=one).lasts_s(durations)
+        return replace(self, allocations=one).lasts_s(measurements)
 
     def used(self, cycles: Iterable[int]) -> int:
         """Return how many allocations measure at the same time where the cluster gives all that
@@ -42,23 +52,27 @@ class Concurrency:
         numbers = {allocation_of(cycle, self.lanes) for cycle in cycles}
         return min(self.allocations or 0, len(numbers))
 
-    def _lasts_s(self, blocks: Mapping[int, float]) -> float:
-        if self.allocations is not None:
-            return self._in_allocations_s(blocks, self.allocations)
-        lasts_s = _longest_s(blocks, self._lane)
-        if self.spread is None:
-            return lasts_s
-        # With more lanes than sets, or begun blocks, those of several lanes take turns on a set.
-        spread = self.spread
-        return max(lasts_s, _longest_s(blocks, lambda cycle: spread.set_of(cycle, self.lost)))
+    def _on_host_s(self, measurements: Iterable[Expected]) -> float:
+        blocks, alone_s = dict[int, float](), 0.0
+        for cycle, lasts_s, alone in measurements:
+            if alone:  # all other sets are idle
+                alone_s += lasts_s
+            else:
+                blocks[cycle] = blocks.get(cycle, 0.0) + lasts_s
+        beside_s = _longest_s(blocks, self._lane)
+        if (spread := self.spread) is not None:
+            # With more lanes than sets, or begun blocks, those of several lanes take turns on one.
+            on_set_s = _longest_s(blocks, lambda cycle: spread.set_of(cycle, self.lost))
+            beside_s = max(beside_s, on_set_s)
+        return alone_s + beside_s
 
-    def _in_allocations_s(self, blocks: Mapping[int, float], at_once: int) -> float:
-        each: dict[int, dict[int, float]] = {}
-        for cycle, lasts_s in blocks.items():
-            each.setdefault(allocation_of(cycle, self.lanes), {})[cycle] = lasts_s
+    def _in_allocations_s(self, measurements: Iterable[Expected], at_once: int) -> float:
+        each: dict[int, list[Expected]] = {}
+        for expected in measurements:
+            each.setdefault(allocation_of(expected.cycle, self.lanes), []).append(expected)
         ends_s = [0.0] * max(1, min(at_once, len(each)))
         for number in sorted(each):  # the next one begins where one ends first
-            heapreplace(ends_s, ends_s[0] + _longest_s(each[number], self._lane))
+            heapreplace(ends_s, ends_s[0] + self._on_host_s(each[number]))
         return max(ends_s)
 
     def _lane(self, cycle: int) -> int:
@@ -67,14 +81,6 @@ class Concurrency:
 
 SERIAL = Concurrency()
 """One measurement after another."""
-
-
-def _by_cycle(durations: Durations) -> dict[int, float]:
-    """Return the time in s of each block."""
-    blocks: dict[int, float] = {}
-    for cycle, duration_s in durations:
-        blocks[cycle] = blocks.get(cycle, 0.0) + duration_s
-    return blocks
 
 
 def _longest_s(blocks: Mapping[int, float], place: Callable[[int], int]) -> float:

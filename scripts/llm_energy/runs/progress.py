@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llm_energy.results.result import Result
-from llm_energy.runs.concurrency import concurrency_of
+from llm_energy.runs.concurrency import Expected, concurrency_of
 from llm_energy.runs.run import Run, utc_now
 from llm_energy.runs.run_records import Measuring, PlanEntry
 from llm_energy.system.files import read_lines
@@ -24,14 +24,16 @@ def note_start(run: Run, *, result: str, attempt: int) -> None:
 
 
 def note_waiting(run: Run, waits_for: str | None, name: str = "") -> None:
-    """Say that the measurement waits, at once on the console and in the record; None: no longer.
+    """Say that the measurement waits, at once on the console and in the record; None: no longer,
+    and the measurement starts now.
 
     Args:
         name: of the measurement, for the console, where several of a run may wait.
     """
     measuring = run.find(MEASURING, Measuring)
     if measuring is not None and measuring.waits_for != waits_for:
-        run.write(MEASURING, replace(measuring, waits_for=waits_for))
+        started = utc_now() if waits_for is None else measuring.started
+        run.write(MEASURING, replace(measuring, waits_for=waits_for, started=started))
     if waits_for is not None:
         show_line(f"{name} waits for {waits_for}" if name else f"Waiting for {waits_for}")
 
@@ -150,7 +152,7 @@ def progress_of(run: Run, *, results: Path, whole_plan: Iterable[PlanEntry]) -> 
     ]
     expected = {entry.experiment: entry.expected_s for entry in plan}
     each_s = estimated_s(expected, read_lines(run.folder / "durations.jsonl"))
-    left = ((entry.cycle, each_s[entry.experiment]) for entry in open_)
+    left = (Expected(entry.cycle, each_s[entry.experiment], entry.alone) for entry in open_)
     left_s = concurrency_of(run).lasts_s(left)
     return Progress(len(plan) - len(open_), len(plan), left_s, undecided)
 

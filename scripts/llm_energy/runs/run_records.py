@@ -71,6 +71,8 @@ class PlanEntry:
     """File of the decision that may ask for it, relative to the results; None: it is requested."""
     searched: bool = False
     """True for a rate that a search may come to; it did where one of its cycles is there."""
+    alone: bool = False
+    """True where no other set of its host measures meanwhile."""
 
 
 @dataclass(frozen=True)

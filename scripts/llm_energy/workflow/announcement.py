@@ -7,7 +7,7 @@ from llm_energy.analysis.neighbours import FULL_SHARE
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.campaign.parallel_settings import Parallel
-from llm_energy.runs.concurrency import Concurrency
+from llm_energy.runs.concurrency import Concurrency, Expected
 from llm_energy.runs.run_records import DeviceSet
 from llm_energy.system.numbers import plural
 from llm_energy.workflow.anchors import Anchor
@@ -101,7 +101,10 @@ def _measurements(
         name: expected_duration_s(experiment, campaign, results)
         for name, experiment in experiments.items()
     }
-    durations = [(planned.cycle, known[planned.experiment.name][0]) for planned in needed]
+    durations = [
+        Expected(each.cycle, known[each.experiment.name][0], each.experiment.alone)
+        for each in needed
+    ]
     allocations = concurrency.used(planned.cycle for planned in needed)
     lasts_s, in_turn_s = concurrency.lasts_s(durations), concurrency.in_turn_s(durations)
     expected = expected_text(lasts_s, allocations=allocations, in_turn_s=in_turn_s)

@@ -13,7 +13,7 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results import failures
 from llm_energy.results.result import Result, ResultError, read_result
-from llm_energy.runs.concurrency import SERIAL, Concurrency
+from llm_energy.runs.concurrency import SERIAL, Concurrency, Expected
 from llm_energy.runs.progress import human_duration
 from llm_energy.stats.bisection import most_points
 from llm_energy.stats.cycles_needed import PooledSpread, cycles_for, pooled_spread
@@ -96,11 +96,17 @@ def _estimates(
             "without what changes from hour to hour)",
         ]
     times = visits(campaign, measured)
-    once = [(times[name], duration_s(campaign, pilot, own)) for name, own in measured.items()]
-    shortest, longest = (sum(n * ends[end] for n, ends in once) for end in (0, 1))
-    extremes = ((shortest, cycles[0]), (longest, cycles[-1]))
-    blocks = ([(cycle, each_s) for cycle in range(1, n + 1)] for each_s, n in extremes)
-    low, high = (human_duration(concurrency.lasts_s(every)) for every in blocks)
+    once = {name: duration_s(campaign, pilot, own) for name, own in measured.items()}
+    alone = {experiment.name for experiment in pilot.experiments if experiment.alone}
+    every = (
+        [
+            Expected(cycle, times[name] * ends[end], name in alone)
+            for cycle in range(1, cycles[end] + 1)
+            for name, ends in once.items()
+        ]
+        for end in (0, -1)
+    )
+    low, high = (human_duration(concurrency.lasts_s(expected)) for expected in every)
     hours = low if low == high else f"{low} to {high}"
     if (used := concurrency.used(range(1, cycles[-1] + 1))) > 1:
         hours += f" with {used} allocations at a time"

@@ -15,7 +15,7 @@ from llm_energy.campaign.experiment import Experiment, PlannedMeasurement
 from llm_energy.campaign.experiment_settings import flatten
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.results.layout import cycles_of
-from llm_energy.runs.concurrency import SERIAL, Concurrency
+from llm_energy.runs.concurrency import SERIAL, Concurrency, Expected
 from llm_energy.workflow.anchors import Anchor, anchors
 from llm_energy.workflow.decisions import decided, first_cycles, most_that_follow, requested
 from llm_energy.workflow.rate_searches import lines
@@ -117,9 +117,12 @@ def make_plan(campaign: Campaign, results: Path, *, concurrency: Concurrency = S
     each_s = {row.experiment: row.expected_s for row in rows}
     longest_s = max(each_s.values())  # where nothing is known of a rate
 
-    def durations(every: Iterable[PlannedMeasurement]) -> list[tuple[int, float]]:
+    def durations(every: Iterable[PlannedMeasurement]) -> list[Expected]:
         left = [p for p in every if not (results / p.result_path).exists()]
-        return [(p.cycle, each_s.get(p.experiment.name, longest_s)) for p in left]
+        return [
+            Expected(p.cycle, each_s.get(p.experiment.name, longest_s), p.experiment.alone)
+            for p in left
+        ]
 
     rest = durations(wanted)
     most = [*wanted, *most_that_follow(campaign, results)] if campaign.searches else schedule
@@ -137,7 +140,7 @@ def make_plan(campaign: Campaign, results: Path, *, concurrency: Concurrency = S
         at_most=len(most),
         parallel=campaign.parallel,
         concurrency=concurrency,
-        allocations=concurrency.used(cycle for cycle, _ in rest),
+        allocations=concurrency.used(expected.cycle for expected in rest),
         in_turn_s=anchor_s + concurrency.in_turn_s(rest),
     )
 

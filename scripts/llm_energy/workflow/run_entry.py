@@ -73,6 +73,7 @@ def _plan(
             expected_s=phases_s(campaign),
             decision=decision_of(campaign, planned) if planned in undecided else None,
             searched=planned in undecided and campaign.adaptive is None,
+            alone=planned.experiment.alone,
         )
         for planned in ordered
     ]

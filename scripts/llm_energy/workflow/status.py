@@ -18,7 +18,7 @@ from llm_energy.campaign.experiment import PlannedMeasurement
 from llm_energy.results import failures, layout
 from llm_energy.results.heads import read_head
 from llm_energy.results.layout import REPLICATE_NAME
-from llm_energy.runs.concurrency import SERIAL, Concurrency, living_concurrency
+from llm_energy.runs.concurrency import SERIAL, Concurrency, Expected, living_concurrency
 from llm_energy.runs.progress import MEASURING, estimated_s, human_duration
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_records import Measuring
@@ -30,6 +30,7 @@ from llm_energy.workflow.rate_searches import lines as search_lines
 from llm_energy.workflow.unnamed import unnamed_results
 
 MANIFEST = "campaign.tsv"
+WAITS = "waits for "
 LISTED = 20
 """Most failed measurements that are named one by one."""
 
@@ -164,7 +165,7 @@ def _running(row: Standing, now: Measuring) -> Standing:
     return replace(
         row,
         status="running",
-        reason=f"waits for {now.waits_for}" if now.waits_for else row.reason,
+        reason=f"{WAITS}{now.waits_for}" if now.waits_for else row.reason,
         attempt=now.attempt,
         started=now.started,
         finished=None,
@@ -223,17 +224,16 @@ def left_s(
         concurrency: what is measured at the same time.
     """
     taken = [(row.experiment, row.duration_s) for row in rows if row.duration_s is not None]
-    expected = {experiment.name: phases_s(campaign) for experiment in campaign.experiments}
-
-    each_s = estimated_s(expected, taken)
-    pending = [(r.cycle, each_s[r.experiment]) for r in rows if r.status == "pending"]
-    # What takes longer than expected takes nothing off the time of the others.
-    running = [
-        (r.cycle, max(0.0, each_s[r.experiment] - _elapsed_s(r, now)))
-        for r in rows
-        if r.status == "running"
-    ]
-    return concurrency.lasts_s([*pending, *running])
+    each_s = estimated_s({e.name: phases_s(campaign) for e in campaign.experiments}, taken)
+    alone = {experiment.name for experiment in campaign.experiments if experiment.alone}
+    left = []
+    for row in rows:
+        if row.status in ("pending", "running"):
+            waits = row.status == "pending" or row.reason.startswith(WAITS)
+            # What takes longer than expected takes nothing off the time of the others.
+            lasts_s = max(0.0, each_s[row.experiment] - (0.0 if waits else _elapsed_s(row, now)))
+            left.append(Expected(row.cycle, lasts_s, row.experiment in alone))
+    return concurrency.lasts_s(left)
 
 
 def _elapsed_s(row: Standing, now: datetime) -> float:
@@ -252,7 +252,7 @@ def as_text(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> str:
     lines = [f"{head}; about {left}" if counts["pending"] + counts["running"] else head]
     lines += [
         f"Running: {row.experiment} cycle {row.cycle}, for {human_duration(_elapsed_s(row, now))}"
-        + (f"; {row.reason}" if row.reason.startswith("waits for") else "")
+        + (f"; {row.reason}" if row.reason.startswith(WAITS) else "")
         for row in rows
         if row.status == "running"
     ]

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from llm_energy.backends.runtime import SCRIPTS
-from llm_energy.runs.concurrency import SERIAL, Concurrency, concurrency_of
+from llm_energy.runs.concurrency import SERIAL, Concurrency, Expected, concurrency_of
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_parts import create_part, give_up, set_name
 from llm_energy.runs.run_records import DeviceSet, Spread
 
 SETS = tuple(DeviceSet((f"GPU-{n}",)) for n in range(2))
-DURATIONS = [(1, 10.0), (1, 5.0), (2, 12.0), (3, 1.0)]
+DURATIONS = [Expected(1, 10.0), Expected(1, 5.0), Expected(2, 12.0), Expected(3, 1.0)]
 
 
 def on_two_sets(**known):
@@ -19,7 +19,7 @@ def on_two_sets(**known):
 
 
 def blocks(count, each_s=10.0):
-    return [(cycle, each_s) for cycle in range(1, count + 1)]
+    return [Expected(cycle, each_s) for cycle in range(1, count + 1)]
 
 
 def test_the_longest_lane_decides_when_all_is_done():
@@ -50,13 +50,34 @@ def test_as_many_allocations_measure_as_there_may_be_and_no_more_than_there_is_t
     planned = Concurrency(2, allocations=allocations)
     assert planned.lasts_s(blocks(8)) == lasts_s
     assert planned.in_turn_s(blocks(8)) == 40.0
-    assert planned.used(cycle for cycle, _ in blocks(8)) == used
+    assert planned.used(expected.cycle for expected in blocks(8)) == used
 
 
 def test_cycles_that_are_left_share_allocations_by_their_numbers():
-    left = [(1, 10.0), (5, 10.0), (9, 10.0)]  # one in each of three allocations of four
+    left = [
+        Expected(cycle, 10.0) for cycle in (1, 5, 9)
+    ]  # one in each of three allocations of four
     assert Concurrency(4, allocations=3).lasts_s(left) == 10.0
     assert Concurrency(4, allocations=2).lasts_s(left) == 20.0
+
+
+def test_all_other_sets_are_idle_while_one_measures_alone():
+    alone = [Expected(cycle, 3.0, alone=True) for cycle in range(1, 9)]
+    every = [*blocks(8), *alone]
+    assert Concurrency(8).lasts_s(every) == 10.0 + 8 * 3.0
+    assert Concurrency(2, on_two_sets()).lasts_s(every) == 40.0 + 8 * 3.0
+    assert Concurrency(2, on_two_sets(), lost=(0,)).lasts_s(every) == 80.0 + 8 * 3.0
+    assert Concurrency(8).in_turn_s(every) == 10.0 + 8 * 3.0
+    assert SERIAL.lasts_s(every) == 80.0 + 8 * 3.0
+    assert Concurrency(8).lasts_s(alone) == 8 * 3.0
+
+
+def test_who_measures_alone_in_an_allocation_keeps_no_other_one_idle():
+    """Eight cycles, two in each of four allocations."""
+    every = [*blocks(8), *(Expected(cycle, 3.0, alone=True) for cycle in range(1, 9))]
+    assert Concurrency(2, allocations=4).lasts_s(every) == 10.0 + 2 * 3.0
+    assert Concurrency(2, allocations=2).lasts_s(every) == 2 * (10.0 + 2 * 3.0)
+    assert Concurrency(2, allocations=4).in_turn_s(every) == 4 * (10.0 + 2 * 3.0)
 
 
 def test_on_one_host_there_is_no_allocation():

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.runs import progress
+from llm_energy.runs.run import Run
+from llm_energy.runs.run_records import Measuring
 
 EXPECTED = {"a": 10.0, "b": 30.0}
 
@@ -41,6 +44,25 @@ def test_every_planned_experiment_and_no_other_has_an_estimate(taken):
 )
 def test_durations_as_people_say_them(seconds, text):
     assert progress.human_duration(seconds) == text
+
+
+def test_a_measurement_starts_when_its_wait_ends(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    moments = iter(["2026-01-01T00:00:00+00:00", "2026-01-01T00:05:00+00:00"])
+    run = Run.create(campaign="nap", results=tmp_path / "results", scripts=SCRIPTS)
+    monkeypatch.setattr(progress, "utc_now", lambda: next(moments))
+    progress.note_start(run, result="a.json", attempt=1)
+    progress.note_waiting(run, None)  # it did not wait
+    progress.note_waiting(run, "all other sets to end")
+    waiting = run.read(progress.MEASURING, Measuring)
+    assert (waiting.waits_for, waiting.started) == (
+        "all other sets to end",
+        "2026-01-01T00:00:00+00:00",
+    )
+    progress.note_waiting(run, None)
+    measuring = run.read(progress.MEASURING, Measuring)
+    assert (measuring.waits_for, measuring.started) == (None, "2026-01-01T00:05:00+00:00")
+    run.remove()
 
 
 def test_a_line_is_one_write_so_that_those_of_other_sets_cannot_tear_it(monkeypatch):

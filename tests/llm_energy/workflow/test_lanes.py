@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from llm_energy.campaign.parallel_settings import Parallel
-from llm_energy.runs.concurrency import Concurrency
+from llm_energy.runs.concurrency import Concurrency, Expected
 from llm_energy.runs.run import RUN_VARIABLE, Run
 from llm_energy.runs.run_parts import lane_of
 from llm_energy.runs.run_records import DeviceSet, Spread
@@ -82,7 +82,7 @@ def test_sets_of_this_host_and_allocations_of_a_cluster_share_what_there_is_to_d
     sets = [DeviceSet((str(n),)) for n in range(2)]
     on_host = planned_concurrency(campaign(), 8, allocations=None, sets=sets)
     assert on_host.spread.sets == tuple(sets)
-    assert on_host.lasts_s((cycle, 1.0) for cycle in range(1, 9)) == 4.0
+    assert on_host.lasts_s(Expected(cycle, 1.0) for cycle in range(1, 9)) == 4.0
     assert planned_concurrency(campaign(), 8, allocations=None, sets=()) == Concurrency(8)
     there = planned_concurrency(campaign(), 8, allocations=4, sets=())
     assert there == Concurrency(8, allocations=4)
