@@ -21,8 +21,8 @@ from typing import Any
 
 import yaml
 
-from llm_energy.analysis.side_records import snakemake_versions
-from llm_energy.analysis.summary import read_summary
+from llm_energy.analysis.side_records import runs, snakemake_versions
+from llm_energy.analysis.summary import Findings, read_summary
 from llm_energy.archive.code import Code, read_code
 from llm_energy.archive.crate import METADATA, About, crate_metadata
 from llm_energy.archive.describe import NOT_STATED, citation, deposit, readme
@@ -37,6 +37,7 @@ from llm_energy.results.layout import COMPOSE_FILE
 from llm_energy.results.older_layout import doubles
 from llm_energy.results.result import Result, ResultError, read_planned_result
 from llm_energy.runs.campaign_status import STATUS_FILE
+from llm_energy.system.scripting import UserError
 
 NOT_SHIPPED = ("archive", "export", "report-partial.html", STATUS_FILE, COMPOSE_FILE)
 """Below a campaign's results: the archive itself, copies of the power series for other tools, what
@@ -81,9 +82,13 @@ def contents(
         files: the files it was read from.
         root: the checkout.
         results: `results/{campaign}`, complete.
+
+    Raises:
+        UserError: the report is older than events of runs.
     """
     code = read_code(root)
     summary = read_summary(results / "summary")
+    refuse_old_report(summary.findings, results)
     made = {
         "README.md": readme(campaign, summary, results, code),
         "CITATION.cff": _yaml(about := citation(campaign, summary)),
@@ -119,6 +124,19 @@ def contents(
     jobs = jobs_of(campaign, results, members)
     crate = crate_metadata(_about(campaign, about, results, code), members, jobs)
     return members | {METADATA: Member(crate.encode())}
+
+
+def refuse_old_report(findings: Findings, results: Path) -> None:
+    """Refuse a report without events that runs recorded since: its readers would make another.
+
+    Raises:
+        UserError: it is such a report.
+    """
+    if findings.events != runs(results)[0]:
+        raise UserError(
+            f"{results}/report.html does not hold the events that runs recorded by now, so "
+            "that readers would make another one; make it again: add --forcerun report"
+        )
 
 
 def _about(campaign: Campaign, citation: Mapping[str, Any], results: Path, code: Code) -> About:
