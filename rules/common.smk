@@ -13,7 +13,9 @@ if not (ROOT / "scripts/llm_energy").is_dir():
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from llm_energy.workflow.snakemake_internals import SnakemakeInternals
+from llm_energy.workflow.termination import handle_sigterm_in_a_thread
 
+handle_sigterm_in_a_thread(workflow)
 SNAKEMAKE = SnakemakeInternals(workflow)
 SNAKEMAKE.hide_pandas()
 SNAKEMAKE.collect_garbage_seldom()
