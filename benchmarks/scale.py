@@ -12,7 +12,7 @@ With `--against`, the tables and the report of equal campaigns are made by this 
 worktree (with a `.venv`) in turns, and the ratios of their medians are printed with their targets:
 of wall time, which counts on a quiet machine, and of CPU time, which other work changes less;
 likewise the time of a dry run over that of `bare.smk`, which has the same jobs: without functions
-of wildcards, for which the target is, and with those that a workflow of several models needs.
+of wildcards, and with those that a workflow of several models needs.
 """
 
 import argparse
