@@ -137,10 +137,11 @@ def _with_comparisons(summary: Summary) -> Summary:
     """Return the summary with the experiments over their cycles, and against each other."""
     measurements, design = summary.measurements, summary.findings.design
     anchors, first_cycles = summary.findings.anchors, _first_cycles(design)
-    names = measurements["experiment"].unique() if first_cycles is not None else ()
     with_reference, along_axes, refused = compare_all(
         measurements,
-        first_cycles=dict.fromkeys(names, first_cycles or 0),
+        first_cycles=None
+        if first_cycles is None
+        else dict.fromkeys(measurements["experiment"], first_cycles),
         reference=design.reference,
         contrasts=design.contrasts,
         margin=design.equivalence_margin,

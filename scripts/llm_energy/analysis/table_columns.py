@@ -16,7 +16,8 @@ from llm_energy.system.docstrings import field_docstrings
 Dtype = Literal["string", "Int64", "Float64", "boolean", "list"]
 
 ROWS_AT_ONCE = 2500
-"""Rows whose values are Python's own at the same time: so they take several times the room."""
+"""Rows of a CSV that are Python's own values at the same time, which take several times the room of
+a column."""
 
 DTYPES: dict[Any, Dtype] = {int: "Int64", float: "Float64", bool: "boolean", list: "list"}
 
@@ -62,8 +63,8 @@ def series(values: Sequence[Any], column: Column) -> pd.Series:
 
 
 def uniform_series(values: Sequence[Any]) -> pd.Series:
-    """A column of one type, whatever types its values have: of numbers as text where they are whole
-    and too large."""
+    """A column of one type, whatever types its values have: of text where these have none in
+    common, or where a whole number is too large for a column of numbers."""
     types = frozenset(type(value) for value in values if value is not None)
     if int in types and any(type(v) is int and not -(2**63) <= v < 2**63 for v in values):
         types = frozenset({str})  # a seed may be larger, and no float is equal to it
@@ -86,15 +87,18 @@ def csv_of(table: pd.DataFrame, *, digits: int | None = None) -> bytes:
     writer.writerow(table)
     for first in range(0, len(table), ROWS_AT_ONCE):
         rows = table.iloc[first : first + ROWS_AT_ONCE]
-        columns = [plain(values) for _, values in rows.items()]
-        if digits is not None:
-            for place, dtype in enumerate(table.dtypes):
-                if is_float_dtype(dtype):
-                    known = columns[place]
-                    columns[place] = [None if v is None else f"{v:.{digits}g}" for v in known]
+        columns = (_to_digits(values, digits) for _, values in rows.items())
         writer.writerows(zip(*columns, strict=True))
     text.flush()
     return file.getvalue()
+
+
+def _to_digits(values: pd.Series, digits: int | None) -> list[Any]:
+    """The values of a column as `plain` gives them, floats as text of so many digits."""
+    known = plain(values)
+    if digits is None or not is_float_dtype(values.dtype):
+        return known
+    return [None if value is None else f"{value:.{digits}g}" for value in known]
 
 
 def plain(values: pd.Series) -> list[Any]:

@@ -13,10 +13,12 @@ from llm_energy.preflight.asking import ask_all
 from llm_energy.preflight.gpu_sets import device_sets
 from llm_energy.preflight.gpus import read_gpus
 from llm_energy.preflight.host_findings import read_host
+from llm_energy.runs.concurrency import Concurrency
 from llm_energy.runs.run import Run
 from llm_energy.runs.run_parts import create_part, set_name
 from llm_energy.runs.run_records import DeviceSet, Spread
 from llm_energy.workflow.begun_blocks import Begun, sets_of_blocks
+from llm_energy.workflow.lanes import planned_concurrency
 
 START_BYTES = 50_000_000
 """Memory of the host that a starting backend has room for. A supervisor took 23 MB at most with
@@ -33,6 +35,13 @@ def sets_of_host(campaign: Campaign) -> tuple[DeviceSet, ...]:
         return ()
     gpus = ask_all({"gpus": read_gpus})["gpus"]  # a driver may never answer
     return device_sets(campaign.parallel, gpus) if isinstance(gpus, list) else ()
+
+
+def concurrency_here(campaign: Campaign, lanes: int, *, allocations: int | None) -> Concurrency:
+    """Return what is going to be measured at the same time, on the sets of this host if there is
+    no cluster; arguments as of `planned_concurrency`."""
+    sets = () if allocations else sets_of_host(campaign)
+    return planned_concurrency(campaign, lanes, allocations=allocations, sets=sets)
 
 
 def spread_over(
