@@ -1,12 +1,9 @@
 """Measurements at the same time, and how long they take: on lanes, on sets, in allocations."""
 
-from pathlib import Path
-
 import pytest
 
 from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.runs.concurrency import SERIAL, Concurrency, Expected, concurrency_of
-from llm_energy.runs.run import Run
 from llm_energy.runs.run_parts import create_part, give_up, set_name
 from llm_energy.runs.run_records import DeviceSet, Spread
 
@@ -83,15 +80,6 @@ def test_who_measures_alone_in_an_allocation_keeps_no_other_one_idle():
 def test_on_one_host_there_is_no_allocation():
     assert Concurrency(2).used([1, 2, 3]) == 0
     assert Concurrency(2).in_turn_s(blocks(4)) == 20.0
-
-
-@pytest.fixture
-def whole(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    run = Run.create(campaign="nap", results=Path("results/nap"), scripts=SCRIPTS)
-    run.write("plan", [])
-    yield run
-    run.remove()
 
 
 def test_a_run_measures_on_its_sets_that_are_left(whole):

@@ -4,13 +4,11 @@ import json
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
 from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.runs import run_parts as parts
-from llm_energy.runs.run import Run
 from llm_energy.runs.run_records import DeviceSet, PlanEntry, Spread
 
 SETS = tuple(DeviceSet((f"GPU-{n}",)) for n in range(4))
@@ -37,16 +35,6 @@ def test_the_blocks_of_a_lost_set_spread_over_the_others_and_no_other_block_move
 
 def test_without_any_set_left_a_block_stays_where_it_was():
     assert spread().set_of(2, lost=range(4)) == 1
-
-
-@pytest.fixture
-def whole(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    run = Run.create(campaign="nap", results=Path("results/nap"), scripts=SCRIPTS)
-    run.write("plan", [])
-    yield run
-    for each in (*parts.set_runs(run), run):
-        each.remove()
 
 
 def test_a_run_without_parts_measures_its_blocks_itself(whole):
