@@ -123,14 +123,12 @@ class DockerRuntime:
 
     def sweep(self, run: Run) -> None:
         with engine() as client, docker_errors():
-            label = f"{LABEL}.run={run.run_id}"
-            for container in client.containers.list(all=True, filters={"label": label}):
+            for container in labelled(client, f"{LABEL}.run={run.run_id}"):
                 remove(container)
 
     def reap(self) -> None:
         with engine() as client, docker_errors():
-            label = f"{LABEL}.namespace={pid_namespace()}"
-            for container in client.containers.list(all=True, filters={"label": label}):
+            for container in labelled(client, f"{LABEL}.namespace={pid_namespace()}"):
                 owner = ProcessId.from_json(json.loads(container.labels[f"{LABEL}.owner"]))
                 if not owner.alive():
                     remove(container)
@@ -202,6 +200,13 @@ def find(client: docker.DockerClient, record: BackendRecord) -> Container | None
             return client.containers.get(record.handle["container"])
         except NotFound:
             return None
+
+
+def labelled(client: docker.DockerClient, label: str) -> list[Container]:
+    """Return the containers with a label; one that goes while they are listed is left out."""
+    filters = {"label": label}
+    found: list[Container] = client.containers.list(all=True, filters=filters, ignore_removed=True)
+    return found
 
 
 def remove(container: Container) -> None:

@@ -6,6 +6,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from subprocess import CompletedProcess
 
+from docker.errors import APIError
 from docker.types import Mount
 
 from llm_energy.containers.engine import (
@@ -54,7 +55,8 @@ def run_once(
     check_sources(mounts)
     with closing(connect()) as client:
         with docker_errors():
-            client.containers.prune(filters={"label": ONCE, "until": LEFTOVER_AGE})
+            with suppress(APIError):  # the engine does it for one client at a time
+                client.containers.prune(filters={"label": ONCE, "until": LEFTOVER_AGE})
             kind = kind_of(client)
             container = client.containers.create(
                 image,

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import APIError
+from docker.models.containers import ContainerCollection
 
 from llm_energy.inputs.interpreter import Environment, ask_worker, run_python
 from llm_energy.system.errors import InputError
@@ -94,6 +96,16 @@ def test_a_path_that_the_host_lacks_is_reported(
 def test_one_that_does_not_end_is_reported(boxed: dict[str, Any], log: Path) -> None:
     with pytest.raises(InputError, match="did not end in time"):
         run_python(boxed, ["-c", "import time; time.sleep(60)"], deadline_s=1.0, log=log)
+
+
+def test_leftovers_that_somebody_else_removes_at_this_moment_stop_nobody(
+    boxed: dict[str, Any], log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise APIError("409 Conflict", explanation="a prune operation is already running")
+
+    monkeypatch.setattr(ContainerCollection, "prune", refuse)
+    assert printed(boxed, "print('run')", log) == "run"
 
 
 def test_gpus_that_the_engine_cannot_give_are_reported(boxed: dict[str, Any], log: Path) -> None:
