@@ -33,6 +33,9 @@ REASONS = {
 }
 """Text in brackets instead of a value -> reason code; anything else is `read_failed`."""
 
+CLOCK_ATTEMPTS = 5
+"""How often wall clock and CLOCK_MONOTONIC are read together."""
+
 
 class NvidiaSmiError(Exception):
     """nvidia-smi does not work here; the message is its own."""
@@ -99,7 +102,11 @@ def parse_row(line: str, *, offset_s: float) -> Reading | None:
 
 
 def clock_offset() -> float:
-    """Wall time less CLOCK_MONOTONIC in s, now; both are the same inside a container."""
-    before_s = time.monotonic()
-    wall_s = time.time()
-    return wall_s - (before_s + time.monotonic()) / 2
+    """Wall time less CLOCK_MONOTONIC in s, now; both are the same inside a container.
+
+    A process that is interrupted between two clocks reads them apart: the shortest of several
+    attempts counts.
+    """
+    attempts = [(time.monotonic(), time.time(), time.monotonic()) for _ in range(CLOCK_ATTEMPTS)]
+    before_s, wall_s, after_s = min(attempts, key=lambda attempt: attempt[2] - attempt[0])
+    return wall_s - (before_s + after_s) / 2

@@ -1,6 +1,7 @@
 """Output of nvidia-smi as samples: its stamps, its units, and its words for missing values."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -97,3 +98,13 @@ def test_samples_are_on_the_clock_of_the_host_by_gpu():
     rows = nvidia_smi_output.parse(lines, offset_s=8.0)
     found = [(row.device, row.monotonic_s, row.instant_power_watts) for row in rows]
     assert found == [("GPU-1", 2.0, 1.0), ("GPU-2", 2.25, 2.0), ("GPU-1", 2.5, 3.0)]
+
+
+def test_the_clocks_are_compared_where_nothing_came_between_them(monkeypatch):
+    """The first attempt is interrupted for a second, after the wall clock was read."""
+    seconds = iter([0.0, 1.0, *(1.0 + 0.001 * number for number in range(1, 20))])
+    clock = SimpleNamespace(
+        monotonic=lambda: next(seconds), time=lambda: 1_800_000_000.0 + next(seconds)
+    )
+    monkeypatch.setattr(nvidia_smi_output, "time", clock)
+    assert nvidia_smi_output.clock_offset() == pytest.approx(1_800_000_000.0, abs=1e-6)
