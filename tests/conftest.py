@@ -16,13 +16,14 @@ CAMPAIGNS = (ROOT / "config/config.yaml", *sorted((ROOT / "config/campaigns").gl
 
 # No deadline and no "too slow": a busy machine is no fault. Function-scoped fixtures are only ever
 # folders, which each example may write again.
-settings.register_profile(
-    "small",
-    max_examples=50,
+patient = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-settings.register_profile("large", settings.get_profile("small"), max_examples=1000)
+# The small one has the same examples in each run, so that a failure is one of the change that is
+# tested; the large one looks for new ones.
+settings.register_profile("small", patient, max_examples=50, derandomize=True)
+settings.register_profile("large", patient, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "small"))
 
 

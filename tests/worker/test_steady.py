@@ -225,7 +225,7 @@ def test_waves_of_the_window_alone_are_too_few() -> None:
     assert judge(waves[:2], window=(0.5, 1.0), cap_s=180.0).verdict == TOO_FEW_WAVES
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(st.floats(1.0, 1e6), min_size=2, max_size=40),
     st.integers(1, 5),

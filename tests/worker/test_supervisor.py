@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.worker.backend import Backend, Peer, group_members, workload
 from tests.worker.engine_process import (
@@ -80,11 +80,7 @@ class TestLines:
         assert error["message"].startswith(message)
         assert peer.ask("hello", protocol=PROTOCOL)["event"] == "hello"
 
-    @settings(
-        max_examples=60,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
-    )
+    @settings(max_examples=60)
     @given(LINES)
     def test_any_line_is_refused_and_the_next_one_is_answered(
         self, peer: Peer, line: bytes
