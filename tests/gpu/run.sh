@@ -6,7 +6,7 @@
 #                         PYTHON's packages, without network; else the checkout's .venv is used
 #     --out FOLDER        gets log.txt, lines.json, report.html and two archives
 #     --architecture NAME smollm2-1.7b (default) or qwen3-8b, with random weights
-#     --seconds N         for all of it; 360
+#     --seconds N         for all of it; 360. With more, each part may take longer in proportion
 #     --quick             every part at its shortest, to see that it runs
 #     --change-settings   also set the power limit to what it is: never on a machine of others
 #     --rehearse          on a simulated GPU, in a network namespace without network
