@@ -53,8 +53,8 @@ NOT_DETERMINED = (
 """Parts of a result that no raw data and no record determine."""
 
 WITHOUT_END = (
-    "has no end: the run goes on, or it was killed and its folder in .cache was deleted; what "
-    "happened in it after its start is not recorded"
+    "no end is recorded: the run goes on, or it was killed; later events are missing, and all "
+    "events if its folder in .cache was deleted"
 )
 
 
@@ -107,7 +107,7 @@ def verify_results(campaign_folder: Path) -> Verdict:
     Args:
         campaign_folder: `results/{campaign}`.
     """
-    problems, notes = list[str](), list[str]()
+    problems, notes, without_end = list[str](), list[str](), list[str]()
     looked_at: Counter[str] = Counter()
     users: Counter[tuple[str, frozenset[str]]] = Counter()
     unsealed = 0
@@ -146,7 +146,9 @@ def verify_results(campaign_folder: Path) -> Verdict:
             problems += [f"{where}: {reason}"] * (where not in lost)
             continue
         if path.parent.name == "runs" and record.get("ended", "") is None:
-            notes.append(f"{where}: {WITHOUT_END}")
+            without_end.append(where)
+    if without_end:
+        notes.append(f"{', '.join(without_end)}: {WITHOUT_END}")
     if unsealed:
         notes.append(
             f"{unsealed} of {looked_at.total()} results have no checksum, as before protocol "

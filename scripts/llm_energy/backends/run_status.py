@@ -97,11 +97,14 @@ def backends_of(runs: Iterable[Run]) -> dict[str, BackendHealth]:
 
 def recoveries_of(results: Path, runs: Iterable[Run]) -> Mapping[str, int]:
     """Return how often each kind of event occurred in the runs of a campaign, ended ones too."""
-    kinds = Counter[str]()
+    kinds, living = Counter[str](), set[str]()
     for run in runs:
         with contextlib.suppress(OSError, ValueError):
             kinds.update(str(event["kind"]) for event in run.events())
+            living.add(run.run_id)
     for path in files(results, "runs"):
+        if path.stem in living:  # its own report had its events published
+            continue
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # `verify` names it
             kinds.update(str(event["kind"]) for event in json.loads(path.read_bytes())["events"])
     return kinds

@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from llm_energy.backends import health
 from llm_energy.backends.process_runtime import ProcessRuntime, start_detached, worker_environment
@@ -17,7 +18,7 @@ from llm_energy.backends.runtime import BackendError, BackendRecord, DeclaredBac
 from llm_energy.backends.session import Session
 from llm_energy.power.gpu_control import restore_all
 from llm_energy.runs import lease
-from llm_energy.runs.run import RUNS, Run
+from llm_energy.runs.run import RUNS, Run, utc_now
 from llm_energy.runs.run_parts import set_runs
 from llm_energy.system import locks
 from llm_energy.system.files import is_abandoned
@@ -214,8 +215,12 @@ def ensure_watchdog(run: Run) -> None:
     run.write("watchdog", identity)
 
 
-def end_run(run: Run) -> None:
-    """Stop everything that the run started and forget it; may be called any number of times."""
+def end_run(run: Run, *, seen: bool = True) -> None:
+    """Stop everything that the run started and forget it; may be called any number of times.
+
+    Args:
+        seen: False where it ended at an unknown time before: then its record has no end.
+    """
     if not (run.folder / "run.json").exists():
         return
     # A damaged record, of a full disk or a crash of the host, keeps nothing alive.
@@ -226,7 +231,7 @@ def end_run(run: Run) -> None:
     with contextlib.suppress(ValueError):
         parts = set_runs(run)
         with ThreadPoolExecutor(max_workers=max(1, len(parts))) as pool:
-            list(pool.map(end_run, parts))
+            list(pool.map(partial(end_run, seen=seen), parts))
     if not run.spreads:
         stop_backends(run)
     with contextlib.suppress(ValueError):
@@ -236,7 +241,7 @@ def end_run(run: Run) -> None:
                 print(line, file=sys.stderr)
     # A full disk must not keep anything alive, and another process may end it too.
     with contextlib.suppress(OSError, ValueError):
-        run.publish()
+        run.publish(ended=utc_now() if seen else None)
     run.remove()
 
 
@@ -250,7 +255,7 @@ def reap_dead_runs() -> list[str]:
         except ValueError:
             continue  # not a record of ours, or gone meanwhile: touch nothing
         if dead:
-            end_run(run)
+            end_run(run, seen=False)
             reaped.append(run.run_id)
     for folder in RUNS.glob("*/"):
         if not (folder / "run.json").exists() and is_abandoned(folder):

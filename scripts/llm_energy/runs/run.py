@@ -140,7 +140,7 @@ class Run:
                 (self.folder / name).mkdir(parents=True)
             lease.renew(self.lease)
             self.write("run", record)
-            self._publish(ended=None)  # results refer to it, even where this folder is deleted
+            self.publish(ended=None)  # results refer to it, even where this folder is deleted
         except BaseException:  # a full disk: without its record no later run finds it
             for folder in (Path(record.sockets), self.folder):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -266,11 +266,12 @@ class Run:
     def events(self) -> Iterator[dict[str, Any]]:
         yield from read_lines(self.folder / "events.jsonl")
 
-    def publish(self) -> None:
-        """Keep what a reader of the results must know of this run beside them."""
-        self._publish(ended=utc_now())
+    def publish(self, *, ended: str | None) -> None:
+        """Keep what a reader of the results must know of this run beside them.
 
-    def _publish(self, *, ended: str | None) -> None:
+        Args:
+            ended: when it ended, as of `utc_now`; None where it goes on, or nobody saw its end.
+        """
         record = self.record
         content = {
             "run_id": record.run_id,

@@ -186,9 +186,9 @@ def give_up(whole: Run, part: Run, reason: str) -> None:
 
 
 def publish_runs(results: Path) -> None:
-    """Publish every run that added to `results`, and whose folder is there: those of this very
-    invocation, which are published again at their end, and those that were killed since."""
+    """Publish every run that adds to `results`, without an end: those of this very invocation,
+    which are published again at their end, and those that were killed and not cleaned up since."""
     for run in Run.all():
         with suppress(ValueError):  # not a record of ours, or gone meanwhile
             if run.results == results.absolute():
-                run.publish()
+                run.publish(ended=None)

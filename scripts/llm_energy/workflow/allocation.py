@@ -163,7 +163,7 @@ def cancel_orphans() -> Iterator[str]:
         for left in (*set_runs(run), run):  # it was killed before it could end its run
             if (left.folder / "run.json").exists():
                 with contextlib.suppress(OSError):
-                    left.publish()
+                    left.publish(ended=None)  # nobody saw when
                 left.remove()
         yield job
 

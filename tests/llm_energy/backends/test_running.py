@@ -66,3 +66,5 @@ def test_the_dead_run_of_a_damaged_record_stops_no_start(run):
     damaged.replace(unknown.folder / "run.json", damaged.folder)
     assert reap_dead_runs() == [run.run_id]
     assert [left.run_id for left in Run.all()] == [unknown.run_id]
+    kept = json.loads(Path(f"results/nap/runs/{run.run_id}.json").read_text())
+    assert kept["ended"] is None  # nobody saw when it died

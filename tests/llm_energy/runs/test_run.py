@@ -103,16 +103,16 @@ def test_it_adds_to_the_results_where_its_folder_was_moved_to(run, tmp_path):
     moved.mkdir()
     (tmp_path / ".cache").rename(moved / ".cache")
     there = Run(moved / run.folder.relative_to(tmp_path))
-    there.publish()
+    there.publish(ended=None)
     assert (moved / f"results/nap/runs/{run.run_id}.json").exists()
     there.remove()
 
 
 def test_its_record_stays_with_the_results(run):
     run.add_event("backend_replaced", backend="sleep")
-    run.publish()
+    run.publish(ended="2026-01-01T00:00:00.000+00:00")
     kept = json.loads(Path(f"results/nap/runs/{run.run_id}.json").read_text())
-    assert kept["campaign"] == "nap"
+    assert (kept["campaign"], kept["ended"]) == ("nap", "2026-01-01T00:00:00.000+00:00")
     assert snakemake_versions(Path("results/nap")) == [version("snakemake")]
     assert [event["kind"] for event in kept["events"]] == ["backend_replaced"]
 
