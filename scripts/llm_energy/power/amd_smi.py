@@ -23,7 +23,15 @@ from llm_energy.power.amd_binding import (
 from llm_energy.power.amd_kinds import kind_of
 from llm_energy.power.amd_throttle import read_metrics, throttle_reasons
 from llm_energy.power.gpu_targets import GpuRange
-from llm_energy.power.meter import Device, Quantity, Reading, Stamp, State, reading_since
+from llm_energy.power.meter import (
+    Device,
+    Quantity,
+    Reading,
+    Stamp,
+    State,
+    reading_since,
+    warn_unmetered,
+)
 
 LOG = logging.getLogger(__name__)
 
@@ -137,7 +145,7 @@ class AmdSmiMeter:
                 uuid = self._smi.amdsmi_get_gpu_device_uuid(handle)
                 named.append((uuid, self._smi.amdsmi_get_gpu_device_bdf(handle), handle))
             except Exception as error:
-                LOG.warning("GPU %d cannot be metered: %s", index, in_one_line(error))
+                warn_unmetered(f"GPU {index}", in_one_line(error))
                 self.unreadable[index] = self._reason(error)
         times = Counter(uuid for uuid, _, _ in named)
         return {uuid if times[uuid] == 1 else bdf: handle for uuid, bdf, handle in named}

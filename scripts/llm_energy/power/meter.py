@@ -4,10 +4,14 @@ A meter never computes: readings are what the sensor returned, and energy is com
 series after the window (see `accounting.py`).
 """
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, Protocol
+
+LOG = logging.getLogger(__name__)
 
 Scope = Literal[
     "rail",
@@ -184,6 +188,12 @@ class Meter(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@cache
+def warn_unmetered(gpu: str, reason: str) -> None:
+    """Warn once in this process that a GPU cannot be metered, however often its driver is asked."""
+    LOG.warning("%s cannot be metered: %s", gpu, reason)
 
 
 def reading_since(start_s: float, device: Device, **values: Any) -> Reading:

@@ -15,7 +15,15 @@ from dataclasses import replace
 from typing import Any
 
 from llm_energy.power.gpu_targets import GpuRange
-from llm_energy.power.meter import Device, Quantity, Reading, Stamp, State, reading_since
+from llm_energy.power.meter import (
+    Device,
+    Quantity,
+    Reading,
+    Stamp,
+    State,
+    reading_since,
+    warn_unmetered,
+)
 from llm_energy.power.nvml_power_modes import power_modes
 
 LOG = logging.getLogger(__name__)
@@ -172,7 +180,7 @@ class NvmlMeter:
                 handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
                 uuid = self._nvml.nvmlDeviceGetUUID(handle)
             except Exception as error:
-                LOG.warning("GPU %d cannot be metered: %s", index, error)
+                warn_unmetered(f"GPU {index}", str(error))
                 self.unreadable[index] = self._reason(error)
                 continue
             yield uuid, handle
@@ -183,7 +191,7 @@ class NvmlMeter:
             try:
                 yield uuid, self._nvml.nvmlDeviceGetHandleByUUID(uuid)
             except Exception as error:
-                LOG.warning("%s cannot be metered: %s", uuid, error)
+                warn_unmetered(uuid, str(error))
 
     def _fields_of(self, handle: Any) -> dict[Quantity, tuple[int, int]]:
         """Return the (field, scope) of each quantity that is read as a field."""

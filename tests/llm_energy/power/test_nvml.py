@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import closing
 from itertools import pairwise
 
 import pytest
@@ -16,7 +17,8 @@ from tests.waiting import sleep_until
 
 from llm_energy.power.accounting import account_energy
 from llm_energy.power.gpu_driver import open_gpus
-from llm_energy.power.meter import QUANTITIES, State
+from llm_energy.power.meter import QUANTITIES, State, warn_unmetered
+from llm_energy.power.nvml import NvmlMeter
 from llm_energy.power.sources import open_meters
 from llm_energy.results.parts import Tokens
 
@@ -89,6 +91,16 @@ class TestDevices:
         simulate(lost, Gpu())
         with opened() as meter:
             assert [device.id for device in meter.devices] == [Gpu().uuid]
+
+    def test_it_is_named_once_however_often_the_driver_is_asked(self, simulate, caplog):
+        lost = with_uuid(Gpu(faults=(Fault("handle", made.GPU_LOST),)), 2)
+        simulate(lost, Gpu())
+        warn_unmetered.cache_clear()
+        for only in (None, None, [lost.uuid], [lost.uuid]):
+            with closing(NvmlMeter.connect(only)):
+                pass
+        named = [message for message in caplog.messages if "cannot be metered" in message]
+        assert [message.partition(" cannot")[0] for message in named] == ["GPU 0", lost.uuid]
 
     def test_a_name_that_is_no_text_costs_itself_only(self, simulate):
         simulate(Gpu(name="Board \udcf8\udcff"), with_uuid(Gpu(), 2), driver="555 \udcff")
