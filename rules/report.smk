@@ -4,6 +4,7 @@ To load what computes, draws and writes takes as long as all that it does for a 
 """
 
 from llm_energy.system.files import sha256_of
+from llm_energy.workflow.late_events import late_records
 
 SUMMARY = f"{RESULTS}/summary"
 
@@ -11,6 +12,8 @@ SUMMARY = f"{RESULTS}/summary"
 rule report:
     input:
         MEASUREMENTS,
+        # Only what the report there is lacks: it makes that too old.
+        lambda wildcards: [str(path) for path in late_records(Path(RESULTS))],
     output:
         measurements=report(
             f"{SUMMARY}/measurements.csv",

@@ -131,6 +131,22 @@ def test_a_new_summary_holds_what_the_campaign_says_now_and_the_results_that_are
     assert len(measured.results()) == 4
 
 
+def test_an_event_after_the_report_makes_it_again_once_and_measures_nothing(measured):
+    (record,) = (measured.folder / "results/nap/runs").glob("*.json")
+    late = {"time": "2026-01-01T00:00:00Z", "kind": "backend_restarted", "backend": "sleep"}
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"events": [late]}))
+    line = "The report lacks events that 1 run recorded after it was made"
+    assert line in measured.run("status", check=True).stdout
+    for target in ((), ("archive",)):
+        assert measured.graph(*target).rules - {"all", "archive"} == {"report"}
+    done = measured.run("report", check=True).stdout
+    assert finished(done) == []
+    assert line not in done
+    assert "was restarted" in (measured.folder / "results/nap/report.html").read_text()
+    assert measured.graph().rules == set()
+    assert line not in measured.run("status", check=True).stdout
+
+
 def test_two_values_that_swap_places_are_seen(measured):
     swapped = copy.deepcopy(CAMPAIGN)
     swapped["defaults"]["sampling"] = {"top_k": 3, "seed": 7}

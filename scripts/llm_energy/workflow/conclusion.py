@@ -9,6 +9,7 @@ from llm_energy.results.failures import last_failure, reason_of
 from llm_energy.results.result import ResultError, read_planned_result
 from llm_energy.system.scripting import disk_refusal
 from llm_energy.workflow.decisions import decided, requested
+from llm_energy.workflow.late_events import late_lines
 
 LISTED = 20
 """Most measurements that are named one by one."""
@@ -19,7 +20,8 @@ def success(results: Path) -> list[str]:
     headline, report = results / "summary/headline.txt", results / "report.html"
     if not (headline.exists() and report.exists()):
         return []
-    return [*headline.read_text().rstrip().splitlines(), f"Report: {report}"]
+    lines = [*headline.read_text().rstrip().splitlines(), f"Report: {report}"]
+    return [*lines, *late_lines(results)]
 
 
 def failure(

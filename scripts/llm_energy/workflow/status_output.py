@@ -10,6 +10,7 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.results.result import ResultError
 from llm_energy.runs.campaign_status import write_status
 from llm_energy.system.scripting import disk_refusal, rule_script
+from llm_energy.workflow.late_events import late_lines
 from llm_energy.workflow.opening import Opened
 from llm_energy.workflow.status import as_text, standings, write_manifest
 
@@ -33,7 +34,10 @@ def show(campaign: Campaign, results: Path, *, for_programs: bool) -> None:
         status = campaign_status(campaign, results, rows)
         print(as_json(status, rows), flush=True)
     else:
-        print(as_text(campaign, results, rows), end="", flush=True)
+        print(as_text(campaign, results, rows), end="")
+        for line in late_lines(results):
+            print(line)
+        sys.stdout.flush()
     if results.exists():
         try:
             path = write_manifest(results, rows)
