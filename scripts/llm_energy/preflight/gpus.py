@@ -1,6 +1,6 @@
 """The GPUs of this machine, as NVML or AMD SMI shows them now."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -11,7 +11,7 @@ from llm_energy.power.gpu_driver import GpuDriverError, connect_gpus
 from llm_energy.power.gpu_targets import GpuRange
 from llm_energy.power.meter import Device, Reading
 from llm_energy.power.sensor_probe import LOST, probe
-from llm_energy.preflight.asking import RefusalError
+from llm_energy.preflight.asking import RefusalError, ask_all
 
 
 class NoGpuError(RefusalError):
@@ -52,6 +52,16 @@ class Gpu:
         """Reason code of a GPU that cannot be used."""
         codes = self.reading.unavailable.values()
         return self.unreadable or next((code for code in codes if code in LOST), None)
+
+
+Answer = Sequence[Gpu] | Exception
+"""What the driver shows: every GPU, or the reason why none can be read."""
+
+
+def ask_gpus() -> Answer:
+    """Return every GPU, or why none can be read; with a deadline, as a driver may never answer."""
+    answer: Answer = ask_all({"gpus": read_gpus})["gpus"]
+    return answer
 
 
 def read_gpus(*, probed: bool = False) -> list[Gpu]:

@@ -17,8 +17,9 @@ from llm_energy.preflight.asking import SilentError, ask_all, reason
 from llm_energy.preflight.findings import Finding, problems
 from llm_energy.preflight.gpu_control_findings import control_findings, limit_findings, sets_gpus
 from llm_energy.preflight.gpu_findings import enough_findings
-from llm_energy.preflight.gpu_sets import in_sets, set_findings
-from llm_energy.preflight.gpus import Gpu, NoGpuError, are_amd, read_gpus
+from llm_energy.preflight.gpu_sets import set_findings
+from llm_energy.preflight.gpus import Answer, Gpu, NoGpuError, are_amd
+from llm_energy.preflight.used_gpus import used_gpus
 from llm_energy.system.cache import environment_marker, model_marker, prompts_marker, read_marker
 from llm_energy.system.errors import InputError, ModelError
 
@@ -160,7 +161,7 @@ def too_few_gpus(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
 def request_findings(campaign: Campaign, gpus: Sequence[Gpu]) -> Iterator[Finding]:
     """Yield the findings about what a campaign asks of the GPUs beyond their number."""
     parallel = campaign.parallel
-    used = in_sets(parallel, gpus) if parallel else gpus
+    used = used_gpus(campaign, campaign.used_backends, gpus)
     if are_amd(gpus):
         yield from amd_findings(campaign)
     else:
@@ -195,26 +196,27 @@ def secret_obstacles(
     return [f"{finding.subject}: {finding.message}" for finding in found]
 
 
-def gpu_obstacles(campaign: Campaign) -> list[str]:
-    """Return one line for each reason why the campaign cannot use the GPUs it measures on."""
+def gpu_obstacles(campaign: Campaign, gpus: Answer) -> list[str]:
+    """Return one line for each reason why the campaign cannot use the GPUs it measures on.
+
+    Args:
+        gpus: what the driver shows.
+    """
     if not campaign.measurement.on_gpu:
         return []
-    questions: dict[str, Callable[[], Any]] = {"gpus": read_gpus}
-    if uses_docker(campaign):
+    found: list[Finding] = []
+    if isinstance(gpus, NoGpuError):
+        found.append(no_gpu_finding(gpus))
+    elif not isinstance(gpus, Exception):
+        found += too_few_gpus(campaign, gpus)
+        found += request_findings(campaign, gpus)
+    elif not isinstance(gpus, SilentError):  # which may only be slow
+        message = f"the GPUs cannot be read: {reason(gpus)}"
+        found.append(Finding("problem", "gpu", message))
+    if uses_docker(campaign) and not are_amd(gpus):
         from llm_energy.preflight.docker_engine import ask_engine, toolkit_finding  # imports Docker
 
-        questions["docker"] = ask_engine
-    answers = ask_all(questions)
-    found: list[Finding] = []
-    if isinstance(answers["gpus"], NoGpuError):
-        found.append(no_gpu_finding(answers["gpus"]))
-    elif isinstance(answers["gpus"], list):
-        found += too_few_gpus(campaign, answers["gpus"])
-        found += request_findings(campaign, answers["gpus"])
-    elif not isinstance(answers["gpus"], SilentError):  # which may only be slow
-        message = f"the GPUs cannot be read: {reason(answers['gpus'])}"
-        found.append(Finding("problem", "gpu", message))
-    # A silent engine is reported with its images.
-    if isinstance(answers.get("docker"), dict) and not are_amd(answers["gpus"]):
-        found.append(toolkit_finding(answers["docker"]))
+        engine = ask_all({"docker": ask_engine})["docker"]
+        if isinstance(engine, dict):  # a silent one is reported with its images
+            found.append(toolkit_finding(engine))
     return [f"{finding.subject}: {finding.message}" for finding in problems(found)]

@@ -25,10 +25,9 @@ from llm_energy.backends.running import (
 from llm_energy.backends.runtime import SCRIPTS, BackendError, DeclaredBackend
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.preflight.amd_findings import no_container
-from llm_energy.preflight.asking import ask_all
 from llm_energy.preflight.findings import problems
 from llm_energy.preflight.gpu_sets import device_sets, set_findings
-from llm_energy.preflight.gpus import are_amd, read_gpus
+from llm_energy.preflight.gpus import Answer, are_amd, ask_gpus
 from llm_energy.runs.run import JOB_VARIABLE, Run
 from llm_energy.runs.run_parts import create_part, set_runs
 from llm_energy.runs.run_records import DeviceSet, Spread
@@ -70,15 +69,16 @@ def begin(owner: ProcessId) -> Run:
     spread = invocation.read("spread", Spread)
     reap_dead_runs()
     try:
-        _refuse_amd_in_containers(spread, declared)
+        gpus: Answer = ask_gpus() if spread.device == "gpu" else []
+        _refuse_amd_in_containers(gpus, declared)
         for runtime in {each.runtime for each in declared.values()}:
             runtime_named(runtime).reap()
-        sets = sets_of_allocation(spread)
+        sets = sets_of_allocation(spread, gpus)
         if not spread.new_device:
             schedule = invocation.read("schedule", tuple[str, ...])
             results = (invocation.results / path for path in schedule)
-            gpus = [uuid for each in sets for uuid in each.devices]
-            refuse_foreign_device(campaign, spread.device, results, only=gpus)
+            own = [uuid for each in sets for uuid in each.devices]
+            refuse_foreign_device(campaign, spread.device, results, gpus=gpus, only=own)
         job = os.environ[JOB_VARIABLE]
         run = create_part(invocation, f"job{job}", scripts=SCRIPTS, owner=owner, job=job)
         ensure_watchdog(run)
@@ -96,26 +96,28 @@ def begin(owner: ProcessId) -> Run:
     return run
 
 
-def _refuse_amd_in_containers(spread: Spread, declared: Mapping[str, DeclaredBackend]) -> None:
+def _refuse_amd_in_containers(gpus: Answer, declared: Mapping[str, DeclaredBackend]) -> None:
     """Refuse what the head, which may have no GPU or others, cannot know of its nodes.
 
     Raises:
         UnfitNodeError: a backend is a container, which gets no AMD GPU.
     """
     in_containers = [name for name, each in declared.items() if each.runtime == DOCKER]
-    if spread.device == "gpu" and in_containers and are_amd(ask_all({"gpus": read_gpus})["gpus"]):
+    if in_containers and are_amd(gpus):
         raise UnfitNodeError(no_container(in_containers[0]))
 
 
-def sets_of_allocation(spread: Spread) -> tuple[DeviceSet, ...]:
+def sets_of_allocation(spread: Spread, gpus: Answer) -> tuple[DeviceSet, ...]:
     """Return the sets of GPUs that this allocation is spread over; none where it is one itself.
+
+    Args:
+        gpus: what the driver of its node shows.
 
     Raises:
         UnfitNodeError: its GPUs cannot make as many sets as it has cycles at a time.
     """
     if spread.gpus_of_set is None:
         return ()
-    gpus = ask_all({"gpus": read_gpus})["gpus"]  # a driver may never answer
     if isinstance(gpus, Exception):
         raise UnfitNodeError(str(gpus))
     parallel = Parallel(devices_per_measurement=spread.gpus_of_set)

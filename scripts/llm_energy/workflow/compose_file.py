@@ -19,8 +19,7 @@ from llm_energy.containers.engine import (
 )
 from llm_energy.inputs.declared_backends import declare_backend
 from llm_energy.preflight.amd_findings import no_container
-from llm_energy.preflight.asking import ask_all
-from llm_energy.preflight.gpus import are_amd, read_gpus
+from llm_energy.preflight.gpus import are_amd, ask_gpus
 from llm_energy.results.layout import COMPOSE_FILE
 from llm_energy.system.files import write_atomically
 from llm_energy.system.scripting import UserError
@@ -47,7 +46,7 @@ def write_compose(campaign: Campaign, results: Path) -> Path:
     if campaign.parallel is not None:
         message = "`parallel` gives each set of GPUs containers of its own, which only a run has"
         raise UserError(f"campaign `{campaign.name}`: {message}; leave it out")
-    if campaign.measurement.on_gpu and are_amd(ask_all({"gpus": read_gpus})["gpus"]):
+    if campaign.measurement.on_gpu and are_amd(ask_gpus()):
         raise UserError(f"campaign `{campaign.name}`: {no_container(names[0])}")
     try:
         with closing(connect()) as client, docker_errors():

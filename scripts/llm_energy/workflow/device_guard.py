@@ -4,8 +4,7 @@ from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 
-from llm_energy.preflight.asking import ask_all
-from llm_energy.preflight.gpus import read_gpus
+from llm_energy.preflight.gpus import Answer
 from llm_energy.results.result import ResultError, read_result
 from llm_energy.system.host import cpu_model
 
@@ -15,7 +14,12 @@ class ForeignDeviceError(Exception):
 
 
 def refuse_foreign_device(
-    campaign: str, device: str, results: Iterable[Path], *, only: Collection[str] = ()
+    campaign: str,
+    device: str,
+    results: Iterable[Path],
+    *,
+    gpus: Answer,
+    only: Collection[str] = (),
 ) -> None:
     """Let a campaign go on only on the device model that it began on.
 
@@ -23,12 +27,13 @@ def refuse_foreign_device(
         campaign: its name.
         device: `cpu` or `gpu`.
         results: where its results are or will be.
+        gpus: what the driver shows; not looked at on the CPU.
         only: the GPUs that it measures on, by UUID; none: all of the host.
 
     Raises:
         ForeignDeviceError: with the remedy.
     """
-    found = foreign_device(device, results, only=only)
+    found = foreign_device(device, results, gpus=gpus, only=only)
     if found is not None:
         there, here = found
         raise ForeignDeviceError(
@@ -38,7 +43,7 @@ def refuse_foreign_device(
 
 
 def foreign_device(
-    device: str, results: Iterable[Path], *, only: Collection[str] = ()
+    device: str, results: Iterable[Path], *, gpus: Answer, only: Collection[str] = ()
 ) -> tuple[str, str] | None:
     """The device model of a campaign's results and what is here, where they differ.
 
@@ -50,10 +55,9 @@ def foreign_device(
         return None
     if device == "cpu":
         here = [cpu_model()]
+    elif isinstance(gpus, Exception):
+        return None
     else:
-        gpus = ask_all({"gpus": read_gpus})["gpus"]  # a driver may never answer
-        if isinstance(gpus, Exception):
-            return None
         usable = [gpu for gpu in gpus if not gpu.lost and (not only or gpu.uuid in only)]
         here = sorted({gpu.device.model for gpu in usable})
     return None if there in here else (there, ", ".join(here))

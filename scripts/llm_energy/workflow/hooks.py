@@ -11,7 +11,7 @@ from llm_energy.campaign.experiment import Experiment
 from llm_energy.inputs.recipes import Recipes
 from llm_energy.preflight.container_findings import container_obstacles
 from llm_energy.preflight.gpu_control_findings import sets_gpus
-from llm_energy.preflight.gpus import read_gpus
+from llm_energy.preflight.gpus import Answer, ask_gpus
 from llm_energy.preflight.host_findings import forbidden_cpu_energy
 from llm_energy.preflight.obstacles import gpu_obstacles, obstacles, secret_obstacles
 from llm_energy.results import older_layout
@@ -107,8 +107,10 @@ class Hooks:
             )
         if spreads and (refusal := spread_refusal(campaign, self._snakemake)):
             sys.exit(f"campaign `{campaign.name}`: {refusal}")
-        if not spreads and (needed or further or calibrated):
-            self._sets = sets_of_host(campaign)
+        gpus: Answer = []
+        if campaign.measurement.on_gpu and not spreads and (needed or further or calibrated):
+            gpus = ask_gpus()
+            self._sets = sets_of_host(campaign, gpus)
         concurrency = self._concurrency(self._at_once)
         for line in announcement(
             jobs, needed, campaign=campaign, results=self._results, concurrency=concurrency
@@ -126,7 +128,7 @@ class Hooks:
                     "cannot be spread over a cluster: use one allocation (docs/slurm.md)"
                 )
             if not spreads:
-                lines += [*gpu_obstacles(campaign), *container_obstacles(campaign, used)]
+                lines += [*gpu_obstacles(campaign, gpus), *container_obstacles(campaign, used)]
                 lines += secret_obstacles(campaign, used, os.environ)
             if lines:
                 sys.exit("\n".join(lines))
@@ -147,7 +149,9 @@ class Hooks:
                     f"campaign `{campaign.name}` sets GPUs, which cannot be spread over a cluster: "
                     "use one allocation (docs/slurm.md)"
                 )
-            boards = {gpu.uuid: gpu.settable for gpu in read_gpus() if not gpu.lost}
+            if isinstance(gpus, Exception):
+                sys.exit(f"campaign `{campaign.name}` sets GPUs, and the driver gives {gpus}")
+            boards = {gpu.uuid: gpu.settable for gpu in gpus if not gpu.lost}
         try:
             self._lifecycle.start(
                 needed,
@@ -156,6 +160,7 @@ class Hooks:
                 remeasure=self._config.get("remeasure", False),
                 new_device=self._config.get("new_device", False),
                 spreads=spreads,
+                gpus=gpus,
                 sets=self._sets,
                 at_once=self._at_once,
                 boards=boards,

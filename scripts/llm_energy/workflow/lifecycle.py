@@ -29,6 +29,7 @@ from llm_energy.measurement.fork_server import ForkServer
 from llm_energy.power.gpu_control import restore_all
 from llm_energy.power.gpu_targets import GpuRange
 from llm_energy.preflight.container_findings import hold_containers
+from llm_energy.preflight.gpus import Answer
 from llm_energy.results.superseded import set_aside
 from llm_energy.runs.results_lock import LockedError, ResultsLock
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
@@ -72,6 +73,7 @@ class Lifecycle:
         remeasure: bool | str,
         new_device: bool = False,
         spreads: bool = False,
+        gpus: Answer = (),
         sets: Sequence[DeviceSet] = (),
         at_once: int = 1,
         boards: Mapping[str, GpuRange] = MappingProxyType({}),
@@ -86,6 +88,7 @@ class Lifecycle:
             new_device: True lets a campaign grow on another device model than it began on.
             spreads: True where jobs run on other hosts: nothing is started here, and each
                 allocation opens a run of its own.
+            gpus: what the driver of this host shows.
             sets: sets of this host's GPUs that are measured on at once, each in a run of its own.
             at_once: measurements that run at the same time, in each allocation where it spreads.
             boards: GPU -> what it can be set to, where experiments set it.
@@ -101,9 +104,9 @@ class Lifecycle:
         if not experiments:
             return
         backends = {e.settings.backend for e in experiments}
-        gpus = set[str]() if spreads else gpus_of_run(self.campaign, backends, sets)
+        own_gpus = set[str]() if spreads else gpus_of_run(self.campaign, backends, gpus)
         if not (new_device or spreads):
-            self._refuse_another_device(gpus)
+            self._refuse_another_device(gpus, own_gpus)
         atexit.register(self.stop)
         self.results.mkdir(parents=True, exist_ok=True)
         if not os.access(self.results, os.W_OK):  # for root too, where the disk is read-only
@@ -122,7 +125,7 @@ class Lifecycle:
         signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         self._reap(set() if spreads else {self._runtime_of(e) for e in experiments})
         if not spreads:
-            self._hold(backends, gpus)
+            self._hold(backends, own_gpus)
         self._set_aside(existing)
         self.run = enter_run(
             self.campaign,
@@ -176,10 +179,10 @@ class Lifecycle:
     def _path(self, planned: PlannedMeasurement) -> Path:
         return self.results / planned.result_path
 
-    def _refuse_another_device(self, gpus: Collection[str]) -> None:
+    def _refuse_another_device(self, gpus: Answer, own_gpus: Collection[str]) -> None:
         device, paths = self.campaign.measurement.device, map(self._path, self.campaign.schedule)
         try:
-            refuse_foreign_device(self.campaign.name, device, paths, only=gpus)
+            refuse_foreign_device(self.campaign.name, device, paths, gpus=gpus, only=own_gpus)
         except ForeignDeviceError as error:
             raise LifecycleError(str(error)) from error
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from llm_energy.backends.running import ensure_backend, ensure_watchdog
 from llm_energy.backends.runtime import DeclaredBackend
 from llm_energy.campaign.campaign import Campaign
-from llm_energy.preflight.asking import ask_all
 from llm_energy.preflight.gpu_sets import device_sets
-from llm_energy.preflight.gpus import read_gpus
+from llm_energy.preflight.gpus import Answer, ask_gpus
 from llm_energy.preflight.host_findings import read_host
 from llm_energy.runs.concurrency import Concurrency
 from llm_energy.runs.run import Run
@@ -26,21 +25,21 @@ the interpreters of llama.cpp, OpenVINO, PyTorch and vLLM; the rest is for what 
 beside it, which was not measured. Engines load later, `loads_at_once` of them at a time."""
 
 
-def sets_of_host(campaign: Campaign) -> tuple[DeviceSet, ...]:
+def sets_of_host(campaign: Campaign, gpus: Answer) -> tuple[DeviceSet, ...]:
     """Return the sets that a campaign measures on at once; none where it does not.
 
     That they can be made is checked by preflight's findings.
     """
-    if campaign.parallel is None:
+    if campaign.parallel is None or isinstance(gpus, Exception):
         return ()
-    gpus = ask_all({"gpus": read_gpus})["gpus"]  # a driver may never answer
-    return device_sets(campaign.parallel, gpus) if isinstance(gpus, list) else ()
+    return device_sets(campaign.parallel, gpus)
 
 
 def concurrency_here(campaign: Campaign, lanes: int, *, allocations: int | None) -> Concurrency:
     """Return what is going to be measured at the same time, on the sets of this host if there is
     no cluster; arguments as of `planned_concurrency`."""
-    sets = () if allocations else sets_of_host(campaign)
+    here = campaign.parallel is not None and not allocations
+    sets = sets_of_host(campaign, ask_gpus()) if here else ()
     return planned_concurrency(campaign, lanes, allocations=allocations, sets=sets)
 
 

@@ -10,7 +10,7 @@ from tests.nvml_simulator.scenario import Fault, with_uuid
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.preflight.gpu_findings import gpu_findings
 from llm_energy.preflight.gpu_sets import set_findings
-from llm_energy.preflight.gpus import read_gpus
+from llm_energy.preflight.gpus import ask_gpus, read_gpus
 from llm_energy.preflight.obstacles import gpu_obstacles
 
 ID = AmdGpu().id
@@ -23,7 +23,7 @@ def two(simulate_amd):
 
 def obstacles(root, **changes):
     measurement = {"device": "gpu", "minimum_duration_s": 10.0}
-    return gpu_obstacles(load(root, {**BASE, "measurement": measurement, **changes}))
+    return gpu_obstacles(load(root, {**BASE, "measurement": measurement, **changes}), ask_gpus())
 
 
 def test_a_gpu_is_described_by_its_uuid(simulate_amd, monkeypatch):

@@ -9,7 +9,9 @@ from types import SimpleNamespace
 import pytest
 from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
 
+from llm_energy.campaign.backend_settings import BackendConfig
 from llm_energy.campaign.gpu_settings import GpuSettings
+from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.power import gpu_control
 from llm_energy.power.gpu_targets import GpuSetting
 from llm_energy.preflight.gpu_control_findings import (
@@ -18,6 +20,7 @@ from llm_energy.preflight.gpu_control_findings import (
     outstanding_findings,
 )
 from llm_energy.preflight.gpus import read_gpus
+from llm_energy.preflight.obstacles import request_findings
 
 UUID = Gpu().uuid
 ASKED = GpuSettings.model_validate({"power_limit_watts": {"of_default": 0.5}})
@@ -83,6 +86,33 @@ def test_a_gpu_that_was_left_set_is_named_with_the_command(gpu):
     assert left.status == "warning"
     assert f"restore {UUID}" in left.message
     assert found(GpuSettings()) == []
+
+
+def test_a_gpu_that_another_campaign_has_set_hinders_those_alone_that_use_it(
+    gpu, simulate, tmp_path
+):
+    gpu()
+    owner = subprocess.Popen(["sleep", "600"])
+    gpu_control.set_gpu(UUID, GpuSetting(350.0), owner_pid=owner.pid)
+    free = with_uuid(Gpu(settings_file=tmp_path / "free"), 2)
+    simulate(Gpu(settings_file=tmp_path / "settings"), free)
+
+    def found(*uuids, **known):
+        boxy = {"runtime": "docker", "container": {"gpus": list(uuids) or "all"}}
+        backends = {"boxy": BackendConfig.model_validate(boxy)}
+        experiments = campaign(ASKED).experiments
+        asks = SimpleNamespace(
+            experiments=experiments, backends=backends, used_backends=backends, **known
+        )
+        return {f.status for f in request_findings(asks, read_gpus())}
+
+    assert "problem" in found(parallel=None)
+    assert "problem" in found(UUID, parallel=None)
+    assert found(free.uuid, parallel=None) == {"ok"}
+    assert "problem" in found(parallel=Parallel())
+    assert found(parallel=Parallel(devices=[free.uuid])) == {"ok", "note"}
+    owner.kill()
+    owner.wait()
 
 
 def limits(*watts):

@@ -10,7 +10,7 @@ from tests.nvml_simulator.scenario import Gpu, with_uuid
 from llm_energy.campaign.parallel_settings import Parallel
 from llm_energy.preflight import gpu_sets
 from llm_energy.preflight.gpu_sets import device_sets, set_findings
-from llm_energy.preflight.gpus import read_gpus
+from llm_energy.preflight.gpus import ask_gpus, read_gpus
 from llm_energy.preflight.obstacles import gpu_obstacles
 
 
@@ -151,8 +151,8 @@ def test_too_few_gpus_for_one_set_are_one_line_of_the_sets(own_root, simulate):
     simulate(Gpu(), with_uuid(Gpu(), 2))
     config = with_experiments(one={}) | {"measurement": {"device": "gpu"}}
     campaign = load(own_root, config | {"parallel": {"devices_per_measurement": 3}})
-    assert gpu_obstacles(campaign) == [
+    assert gpu_obstacles(campaign, ask_gpus()) == [
         "gpu sets: 2 GPUs cannot make a set of 3; lower parallel.devices_per_measurement"
     ]
     campaign = load(own_root, config | {"parallel": {"devices_per_measurement": 2}})
-    assert gpu_obstacles(campaign) == []
+    assert gpu_obstacles(campaign, ask_gpus()) == []

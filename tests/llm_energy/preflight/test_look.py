@@ -14,6 +14,7 @@ from tests.nvml_simulator.scenario import Gpu
 from llm_energy.inputs.recipes import campaign_recipes
 from llm_energy.power.sensor_probe import probe
 from llm_energy.preflight.fit import memory_findings
+from llm_energy.preflight.gpus import ask_gpus
 from llm_energy.preflight.look import look
 from llm_energy.preflight.obstacles import gpu_obstacles, secret_findings, secret_obstacles
 
@@ -176,7 +177,7 @@ class TestGpuCampaign:
         (found,) = seen(tmp_path, cache, measurement=GPU_TIMES)["gpu"]
         assert found.status == "problem"
         campaign = campaign_of(tmp_path, measurement=GPU_TIMES)
-        assert gpu_obstacles(campaign) == [f"gpu: {found.message}"]
+        assert gpu_obstacles(campaign, ask_gpus()) == [f"gpu: {found.message}"]
 
     def test_with_one_nothing_is_in_the_way(self, tmp_path, cache, simulate, monkeypatch):
         monkeypatch.setattr("llm_energy.preflight.gpus.probe", partial(probe, duration_s=0.5))
@@ -184,12 +185,12 @@ class TestGpuCampaign:
         found = seen(tmp_path, cache, measurement=GPU_TIMES)
         assert {f.status for f in found["gpu"]} == {"ok"}
         assert found["cpu energy"][0].status in ("ok", "note")
-        assert gpu_obstacles(campaign_of(tmp_path, measurement=GPU_TIMES)) == []
+        assert gpu_obstacles(campaign_of(tmp_path, measurement=GPU_TIMES), ask_gpus()) == []
 
     def test_a_campaign_on_the_cpu_needs_none(self, tmp_path, cache, simulate):
         simulate()
         assert seen(tmp_path, cache)["gpu"][0].status == "note"
-        assert gpu_obstacles(campaign_of(tmp_path)) == []
+        assert gpu_obstacles(campaign_of(tmp_path), ask_gpus()) == []
 
 
 class TestMemory:
@@ -242,9 +243,9 @@ def test_gpus_that_cannot_be_read_are_one_line(tmp_path, monkeypatch):
     def fails():
         raise KeyError("uuid")
 
-    monkeypatch.setattr("llm_energy.preflight.obstacles.read_gpus", fails)
+    monkeypatch.setattr("llm_energy.preflight.gpus.read_gpus", fails)
     campaign = campaign_of(tmp_path, measurement=GPU_TIMES)
-    assert gpu_obstacles(campaign) == ["gpu: the GPUs cannot be read: KeyError: 'uuid'"]
+    assert gpu_obstacles(campaign, ask_gpus()) == ["gpu: the GPUs cannot be read: KeyError: 'uuid'"]
 
 
 def test_a_secret_that_a_backend_needs_is_missing_before_anything_starts(tmp_path):

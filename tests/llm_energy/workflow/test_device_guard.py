@@ -8,9 +8,10 @@ from tests.llm_energy.make_campaigns import changed, load, make_checkout
 from tests.llm_energy.make_results import make_result, put_result
 from tests.nvml_simulator.scenario import Gpu, with_uuid
 
+from llm_energy.preflight import gpus
 from llm_energy.preflight.asking import ask_all
+from llm_energy.preflight.gpus import ask_gpus
 from llm_energy.system.host import cpu_model
-from llm_energy.workflow import device_guard
 from llm_energy.workflow.device_guard import foreign_device
 
 
@@ -25,7 +26,7 @@ def campaign(tmp_path):
 
 def foreign(campaign, results):
     paths = [results / planned.result_path for planned in campaign.schedule]
-    return foreign_device(campaign.measurement.device, paths)
+    return foreign_device(campaign.measurement.device, paths, gpus=ask_gpus())
 
 
 def measured_on(model, campaign, results):
@@ -61,16 +62,17 @@ def test_only_the_gpus_that_a_campaign_measures_on_count(campaign, tmp_path, sim
     gpu = campaign("gpu")
     measured_on("Board 8000", gpu, tmp_path)
     paths = [tmp_path / planned.result_path for planned in gpu.schedule]
-    assert foreign_device("gpu", paths) is None
-    assert foreign_device("gpu", paths, only={old.uuid}) is None
-    assert foreign_device("gpu", paths, only={new.uuid}) == ("Board 8000", "Board 9000")
+    on = partial(foreign_device, "gpu", paths, gpus=ask_gpus())
+    assert on() is None
+    assert on(only={old.uuid}) is None
+    assert on(only={new.uuid}) == ("Board 8000", "Board 9000")
 
 
 def test_a_driver_that_never_answers_does_not_hold_up_a_run(campaign, tmp_path, monkeypatch):
     gpu = campaign("gpu")
     measured_on("Board 8000", gpu, tmp_path)
     answered = threading.Event()
-    monkeypatch.setattr(device_guard, "read_gpus", answered.wait)
-    monkeypatch.setattr(device_guard, "ask_all", partial(ask_all, deadline_s=0.1))
+    monkeypatch.setattr(gpus, "read_gpus", answered.wait)
+    monkeypatch.setattr(gpus, "ask_all", partial(ask_all, deadline_s=0.1))
     assert foreign(gpu, tmp_path) is None
     answered.set()
