@@ -39,11 +39,15 @@ def both_started(tree: Tree, other: Tree, truth: Scenario):
     That cannot end before, since the test holds one of its GPUs for a measurement.
     """
     with locks.devices([truth.gpus[0].uuid]):
+        assert "Waiting" not in other.run("status", check=True).stdout
         first = tree.start("measurements", *AT_ONCE)
         wait_for(lambda: tree.runs() or first.poll() is not None, why=tree.output())
         second = other.start("measurements", *AT_ONCE)
         line = f"Waiting for {truth.gpus[1].uuid}, used by the run of process {first.pid} of "
         wait_for(lambda: line in other.output() or second.poll() is not None, why=other.output())
+        assert line in other.run("status", check=True).stdout
+        printed = other.run("status", "--config", "status=json", check=True).stdout
+        assert f'"waits_for": "{line.removeprefix("Waiting for ")}' in printed
     assert other.output().count(line) == 1
     assert other.runs() == []
     return first, second
@@ -70,6 +74,7 @@ def test_the_second_campaign_waits_for_the_first_one_and_both_complete(clones):
         {gpu.uuid for gpu in gpus} for gpus in (truth.gpus[:2], truth.gpus[1:])
     ]
     assert before[shared][1] < after[shared][0]
+    assert "Waiting" not in other.run("status", check=True).stdout
     for clone in (tree, other):
         assert clone.failures() == []
         codes = {flag.code for path in clone.results() for flag in read_result(path).flags}

@@ -50,6 +50,8 @@ class CampaignStatus:
     """State (`done`, `failed`, `running`, `pending`) -> number of measurements."""
     time_left_s: float
     """Estimated, for what is running and pending."""
+    waits_for: str | None = None
+    """A GPU that the start of its next run waits for, and who uses it; None without one."""
     last: LastResult | None = None
     backends: Mapping[str, BackendHealth] = field(default_factory=dict)
     """Those of the runs that go on, by name."""

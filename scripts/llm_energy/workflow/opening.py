@@ -98,7 +98,7 @@ def refuse_no_work_folder(campaign: str) -> None:
     """End the program where a folder of logs or of the cache is a file or leads nowhere."""
     for path in (Path("logs"), Path("logs", campaign)):
         _refuse_other_than_folder(path, "logs")
-    for name in ("", "environments", "models", "prompts", "runs", "locks"):
+    for name in ("", "environments", "models", "prompts", "runs", "waiting", "locks"):
         _refuse_other_than_folder(CACHE / name, "inputs and runs")
 
 

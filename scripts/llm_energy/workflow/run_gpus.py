@@ -1,7 +1,7 @@
 """The GPUs of this host that a run has for itself from its start to its end."""
 
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from functools import partial
 
@@ -43,15 +43,22 @@ def _computing(uuids: Collection[str]) -> dict[str, set[int]]:
         return {gpu.id: computing(meter.read(gpu, slow=True)) for gpu in meter.devices}
 
 
-def hold_gpus(uuids: Collection[str]) -> list[int]:
+def hold_gpus(
+    uuids: Collection[str], *, note: Callable[[str], None] = lambda _waits_for: None
+) -> list[int]:
     """Hold GPUs for a run, after the runs that have them, until the returned descriptors are
     closed.
+
+    Args:
+        note: takes what is waited for, and who uses it, beside the line on the console.
 
     Raises:
         PermissionError: a lock is no file that every user may open.
     """
-    return locks.gpus_for_run(uuids, blocked=_announce)
 
+    def blocked(uuid: str, holder: str) -> None:
+        waits_for = f"{uuid}, used by the run of {holder}"
+        print(f"Waiting for {waits_for}", file=sys.stderr, flush=True)
+        note(waits_for)
 
-def _announce(uuid: str, holder: str) -> None:
-    print(f"Waiting for {uuid}, used by the run of {holder}", file=sys.stderr, flush=True)
+    return locks.gpus_for_run(uuids, blocked=blocked)

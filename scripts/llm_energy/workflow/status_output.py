@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
@@ -9,6 +10,8 @@ from typing import Any, NoReturn
 from llm_energy.campaign.campaign import Campaign
 from llm_energy.results.result import ResultError
 from llm_energy.runs.campaign_status import write_status
+from llm_energy.runs.progress import human_duration
+from llm_energy.runs.waiting_start import waiting_start
 from llm_energy.system.scripting import disk_refusal, rule_script
 from llm_energy.workflow.late_events import late_lines
 from llm_energy.workflow.opening import Opened
@@ -35,7 +38,7 @@ def show(campaign: Campaign, results: Path, *, for_programs: bool) -> None:
         print(as_json(status, rows), flush=True)
     else:
         print(as_text(campaign, results, rows), end="")
-        for line in late_lines(results):
+        for line in (*_waiting_lines(results), *late_lines(results)):
             print(line)
         sys.stdout.flush()
     if results.exists():
@@ -46,6 +49,14 @@ def show(campaign: Campaign, results: Path, *, for_programs: bool) -> None:
             print(f"Table: {path}", file=sys.stderr if for_programs else sys.stdout, flush=True)
         except OSError as error:  # only looked at: it need not be writable
             print(f"Not written: {disk_refusal(error) or error}", file=sys.stderr)
+
+
+def _waiting_lines(results: Path) -> list[str]:
+    """Return a line on the start of a run that waits for GPUs of another one."""
+    if (waiting := waiting_start(results)) is None:
+        return []
+    waited_s = (datetime.now(UTC) - datetime.fromisoformat(waiting.since)).total_seconds()
+    return [f"Waiting for {waiting.waits_for}; for {human_duration(waited_s)} by now"]
 
 
 def show_at_once(opened: Opened, config: Mapping[str, Any]) -> NoReturn:
