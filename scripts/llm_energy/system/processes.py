@@ -93,6 +93,11 @@ def die_with_parent(parent_pid: int) -> None:
         os._exit(1)
 
 
+def outlive_parent() -> None:
+    """Have the kernel do nothing any more when the parent of this process dies."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, 0)
+
+
 def descendants(pid: int) -> set[int]:
     """Ids of a process and of all below it, as they are now."""
     import psutil  # here, because most of what starts with this module does not need it

@@ -13,7 +13,7 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from llm_energy.backends.running import (
@@ -28,6 +28,7 @@ from llm_energy.preflight.amd_findings import no_container
 from llm_energy.preflight.findings import problems
 from llm_energy.preflight.gpu_sets import device_sets, set_findings
 from llm_energy.preflight.gpus import Answer, are_amd, ask_gpus
+from llm_energy.preflight.used_gpus import open_to
 from llm_energy.runs.run import JOB_VARIABLE, Run
 from llm_energy.runs.run_parts import create_part, set_runs
 from llm_energy.runs.run_records import DeviceSet, Spread
@@ -36,6 +37,7 @@ from llm_energy.system.numbers import plural
 from llm_energy.system.processes import ProcessId
 from llm_energy.system.vocabulary import DOCKER
 from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_device
+from llm_energy.workflow.gpu_holder import HOLDER, NotHeldError, hold_in_background
 from llm_energy.workflow.parallel_sessions import open_sessions, start_backends
 
 GONE_S = 120.0
@@ -82,12 +84,13 @@ def begin(owner: ProcessId) -> Run:
         job = os.environ[JOB_VARIABLE]
         run = create_part(invocation, f"job{job}", scripts=SCRIPTS, owner=owner, job=job)
         ensure_watchdog(run)
+        hold_in_background(run, _own_gpus(sets, declared, gpus))
         parts = [run]
         if sets:
             parts = open_sessions(run, replace(spread, sets=sets), scripts=SCRIPTS)
         ready = [n for n, e in declared.items() if environment_marker(e.environment_id).exists()]
         start_backends(parts, ready)
-    except (BackendError, ForeignDeviceError, UnfitNodeError) as error:
+    except (BackendError, ForeignDeviceError, NotHeldError, UnfitNodeError) as error:
         end()
         raise AllocationError(f"{campaign}: {error}") from error
     if Run.of_invocation() is None:  # then nobody else knows of this one
@@ -105,6 +108,17 @@ def _refuse_amd_in_containers(gpus: Answer, declared: Mapping[str, DeclaredBacke
     in_containers = [name for name, each in declared.items() if each.runtime == DOCKER]
     if in_containers and are_amd(gpus):
         raise UnfitNodeError(no_container(in_containers[0]))
+
+
+def _own_gpus(
+    sets: Sequence[DeviceSet], declared: Mapping[str, DeclaredBackend], gpus: Answer
+) -> set[str]:
+    """Return the GPUs, by UUID, that an allocation measures on, as a run on one host has them."""
+    if sets or isinstance(gpus, Exception):
+        return {uuid for each in sets for uuid in each.devices}
+    of_backends = [each.container.gpus for each in declared.values()]
+    named = [each if isinstance(each, tuple) else None for each in of_backends]
+    return {gpu.uuid for gpu in open_to(named, gpus) if not gpu.lost}
 
 
 def sets_of_allocation(spread: Spread, gpus: Answer) -> tuple[DeviceSet, ...]:
@@ -134,8 +148,14 @@ def sets_of_allocation(spread: Spread, gpus: Answer) -> tuple[DeviceSet, ...]:
 def end() -> None:
     """End the run of this allocation and all that it started; may be called any number of times."""
     folder = Run.folder_of_allocation()
-    if folder is not None:
-        end_run(Run(folder))
+    if folder is None:
+        return
+    run, holder = Run(folder), None
+    with contextlib.suppress(ValueError):  # it ends with the script
+        holder = run.find(HOLDER, ProcessId)
+    end_run(run)
+    if holder is not None:
+        holder.end()
 
 
 def cancel_orphans() -> Iterator[str]:

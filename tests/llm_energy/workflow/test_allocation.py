@@ -3,7 +3,10 @@
 import json
 import os
 import stat
+import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +26,14 @@ from llm_energy.campaign.backend_settings import Container
 from llm_energy.runs.run import JOB_VARIABLE, RUN_VARIABLE, Run
 from llm_energy.runs.run_parts import plan_beside, run_of_block, set_runs
 from llm_energy.runs.run_records import PlanEntry, Spread
+from llm_energy.system import locks
 from llm_energy.system.cache import environment_marker
 from llm_energy.system.host import cpu_model
-from llm_energy.system.processes import ProcessId
+from llm_energy.system.processes import ProcessId, wait_until_gone
 from llm_energy.system.vocabulary import DOCKER
 from llm_energy.workflow import allocation
 from llm_energy.workflow.allocation import AllocationError
+from llm_energy.workflow.gpu_holder import HOLDER
 
 RESULT = "measurements/nap/0123456789ab/cycle-1.json"
 
@@ -149,6 +154,81 @@ def test_it_uses_the_gpus_that_slurm_gives_it(invocation, simulate, monkeypatch)
     spread_over(invocation, 1)
     (part,) = set_runs(begin())
     assert part.record.device_set.devices == (TWO.uuid,)
+
+
+def is_free(uuid):
+    try:
+        os.close(locks.hold_for_run(uuid))
+    except locks.HeldError:
+        return False
+    return True
+
+
+def test_it_has_its_gpus_for_itself_until_it_ends(invocation, simulate):
+    simulate(ONE, TWO)
+    spread_over(invocation, 1)
+    holder = begin().read(HOLDER, ProcessId)
+    with pytest.raises(locks.HeldError, match=f"^process {holder.pid} of "):
+        locks.hold_for_run(ONE.uuid)
+    assert is_free(TWO.uuid)
+    allocation.end()
+    assert not holder.alive()
+    assert is_free(ONE.uuid)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "held"),
+    [("all", {ONE.uuid, TWO.uuid}), (1, {ONE.uuid, TWO.uuid}), ((TWO.uuid,), {TWO.uuid})],
+)
+def test_without_sets_it_has_all_gpus_that_its_backends_may_use(invocation, simulate, gpus, held):
+    simulate(ONE, TWO)
+    spread_over(invocation, 1, gpus_of_set=None)
+    container = replace(ContainerSettings(**Container().model_dump()), gpus=gpus)
+    invocation.write("declared/bare", DeclaredBackend("bare", "process", "bare", container, ()))
+    begin()
+    assert {uuid for uuid in (ONE.uuid, TWO.uuid) if not is_free(uuid)} == held
+
+
+def test_it_begins_after_the_run_that_has_its_gpus(invocation, simulate, capfd):
+    simulate(ONE)
+    spread_over(invocation, 1)
+    other = locks.hold_for_run(ONE.uuid)
+    waiting, printed = f"Waiting for {ONE.uuid}, used by the run of process {os.getpid()} of ", ""
+    with ThreadPoolExecutor() as pool:
+        begun = pool.submit(begin)
+        while waiting not in printed and not begun.done():
+            printed += capfd.readouterr().err
+            time.sleep(0.01)
+        assert not begun.done()
+        os.close(other)
+        assert begun.result().read(HOLDER, ProcessId).alive()
+
+
+def test_gpus_of_an_allocation_whose_script_was_killed_are_free(invocation, simulate):
+    simulate(ONE)
+    spread_over(invocation, 1)
+    script = subprocess.Popen(["sleep", "600"])
+    holder = allocation.begin(ProcessId.of(script.pid)).read(HOLDER, ProcessId)
+    script.kill()
+    script.wait()
+    assert wait_until_gone(holder, timeout_s=60.0)
+    assert is_free(ONE.uuid)
+
+
+def test_a_lock_that_is_no_file_ends_the_allocation(invocation, simulate):
+    simulate(ONE)
+    spread_over(invocation, 1)
+    descriptor = locks.hold_for_run(ONE.uuid)
+    path = Path(f"/proc/self/fd/{descriptor}").readlink()
+    os.close(descriptor)
+    path.unlink()
+    path.mkdir()
+    try:
+        with pytest.raises(AllocationError, match="not a lock that every user may open"):
+            begin()
+    finally:
+        path.rmdir()
+    assert Run.all() == [invocation]
 
 
 @pytest.mark.parametrize(

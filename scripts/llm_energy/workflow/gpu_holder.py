@@ -1,0 +1,74 @@
+"""A process that holds the GPUs of an allocation until its batch script ends.
+
+The kernel frees a lock when its process ends, and what begins the run of an allocation ends before
+the first measurement. A run on one host needs none: Snakemake itself holds its GPUs.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Collection
+
+from llm_energy.backends.runtime import SCRIPTS
+from llm_energy.runs.run import Run
+from llm_energy.system.processes import ProcessId, die_with_parent, outlive_parent
+from llm_energy.workflow.run_gpus import hold_gpus
+
+HELD = "held"
+"""Line of the holder once it has all GPUs; any other is the reason why it cannot have them."""
+
+HOLDER = "gpu_holder"
+"""Name of the run's record of the process."""
+
+PERIOD_S = 0.5
+
+
+class NotHeldError(Exception):
+    """The GPUs cannot be held; the message is one line."""
+
+
+def hold_in_background(run: Run, uuids: Collection[str]) -> None:
+    """Hold GPUs for a run until its owner ends, or the run does; returns once it has them.
+
+    Another run that has one is waited for, with a line in the log of the job.
+
+    Raises:
+        NotHeldError: a lock is no file that every user may open, for example.
+    """
+    if not uuids:
+        return
+    command = [sys.executable, "-m", "llm_energy.workflow.gpu_holder"]
+    holder = subprocess.Popen(
+        [*command, str(os.getpid()), str(run.record.owner.pid), *sorted(uuids)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(SCRIPTS)},
+        start_new_session=True,
+    )
+    assert holder.stdout is not None
+    with holder.stdout as answers:
+        answer = answers.readline().strip()
+    identity = ProcessId.of(holder.pid)
+    if answer != HELD or identity is None:
+        raise NotHeldError(answer or "the process that holds the GPUs ended")
+    run.write(HOLDER, identity)
+
+
+def main(parent_pid: str, owner_pid: str, *uuids: str) -> None:
+    die_with_parent(int(parent_pid))  # only it knows of this process until the GPUs are held
+    owner = ProcessId.of(int(owner_pid))
+    try:
+        held = hold_gpus(uuids)
+    except OSError as error:
+        print(error, flush=True)
+        return
+    outlive_parent()
+    print(HELD, flush=True)
+    while held and owner is not None and owner.alive():
+        time.sleep(PERIOD_S)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
