@@ -1,7 +1,8 @@
-"""Two clones of the workflow whose campaigns share a simulated GPU: they follow each other."""
+"""Two clones of the workflow whose campaigns follow each other on a GPU that they share."""
 
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.integration.gpus import powered_tree
 from tests.integration.test_parallel import AT_ONCE, PARALLEL
 from tests.integration.workflow import PATIENCE_S, Tree, finished, wait_for, wait_until_gone
 from tests.nvml_simulator.fixtures import nvml_library
-from tests.nvml_simulator.scenario import Gpu, Scenario, constant, with_uuid
+from tests.nvml_simulator.scenario import Gpu, Scenario, constant, settings_of, with_uuid
 
 __all__ = ["nvml_library"]
 
@@ -101,3 +102,36 @@ def test_a_campaign_that_waits_can_be_ended(clones, ending):
     wait_until_gone(other.processes)
     assert first.wait(timeout=PATIENCE_S) == 0, tree.output()
     assert len(finished(other.run("measurements", *AT_ONCE, check=True).stdout)) == 2
+
+
+def limit_watts(gpu: Gpu):
+    return settings_of(gpu, 0.0)[-1][1]
+
+
+def test_campaigns_that_set_different_gpus_run_at_once_and_each_gpu_comes_back(
+    tmp_path, nvml_library, monkeypatch
+):
+    monkeypatch.setenv("GPU_CONTROL_RECORDS", str(tmp_path / "records"))
+    gpus = [
+        replace(with_uuid(BOARD, n), limit_watts=650.0, settings_file=tmp_path / f"settings{n}")
+        for n in (1, 2)
+    ]
+    limited = {"nap": {"settings": {"gpu": {"power_limit_watts": {"of_default": 0.5}}}}}
+    small = PARALLEL | {"experiments": limited, "cycles": 1}
+    endless = small | {"measurement": PARALLEL["measurement"] | {"minimum_duration_s": 600.0}}
+    tree, truth = powered_tree(endless, gpus, tmp_path, nvml_library, monkeypatch, apart=True)
+    first, second = truth.gpus
+    other = tree.copy(tmp_path / "other", small | {"parallel": {"devices": [second.uuid]}})
+    tree.write_campaign(endless | {"parallel": {"devices": [first.uuid]}})
+    process = tree.start("measurements")
+    wait_for(lambda: limit_watts(first) == 350.0 or process.poll() is not None, why=tree.output())
+    other.run("measurements", check=True)
+    (result,) = map(read_result, other.results())
+    assert result.environment.gpu_set.power_limit_watts == 350.0
+    assert process.poll() is None, tree.output()
+    assert [limit_watts(gpu) for gpu in truth.gpus] == [350.0, 650.0]
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait(timeout=PATIENCE_S)
+    wait_for(lambda: limit_watts(first) == 650.0)
+    wait_until_gone(tree.processes)
+    assert not list((tmp_path / "records").glob("*.json"))
