@@ -48,7 +48,7 @@ def both_started(tree: Tree, other: Tree, truth: Scenario):
         wait_for(lambda: line in other.output() or second.poll() is not None, why=other.output())
         assert line in other.run("status", check=True).stdout
         printed = other.run("status", "--config", "status=json", check=True).stdout
-        assert f'"waits_for": "{line.removeprefix("Waiting for ")}' in printed
+        assert f'"{line.removeprefix("Waiting for ")}' in printed.partition('"waits_for": [')[2]
     assert other.output().count(line) == 1
     assert other.runs() == []
     return first, second

@@ -4,7 +4,7 @@
 whole when a measurement begins and when it has ended, never in its window.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -50,8 +50,9 @@ class CampaignStatus:
     """State (`done`, `failed`, `running`, `pending`) -> number of measurements."""
     time_left_s: float
     """Estimated, for what is running and pending."""
-    waits_for: str | None = None
-    """A GPU that the start of its next run waits for, and who uses it; None without one."""
+    waits_for: Sequence[str] = ()
+    """A GPU that the start of a run or of an allocation waits for, and who uses it; each that waits
+    once."""
     last: LastResult | None = None
     backends: Mapping[str, BackendHealth] = field(default_factory=dict)
     """Those of the runs that go on, by name."""

@@ -20,6 +20,7 @@ that whoever cleans up (the run itself, its watchdog, a later run) finds everyth
     lease               CLOCK_MONOTONIC seconds until which its backends may live
     watchdog.json       the process that renews the lease
     gpu_holder.json     the process that holds the GPUs; only where it is an allocation
+    waiting.json        what an allocation waits for before it measures; only while it waits
     events.jsonl        recoveries, for the report
 """
 

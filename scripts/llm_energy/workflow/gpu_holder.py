@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection
+from pathlib import Path
 
 from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.runs.run import Run
+from llm_energy.runs.waiting_start import OF_RUN, noted
 from llm_energy.system.processes import ProcessId, die_with_parent, outlive_parent
 from llm_energy.workflow.run_gpus import hold_gpus
 
@@ -40,7 +42,7 @@ def hold_in_background(run: Run, uuids: Collection[str]) -> None:
         return
     command = [sys.executable, "-m", "llm_energy.workflow.gpu_holder"]
     holder = subprocess.Popen(
-        [*command, str(os.getpid()), str(run.record.owner.pid), *sorted(uuids)],
+        [*command, str(os.getpid()), str(run.folder), *sorted(uuids)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
@@ -56,17 +58,19 @@ def hold_in_background(run: Run, uuids: Collection[str]) -> None:
     run.write(HOLDER, identity)
 
 
-def main(parent_pid: str, owner_pid: str, *uuids: str) -> None:
+def main(parent_pid: str, folder: str, *uuids: str) -> None:
     die_with_parent(int(parent_pid))  # only it knows of this process until the GPUs are held
-    owner = ProcessId.of(int(owner_pid))
+    run = Run(Path(folder))
+    owner = run.record.owner
     try:
-        held = hold_gpus(uuids)
+        with noted(run.folder / OF_RUN) as note:
+            held = hold_gpus(uuids, note=note)
     except OSError as error:
         print(error, flush=True)
         return
     outlive_parent()
     print(HELD, flush=True)
-    while held and owner is not None and owner.alive():
+    while held and owner.alive():
         time.sleep(PERIOD_S)
 
 

@@ -34,7 +34,7 @@ from llm_energy.results.superseded import set_aside
 from llm_energy.runs.results_lock import LockedError, ResultsLock
 from llm_energy.runs.run import PYTHON_VARIABLE, RUN_VARIABLE, Run
 from llm_energy.runs.run_records import DeviceSet, Spread
-from llm_energy.runs.waiting_start import noted
+from llm_energy.runs.waiting_start import note_of, noted
 from llm_energy.system.cache import CACHE, environment_marker
 from llm_energy.system.files import TEMPORARY, remove_abandoned
 from llm_energy.workflow.allocation import AllocationError, cancel_orphans
@@ -255,7 +255,7 @@ class Lifecycle:
         """Hold what no other run may have meanwhile; another one's GPUs are waited for."""
         try:
             self._held += hold_containers(self.campaign, backends)
-            with noted(self.results) as note:
+            with noted(note_of(self.results)) as note:
                 self._held += hold_gpus(gpus, note=note)
             # The engine in a container or a server that runs already is no foreign process.
             if not any(self.campaign.backends[name].runs_already for name in backends):

@@ -14,14 +14,14 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.runs.campaign_status import CampaignStatus, LastResult
 from llm_energy.runs.concurrency import SERIAL, living_concurrency
 from llm_energy.runs.run import utc_now
-from llm_energy.runs.waiting_start import waiting_start
+from llm_energy.runs.waiting_start import waiting_starts
 from llm_energy.workflow.status import Standing, left_s
 
 
 def campaign_status(campaign: Campaign, results: Path, rows: Sequence[Standing]) -> CampaignStatus:
     """Return the numbers of a campaign; a result that cannot be read counts as failed."""
     counts, living = Counter(row.status for row in rows), living_runs(results)
-    now, waiting = datetime.now(UTC), waiting_start(results)
+    now = datetime.now(UTC)
     return CampaignStatus(
         campaign=campaign.name,
         written=utc_now(),
@@ -35,7 +35,7 @@ def campaign_status(campaign: Campaign, results: Path, rows: Sequence[Standing])
         time_left_s=left_s(
             campaign, rows, now=now, concurrency=living_concurrency(results) or SERIAL
         ),
-        waits_for=waiting.waits_for if waiting else None,
+        waits_for=[start.waits_for for start in waiting_starts(results)],
         last=_last(results, rows),
         backends=backends_of(living),
         recoveries=recoveries_of(results, living),

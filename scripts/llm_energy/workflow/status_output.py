@@ -1,5 +1,6 @@
 """The output of the target `status`."""
 
+import platform
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from llm_energy.campaign.campaign import Campaign
 from llm_energy.results.result import ResultError
 from llm_energy.runs.campaign_status import write_status
 from llm_energy.runs.progress import human_duration
-from llm_energy.runs.waiting_start import waiting_start
+from llm_energy.runs.waiting_start import waiting_starts
 from llm_energy.system.scripting import disk_refusal, rule_script
 from llm_energy.workflow.late_events import late_lines
 from llm_energy.workflow.opening import Opened
@@ -52,11 +53,16 @@ def show(campaign: Campaign, results: Path, *, for_programs: bool) -> None:
 
 
 def _waiting_lines(results: Path) -> list[str]:
-    """Return a line on the start of a run that waits for GPUs of another one."""
-    if (waiting := waiting_start(results)) is None:
-        return []
-    waited_s = (datetime.now(UTC) - datetime.fromisoformat(waiting.since)).total_seconds()
-    return [f"Waiting for {waiting.waits_for}; for {human_duration(waited_s)} by now"]
+    """Return a line on each start that waits for GPUs of another run."""
+    return [
+        f"Waiting{'' if start.host == platform.node() else f' on {start.host}'} for "
+        f"{start.waits_for}; for {human_duration(_seconds_since(start.since))} by now"
+        for start in waiting_starts(results)
+    ]
+
+
+def _seconds_since(moment: str) -> float:
+    return (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()
 
 
 def show_at_once(opened: Opened, config: Mapping[str, Any]) -> NoReturn:

@@ -26,6 +26,7 @@ from llm_energy.campaign.backend_settings import Container
 from llm_energy.runs.run import JOB_VARIABLE, RUN_VARIABLE, Run
 from llm_energy.runs.run_parts import plan_beside, run_of_block, set_runs
 from llm_energy.runs.run_records import PlanEntry, Spread
+from llm_energy.runs.waiting_start import waiting_starts
 from llm_energy.system import locks
 from llm_energy.system.cache import environment_marker
 from llm_energy.system.host import cpu_model
@@ -200,8 +201,11 @@ def test_it_begins_after_the_run_that_has_its_gpus(invocation, simulate, capfd):
             printed += capfd.readouterr().err
             time.sleep(0.01)
         assert not begun.done()
+        (start,) = waiting_starts(invocation.results)
+        assert f"Waiting for {start.waits_for}".startswith(waiting)
         os.close(other)
         assert begun.result().read(HOLDER, ProcessId).alive()
+    assert waiting_starts(invocation.results) == []
 
 
 def test_gpus_of_an_allocation_whose_script_was_killed_are_free(invocation, simulate):
