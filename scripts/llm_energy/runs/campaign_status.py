@@ -50,14 +50,14 @@ class CampaignStatus:
     """State (`done`, `failed`, `running`, `pending`) -> number of measurements."""
     time_left_s: float
     """Estimated, for what is running and pending."""
-    waits_for: Sequence[str] = ()
-    """A GPU that the start of a run or of an allocation waits for, and who uses it; each that waits
-    once."""
     last: LastResult | None = None
     backends: Mapping[str, BackendHealth] = field(default_factory=dict)
     """Those of the runs that go on, by name."""
     recoveries: Mapping[str, int] = field(default_factory=dict)
     """Kind of event -> how often it occurred in all runs of the campaign."""
+    waits_for: Sequence[str] = ()
+    """A GPU that the start of a run or of an allocation waits for, and who uses it; each that waits
+    once."""
 
 
 def write_status(results: Path, status: CampaignStatus) -> None:
