@@ -55,7 +55,7 @@ class Gpu:
 
 
 Answer = Sequence[Gpu] | Exception
-"""What the driver shows: every GPU, or the reason why none can be read."""
+"""Every GPU that the driver shows, or the reason why none can be read."""
 
 
 def ask_gpus() -> Answer:

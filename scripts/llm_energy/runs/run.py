@@ -19,8 +19,7 @@ that whoever cleans up (the run itself, its watchdog, a later run) finds everyth
     loads/*.json        the first load of each engine: what failed for what it is is not repeated
     lease               CLOCK_MONOTONIC seconds until which its backends may live
     watchdog.json       the process that renews the lease
-    gpu_holder.json     the process that holds the GPUs; only where it is an allocation
-    waiting.json        what an allocation waits for before it measures; only while it waits
+    gpu_holder.json     the process that holds the GPUs of an allocation
     events.jsonl        recoveries, for the report
 """
 

@@ -1,4 +1,4 @@
-"""What the start of a run waits for is known while it waits, and no longer."""
+"""A start that waits is known while it waits, and no longer."""
 
 import json
 from dataclasses import asdict, replace
