@@ -12,6 +12,7 @@ workflow/         the code
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -251,4 +252,5 @@ def _json(value: Any) -> str:
 
 
 def _yaml(value: Any) -> str:
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    """Long texts stay in one line, where `secret_in` finds what they hold."""
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=math.inf)

@@ -7,7 +7,6 @@ one.
 import gzip
 import hashlib
 import io
-import json
 import os
 import re
 import tarfile
@@ -15,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from llm_energy.archive.text_encodings import encodings
 from llm_energy.archive.verify import SUMS
 from llm_energy.inputs.checksums import file_sha256
 from llm_energy.system.variables import is_secret
@@ -99,7 +99,10 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes, *, executable: bool = 
 
 
 def known_secrets(environment: Mapping[str, str] | None = None) -> dict[bytes, str]:
-    """The secrets of this user, each with its name in a message."""
+    """The secrets of this user in every encoding, each with its name in a message.
+
+    Of a value of several lines the longest one counts, since a record keeps a log line by line.
+    """
     environment = os.environ if environment is None else environment
     found = {
         form: f"the value of {name}"
@@ -108,20 +111,13 @@ def known_secrets(environment: Mapping[str, str] | None = None) -> dict[bytes, s
         and len(line := max(value.splitlines(), key=len, default="").strip()) >= SHORTEST
         # `Path.exists` raises where it is too long.
         and not os.path.exists(value)  # noqa: PTH110
-        for form in _forms(line)
+        for form in encodings(line)
     }
     home = Path(environment.get("HF_HOME", Path.home() / ".cache/huggingface"))
     token = Path(environment.get("HF_TOKEN_PATH", home / "token"))
-    if token.is_file() and (value := token.read_bytes().strip()):
-        found[value] = "your Hugging Face token"
+    if token.is_file() and (value := os.fsdecode(token.read_bytes().strip())):
+        found.update(dict.fromkeys(encodings(value), "your Hugging Face token"))
     return found
-
-
-def _forms(line: str) -> set[bytes]:
-    """Return the longest line of a value, since a record keeps a log line by line, as it is and as
-    JSON holds it."""
-    as_json = (json.dumps(line, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False))
-    return {os.fsencode(form) for form in (line, *as_json)}
 
 
 def secret_in(content: bytes, known: Mapping[bytes, str], *, forms: bool = True) -> str | None:
