@@ -116,7 +116,9 @@ def _from_results(campaign_folder: Path, planned: Sequence[str], design: Design)
         ),
         carry_over=carry_over(everything),
         decode=list(decode_energies(results, first_cycles=first_cycles)),
-        cycles_decided=cycles_decided(results, adaptive, measurements) if adaptive else [],
+        cycles_decided=cycles_decided(results, adaptive, measurements, campaign_folder)
+        if adaptive
+        else [],
         highest_good=highest_good_rates(design, results),
         assumed=stated(
             design.assumptions,

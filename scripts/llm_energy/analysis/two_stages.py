@@ -1,14 +1,18 @@
 """Adaptive cycles: the number that was decided, and the interval that it was decided for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import pandas as pd
 
-from llm_energy.analysis.decision import decide
+from llm_energy.analysis.decision import Decision, decide
+from llm_energy.analysis.derived_records import read_record
 from llm_energy.analysis.experiments_table import GROUP
 from llm_energy.campaign.campaign_file import AdaptiveCycles
+from llm_energy.results.layout import decision_path
 from llm_energy.results.parts import Model
-from llm_energy.results.result import Result
+from llm_energy.results.result import Result, ResultError
 from llm_energy.stats.intervals import ends, t_interval
 
 
@@ -38,9 +42,12 @@ class CyclesDecided(Model):
 
 
 def cycles_decided(
-    results: Iterable[Result], adaptive: AdaptiveCycles, measurements: pd.DataFrame
+    results: Iterable[Result],
+    adaptive: AdaptiveCycles,
+    measurements: pd.DataFrame,
+    campaign_folder: Path,
 ) -> list[CyclesDecided]:
-    """One entry for each experiment all of whose first cycles are there."""
+    """Return one entry for each experiment all of whose first cycles are there."""
     by_experiment: dict[str, list[Result]] = {}
     for result in results:
         by_experiment.setdefault(result.experiment, []).append(result)
@@ -50,9 +57,9 @@ def cycles_decided(
         first = [result for result in group if result.cycle <= adaptive.first]
         if len(first) < adaptive.first:
             continue
-        decision = decide(first, adaptive.target_relative_half_width)
+        decision = _decision(first, adaptive, campaign_folder)
         planned = min(decision.cycles, adaptive.maximum)
-        table = rows[decision.experiment].sort_values("cycle")
+        table = rows[first[0].experiment].sort_values("cycle")
         values = table[decision.metric].dropna().tolist() if decision.metric else []
         whole = len(group) == planned and len(table.drop_duplicates(list(GROUP))) == 1
         known = sum(value is not None for value in decision.values)
@@ -60,7 +67,7 @@ def cycles_decided(
         mean = sum(values) / len(values) if values else 0.0
         decided.append(
             CyclesDecided(
-                experiment=decision.experiment,
+                experiment=first[0].experiment,
                 metric=decision.metric,
                 coefficient_of_variation=decision.coefficient_of_variation,
                 needed=decision.cycles,
@@ -71,3 +78,15 @@ def cycles_decided(
             )
         )
     return decided
+
+
+def _decision(first: Sequence[Result], adaptive: AdaptiveCycles, campaign_folder: Path) -> Decision:
+    """Return the decision on record, which stands although the rule may be another one since; where
+    there is none, that of the first cycles."""
+    target = adaptive.target_relative_half_width
+    path = decision_path(
+        first[0].spec_hash, first=adaptive.first, target_relative_half_width=target
+    )
+    with suppress(ResultError):
+        return read_record(Decision, campaign_folder / path)
+    return decide(first, target)

@@ -20,14 +20,21 @@ from llm_energy.measurement.provenance import ENVIRONMENT
 from llm_energy.results.metrics import (
     HOST_JOULES_PER_OUTPUT_TOKEN,
     JOULES_PER_OUTPUT_TOKEN,
+    SERVED,
     THROUGHPUT,
     TTFT,
+    TTFT_P99,
+    by_arrivals,
 )
 from llm_energy.runs.progress import human_duration
 from llm_energy.system.numbers import number, percent
+from llm_energy.system.vocabulary import OPEN
 
 TEMPLATE = "readme.md.jinja"
-SHOWN = (JOULES_PER_OUTPUT_TOKEN, HOST_JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, TTFT)
+SHOWN = (
+    *(JOULES_PER_OUTPUT_TOKEN, HOST_JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, *SERVED),
+    *(TTFT, TTFT_P99),
+)
 NOT_STATED = "not stated: set `publication` in the campaign's file"
 
 
@@ -154,24 +161,37 @@ def _code_note(code: Code) -> str:
 
 
 def expected_numbers(experiments: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """The headline metrics of each experiment, with the expected spread of a repetition."""
+    """Yield the headline metrics of each experiment, with the expected spread of a repetition."""
     for metric in SHOWN:
         rows: Any = experiments[experiments["metric"] == metric.column].to_dict("records")
         for row in rows:
-            mean, high = float(row["mean"]), row["t_high"]
-            half = None if pd.isna(high) else (float(high) - mean) * 2**0.5
+            is_open = not pd.isna(row["saturated"])
+            if by_arrivals(metric, OPEN if is_open else None):
+                continue
+            if metric == TTFT_P99 and not is_open:
+                continue
+            mean, half = float(row["mean"]), _expected_half_width(row)
             scale = metric.shown_factor
             yield {
-                "experiment": row["experiment"],
+                "experiment": row["experiment"] + " (saturated)" * (is_open and row["saturated"]),
                 "n": row["n"],
                 "metric": metric.title,
                 "mean": number(mean * scale, half * scale if half else None),
                 "unit": metric.display_unit,
-                "again": "-" if half is None else f"±{percent(half / abs(mean))}",
+                "again": f"±{percent(half / abs(mean))}" if half is not None and mean else "-",
                 "total": "-"
                 if pd.isna(row["total_high"])
                 else f"±{percent((float(row['total_high']) - mean) / abs(mean))}",
             }
+
+
+def _expected_half_width(row: Mapping[str, Any]) -> float | None:
+    """Return the half width for the mean of as many cycles again; None without an interval. That of
+    a share of requests has a wider side, towards the middle, which counts."""
+    if pd.isna(row["t_high"]):
+        return None
+    mean, low, high = (float(row[name]) for name in ("mean", "t_low", "t_high"))
+    return max(high - mean, mean - low) * 2**0.5
 
 
 def _hardware(table: pd.DataFrame, results: Path) -> Iterator[str]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from llm_energy.analysis.decision import Decision, decide
+from llm_energy.analysis.decision import DECIDING, Decision, decide
 from llm_energy.analysis.derived_records import read_record
 from llm_energy.analysis.judgement import Judgement, judge
 from llm_energy.analysis.raw_data_checks import differences
@@ -200,9 +200,16 @@ def _wrong_decisions(folder: Path, campaign_folder: Path) -> Iterator[str]:
         except ResultError:
             continue  # reported where it is checked itself, or measured again
         again = decide(results, decision.target_relative_half_width)
-        made = (decision.metric, decision.values, decision.cycles)
-        if (again.metric, again.values, again.cycles) != made:
+        if _made(decision) == _made(again):
+            continue
+        # Throughput decided on open loads as well until they had metrics of their own.
+        earlier = decide(results, decision.target_relative_half_width, metrics=DECIDING)
+        if _made(decision) != _made(earlier):
             yield f"{where}: says {decision.cycles} cycles, the first ones ask for {again.cycles}"
+
+
+def _made(decision: Decision) -> tuple[object, ...]:
+    return decision.metric, decision.values, decision.cycles
 
 
 def _wrong_judgement(folder: Path, path: Path) -> Iterator[str]:

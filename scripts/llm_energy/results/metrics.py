@@ -112,10 +112,14 @@ def by_arrivals(metric: Metric, load_mode: str | None) -> bool:
 
 
 def value_of(result: Result, metric: Metric) -> float | None:
-    """The value of a metric that a result holds itself, as those of speed; none with the host."""
-    value: float | None = getattr(
-        result.energy if metric.kind == "energy" else result, metric.column
-    )
+    """Return the value of a metric that a result holds itself: throughput, the rate of requests,
+    latencies, energies without the host."""
+    holder: object = result.energy if metric.kind == "energy" else result
+    column = metric.column
+    if metric.kind == "latency":
+        name, _, column = metric.column.removesuffix("_s").rpartition("_")
+        holder = getattr(result.latency, f"{name}_s", None)
+    value: float | None = getattr(holder, column) if holder else None
     return value
 
 

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from llm_energy.results.open_load import OpenLoad
 from llm_energy.results.result import Result
 from llm_energy.runs.concurrency import Expected, concurrency_of
 from llm_energy.runs.run import Run, utc_now
 from llm_energy.runs.run_records import Measuring, PlanEntry
 from llm_energy.system.files import read_lines
+from llm_energy.system.numbers import number, percent
 from llm_energy.system.processes import ProcessId
 
 MEASURING = "measuring"
@@ -84,13 +86,18 @@ def human_duration(seconds: float) -> str:
 
 
 def describe(result: Result) -> str:
-    """The headline numbers of one result, each with its unit."""
+    """Return the headline numbers of one result, each with its unit."""
     if result.status == "out_of_memory":
         return "out of memory (recorded)"
-    parts = [f"{result.output_tokens_per_second:.1f} tokens/s"]
+    load = result.open_load
+    parts = [_served(load) if load else f"{result.output_tokens_per_second:.1f} tokens/s"]
     first = result.latency.time_to_first_token_s if result.latency else None
     if first is not None:
-        parts.append(f"first token {first.p50 * 1000:.0f} ms")
+        slowest = f" (p99 {first.p99 * 1000:.0f} ms)" if load else ""
+        parts.append(f"first token {first.p50 * 1000:.0f} ms{slowest}")
+    good = load.attained.joules_per_good_request if load and load.attained else None
+    if good is not None:
+        parts.append(f"{good:.4g} J/good request")
     joules = result.energy.joules_per_output_token
     if joules is not None:
         simulated = " (simulated)" if result.energy.simulated else ""
@@ -99,6 +106,16 @@ def describe(result: Result) -> str:
         parts.append(f"no energy ({result.energy.reason})")
     parts += [flag.code for flag in result.flags]
     return ", ".join(parts)
+
+
+def _served(load: OpenLoad) -> str:
+    """Return how many of the requests that arrived were good, or ended where there are no
+    objectives: tokens per second would be those of the arrivals."""
+    offered = f"of {number(load.offered_per_second)} requests/s"
+    if load.attained is None:
+        return f"{number(load.achieved_per_second)} {offered} ended"
+    good = number(load.attained.goodput_per_second)
+    return f"{good} {offered} good ({percent(load.attained.attainment)})"
 
 
 def requested(plan: Iterable[PlanEntry], *, results: Path) -> tuple[list[PlanEntry], str | None]:
