@@ -36,11 +36,14 @@ def rate_searches(
     config: CampaignConfig, experiments: Sequence[Experiment]
 ) -> tuple[RateSearch, ...]:
     """Return the searches of a campaign, in declared order."""
+    by_group: dict[str, list[Experiment]] = {}
+    for experiment in experiments:
+        by_group.setdefault(experiment.group, []).append(experiment)
     return tuple(
         search
         for name, group in config.experiments.items()
         if searched_axis(group) is not None
-        for search in _of_group(name, [e for e in experiments if e.group == name])
+        for search in _of_group(name, by_group.get(name, []))
     )
 
 

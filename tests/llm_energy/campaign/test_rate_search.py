@@ -1,8 +1,10 @@
 """A search for the highest good rate in a campaign: its grid, its names, its refusals."""
 
 import copy
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.llm_energy.make_campaigns import BASE, load, make_checkout, mistakes
 
-from llm_energy.campaign.campaign_file import RateGrid
+from llm_energy.campaign.campaign_file import Group, RateGrid
+from llm_energy.campaign.expand import searched_axis
+from llm_energy.campaign.experiment import Experiment
+from llm_energy.campaign.rate_search import rate_searches
 
 SEARCH = {"highest_good": {"from": 2, "to": 16, "tolerance": 0.5}}
 
@@ -19,6 +24,22 @@ SEARCH = {"highest_good": {"from": 2, "to": 16, "tolerance": 0.5}}
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     return make_checkout(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def three_groups(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Mapping[str, Group], Sequence[Experiment]]:
+    """Two groups that search, one that does not, and their experiments."""
+    axes = {
+        "x": {"batch_size": [1, 8], "request_rate": SEARCH},
+        "y": {"request_rate": [2.5, 4]},
+        "z": {"batch_size": [2, 4, 16], "request_rate": SEARCH},
+    }
+    groups = {name: {"axes": own} for name, own in axes.items()}
+    root = make_checkout(tmp_path_factory.mktemp("groups"))
+    experiments = load(root, searching(experiments=groups)).experiments
+    return {name: Group.model_validate(group) for name, group in groups.items()}, experiments
 
 
 ABSENT = object()
@@ -66,6 +87,44 @@ def test_each_rate_is_the_experiment_that_a_list_of_rates_makes(root: Path) -> N
 def test_without_other_axes_the_group_names_the_search(root: Path) -> None:
     campaign = load(root, searching(experiments={"x": {"axes": {"request_rate": SEARCH}}}))
     assert [search.name for search in campaign.searches] == ["x"]
+
+
+class Passes(list[Experiment]):
+    """Experiments that count how often they are read from first to last."""
+
+    count = 0
+
+    def __iter__(self) -> Iterator[Experiment]:
+        self.count += 1
+        return super().__iter__()
+
+
+def simply_searched(
+    groups: Mapping[str, Group], experiments: Sequence[Experiment]
+) -> Iterator[list[Experiment]]:
+    """Yield the experiments of each search: those of a group that differ in their rate alone."""
+
+    def others(experiment: Experiment) -> dict[str, Any]:
+        return {**experiment.factors, "request_rate": None}
+
+    for name in (name for name, group in groups.items() if searched_axis(group)):
+        own = [e for e in experiments if e.group == name]
+        for first in own:
+            alike = [e for e in own if others(e) == others(first)]
+            if alike[0] is first:
+                yield sorted(alike, key=lambda e: float(e.factors["request_rate"]))
+
+
+@given(data=st.data())
+def test_searches_are_found_in_one_pass_in_any_order_of_experiments(
+    three_groups: tuple[Mapping[str, Group], Sequence[Experiment]], data: st.DataObject
+) -> None:
+    groups, experiments = three_groups
+    order = data.draw(st.permutations(experiments))
+    some = Passes(order[: data.draw(st.integers(0, len(order)))])
+    found = rate_searches(SimpleNamespace(experiments=groups), some)  # type: ignore[arg-type]
+    assert some.count == 1
+    assert [list(s.experiments) for s in found] == list(simply_searched(groups, list(some)))
 
 
 def of_group(**group: Any) -> dict[str, Any]:
