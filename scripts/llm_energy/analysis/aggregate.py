@@ -9,7 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from llm_energy.analysis.actual_order import in_actual_order
-from llm_energy.analysis.anchoring import anchor_ratios, read_anchors, with_anchors
+from llm_energy.analysis.anchoring import (
+    anchor_ratios,
+    read_anchors,
+    sessions_of,
+    with_anchors,
+)
 from llm_energy.analysis.campaign_flags import with_campaign_flags
 from llm_energy.analysis.carry_over import carry_over
 from llm_energy.analysis.comparisons import compare_all
@@ -148,9 +153,10 @@ def _with_comparisons(summary: Summary) -> Summary:
         contrasts=design.contrasts,
         margin=design.equivalence_margin,
     )
+    sessions = sessions_of(measurements) if anchors else {}
     found = {
-        "comparisons": with_anchors(with_reference, anchors, measurements),
-        "axis_comparisons": with_anchors(along_axes, anchors, measurements),
+        "comparisons": with_anchors(with_reference, anchors, sessions),
+        "axis_comparisons": with_anchors(along_axes, anchors, sessions),
         "refused_comparisons": refused,
         "fronts": list(fronts(measurements, first_cycles=first_cycles)),
         "device_differences": device_differences(measurements, margin=design.equivalence_margin),

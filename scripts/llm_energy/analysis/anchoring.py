@@ -1,6 +1,6 @@
 """Anchors: the reference measured again, beside comparisons whose sides have other sessions."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import geometric_mean
 
@@ -47,19 +47,28 @@ def anchor_ratios(anchors: Iterable[Result], results: Sequence[Result]) -> Itera
                 )
 
 
-def with_anchors(
-    comparisons: Sequence[Comparison], ratios: Sequence[AnchorRatio], measurements: pd.DataFrame
-) -> list[Comparison]:
-    """The comparisons, with the ratio of its anchor in the sentence of one across sessions."""
-    if not ratios:
-        return list(comparisons)
+def sessions_of(measurements: pd.DataFrame) -> dict[str, set[str]]:
+    """Return the sessions in which each experiment was measured."""
     sessions: dict[str, set[str]] = {}
     names = zip(measurements["experiment"], measurements["session_id"], strict=True)
     for experiment, session_id in names:
         sessions.setdefault(experiment, set()).add(session_id)
+    return sessions
+
+
+def with_anchors(
+    comparisons: Sequence[Comparison],
+    ratios: Sequence[AnchorRatio],
+    sessions: Mapping[str, Collection[str]],
+) -> list[Comparison]:
+    """Return the comparisons, with the ratio of its anchor in the sentence of one across sessions.
+
+    Args:
+        sessions: those in which each experiment was measured.
+    """
     found = []
     for one in comparisons:
-        either = sessions.get(one.experiment, set()) | sessions.get(one.base, set())
+        either = {*sessions.get(one.experiment, ()), *sessions.get(one.base, ())}
         of_it = [r for r in ratios if r.metric == one.metric and r.session_id in either]
         if "other_session" in one.marks and of_it:
             parts = [f"{number(r.ratio)}×" for r in of_it]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from llm_energy.analysis.derived_records import write_record
 from llm_energy.campaign.arrival_settings import Objectives
-from llm_energy.inputs.checksums import file_sha256
 from llm_energy.results.layout import result_path
 from llm_energy.results.open_load import SATURATED
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result, ResultError
+from llm_energy.results.side_files import fault_of
 
 
 class Judgement(Model):
@@ -75,18 +75,14 @@ def _judged(result: Result, objectives: Objectives, folder: Path) -> Result:
     # With it the code of open loads, which whoever reads a judgement need not load.
     from llm_energy.analysis.objectives import with_objectives
 
-    try:
-        judged = with_objectives(result, objectives, folder)
-        if judged is result:  # no file was read
-            return judged
-        file = result.side_files["requests"]
-        if file_sha256(folder / file.path) == file.sha256:
-            return judged
-        fault: Exception | None = None
-    except (OSError, ValueError, KeyError) as error:  # of pyarrow: damaged, or other columns
-        fault = error
-    own = folder / result_path(result.spec_hash, result.cycle)
-    raise ResultError(
-        f"{folder / result.side_files['requests'].path}: absent or changed, and other objectives "
-        f"need it; delete {own}, and it is measured again"
-    ) from fault
+    unread = [file.path for file in result.side_files.values()]
+    if with_objectives(result, objectives, folder, gaps=unread) is result:
+        return result  # by these objectives already: no file is needed
+    file = result.side_files["requests"]
+    if fault := fault_of(folder, file):
+        own = folder / result_path(result.spec_hash, result.cycle)
+        raise ResultError(
+            f"{folder / file.path}: {fault}, and other objectives need it; delete {own}, and it is "
+            "measured again"
+        )
+    return with_objectives(result, objectives, folder)

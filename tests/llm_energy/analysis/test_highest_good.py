@@ -103,7 +103,7 @@ def test_a_judgement_follows_from_the_results(visited) -> None:
 def test_other_objectives_need_the_requests(visited, tmp_path) -> None:
     _, results = visited
     assert judge(results[:2], SLO, tmp_path).good
-    with pytest.raises(ResultError, match="absent or changed, and other objectives need it"):
+    with pytest.raises(ResultError, match="is not there, and other objectives need it"):
         judge(results[:2], Objectives(end_to_end_ms=1.0), tmp_path)
 
 
@@ -117,7 +117,8 @@ def test_damaged_requests_judge_nothing_and_break_no_summary(visited, tmp_path, 
     with pytest.raises(ResultError) as error:
         judge(results[:2], other, folder)
     again = f"need it; delete {folder / path_of(results[0])}, and it is measured again"
-    assert str(error.value) == f"{first}: absent or changed, and other objectives {again}"
+    changed = "was changed after it was measured"
+    assert str(error.value) == f"{first}: {changed}, and other objectives {again}"
     planned = [path_of(result) for result in results]
     summary = aggregate(folder, planned=planned, design=searched(slo=other))
     (found,) = summary.findings.highest_good
