@@ -7,6 +7,7 @@ from tests.llm_energy.make_results import design, make_result, path_of, put_resu
 from tests.worker.virtual_engine import replace_clock
 
 from llm_energy.analysis.aggregate import aggregate
+from llm_energy.analysis.campaign_flags import with_campaign_flags
 from llm_energy.analysis.decision import DECIDING, decide
 from llm_energy.analysis.derived_records import write_record
 from llm_energy.archive.describe import expected_numbers
@@ -172,6 +173,25 @@ def test_the_expected_numbers_are_those_of_the_requests(measured):
     ).to_dict("records")
     wider = max(stored["t_high"] - stored["mean"], stored["mean"] - stored["t_low"])
     assert share["again"] == f"±{100 * wider * 2**0.5 / stored['mean']:.1f}\N{NO-BREAK SPACE}%"
+
+
+def test_outlying_arrivals_are_no_outlier(measured):
+    """Throughput of 100 tokens/s in all cycles but one is one in any other load mode."""
+    results = [
+        result.model_copy(update={"cycle": cycle, "output_tokens_per_second": value})
+        for cycle, value in enumerate((100.0, 100.1, 99.9, 100.0, 300.0), start=1)
+        for result in measured[1][:1]
+    ]
+    closed = [result.model_copy(update={"load_mode": "closed"}) for result in results]
+    found = [
+        [
+            flag.code
+            for result in with_campaign_flags(some, [], margin=0.02)
+            for flag in result.flags
+        ]
+        for some in (results, closed)
+    ]
+    assert [codes.count("outlier") for codes in found] == [0, 1]
 
 
 def test_numbers_of_nothing_have_no_relative_spread(measured):
