@@ -11,6 +11,9 @@ test_an_engine_that_fails = docker_tests.test_an_engine_that_fails_is_replaced_w
 test_an_engine_that_floods_its_output = (
     docker_tests.test_an_engine_that_floods_its_output_disturbs_nothing
 )
+test_a_secret = (
+    docker_tests.test_a_secret_reaches_its_backend_alone_and_no_file_but_what_an_engine_prints
+)
 test_a_memory_limit = docker_tests.test_a_memory_limit_that_is_exceeded_is_an_outcome
 
 
