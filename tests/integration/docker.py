@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from llm_energy.containers.engine import LABEL, DockerError, connect
@@ -103,6 +104,20 @@ def own_engine(folder: Path, images: Sequence[str]) -> Iterator[Engine]:
         yield engine
     finally:
         engine.remove()
+
+
+def supervisor_of(container: str) -> int:
+    """Return the host id of the supervisor in a container: the first child of its init process.
+
+    Its command line and its age do not tell it: an engine that is being started has the same
+    command line for a moment, and clients of later start come and go.
+    """
+    client = connect()
+    try:
+        init = psutil.Process(client.containers.get(container).attrs["State"]["Pid"])
+    finally:
+        client.close()
+    return min(init.children(), key=psutil.Process.create_time).pid
 
 
 def containers_of(run_id: str) -> list[str]:

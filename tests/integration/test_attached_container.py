@@ -12,8 +12,8 @@ import pytest
 
 from llm_energy.containers.engine import connect
 from llm_energy.results.result import read_result
-from tests.integration.docker import compose, require_docker
-from tests.integration.test_containers import measuring, supervisors_in
+from tests.integration.docker import compose, require_docker, supervisor_of
+from tests.integration.test_containers import SHORT_DEADLINES, measuring
 from tests.integration.workflow import CAMPAIGN, PATIENCE_S, finished, in_containers, wait_for
 from worker.protocol import PROTOCOL
 
@@ -110,10 +110,10 @@ def test_a_supervisor_that_hangs_is_left_to_its_user(kept):
     tree, name, _ = kept
     before = life(name)
     campaign = longer(name)
-    campaign["measurement"] |= {"measure_deadline_s": 5.0}
+    campaign["measurement"] |= SHORT_DEADLINES
     tree.write_campaign(campaign)
     with measuring(tree) as process:
-        (supervisor,) = supervisors_in(name)
+        supervisor = supervisor_of(name)
         os.kill(supervisor, signal.SIGSTOP)
         wait_for(tree.failures)
         assert life(name) == before

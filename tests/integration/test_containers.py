@@ -14,7 +14,12 @@ import pytest
 
 from llm_energy.archive.pack import known_secrets, secret_in
 from llm_energy.results.result import read_result
-from tests.integration.docker import containers_below, own_engine, require_docker
+from tests.integration.docker import (
+    containers_below,
+    own_engine,
+    require_docker,
+    supervisor_of,
+)
 from tests.integration.test_servers import DIALECT
 from tests.integration.workflow import (
     CAMPAIGN,
@@ -37,6 +42,9 @@ FAULTS = {
 
 SECRETS = {"MINE_KEY": "MarkerOfWhatAnEngineConfesses", "LICENSE_KEY": "MarkerOfWhatAServerNeeds"}
 """Variables of the sleeping engine, and of a server."""
+
+SHORT_DEADLINES = {"load_deadline_s": 10.0, "measure_deadline_s": 10.0}
+"""A supervisor that does not answer is found out soon, whichever request it leaves unanswered."""
 
 STAND_IN = "tests/worker/serving/{}.py"
 NEEDS_KEY = 'test "$LICENSE_KEY" && test -z "$MINE_KEY" && exec "$0" "$@"'
@@ -177,7 +185,7 @@ def test_a_memory_limit_that_is_exceeded_is_an_outcome(tree):
 @pytest.fixture
 def running(tree):
     campaign = copy.deepcopy(CAMPAIGN)
-    campaign["measurement"] |= {"minimum_duration_s": 1.0, "measure_deadline_s": 5.0}
+    campaign["measurement"] |= {"minimum_duration_s": 1.0} | SHORT_DEADLINES
     tree.write_campaign(in_containers(campaign))
     with measuring(tree) as process:
         yield tree, process
@@ -236,21 +244,9 @@ def test_a_container_that_is_restarted_by_hand_costs_an_attempt(tree):
     assert containers_below(tree.folder) == []
 
 
-def supervisors_in(container):
-    """Host ids of the supervisors in a container: not its init, which names them too."""
-    listed = subprocess.run(
-        ["docker", "top", container, "-o", "pid,args"], check=True, capture_output=True, text=True
-    )
-    lines = [line.split(maxsplit=1) for line in listed.stdout.splitlines()[1:]]
-    return [
-        int(pid) for pid, words in lines if "worker.supervisor" in words and "init" not in words
-    ]
-
-
 def test_a_supervisor_that_does_not_answer_is_replaced_with_its_container(running):
     tree, process = running
-    (supervisor,) = supervisors_in(tree.backend()["handle"]["container"])
-    os.kill(supervisor, signal.SIGSTOP)
+    os.kill(supervisor_of(tree.backend()["handle"]["container"]), signal.SIGSTOP)
     assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
     assert len(tree.results()) == 4
     assert {failure["reason"] for failure in tree.failures()} == {"backend_silent"}

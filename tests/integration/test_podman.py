@@ -9,15 +9,15 @@ import subprocess
 import tarfile
 
 import docker
-import psutil
 import pytest
 
 from llm_energy.backends.docker_runtime import DockerRuntime
 from llm_energy.backends.runtime import BackendRecord
 from llm_energy.inputs.environment import prepare_environment
 from llm_energy.results.result import read_result
-from tests.integration.docker import containers_below
-from tests.integration.test_containers import measuring
+from tests.integration.docker import containers_below, supervisor_of
+from tests.integration.faults import words_of
+from tests.integration.test_containers import SHORT_DEADLINES, measuring
 from tests.integration.workflow import CAMPAIGN, PATIENCE_S, in_containers
 from tests.llm_energy.inputs.boxes import make_box, pip_from, plan_of
 
@@ -39,7 +39,7 @@ def running(measured_in_podman, tmp_path):
     """The same campaign with longer windows, after its first measurement."""
     tree = measured_in_podman.copy(tmp_path / "tree")
     campaign = copy.deepcopy(CAMPAIGN) | {"campaign": "again"}
-    campaign["measurement"] |= {"minimum_duration_s": 1.0, "measure_deadline_s": 5.0}
+    campaign["measurement"] |= {"minimum_duration_s": 1.0} | SHORT_DEADLINES
     tree.write_campaign(in_containers(campaign))
     with measuring(tree) as process:
         yield tree, process
@@ -47,17 +47,6 @@ def running(measured_in_podman, tmp_path):
 
 def backend_record(tree):
     return BackendRecord(**tree.backend())
-
-
-def supervisor_of(record):
-    """Host id of the supervisor in a container: not its init, which names it too."""
-    (supervisor,) = [
-        pid
-        for pid in DockerRuntime().processes(record)
-        if "worker.supervisor" in psutil.Process(pid).cmdline()
-        and psutil.Process(pid).name().startswith("python")
-    ]
-    return supervisor
 
 
 def test_a_campaign_names_the_engine_of_its_containers(measured_in_podman):
@@ -96,7 +85,7 @@ def test_no_layer_of_any_image_holds_the_password_of_the_package_index(
 def test_the_processes_of_a_backend_are_those_of_the_host(running):
     tree, process = running
     pids = DockerRuntime().processes(backend_record(tree))
-    commands = [" ".join(psutil.Process(pid).cmdline()) for pid in pids]
+    commands = [words_of(pid) for pid in pids]  # an engine among them may have ended
     assert any("-m worker.supervisor" in command for command in commands)
     assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
 
@@ -116,7 +105,7 @@ def test_a_container_that_is_killed_is_recreated(running, service):
 
 def test_a_supervisor_that_does_not_answer_is_replaced_with_its_container(running):
     tree, process = running
-    os.kill(supervisor_of(backend_record(tree)), signal.SIGSTOP)
+    os.kill(supervisor_of(tree.backend()["handle"]["container"]), signal.SIGSTOP)
     assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
     assert len(tree.results("again")) == 4
     assert {failure["reason"] for failure in tree.failures("again")} == {"backend_silent"}
@@ -137,7 +126,7 @@ def test_a_heartbeat_that_stops_is_found_without_a_health_check(running):
     record = backend_record(tree)
     assert not DockerRuntime().hung(record)
     python, state = record.handle["python"], "/run/llm-energy/supervisor.heartbeat"
-    os.kill(supervisor_of(record), signal.SIGSTOP)
+    os.kill(supervisor_of(record.handle["container"]), signal.SIGSTOP)
     age = [python, "-c", f"import os; os.utime('{state}', (1, 1))"]
     command = ["docker", "exec", record.handle["container"], *age]
     subprocess.run(command, check=True)

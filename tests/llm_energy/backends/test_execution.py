@@ -31,7 +31,7 @@ def test_a_command_in_a_container(run):
     assert beside.lines[0][1] == "row 1 UTC0"
     assert beside.lines[-1][0] > over_s
     assert beside.command_cpu_s is not None
-    assert docker.processes(record) == before
+    wait_until(lambda: docker.processes(record) == before, what="it has ended")
 
     with pytest.raises(NvidiaSmiError, match="NVIDIA_DRIVER_CAPABILITIES") as caught:
         try_once(docker, record)

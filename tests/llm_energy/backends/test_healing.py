@@ -7,12 +7,12 @@ import threading
 import time
 
 import pytest
+from tests.integration.docker import supervisor_of
+from tests.waiting import wait_until
 
 from llm_energy.backends import healing, health, running
-from llm_energy.backends.running import runtime_named
 from llm_energy.containers import engine as containers_engine
 from llm_energy.runs.run import Run
-from llm_energy.system.processes import ProcessId
 
 PATIENCE_S = 60.0
 
@@ -34,24 +34,24 @@ def healed(run, monkeypatch):
 
 
 @pytest.fixture
-def subscribed(monkeypatch):
-    """Set as soon as the engine has accepted a listener for its events."""
-    accepted = threading.Event()
+def heard(monkeypatch):
+    """Set once a listener has got an event of the engine, and hence will get all that follow."""
+    got_one = threading.Event()
 
     def connect():
         client = containers_engine.connect()
         events = client.events
 
         def stream(**options):
-            found = events(**options)
-            accepted.set()
-            return found
+            for event in events(**options):
+                got_one.set()
+                yield event
 
         client.events = stream
         return client
 
     monkeypatch.setattr("llm_energy.containers.events.connect", connect)
-    return accepted
+    return got_one
 
 
 def wait_for_event(run):
@@ -67,15 +67,9 @@ def answers(record):
         return session.peer["event"] == "hello"
 
 
-def supervisor_of(record):
-    processes = map(ProcessId.of, runtime_named("docker").processes(record))
-    # The init process was there before it.
-    return max((process.start_ticks, process.pid) for process in processes if process)[1]
-
-
 def test_a_hung_supervisor_is_restarted_in_its_container(run, healed):
     record = healed(check_s=0.5)
-    os.kill(supervisor_of(record), signal.SIGSTOP)
+    os.kill(supervisor_of(record.handle["container"]), signal.SIGSTOP)
     event = wait_for_event(run)
     assert (event["kind"], event["backend"]) == ("backend_restarted", "bare")
     assert "no answer to `hello`" in event["reason"]
@@ -83,16 +77,21 @@ def test_a_hung_supervisor_is_restarted_in_its_container(run, healed):
     assert answers(record)
 
 
-def test_a_container_that_is_gone_is_recreated(run, healed, subscribed):
+def test_a_container_that_is_gone_is_recreated(run, healed, heard):
     record = healed(check_s=600.0)  # the engine's event comes first, however busy the machine is
-    assert subscribed.wait(PATIENCE_S)
-    time.sleep(0.5)  # the engine answers just before it adds the listener
-    subprocess.run(["docker", "kill", record.handle["container"]], check=True)
+    container = record.handle["container"]
+
+    def heard_of_a_command():
+        subprocess.run(["docker", "exec", container, "true"], check=True)
+        return heard.is_set()
+
+    wait_until(heard_of_a_command, what="the healer hears of what happens in the container")
+    subprocess.run(["docker", "kill", container], check=True)
     event = wait_for_event(run)
     assert (event["kind"], event["backend"]) == ("backend_recreated", "bare")
     assert event["reason"] == "its container ended with exit code 137"
     recreated = running.known_backend(run, "bare")
-    assert recreated.handle["container"] != record.handle["container"]
+    assert recreated.handle["container"] != container
     assert answers(recreated)
     assert health.of(run, "bare").failures_in_a_row == 0  # it cost no measurement
 

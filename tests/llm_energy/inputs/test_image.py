@@ -127,7 +127,9 @@ def test_where_packages_came_from_is_not_in_the_image(
 def test_what_the_build_made_on_the_way_is_gone(box: Box, engine: docker.DockerClient) -> None:
     made = MADE.findall(box.log.read_text())
     assert made
-    left = [i.id.partition(":")[2] for i in engine.images.list(filters={"dangling": True})]
+    # One that other builds make meanwhile may be gone when it is looked at on its own.
+    listed = engine.api.images(filters={"dangling": True})
+    left = [image["Id"].partition(":")[2] for image in listed]
     assert not [image for image in left if image.startswith(tuple(made))]
 
 
