@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,8 +140,9 @@ def strike(tree: Tree, process: subprocess.Popen[bytes], fault: Fault, lacking: 
     while process.poll() is None:
         pids = [process.pid] if fault.victim == "snakemake" else found(tree, fault.victim)
         if pids:
-            os.kill(pids[0], signal.SIGKILL)
-            return True
+            with suppress(ProcessLookupError):  # it has just ended, and another one may come
+                os.kill(pids[0], signal.SIGKILL)
+                return True
         time.sleep(0.005)
     return False
 

@@ -181,9 +181,10 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
         return done.stdout.strip()
 
     def state(self, job: str) -> str:
-        """Such as `RUNNING`, `COMPLETED`, `FAILED`, `CANCELLED`, `TIMEOUT`."""
+        """Such as `RUNNING`, `COMPLETED`, `FAILED`, `CANCELLED`, `TIMEOUT`; empty where the
+        controller, which may be busy, does not say."""
         shown = self.ask("scontrol", "show", "job", job)
-        return next((w[9:] for w in shown.split() if w.startswith("JobState=")), "GONE")
+        return next((w[9:] for w in shown.split() if w.startswith("JobState=")), "")
 
     def _daemon(self, command: list[str]) -> None:
         with (self._folder / f"{command[0]}.out").open("ab") as log:

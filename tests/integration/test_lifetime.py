@@ -5,7 +5,8 @@ import copy
 import json
 import os
 import signal
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,30 @@ def test_after_any_end_nothing_lives_on_and_the_same_command_goes_on(running, en
     assert left_of(tree, run) == []
 
 
+def all_stopped(tree: Tree) -> set[int]:
+    """Stop all processes of a tree, so that none can react or start another; returns their ids."""
+    stopped: set[int] = set()
+    looks_in_vain = 0
+    while looks_in_vain < 5:  # one that is being forked appears some time later
+        new = set(tree.processes()) - stopped
+        signal_all(new, signal.SIGSTOP)
+        stopped |= new
+        looks_in_vain = 0 if new else looks_in_vain + 1
+        time.sleep(0.02)
+    return stopped
+
+
+def signal_all(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def children_of_engines(pids: Iterable[int]) -> set[int]:
+    """The children that the sleeping engine starts, among processes."""
+    return {pid for pid in pids if process_name(pid) == "sleep"}
+
+
 def test_what_outlived_everything_is_ended_by_the_next_run(tmp_path, ready_template):
     """A child of the engine in a session of its own, after supervisor and guard were killed
     together; a file half written and the folder of a run half entered, both long ago."""
@@ -159,16 +184,15 @@ def test_what_outlived_everything_is_ended_by_the_next_run(tmp_path, ready_templ
     tree = ready_template.copy(tmp_path / "tree", campaign)
     process = start_measuring(tree)
     run = tree.run_facts()
-    child = [pid for pid in tree.processes() if process_name(pid) == "sleep"]
-    assert child
-    doomed = set(tree.processes()) - set(child)
-    for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none can react
-        for pid in doomed:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
+    while not (child := children_of_engines(stopped := all_stopped(tree))):  # between two engines
+        assert process.poll() is None, tree.output()
+        signal_all(stopped, signal.SIGCONT)
+        wait_for(lambda: children_of_engines(tree.processes()) or process.poll() is not None)
+    signal_all(stopped - child, signal.SIGKILL)
+    signal_all(child, signal.SIGCONT)
     process.wait()
     wait_until_gone(lambda: [pid for pid in tree.processes() if pid not in child])
-    assert set(tree.processes()) <= set(child)
+    assert set(tree.processes()) <= child
     assert tree.processes()
 
     half_written = tree.folder / "results/nap/failures/0/.cycle-01.attempt-1.json.7.tmp"

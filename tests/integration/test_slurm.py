@@ -44,11 +44,15 @@ def submit(cluster, tree, *options):
 
 
 def ended(cluster, job):
-    wait_for(
-        lambda: cluster.state(job) not in ("PENDING", "RUNNING", "COMPLETING"),
-        why=f"job {job} is {cluster.state(job)}",
-    )
-    return cluster.state(job)
+    """Wait for the end of a job; returns its state then."""
+    states = [""]
+
+    def is_over():
+        states.append(cluster.state(job))
+        return states[-1] not in ("", "PENDING", "RUNNING", "COMPLETING")
+
+    wait_for(is_over, why=f"job {job} goes on")
+    return states[-1]
 
 
 def printed(tree, job):

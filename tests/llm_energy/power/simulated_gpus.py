@@ -14,7 +14,7 @@ from llm_energy.power.series import Series
 from llm_energy.results.parts import Phase
 
 LOADED = Gpu(knots=made.constant(600.0), counter_update_s=0.02)
-AFTER_OPENING = (1.5, 1e9)
+AFTER_OPENING = (2.5, 1e9)
 """Seconds since the scenario's start in which a fault lies that must not hit the first look."""
 
 

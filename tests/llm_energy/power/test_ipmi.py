@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.children import running
 
 from llm_energy.power import ipmi
 from llm_energy.power.chassis import NO_POWER, REFUSED, UNREACHABLE, ChassisError
@@ -82,12 +83,12 @@ def test_the_tool_is_asked_for_dcmi_power(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_tool_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ipmi, "ANSWER_S", 0.2)
-    tool(tmp_path, f"echo $$ > {tmp_path}/pid; exec sleep 600", monkeypatch)
+    os.mkfifo(tmp_path / "silence")
+    tool(tmp_path, f"read -r line < {tmp_path}/silence", monkeypatch)
     with pytest.raises(ChassisError, match=r"did not answer within 0\.2 s") as caught:
         IpmiChassis.open()
     assert caught.value.reason == UNREACHABLE
-    pid = (tmp_path / "pid").read_text().strip()
-    assert not Path(f"/proc/{pid}").exists()
+    assert not running(f"{tmp_path}/ipmitool")
 
 
 def test_without_the_tool_its_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

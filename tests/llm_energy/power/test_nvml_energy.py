@@ -15,7 +15,7 @@ from llm_energy.power.sampler import Sampler
 from llm_energy.results.parts import Tokens
 
 TOKENS = Tokens(input=10, output=100, requests=1)
-FOR_A_MOMENT = (AFTER_OPENING[0], AFTER_OPENING[0] + 0.4)
+FOR_A_MOMENT = (AFTER_OPENING[0], AFTER_OPENING[0] + 0.8)
 
 
 class TestAgainstTheTruth:
@@ -157,7 +157,7 @@ class TestRefusals:
         file = tmp_path_factory.mktemp("refusals") / "scenario.txt"
         with pytest.MonkeyPatch.context() as environment:
             environment.setenv(VARIABLE, str(Scenario(gpus).write(file)))
-            return sampled(AFTER_OPENING[0] + 0.6)
+            return sampled(AFTER_OPENING[0] + 1.0)
 
     def account(self, window, *gpus, **options):
         series, spans = window

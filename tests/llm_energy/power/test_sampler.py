@@ -79,7 +79,8 @@ def test_deadlines_that_a_slow_sensor_missed_are_not_made_up_in_a_burst():
     assert all(later - earlier >= 0.05 for earlier, later in pairwise(times))
 
 
-def test_the_state_is_requested_at_the_first_and_the_last_reading():
+def test_the_state_is_requested_at_the_first_and_the_last_reading(monkeypatch):
+    monkeypatch.setattr("llm_energy.power.sampler.SLOW_PERIOD_S", 600.0)
     meter = SlowMeter(0.0)
     with Sampler([meter], rate_hz=100.0):
         pass

@@ -2,11 +2,12 @@
 
 import json
 import sys
-import time
 
 import pytest
+from tests.children import running
 from tests.nvml_simulator import matmul
 from tests.nvml_simulator.scenario import NOT_SUPPORTED, Fault, Gpu, constant
+from tests.waiting import wait_until
 
 from llm_energy.campaign.declared_inputs import HubSource, PathSource
 from llm_energy.validation import acceptance as kit
@@ -78,7 +79,7 @@ def test_a_load_says_why_it_ended(script, words, tmp_path):
     python.write_text(f"#!/bin/sh\n{script}\n")
     python.chmod(0o755)
     with pytest.raises(LoadError, match=words), load_on("GPU-1", python=str(python)):
-        time.sleep(0.3)
+        wait_until(lambda: not running(str(python)), what="it has ended")
 
 
 def test_an_interpreter_that_is_not_there_is_reported():

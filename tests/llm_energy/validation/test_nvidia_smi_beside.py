@@ -1,33 +1,21 @@
 """A command that samples beside our sampler, as a real process: begun, read, ended, accounted."""
 
-import contextlib
-import os
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
+from tests.children import running
 from tests.llm_energy.validation.samplers import COUNTING, sampler
 from tests.waiting import wait_until
 
 from llm_energy.backends.process_runtime import ProcessRuntime
 from llm_energy.backends.runtime import BackendRecord
-from llm_energy.system.processes import descendants
 from llm_energy.validation.nvidia_smi_beside import Beside, run_once
 from llm_energy.validation.nvidia_smi_calibration import try_once
 from llm_energy.validation.nvidia_smi_output import NvidiaSmiError
 
 RECORD = BackendRecord("sleep", "process", "sleep-0", {})
 EXECUTE = partial(ProcessRuntime().execute, RECORD)
-
-
-def running(words: str) -> bool:
-    """Find a process of this test that has these words in its command line."""
-    for pid in descendants(os.getpid()):
-        with contextlib.suppress(OSError):
-            if words.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return True
-    return False
 
 
 def test_it_samples_while_the_sampler_does_and_until_a_row_lies_after_it():
