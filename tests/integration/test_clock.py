@@ -12,7 +12,7 @@ import pytest
 from llm_energy.results.result import read_result
 from llm_energy.workflow.input_functions import inputs_of
 from tests.integration.faults import differences, left
-from tests.integration.workflow import PATIENCE_S, finished, wait_for
+from tests.integration.workflow import PATIENCE_S, changed, finished, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -44,6 +44,7 @@ def test_inputs_newer_than_the_clock_cost_no_measurement(ready):
 
 def test_a_clock_that_steps_back_under_a_run_changes_no_number(ready, clock):
     library, step = clock
+    ready.write_campaign(changed(cycles=5))  # some of them begin after the step
     process = ready.start(
         "measurements", environment={"LD_PRELOAD": str(library), "CLOCK_STEP": str(step)}
     )

@@ -125,10 +125,14 @@ def test_a_heartbeat_that_stops_is_found_without_a_health_check(running):
     tree, process = running
     record = backend_record(tree)
     assert not DockerRuntime().hung(record)
+    watchdog = tree.run_facts()["watchdog"]["pid"]
+    os.kill(watchdog, signal.SIGSTOP)  # it might heal before this test has looked
     python, state = record.handle["python"], "/run/llm-energy/supervisor.heartbeat"
     os.kill(supervisor_of(record.handle["container"]), signal.SIGSTOP)
     age = [python, "-c", f"import os; os.utime('{state}', (1, 1))"]
     command = ["docker", "exec", record.handle["container"], *age]
     subprocess.run(command, check=True)
-    assert DockerRuntime().hung(record)
+    hung = DockerRuntime().hung(record)
+    os.kill(watchdog, signal.SIGCONT)
+    assert hung
     assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
