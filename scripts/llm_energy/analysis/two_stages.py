@@ -60,7 +60,7 @@ def cycles_decided(
         decision = _decision(first, adaptive, campaign_folder)
         planned = min(decision.cycles, adaptive.maximum)
         table = rows[first[0].experiment].sort_values("cycle")
-        values = table[decision.metric].dropna().tolist() if decision.metric else []
+        values = table[decision.metric].dropna().tolist() if decision.metric in table else []
         whole = len(group) == planned and len(table.drop_duplicates(list(GROUP))) == 1
         known = sum(value is not None for value in decision.values)
         interval = t_interval(values, pilot=values[:known]) if whole else None

@@ -136,7 +136,7 @@ def refuse_old_report(findings: Findings, results: Path) -> None:
     if findings.events != runs(results)[0]:
         raise UserError(
             f"{results}/report.html does not hold the events that runs recorded by now, so "
-            "that readers would make another one; make it again: add --forcerun report"
+            "that readers would make another one: delete it and start the campaign's command again"
         )
 
 
@@ -252,5 +252,5 @@ def _json(value: Any) -> str:
 
 
 def _yaml(value: Any) -> str:
-    """Long texts stay in one line, where `secret_in` finds what they hold."""
+    """Return a value as YAML. Each text stays in one line, so that `secret_in` finds a secret."""
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=math.inf)

@@ -115,7 +115,7 @@ def known_secrets(environment: Mapping[str, str] | None = None) -> dict[bytes, s
     }
     home = Path(environment.get("HF_HOME", Path.home() / ".cache/huggingface"))
     token = Path(environment.get("HF_TOKEN_PATH", home / "token"))
-    if token.is_file() and (value := os.fsdecode(token.read_bytes().strip())):
+    if token.is_file() and len(value := os.fsdecode(token.read_bytes().strip())) >= SHORTEST:
         found.update(dict.fromkeys(encodings(value), "your Hugging Face token"))
     return found
 

@@ -11,7 +11,7 @@ from llm_energy.power.gpu_driver import GpuDriverError, connect_gpus
 from llm_energy.power.gpu_targets import GpuRange
 from llm_energy.power.meter import Device, Reading
 from llm_energy.power.sensor_probe import LOST, probe
-from llm_energy.preflight.asking import RefusalError, ask_all
+from llm_energy.preflight.asking import RefusalError, SilentError, ask_all
 
 
 class NoGpuError(RefusalError):
@@ -59,8 +59,13 @@ Answer = Sequence[Gpu] | Exception
 
 
 def ask_gpus() -> Answer:
-    """Return every GPU, or why none can be read; with a deadline, as a driver may never answer."""
+    """Return every GPU, or why none can be read; with a deadline, as a driver may never answer.
+
+    A silent driver is asked twice: without persistence mode it first has to load its GPUs.
+    """
     answer: Answer = ask_all({"gpus": read_gpus})["gpus"]
+    if isinstance(answer, SilentError):
+        answer = ask_all({"gpus": read_gpus})["gpus"]
     return answer
 
 

@@ -34,11 +34,13 @@ from llm_energy.runs.run_parts import create_part, set_runs
 from llm_energy.runs.run_records import DeviceSet, Spread
 from llm_energy.system.cache import environment_marker
 from llm_energy.system.numbers import plural
-from llm_energy.system.processes import ProcessId
+from llm_energy.system.processes import ProcessId, wait_until_gone
 from llm_energy.system.vocabulary import DOCKER
 from llm_energy.workflow.device_guard import ForeignDeviceError, refuse_foreign_device
 from llm_energy.workflow.gpu_holder import HOLDER, NotHeldError, hold_in_background
 from llm_energy.workflow.parallel_sessions import open_sessions, start_backends
+
+HOLDER_TIMEOUT_S = 5.0
 
 GONE_S = 120.0
 """How long a cancelled job may take to end: Slurm's KillWait is 30 s by default."""
@@ -151,10 +153,10 @@ def end() -> None:
     if folder is None:
         return
     run, holder = Run(folder), None
-    with contextlib.suppress(ValueError):  # it ends with the script
+    with contextlib.suppress(ValueError):  # it ends with the run
         holder = run.find(HOLDER, ProcessId)
     end_run(run)
-    if holder is not None:
+    if holder is not None and not wait_until_gone(holder, timeout_s=HOLDER_TIMEOUT_S):
         holder.end()
 
 

@@ -1,10 +1,11 @@
-"""A process that holds the GPUs of an allocation until its batch script ends.
+"""A process that holds the GPUs of an allocation until its run ends.
 
 The kernel frees a lock when its process ends, and what begins the run of an allocation ends before
 the first measurement. A run on one host needs none: Snakemake itself holds its GPUs.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 from llm_energy.backends.runtime import SCRIPTS
 from llm_energy.runs.run import Run
 from llm_energy.runs.waiting_start import OF_RUN, noted
-from llm_energy.system.processes import ProcessId, die_with_parent, outlive_parent
+from llm_energy.system.processes import ENDS, ProcessId, die_with_parent, outlive_parent
 from llm_energy.workflow.run_gpus import hold_gpus
 
 HELD = "held"
@@ -31,7 +32,7 @@ class NotHeldError(Exception):
 
 
 def hold_in_background(run: Run, uuids: Collection[str]) -> None:
-    """Hold GPUs for a run until its owner ends, or the run does; returns once it has them.
+    """Hold GPUs for a run until it or its owner ends; return once it has them.
 
     Another run that has one is waited for, with a line in the log of the job.
 
@@ -54,7 +55,8 @@ def hold_in_background(run: Run, uuids: Collection[str]) -> None:
         answer = answers.readline().strip()
     identity = ProcessId.of(holder.pid)
     if answer != HELD or identity is None:
-        raise NotHeldError(answer or "the process that holds the GPUs ended")
+        reason = "the process that holds the GPUs ended"
+        raise NotHeldError(reason if answer in ("", HELD) else answer)
     run.write(HOLDER, identity)
 
 
@@ -68,9 +70,12 @@ def main(parent_pid: str, folder: str, *uuids: str) -> None:
     except OSError as error:
         print(error, flush=True)
         return
+    # Slurm sends the end of a job to each of its processes, and engines are stopped only then.
+    for number in ENDS:
+        signal.signal(number, signal.SIG_IGN)
     outlive_parent()
     print(HELD, flush=True)
-    while held and owner.alive():
+    while held and owner.alive() and run.folder.exists():
         time.sleep(PERIOD_S)
 
 

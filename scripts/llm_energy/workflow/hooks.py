@@ -9,6 +9,7 @@ from typing import Any
 from llm_energy.campaign.campaign import load_campaign
 from llm_energy.campaign.experiment import Experiment
 from llm_energy.inputs.recipes import Recipes
+from llm_energy.preflight.asking import reason
 from llm_energy.preflight.container_findings import container_obstacles
 from llm_energy.preflight.gpu_control_findings import sets_gpus
 from llm_energy.preflight.gpus import Answer, ask_gpus
@@ -150,7 +151,9 @@ class Hooks:
                     "use one allocation (docs/slurm.md)"
                 )
             if isinstance(gpus, Exception):
-                sys.exit(f"campaign `{campaign.name}` sets GPUs, and the driver gives {gpus}")
+                sys.exit(
+                    f"campaign `{campaign.name}` sets GPUs, which cannot be read: {reason(gpus)}"
+                )
             boards = {gpu.uuid: gpu.settable for gpu in gpus if not gpu.lost}
         try:
             self._lifecycle.start(

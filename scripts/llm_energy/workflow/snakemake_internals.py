@@ -117,7 +117,7 @@ class SnakemakeInternals:
 
     def names_target(self, name: str) -> bool:
         """Return whether a target stands on the command line; Snakemake knows none yet."""
-        return f"{self._before}{name}{self._after}" in sys.argv
+        return self._named(name) in sys.argv
 
     @property
     def in_allocation(self) -> bool:
@@ -229,8 +229,7 @@ class SnakemakeInternals:
         return int(getattr(known, "value", known) or 0)
 
     def limit(self, resource: str, total: int) -> None:
-        """Let jobs have so much of a resource at once, as if the profile set it; on a cluster
-        those of each allocation."""
+        """Set the total of a resource as the profile does; in a cluster, of each allocation."""
         self._workflow.global_resources[resource] = total
         self._workflow.resource_scopes[resource] = "local"
 
@@ -244,30 +243,31 @@ class SnakemakeInternals:
 
     @property
     def forced(self) -> bool:
-        """Some jobs are forced, so that what is settled may be made again."""
+        """Some jobs besides the report are forced, so that what is settled may be made again."""
         settings = self._workflow.dag_settings
-        return bool(settings.forceall or settings.forcerun)
+        return bool(settings.forceall or set(settings.forcerun) - {self._named("report")})
 
     @property
     def forces_none(self) -> bool:
         """No job is forced, neither by its rule nor as a target."""
-        return not (self.forced or self._workflow.dag_settings.forcetargets)
+        settings = self._workflow.dag_settings
+        return not (self.forced or settings.forcerun or settings.forcetargets)
 
     def forces(self, rule: str) -> bool:
         """Return whether all jobs of a rule are forced."""
         settings = self._workflow.dag_settings
-        name = f"{self._before}{rule}{self._after}"
-        return bool(settings.forceall or name in settings.forcerun)
+        return bool(settings.forceall or self._named(rule) in settings.forcerun)
+
+    def _named(self, rule: str) -> str:
+        return f"{self._before}{rule}{self._after}"
 
     def force(self, path: str) -> None:
-        """Have the job of an output run, as if `--forcerun` had named it; from its input function,
-        so that only what is requested is forced."""
+        """Have the job of an output run; from its input function, to force only what is needed."""
         self._workflow.dag.forcefiles.add(path)
 
     def keep_as_left(self) -> None:
-        """Leave an output that is marked with `update` as its job leaves it, also where that fails
-        or is ended: others may have made or use it, and the job knows. Snakemake would put back
-        what was there before the job, and remove what came meanwhile."""
+        """Leave an output marked with `update` as its job leaves it, also one that failed or ended:
+        others may use it. Snakemake would put back what was there, and remove what came since."""
         self._workflow.persistence.backup_output = lambda _path: None
         self._workflow.persistence.restore_output = lambda path: path.exists()
 

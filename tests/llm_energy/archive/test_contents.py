@@ -52,5 +52,5 @@ def test_a_report_that_is_older_than_an_event_of_a_run_is_not_packed(tmp_path: P
     read_again = type(findings).model_validate_json(findings.model_dump_json())
     refuse_old_report(read_again, tmp_path)
     publish(event, {**event, "time": "2026-01-01T00:02:00.000+00:00"})
-    with pytest.raises(UserError, match=r"report\.html does not hold .* --forcerun report"):
+    with pytest.raises(UserError, match=r"report\.html does not hold .*: delete it"):
         refuse_old_report(read_again, tmp_path)

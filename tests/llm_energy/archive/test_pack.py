@@ -48,6 +48,8 @@ def test_the_token_of_the_hub_is_known_where_it_is_kept(tmp_path):
     assert known_secrets({"HF_HOME": str(tmp_path)}) == {
         b"somebody-s-own-token": "your Hugging Face token"
     }
+    (tmp_path / "token").write_text("none\n")  # a word of any text
+    assert known_secrets({"HF_HOME": str(tmp_path)}) == {}
 
 
 def test_the_value_of_a_variable_that_no_engine_gets_unasked_is_a_secret(tmp_path):

@@ -14,6 +14,7 @@ from tests.nvml_simulator.scenario import Fault, Gpu, with_uuid
 from llm_energy.power import nvml
 from llm_energy.power.sensor_probe import probe
 from llm_energy.preflight import gpus as module
+from llm_energy.preflight.asking import SilentError
 from llm_energy.preflight.gpu_findings import enough_findings, gpu_findings
 from llm_energy.preflight.gpus import NoGpuError, read_gpus
 from llm_energy.system.processes import process_name
@@ -42,6 +43,12 @@ def test_a_gpu_is_described_by_its_uuid(simulate):
     assert "SM clock 345 MHz now, at most 1980 MHz" in clock.message
     assert "cannot be read" in clock.message
     assert energy.facts["readable"] == ["energy counter", "instant power", "average power"]
+
+
+def test_a_driver_that_is_slow_at_first_is_asked_again(monkeypatch):
+    answers = iter([{"gpus": SilentError("no answer within 10 s")}, {"gpus": []}])
+    monkeypatch.setattr(module, "ask_all", lambda _questions: next(answers))
+    assert module.ask_gpus() == []
 
 
 def test_modes_that_change_what_is_measured_are_reported(simulate):

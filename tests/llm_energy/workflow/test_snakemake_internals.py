@@ -67,6 +67,10 @@ rule keep:
     shell:
         "sh keep.sh {{output}}"
 
+rule report:
+    output:
+        touch("report.html")
+
 SEEN["named"] = SNAKEMAKE.named_targets(["pilot", "make", "nap", "other"])
 for name in SEEN["named"]:
     rule:
@@ -142,6 +146,8 @@ def test_what_is_there_runs_again_where_it_is_forced(folder):
     by_option = seen(folder, "made/a", "--cores", "1", "--forcerun", "make")
     assert (by_option["forced"], by_option["forces_make"]) == (True, True)
     assert not by_option["forces_none"]
+    of_report = seen(folder, "made/b", "--cores", "1", "--forcerun", "report")
+    assert (of_report["forced"], of_report["forces_none"]) == (False, False)
     as_target = seen(folder, "made/a", "--cores", "1", "--force")
     assert (as_target["forced"], as_target["forces_none"]) == (False, False)
     by_input = seen(folder, "made/a", "--cores", "1", "--config", "force=True")
