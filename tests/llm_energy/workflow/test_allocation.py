@@ -271,13 +271,14 @@ def test_a_container_on_a_node_with_amd_gpus_is_refused(invocation, simulate_amd
 def test_a_dead_allocation_is_forgotten_with_its_sets(invocation, simulate, slurm):
     simulate(ONE, TWO)
     spread_over(invocation, 2)
-    run = begin()
+    holder = (run := begin()).read(HOLDER, ProcessId)
     for part in (run, *set_runs(run)):
         part.read("watchdog", ProcessId).end()
     invocation.remove()
     assert list(allocation.cancel_orphans()) == ["7"]
     assert slurm.read_text().splitlines() == ["scancel 7", "squeue --noheader --jobs 7"]
     assert Run.all() == []
+    assert wait_until_gone(holder, timeout_s=60.0)
 
 
 def test_jobs_of_a_dead_invocation_are_cancelled_and_forgotten(invocation, slurm):
