@@ -37,7 +37,8 @@ def differences(
         span,
         objectives=stated.attained.objectives if stated.attained else None,
         joules=result.energy.energy_joules,
-        idle_joules=idle_joules,
+        # Earlier versions record none where the counter stood still in a single gap.
+        idle_joules=None if stated.idle_energy_share is None else idle_joules,
         # Results from before there was a reason hold the overlap that their client saw.
         is_server=result.of_server and stated.batch_size_reason is not None,
     )

@@ -108,10 +108,8 @@ def account_energy(
     raised = power_flags.of_devices(
         counted, median_step_s=median_step_s, own_processes=own_processes
     )
-    in_parts = [total(account.joules(*part) for account in counted) for part in parts]
-    return EnergyAccount(
-        energy, raised, drift(counted), pieces_of(counted), total(in_parts) if parts else 0.0
-    )
+    in_parts = total(account.parts_joules(parts) for account in counted)
+    return EnergyAccount(energy, raised, drift(counted), pieces_of(counted), in_parts)
 
 
 def unsampled(energy: Energy) -> Energy:

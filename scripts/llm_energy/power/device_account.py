@@ -1,7 +1,7 @@
 """One device over the phases of a measurement."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,6 +36,10 @@ class Account:
     def joules(self, start_s: float, end_s: float) -> float | None:
         """Energy over any interval of the series."""
         return self._energy(self.method, start_s, end_s).joules
+
+    def parts_joules(self, parts: Sequence[Span]) -> float | None:
+        """Energy of all parts of the window, whose own energy is known."""
+        return self.sensor.parts_joules(self.method, parts)
 
     def late_at(self, moment_s: float) -> Stamp | None:
         """The reading that was left out beside a moment, because it took too long."""

@@ -1,6 +1,7 @@
 """Energy of one interval as the integral of sampled power, and what the samples do not show."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -63,13 +64,7 @@ def integrate(
     """
     if reason := power.uncovered(start_s, end_s):
         return Amount(reason=reason)
-    inside = power.between(start_s, end_s)
-    times = (start_s, *inside.times_s, end_s)
-    values = (power.at(start_s), *inside.values, power.at(end_s))
-    joules = math.fsum(
-        (later - earlier) * (a + b) / 2
-        for (earlier, later), (a, b) in zip(pairwise(times), pairwise(values), strict=True)
-    )
+    joules = _trapezoids_joules(power, start_s, end_s)
     if joules <= 0.0:
         return Amount(reason="no_power")
     period_s, update_s = sampling_period_s(power.times_s) or 0.0, update_period_s or 0.0
@@ -88,6 +83,20 @@ def integrate(
         ),
         gap_bound=bound,
     )
+
+
+def integrate_parts(
+    power: Samples, parts: Sequence[tuple[float, float]], *, possible: PowerRange = ANY_POWER
+) -> float | None:
+    """Integral of `power` (W) over all `parts` of an interval that `integrate` has accepted, in J.
+
+    None where gaps can hide more than `GAP_BOUND` of the sum. They are judged by the sum, because
+    a short part may lie wholly in one.
+    """
+    joules = math.fsum(_trapezoids_joules(power, *part) for part in parts)
+    limit_s = gap_limit_s(sampling_period_s(power.times_s) or 0.0)
+    hidden = math.fsum(_gaps_joules(power, *part, limit_s, possible) for part in parts)
+    return None if hidden > GAP_BOUND * joules else joules
 
 
 def gap_limit_s(sampling_period_s: float) -> float:
@@ -128,6 +137,17 @@ def sampling_uncertainty(power: Samples, update_s: float, gap_limit_s: float) ->
             )
             if later - earlier <= gap_limit_s
         )
+    )
+
+
+def _trapezoids_joules(power: Samples, start_s: float, end_s: float) -> float:
+    """Integral of straight lines between samples, over an interval that they cover."""
+    inside = power.between(start_s, end_s)
+    times = (start_s, *inside.times_s, end_s)
+    values = (power.at(start_s), *inside.values, power.at(end_s))
+    return math.fsum(
+        (later - earlier) * (a + b) / 2
+        for (earlier, later), (a, b) in zip(pairwise(times), pairwise(values), strict=True)
     )
 
 

@@ -1,7 +1,7 @@
 """The energy of one device over any interval of a series, from each of its sources."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean
@@ -10,7 +10,7 @@ from typing import Literal
 from llm_energy.power.baseline import Baseline, baseline
 from llm_energy.power.counter import counter_energy, unwrapped
 from llm_energy.power.counter_edges import resolved_powers
-from llm_energy.power.integration import Amount, integrate
+from llm_energy.power.integration import Amount, integrate, integrate_parts
 from llm_energy.power.meter import Device, Quantity, Stamp, State
 from llm_energy.power.module_counter import counts_module
 from llm_energy.power.power_range import PowerRange
@@ -79,6 +79,21 @@ class Sensor:
         if amount.joules is not None and self._too_short(method, end_s - start_s):
             return Amount(reason="few_updates")
         return amount
+
+    def parts_joules(self, method: Method, parts: Sequence[tuple[float, float]]) -> float | None:
+        """Energy of all parts of an interval whose energy is known; None where it is not.
+
+        The sensor was judged over that interval. In a part shorter than its updates a counter may
+        stand still: such a part adds the 0 J that the counter shows, and the update counts beside
+        it. The sum of all is not known where the counter moved in none.
+        """
+        samples = self._samples[method]
+        if any(self._too_short(method, end_s - start_s) for start_s, end_s in parts):
+            return None
+        if method == "counter":
+            joules = math.fsum(samples.at(end_s) - samples.at(start_s) for start_s, end_s in parts)
+            return None if parts and joules == 0.0 else joules
+        return integrate_parts(samples, parts, possible=self.possible_power)
 
     def late_at(self, method: Method, edge_s: float) -> Stamp | None:
         """The longest reading that was left out between the two samples around a moment."""

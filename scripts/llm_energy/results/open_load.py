@@ -96,6 +96,7 @@ class OpenLoad(Model):
     idle_share: float
     """Share of the window's time without a request in flight."""
     idle_energy_share: float | None
-    """Share of the window's energy in that time; none without an energy."""
+    """Share of the window's energy in that time; none without an energy, or where the sensor
+    resolves none of that time."""
     attained: Attained | None
     """None where the campaign has no objectives."""

@@ -8,6 +8,7 @@ import pytest
 from tests.llm_energy.make_open import OBJECTIVES, make_open_result
 from tests.worker.virtual_engine import Clock, virtual_clock
 
+from llm_energy.analysis import open_checks
 from llm_energy.analysis.raw_data_checks import differences
 from llm_energy.measurement.open_window import open_load
 from llm_energy.results.result import Result
@@ -56,6 +57,18 @@ class TestChecks:
         load = measured.open_load.model_copy(update=changes)
         found = list(differences(tmp_path, measured.model_copy(update={"open_load": load})))
         assert any(named in line for line in found) if named else found == []
+
+    @pytest.mark.parametrize(("recorded", "differs"), [(0.05, False), (0.04, True), (None, False)])
+    def test_another_energy_of_gaps_is_seen_and_none_of_an_earlier_version_is_no_difference(
+        self, measured: Result, tmp_path: Path, recorded: float | None, differs: bool
+    ) -> None:
+        requests, _ = read_requests(tmp_path / measured.side_files["requests"].path)
+        assert measured.open_load is not None
+        load = measured.open_load.model_copy(update={"idle_energy_share": recorded})
+        energy = measured.energy.model_copy(update={"energy_joules": 100.0})
+        result = measured.model_copy(update={"open_load": load, "energy": energy})
+        found = list(open_checks.differences(result, requests, idle_joules=5.0))
+        assert any("idle_energy_share" in line for line in found) == differs
 
     @pytest.mark.parametrize("name", ["attainment", "goodput_per_second", "good"])
     def test_another_goodput_is_seen(self, measured: Result, tmp_path: Path, name: str) -> None:

@@ -2,8 +2,11 @@
 
 import dataclasses
 import math
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.llm_energy.power.made_power import GPU, constant, reading, series_of
 
 from llm_energy.power.counter import counter_energy
@@ -170,6 +173,54 @@ class TestPower:
         wall = Device(id="wall", model="Made meter", scope="wall")
         assert Sensor(wall, Series((wall,), (), 1.0)).power_bound_watts == math.inf
         assert Sensor(PACKAGE, Series((PACKAGE,), (), 1.0)).power_bound_watts == 500.0
+
+
+class TestParts:
+    """Parts of an interval whose energy is known, such as the gaps between requests."""
+
+    @pytest.mark.parametrize("method", ["counter", "integrated_instant"])
+    @given(cuts=st.lists(st.floats(0.05, 19.95), max_size=30))
+    def test_all_parts_are_the_whole(self, method, cuts):
+        found = sensor_of(lambda t: 400.0 + 20.0 * (int(t / 0.5) % 2))
+        edges = sorted([0.05, *cuts, 19.95])
+        whole = found.energy(method, 0.05, 19.95).joules
+        parts = list(pairwise(edges))
+        assert found.parts_joules(method, parts) == pytest.approx(whole)
+
+    def test_a_counter_may_stand_still_in_a_part_that_is_shorter_than_its_updates(self):
+        """100 W, read ten times a second, counted up every 0.2 s: the counter has one value from
+        2.0 to 2.1 s, and rises by 20 J from 3.1 to 3.2 s."""
+        found = reads(TENTHS, lambda t: 20.0 * math.floor(t / 0.2 + 1e-9))
+        assert found.energy("counter", 2.03, 2.07).reason == "counter_stuck"
+        still, moves = (2.03, 2.07), (3.13, 3.17)
+        assert found.parts_joules("counter", [still, moves]) == pytest.approx(20.0 * 0.4)
+        assert found.parts_joules("counter", [still, (5.0, 10.0)]) == pytest.approx(500.0)
+
+    def test_a_counter_that_moved_in_no_part_tells_nothing(self):
+        found = reads(TENTHS, lambda t: 20.0 * math.floor(t / 0.2 + 1e-9))
+        assert found.parts_joules("counter", [(2.03, 2.07), (2.43, 2.47)]) is None
+        assert found.parts_joules("counter", []) == 0.0
+
+    def test_gaps_of_power_are_judged_by_the_sum_of_parts(self):
+        """600 W or 100 W, unseen for 0.9 s: up to 500 W may be missing or too many."""
+        readings = [
+            reading(t, instant_power_watts=600.0 if t < 15.0 else 100.0)
+            for t in TENTHS
+            if not 4.05 < t < 4.85
+        ]
+        found = Sensor(GPU, Series((GPU,), tuple(readings), 10.0))
+        unseen, seen = (4.3, 4.5), (5.0, 14.0)
+        assert found.energy("integrated_instant", *unseen).reason == "sampling_gap"
+        assert found.parts_joules("integrated_instant", [unseen]) is None
+        both = found.parts_joules("integrated_instant", [unseen, seen])
+        assert both == pytest.approx(600.0 * 9.2)
+
+    def test_parts_that_a_slow_meter_cannot_resolve_have_no_energy(self):
+        slow = dataclasses.replace(PACKAGE, own_period_s=0.5)
+        found = sensor_of(lambda t: 400.0 + 20.0 * (int(t / 0.5) % 2), device=slow)
+        assert found.energy("integrated_instant", 5.0, 15.0).joules is not None
+        assert found.parts_joules("integrated_instant", [(5.0, 15.0)]) is not None
+        assert found.parts_joules("integrated_instant", [(5.0, 15.0), (16.0, 16.5)]) is None
 
 
 class TestUpdates:
