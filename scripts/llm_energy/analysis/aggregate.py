@@ -49,9 +49,9 @@ from llm_energy.results.layout import place_of
 from llm_energy.results.metrics import (
     JOULES_PER_OUTPUT_TOKEN,
     METRICS,
-    THROUGHPUT,
     Metric,
-    value_of,
+    watched_speed,
+    watched_value,
 )
 from llm_energy.results.result import Result
 from llm_energy.results.side_files import fault_of
@@ -109,7 +109,7 @@ def _from_results(campaign_folder: Path, planned: Sequence[str], design: Design)
         short_warmups=short_warmups(results),
         cycle_dependence=cycle_dependence(results),
         warmups=warmup_traces(results),
-        drift=_drift(results, THROUGHPUT),
+        drift=_drift(results, watched_speed(result.load_mode for result in results)),
         energy_drift=_drift(results, JOULES_PER_OUTPUT_TOKEN),
         counts=_counts(planned, everything, missing, unusable, design),
         anchors=list(anchor_ratios(anchors, results)),
@@ -273,8 +273,8 @@ def _energy_is_invalid(result: Result) -> bool:
 
 def _drift(results: Iterable[Result], metric: Metric) -> RunDrift | None:
     """Drift over the actual order, which a resumed campaign did not plan."""
-    ran = in_actual_order([r for r in results if (value_of(r, metric) or 0) > 0])
+    ran = in_actual_order([r for r in results if (watched_value(r, metric) or 0) > 0])
     return drift_over_positions(
-        (f"{r.experiment} {r.environment.device_model}", rank, value_of(r, metric) or 0)
+        (f"{r.experiment} {r.environment.device_model}", rank, watched_value(r, metric) or 0)
         for rank, r in enumerate(ran)
     )

@@ -8,7 +8,7 @@ import pandas as pd
 
 from llm_energy.analysis.summary import AnchorRatio, Comparison, Gap
 from llm_energy.results.layout import files
-from llm_energy.results.metrics import WATCHED, value_of
+from llm_energy.results.metrics import WATCHED, watched_value
 from llm_energy.results.result import Result, ResultError, read_result
 from llm_energy.system.numbers import number
 
@@ -35,8 +35,8 @@ def anchor_ratios(anchors: Iterable[Result], results: Sequence[Result]) -> Itera
             and r.environment.session_id != anchor.environment.session_id
         ]
         for metric in WATCHED:
-            now = value_of(anchor, metric)
-            before = [v for r in earlier if (v := value_of(r, metric)) is not None and v > 0]
+            now = watched_value(anchor, metric)
+            before = [v for r in earlier if (v := watched_value(r, metric)) is not None and v > 0]
             if now is not None and before:
                 yield AnchorRatio(
                     experiment=earlier[0].experiment,

@@ -11,7 +11,7 @@ from llm_energy.analysis.courses_over_time import BOUND_SINCE
 from llm_energy.analysis.experiments_table import group_of
 from llm_energy.analysis.outputs import REPEATED_LIMIT, output_repetition
 from llm_energy.analysis.token_ids import with_other_token_ids
-from llm_energy.results.metrics import WATCHED, by_arrivals, value_of
+from llm_energy.results.metrics import WATCHED, watched_value
 from llm_energy.results.parts import Flag, PowerSteadiness, Warmup
 from llm_energy.results.result import Result
 from llm_energy.stats.outliers import outlier
@@ -106,9 +106,9 @@ def _outlier(results: Sequence[Result]) -> Raised:
         groups[group_of(result)].append(result)
     for group in groups.values():
         for metric in WATCHED:
-            if by_arrivals(metric, group[0].load_mode):
-                continue
-            known = [(r, value) for r in group if (value := value_of(r, metric)) is not None]
+            if metric.kind == "latency":
+                continue  # in each cycle other requests arrive together
+            known = [(r, value) for r in group if (value := watched_value(r, metric)) is not None]
             values = [value for _, value in known]
             if (index := outlier(values)) is not None:
                 others = fmean(values[:index] + values[index + 1 :])

@@ -12,7 +12,7 @@ from typing import Literal
 
 from llm_energy.analysis.actual_order import in_actual_order, predecessors
 from llm_energy.analysis.experiments_table import group_of
-from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric, value_of
+from llm_energy.results.metrics import WATCHED, Metric, watched_value
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result
 from llm_energy.stats.block_effects import Effect, Observation, predecessor_effects, slope_effect
@@ -20,7 +20,6 @@ from llm_energy.stats.paired_ratios import simultaneous_confidence
 
 Factor = Literal["position", "predecessor", "process_age"]
 FACTORS: tuple[Factor, ...] = ("position", "predecessor", "process_age")
-METRICS = (THROUGHPUT, JOULES_PER_OUTPUT_TOKEN)
 
 NOT_TESTABLE: Mapping[Factor, str] = {
     "position": "Not testable: too few cycles, or their order is not random.",
@@ -67,7 +66,7 @@ class _Measured:
     def observation(self, metric: Metric) -> Observation:
         result = self.result
         block = result.environment.session_id, result.environment.run_id, result.cycle
-        return Observation(group_of(result), block, value_of(result, metric) or 0.0)
+        return Observation(group_of(result), block, watched_value(result, metric) or 0.0)
 
 
 def carry_over(results: Sequence[Result]) -> list[CarryOver]:
@@ -78,8 +77,8 @@ def carry_over(results: Sequence[Result]) -> list[CarryOver]:
     """
     measured = list(_measured(results))
     by_metric = {
-        metric: [m for m in measured if (value_of(m.result, metric) or 0.0) > 0.0]
-        for metric in METRICS
+        metric: [m for m in measured if (watched_value(m.result, metric) or 0.0) > 0.0]
+        for metric in WATCHED
     }
     known = {metric: found for metric, found in by_metric.items() if found}
     confidence = simultaneous_confidence(len(FACTORS) * len(known))

@@ -23,7 +23,13 @@ from llm_energy.campaign.experiment import ControlKind
 from llm_energy.power.device_account import total
 from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
-from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT
+from llm_energy.results.metrics import (
+    JOULES_PER_OUTPUT_TOKEN,
+    Metric,
+    watched_speed,
+    watched_value,
+)
+from llm_energy.results.open_load import SATURATED
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result
 from llm_energy.stats.cycles_needed import cycles_for
@@ -82,15 +88,18 @@ REASONS: Mapping[tuple[ControlKind, ControlVerdict], str] = {
     "More cycles would decide, or a longer baseline_s.",
     ("idle", "fail"): "Idle power changes without any request, so that energies above idle are "
     "off by as much. Look for other work on the device.",
-    ("sampler_off", "pass"): f"Reading power changed throughput by less than {LIMIT}.",
+    ("sampler_off", "pass"): f"Reading power changed speed by less than {LIMIT}.",
     ("sampler_off", "inconclusive"): f"What reading power costs is not known to within ±{LIMIT}. "
     "More cycles would decide.",
-    ("sampler_off", "fail"): "Reading power changes throughput. Lower sampling_hz.",
+    ("sampler_off", "fail"): "Reading power changes speed. Lower sampling_hz.",
     ("neighbours", "pass"): f"Measured alone and beside the other sets: equal within ±{LIMIT}.",
     ("neighbours", "fail"): "Other sets at work change a measurement: what was measured beside "
     "them is not what one GPU does alone. Look for what they share: CPU, memory, power, cooling.",
 }
 """Verdict on a kind of control -> its meaning."""
+
+ALL_SATURATED = "each measurement of one side was saturated, and its latencies depend on how long "
+ALL_SATURATED += "the window was"
 
 Block = tuple[object, ...]
 Values = Mapping[Block, float]
@@ -169,15 +178,17 @@ def _findings(
     apart = "not measured in the same cycle of a session"
     if control.kind == "neighbours":
         apart += ", or with too few other sets at work beside the reference"
+    speed = watched_speed(result.load_mode for result in (*base, *other))
     if control.kind == "idle":
         halves = {_block(r): both for r in base if (both := _idle_halves(r, series_of(r)))}
         first, second = ({b: both[half] for b, both in halves.items()} for half in (0, 1))
         yield finding(IDLE_POWER, first, second, lacks="no idle power was measured")
     elif control.kind == "sampler_off" and not any("series" in r.side_files for r in base):
         lacks = "there is no power sensor, so nothing is read in other measurements either"
-        yield finding(THROUGHPUT.column, {}, {}, lacks=lacks)
+        yield finding(speed.column, {}, {}, lacks=lacks)
     else:
-        yield finding(THROUGHPUT.column, _speeds(base), _speeds(other), lacks=apart)
+        lacks = ALL_SATURATED if _all_saturated(base) or _all_saturated(other) else apart
+        yield finding(speed.column, _speeds(base, speed), _speeds(other, speed), lacks=lacks)
     if control.kind in ("a_a", "neighbours") and (energies := _energies(base)):
         yield finding(JOULES_PER_OUTPUT_TOKEN.column, energies, _energies(other), lacks=apart)
 
@@ -229,8 +240,13 @@ def _pairs_needed(ratio: Ratio) -> str:
     return f"It takes about {max(needed, ratio.pairs + 1)} pairs, by the spread of these."
 
 
-def _speeds(results: Iterable[Result]) -> Values:
-    return {_block(r): r.output_tokens_per_second for r in results if r.output_tokens_per_second}
+def _speeds(results: Iterable[Result], metric: Metric) -> Values:
+    return {_block(r): value for r in results if (value := watched_value(r, metric))}
+
+
+def _all_saturated(results: Iterable[Result]) -> bool:
+    loads = [result.open_load for result in results if result.open_load]
+    return bool(loads) and all(load.saturation == SATURATED for load in loads)
 
 
 def _energies(results: Iterable[Result]) -> Values:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from llm_energy.analysis.experiments_table import group_of
-from llm_energy.results.metrics import WATCHED, value_of
+from llm_energy.results.metrics import WATCHED, Metric, watched_value
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result
 from llm_energy.stats.autocorrelation import autocorrelation
@@ -15,6 +15,10 @@ from worker.steady import DRIFT_SEEN, NO_DRIFT_SEEN, SHORT_CAP_S, UNDECIDED
 
 BOUND_SINCE = 3
 """Protocol since which the bound of a warm-up is that of the window's bias."""
+
+
+LEAST_METRICS = 2
+"""Speed and energy: the test of dependence is as strict where one of them is missing."""
 
 
 class WarmupTrace(Model):
@@ -86,15 +90,20 @@ def short_warmups(results: Sequence[Result]) -> ShortWarmups | None:
 
 def cycle_dependence(results: Sequence[Result]) -> list[CycleDependence]:
     """Return the metrics whose cycles visibly depend on the ones before, at 5 % together."""
+    tables = {metric: table for metric in WATCHED if (table := _by_cycle(results, metric))}
     found = []
-    for metric in WATCHED:
-        rows: dict[tuple[object, ...], dict[int, float]] = defaultdict(dict)
-        for result in results:
-            if (value := value_of(result, metric)) is not None:
-                rows[group_of(result)][result.cycle] = value
-        cycles = sorted({cycle for row in rows.values() for cycle in row})
-        table = [[row.get(cycle, np.nan) for cycle in cycles] for row in rows.values()]
-        tested = autocorrelation(np.array(table)) if table else None
-        if tested and tested.p_value <= 0.05 / len(WATCHED):
+    for metric, table in tables.items():
+        tested = autocorrelation(np.array(table))
+        if tested and tested.p_value <= 0.05 / max(len(tables), LEAST_METRICS):
             found.append(CycleDependence(metric=metric.column, **asdict(tested)))
     return found
+
+
+def _by_cycle(results: Sequence[Result], metric: Metric) -> list[list[float]]:
+    """Return a row for each experiment with its values by cycle; NaN where one is missing."""
+    rows: dict[tuple[object, ...], dict[int, float]] = defaultdict(dict)
+    for result in results:
+        if (value := watched_value(result, metric)) is not None:
+            rows[group_of(result)][result.cycle] = value
+    cycles = sorted({cycle for row in rows.values() for cycle in row})
+    return [[row.get(cycle, np.nan) for cycle in cycles] for row in rows.values()]

@@ -14,11 +14,9 @@ import pandas as pd
 
 from llm_energy.analysis.experiments_table import GROUP
 from llm_energy.analysis.table_columns import records_by
-from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, Metric
+from llm_energy.results.metrics import WATCHED, Metric, watched
 from llm_energy.results.parts import Model
 from llm_energy.stats.intervals import t_quantile
-
-METRICS = (THROUGHPUT, JOULES_PER_OUTPUT_TOKEN)
 
 FAMILY_CONFIDENCE = 0.99
 """Confidence of the intervals of all devices of a model together (Bonferroni)."""
@@ -60,7 +58,7 @@ def device_differences(measurements: pd.DataFrame, *, margin: float) -> list[Dev
     found = []
     if len(measurements[["device_uuids", "host"]].drop_duplicates()) < 2:
         return []
-    for metric in METRICS:
+    for metric in WATCHED:
         models: dict[str, dict[Block, list[float]]] = {}
         for block, deviation in _deviations(measurements, metric):
             models.setdefault(block[0], {}).setdefault(block, []).append(deviation)
@@ -75,9 +73,15 @@ def device_differences(measurements: pd.DataFrame, *, margin: float) -> list[Dev
 
 def _deviations(measurements: pd.DataFrame, metric: Metric) -> Iterator[tuple[Block, float]]:
     """Yield (block, logarithm of a value over the geometric mean of its experiment)."""
-    columns = (*GROUP, "cycle", "session_id", "device_uuids", "host", metric.column)
+    place = ("cycle", "session_id", "device_uuids", "host")
+    columns = tuple(dict.fromkeys((*GROUP, *place, "load_mode", "saturation", metric.column)))
     for rows in records_by(measurements, GROUP, columns).values():
-        known = [row for row in rows if (row[metric.column] or 0.0) > 0.0]
+        known = [
+            row
+            for row in rows
+            if watched(metric, row["load_mode"], row["saturation"])
+            and (row[metric.column] or 0.0) > 0.0
+        ]
         mean = fmean(math.log(row[metric.column]) for row in known) if known else 0.0
         for row in known:
             device = row["device_uuids"] or row["host"]

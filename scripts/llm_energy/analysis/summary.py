@@ -221,7 +221,7 @@ class Findings(Model):
     cycle_dependence: list[CycleDependence] = Field(default=[])
     warmups: list[WarmupTrace]
     drift: RunDrift | None
-    """Drift of throughput; None where no experiment was measured often enough to test it."""
+    """Drift of the `watched_speed`; None without an experiment that was measured often enough."""
     energy_drift: RunDrift | None
     counts: list[OutcomeCounts]
     comparisons: list[Comparison] = Field(default_factory=list)

@@ -24,7 +24,7 @@ from llm_energy.report import (
 )
 from llm_energy.report.estimates import estimates
 from llm_energy.report.style import COLUMN_INCHES, PAGE_INCHES, Drawing, Figure, rendered, styled
-from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, METRICS, THROUGHPUT
+from llm_energy.results.metrics import METRICS
 from llm_energy.system.files import write_atomically
 from llm_energy.system.processes import die_with_parent
 
@@ -45,8 +45,8 @@ PARTS: Sequence[Callable[[Summary], Drawing | list[Drawing] | None]] = (
     distributions.latencies,
     power_figure.power,
     traces.warmup,
-    partial(traces.order, metric=JOULES_PER_OUTPUT_TOKEN),
-    partial(traces.order, metric=THROUGHPUT),
+    partial(traces.order, energy=True),
+    partial(traces.order, energy=False),
     traces.temperature,
     budget.budget,
 )

@@ -11,15 +11,20 @@ from llm_energy.analysis.summary import Summary
 from llm_energy.report import style
 from llm_energy.report.estimates import short_names
 from llm_energy.report.style import INK, MARKERS, MOST_PANELS, MUTED, SERIES, Drawing
-from llm_energy.results.metrics import Metric
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, watched, watched_speed
 from llm_energy.system.numbers import fixed, percent
 
 
-def order(summary: Summary, metric: Metric) -> Drawing | None:
-    """A metric over the order of the run, relative to its experiment's mean."""
+def order(summary: Summary, *, energy: bool) -> Drawing | None:
+    """Energy per output token, or speed, over the order of the run, relative to its experiment's
+    mean."""
+    measured = summary.measurements
+    metric = JOULES_PER_OUTPUT_TOKEN if energy else watched_speed(measured["load_mode"])
     column = metric.column
+    modes = zip(measured["load_mode"], measured["saturation"], strict=True)
+    compared = [watched(metric, mode, saturation) for mode, saturation in modes]
     needed = ["experiment", "device_model", "cycle", "started", column]  # of many more columns
-    ran = summary.measurements[needed].dropna(subset=[column]).sort_values("started")
+    ran = measured.loc[compared, needed].dropna(subset=[column]).sort_values("started")
     groups = ran.groupby(["experiment", "device_model"])[column]
     counts = groups.transform("size")
     if ran.empty or counts.max() < 2:
@@ -39,9 +44,8 @@ def order(summary: Summary, metric: Metric) -> Drawing | None:
             ms=4.5,
             label=f"cycle {cycle}",
         )
-    energy = metric.kind == "energy"
     drift = summary.findings.energy_drift if energy else summary.findings.drift
-    word = metric.title.lower().partition(" ")[0]
+    word = "energy" if energy else metric.short_title.lower()
     trend = "Drift is not testable with these measurements."
     if drift is not None:
         line = np.log1p(drift.change) * (rank - rank.mean()) / max(1, len(ran) - 1)

@@ -1,8 +1,10 @@
 """The metrics that are summarised over cycles: column, unit, and how people read them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from llm_energy.results.open_load import SATURATED
 from llm_energy.results.result import Result
 from llm_energy.system.vocabulary import OPEN
 
@@ -100,15 +102,42 @@ NET_ENERGY = Metric(
 SERVED = (JOULES_PER_GOOD_REQUEST, GOODPUT, ATTAINMENT)
 """Metrics of load mode `open` with objectives, in the place of throughput."""
 
-WATCHED = (THROUGHPUT, JOULES_PER_OUTPUT_TOKEN)
-"""Metrics whose outliers are flags, and that anchors show. With more of them, flags by chance alone
-would be common."""
+WATCHED = (THROUGHPUT, END_TO_END, JOULES_PER_OUTPUT_TOKEN)
+"""Metrics by which repeats of a measurement are compared, as far as they are `watched`: at most two
+of one load mode. With more of them, findings by chance alone would be common."""
 
 
 def by_arrivals(metric: Metric, load_mode: str | None) -> bool:
     """Return True for throughput in load mode `open`: it is that of the arrivals as long as the
     engine keeps up, so no experiment is better than another by it."""
     return metric == THROUGHPUT and load_mode == OPEN
+
+
+def watched_speed(load_modes: Iterable[str | None]) -> Metric:
+    """Return the metric of speed among those that are watched, of results in one or more modes."""
+    return END_TO_END if set(load_modes) == {OPEN} else THROUGHPUT
+
+
+def watched(metric: Metric, load_mode: str | None, saturation: str | None) -> bool:
+    """Return True for a metric by which repeats of a measurement are compared.
+
+    In load mode `open` the median end-to-end latency stands for throughput, which is that of the
+    arrivals however slow the engine is. Where the queue grew, that latency is longer the longer the
+    window is, and is not compared.
+
+    Args:
+        saturation: verdict on the queue of an open load; None in other load modes.
+    """
+    if load_mode != OPEN:
+        return metric != END_TO_END
+    return metric == JOULES_PER_OUTPUT_TOKEN or (metric == END_TO_END and saturation != SATURATED)
+
+
+def watched_value(result: Result, metric: Metric) -> float | None:
+    """Return the value of a metric of `WATCHED`; None where it is not watched or not known."""
+    saturation = result.open_load.saturation if result.open_load else None
+    known = watched(metric, result.load_mode, saturation)
+    return value_of(result, metric) if known else None
 
 
 def value_of(result: Result, metric: Metric) -> float | None:

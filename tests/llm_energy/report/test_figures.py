@@ -79,7 +79,7 @@ class TestWhatIsDrawn:
 
     def test_one_cycle_is_drawn_without_intervals_and_without_an_order(self, summary_of):
         summary = summary_of(cycles=1)
-        assert traces.order(summary, THROUGHPUT) is None
+        assert traces.order(summary, energy=False) is None
         svg = drawn(forest.throughput, summary).svg
         assert "n = 1" in svg
         assert "±" not in svg
