@@ -14,22 +14,23 @@ the very measurements whose energy above idle is in question.
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
-from typing import Literal, cast
+from typing import Literal
 
+from llm_energy.analysis.control_pairs import (
+    Block,
+    Values,
+    block_of,
+    energies,
+    energy_block_of,
+    idle_halves,
+    saturated_pairs,
+    speeds,
+)
 from llm_energy.analysis.neighbours import on_full_host
 from llm_energy.campaign.control_experiments import MEASURED, Control
 from llm_energy.campaign.experiment import ControlKind
-from llm_energy.power.device_account import total
-from llm_energy.power.sensor import Method, Sensor
 from llm_energy.power.series import Series
-from llm_energy.results.metrics import (
-    JOULES_PER_OUTPUT_TOKEN,
-    Metric,
-    watched_speed,
-    watched_value,
-)
-from llm_energy.results.open_load import SATURATED
+from llm_energy.results.metrics import JOULES_PER_OUTPUT_TOKEN, watched_speed
 from llm_energy.results.parts import Model
 from llm_energy.results.result import Result
 from llm_energy.stats.cycles_needed import cycles_for
@@ -98,11 +99,7 @@ REASONS: Mapping[tuple[ControlKind, ControlVerdict], str] = {
 }
 """Verdict on a kind of control -> its meaning."""
 
-ALL_SATURATED = "each measurement of one side was saturated, and its latencies depend on how long "
-ALL_SATURATED += "the window was"
-
-Block = tuple[object, ...]
-Values = Mapping[Block, float]
+SATURATED_PAIRS = "saturated, so that latencies depend on how long the window was"
 
 
 def verdict(ratio: Ratio | None, *, exact: bool) -> ControlVerdict:
@@ -173,24 +170,32 @@ def _findings(
         codes=sorted({flag.code for r in other for flag in r.flags}),
         pilot=None
         if first_cycles is None
-        else {b for r in base for b in (_block(r), _energy_block(r)) if r.cycle <= first_cycles},
+        else {
+            b for r in base for b in (block_of(r), energy_block_of(r)) if r.cycle <= first_cycles
+        },
     )
     apart = "not measured in the same cycle of a session"
     if control.kind == "neighbours":
         apart += ", or with too few other sets at work beside the reference"
     speed = watched_speed(result.load_mode for result in (*base, *other))
     if control.kind == "idle":
-        halves = {_block(r): both for r in base if (both := _idle_halves(r, series_of(r)))}
+        halves = {block_of(r): both for r in base if (both := idle_halves(r, series_of(r)))}
         first, second = ({b: both[half] for b, both in halves.items()} for half in (0, 1))
         yield finding(IDLE_POWER, first, second, lacks="no idle power was measured")
     elif control.kind == "sampler_off" and not any("series" in r.side_files for r in base):
         lacks = "there is no power sensor, so nothing is read in other measurements either"
         yield finding(speed.column, {}, {}, lacks=lacks)
     else:
-        lacks = ALL_SATURATED if _all_saturated(base) or _all_saturated(other) else apart
-        yield finding(speed.column, _speeds(base, speed), _speeds(other, speed), lacks=lacks)
-    if control.kind in ("a_a", "neighbours") and (energies := _energies(base)):
-        yield finding(JOULES_PER_OUTPUT_TOKEN.column, energies, _energies(other), lacks=apart)
+        grown, unlike = saturated_pairs(base, other)
+        found = finding(
+            speed.column,
+            speeds(base, speed),
+            speeds(other, speed),
+            lacks=SATURATED_PAIRS if grown else apart,
+        )
+        yield _with_unlike(found, unlike)
+    if control.kind in ("a_a", "neighbours") and (known := energies(base)):
+        yield finding(JOULES_PER_OUTPUT_TOKEN.column, known, energies(other), lacks=apart)
 
 
 def _finding(
@@ -240,50 +245,17 @@ def _pairs_needed(ratio: Ratio) -> str:
     return f"It takes about {max(needed, ratio.pairs + 1)} pairs, by the spread of these."
 
 
-def _speeds(results: Iterable[Result], metric: Metric) -> Values:
-    return {_block(r): value for r in results if (value := watched_value(r, metric))}
+def _with_unlike(found: ControlFinding, unlike: int) -> ControlFinding:
+    """Return a finding that passes only if no queue grew on one side alone.
 
-
-def _all_saturated(results: Iterable[Result]) -> bool:
-    loads = [result.open_load for result in results if result.open_load]
-    return bool(loads) and all(load.saturation == SATURATED for load in loads)
-
-
-def _energies(results: Iterable[Result]) -> Values:
-    """Only what one sensor and one method measured forms pairs."""
-    return {
-        _energy_block(r): joules for r in results if (joules := r.energy.joules_per_output_token)
-    }
-
-
-def _block(result: Result) -> Block:
-    """The block that both sides of a pair share."""
-    place = result.environment
-    known = place.limit_before_watts, place.power_modes
-    return result.cycle, place.session_id, place.device_model, *known
-
-
-def _energy_block(result: Result) -> Block:
-    energy = result.energy
-    return (*_block(result), energy.scope, energy.method, energy.simulated)
-
-
-def _idle_halves(result: Result, series: Series | None) -> tuple[float, float] | None:
-    """Power in W of the devices that count, in both halves of the idle phase; None where one is
-    not known."""
-    idle = next((phase for phase in result.phases if phase.name == "idle"), None)
-    method = cast(Method | None, result.energy.method)
-    if idle is None or method is None or series is None:
-        return None
-    counted = {device.device for device in result.energy.devices if device.counted}
-    sensors = [Sensor(device, series) for device in series.devices if device.id in counted]
-    middle_s = (idle.start_monotonic_s + idle.end_monotonic_s) / 2
-    edges = (idle.start_monotonic_s, middle_s, idle.end_monotonic_s)
-    first, second = (
-        total(
-            baseline.power_watts if baseline else None
-            for baseline in (sensor.baseline(method, *span) for sensor in sensors)
-        )
-        for span in pairwise(edges)
+    Such a cycle has no ratio of latencies, although it may show the greatest difference. It is no
+    fault by itself: near its capacity an engine keeps up or does not by chance.
+    """
+    if not unlike or found.verdict == "fail":
+        return found
+    verdict = "undecided" if found.kind == "neighbours" else "inconclusive"
+    reason = (
+        f"In {plural(unlike, 'cycle')} the queue grew on one side alone (saturated), which no "
+        f"ratio of latencies shows. Lower the request rate of {found.base}."
     )
-    return (first, second) if first and second else None
+    return found.model_copy(update={"verdict": verdict, "reason": reason})

@@ -65,8 +65,8 @@ class Controls(Model):
     """Energy above idle while the loaded engine has no requests, which must be 0: the second
     half of its idle phase, with the first half as the baseline. Measures nothing more."""
     sampler_off: bool = False
-    """The same settings without the power sampler in the window: what sampling costs in
-    throughput. One more measurement in each cycle."""
+    """The same settings without the power sampler in the window: the cost of sampling in
+    speed. One more measurement in each cycle."""
     neighbours: bool = False
     """With `parallel`: the same settings while no other set measures, against the reference beside
     the others: what sets do to each other. One more measurement in each cycle, for which all other

@@ -1,6 +1,7 @@
 """Repeats of a measurement in load mode `open` are compared by latency and energy: throughput is
 that of the arrivals, however slow the engine is."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -16,15 +17,19 @@ from llm_energy.analysis.controls import ControlFinding, control_findings
 from llm_energy.analysis.device_differences import device_differences
 from llm_energy.analysis.measurements_table import measurements_table
 from llm_energy.campaign.control_experiments import Control
+from llm_energy.campaign.experiment import ControlKind
 from llm_energy.report.control_section import control_name
 from llm_energy.report.traces import order
 from llm_energy.results.metrics import END_TO_END, JOULES_PER_OUTPUT_TOKEN, THROUGHPUT, watched
-from llm_energy.results.open_load import SATURATED, STABLE, UNDECIDED
+from llm_energy.results.open_load import SATURATED, STABLE, UNDECIDED, Saturation
+from llm_energy.results.parts import SideFile
 from llm_energy.results.result import Result
 
 __all__ = ["virtual_clock"]
 
 A_A = Control("a_a", "serve.a_a", "serve")
+SERIES = {"series": SideFile(path="made", sha256="0" * 64)}
+
 SLOWER = {"token_s": 0.0208, "prefill_s": 0.052}
 """4 % more than usual."""
 
@@ -36,13 +41,26 @@ def served(
     return make_open_result(folder, clock, rate=rate, cycle=cycle, experiment=name, service=service)
 
 
-def pairs(folder: Path, clock: Clock, *, slower: bool = False, rate: float = 10.0) -> list[Result]:
-    """The base and its A/A control in four cycles."""
+def pairs(
+    folder: Path,
+    clock: Clock,
+    *,
+    slower: bool = False,
+    rate: float = 10.0,
+    cycles: Iterable[int] = (1, 2, 3, 4),
+) -> list[Result]:
+    """The base and its A/A control in each cycle."""
     return [
         served(folder, clock, name, cycle=cycle, slower=slower and name != "serve", rate=rate)
-        for cycle in (1, 2, 3, 4)
+        for cycle in cycles
         for name in ("serve", A_A.experiment)
     ]
+
+
+def with_verdict(result: Result, saturation: Saturation) -> Result:
+    assert result.open_load is not None
+    load = result.open_load.model_copy(update={"saturation": saturation})
+    return result.model_copy(update={"open_load": load})
 
 
 def finding_of(control: Control, results: list[Result]) -> ControlFinding:
@@ -90,7 +108,50 @@ class TestControls:
     ) -> None:
         found = finding_of(A_A, pairs(tmp_path, virtual_clock, rate=60.0))
         assert (found.metric, found.verdict) == (END_TO_END.column, "not_testable")
-        assert "each measurement of one side was saturated" in found.reason
+        assert found.reason.startswith("Not testable: saturated, so that latencies depend on")
+
+    @pytest.mark.parametrize(
+        ("kind", "verdict"), [("a_a", "inconclusive"), ("sampler_off", "inconclusive")]
+    )
+    @pytest.mark.parametrize("grown", [(3, 4), (1, 2, 3, 4)])
+    def test_a_queue_that_grows_on_one_side_alone_is_never_a_pass(
+        self,
+        tmp_path: Path,
+        virtual_clock: Clock,
+        kind: ControlKind,
+        verdict: str,
+        grown: tuple[int, ...],
+    ) -> None:
+        """The other cycles are equal."""
+        made = pairs(tmp_path, virtual_clock, cycles=range(1, 6))
+        control = Control(kind, "serve.a_a", "serve")
+        made = [
+            with_verdict(r, SATURATED) if r.experiment != "serve" and r.cycle in grown else r
+            for r in made
+        ]
+        made = [r.model_copy(update={"side_files": r.side_files | SERIES}) for r in made]
+        found = finding_of(control, made)
+        assert (found.pairs, found.verdict) == (5 - len(grown), verdict)
+        assert f"In {len(grown)} cycles the queue grew on one side alone" in found.reason
+
+    def test_a_fault_stays_one_although_a_queue_grew(
+        self, tmp_path: Path, virtual_clock: Clock
+    ) -> None:
+        made = pairs(tmp_path, virtual_clock, slower=True)
+        made[-1] = with_verdict(made[-1], SATURATED)
+        assert finding_of(A_A, made).verdict == "fail"
+
+    def test_sides_that_are_saturated_in_turn_were_in_the_same_cycles(
+        self, tmp_path: Path, virtual_clock: Clock
+    ) -> None:
+        made = pairs(tmp_path, virtual_clock)
+        made = [
+            with_verdict(r, SATURATED) if (r.cycle < 3) == (r.experiment == "serve") else r
+            for r in made
+        ]
+        found = finding_of(A_A, made)
+        assert (found.pairs, found.verdict) == (0, "inconclusive")
+        assert "In 4 cycles" in found.reason
 
 
 def test_carry_over_is_that_of_latency(tmp_path: Path, virtual_clock: Clock) -> None:
