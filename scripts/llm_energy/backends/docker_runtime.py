@@ -43,6 +43,9 @@ from llm_energy.system.cache import environment_marker
 from llm_energy.system.processes import ProcessId, pid_namespace
 from llm_energy.system.vocabulary import DOCKER
 
+RESTARTS = 2
+"""Attempts to restart a container before it is recreated: the engine may refuse one."""
+
 START_S = 60.0
 """Deadline for a container to run and its supervisor to listen; GPUs take the engine seconds."""
 
@@ -109,12 +112,11 @@ class DockerRuntime:
             found = find(client, record)
             if found is None:
                 return False
-            try:
-                with docker_errors():
+            for _ in range(RESTARTS):
+                with contextlib.suppress(DockerError), docker_errors():
                     found.restart(timeout=1)
                     return listens(found, record)
-            except DockerError:
-                return False
+            return False
 
     def stop(self, record: BackendRecord) -> None:
         with engine() as client:

@@ -7,6 +7,8 @@ import threading
 import time
 
 import pytest
+from docker.errors import APIError
+from docker.models.containers import Container
 from tests.integration.docker import supervisor_of
 from tests.waiting import wait_until
 
@@ -73,6 +75,23 @@ def test_a_hung_supervisor_is_restarted_in_its_container(run, healed):
     event = wait_for_event(run)
     assert (event["kind"], event["backend"]) == ("backend_restarted", "bare")
     assert "no answer to `hello`" in event["reason"]
+    assert running.known_backend(run, "bare") == record
+    assert answers(record)
+
+
+@pytest.mark.parametrize("refused", ["restart", "exec_run"])
+def test_a_restart_that_the_engine_refuses_once_is_tried_again(run, monkeypatch, refused):
+    record, method, calls = running.ensure_backend(run, "bare"), getattr(Container, refused), []
+
+    def once_refused(container, *arguments, **options):
+        calls.append(refused)
+        if len(calls) == 1:
+            raise APIError("refused")
+        return method(container, *arguments, **options)
+
+    monkeypatch.setattr(Container, refused, once_refused)
+    running.heal_backend(run, record, reason="made")
+    assert [event["kind"] for event in run.events()] == ["backend_restarted"]
     assert running.known_backend(run, "bare") == record
     assert answers(record)
 
