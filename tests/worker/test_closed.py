@@ -157,11 +157,15 @@ class TestClosed:
             ]
             assert len(alive) <= 3
 
-    def test_requests_that_straddle_an_edge_are_reported(self, config: EngineConfig) -> None:
-        slow = with_options(config, token_s=0.01)
-        report, _ = run(slow, mode="closed", minimum_duration_s=0.5)
+    def test_requests_that_straddle_an_edge_are_reported(
+        self, config: EngineConfig, clock: Clock
+    ) -> None:
+        load = read(mode="closed", minimum_duration_s=0.5, warmup={"cap_s": 0.0})
+        report = measure(TakingTurns(clock), config, load, emit=list[Report]().append)
+        start, end = report["window"]["start"], report["window"]["end"]
         partial = [r for r in report["requests"] if r["counted"] < 5]
-        assert partial
+        assert {r["submitted"] < start for r in partial} == {True, False}
+        assert {r["token_times"][-1] > end for r in partial} == {True, False}
         assert all(len(r["token_times"]) == 5 for r in partial)
 
     def test_an_engine_that_stops_early_is_found_out(self, config: EngineConfig) -> None:
