@@ -177,8 +177,8 @@ class TestRefusals:
         assert "timeout" in {reason for each in own for reason in each.unavailable.values()}
 
     def test_a_driver_that_was_reloaded_ends_the_energy_of_its_gpus(self, simulate):
-        simulate(LOADED, reload=(AFTER_OPENING[0], AFTER_OPENING[0] + 0.1))
-        series, spans = sampled(AFTER_OPENING[0] + 0.2)
+        simulate(LOADED, reload=(AFTER_OPENING[0], AFTER_OPENING[0] + 0.5))
+        series, spans = sampled(AFTER_OPENING[0] + 0.6)
         energy = account_energy(series, spans, TOKENS).energy
         assert (energy.energy_joules, energy.reason) == (None, "driver_reloaded")
 
