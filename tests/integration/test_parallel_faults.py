@@ -41,7 +41,8 @@ def test_the_blocks_of_a_lost_gpu_go_on_on_another(on_two):
     tree, truth = on_two(campaign)
     first, second = (gpu.uuid for gpu in truth.gpus)
     process = tree.start("archive", *AT_ONCE)  # its report holds the events of this very run
-    wait_for(lambda: finished(tree.output()) or process.poll() is not None, why=tree.output())
+    # The result is there before its job has ended, and the next one on that GPU has begun.
+    wait_for(lambda: tree.results() or process.poll() is not None, why=tree.output())
     Path(truth.gpus[0].lost_file).touch()
     assert process.wait(timeout=PATIENCE_S) == 0, tree.output()
     assert uuids_by_cycle(tree) | {1: {first}} == {1: {first}, 2: {second}, 3: {second}}
