@@ -105,8 +105,7 @@ def check_sampling_repeats(peer: Peer | Engines) -> None:
 def check_open_load(peer: Peer | Engines, slots: int = 2) -> None:
     """More requests than it can serve: each is exact, none waits for another to be submitted.
 
-    What arrives after the window is cancelled, and on a slow machine also what is then not done in
-    time: the next load finds an idle engine.
+    What arrives after the window is cancelled: the next load finds an idle engine.
     """
     arrivals = {"process": "poisson", "rate": 6.0}
     prompts = [QUESTION_IDS, GRAVITY_IDS]
@@ -118,11 +117,9 @@ def check_open_load(peer: Peer | Engines, slots: int = 2) -> None:
     start, end = measured["window"]["start"], measured["window"]["end"]
     counted = [r for r in measured["requests"] if start <= r["scheduled"] <= end]
     assert len(counted) > 2
-    assert all(r["fault"] is None and r["scheduled"] <= r["submitted"] for r in counted)
-    whole = [request for request in counted if request["ended"] is not None]
-    assert whole
-    for request in whole:
+    for request in counted:
+        assert request["fault"] is None
         assert len(request["token_times"]) == request["requested"] == 7
-        assert request["submitted"] < request["token_times"][0]
+        assert request["scheduled"] <= request["submitted"] < request["token_times"][0]
         assert request["ended"] == request["token_times"][-1]
     assert outputs(measure(peer, prompts)) == before
